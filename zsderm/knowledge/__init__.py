@@ -1,0 +1,8 @@
+"""What a disease looks like, in sentences: loading, finding, indexing and checking knowledge bases.
+
+`DescriptionIndex` stays in `zsderm.knowledge.index`, because it brings FAISS with it.
+"""
+
+from zsderm.knowledge.base import Description, Disease, KnowledgeBase, KnowledgeCard
+
+__all__ = ["Description", "Disease", "KnowledgeBase", "KnowledgeCard"]

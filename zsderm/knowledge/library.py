@@ -1,0 +1,96 @@
+"""Where knowledge bases live: the bundled ones inside the package, anybody else's in a folder or a .jsonl file.
+
+A base is a folder of JSON Lines files, one disease per line, with a ``base.json`` that says what it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from zsderm.errors import InputError, UnknownKnowledgeBaseError, did_you_mean
+
+CARD_FILE = "base.json"
+
+
+def bundled() -> dict[str, Path]:
+    """The knowledge bases that come with the package: name to folder, in alphabetical order."""
+    root = Path(str(resources.files("zsderm.knowledge_bases")))
+    return {folder.name: folder for folder in sorted(root.iterdir()) if folder.is_dir() and any(folder.glob("*.jsonl"))}
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """The folder or .jsonl file that a name or path means.
+
+    A bundled name wins over a folder of the same name; write ``./dermatology`` for the folder.
+
+    Raises:
+        UnknownKnowledgeBaseError: if it is neither a bundled name nor an existing path.
+        InputError: if the folder holds no .jsonl file, or the file is not one.
+    """
+    known = bundled()
+    if isinstance(name_or_path, str) and name_or_path in known:
+        return known[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if not str(name_or_path).strip() or not path.exists():
+        raise UnknownKnowledgeBaseError(
+            f"knowledge base {str(name_or_path)!r} is neither a bundled name nor an existing folder or .jsonl file."
+            f"{did_you_mean(str(name_or_path), known)} See: zsderm kb list"
+        )
+    if path.is_dir() and not any(path.glob("*.jsonl")):
+        raise InputError(
+            f"expected folder {str(path)!r} to hold .jsonl files, one disease per line, but it holds none."
+        )
+    if path.is_file() and path.suffix.lower() != ".jsonl":
+        raise InputError(f"expected a folder or a .jsonl file, but got {str(path)!r}. One disease per line, as JSON.")
+    return path
+
+
+def read_lines(location: Path) -> Iterator[tuple[str, str]]:
+    """Every non-empty line of a base, with its place ("tumours.jsonl:12"), files in alphabetical order.
+
+    Raises:
+        InputError: if a file is not UTF-8 text.
+    """
+    files = sorted(location.glob("*.jsonl")) if location.is_dir() else [location]
+    for file in files:
+        # Split at newlines only: str.splitlines also cuts at U+2028, which JSON allows inside a text.
+        for number, line in enumerate(_read_text(file).split("\n"), start=1):
+            if line.strip():
+                yield f"{file.name}:{number}", line
+
+
+def read_card(location: Path) -> dict[str, object]:
+    """What a base says about itself: the content of its base.json, empty for a base without one.
+
+    Raises:
+        InputError: if base.json is not a JSON object.
+    """
+    file = location / CARD_FILE
+    return parse_object(CARD_FILE, _read_text(file)) if location.is_dir() and file.is_file() else {}
+
+
+def parse_object(place: str, text: str) -> dict[str, object]:
+    """A text as a JSON object; `place` says where it stands, for the error.
+
+    Raises:
+        InputError: if it is anything else.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: expected a JSON object, but {error.msg} at character {error.pos + 1}.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: expected a JSON object, but got {type(value).__name__}.")
+    return value
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"expected {str(file)!r} to be UTF-8 text, but {error.reason} at byte {error.start}."
+        ) from error

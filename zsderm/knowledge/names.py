@@ -1,0 +1,141 @@
+"""How a class name, as somebody wrote it, finds its disease."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from zsderm.errors import InputError, did_you_mean
+
+# Plurals that no ending gives away; keys and values are already in American spelling.
+_IRREGULAR = {
+    "comedones": "comedo",
+    "cicatrices": "cicatrix",
+    "ephelides": "ephelis",
+    "foci": "focus",
+    "fungi": "fungus",
+    "lentigines": "lentigo",
+    "nevi": "nevus",
+}
+
+# Ending to ending, first match wins. Both sides of a comparison are folded, so a singular that is
+# clipped too far ("herpes", "scabies") still meets itself.
+_PLURAL_ENDINGS = (
+    ("omata", "oma"),
+    ("oses", "osis"),
+    ("iases", "iasis"),
+    ("tases", "tasis"),
+    ("sses", "ss"),
+    ("xes", "x"),
+    ("ies", "y"),
+    ("ss", "ss"),
+    ("us", "us"),
+    ("is", "is"),
+    ("s", ""),
+)
+
+# British to American, anywhere in a word.
+_BRITISH = (
+    (re.compile("ae|oe(?!s?$)"), "e"),
+    (re.compile("our"), "or"),
+    (re.compile(r"is(e|ed|ing|ation)$"), r"iz\1"),
+    (re.compile("^grey"), "gray"),
+    (re.compile("leuc"), "leuk"),
+    (re.compile("sulph"), "sulf"),
+    (re.compile("fibre"), "fiber"),
+)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text with spelling variants folded away: case, accents, plurals, British or American.
+
+    >>> words("Seborrhoeic keratoses (naevi)")
+    ['seborrheic', 'keratosis', 'nevus']
+    """
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = "".join(character for character in plain if not unicodedata.combining(character))
+    plain = re.sub("['’‘`´]", "", plain)
+    return [_fold(word) for word in re.split(r"[\W_]+", plain) if word]
+
+
+def _fold(word: str) -> str:
+    if len(word) <= 3:  # too short to tell a plural from a word
+        return word
+    if word.endswith("ae"):
+        word = word[:-1]  # a Latin plural (verrucae), before "ae" is read as British
+    for pattern, american in _BRITISH:
+        word = pattern.sub(american, word)
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    for plural, singular in _PLURAL_ENDINGS:
+        if word.endswith(plural) and len(word) >= len(plural) + 2:  # "noses" is no Greek plural
+            return word.removesuffix(plural) + singular
+    return word
+
+
+def spelling(name: str) -> str:
+    """One key for all spellings of a name: its folded words, joined.
+
+    Joined, because "birth mark", "birth-mark" and "birthmark" are one word to whoever types them.
+
+    >>> spelling("Café-au-lait macules") == spelling("cafe au lait macule")
+    True
+    """
+    return "".join(words(name))
+
+
+class NameTable:
+    """Every name and alias of a knowledge base, and the disease it stands for.
+
+    Args:
+        base: the knowledge base's name, for the error.
+        diseases: pairs of a canonical name and its aliases.
+
+    Raises:
+        InputError: if one name, in any spelling, stands for two diseases.
+    """
+
+    def __init__(self, base: str, diseases: Iterable[tuple[str, Iterable[str]]]) -> None:
+        self._diseases: dict[str, str] = {}  # spelling -> canonical name
+        self._written: dict[str, str] = {}  # spelling -> the name as the base writes it
+        for disease, aliases in diseases:
+            for name in (disease, *aliases):
+                key = spelling(name)
+                self._written.setdefault(key, name)
+                if (owner := self._diseases.setdefault(key, disease)) != disease:
+                    raise InputError(
+                        f"expected {name!r} to stand for one disease of knowledge base {base!r}, "
+                        f"but it stands for {owner!r} and {disease!r}. Keep it with one of them."
+                    )
+
+    def resolve(self, name: str) -> str | None:
+        """The canonical name of the disease that `name` means, or None.
+
+        Words in brackets may be part of the name ("nevus (congenital)"), or a gloss that adds nothing
+        ("basal cell carcinoma (BCC)"). A gloss that names another disease makes the name unknown.
+        """
+        whole = self._diseases.get(spelling(name))
+        outside, inside = _split_brackets(name)
+        if whole or not inside:
+            return whole
+        qualified = self._diseases.get(spelling(f"{inside} {outside}"))
+        plain, gloss = self._diseases.get(spelling(outside)), self._diseases.get(spelling(inside))
+        return qualified or (plain if gloss in (None, plain) else None)
+
+    def nearest(self, name: str, count: int = 3) -> list[str]:
+        """Names of the base written most like `name`, at most one per disease, best first."""
+        by_disease: dict[str, str] = {}
+        for key in get_close_matches(spelling(name), self._diseases, n=4 * count, cutoff=0.6):
+            by_disease.setdefault(self._diseases[key], self._written[key])
+        return list(by_disease.values())[:count]
+
+    def hint(self, name: str) -> str:
+        """A sentence naming the nearest names, or an empty string."""
+        return did_you_mean(name, [close.lower() for close in self.nearest(name)])
+
+
+def _split_brackets(name: str) -> tuple[str, str]:
+    """What stands outside and what stands inside round brackets."""
+    return re.sub(r"\([^()]*\)", " ", name), " ".join(re.findall(r"\(([^()]*)\)", name))

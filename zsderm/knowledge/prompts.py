@@ -1,0 +1,41 @@
+"""The sentences that a class name stands in before the text tower reads it."""
+
+from __future__ import annotations
+
+# An ensemble for skin photographs: clinical wording, dermoscopic wording, and both plain and lay.
+# Without articles before the name, because "a acne" and "an seborrheic keratosis" are read too.
+TEMPLATES: list[str] = [
+    "a photo of {name}",
+    "a clinical photograph of {name}",
+    "a close-up photograph of {name} on the skin",
+    "a smartphone photo of skin with {name}",
+    "a skin lesion diagnosed as {name}",
+    "a dermatology image showing {name}",
+    "skin of a patient with {name}",
+    "a typical case of {name}",
+    "{name}, as seen in the clinic",
+    "a dermoscopic image of {name}",
+    "{name} under the dermatoscope",
+    "a magnified view of {name} in polarised light",
+]
+
+# Joins a class name and one visual description.
+DESCRIPTION_TEMPLATE = "a photo of {name}: {description}"
+
+
+def template_prompts(name: str) -> list[str]:
+    """Every template with a class name in it.
+
+    >>> template_prompts("melanoma")[0]
+    'a photo of melanoma'
+    """
+    return [template.format(name=name) for template in TEMPLATES]
+
+
+def described(name: str, description: str) -> str:
+    """One description, in the sentence that names its disease.
+
+    >>> described("melanoma", "Edges notched like a coastline.")
+    'a photo of melanoma: Edges notched like a coastline.'
+    """
+    return DESCRIPTION_TEMPLATE.format(name=name, description=description)
