@@ -1,0 +1,175 @@
+"""Multi-aspect captions written from a label, a few facts and the knowledge base.
+
+MAKE wants up to eleven captions an image: what it shows, its place in the ontology of diseases, its visual concepts, and
+up to eight sub-captions. Public image sets carry a diagnosis and a few facts instead. A `CaptionWriter` turns one into the
+other, with wording drawn anew each time it is asked, so that an epoch never repeats the one before.
+
+About a third of the descriptions of every disease are held out (`held_out`): they are never shown in training, so what
+retrieval adds can be measured on wording that the model has not met.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zsderm import KnowledgeBase
+
+SUB_CAPTIONS = 8
+CAPTIONS_PER_IMAGE = 3 + SUB_CAPTIONS
+
+CAPTION_PHRASINGS = {
+    "dermoscopic": (
+        "{name}",
+        "a dermoscopic image of {name}",
+        "dermoscopy of {name}{site}",
+        "dermatoscope view of {name}{site}{person}",
+        "{name}{site}, seen under the dermatoscope",
+        "a magnified dermoscopic photograph showing {name}{person}",
+        "a skin lesion diagnosed as {name}{site}",
+    ),
+    "clinical": (
+        "{name}",
+        "a clinical photograph of {name}",
+        "a photo of {name}{site}",
+        "smartphone picture of {name}{site}{person}",
+        "{name}{site}, close-up photograph of the skin",
+        "clinical image showing {name}{person}",
+        "a skin lesion diagnosed as {name}{site}",
+    ),
+}
+ONTOLOGY_PHRASINGS = (
+    "{path}, {name}",
+    "{name}, a {path} skin condition",
+    "skin disease: {path}: {name}",
+    "diagnosis {name}, which belongs to {path} lesions of the skin",
+)
+VISUAL_PHRASINGS = (
+    "skin showing {concepts}",
+    "visible signs: {concepts}",
+    "the lesion has {concepts}",
+    "{concepts}",
+)
+DESCRIPTION_PHRASINGS = (
+    "{name}: {description}",
+    "a photo of {name}. {description}",
+    "{description} This is {name}.",
+)
+SITE_PHRASINGS = ("the lesion is on the {site}", "located on the {site}", "skin of the {site}")
+PERSON_PHRASINGS = ("the patient is {person}", "seen in {person}")
+SIGN_PHRASINGS = ("the patient says that it {signs}", "reported: it {signs}", "it {signs}, according to the patient")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of one image besides its pixels; an empty field is unknown.
+
+    Attributes:
+        label: diagnosis as the data set spells it.
+        modality: "clinical" or "dermoscopic".
+        site: body site, lower case.
+        age: years, 0 when unknown.
+        sex: "man", "woman" or empty.
+        signs: what the patient reports, as verbs ("itches", "has grown").
+    """
+
+    label: str
+    modality: str
+    site: str = ""
+    age: int = 0
+    sex: str = ""
+    signs: tuple[str, ...] = ()
+
+    @property
+    def person(self) -> str:
+        """The patient as a noun phrase, or an empty string."""
+        if not self.age and not self.sex:
+            return ""
+        noun = self.sex or "patient"
+        return f"a {self.age}-year-old {noun}" if self.age else f"a {noun}"
+
+
+def held_out(text: str) -> bool:
+    """Whether a description is kept out of training: about one in three, decided by its own text.
+
+    The rule depends on nothing but the wording, so adding, moving or removing other descriptions changes no decision.
+
+    Args:
+        text: the description as the knowledge base spells it.
+    """
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % 3 == 0
+
+
+class CaptionWriter:
+    """Writes the captions of a case from the training part of a knowledge base.
+
+    Args:
+        knowledge: the knowledge base; held-out descriptions are never used.
+        named_share: share of descriptions that are joined with the name of the disease, in [0, 1].
+    """
+
+    def __init__(self, knowledge: KnowledgeBase, named_share: float = 0.7) -> None:
+        self.knowledge = knowledge
+        self.named_share = named_share
+
+    def write(self, case: Case, rng: random.Random) -> list[str]:
+        """The captions of one case, in the order that the losses expect.
+
+        Args:
+            case: the facts.
+            rng: source of the wording; equal states give equal captions.
+
+        Returns:
+            `CAPTIONS_PER_IMAGE` strings: caption, ontology, visual concepts, sub-captions; an empty string where a
+            caption does not exist.
+
+        Raises:
+            UnknownClassError: if the knowledge base does not hold the label.
+        """
+        disease = self.knowledge.find(case.label)
+        names = (disease.name, *disease.aliases)
+        pool = [
+            d.text
+            for d in disease.descriptions
+            if d.modality in (case.modality, "either") and not held_out(d.text)
+        ]
+        concepts = rng.sample(disease.concepts, k=min(len(disease.concepts), rng.randint(2, 4)))
+        sub_captions = self._descriptions(pool, names, rng) + self._facts(case, rng)
+        sub_captions += [""] * (SUB_CAPTIONS - len(sub_captions))
+        return [
+            self._caption(case, _some_name(names, rng), rng),
+            rng.choice(ONTOLOGY_PHRASINGS).format(path=" ".join(disease.ontology), name=_some_name(names, rng)),
+            rng.choice(VISUAL_PHRASINGS).format(concepts=", ".join(concepts)) if concepts else "",
+            *sub_captions[:SUB_CAPTIONS],
+        ]
+
+    def _caption(self, case: Case, name: str, rng: random.Random) -> str:
+        site = f" on the {case.site}" if case.site and rng.random() < 0.5 else ""
+        person = f" in {case.person}" if case.person and rng.random() < 0.5 else ""
+        return rng.choice(CAPTION_PHRASINGS[case.modality]).format(name=name, site=site, person=person)
+
+    def _descriptions(self, pool: Sequence[str], names: Sequence[str], rng: random.Random) -> list[str]:
+        chosen = rng.sample(pool, k=min(len(pool), SUB_CAPTIONS - 2))
+        return [
+            rng.choice(DESCRIPTION_PHRASINGS).format(name=_some_name(names, rng), description=text)
+            if rng.random() < self.named_share
+            else text
+            for text in chosen
+        ]
+
+    def _facts(self, case: Case, rng: random.Random) -> list[str]:
+        facts = []
+        if case.site:
+            facts.append(rng.choice(SITE_PHRASINGS).format(site=case.site))
+        if case.person:
+            facts.append(rng.choice(PERSON_PHRASINGS).format(person=case.person))
+        if case.signs:
+            facts.append(rng.choice(SIGN_PHRASINGS).format(signs=" and ".join(case.signs)))
+        return rng.sample(facts, k=min(len(facts), rng.randint(0, 2)))
+
+
+def _some_name(names: Sequence[str], rng: random.Random) -> str:
+    # The canonical name half of the time: users mostly type that one, but synonyms must be met too.
+    return names[0] if rng.random() < 0.5 else rng.choice(names)

@@ -1,0 +1,121 @@
+"""The settings of a pretraining run, read from YAML and checked once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of images: either labelled (captions are written) or in the published caption format (captions are read)."""
+
+    table: str  # CSV file, relative to the data folder; image paths in it are relative to the table
+    modality: str = "clinical"  # "clinical" or "dermoscopic"; only for labelled tables
+    split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
+    weight: float = 1.0  # how often each image is drawn, relative to the other sources
+    columns: Mapping[str, str] = field(default_factory=dict)  # fact -> column: site, age, sex
+    signs: Mapping[str, str] = field(default_factory=dict)  # yes/no column -> what the patient reports when it is yes
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides the outcome of a run. Lengths in pixels, ages in years, learning rates per optimiser step."""
+
+    model_cfg: Mapping[str, Any]  # `model_cfg` of open_clip_config.json
+    preprocess_cfg: Mapping[str, Any]  # `preprocess_cfg` of open_clip_config.json, used at inference
+    card: Mapping[str, Any]  # what zsderm.json says of the encoder: name, licence, description, training data
+    train: tuple[Source, ...]
+    evaluate: tuple[Source, ...] = ()  # labelled tables that are classified after every epoch
+    knowledge: str = "dermatology"  # knowledge base that captions are written from
+    named_share: float = 0.7  # share of sub-captions that name the disease, in [0, 1]
+    image_start: str = "efficientnet-lite0"  # or "random"
+    text_start: str = "all-MiniLM-L6-v2"  # or "random"
+    train_text: bool = False  # fine-tune the text tower (False: frozen, its embeddings are computed once)
+    epochs: int = 8
+    samples_per_epoch: int = 8000  # images drawn in an epoch, with replacement
+    batch_size: int = 64  # B
+    class_balance: float = 0.7  # an image is drawn with weight (count of its class)^-class_balance, in [0, 1]
+    learning_rate: float = 3e-4  # image tower
+    head_learning_rate: float = 1e-3  # projections and temperature
+    text_learning_rate: float = 3e-5  # text tower, when trained
+    weight_decay: float = 0.05
+    warm_up_steps: int = 100
+    gradient_clip: float = 1.0  # largest norm of the gradient
+    temperature: float = 0.05  # at the start; learned
+    lambda_m: float = 1.0  # weight of the multi-aspect contrastive loss (MAKE)
+    lambda_s: float = 0.7  # weight of the local alignment loss (MAKE)
+    sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
+    crop_scale: tuple[float, float] = (0.5, 1.0)  # share of the image area that a crop keeps
+    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.02)  # brightness, contrast, saturation, hue
+    jitter_probability: float = 0.8
+    grey_probability: float = 0.0
+    precision: str = "float32"  # or "bfloat16": autocast in the towers; the losses are always float32
+    workers: int = 1  # processes that decode images
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained, before anything is loaded."""
+        for name in ("epochs", "samples_per_epoch", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"Expected setting `{name}` to be at least 1, but got {getattr(self, name)}.")
+        if self.batch_size < 2:
+            raise SettingsError("Expected setting `batch_size` to be at least 2 (contrast needs two), but got 1.")
+        if not self.train:
+            raise SettingsError("Expected setting `train` to list at least one table, but it is empty.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise SettingsError(f"Expected setting `precision` to be float32 or bfloat16, but got {self.precision!r}.")
+        if not -1.0 <= self.sigma <= 1.0:
+            raise SettingsError(f"Expected setting `sigma` to be a cosine in [-1, 1], but got {self.sigma}.")
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that the image tower sees, in pixels."""
+        return int(self.model_cfg["vision_cfg"]["image_size"])
+
+
+def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Read a YAML file into a checked `TrainConfig`.
+
+    Args:
+        path: the YAML file.
+        overrides: top-level settings that replace those of the file.
+
+    Raises:
+        SettingsError: if the file is missing, is no mapping, has an unknown key or a value out of range.
+        MissingDependencyError: if PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ImportError as missing:
+        raise MissingDependencyError(
+            "Reading a configuration needs PyYAML. Run: pip install 'zsderm[pretrain]'"
+        ) from missing
+    if not path.is_file():
+        raise SettingsError(f"There is no configuration {path}. The bundled ones are in pretrain/configs/.")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise SettingsError(f"Expected {path} to hold settings as `name: value`, but got {type(content).__name__}.")
+    content = {**content, **(overrides or {})}
+    for role in ("train", "evaluate"):
+        content[role] = tuple(_build(Source, source, f"{path}, {role}") for source in content.get(role, ()))
+    for name in ("crop_scale", "jitter"):
+        if name in content:
+            content[name] = tuple(content[name])
+    return _build(TrainConfig, content, str(path))
+
+
+def _build(kind: type, content: Mapping[str, Any], where: str) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for key in content:
+        if key not in fields:
+            raise SettingsError(f"Unknown setting '{key}' in {where}.{did_you_mean(key, fields)}")
+    required = [name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [name for name in required if name not in content]:
+        raise SettingsError(f"Missing in {where}: {', '.join(missing)}.")
+    return kind(**content)

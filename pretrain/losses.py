@@ -1,0 +1,197 @@
+"""The three losses of MAKE, as pure functions on tensors that keep their axes.
+
+B images in a batch, T captions per image (0 caption, 1 ontology, 2 visual concepts, 3.. sub-captions), S = T - 3 sub-captions,
+P patches per image, D embedding width. Texts stay (B, T, D) from beginning to end: which caption belongs to which image is
+an axis, never a matter of how rows were flattened.
+
+Source: MAKE (arXiv 2505.09372), sections on multi-aspect contrastive learning, local alignment and diagnosis-guided weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CAPTION, ONTOLOGY, VISUAL, FIRST_SUB_CAPTION = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class MakeLoss:
+    """The loss of one batch and its two parts, each a scalar tensor."""
+
+    total: Tensor
+    contrastive: Tensor
+    local: Tensor
+
+
+def make_loss(
+    image_features: Tensor,
+    patch_features: Tensor,
+    text_features: Tensor,
+    caption_mask: Tensor,
+    logit_scale: Tensor | float,
+    lambda_m: float = 1.0,
+    lambda_s: float = 0.7,
+    sigma: float = 0.3,
+) -> MakeLoss:
+    """The whole MAKE objective: lambda_m * contrastive + lambda_s * local alignment.
+
+    Rows are brought to unit length and computed in float32 (or float64 where the input is float64), so half-precision
+    features are safe. A batch without any valid caption has loss zero.
+
+    Args:
+        image_features: (B, D) float, one row per image.
+        patch_features: (B, P, D) float, from the same tower and projection as the images.
+        text_features: (B, T, D) float, captions of each image in the order of the module docstring.
+        caption_mask: (B, T) bool, True where the caption exists. What an invalid caption contains changes nothing.
+        logit_scale: inverse temperature, scalar.
+        lambda_m: weight of the multi-aspect contrastive part.
+        lambda_s: weight of the local alignment part.
+        sigma: cosine below which a patch does not belong to a sub-caption, in [-1, 1].
+
+    Returns:
+        A `MakeLoss` of three scalars.
+
+    Raises:
+        ValueError: if the shapes do not belong together.
+
+    Source: MAKE (arXiv 2505.09372); lambda_m, lambda_s and sigma as published.
+    """
+    _check_shapes(image_features, patch_features, text_features, caption_mask)
+    image = _unit(image_features)  # (B, D)
+    patch = _unit(patch_features)  # (B, P, D)
+    text = _unit(text_features.masked_fill(~caption_mask[..., None], 0.0))  # (B, T, D)
+    weights = diagnosis_weights(text, caption_mask)  # (B, T)
+    contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale)
+    local = local_alignment_loss(
+        patch,
+        text[:, FIRST_SUB_CAPTION:],
+        caption_mask[:, FIRST_SUB_CAPTION:],
+        weights[:, FIRST_SUB_CAPTION:],
+        logit_scale,
+        sigma,
+    )
+    return MakeLoss(lambda_m * contrastive + lambda_s * local, contrastive, local)
+
+
+def contrastive_loss(
+    image: Tensor, text: Tensor, caption_mask: Tensor, weights: Tensor, logit_scale: Tensor | float
+) -> Tensor:
+    """Every valid caption of an image is a positive for it, against all valid captions and all images of the batch.
+
+    Image to text is the mean over valid captions weighted by `weights`; text to image is the plain mean; the loss is half
+    their sum. The normaliser of image to text is one log-sum-exp per image, shared by all its captions.
+
+    Args:
+        image: (B, D) unit rows.
+        text: (B, T, D) unit rows; rows of invalid captions are ignored.
+        caption_mask: (B, T) bool.
+        weights: (B, T) float >= 0, from `diagnosis_weights`.
+        logit_scale: inverse temperature.
+
+    Returns:
+        A scalar.
+
+    Source: MAKE (arXiv 2505.09372), multi-aspect contrastive loss.
+    """
+    logits = logit_scale * torch.einsum("id,btd->ibt", image, text)  # (B, B, T): image i against caption (b, t)
+    own = torch.einsum("bbt->bt", logits)  # (B, T): each caption with its own image
+    image_to_text = torch.logsumexp(_hide(logits, ~caption_mask), dim=(1, 2))[:, None] - own  # (B, T)
+    text_to_image = torch.logsumexp(logits, dim=0) - own  # (B, T)
+    return 0.5 * (
+        _masked_mean(image_to_text, caption_mask, weights) + _masked_mean(text_to_image, caption_mask, torch.ones_like(weights))
+    )
+
+
+def local_alignment_loss(
+    patch: Tensor, text: Tensor, caption_mask: Tensor, weights: Tensor, logit_scale: Tensor | float, sigma: float
+) -> Tensor:
+    """Each sub-caption must recognise itself in the image region that it attends to.
+
+    The region of sub-caption (b, t) is the unit sum of the patches of image b, each weighted by its cosine with the
+    sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region and teaches nothing.
+
+    Args:
+        patch: (B, P, D) unit rows.
+        text: (B, S, D) unit rows, sub-captions only.
+        caption_mask: (B, S) bool.
+        weights: (B, S) float >= 0.
+        logit_scale: inverse temperature.
+        sigma: cosine threshold.
+
+    Returns:
+        A scalar; zero when the batch has no valid sub-caption.
+
+    Source: MAKE (arXiv 2505.09372), sub-caption to local-region alignment.
+    """
+    valid = caption_mask.reshape(-1).nonzero().squeeze(1)  # (M,)
+    if valid.numel() == 0:
+        return patch.sum() * 0.0
+    cosine = torch.einsum("bpd,bsd->bsp", patch, text)  # (B, S, P)
+    attention = torch.where(cosine >= sigma, cosine, torch.zeros_like(cosine))
+    region = _unit(torch.einsum("bsp,bpd->bsd", attention, patch)).flatten(0, 1)[valid]  # (M, D)
+    sentences = text.flatten(0, 1)[valid]  # (M, D)
+    logits = logit_scale * region @ sentences.T  # (M, M)
+    losses = F.cross_entropy(logits, torch.arange(len(valid), device=logits.device), reduction="none")  # (M,)
+    weight = weights.flatten()[valid]
+    return (losses * weight).sum() / weight.sum()
+
+
+def diagnosis_weights(text: Tensor, caption_mask: Tensor) -> Tensor:
+    """How much each caption counts: sub-captions close to the diagnosis count most.
+
+    w_bt is the softmax, over the valid sub-captions of image b, of their cosine with its ontology caption, divided by its
+    maximum, so the closest sub-caption has weight 1. The three knowledge captions have weight 1, and so has every caption
+    of an image without an ontology caption. No gradient flows through the weights.
+
+    Args:
+        text: (B, T, D) unit rows.
+        caption_mask: (B, T) bool.
+
+    Returns:
+        (B, T) float, 0 at invalid captions, otherwise in (0, 1].
+
+    Source: MAKE (arXiv 2505.09372), diagnosis-guided weights.
+    """
+    text = text.detach()
+    cosine = torch.einsum("btd,bd->bt", text[:, FIRST_SUB_CAPTION:], text[:, ONTOLOGY])  # (B, S)
+    sub_mask = caption_mask[:, FIRST_SUB_CAPTION:]
+    guided = torch.ones_like(text[..., 0])  # (B, T)
+    if cosine.shape[1] > 0:
+        # softmax divided by its maximum is exp(cosine - largest cosine): no division, no overflow
+        largest = _hide(cosine, ~sub_mask).amax(dim=1, keepdim=True)
+        relative = torch.exp((cosine - largest).clamp(max=0.0))
+        guided[:, FIRST_SUB_CAPTION:] = torch.where(caption_mask[:, ONTOLOGY, None], relative, 1.0)
+    return guided * caption_mask
+
+
+def _hide(values: Tensor, where: Tensor) -> Tensor:
+    # The most negative finite number instead of -inf: a row without any valid entry then gives no NaN.
+    return values.masked_fill(where, torch.finfo(values.dtype).min)
+
+
+def _masked_mean(values: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    weight = weights * mask
+    total = (values.masked_fill(~mask, 0.0) * weight).sum()
+    return total / weight.sum().clamp_min(torch.finfo(values.dtype).tiny)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return F.normalize(rows if rows.dtype == torch.float64 else rows.float(), dim=-1)
+
+
+def _check_shapes(image: Tensor, patch: Tensor, text: Tensor, mask: Tensor) -> None:
+    (b, d) = image.shape
+    if patch.ndim != 3 or patch.shape[0] != b or patch.shape[2] != d:
+        raise ValueError(f"Expected argument `patch_features` to be (B, P, D) = ({b}, P, {d}), but got {tuple(patch.shape)}.")
+    if text.ndim != 3 or text.shape[0] != b or text.shape[2] != d or text.shape[1] < FIRST_SUB_CAPTION:
+        raise ValueError(
+            f"Expected argument `text_features` to be (B, T, D) = ({b}, at least 3, {d}), but got {tuple(text.shape)}."
+        )
+    if mask.shape != text.shape[:2] or mask.dtype != torch.bool:
+        raise ValueError(
+            f"Expected argument `caption_mask` to be bool {tuple(text.shape[:2])}, but got {mask.dtype} {tuple(mask.shape)}."
+        )

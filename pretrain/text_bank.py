@@ -1,0 +1,63 @@
+"""Captions to embeddings: every distinct sentence once a batch, and once a run where the text tower is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class TextBank:
+    """Encodes captions with the text tower of an open_clip model that wraps a transformers encoder.
+
+    Args:
+        text_tower: `model.text`.
+        tokenize: strings to (M, L) int64.
+        trainable: whether gradients reach the tower; if not, pooled outputs are remembered per sentence.
+        chunk: sentences in one pass through the tower.
+    """
+
+    def __init__(
+        self, text_tower: nn.Module, tokenize: Callable[[list[str]], Tensor], trainable: bool, chunk: int = 256
+    ) -> None:
+        self.text_tower = text_tower
+        self.tokenize = tokenize
+        self.trainable = trainable
+        self.chunk = chunk
+        self._pooled: dict[str, Tensor] = {}
+
+    def __call__(self, captions: Sequence[Sequence[str]]) -> Tensor:
+        """Embed B lists of T captions.
+
+        Args:
+            captions: B lists of T strings; an empty string is never encoded.
+
+        Returns:
+            (B, T, D) float32, zeros where the caption is empty.
+        """
+        unique = sorted({text for row in captions for text in row if text}, key=lambda text: (len(text), text))
+        features = self.text_tower.proj(self._pool(unique)).float()  # (U, D)
+        padded = torch.cat([features, features.new_zeros(1, features.shape[1])])  # the last row stands for no caption
+        place = {text: row for row, text in enumerate(unique)}
+        rows = torch.tensor([[place.get(text, len(unique)) for text in row] for row in captions])  # (B, T)
+        return padded[rows]
+
+    def _pool(self, texts: list[str]) -> Tensor:
+        if self.trainable:
+            return self._forward(texts)
+        unseen = [text for text in texts if text not in self._pooled]
+        if unseen:
+            with torch.no_grad():
+                self._pooled.update(zip(unseen, self._forward(unseen).float(), strict=True))
+        return torch.stack([self._pooled[text] for text in texts])
+
+    def _forward(self, texts: list[str]) -> Tensor:
+        pooled = []
+        for start in range(0, len(texts), self.chunk):
+            tokens = self.tokenize(texts[start : start + self.chunk])  # (m, L)
+            padding = self.text_tower.config.pad_token_id
+            tokens = tokens[:, : int((tokens != padding).sum(1).max())]  # sorted by length: little padding is left
+            mask = (tokens != padding).long()
+            pooled.append(self.text_tower.pooler(self.text_tower.transformer(input_ids=tokens, attention_mask=mask), mask))
+        return torch.cat(pooled)
