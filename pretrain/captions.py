@@ -1,8 +1,8 @@
 """Multi-aspect captions written from a label, a few facts and the knowledge base.
 
-MAKE wants up to eleven captions an image: what it shows, its place in the ontology of diseases, its visual concepts, and
-up to eight sub-captions. Public image sets carry a diagnosis and a few facts instead. A `CaptionWriter` turns one into the
-other, with wording drawn anew each time it is asked, so that an epoch never repeats the one before.
+MAKE wants up to eleven captions an image: what it shows, its place in the ontology of diseases, its visual concepts,
+and up to eight sub-captions. Public image sets carry a diagnosis and a few facts instead. A `CaptionWriter` turns one
+into the other, with wording drawn anew each time it is asked, so that an epoch never repeats the one before.
 
 About a third of the descriptions of every disease are held out (`held_out`): they are never shown in training, so what
 retrieval adds can be measured on wording that the model has not met.
@@ -131,9 +131,7 @@ class CaptionWriter:
         disease = self.knowledge.find(case.label)
         names = (disease.name, *disease.aliases)
         pool = [
-            d.text
-            for d in disease.descriptions
-            if d.modality in (case.modality, "either") and not held_out(d.text)
+            d.text for d in disease.descriptions if d.modality in (case.modality, "either") and not held_out(d.text)
         ]
         concepts = rng.sample(disease.concepts, k=min(len(disease.concepts), rng.randint(2, 4)))
         sub_captions = self._descriptions(pool, names, rng) + self._facts(case, rng)

@@ -13,7 +13,7 @@ from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
 @dataclass(frozen=True)
 class Source:
-    """One table of images: either labelled (captions are written) or in the published caption format (captions are read)."""
+    """One table of images: labelled (captions are written) or in the published caption format (captions are read)."""
 
     table: str  # CSV file, relative to the data folder; image paths in it are relative to the table
     modality: str = "clinical"  # "clinical" or "dermoscopic"; only for labelled tables
@@ -25,7 +25,7 @@ class Source:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides the outcome of a run. Lengths in pixels, ages in years, learning rates per optimiser step."""
+    """Everything that decides the outcome of a run. Lengths in pixels, learning rates per optimiser step."""
 
     model_cfg: Mapping[str, Any]  # `model_cfg` of open_clip_config.json
     preprocess_cfg: Mapping[str, Any]  # `preprocess_cfg` of open_clip_config.json, used at inference

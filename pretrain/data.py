@@ -1,7 +1,7 @@
 """Images and their captions, as batches.
 
-Two kinds of table are read: labelled tables, whose captions a `CaptionWriter` words anew at every draw, and tables in the
-published MAKE format, whose captions are in the file. What is drawn, how it is cropped and how its captions are worded
+Two kinds of table are read: labelled tables, whose captions a `CaptionWriter` words anew at every draw, and tables in
+the published MAKE format, whose captions are in the file. What is drawn, how it is cropped and how captions are worded
 depends on the seed, the epoch and the draw alone, never on the number of worker processes.
 """
 
@@ -200,7 +200,9 @@ def _case_of(row: dict[str, str], source: Source, table: Path) -> Case:
         site="" if site == "unknown" else site,
         age=int(float(facts.get("age") or 0)),
         sex={"male": "man", "female": "woman"}.get(facts.get("sex", ""), ""),
-        signs=tuple(verb for column, verb in source.signs.items() if row[column].strip().lower() in ("true", "yes", "1")),
+        signs=tuple(
+            verb for column, verb in source.signs.items() if row[column].strip().lower() in ("true", "yes", "1")
+        ),
     )
 
 
@@ -228,5 +230,7 @@ def _masked(texts: list[str], cell: str, column: str, where: str) -> list[str]:
         raise PretrainingDataError(f"{where}: expected {column} to be {len(texts)} values of 0 or 1, but got {cell!r}.")
     for value, text in zip(mask, texts, strict=True):
         if value and not text:
-            raise PretrainingDataError(f"{where}: {column} marks an empty text as present. Set it to 0 or fill the text.")
+            raise PretrainingDataError(
+                f"{where}: {column} marks an empty text as present. Set it to 0 or fill the text."
+            )
     return [text if value else "" for value, text in zip(mask, texts, strict=True)]

@@ -1,10 +1,10 @@
 """The three losses of MAKE, as pure functions on tensors that keep their axes.
 
-B images in a batch, T captions per image (0 caption, 1 ontology, 2 visual concepts, 3.. sub-captions), S = T - 3 sub-captions,
-P patches per image, D embedding width. Texts stay (B, T, D) from beginning to end: which caption belongs to which image is
-an axis, never a matter of how rows were flattened.
+B images in a batch, T captions per image (0 caption, 1 ontology, 2 visual concepts, 3.. sub-captions), S = T - 3
+sub-captions, P patches per image, D embedding width. Texts stay (B, T, D) from beginning to end: which caption belongs
+to which image is an axis, never a matter of how rows were flattened.
 
-Source: MAKE (arXiv 2505.09372), sections on multi-aspect contrastive learning, local alignment and diagnosis-guided weights.
+Source: MAKE (arXiv 2505.09372): multi-aspect contrastive learning, local alignment and diagnosis-guided weights.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def contrastive_loss(
 ) -> Tensor:
     """Every valid caption of an image is a positive for it, against all valid captions and all images of the batch.
 
-    Image to text is the mean over valid captions weighted by `weights`; text to image is the plain mean; the loss is half
-    their sum. The normaliser of image to text is one log-sum-exp per image, shared by all its captions.
+    Image to text is the mean over valid captions weighted by `weights`; text to image is the plain mean; the loss is
+    half their sum. The normaliser of image to text is one log-sum-exp per image, shared by all its captions.
 
     Args:
         image: (B, D) unit rows.
@@ -102,7 +102,8 @@ def contrastive_loss(
     image_to_text = torch.logsumexp(_hide(logits, ~caption_mask), dim=(1, 2))[:, None] - own  # (B, T)
     text_to_image = torch.logsumexp(logits, dim=0) - own  # (B, T)
     return 0.5 * (
-        _masked_mean(image_to_text, caption_mask, weights) + _masked_mean(text_to_image, caption_mask, torch.ones_like(weights))
+        _masked_mean(image_to_text, caption_mask, weights)
+        + _masked_mean(text_to_image, caption_mask, torch.ones_like(weights))
     )
 
 
@@ -112,7 +113,8 @@ def local_alignment_loss(
     """Each sub-caption must recognise itself in the image region that it attends to.
 
     The region of sub-caption (b, t) is the unit sum of the patches of image b, each weighted by its cosine with the
-    sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region and teaches nothing.
+    sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it only stands
+    among the wrong answers of the others.
 
     Args:
         patch: (B, P, D) unit rows.
@@ -143,9 +145,9 @@ def local_alignment_loss(
 def diagnosis_weights(text: Tensor, caption_mask: Tensor) -> Tensor:
     """How much each caption counts: sub-captions close to the diagnosis count most.
 
-    w_bt is the softmax, over the valid sub-captions of image b, of their cosine with its ontology caption, divided by its
-    maximum, so the closest sub-caption has weight 1. The three knowledge captions have weight 1, and so has every caption
-    of an image without an ontology caption. No gradient flows through the weights.
+    w_bt is the softmax, over the valid sub-captions of image b, of their cosine with its ontology caption, divided by
+    its maximum, so the closest sub-caption has weight 1. The three knowledge captions have weight 1, and so has every
+    caption of an image without an ontology caption. No gradient flows through the weights.
 
     Args:
         text: (B, T, D) unit rows.
@@ -186,12 +188,15 @@ def _unit(rows: Tensor) -> Tensor:
 def _check_shapes(image: Tensor, patch: Tensor, text: Tensor, mask: Tensor) -> None:
     (b, d) = image.shape
     if patch.ndim != 3 or patch.shape[0] != b or patch.shape[2] != d:
-        raise ValueError(f"Expected argument `patch_features` to be (B, P, D) = ({b}, P, {d}), but got {tuple(patch.shape)}.")
+        raise ValueError(
+            f"Expected argument `patch_features` to be (B, P, D) = ({b}, P, {d}), but got {tuple(patch.shape)}."
+        )
     if text.ndim != 3 or text.shape[0] != b or text.shape[2] != d or text.shape[1] < FIRST_SUB_CAPTION:
         raise ValueError(
             f"Expected argument `text_features` to be (B, T, D) = ({b}, at least 3, {d}), but got {tuple(text.shape)}."
         )
     if mask.shape != text.shape[:2] or mask.dtype != torch.bool:
         raise ValueError(
-            f"Expected argument `caption_mask` to be bool {tuple(text.shape[:2])}, but got {mask.dtype} {tuple(mask.shape)}."
+            f"Expected argument `caption_mask` to be bool {tuple(text.shape[:2])}, "
+            f"but got {mask.dtype} {tuple(mask.shape)}."
         )

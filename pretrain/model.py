@@ -66,7 +66,7 @@ def create_model(
 def image_and_patch_features(model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Image embeddings and patch embeddings out of one pass through the image tower.
 
-    The patch embeddings are the feature map before pooling, each position through the projection of the image embedding.
+    The patch embeddings are the feature map before pooling, each position through the projection of the image.
 
     Args:
         model: an open_clip model with a timm image tower.

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+LENGTH_STEP = 16  # tokens; lengths are rounded up to a multiple of it
+
 
 class TextBank:
     """Encodes captions with the text tower of an open_clip model that wraps a transformers encoder.
@@ -19,7 +21,7 @@ class TextBank:
     """
 
     def __init__(
-        self, text_tower: nn.Module, tokenize: Callable[[list[str]], Tensor], trainable: bool, chunk: int = 256
+        self, text_tower: nn.Module, tokenize: Callable[[list[str]], Tensor], trainable: bool, chunk: int = 64
     ) -> None:
         self.text_tower = text_tower
         self.tokenize = tokenize
@@ -53,11 +55,17 @@ class TextBank:
         return torch.stack([self._pooled[text] for text in texts])
 
     def _forward(self, texts: list[str]) -> Tensor:
-        pooled = []
-        for start in range(0, len(texts), self.chunk):
-            tokens = self.tokenize(texts[start : start + self.chunk])  # (m, L)
-            padding = self.text_tower.config.pad_token_id
-            tokens = tokens[:, : int((tokens != padding).sum(1).max())]  # sorted by length: little padding is left
-            mask = (tokens != padding).long()
-            pooled.append(self.text_tower.pooler(self.text_tower.transformer(input_ids=tokens, attention_mask=mask), mask))
+        pooled = [self._forward_chunk(texts[i : i + self.chunk]) for i in range(0, len(texts), self.chunk)]
         return torch.cat(pooled)
+
+    def _forward_chunk(self, texts: list[str]) -> Tensor:
+        padding = self.text_tower.config.pad_token_id
+        tokens = self.tokenize(texts)  # (m, L); texts come sorted by length, so a chunk holds little padding
+        longest = int((tokens != padding).sum(1).max())
+        tokens = tokens[:, : -(-longest // LENGTH_STEP) * LENGTH_STEP]
+        # Few distinct shapes: kernels are compiled and kept per shape, and new ones at every step fill the memory.
+        filler = tokens[:1].expand(self.chunk - len(texts), -1)
+        tokens = torch.cat([tokens, filler])  # (chunk, L')
+        mask = (tokens != padding).long()
+        output = self.text_tower.transformer(input_ids=tokens, attention_mask=mask)
+        return self.text_tower.pooler(output, mask)[: len(texts)]

@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 LARGEST_LOGIT_SCALE = 100.0  # as CLIP (arXiv 2103.00020, section 2.5): keeps training stable
 
 
-def run(config_path: Path, output: Path, data_root: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Path:
+def run(
+    config_path: Path, output: Path, data_root: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> Path:
     """Train an encoder as a configuration says, resuming where an earlier run of the same output stopped.
 
     Args:

@@ -1,0 +1,38 @@
+# One word a task. `make` alone says what there is.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench docs
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Make the environment and install the package into it
+
+demo: $(VENV)/.installed ## Classify the photographs in examples/, and compare with their labels
+	HF_HUB_OFFLINE=1 $(BIN)/zsderm classify --images examples/images --classes examples/classes.txt \
+	    --labels examples/labels.csv --output predictions.csv --report report.html
+	HF_HUB_OFFLINE=1 $(BIN)/zsderm evaluate --predictions predictions.csv \
+	    --labels examples/labels.csv --classes examples/classes.txt
+
+test: $(VENV)/.installed-test ## Run the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-lint ## Check style (ruff) and types (mypy)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The stamps stand for the environment: a change of setup.cfg installs again, a change of code needs nothing (editable).
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: setup.cfg setup.py pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-%: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

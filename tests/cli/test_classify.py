@@ -1,0 +1,183 @@
+"""The command from option to file, with a small real encoder; and once with the bundled one, as a user runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import zsderm
+from zsderm.cli import main
+
+WEIGHTS = Path(zsderm.__file__).parent / "weights"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Twelve photographs in a folder, and a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    (folder / "torn.jpg").write_bytes(b"not a picture")
+    return folder
+
+
+@pytest.fixture
+def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> object:
+    """Runs ``zsderm classify`` with the small encoder in place of the bundled one."""
+    monkeypatch.setattr("zsderm.classifier.load_encoder", lambda name, device=None: tiny_encoder)
+    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(main, ["classify", *map(str, arguments)])
+
+    return call
+
+
+def test_without_output_the_table_goes_to_stdout_and_the_talk_to_stderr(run, photos: Path) -> None:
+    done = run("--images", photos, "--classes", "melanoma, nevus", "--method", "templates")
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(io.StringIO(done.stdout), keep_default_na=False)
+    assert len(table) == 13
+    assert {"image", "label", "probability", "error", "probability_class_0", "probability_class_1"} <= set(
+        table.columns
+    )
+    assert (table["error"] != "").sum() == 1 and set(table["label"]) <= {"melanoma", "nevus", ""}
+    assert "13 images, 12 classified" in done.stderr and "torn.jpg" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_the_suffix_of_output_says_the_format(run, photos: Path, tmp_path: Path, suffix: str) -> None:
+    from zsderm.cli.tables import read_table
+
+    target = tmp_path / "out" / f"predictions{suffix}"
+    done = run("--images", photos / "1.png", "--classes", "melanoma, nevus", "--output", target, "--top-k", 2)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "" and f"Written: {target}" in done.stderr
+    assert {"label_2", "probability_2"} <= set(read_table(target).columns)
+
+
+def test_a_report_with_labels_shows_figures(run, photos: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image,true_label\n" + "\n".join(f"{index}.png,{index % 2}" for index in range(12)))
+    report = tmp_path / "report.html"
+    done = run("--images", photos, "--classes", "melanoma, nevus", "--labels", labels, "--report", report)
+    assert done.exit_code == 0, done.output
+    assert "Beside the true labels" in report.read_text(encoding="utf-8")
+
+
+def test_several_images_may_be_named(run, photos: Path) -> None:
+    done = run("--images", photos / "1.png", "--images", photos / "2.png", "--classes", "melanoma, nevus")
+    assert len(pd.read_csv(io.StringIO(done.stdout))) == 2
+
+
+def test_too_few_images_for_kpl_are_told_once(run, photos: Path) -> None:
+    done = run("--images", photos / "1.png", "--classes", "melanoma, nevus")
+    assert done.stderr.count("too few") == 1
+
+
+def test_a_class_without_descriptions_is_one_warning(run, photos: Path) -> None:
+    done = run("--images", photos / "1.png", "--classes", "melanoma, frumious bandersnatch")
+    assert done.exit_code == 0, done.output
+    told = [
+        line for line in done.stderr.splitlines() if "bandersnatch" in line and line.startswith(("Warning", "Note"))
+    ]
+    assert len(told) == 1 and told[0].startswith("Warning: ")
+
+
+def test_knowledge_none_leaves_templates(run, photos: Path) -> None:
+    done = run("--images", photos / "1.png", "--classes", "melanoma, nevus", "--knowledge", "none")
+    assert "method templates" in done.stderr
+
+
+def test_features_are_kept_in_the_cache_unless_told_otherwise(run, photos: Path, tmp_path: Path) -> None:
+    run("--images", photos / "1.png", "--classes", "melanoma, nevus", "--no-cache")
+    assert not (tmp_path / "cache").exists()
+    run("--images", photos / "1.png", "--classes", "melanoma, nevus", "--cache-dir", tmp_path / "mine")
+    assert any((tmp_path / "mine").rglob("*"))
+
+
+def test_a_prior_file_is_used(run, photos: Path, tmp_path: Path) -> None:
+    prior = tmp_path / "prior.csv"
+    prior.write_text("class,weight\nnevus,9\nmelanoma,1\n")
+    report = tmp_path / "report.html"
+    done = run("--images", photos, "--classes", "melanoma, nevus", "--prior", prior, "--report", report)
+    assert done.exit_code == 0, done.output
+    assert "0.9" in report.read_text(encoding="utf-8")
+
+
+def test_when_no_image_can_be_read_the_exit_code_is_1(run, photos: Path) -> None:
+    done = run("--images", photos / "torn.jpg", "--classes", "melanoma, nevus")
+    assert done.exit_code == 1
+    assert "Error: none of the 1 images could be classified" in done.stderr
+    assert len(done.stdout.splitlines()) == 2  # the table with the reason is written all the same
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--images", "nowhere/", "--classes", "a, b"], "nowhere"),
+        (["--images", "PHOTOS", "--classes", " , "], "expected class names"),
+        (["--images", "PHOTOS", "--classes", "nevus, Nevus"], "nevus, Nevus"),
+        (["--images", "PHOTOS", "--classes", "missing.txt"], "no such file"),
+        (["--images", "PHOTOS", "--classes", "a, b", "--knowledge", "dermatologie"], "dermatology"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_1(run, photos: Path, arguments: list[str], words: str) -> None:
+    done = run(*(str(photos) if word == "PHOTOS" else word for word in arguments))
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert line.startswith("Error: ") and words in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--classes", "a, b"],
+        ["--images", ".", "--classes", "a, b", "--method", "magic"],
+        ["--images", ".", "--classes", "a, b", "--output", "predictions.xlsx"],
+        ["--images", ".", "--classes", "a, b", "--report", "report.pdf"],
+        ["--images", ".", "--classes", "a, b", "--prior", "often"],
+        ["--images", ".", "--classes", "a, b", "--k", "0"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(run, arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, photos: Path) -> None:
+    def broken(name: str, device: object = None) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("zsderm.classifier.load_encoder", broken)
+    done = CliRunner().invoke(main, ["classify", "--images", str(photos), "--classes", "a, b", "--knowledge", "none"])
+    assert isinstance(done.exception, ZeroDivisionError)
+
+
+@pytest.mark.skipif(not any(WEIGHTS.rglob("*.safetensors")), reason="the bundled weights are not there yet")
+def test_the_bundled_encoder_classifies_the_examples_as_a_user_runs_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from zsderm.cli import main; main()", "classify"]
+    options = {
+        "--images": EXAMPLES / "images",
+        "--classes": EXAMPLES / "classes.txt",
+        "--output": tmp_path / "predictions.jsonl",
+        "--report": tmp_path / "report.html",
+        "--cache-dir": tmp_path / "cache",
+    }
+    arguments = [str(word) for pair in options.items() for word in pair]
+    done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == len(list((EXAMPLES / "images").iterdir())) and not any(row["error"] for row in rows)
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/jpeg") == len(rows)

@@ -1,0 +1,70 @@
+"""Every part is examined, what is broken says how to mend it, and the exit code follows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import zsderm
+from zsderm import doctor
+from zsderm.cli import main
+
+WEIGHTS = Path(zsderm.__file__).parent / "weights"
+SUBJECTS = ["python", "torch", "open_clip", "faiss", "bundled weights", "knowledge base", "threads", "cache"]
+
+
+def test_every_part_is_examined(tmp_path: Path) -> None:
+    findings = list(doctor.examine(tmp_path / "cache"))
+    assert [finding.subject for finding in findings] == SUBJECTS
+    sound = {
+        finding.subject: finding.status for finding in findings if finding.subject not in {"bundled weights", "threads"}
+    }
+    assert set(sound.values()) == {"PASS"}
+    assert all(finding.remedy for finding in findings if finding.status != "PASS")
+
+
+@pytest.mark.skipif(not any(WEIGHTS.rglob("*.safetensors")), reason="the bundled weights are not there yet")
+def test_the_bundled_weights_load() -> None:
+    assert doctor.bundled_weights().status == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("check", "module"), [(doctor.torch, "torch"), (doctor.open_clip, "open_clip"), (doctor.faiss, "faiss")]
+)
+def test_a_package_that_does_not_import_fails_with_a_command(
+    check, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # makes Python refuse the import
+    found = check()
+    assert found.status == "FAIL" and "pip install" in found.remedy and module in found.remedy
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = doctor.cache_folder(tmp_path / "file")
+    assert found.status == "WARN" and "--cache-dir" in found.remedy
+
+
+def test_the_size_of_the_cache_is_told(tmp_path: Path) -> None:
+    (tmp_path / "features.bin").write_bytes(b"0" * 2_500_000)
+    assert "2.5 MB" in doctor.cache_folder(tmp_path).detail
+
+
+def test_few_threads_by_choice_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert doctor.threads().status == "WARN"
+
+
+def test_the_command_prints_a_line_each_and_exits_0_or_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    good = doctor.Finding("PASS", "python", "3.12")
+    bad = doctor.Finding("FAIL", "faiss", "ImportError", "pip install faiss-gpu")
+    monkeypatch.setattr("zsderm.doctor.examine", lambda cache: iter([good]))
+    done = CliRunner().invoke(main, ["doctor"])
+    assert (done.exit_code, done.stdout) == (0, "PASS  python          3.12\n")
+    monkeypatch.setattr("zsderm.doctor.examine", lambda cache: iter([good, bad]))
+    done = CliRunner().invoke(main, ["doctor", "--cache-dir", str(tmp_path)])
+    assert done.exit_code == 1 and "mend it with: pip install faiss-gpu" in done.stdout

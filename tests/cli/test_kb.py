@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zsderm.cli import main
+from zsderm.knowledge import KnowledgeBase
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["kb", *arguments])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    texts = ["a rough grey dome", "black pinpoints in a horny bump"]
+    descriptions = [{"aspect": "colour", "modality": "clinical", "text": text} for text in texts]
+    record = {"name": "wart", "aliases": ["verruca"], "descriptions": descriptions}
+    (tmp_path / "all.jsonl").write_text(json.dumps(record))
+    return tmp_path
+
+
+def test_list_prints_one_base_a_line_with_a_header():
+    result = run("list")
+    header, *rows = [line.split("\t") for line in result.stdout.splitlines()]
+    base = KnowledgeBase.load("dermatology")
+    assert header == ["name", "version", "diseases", "descriptions", "licence", "checksum"]
+    assert ["dermatology", base.version, str(len(base.diseases)), str(len(base)), "CC BY 4.0", base.checksum] in rows
+    assert result.exit_code == 0
+
+
+def test_show_prints_one_disease_a_line_and_the_card_on_stderr():
+    result = run("show", "dermatology")
+    base = KnowledgeBase.load("dermatology")
+    header, *rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert header == ["disease", "descriptions", "ontology", "aliases"]
+    assert [row[0] for row in rows] == list(base.diseases)
+    assert base.checksum in result.stderr
+
+
+def test_show_prints_everything_about_one_disease(folder):
+    result = run("show", str(folder), "Verrucae")
+    assert result.stdout.splitlines() == [
+        "name\twart",
+        "aliases\tverruca",
+        "ontology\t",
+        "sites\t",
+        "concepts\t",
+        "colour\tclinical\ta rough grey dome",
+        "colour\tclinical\tblack pinpoints in a horny bump",
+    ]
+
+
+def test_show_an_unknown_disease_is_one_sentence_with_what_to_do(folder):
+    result = run("show", str(folder), "wrt")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "class 'wrt' is not in knowledge base" in result.stderr
+    assert "Did you mean 'wart'?" in result.stderr
+
+
+def test_show_an_unknown_base_is_one_sentence_with_what_to_do():
+    result = run("show", "dermatolgy")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Did you mean 'dermatology'?" in result.stderr
+
+
+def test_search_looks_into_the_default_base():
+    result = run("search", "pearly rolled border")
+    score, disease, where, _ = result.stdout.splitlines()[0].split("\t")
+    assert (disease, where) == ("basal cell carcinoma", "border and shape")
+    assert 0.5 <= float(score) <= 1
+
+
+def test_search_looks_into_a_named_base(folder):
+    result = run("search", str(folder), "grey dome", "--limit", "1")
+    assert result.stdout == "1.000\twart\tcolour\ta rough grey dome\n"
+
+
+def test_search_that_finds_nothing_says_so_on_stderr(folder):
+    result = run("search", str(folder), "xylophone")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "Try fewer words" in result.stderr
+
+
+def test_search_with_unquoted_words_says_to_quote_them():
+    assert run("search", "blue", "nests").exit_code == 1
+    assert "goes in quotes" in run("search", "blue", "nests").stderr
+    assert run("search", "blue", "grey", "nests").exit_code == 2
+    assert run("search").exit_code == 2
+
+
+def test_validate_prints_problems_and_ends_with_exit_code_1(folder):
+    result = run("validate", str(folder))
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert ["wart", "expected at least 12 descriptions, but got 2"] in rows
+    assert result.exit_code == 1
+    assert result.stderr == f"{folder}: {len(rows)} problems\n"
+
+
+def test_validate_the_bundled_base_ends_with_exit_code_0():
+    result = run("validate", "dermatology")
+    assert (result.stdout, result.stderr, result.exit_code) == ("", "dermatology: no problems\n", 0)
+
+
+@pytest.mark.parametrize("command", ["list", "show", "search", "validate"])
+def test_every_command_shows_an_example(command):
+    assert f"zsderm kb {command}" in run(command, "--help").stdout
+
+
+def test_kb_commands_do_not_import_torch():
+    script = (
+        "import sys; from zsderm.cli import main; main(['kb', 'search', 'pearly'], standalone_mode=False);"
+        "sys.exit('torch' in sys.modules or 'faiss' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0

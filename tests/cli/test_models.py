@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner, Result
+from huggingface_hub import constants
+
+from zsderm.cli import main
+from zsderm.encoders import catalogue, mini
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["models", *arguments])
+
+
+def table(result: Result) -> dict[str, str]:
+    return dict(line.split("\t") for line in result.stdout.splitlines())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A checkpoint as far as `show` looks: everything but tensors that fit."""
+    model = {"embed_dim": 8, "vision_cfg": {"image_size": 32, "sigma": 0.3}, "text_cfg": {"context_length": 16}}
+    preprocessing = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2], "interpolation": "bilinear"}
+    config = {"model_cfg": model, "preprocess_cfg": preprocessing}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    (tmp_path / "zsderm.json").write_text(json.dumps({"licence": "CC BY 4.0", "description": "mine"}))
+    (tmp_path / "model.safetensors").write_bytes(bytes(1_500_000))
+    return tmp_path
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def test_list_prints_one_encoder_a_line_with_a_header():
+    result = run("list")
+    header, *rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert header == ["name", "width", "image_size", "context_length", "licence", "description"]
+    assert [row[0] for row in rows] == [card.name for card in catalogue.cards()]
+    assert ["hf-hub:xieji-x/MAKE", "512", "224", "77"] in [row[:4] for row in rows]
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_list_imports_neither_torch_nor_open_clip():
+    code = """
+import sys
+from click.testing import CliRunner
+from zsderm.cli import main
+assert CliRunner().invoke(main, ["models", "list"]).exit_code == 0
+print([name for name in ("torch", "open_clip", "transformers", "huggingface_hub") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_show_tells_what_the_files_of_a_folder_say(folder):
+    result = run("show", str(folder))
+    shown = table(result)
+    assert result.exit_code == 0
+    assert (shown["name"], shown["width"], shown["image_size"], shown["context_length"]) == (
+        str(folder),
+        "8",
+        "32",
+        "16",
+    )
+    assert (shown["licence"], shown["description"], shown["sigma"]) == ("CC BY 4.0", "mine", "0.3")
+    assert (shown["interpolation"], shown["mean"]) == ("bilinear", "[0.5, 0.4, 0.3]")
+    assert shown["tokenizer"] == "CLIP's own"
+    assert shown["weights"] == f"{folder / 'model.safetensors'} (1.5 MB)"
+    assert len(shown["fingerprint"]) == 16
+
+
+def test_show_knows_the_card_of_a_model_that_is_not_here_and_says_how_to_get_it(empty_cache):
+    result = run("show", "hf-hub:xieji-x/MAKE")
+    assert result.exit_code == 0
+    assert table(result)["weights"] == "not on this machine"
+    assert table(result)["width"] == "512"
+    assert "run: hf download xieji-x/MAKE" in result.stderr
+
+
+def test_show_of_something_neither_here_nor_known_is_one_sentence_and_exit_code_1(empty_cache):
+    result = run("show", "hf-hub:someone/skin")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "run: hf download someone/skin" in result.stderr
+
+
+def test_show_of_a_misspelt_name_suggests_the_right_one():
+    result = run("show", "zsderm-mni")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Did you mean 'zsderm-mini'? See: zsderm models list" in result.stderr
+
+
+@pytest.mark.skipif(not mini.available(), reason="the bundled weights are not there yet")
+def test_the_bundled_encoder_is_listed_first_and_shown():
+    assert run("list").stdout.splitlines()[1].startswith("zsderm-mini\t")
+    shown = table(run("show", "zsderm-mini"))
+    assert shown["name"] == "zsderm-mini"
+    assert len(shown["fingerprint"]) == 16
+
+
+def test_help_says_how_models_are_named():
+    text = run("--help").stdout
+    for name in ("zsderm-mini", "hf-hub:org/name", "local-dir:/folder", "ViT-B-32/openai"):
+        assert name in text

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zsderm.encoders.base import EncoderCard
+from zsderm.images import open_image
+
+WIDTH, SIDE, WORD_SLOTS = 32, 8, 512
+
+
+class TinyEncoder:
+    """A real, deterministic encoder without training: fixed random projections of 8 x 8 pixels and of hashed words.
+
+    ``images_encoded`` and ``texts_encoded`` count what went through it, ``batch_sizes`` lists the batches of pixels.
+    """
+
+    card = EncoderCard(name="tiny", width=WIDTH, image_size=SIDE, context_length=64, licence="Apache-2.0")
+    temperature = 0.05
+
+    def __init__(self, fingerprint: str = "0123456789abcdef") -> None:
+        self.fingerprint = fingerprint
+        random = torch.Generator().manual_seed(7)
+        self._image_projection = torch.randn(3 * SIDE * SIDE + 1, WIDTH, generator=random)
+        self._word_projection = torch.randn(WORD_SLOTS, WIDTH, generator=random)
+        self.images_encoded = self.texts_encoded = 0
+        self.batch_sizes: list[int] = []
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
+        return torch.from_numpy(np.asarray(small, np.float32) / 127.5 - 1).permute(2, 0, 1)
+
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.images_encoded += len(pixels)
+        self.batch_sizes.append(len(pixels))
+        flat = torch.cat([pixels.flatten(1), torch.ones(len(pixels), 1)], dim=1)  # the one keeps mid-grey off zero
+        return torch.nn.functional.normalize(flat @ self._image_projection, dim=1)
+
+    def encode_images(self, images: Sequence[Image.Image | str | Path]) -> torch.Tensor:
+        return self.encode_pixels(torch.stack([self.preprocess(open_image(image)) for image in images]))
+
+    def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        self.texts_encoded += len(texts)
+        words = [[zlib.crc32(word.encode()) % WORD_SLOTS for word in text.lower().split()] or [0] for text in texts]
+        return torch.nn.functional.normalize(torch.stack([self._word_projection[slots].sum(0) for slots in words]))
+
+
+@pytest.fixture
+def tiny_encoder() -> TinyEncoder:
+    return TinyEncoder()
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    root = Path(os.environ.get("ZSDERM_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    if not (root / "pad" / "index.csv").is_file():
+        pytest.skip("no development images: set ZSDERM_DATA to the folder that holds pad/index.csv")
+    return root
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    """A 60 x 40 picture whose four corners differ, so that every turn and flip shows: red, green, blue, grey."""
+    image = Image.new("RGB", (60, 40), (128, 128, 128))
+    image.paste((255, 0, 0), (0, 0, 30, 20))
+    image.paste((0, 255, 0), (30, 0, 60, 20))
+    image.paste((0, 0, 255), (0, 20, 30, 40))
+    return image

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from zsderm.pretrain.losses import contrastive_loss, diagnosis_weights, local_alignment_loss, make_loss
+
+B, T, P, D = 4, 6, 5, 8
+SCALE, SIGMA = 9.0, 0.1
+
+
+def batch(seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    mask = torch.rand(B, T, generator=random) > 0.3
+    mask[:, 0] = True
+    mask[1, 1] = False  # an image without an ontology caption
+    mask[2, 3:] = False  # an image without sub-captions
+    return {
+        "image_features": torch.randn(B, D, generator=random, dtype=dtype),
+        "patch_features": torch.randn(B, P, D, generator=random, dtype=dtype),
+        "text_features": torch.randn(B, T, D, generator=random, dtype=dtype),
+        "caption_mask": mask,
+    }
+
+
+def unit(row: list[float]) -> list[float]:
+    length = math.sqrt(sum(v * v for v in row))
+    return [v / length for v in row] if length > 0 else row
+
+
+def dot(a: list[float], b: list[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def slow_weights(text: list[list[list[float]]], mask: list[list[bool]]) -> list[list[float]]:
+    weights = []
+    for b in range(len(text)):
+        row = [1.0 if m else 0.0 for m in mask[b]]
+        subs = [t for t in range(3, len(text[b])) if mask[b][t]]
+        if mask[b][1] and subs:
+            exps = [math.exp(dot(text[b][t], text[b][1])) for t in subs]
+            softmax = [e / sum(exps) for e in exps]
+            for t, value in zip(subs, softmax, strict=True):
+                row[t] = value / max(softmax)
+        weights.append(row)
+    return weights
+
+
+def slow_loss(
+    data: dict[str, torch.Tensor], lambda_m: float = 1.0, lambda_s: float = 0.7
+) -> tuple[float, float, float]:
+    """The objective of SPEC, caption by caption, in plain Python."""
+    image = [unit(row) for row in data["image_features"].tolist()]
+    patch = [[unit(row) for row in rows] for rows in data["patch_features"].tolist()]
+    text = [[unit(row) for row in rows] for rows in data["text_features"].tolist()]
+    mask = data["caption_mask"].tolist()
+    weights = slow_weights(text, mask)
+    valid = [(b, t) for b in range(B) for t in range(T) if mask[b][t]]
+
+    i2t = t2i = total_weight = 0.0
+    for b, t in valid:
+        own = SCALE * dot(image[b], text[b][t])
+        over_texts = sum(math.exp(SCALE * dot(image[b], text[c][u])) for c, u in valid)
+        over_images = sum(math.exp(SCALE * dot(image[i], text[b][t])) for i in range(B))
+        i2t += weights[b][t] * (math.log(over_texts) - own)
+        t2i += math.log(over_images) - own
+        total_weight += weights[b][t]
+    contrastive = 0.5 * (i2t / total_weight + t2i / len(valid))
+
+    subs = [(b, t) for b, t in valid if t >= 3]
+    local = sub_weight = 0.0
+    for b, t in subs:
+        region = [0.0] * D
+        for p in patch[b]:
+            cosine = dot(p, text[b][t])
+            if cosine >= SIGMA:
+                region = [r + cosine * v for r, v in zip(region, p, strict=True)]
+        region = unit(region)
+        over = sum(math.exp(SCALE * dot(region, text[c][u])) for c, u in subs)
+        local += weights[b][t] * (math.log(over) - SCALE * dot(region, text[b][t]))
+        sub_weight += weights[b][t]
+    local /= sub_weight
+    return lambda_m * contrastive + lambda_s * local, contrastive, local
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_make_loss_equals_the_slow_twin(seed: int) -> None:
+    data = batch(seed)
+    loss = make_loss(**data, logit_scale=SCALE, sigma=SIGMA)
+    expected = slow_loss(data)
+    assert [loss.total.item(), loss.contrastive.item(), loss.local.item()] == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_an_invalid_caption_contains_changes_nothing() -> None:
+    data = batch()
+    before = make_loss(**data, logit_scale=SCALE, sigma=SIGMA)
+    data["text_features"][~data["caption_mask"]] = torch.nan
+    after = make_loss(**data, logit_scale=SCALE, sigma=SIGMA)
+    assert after.total.item() == before.total.item()
+
+
+def test_the_order_of_the_images_changes_nothing() -> None:
+    data = batch()
+    order = torch.tensor([2, 0, 3, 1])
+    shuffled = {name: tensor[order] for name, tensor in data.items()}
+    assert make_loss(**shuffled, logit_scale=SCALE).total.item() == pytest.approx(
+        make_loss(**data, logit_scale=SCALE).total.item(), abs=1e-12
+    )
+
+
+def test_swapping_the_captions_of_two_images_raises_the_loss() -> None:
+    # The published code flattens image-major and slices caption-major: it trains images on the captions of others.
+    data = batch()
+    data["text_features"] = data["image_features"][:, None, :].repeat(1, T, 1)
+    data["patch_features"] = data["image_features"][:, None, :].repeat(1, P, 1)
+    right = make_loss(**data, logit_scale=SCALE)
+    flattened = data["text_features"].reshape(T, B, D).transpose(0, 1)
+    wrong = make_loss(**{**data, "text_features": flattened}, logit_scale=SCALE)
+    assert wrong.contrastive > right.contrastive + 0.1
+    assert wrong.local > right.local + 0.1
+
+
+def test_gradients_are_the_derivatives_of_the_loss() -> None:
+    data = batch()
+    leaves = [data[name].requires_grad_() for name in ("image_features", "patch_features")]
+
+    def loss(image: torch.Tensor, patch: torch.Tensor) -> torch.Tensor:
+        return make_loss(image, patch, data["text_features"], data["caption_mask"], SCALE, sigma=SIGMA).total
+
+    assert torch.autograd.gradcheck(loss, leaves)
+
+
+def test_no_gradient_flows_through_the_weights() -> None:
+    text = normalize(batch()["text_features"], dim=-1).requires_grad_()
+    assert not diagnosis_weights(text, batch()["caption_mask"]).requires_grad
+
+
+def test_the_closest_sub_caption_has_weight_1_and_knowledge_captions_have_weight_1() -> None:
+    data = batch()
+    weights = diagnosis_weights(normalize(data["text_features"], dim=-1), data["caption_mask"])
+    expected = slow_weights(normalize(data["text_features"], dim=-1).tolist(), data["caption_mask"].tolist())
+    torch.testing.assert_close(weights, torch.tensor(expected, dtype=torch.float64))
+    with_subs = data["caption_mask"][:, 3:].any(dim=1)
+    assert (weights[with_subs, 3:].amax(dim=1) == 1).all()
+    assert (weights[:, :3] == data["caption_mask"][:, :3]).all()
+    assert (weights[1] == data["caption_mask"][1]).all(), "1 where the ontology caption is missing"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_batch_without_any_caption_has_loss_zero_and_no_nan(dtype: torch.dtype) -> None:
+    data = batch(dtype=dtype)
+    data["caption_mask"] = torch.zeros(B, T, dtype=torch.bool)
+    data["image_features"].requires_grad_()
+    loss = make_loss(**data, logit_scale=SCALE)
+    loss.total.backward()
+    assert loss.total.item() == 0
+    assert torch.isfinite(data["image_features"].grad).all()
+
+
+def test_half_precision_features_are_safe() -> None:
+    data = batch()
+    exact = make_loss(**data, logit_scale=100.0).total.item()
+    for dtype in (torch.float16, torch.bfloat16):
+        rounded = {n: t if t.dtype == torch.bool else t.to(dtype) for n, t in data.items()}
+        assert make_loss(**rounded, logit_scale=100.0).total.item() == pytest.approx(exact, rel=0.05)
+
+
+def test_a_sub_caption_that_no_patch_reaches_has_an_empty_region() -> None:
+    data = batch()
+    patch = normalize(data["patch_features"], dim=-1)
+    text = normalize(data["text_features"], dim=-1)[:, 3:]
+    mask = data["caption_mask"][:, 3:]
+    loss = local_alignment_loss(patch, text, mask, mask.double(), SCALE, sigma=1.0)
+    assert loss.item() == pytest.approx(math.log(int(mask.sum())))
+
+
+def test_contrastive_loss_of_captions_that_all_agree_is_the_logarithm_of_the_choices() -> None:
+    image = normalize(torch.ones(B, D, dtype=torch.float64), dim=-1)
+    text = image[:, None].repeat(1, T, 1)
+    mask = torch.ones(B, T, dtype=torch.bool)
+    loss = contrastive_loss(image, text, mask, mask.double(), SCALE)
+    assert loss.item() == pytest.approx(0.5 * (math.log(B * T) + math.log(B)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("patch_features", torch.ones(B, P, D + 1)),
+        ("text_features", torch.ones(B, 2, D)),
+        ("caption_mask", torch.ones(B, T)),
+    ],
+)
+def test_shapes_that_do_not_belong_together_are_refused(name: str, value: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=f"Expected argument `{name}`"):
+        make_loss(**{**batch(), name: value}, logit_scale=SCALE)

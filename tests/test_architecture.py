@@ -1,0 +1,119 @@
+"""Arrows point down only: the imports of every room are read from its source and held against the plan."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import zsderm
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# From the ground to the roof; a room may import itself and what stands before it, and nothing else.
+FLOORS = [
+    "errors",
+    "config",
+    "predictions",
+    "images",
+    "encoders",
+    "knowledge",
+    "embeddings",
+    "proxies",
+    "classifier",
+    "calibration",
+    "metrics",
+    "report",
+    "tasks",
+    "doctor",
+    "cli",
+]
+# What pretrain, benchmarks and notebooks may import, besides the names in zsderm.__all__ and their own room.
+PUBLIC_MODULES = {"errors", "images", "metrics", "proxies", "report"}
+
+
+def _sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def _imports(tree: ast.AST, package: list[str]) -> Iterator[str]:
+    """Dotted names that are imported; relative ones are resolved against ``package``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            dotted = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            yield from (f"{dotted}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+
+
+def _own(path: Path, root: str, under: str) -> set[str]:
+    """The names below ``zsderm`` that a file imports, without the leading ``zsderm.``."""
+    package = [*under.split("."), *path.relative_to(ROOT / root).parts[:-1]]
+    names = _imports(ast.parse(path.read_text(encoding="utf-8")), package)
+    return {name.partition(".")[2] for name in names if name.startswith("zsderm.")}
+
+
+def _room(name: str) -> str:
+    """The room in which an imported name lives: ``KnowledgeBase`` is at home in ``knowledge``."""
+    first = name.partition(".")[0]
+    if first in zsderm._HOMES:
+        return zsderm._HOMES[first].split(".")[1]
+    return "errors" if first in zsderm.__all__ else first  # an error class, or __version__
+
+
+@pytest.mark.parametrize("path", _sources("zsderm"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_point_down_only(path: Path) -> None:
+    parts = path.relative_to(ROOT / "zsderm").with_suffix("").parts
+    if parts == ("__init__",):
+        return  # the public surface: loads every room by name, none of them on import (test_public_surface.py)
+    room = parts[0]
+    assert room in FLOORS, f"{room} is a new room: give it a floor in this test and a line in ARCHITECTURE"
+    allowed = {*FLOORS[: FLOORS.index(room) + 1], *({"pretrain"} if parts == ("cli", "pretrain") else ())}
+    upward = {name for name in _own(path, "zsderm", "zsderm") if _room(name) not in allowed}
+    assert not upward, f"{room} may not import {sorted(upward)}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "path"),
+    [(folder, path) for folder in ("pretrain", "benchmarks") for path in _sources(folder)],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_pretrain_and_benchmarks_use_the_public_surface_only(folder: str, path: Path) -> None:
+    private = {name for name in _own(path, folder, f"zsderm.{folder}") if not _is_public(name, folder)}
+    assert not private, f"{folder} may not import {sorted(private)}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebooks_use_the_public_surface_only(path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
+    code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    names = {name.partition(".")[2] for name in _imports(ast.parse(code), []) if name.startswith("zsderm.")}
+    assert not {name for name in names if not _is_public(name, "pretrain")}
+
+
+def _is_public(name: str, own_room: str) -> bool:
+    parts = name.split(".")
+    if any(part.startswith("_") and part != "__version__" for part in parts):
+        return False
+    return parts[0] in {own_room, *PUBLIC_MODULES} or (len(parts) == 1 and parts[0] in zsderm.__all__)
+
+
+def test_the_reader_of_imports_sees_every_kind() -> None:
+    lines = ["import zsderm.report", "from . import base", "from ..errors import A", "import_module('zsderm.cli')"]
+    found = set(_imports(ast.parse("\n".join(lines)), ["zsderm", "knowledge"]))
+    assert found == {"zsderm.report", "zsderm.knowledge.base", "zsderm.errors.A", "zsderm.cli"}
+
+
+def test_a_public_name_counts_as_the_room_it_lives_in() -> None:
+    assert [_room(name) for name in ("ZeroShotClassifier", "ImageError", "report.Row")] == [
+        "classifier",
+        "errors",
+        "report",
+    ]

@@ -1,0 +1,131 @@
+"""What setup.cfg promises: every room and every data file is packed, every import is declared, and help is quick."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib.metadata import entry_points, requires, version
+from pathlib import Path
+
+import pytest
+from click import Context
+from packaging.requirements import Requirement
+
+import zsderm
+from zsderm.cli import _COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = {
+    "zsderm": "zsderm",
+    "pretrain": "zsderm/pretrain",
+    "benchmarks": "zsderm/benchmarks",
+    "knowledge_bases": "zsderm/knowledge_bases",
+}
+SOLD_AS = {"PIL": "pillow", "faiss": "faiss-gpu", "open_clip": "open_clip_torch", "sklearn": "scikit-learn"}
+UNPACKED = {"__pycache__", ".ipynb_checkpoints"}
+
+
+@pytest.fixture(scope="module")
+def config() -> ConfigParser:
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The files that a wheel would hold, by building the tree of one."""
+    folder = tmp_path_factory.mktemp("build")
+    command = [
+        sys.executable,
+        "setup.py",
+        "--quiet",
+        "build",
+        "--build-base",
+        str(folder),
+        "--build-lib",
+        f"{folder}/lib",
+    ]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return {path.relative_to(folder / "lib").as_posix() for path in (folder / "lib").rglob("*") if path.is_file()}
+
+
+def _lines(config: ConfigParser, section: str, key: str) -> list[str]:
+    return [line.strip() for line in config[section][key].splitlines() if line.strip()]
+
+
+def _files(room: str) -> list[Path]:
+    files = (path for path in (ROOT / room).rglob("*") if path.is_file())
+    return [path for path in files if not UNPACKED & set(path.parts) and not path.name.startswith(".")]
+
+
+def test_every_package_that_exists_is_listed(config: ConfigParser) -> None:
+    folders = {
+        (Path(target) / path.parent.relative_to(ROOT / room)).as_posix().replace("/", ".")
+        for room, target in ROOMS.items()
+        for path in _files(room)
+        if path.suffix == ".py"
+    }
+    assert folders == set(_lines(config, "options", "packages"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_file_of_a_room_is_packed(room: str, packed: set[str]) -> None:
+    expected = {(Path(ROOMS[room]) / path.relative_to(ROOT / room)).as_posix() for path in _files(room)}
+    assert expected <= packed
+
+
+def test_nothing_but_the_house_is_packed(packed: set[str]) -> None:
+    assert {name.split("/")[0] for name in packed} == {"zsderm"}
+
+
+def test_every_room_can_be_imported_under_the_one_root() -> None:
+    code = "import zsderm.benchmarks, zsderm.knowledge_bases, zsderm.pretrain"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "tests")
+
+
+def test_the_version_has_one_source() -> None:
+    assert version("zsderm") == zsderm.__version__
+
+
+def test_the_command_is_installed() -> None:
+    (script,) = entry_points(group="console_scripts", name="zsderm")
+    assert script.value == "zsderm.cli:main"
+
+
+def test_every_import_of_the_library_is_declared() -> None:
+    declared = {Requirement(line).name.lower() for line in requires("zsderm") or () if "extra ==" not in line}
+    for path in (ROOT / "zsderm").rglob("*.py"):
+        for name in _top_level_imports(path) - set(sys.stdlib_module_names) - {"zsderm"}:
+            package = SOLD_AS.get(name, name).lower()
+            assert package in declared, f"{path.relative_to(ROOT)} imports {name}, which setup.cfg does not require"
+
+
+def _top_level_imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    taken = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in plain | taken}
+
+
+def test_setup_cfg_is_the_only_place_for_metadata() -> None:
+    assert "[project]" not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert len((ROOT / "setup.py").read_text(encoding="utf-8").splitlines()) == 3
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from zsderm.cli import main; main(['--help'], standalone_mode=False); "
+        "print('HEAVY:', *{'torch', 'open_clip', 'pandas', 'numpy', 'sklearn', 'PIL'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].strip() == "HEAVY:"
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_help_says_the_same_at_the_door_and_in_the_room(name: str) -> None:
+    command = main.get_command(Context(main), name)
+    assert command is not None and (command.help or "").startswith(_COMMANDS[name].rstrip("."))

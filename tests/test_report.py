@@ -1,0 +1,172 @@
+"""The page shows what was predicted and why, needs nothing else, and does not grow in memory with the images."""
+
+from __future__ import annotations
+
+import re
+import tracemalloc
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zsderm import report
+from zsderm.errors import InputError, SettingsError
+from zsderm.predictions import Evidence, Predictions
+
+CLASSES = ("melanoma", "nevus", "<b>wart</b> & co")
+
+
+def _answers(folder: Path, count: int = 4, broken: int = 1, side: int = 40) -> Predictions:
+    """``count`` noisy photographs on disk and answers for them; the last ``broken`` ones failed."""
+    rng = np.random.default_rng(0)
+    names = [str(folder / f"photo {index}.jpg") for index in range(count)]
+    for name in names[: count - broken]:
+        Image.fromarray(rng.integers(0, 255, (side, side, 3), dtype=np.uint8)).save(name)
+    table = torch.tensor(rng.dirichlet(np.ones(3), count), dtype=torch.float32)
+    table[count - broken :] = torch.nan
+    texts = tuple(Evidence(f"sign {rank} <i>", 0.5 - rank / 10, "colour", "dermatology") for rank in range(5))
+    return Predictions(
+        images=tuple(names),
+        classes=CLASSES,
+        probabilities=table,
+        method="knowledge",
+        prior="uniform",
+        requested_method="kpl",
+        evidence=(*[texts] * (count - broken), *[()] * broken),
+        errors={name: "the file is <empty>" for name in names[count - broken :]},
+        manifest={
+            "encoder": {"name": "zsderm-mini"},
+            "settings": {"k": None, "sizes": [1, 2]},
+            "notes": ["only 4 images"],
+        },
+    )
+
+
+def _page(predictions: Predictions, path: Path, **options: object) -> str:
+    report.write_report(predictions, path, **options)
+    return path.read_text(encoding="utf-8")
+
+
+class _Tags(HTMLParser):
+    """Checks that every element that opens also closes, and keeps the attributes."""
+
+    VOID = frozenset({"meta", "img", "link", "br", "hr"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_shows_pictures_answers_evidence_and_how_it_was_made(tmp_path: Path) -> None:
+    predictions = _answers(tmp_path)
+    page = _page(predictions, tmp_path / "report.html")
+    assert page.count('src="data:image/jpeg;base64,') == 3
+    assert all(f"photo {index}.jpg" in page for index in range(4))
+    top = predictions.top_k(3)[0]
+    assert all(f"{100 * probability:.1f} %" in page for _, probability in top)
+    assert page.count('class="aspect">colour') == 3 * 5 and page.count("2 more</summary>") == 3
+    assert "<b>knowledge</b> (asked for: kpl)" in page and "<b>uniform</b>" in page and "only 4 images" in page
+    assert "encoder › name" in page and "zsderm-mini" in page and "1, 2" in page
+    assert "not a medical device" in page
+    assert "Beside the true labels" not in page
+
+
+def test_every_element_that_opens_also_closes(tmp_path: Path) -> None:
+    assert _Tags(_page(_answers(tmp_path), tmp_path / "report.html", true=[0, 1, 2, 0])).open == []
+
+
+def test_the_page_needs_no_other_file_and_no_network(tmp_path: Path) -> None:
+    page = _page(_answers(tmp_path), tmp_path / "report.html")
+    links = [value for key, value in _Tags(page).attributes if key in {"src", "href"}]
+    assert links and all(str(value).startswith("data:") for value in links)
+    assert not re.search(r"https?://|@import|url\(|<script", page)
+
+
+def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
+    page = _page(_answers(tmp_path), tmp_path / "report.html", true=[2, 2, 2, 2])
+    assert "<b>wart" not in page and "&lt;b&gt;wart&lt;/b&gt; &amp; co" in page
+    assert "sign 0 <i>" not in page and "<empty>" not in page
+
+
+def test_a_failed_image_shows_its_reason_and_no_picture(tmp_path: Path) -> None:
+    page = _page(_answers(tmp_path, count=2, broken=2), tmp_path / "report.html")
+    assert page.count("no picture") == 2 and page.count("Not classified: the file is &lt;empty&gt;") == 2
+    assert "2 images could not be read" in page.replace("\n      ", " ")
+
+
+def test_true_labels_bring_figures_verdicts_and_a_confusion_matrix(tmp_path: Path) -> None:
+    predictions = _answers(tmp_path)
+    answers = predictions.probabilities[:3].argmax(dim=1).tolist()
+    true = np.array([answers[0], (answers[1] + 1) % 3, -1, 0])
+    page = _page(predictions, tmp_path / "report.html", true=true)
+    assert page.count("✓ as labelled") == 1 and page.count("✗ labelled") == 1
+    assert re.search(r"accuracy</th><td class=\"number\">0\.500 \(", page)
+    matrix = report.confusion(predictions, true)
+    assert matrix.sum() == 2 and matrix[true[0], answers[0]] >= 1 and matrix[true[1], answers[1]] >= 1
+    assert "Confusion" in page
+
+
+def test_labels_for_failed_images_only_give_no_figures(tmp_path: Path) -> None:
+    page = _page(_answers(tmp_path), tmp_path / "report.html", true=[-1, -1, -1, 0])
+    assert "Beside the true labels" not in page
+
+
+def test_pictures_can_be_given_and_are_left_unchanged(tmp_path: Path, photo: Image.Image) -> None:
+    predictions = _answers(tmp_path)
+    large = photo.resize((600, 400))
+    page = _page(predictions, tmp_path / "report.html", pictures=[large] * 4)
+    assert large.size == (600, 400)
+    assert page.count(report.thumbnail(large)) == 3
+
+
+def test_a_picture_that_cannot_be_opened_any_more_is_left_out(tmp_path: Path) -> None:
+    predictions = _answers(tmp_path)
+    Path(predictions.images[0]).unlink()
+    assert _page(predictions, tmp_path / "report.html").count('src="data:image/jpeg') == 2
+
+
+def test_top_k_says_how_many_classes_are_shown(tmp_path: Path) -> None:
+    assert _page(_answers(tmp_path), tmp_path / "report.html", top_k=1).count('<span class="class">') == 3
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        predictions = _answers(tmp_path, count=count, broken=0, side=128)
+        tracemalloc.start()
+        try:
+            report.write_report(predictions, tmp_path / "report.html")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    three = peak(3), (tmp_path / "report.html").stat().st_size  # the first run also loads the template
+    twelve = peak(12), (tmp_path / "report.html").stat().st_size
+    assert twelve[0] - three[0] < (twelve[1] - three[1]) / 3
+
+
+def test_the_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "new folder" / "report.html"
+    _page(_answers(tmp_path), target)
+    before = target.read_bytes()
+    with pytest.raises(InputError, match="`true` to have one entry for each of 4 images, but got 1"):
+        report.write_report(_answers(tmp_path), target, true=[0])
+    assert target.read_bytes() == before and [path.name for path in target.parent.iterdir()] == ["report.html"]
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="cannot write"):
+        report.write_report(_answers(tmp_path), tmp_path / "file" / "report.html")

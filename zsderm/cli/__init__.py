@@ -1,0 +1,87 @@
+"""The command line: one file a command, loaded only when that command runs.
+
+This is the one room with lazy imports: ``zsderm --help`` answers without torch, open_clip or pandas.
+Data goes to stdout, talk goes to stderr. A user's mistake ends with exit code 1 and one sentence, wrong usage with 2,
+and a defect keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from importlib import import_module
+
+import click
+
+from zsderm import __version__
+from zsderm.errors import ZsdermError, ZsdermWarning
+
+_COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands imports none of them
+    "classify": "Name the most likely disease in each photograph.",
+    "evaluate": "Compare predictions with the true labels.",
+    "kb": "List, search and check knowledge bases.",
+    "models": "List the encoders worth knowing, and show what is known about one.",
+    "pretrain": "Train an encoder from a configuration file.",
+    "doctor": "Check this installation and say how to mend it.",
+}
+
+
+class HouseGroup(click.Group):
+    """A group that imports a command when it runs, and shows the house's errors and warnings as one line each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The command names, in the order a newcomer meets them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command ``cmd_name``, or None when there is no such command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        return getattr(import_module(f"zsderm.cli.{cmd_name}"), cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a :class:`ZsdermError` becomes one sentence and exit code 1.
+
+        The texts of the warnings that were shown are collected in ``ctx.obj``, so that no command says them again.
+        """
+        shown = ctx.obj = set()
+
+        def show(message: Warning | str, *where: object, **more: object) -> None:
+            # One line: the place in the code that warned helps nobody who did not write it.
+            text = " ".join(str(message).split())
+            if text not in shown:
+                shown.add(text)
+                click.echo(f"Warning: {text}", err=True)
+
+        with warnings.catch_warnings():
+            if not ctx.params["verbose"]:
+                warnings.simplefilter("ignore")
+            warnings.simplefilter("always", ZsdermWarning)
+            warnings.showwarning = show
+            try:
+                return super().invoke(ctx)
+            except ZsdermError as error:
+                raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=HouseGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being done, and show every warning.")
+@click.version_option(__version__, prog_name="zsderm")
+def main(verbose: bool) -> None:
+    """Classify skin photographs without training, by what a knowledge base says they look like.
+
+    \b
+    zsderm classify --images photos/ --classes "melanoma, nevus, bcc" --report report.html
+    zsderm kb list
+    zsderm doctor
+
+    Research software, not a medical device.
+    """
+    if verbose:
+        logging.basicConfig(format="%(name)s: %(message)s")
+        logging.getLogger("zsderm").setLevel(logging.DEBUG)

@@ -1,0 +1,29 @@
+"""``zsderm doctor``: is this installation in working order?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zsderm.cli.parameters import cache_option
+
+_COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
+
+
+@click.command()
+@cache_option
+@click.pass_context
+def doctor(ctx: click.Context, cache_dir: Path) -> None:
+    """Check this installation and say how to mend it.
+
+    Prints PASS, WARN or FAIL for every part, with the command that mends it. Exit code 1 when something failed.
+    """
+    from zsderm.doctor import examine
+
+    failed = False
+    for finding in examine(cache_dir):
+        text = str(finding)
+        click.echo(click.style(text[:4], fg=_COLOURS[finding.status], bold=True) + text[4:])
+        failed |= finding.status == "FAIL"
+    ctx.exit(1 if failed else 0)

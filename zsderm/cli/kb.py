@@ -1,0 +1,144 @@
+"""``zsderm kb``: look into knowledge bases, and check them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from zsderm.errors import UnknownKnowledgeBaseError
+
+if TYPE_CHECKING:
+    from zsderm.knowledge import Disease, KnowledgeBase
+
+DEFAULT_BASE = "dermatology"
+
+
+@click.group()
+def kb() -> None:
+    """List, search and check knowledge bases: what diseases look like, in sentences.
+
+    NAME is a bundled knowledge base, a folder of .jsonl files, or one .jsonl file.
+
+    \b
+    zsderm kb list
+    zsderm kb show dermatology "basal cell carcinoma"
+    zsderm kb search "pearly rolled border"
+    zsderm kb validate ./my-knowledge/
+    """
+
+
+@kb.command("list")
+def list_bases() -> None:
+    """List the bundled knowledge bases, one a line, with tabs between the columns.
+
+    \b
+    zsderm kb list
+    zsderm kb list | cut -f1
+    """
+    from zsderm.knowledge import KnowledgeBase, library
+
+    _table("name", "version", "diseases", "descriptions", "licence", "checksum")
+    for name in library.bundled():
+        base = KnowledgeBase.load(name)
+        _table(name, base.version, len(base.diseases), len(base), base.card.licence, base.checksum)
+
+
+@kb.command()
+@click.argument("name")
+@click.argument("disease", required=False)
+def show(name: str, disease: str | None) -> None:
+    """Show the diseases of a knowledge base, or everything it says about one of them.
+
+    DISEASE may be an alias, in any spelling.
+
+    \b
+    zsderm kb show dermatology
+    zsderm kb show dermatology BCC
+    """
+    from zsderm.knowledge import KnowledgeBase
+
+    base = KnowledgeBase.load(name)
+    if disease is None:
+        _show_base(base)
+    else:
+        _show_disease(base.find(disease))
+
+
+@kb.command()
+@click.argument("words", nargs=-1, required=True, metavar="[NAME] QUERY")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines at most.")
+def search(words: tuple[str, ...], limit: int) -> None:
+    """Find the names, aliases and descriptions that say what QUERY says, best first.
+
+    Without NAME it looks into "dermatology". Columns: score, disease, where, text.
+
+    \b
+    zsderm kb search "pearly rolled border"
+    zsderm kb search dermatology "solar keratosis"
+    zsderm kb search ./my-knowledge/ "blue grey ovoid nests" --limit 3
+    """
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.knowledge.search import search as find_hits
+
+    *names, query = words
+    if len(names) > 1:
+        raise click.UsageError(f"expected [NAME] QUERY, but got {len(words)} arguments. Put the query in quotes.")
+    try:
+        base = KnowledgeBase.load(names[0] if names else DEFAULT_BASE)
+    except UnknownKnowledgeBaseError as error:
+        raise UnknownKnowledgeBaseError(f"{error}. A query of several words goes in quotes.") from error
+    hits = find_hits(base, query, limit)
+    for hit in hits:
+        _table(f"{hit.score:.3f}", hit.disease, hit.where, hit.text)
+    if not hits:
+        click.echo(f"Nothing in knowledge base {base.name!r} is like {query!r}. Try fewer words.", err=True)
+
+
+@kb.command()
+@click.argument("name", metavar="NAME|PATH", default=DEFAULT_BASE)
+@click.pass_context
+def validate(ctx: click.Context, name: str) -> None:
+    """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
+
+    Prints one problem a line, disease and reason, and ends with exit code 1 if there is any.
+
+    \b
+    zsderm kb validate dermatology
+    zsderm kb validate ./my-knowledge/lumps.jsonl
+    """
+    from zsderm.knowledge.validate import validate as find_problems
+
+    problems = find_problems(name)
+    for problem in problems:
+        _table(problem.disease, problem.reason)
+    click.echo(f"{name}: {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}", err=True)
+    ctx.exit(1 if problems else 0)
+
+
+def _show_base(base: KnowledgeBase) -> None:
+    card = base.card
+    click.echo(f"{card.name} {card.version}, {card.licence}, checksum {base.checksum}. {card.description}", err=True)
+    _table("disease", "descriptions", "ontology", "aliases")
+    for disease in base.diseases.values():
+        _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(disease.aliases))
+
+
+def _show_disease(disease: Disease) -> None:
+    _table("name", disease.name)
+    _table("aliases", _joined(disease.aliases))
+    _table("ontology", " > ".join(disease.ontology))
+    _table("sites", _joined(disease.sites))
+    _table("concepts", _joined(disease.concepts))
+    for text in disease.descriptions:
+        _table(text.aspect, text.modality, text.text)
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _table(*cells: object) -> None:
+    """One row on stdout."""
+    click.echo("\t".join(map(str, cells)))

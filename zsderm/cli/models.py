@@ -1,0 +1,94 @@
+"""``zsderm models``: which encoders there are, and what is known about one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from zsderm.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from zsderm.encoders.base import EncoderCard
+    from zsderm.encoders.checkpoint import Checkpoint
+
+
+@click.group()
+def models() -> None:
+    """List the encoders worth knowing, and show what is known about one.
+
+    \b
+    NAME is one of
+      zsderm-mini        bundled, works offline
+      hf-hub:org/name    a Hugging Face repository in open_clip's format
+      local-dir:/folder  a folder in that format; a plain path will do
+      ViT-B-32/openai    an open_clip architecture and the tag of its weights
+
+    \b
+    zsderm models list
+    zsderm models show zsderm-mini
+    """
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the encoders worth knowing, one a line, with tabs between the columns; the bundled one comes first.
+
+    \b
+    zsderm models list
+    zsderm models list | cut -f1
+    """
+    from zsderm.encoders import catalogue
+
+    _row("name", "width", "image_size", "context_length", "licence", "description")
+    for card in catalogue.cards():
+        _row(card.name, card.width, card.image_size, card.context_length, card.licence, card.description)
+
+
+@models.command("show")
+@click.argument("name")
+def show_model(name: str) -> None:
+    """Show the card of an encoder, and its files where they are on this machine. Nothing is downloaded.
+
+    \b
+    zsderm models show zsderm-mini
+    zsderm models show hf-hub:xieji-x/MAKE
+    zsderm models show ./my-checkpoint
+    """
+    from zsderm.encoders import catalogue
+    from zsderm.encoders.names import find_checkpoint
+
+    try:
+        checkpoint = find_checkpoint(name, download=False)
+    except CheckpointError as error:
+        card = catalogue.known(name)
+        if card is None:
+            raise
+        _show_card(card)
+        _row("weights", "not on this machine")
+        click.echo(str(error), err=True)
+    else:
+        _show_card(checkpoint.card)
+        _show_files(checkpoint)
+
+
+def _show_card(card: EncoderCard) -> None:
+    """What a card says, one line each."""
+    for key in ("name", "width", "image_size", "context_length", "licence", "source", "description"):
+        _row(key, getattr(card, key))
+    for key, value in card.metadata.items():
+        _row(key, value)
+
+
+def _show_files(checkpoint: Checkpoint) -> None:
+    """What its files say, one line each."""
+    for key in ("resize_mode", "interpolation", "mean", "std"):
+        _row(key, checkpoint.preprocess_cfg[key])
+    _row("tokenizer", ", ".join(path.name for path in checkpoint.tokenizer) or "CLIP's own")
+    _row("weights", f"{checkpoint.weights} ({checkpoint.weights.stat().st_size / 1e6:.1f} MB)")
+    _row("fingerprint", checkpoint.fingerprint)
+
+
+def _row(*cells: object) -> None:
+    """One line on stdout, with tabs between the columns."""
+    click.echo("\t".join(map(str, cells)))

@@ -1,0 +1,44 @@
+"""The settings of a classification, with their meaning, their range and where their values come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zsderm.errors import SettingsError, did_you_mean
+
+METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
+RETRIEVALS = ("batch", "image")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How classes become proxies, and proxies become probabilities. None of these values was chosen on test labels."""
+
+    method: str = "kpl"  # one of METHODS, from the whole method to its plainest ablation
+    retrieval: str = "batch"  # "batch": one query for the folder; "image": each image asks for itself
+    k: int = 10  # descriptions kept per class, at least 1; a class with fewer keeps them all
+    min_images: int = 10  # with fewer images there is no batch to learn from, and text proxies answer
+    evidence: int = 3  # descriptions listed for each image
+    proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
+    batch_size: int = 64  # images encoded at a time; changes memory, not the result
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning, before anything is loaded.
+
+        Raises:
+            SettingsError: a word that is not known, or a number out of range.
+        """
+        for name, known in (("method", METHODS), ("retrieval", RETRIEVALS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise SettingsError(
+                    f"Expected setting `{name}` to be one of {', '.join(known)}, but got {value!r}."
+                    f"{did_you_mean(str(value), known)}"
+                )
+        for name, least in (("k", 1), ("min_images", 1), ("evidence", 0), ("batch_size", 1)):
+            if getattr(self, name) < least:
+                raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}.")
+        if not self.proxy_temperature > 0:
+            raise SettingsError(
+                f"Expected setting `proxy_temperature` to be above 0, but got {self.proxy_temperature}."
+            )

@@ -1,0 +1,158 @@
+"""What an encoder is to the rest of the library: a card, and four ways to turn input into unit rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from zsderm.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+CONFIG_FILE = "open_clip_config.json"
+CARD_FILE = "zsderm.json"
+
+# Keys of a vision_cfg that tell how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
+TRAINING_KEYS = ("sigma", "patch_embeddings")
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What one should know about an encoder before using it."""
+
+    name: str  # as given to load_encoder
+    width: int  # D, the embedding width
+    image_size: int  # pixels, the longer side of the model's input
+    context_length: int  # tokens, special tokens included
+    licence: str = "unknown"
+    source: str = ""  # where the weights come from: a page or a paper
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)  # how it was trained, e.g. sigma
+
+    @classmethod
+    def read(cls, folder: Path, name: str, otherwise: Mapping[str, Any] | None = None) -> EncoderCard:
+        """Read the card of a checkpoint folder, without loading its weights.
+
+        Shapes come from open_clip_config.json; words from zsderm.json where there is one, else the licence from the
+        front matter of README.md. What zsderm.json says beyond the fields of a card becomes metadata.
+
+        Args:
+            folder: a checkpoint folder.
+            name: the name the user gave.
+            otherwise: licence, source, description to use where the folder does not say.
+
+        Raises:
+            CheckpointError: a file is missing or is not what it should be.
+        """
+        words = dict(otherwise or {})
+        if (folder / CARD_FILE).is_file():
+            words |= read_json(folder / CARD_FILE)
+        elif licence := read_licence(folder):
+            words["licence"] = licence
+        return cls.describe(name, read_config(folder)["model_cfg"], words)
+
+    @classmethod
+    def describe(cls, name: str, model_cfg: Mapping[str, Any], words: Mapping[str, Any]) -> EncoderCard:
+        """Card of a model given as an open_clip configuration and a few words about it.
+
+        Args:
+            name: the name the user gave.
+            model_cfg: open_clip's configuration, with embed_dim, vision_cfg and text_cfg.
+            words: licence, source, description; what the card has no field for is metadata.
+        """
+        vision, text = model_cfg["vision_cfg"], model_cfg["text_cfg"]
+        size = vision.get("image_size", 224)  # 224 and 77 are open_clip's defaults
+        metadata = {key: vision[key] for key in TRAINING_KEYS if key in vision}
+        metadata |= {key: value for key, value in words.items() if key not in cls.__dataclass_fields__}
+        return cls(
+            name=name,
+            width=int(model_cfg["embed_dim"]),
+            image_size=int(max(size) if isinstance(size, (list, tuple)) else size),
+            context_length=int(text.get("context_length", 77)),
+            licence=words.get("licence", "unknown"),
+            source=words.get("source", ""),
+            description=words.get("description", ""),
+            metadata=metadata | dict(words.get("metadata", {})),
+        )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that belongs to a checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be read, or is not an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {path}: {error}. Copy the checkpoint folder again.") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"expected {path} to hold a JSON object, but got a {type(content).__name__}")
+    return content
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read open_clip_config.json of a folder and check that it describes a model with two towers.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable, or lacks a part.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        other = " Its config.json alone belongs to another format." if (folder / "config.json").is_file() else ""
+        raise CheckpointError(
+            f"{folder} has no {CONFIG_FILE}, so its architecture and preprocessing are unknown.{other} Expected an "
+            f"open_clip folder: {CONFIG_FILE} and model.safetensors or open_clip_model.safetensors."
+        )
+    config = read_json(path)
+    model_cfg = config.get("model_cfg")
+    wanted = {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}
+    if not isinstance(model_cfg, dict) or not all(isinstance(model_cfg.get(key), kind) for key, kind in wanted.items()):
+        raise CheckpointError(f"expected {path} to hold a model_cfg with {', '.join(wanted)}, but it does not")
+    return config
+
+
+def read_licence(folder: Path) -> str | None:
+    """Licence that the README.md of a hub repository states in its front matter, if it does."""
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return None
+    front, _, _ = readme.read_text(encoding="utf-8", errors="replace").removeprefix("---").partition("\n---")
+    found = re.search(r"^license:[ \t]*(\S+)", front, flags=re.MULTILINE)
+    return found.group(1) if found else None
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns images and texts into unit rows of one space, so that their inner products are cosines.
+
+    Letters: N images, M texts, B batch, D width. What comes back is float32 on the CPU, and each row has norm 1.
+    """
+
+    card: EncoderCard
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and preprocessing: equal means the same embeddings."""
+
+    @property
+    def temperature(self) -> float:
+        """Softmax temperature for class probabilities, 1 / exp(logit_scale)."""
+
+    def preprocess(self, image: Image) -> torch.Tensor:
+        """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""
+
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) preprocessed images as (B, D) unit rows."""
+
+    def encode_images(self, images: Sequence[Image | str | Path]) -> torch.Tensor:
+        """N images or paths as (N, D) unit rows."""
+
+    def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """M texts as (M, D) unit rows; a text longer than the context is cut, with a warning that counts."""

@@ -1,0 +1,249 @@
+"""Find photographs and open them as plain RGB, whatever camera or scanner wrote them.
+
+``find`` lists paths, ``open_image`` gives pixels, and a file that cannot be read is an ``ImageError`` whose message is
+one clause without the path, ready to stand in the ``error`` column of a row.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from zsderm.errors import ImageError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+# Only raster formats: Pillow would hand an EPS file in disguise to Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
+
+# Pixels; twice Pillow's own warning limit, where Pillow refuses as well. Decoded to RGB this is half a gigabyte.
+MAX_PIXELS = 178_956_970
+# Long side over short side. Encoders scale the short side up, so a strip of 1 x 50 000 would grow to gigabytes.
+MAX_ASPECT_RATIO = 100
+
+TRANSPOSE_OF_ORIENTATION = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What Pillow's decoders raise on damaged files. Warning is here for programs that turn warnings into errors.
+DECODING_FAILURES = (
+    OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, ZeroDivisionError,
+    NotImplementedError, AttributeError, AssertionError, MemoryError, struct.error, zlib.error, Warning,
+)  # fmt: skip
+
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
+
+
+def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """List the photographs that a folder, a file or a list of both stands for.
+
+    Folders are walked to the bottom and sorted the way people count (``2.jpg`` before ``10.jpg``); hidden files and
+    hidden folders are skipped, links to folders are not followed. Files named one by one are kept as they are, in the
+    order given, even if they do not exist or have another suffix: they become rows with a reason. Only a name without
+    any suffix that leads nowhere is taken for a missing folder.
+
+    Args:
+        source: one path, or a sequence of paths.
+
+    Returns:
+        At least one path.
+
+    Raises:
+        ImageError: the folder is missing, cannot be listed or holds no images, or the list is empty.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _expand(Path(source))
+    paths = [path for item in source for path in _expand(Path(item))]
+    if not paths:
+        raise ImageError("Expected at least one image, but got an empty list. Name a folder or some image files.")
+    return paths
+
+
+def _expand(path: Path) -> list[Path]:
+    if path.is_dir():
+        return _images_below(path)
+    if not path.suffix and not path.exists():
+        raise ImageError(f"there is no folder '{path}'. Check the spelling, or give the full path.")
+    return [path]
+
+
+def _images_below(folder: Path) -> list[Path]:
+    found = sorted(_walk(folder), key=lambda path: _natural_key(path.relative_to(folder)))
+    if not found:
+        suffixes = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise ImageError(f"folder '{folder}' holds no images. Expected files ending in one of: {suffixes}.")
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, onerror=_refuse_folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(parent, name)
+            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield path
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    # Without this os.walk would silently leave out the images of a folder it may not list.
+    raise ImageError(
+        f"folder '{error.filename}' cannot be listed: {error.strerror}. Change its permissions."
+    ) from error
+
+
+def _natural_key(path: Path) -> tuple[list[list[str | int]], str]:
+    parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
+    return [[int(piece) if odd % 2 else piece for odd, piece in enumerate(part)] for part in parts], str(path)
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open one file for reading bytes, or say in a clause why not.
+
+    Args:
+        path: a file; the caller closes what comes back.
+
+    Raises:
+        ImageError: it does not exist, is a folder or a device, or may not be read.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise ImageError("a folder, not an image file")
+        if not path.is_file():
+            raise ImageError("not a regular file" if path.exists() else "no such file")
+        return path.open("rb")
+    except OSError as error:
+        raise ImageError(f"the file cannot be opened: {(error.strerror or str(error)).lower()}") from error
+
+
+def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open an image the way a viewer shows it: upright, RGB, 8 bits, on white where it is transparent.
+
+    Greyscale, palette, CMYK and deep (16-bit, 32-bit, float) images are converted; deep ones are scaled, not clipped.
+    Of animations and multi-page files the first frame is taken. Opening the result again changes nothing, and an image
+    passed in is not changed. Between half of ``MAX_PIXELS`` and ``MAX_PIXELS`` Pillow's own size warning may appear.
+
+    Args:
+        source: a path, the bytes of a file, a binary stream (read from its start, left open) or a PIL image.
+        max_pixels: width times height above which an image is refused unread.
+
+    Returns:
+        A new RGB image that holds no file open.
+
+    Raises:
+        ImageError: missing, empty, cut short, too large, or not an image; the message is one clause.
+    """
+    if isinstance(source, Image.Image):
+        return _decode(source, max_pixels)
+    if isinstance(source, bytes):
+        return _read(BytesIO(source), max_pixels)
+    if isinstance(source, str | os.PathLike):
+        with open_file(source) as stream:
+            return _read(stream, max_pixels)
+    return _read(source, max_pixels)
+
+
+def _read(stream: BinaryIO, max_pixels: int) -> Image.Image:
+    try:
+        image = Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        empty = stream.seekable() and stream.seek(0, os.SEEK_END) == 0
+        reason = "the file is empty" if empty else "not an image, or not one of: jpg png webp tiff bmp gif"
+        raise ImageError(reason) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"too many pixels to open safely: {error}") from error
+    except DECODING_FAILURES as error:
+        raise _damaged(error) from error
+    return _decode(image, max_pixels)
+
+
+def _decode(image: Image.Image, max_pixels: int) -> Image.Image:
+    width, height = image.size
+    if width * height > max_pixels:
+        size = f"{width} x {height} pixels ({_megapixels(width * height)})"
+        raise ImageError(f"{size}, more than the limit of {_megapixels(max_pixels)}")
+    if min(width, height) == 0 or max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise ImageError(f"{width} x {height} pixels, too narrow to be a photograph")
+    try:
+        image.load()
+        upright = TRANSPOSE_OF_ORIENTATION.get(_orientation(image))
+        rgb = _to_rgb(image)
+        rgb = rgb if upright is None else rgb.transpose(upright)
+    except ImageError:
+        raise
+    except DECODING_FAILURES as error:
+        raise _damaged(error) from error
+    rgb.info = {}  # the orientation is used up: whoever opens this image again must not turn it again
+    return rgb
+
+
+def _damaged(error: BaseException) -> ImageError:
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return ImageError(f"the image is damaged or cut short: {detail}")
+
+
+def _megapixels(pixels: int) -> str:
+    return f"{pixels / 1e6:,.1f} megapixels"
+
+
+def _orientation(image: Image.Image) -> int:
+    # Metadata mangled by a messenger app says nothing about the pixels, so the photograph is kept as it lies.
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DECODING_FAILURES:
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_eight_bits(np.asarray(image), _full_scale(image))).convert("RGB")
+    if image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _full_scale(image: Image.Image) -> int | None:
+    """The value of white where the file says so; ``None`` for 32-bit and float images, which have no agreed white."""
+    if image.mode.startswith("I;16"):
+        bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (16,))  # 12-bit TIFFs exist
+        return 2 ** int(bits[0]) - 1
+    return 2**16 - 1 if image.format == "PNG" else None  # older Pillow opens 16-bit PNGs as 32-bit
+
+
+def _to_eight_bits(values: np.ndarray, full_scale: float | None) -> np.ndarray:
+    """Scale deep grey values to 0..255.
+
+    Without a full scale it is the smallest of 1 (fractions only), 255 and 65 535 that holds every value; values
+    beyond those, or negative ones, are stretched from their minimum to their maximum.
+
+    Args:
+        values: (H, W) integers or floats.
+        full_scale: the value of white, or ``None`` to guess it.
+
+    Returns:
+        (H, W) uint8.
+    """
+    if not np.isfinite(values).all():
+        raise ImageError("some pixel values are not finite numbers")
+    low, high = float(values.min()), float(values.max())
+    if full_scale is None:
+        usual = (255.0, 65535.0) if np.issubdtype(values.dtype, np.integer) else (1.0, 255.0, 65535.0)
+        full_scale = next((white for white in usual if low >= 0 and high <= white), None)
+    low, span = (low, high - low) if full_scale is None else (0.0, float(full_scale))
+    scaled = (values.astype(np.float64) - low) / (span or 1.0)
+    return np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,226 @@
+"""What a classifier answers: probabilities, the label, the text that spoke for it, and how it came about.
+
+Letters: N images, C classes. An image that could not be read keeps its row, with NaN probabilities and a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from zsderm.errors import ClassListError, InputError, MissingDependencyError, SettingsError
+
+ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One description that spoke for the winning class of an image."""
+
+    text: str
+    score: float  # cosine of image and description, -1..1
+    aspect: str  # "colour", "border", ...
+    source: str  # who wrote the description
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The answer for N images over C classes.
+
+    Attributes:
+        images: N names, in the order of the rows.
+        classes: C distinct names, in the order of the columns.
+        probabilities: (N, C) float32 on the CPU. Each row sums to 1, or is NaN throughout if the image failed.
+        method: the method really used, such as "kpl" or "knowledge".
+        prior: the class prior really used, such as "auto".
+        requested_method: the method that was asked for.
+        evidence: for each image the descriptions that spoke for the winning class, best first; may be empty.
+        errors: a reason for each failed image, by name.
+        manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
+    """
+
+    images: tuple[str, ...]
+    classes: tuple[str, ...]
+    probabilities: torch.Tensor
+    method: str
+    prior: str
+    requested_method: str
+    evidence: tuple[tuple[Evidence, ...], ...]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit together."""
+        table = torch.as_tensor(self.probabilities).detach().to("cpu", torch.float32)
+        object.__setattr__(self, "probabilities", table)
+        object.__setattr__(self, "images", tuple(self.images))
+        object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "evidence", tuple(tuple(texts) for texts in self.evidence))
+        self._check_names()
+        self._check_shapes()
+        self._check_rows()
+
+    def _check_names(self) -> None:
+        if not self.classes:
+            raise ClassListError("Expected argument `classes` to hold at least one name, but got none.")
+        repeated = [name for name, count in Counter(self.classes).items() if count > 1]
+        if repeated:
+            raise ClassListError(f"Expected argument `classes` to hold distinct names, but got {repeated[0]!r} twice.")
+        strangers = sorted(set(self.errors) - set(self.images))
+        if strangers:
+            raise InputError(f"Expected the keys of `errors` to be among `images`, but got {strangers[0]!r}.")
+
+    def _check_shapes(self) -> None:
+        expected = (len(self.images), len(self.classes))
+        if tuple(self.probabilities.shape) != expected:
+            raise InputError(
+                f"Expected argument `probabilities` to be of shape (images, classes) = {expected}, "
+                f"but got {tuple(self.probabilities.shape)}."
+            )
+        if len(self.evidence) != len(self.images):
+            raise InputError(
+                f"Expected argument `evidence` to hold one entry for each of the {len(self.images)} images, "
+                f"but got {len(self.evidence)}."
+            )
+
+    def _check_rows(self) -> None:
+        failed = self.probabilities.isnan().all(dim=1)  # (N,)
+        sound = (self.probabilities >= 0).all(dim=1) & ((self.probabilities.sum(dim=1) - 1).abs() <= ROW_SUM_TOLERANCE)
+        for index in (~(failed | sound)).nonzero().flatten().tolist():
+            raise InputError(
+                "Expected each row of `probabilities` to be non-negative and sum to 1, "
+                f"but got {self.probabilities[index].tolist()} for image {self.images[index]!r}."
+            )
+        for index in failed.nonzero().flatten().tolist():
+            if not self.errors.get(self.images[index]):
+                raise InputError(f"Expected a reason in `errors` for image {self.images[index]!r} with NaN, got none.")
+
+    def __len__(self) -> int:
+        """N, failed images included."""
+        return len(self.images)
+
+    @property
+    def ok(self) -> torch.Tensor:
+        """(N,) bool: which images were classified."""
+        return ~self.probabilities.isnan().any(dim=1)
+
+    @property
+    def labels(self) -> list[str]:
+        """N names of the most probable classes; an empty string for a failed image."""
+        return [ranked[0][0] if ranked else "" for ranked in self.top_k(1)]
+
+    @property
+    def confidence(self) -> torch.Tensor:
+        """(N,) float32: the probability of each label; NaN for a failed image."""
+        return self.probabilities.max(dim=1).values
+
+    def top_k(self, k: int = 3) -> list[list[tuple[str, float]]]:
+        """The k most probable classes of each image, best first; equal ones in the order of ``classes``.
+
+        Args:
+            k: at least 1; clipped to the number of classes.
+
+        Returns:
+            N lists of (class, probability); an empty list for a failed image.
+        """
+        if k < 1:
+            raise SettingsError(f"Expected argument `k` to be at least 1, but got {k}.")
+        values, columns = self.probabilities.sort(dim=1, descending=True, stable=True)
+        rows = zip(self.ok.tolist(), values[:, :k].tolist(), columns[:, :k].tolist(), strict=True)
+        return [
+            [(self.classes[c], p) for p, c in zip(row, where, strict=True)] if ok else [] for ok, row, where in rows
+        ]
+
+    def to_frame(self, top_k: int = 3) -> pd.DataFrame:
+        """One row per image, one column per fact.
+
+        Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), probability_class_0 ...
+        (in the order of ``classes``), method, evidence (the best description), error (empty when fine).
+
+        Args:
+            top_k: how many classes to name; clipped to the number of classes.
+        """
+        ranked, ok = self.top_k(top_k), self.ok.tolist()
+        columns: dict[str, Any] = {"image": [_printable(image) for image in self.images]}
+        for rank in range(min(top_k, len(self.classes))):
+            suffix = f"_{rank + 1}" if rank else ""
+            columns[f"label{suffix}"] = [row[rank][0] if row else "" for row in ranked]
+            shares = [row[rank][1] if row else math.nan for row in ranked]
+            columns[f"probability{suffix}"] = pd.Series(shares, dtype="float32")
+        for index, column in enumerate(self.probabilities.T):
+            columns[f"probability_class_{index}"] = pd.Series(column.numpy(), dtype="float32", copy=True)
+        columns["method"] = [self.method] * len(self)
+        columns["evidence"] = [max(texts, key=lambda text: text.score).text if texts else "" for texts in self.evidence]
+        columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
+        return pd.DataFrame(columns)
+
+    def to_csv(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+        """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
+        with _replacing(path) as draft:
+            self.to_frame(top_k).to_csv(draft, index=False, encoding="utf-8")
+
+    def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+        """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all."""
+        rows = self.to_frame(top_k).to_dict(orient="records")
+        with _replacing(path) as draft, draft.open("w", encoding="utf-8") as lines:
+            for row in rows:
+                cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
+                lines.write(json.dumps(cleaned, ensure_ascii=False) + "\n")
+
+    def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+        """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all."""
+        if find_spec("pyarrow") is None:
+            raise MissingDependencyError("writing Parquet needs pyarrow. Install it with: pip install pyarrow")
+        with _replacing(path) as draft:
+            self.to_frame(top_k).to_parquet(draft, index=False, engine="pyarrow")
+
+    def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+        """Write the table in the format that the suffix names: .csv, .jsonl or .parquet.
+
+        Raises:
+            SettingsError: another suffix, or a place that cannot be written.
+        """
+        writers: dict[str, Callable[[str | os.PathLike[str], int], None]] = {
+            ".csv": self.to_csv,
+            ".jsonl": self.to_jsonl,
+            ".parquet": self.to_parquet,
+        }
+        suffix = Path(path).suffix.lower()
+        if suffix not in writers:
+            raise SettingsError(
+                f"Expected a file name ending in {', '.join(writers)}, but got '{path}'. Rename the output file."
+            )
+        writers[suffix](path, top_k)
+
+
+def _printable(name: str) -> str:
+    # File names that are not valid UTF-8 (old cameras, foreign zip files) cannot be written to any of the formats.
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+@contextmanager
+def _replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Hand out a draft beside ``path`` and move it there when it is complete; missing parent folders are made."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise SettingsError(f"cannot write '{path}': {error.strerror or error}. Choose another place.") from error
+    finally:
+        with suppress(OSError):  # nothing was written where the folder could not be made
+            draft.unlink(missing_ok=True)
