@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs
+.PHONY: help setup demo test lint docs
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ lint: $(VENV)/.installed-lint ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy pretrain benchmarks
+
+docs: $(VENV)/.installed ## Write docs/cli.md from what --help says
+	@mkdir -p docs
+	$(BIN)/python -m zsderm.cli.manual > docs/cli.md
 
 # The stamps stand for the environment: a change of setup.cfg installs again, a change of code needs nothing (editable).
 $(BIN)/python:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from zsderm import KnowledgeBase, Predictions, ZeroShotClassifier, load_encoder
 from zsderm.metrics import evaluate
-from zsderm.pretrain.captions import held_out
+from zsderm.pretrain import held_out
 
 DATASETS = ("pad", "ham10000")
 METHODS = ("class-name", "templates", "descriptions", "knowledge", "kpl")

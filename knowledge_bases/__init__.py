@@ -1,1 +1,1 @@
-"""Knowledge bases: data only, one folder each, with a SOURCES.md that says who wrote it, when, and under which licence."""
+"""Knowledge bases: data only, one folder each, with a SOURCES.md that says who wrote it, when, and the licence."""

@@ -1,1 +1,21 @@
 """The pretraining room: captions in, a checkpoint folder out; imported as ``zsderm.pretrain``, never by the library."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .captions import held_out
+    from .losses import make_loss
+
+__all__ = ["held_out", "make_loss"]
+
+_HOMES = {"held_out": ".captions", "make_loss": ".losses"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for, so that one needs only the packages that it uses itself."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

@@ -14,15 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import open_clip
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from .config import TrainConfig
 
 
 def export_folder(
-    model: nn.Module, tokenizer: Any, config: TrainConfig, manifest: Mapping[str, Any], folder: Path
+    model: open_clip.CustomTextCLIP,
+    tokenizer: open_clip.tokenizer.HFTokenizer,
+    config: TrainConfig,
+    manifest: Mapping[str, Any],
+    folder: Path,
 ) -> None:
     """Write a model, its tokenizer, its preprocessing and its card into one folder, all or nothing.
 

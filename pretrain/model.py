@@ -23,7 +23,7 @@ TEXT_STARTS = ("random", "all-MiniLM-L6-v2")
 
 def create_model(
     model_cfg: Mapping[str, Any], image_start: str, text_start: str, temperature: float
-) -> tuple[nn.Module, open_clip.tokenizer.HFTokenizer]:
+) -> tuple[open_clip.CustomTextCLIP, open_clip.tokenizer.HFTokenizer]:
     """An open_clip model with starting weights in both towers, and its tokenizer.
 
     Args:
@@ -63,7 +63,7 @@ def create_model(
     return model, tokenizer
 
 
-def image_and_patch_features(model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def image_and_patch_features(model: open_clip.CustomTextCLIP, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Image embeddings and patch embeddings out of one pass through the image tower.
 
     The patch embeddings are the feature map before pooling, each position through the projection of the image.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from open_clip.hf_model import HFTextEncoder
+from torch import Tensor
 
 LENGTH_STEP = 16  # tokens; lengths are rounded up to a multiple of it
 
@@ -21,7 +22,7 @@ class TextBank:
     """
 
     def __init__(
-        self, text_tower: nn.Module, tokenize: Callable[[list[str]], Tensor], trainable: bool, chunk: int = 64
+        self, text_tower: HFTextEncoder, tokenize: Callable[[list[str]], Tensor], trainable: bool, chunk: int = 64
     ) -> None:
         self.text_tower = text_tower
         self.tokenize = tokenize
@@ -61,11 +62,11 @@ class TextBank:
     def _forward_chunk(self, texts: list[str]) -> Tensor:
         padding = self.text_tower.config.pad_token_id
         tokens = self.tokenize(texts)  # (m, L); texts come sorted by length, so a chunk holds little padding
-        longest = int((tokens != padding).sum(1).max())
+        longest = int(tokens.ne(padding).sum(1).max())
         tokens = tokens[:, : -(-longest // LENGTH_STEP) * LENGTH_STEP]
         # Few distinct shapes: kernels are compiled and kept per shape, and new ones at every step fill the memory.
         filler = tokens[:1].expand(self.chunk - len(texts), -1)
         tokens = torch.cat([tokens, filler])  # (chunk, L')
-        mask = (tokens != padding).long()
+        mask = tokens.ne(padding).long()
         output = self.text_tower.transformer(input_ids=tokens, attention_mask=mask)
         return self.text_tower.pooler(output, mask)[: len(texts)]

@@ -130,7 +130,7 @@ def run(
     return output / "encoder"
 
 
-def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+def _optimiser(model: open_clip.CustomTextCLIP, config: TrainConfig) -> torch.optim.AdamW:
     rates = {"visual.trunk": config.learning_rate, "text.transformer": config.text_learning_rate}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

@@ -7,12 +7,17 @@ import sys
 
 import pytest
 
-import zsderm
+import zsderm.pretrain
 
 
 @pytest.mark.parametrize("name", zsderm.__all__)
 def test_every_promised_name_can_be_imported(name: str) -> None:
     assert getattr(zsderm, name) is not None
+
+
+@pytest.mark.parametrize("name", zsderm.pretrain.__all__)
+def test_every_name_that_pretrain_promises_can_be_imported(name: str) -> None:
+    assert callable(getattr(zsderm.pretrain, name))
 
 
 def test_all_is_sorted_and_equals_dir() -> None:

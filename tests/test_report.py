@@ -78,7 +78,12 @@ def test_the_page_shows_pictures_answers_evidence_and_how_it_was_made(tmp_path: 
     top = predictions.top_k(3)[0]
     assert all(f"{100 * probability:.1f} %" in page for _, probability in top)
     assert page.count('class="aspect">colour') == 3 * 5 and page.count("2 more</summary>") == 3
-    assert "<b>knowledge</b> (asked for: kpl)" in page and "<b>uniform</b>" in page and "only 4 images" in page
+    assert (
+        "Encoder <b>zsderm-mini</b>" in page
+        and "<b>knowledge</b> (asked for: kpl)" in page
+        and "<b>uniform</b>" in page
+        and "only 4 images" in page
+    )
     assert "encoder › name" in page and "zsderm-mini" in page and "1, 2" in page
     assert "not a medical device" in page
     assert "Beside the true labels" not in page

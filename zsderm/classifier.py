@@ -8,6 +8,7 @@ Letters: N images, C classes, M sentences, K kept per class, D embedding width.
 
 from __future__ import annotations
 
+import os
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ class ZeroShotClassifier:
             ClassListError, SettingsError: see the class.
         """
         settings = Settings(method=method, retrieval=retrieval)
-        given = {"k": k, "batch_size": batch_size}
+        given: dict[str, Any] = {"k": k, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         _checked_prior(prior, _checked_classes(classes))  # a mistake shows before an encoder is loaded
         base = KnowledgeBase.load(knowledge) if isinstance(knowledge, str | Path) else knowledge
@@ -169,7 +170,7 @@ class ZeroShotClassifier:
             requested_method=self.settings.method,
             evidence=self._evidence(features, kept, probabilities.argmax(dim=1), embeddings.ok),
             errors=_reasons(names, embeddings),
-            manifest=self._manifest(self._notes(refinement, len(features)), refinement),
+            manifest=self._manifest(self._notes(refinement), refinement),
         )
 
     @cached_property
@@ -205,9 +206,16 @@ class ZeroShotClassifier:
         return features @ text.T
 
     def _refine(self, features: torch.Tensor, text: torch.Tensor, scores: torch.Tensor) -> Refinement | None:
-        if self.settings.method != "kpl" or len(features) < self.settings.min_images or len(self.classes) < 2:
+        if self.settings.method != "kpl":
             return None
-        return refine(features, text, self.prior, scores=scores, proxy_temperature=self.settings.proxy_temperature)
+        return refine(
+            features,
+            text,
+            self.prior,
+            scores=scores,
+            proxy_temperature=self.settings.proxy_temperature,
+            min_images=self.settings.min_images,
+        )
 
     def _method_used(self, answer: Refinement | None) -> str:
         if answer is not None:
@@ -215,16 +223,10 @@ class ZeroShotClassifier:
         method = "knowledge" if self.settings.method == "kpl" else self.settings.method
         return "templates" if self.knowledge is None and method != "class-name" else method
 
-    def _notes(self, refinement: Refinement | None, image_count: int) -> list[str]:
-        notes = list(self.texts.notes)
-        if self.settings.method == "kpl" and refinement is None:
-            notes.append(
-                f"{image_count} images in {len(self.classes)} classes are too few to refine proxies on "
-                f"(at least {self.settings.min_images} images and 2 classes): text proxies answered."
-            )
-        elif refinement is not None and not refinement.accepted:
-            notes.append(f"Refined proxies were set aside: {refinement.reason}. Text proxies answered.")
-        return notes
+    def _notes(self, refinement: Refinement | None) -> list[str]:
+        if refinement is None or refinement.accepted:
+            return list(self.texts.notes)
+        return [*self.texts.notes, f"Text proxies answered, without refinement: {refinement.reason}."]
 
     def _evidence(
         self, features: torch.Tensor, kept: torch.Tensor, winners: torch.Tensor, ok: np.ndarray
@@ -306,12 +308,8 @@ def _checked_prior(prior: PriorChoice, classes: tuple[str, ...]) -> str | torch.
 
 def _named(images: Photographs) -> tuple[tuple[str, ...], list[EmbeddableImage]]:
     """A name for each image: its path, or its place in the list."""
-    if isinstance(images, Image.Image):
-        images = [images]
-    if isinstance(images, str | Path):
-        images = [images]
     sources: list[EmbeddableImage] = []
-    for item in images:
+    for item in [images] if isinstance(images, str | os.PathLike | Image.Image) else images:
         sources += [item] if isinstance(item, Image.Image) else photographs.find(item)
     names = [f"image_{n}" if isinstance(item, Image.Image) else str(item) for n, item in enumerate(sources)]
     if not names:

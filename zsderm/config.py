@@ -17,7 +17,7 @@ class Settings:
     method: str = "kpl"  # one of METHODS, from the whole method to its plainest ablation
     retrieval: str = "batch"  # "batch": one query for the folder; "image": each image asks for itself
     k: int = 10  # descriptions kept per class, at least 1; a class with fewer keeps them all
-    min_images: int = 10  # with fewer images there is no batch to learn from, and text proxies answer
+    min_images: int = 16  # with fewer images there is no batch to learn from, and text proxies answer
     evidence: int = 3  # descriptions listed for each image
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
     batch_size: int = 64  # images encoded at a time; changes memory, not the result

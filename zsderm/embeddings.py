@@ -71,7 +71,7 @@ def embed_images(
     Args:
         encoder: gives the rows; its ``fingerprint`` and the content of each image are the key of the cache.
         images: N paths or PIL images.
-        batch_size: B, how many images the encoder sees at a time. The result does not depend on it.
+        batch_size: B, how many images the encoder sees at a time; beyond rounding the result does not depend on it.
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that may be shared by several processes, or ``None`` to keep nothing.
         progress: show a bar on stderr if that is a terminal.

@@ -92,8 +92,8 @@ def write_report(
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8", errors="replace") as file:
-            stream.dump(file)
+        with draft.open("wb") as file:
+            stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode
         os.replace(draft, path)
     except OSError as error:
         raise SettingsError(f"cannot write '{path}': {error.strerror or error}; choose another place") from error
@@ -153,6 +153,7 @@ def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, obj
         "predictions": predictions,
         "written": datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
         "version": __version__,
+        "encoder": (predictions.manifest.get("encoder") or {}).get("name", ""),
         "notes": predictions.manifest.get("notes", ()),
         "manifest": list(flatten({key: value for key, value in predictions.manifest.items() if key != "notes"})),
         "counts": _counts(predictions, true),

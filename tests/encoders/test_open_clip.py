@@ -139,6 +139,11 @@ def test_a_text_longer_than_the_context_is_cut_with_one_warning_that_counts(enco
     torch.testing.assert_close(rows[0], rows[-1], atol=1e-6, rtol=0)  # they differ only after the cut
 
 
+def test_a_long_text_full_of_exclamation_marks_is_counted(encoder):
+    with pytest.warns(FallbackWarning, match="1 of 2 texts"):
+        encoder.encode_texts(["of ! " * 4 + LONG, "of ! skin"])
+
+
 def test_a_text_that_just_fits_is_not_counted(encoder):
     fits = " ".join(["of"] * (encoder.card.context_length - 2))  # one token a word, and two special tokens
     with warnings.catch_warnings():

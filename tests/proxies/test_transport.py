@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def slow_transport(scores: np.ndarray, prior: np.ndarray, temperature: float) ->
     """The obvious twin: rescale rows and columns of a plan one by one, in loops, a thousand times."""
     image_count, class_count = scores.shape
     plan = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
-    for _ in range(1000):
+    for _ in range(200):
         for j in range(class_count):
             total = plan[:, j].sum()
             plan[:, j] *= prior[j] / total if total > 0 else 0.0
@@ -46,26 +47,27 @@ def test_equals_python_optimal_transport(images: int, classes: int) -> None:
     ot = pytest.importorskip("ot")
     scores = cosines(images, classes)
     weights = np.arange(1.0, classes + 1) / np.arange(1.0, classes + 1).sum()
-    oracle = images * ot.sinkhorn(
-        np.full(images, 1 / images), weights, -scores.numpy(), 0.01, method="sinkhorn_log", numItermax=5000, stopThr=1e-9
-    )
-    np.testing.assert_allclose(transport_labels(scores, weights, max_sweeps=5000).numpy(), oracle, atol=2e-5)
+    rows = np.full(images, 1 / images)
+    oracle = images * ot.sinkhorn(rows, weights, -scores.numpy(), 0.01, method="sinkhorn_log", stopThr=1e-9)
+    np.testing.assert_allclose(transport_labels(scores, weights).numpy(), oracle, atol=2e-5)
 
 
 def test_relaxed_totals_equal_python_optimal_transport() -> None:
     ot = pytest.importorskip("ot")
     scores, weights, strength = cosines(60, 5), np.array([0.5, 0.2, 0.1, 0.1, 0.1]), 2.0
-    # Hard rows are the limit of a large row penalty; POT's entropy term is relative to the product of the marginals
-    # for reg_type="kl", which hard rows absorb but the column marginal does not, hence "entropy".
-    oracle = 60 * ot.unbalanced.sinkhorn_unbalanced(
-        np.full(60, 1 / 60), weights, -scores.numpy(), 0.01, (1e4, strength * 0.01), method="sinkhorn_stabilized",
-        reg_type="entropy", numItermax=20000, stopThr=1e-12,
-    )  # fmt: skip
-    labels = transport_labels(scores, weights, strength=strength)
-    np.testing.assert_allclose(labels.numpy(), oracle, atol=1e-3)
+    # Hard rows are the limit of a large penalty on rows. With reg_type "kl", POT's entropy term is relative to the
+    # product of the marginals, which would pull toward the prior a second time.
+    penalties = (1e4, strength * 0.01)
+    rows = np.full(60, 1 / 60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # POT says that "entropy" replaces its reference plan, as wanted
+        oracle = 60 * ot.unbalanced.sinkhorn_unbalanced(
+            rows, weights, -scores.numpy(), 0.01, penalties, reg_type="entropy", numItermax=5000, stopThr=1e-10
+        )
+    np.testing.assert_allclose(transport_labels(scores, weights, strength=strength).numpy(), oracle, atol=2e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     images=st.integers(1, 12),
     classes=st.integers(1, 9),
@@ -92,7 +94,8 @@ def test_classes_get_the_shares_that_prior_states(images: int, classes: int, see
 
 def test_scale_of_the_prior_does_not_matter() -> None:
     scores = cosines(40, 3)
-    torch.testing.assert_close(transport_labels(scores, [3.0, 2, 1]), transport_labels(scores, np.array([300, 200, 100])))
+    of_shares, of_counts = transport_labels(scores, [0.5, 0.3, 0.2]), transport_labels(scores, np.array([50, 30, 20]))
+    torch.testing.assert_close(of_shares, of_counts)
 
 
 def test_a_class_of_weight_0_gets_no_label() -> None:
@@ -116,7 +119,7 @@ def test_permuting_images_and_classes_permutes_labels() -> None:
 def test_strength_0_is_plain_softmax_and_a_large_one_meets_the_prior() -> None:
     scores = cosines(40, 4)
     torch.testing.assert_close(transport_labels(scores, strength=0.0), torch.softmax(scores / 0.01, dim=1).float())
-    strong = transport_labels(scores, strength=1e6, tolerance=1e-9)
+    strong = transport_labels(scores, strength=1e6)
     torch.testing.assert_close(strong, transport_labels(scores), atol=1e-4, rtol=0)
 
 
@@ -187,8 +190,8 @@ def test_a_prior_that_cannot_be_met_is_refused(prior: object, message: str) -> N
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        (torch.zeros(3), "images by classes"),
-        (torch.zeros(0, 3), "at least 1"),
+        (torch.zeros(3), "scores to be a matrix"),
+        (torch.zeros(0, 3), "at least one row"),
         (torch.full((2, 2), math.nan), "finite scores"),
     ],
 )

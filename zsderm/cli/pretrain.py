@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from pathlib import Path
 
@@ -18,14 +19,29 @@ from zsderm.errors import MissingDependencyError
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Configuration (YAML).",
 )
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for the checkpoint.")
+@click.option(
+    "--data-root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="ZSDERM_DATA",
+    required=True,
+    show_envvar=True,
+    help="Folder that the tables of the configuration are relative to.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default="runs/NAME-OF-CONFIG",
+    help="Run folder; a run that was stopped goes on where it stood.",
+)
 @click.option("--set", "overrides", multiple=True, type=Setting(), help="Override one setting of the configuration.")
-def pretrain(config: Path, output: Path | None, overrides: tuple[tuple[str, object], ...]) -> None:
+def pretrain(config: Path, data_root: Path, output: Path | None, overrides: tuple[tuple[str, object], ...]) -> None:
     """Train an encoder from a configuration file.
 
+    One line an epoch goes to stderr; the folder of the encoder, which --model local-dir:FOLDER reads, goes to stdout.
+
     \b
-    zsderm pretrain --config pretrain/configs/mini.yaml
-    zsderm pretrain --config pretrain/configs/mini.yaml --set epochs=1 --output runs/trial
+    zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA
+    zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA --set epochs=1 --output runs/trial
     """
     try:
         train = import_module("zsderm.pretrain.train")
@@ -35,4 +51,6 @@ def pretrain(config: Path, output: Path | None, overrides: tuple[tuple[str, obje
         raise MissingDependencyError(
             f"pretraining needs the package {error.name}, which is not installed; pip install 'zsderm[pretrain]'"
         ) from error
-    train.run(config, dict(overrides), output)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    click.echo(train.run(config, output or Path("runs") / config.stem, data_root, dict(overrides)))

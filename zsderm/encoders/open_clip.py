@@ -118,17 +118,18 @@ class OpenClipEncoder:
                 FallbackWarning,
                 stacklevel=2,
             )
-        return torch.cat(rows).clone()
+        return torch.cat(rows)
 
     def _count_cut(self, texts: Sequence[str], tokens: torch.Tensor) -> int:
         """How many texts lost their end: given one more token, these have more to say."""
-        used = (tokens != self._padding).sum(dim=1)  # (B,)
+        kept = tokens != self._padding  # (B, L); not their number but their reach: "!" is 0 in CLIP's vocabulary too
+        reach = (kept * torch.arange(1, tokens.shape[1] + 1)).amax(dim=1)  # (B,)
         # A tokenizer may keep a place free for a special token, so nearly full rows are looked at as well.
-        full = [row for row in range(len(texts)) if used[row] >= tokens.shape[1] - 1]
+        full = [row for row in range(len(texts)) if reach[row] >= tokens.shape[1] - 1]
         if not full:
             return 0
         longer = self._tokenizer([texts[row] for row in full], context_length=tokens.shape[1] + 1)
-        return int(((longer != self._padding).sum(dim=1) > used[full]).sum())
+        return int(((longer != self._padding).sum(dim=1) > kept[full].sum(dim=1)).sum())
 
     def _without_padding(self, tokens: torch.Tensor) -> torch.Tensor:
         """Drop the columns at the end that are padding in every row, where the tower masks padding anyway."""

@@ -1,0 +1,29 @@
+"""The heart of the method: pure functions from embeddings to class proxies.
+
+::
+
+    text_proxies          descriptions -> one proxy per class
+    transport_labels      cosines and a class mix -> soft labels
+    multimodal_proxies    images and labels -> proxies that have seen the images
+    refine                the last two in one guarded step, as the classifier takes it
+"""
+
+from zsderm.proxies.multimodal import LearnedProxies, learn_proxies, multimodal_proxies
+from zsderm.proxies.refinement import Refinement, refine
+from zsderm.proxies.text import batch_query, relevant_descriptions, retrieved_scores, text_proxies
+from zsderm.proxies.transport import Transport, transport, transport_labels
+
+__all__ = [
+    "LearnedProxies",
+    "Refinement",
+    "Transport",
+    "batch_query",
+    "learn_proxies",
+    "multimodal_proxies",
+    "refine",
+    "relevant_descriptions",
+    "retrieved_scores",
+    "text_proxies",
+    "transport",
+    "transport_labels",
+]

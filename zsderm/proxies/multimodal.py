@@ -5,7 +5,6 @@ Letters: N images, C classes, D embedding width.
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import ConvergenceWarning, SettingsError
-from zsderm.proxies.transport import Array
+from zsderm.proxies.arrays import Array, check_positive, finite_rows
 
 PROXY_TEMPERATURE = 0.04  # SPEC.md section 1, step 6
 HARD_LABEL = 0.6  # alpha of SPEC.md section 1, step 6
@@ -26,7 +25,7 @@ class LearnedProxies:
     """Proxies, and how the descent that made them ended."""
 
     proxies: torch.Tensor  # (C, D) float32 unit rows
-    centre: torch.Tensor  # (D,) float32, to be subtracted from features before the inner product; zeros without centring
+    centre: torch.Tensor  # (D,) float32, to be subtracted from features before scoring; zeros without centring
     objective: float  # mean cross-entropy in nats
     iterations: int
     converged: bool
@@ -177,17 +176,13 @@ def _descend(
 def _checked(
     image_features: Array, text_proxies: Array, labels: Array, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    images, start, targets = (
-        torch.as_tensor(value).detach().to("cpu", torch.float32) for value in (image_features, text_proxies, labels)
-    )
-    fits = images.ndim == start.ndim == 2 and images.shape[1] == start.shape[1]
-    if not fits or targets.shape != (len(images), len(start)) or 0 in targets.shape:
+    check_positive(temperature=temperature)
+    images = finite_rows(image_features, "image features")
+    start = finite_rows(text_proxies, "text proxies")
+    targets = finite_rows(labels, "labels")
+    if images.shape[1] != start.shape[1] or targets.shape != (len(images), len(start)):
         raise SettingsError(
             "Expected image features (N, D), text proxies (C, D) and labels (N, C) that fit together, but got shapes "
             f"{tuple(images.shape)}, {tuple(start.shape)} and {tuple(targets.shape)}."
         )
-    if not all(torch.isfinite(value).all() for value in (images, start, targets)):
-        raise SettingsError("Expected finite features and labels, but got NaN or infinity. Leave unreadable images out.")
-    if not 0 < temperature < math.inf:
-        raise SettingsError(f"Expected temperature to be a positive number, but got {temperature}.")
     return images, normalize(start, dim=1), targets

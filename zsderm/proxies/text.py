@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import SettingsError
-from zsderm.proxies.transport import Array
+from zsderm.proxies.arrays import Array, finite_rows
 
 ClassOf = Sequence[int] | torch.Tensor | np.ndarray
 _SMALLEST_LENGTH = 1e-6  # below it the direction of a mean of unit rows is rounding noise
@@ -62,7 +62,7 @@ def batch_query(image_features: Array) -> torch.Tensor:
     Raises:
         SettingsError: when there is no image, or a feature is not finite.
     """
-    images = _finite_rows(image_features, "image features")
+    images = finite_rows(image_features, "image features")
     return normalize(images.mean(dim=0, keepdim=True), dim=1)
 
 
@@ -86,7 +86,7 @@ def relevant_descriptions(
     """
     features, owners = _checked(description_features, class_of, class_count)
     _check_k(k)
-    cosines = features @ _finite_rows(query, "query").flatten()  # (M,)
+    cosines = features @ finite_rows(query, "query").flatten()  # (M,)
     kept = []
     for class_index in range(class_count):
         rows = (owners == class_index).nonzero().flatten()
@@ -116,7 +116,7 @@ def retrieved_scores(
     """
     features, owners = _checked(description_features, class_of, class_count)
     _check_k(k)
-    images = _finite_rows(image_features, "image features")
+    images = finite_rows(image_features, "image features")
     columns = []
     for class_index in range(class_count):
         cosines = images @ features[owners == class_index].T  # (N, descriptions of this class)
@@ -125,7 +125,7 @@ def retrieved_scores(
 
 
 def _checked(description_features: Array, class_of: ClassOf, class_count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    features = _finite_rows(description_features, "description features")
+    features = finite_rows(description_features, "description features")
     owners = torch.as_tensor(class_of).to("cpu", torch.long)
     if owners.shape != (len(features),):
         raise SettingsError(
@@ -142,15 +142,6 @@ def _checked(description_features: Array, class_of: ClassOf, class_count: int) -
             "Give them a prompt of their name, as the method 'templates' does."
         )
     return features, owners
-
-
-def _finite_rows(values: Array, what: str) -> torch.Tensor:
-    rows = torch.as_tensor(values).detach().to("cpu", torch.float32)
-    if rows.ndim != 2 or 0 in rows.shape:
-        raise SettingsError(f"Expected {what} to be rows of features, at least one, but got shape {tuple(rows.shape)}.")
-    if not torch.isfinite(rows).all():
-        raise SettingsError(f"Expected finite {what}, but got NaN or infinity. Leave unreadable inputs out.")
-    return rows
 
 
 def _check_k(k: int) -> None:

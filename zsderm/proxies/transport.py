@@ -9,17 +9,15 @@ import math
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from zsderm.errors import ConvergenceWarning, SettingsError
+from zsderm.proxies.arrays import Array, check_positive, finite_rows
+from zsderm.proxies.prior import Prior, resolve_prior
 
 LABEL_TEMPERATURE = 0.01  # SPEC.md section 1, step 5; the inverse of CLIP's logit scale
 TOLERANCE = 1e-6  # relative error of a class total
 MAX_SWEEPS = 1000  # typical inputs take 11 to 22; a folder far from its stated prior takes hundreds
-
-Array = torch.Tensor | np.ndarray
-Prior = str | Array
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,11 @@ def transport(
     It minimises <P, -scores> / temperature - entropy(P) + strength * KL(column sums of P | prior) over (N, C) plans
     whose rows have mass 1/N, and returns N * P. See `transport_labels` for arguments, errors and sources.
     """
-    _check_positive(temperature=temperature, tolerance=tolerance, max_sweeps=max_sweeps)
+    check_positive(temperature=temperature, tolerance=tolerance, max_sweeps=max_sweeps)
     if not strength >= 0:
         raise SettingsError(f"Expected strength to be 0 or more, but got {strength}. Use math.inf to meet the prior.")
-    logits = as_scores(scores) / temperature  # (N, C) float64
-    target = resolve_mix(prior, logits)
+    logits = finite_rows(scores, "scores", torch.float64) / temperature  # (N, C)
+    target = resolve_prior(prior, torch.softmax(logits, dim=1))
     plan = _sinkhorn(logits, target, strength, tolerance, max_sweeps)
     if not plan.converged:
         warnings.warn(
@@ -98,52 +96,6 @@ def transport(
             stacklevel=3,
         )
     return plan
-
-
-def resolve_mix(prior: Prior, logits: torch.Tensor) -> torch.Tensor:
-    """Class shares from what a user may say: a word, or weights of any positive scale.
-
-    Args:
-        prior: "uniform", "auto" or (C,) weights.
-        logits: (N, C) float64, scores divided by their temperature; read for "auto" only.
-
-    Returns:
-        (C,) float64 that sums to 1.
-
-    Raises:
-        SettingsError: for another word, a wrong shape, a negative or missing weight, or weights that are all zero.
-    """
-    class_count = logits.shape[1]
-    if isinstance(prior, str):
-        if prior == "uniform":
-            return torch.full((class_count,), 1.0 / class_count, dtype=torch.float64)
-        if prior == "auto":
-            return torch.softmax(logits, dim=1).mean(dim=0)
-        raise SettingsError(f"Expected prior to be 'uniform', 'auto' or {class_count} weights, but got {prior!r}.")
-    weights = torch.as_tensor(prior).detach().to("cpu", torch.float64)
-    if weights.shape != (class_count,):
-        raise SettingsError(
-            f"Expected prior to hold one weight per class, shape ({class_count},), but got shape "
-            f"{tuple(weights.shape)}. Give the weights in the order of the classes."
-        )
-    if not torch.isfinite(weights).all() or (weights < 0).any():
-        raise SettingsError("Expected prior weights to be finite and 0 or more. Replace NaN, infinite or negative ones.")
-    if not weights.sum() > 0:
-        raise SettingsError("Expected at least one prior weight above 0, but all are 0. Use 'uniform' when unsure.")
-    return weights / weights.sum()
-
-
-def as_scores(scores: Array) -> torch.Tensor:
-    """Scores as an (N, C) float64 tensor on the CPU, refused when they cannot be labelled."""
-    tensor = torch.as_tensor(scores).detach().to("cpu", torch.float64)
-    if tensor.ndim != 2 or 0 in tensor.shape:
-        raise SettingsError(
-            f"Expected scores to be images by classes, shape (N, C) with N and C at least 1, but got shape "
-            f"{tuple(tensor.shape)}. One image is scores[None, :]."
-        )
-    if not torch.isfinite(tensor).all():
-        raise SettingsError("Expected finite scores, but got NaN or infinity. Leave out images that could not be read.")
-    return tensor
 
 
 def _sinkhorn(
@@ -166,9 +118,3 @@ def _sinkhorn(
         sweeps += 1
     labels = torch.softmax(logits + pull, dim=1)  # the last step is the rows: they sum to 1
     return Transport(labels.float(), target, sweeps, residual, residual < tolerance)
-
-
-def _check_positive(**settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 < value < math.inf:
-            raise SettingsError(f"Expected {name} to be a positive number, but got {value}.")

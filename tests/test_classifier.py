@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zsderm import ClassListError, FallbackWarning, ImageError, KnowledgeBase, SettingsError, ZeroShotClassifier
+from zsderm.config import METHODS
+from zsderm.knowledge.prompts import described, template_prompts
+
+CLASSES = ["melanoma", "psoriasis", "mole"]
+
+
+@pytest.fixture(scope="module")
+def knowledge() -> KnowledgeBase:
+    return KnowledgeBase.load("dermatology")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 photographs in three colours, and one file that is no photograph."""
+    place = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for n in range(24):
+        colour = np.array([(70, 40, 30), (200, 120, 110), (150, 100, 80)][n % 3])
+        pixels = np.clip(colour + rng.normal(0, 25, (32, 32, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(place / f"{n:02d}.png")
+    (place / "99.png").write_bytes(b"not an image")
+    return place
+
+
+def classifier(encoder, knowledge, classes=CLASSES, **changes) -> ZeroShotClassifier:
+    return ZeroShotClassifier.from_pretrained(encoder, classes=classes, knowledge=knowledge, **changes)
+
+
+def cosine_means(encoder, images: torch.Tensor, sentences: list[list[str]]) -> torch.Tensor:
+    """The slow twin of the text methods: one class at a time, one sentence at a time."""
+    columns = []
+    for texts in sentences:
+        mean = sum(encoder.encode_texts([text])[0] for text in texts) / len(texts)
+        columns.append(images @ (mean / mean.norm()))
+    return torch.stack(columns, dim=1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_image_in_one_row_out_and_rows_sum_to_1(tiny_encoder, knowledge, folder, method) -> None:
+    predictions = classifier(tiny_encoder, knowledge, method=method).predict(folder)
+    assert len(predictions) == 25 and predictions.classes == tuple(CLASSES)
+    assert predictions.probabilities.shape == (25, 3) and predictions.probabilities.dtype == torch.float32
+    torch.testing.assert_close(predictions.probabilities[:24].sum(dim=1), torch.ones(24))
+    assert predictions.requested_method == method
+    assert list(predictions.errors) == [str(folder / "99.png")]
+    assert predictions.labels[24] == "" and predictions.probabilities[24].isnan().all()
+
+
+def test_class_name_and_templates_equal_the_slow_twin(tiny_encoder, knowledge, folder) -> None:
+    images = tiny_encoder.encode_images([folder / f"{n:02d}.png" for n in range(24)])
+    paths = [str(folder / f"{n:02d}.png") for n in range(24)]
+    for method, sentences in {
+        "class-name": [[name] for name in CLASSES],
+        "templates": [template_prompts(name) for name in CLASSES],
+        "descriptions": [
+            [described(knowledge.find(name).name, d.text) for d in knowledge.find(name).descriptions]
+            for name in CLASSES
+        ],
+    }.items():
+        expected = (cosine_means(tiny_encoder, images, sentences) / tiny_encoder.temperature).softmax(dim=1)
+        actual = classifier(tiny_encoder, knowledge, method=method).predict(paths).probabilities
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_knowledge_keeps_the_k_descriptions_nearest_to_the_mean_image(tiny_encoder, knowledge, folder) -> None:
+    paths = [str(folder / f"{n:02d}.png") for n in range(24)]
+    images = tiny_encoder.encode_images(paths)
+    kept = []
+    for name in CLASSES:
+        disease = knowledge.find(name)
+        texts = [described(disease.name, d.text) for d in disease.descriptions]
+        cosines = [(images @ tiny_encoder.encode_texts([text])[0]).mean().item() for text in texts]
+        order = sorted(range(len(texts)), key=lambda row: -cosines[row])
+        kept.append([texts[row] for row in order[:4]])
+    expected = (cosine_means(tiny_encoder, images, kept) / tiny_encoder.temperature).softmax(dim=1)
+    predictions = classifier(tiny_encoder, knowledge, method="knowledge", k=4).predict(paths)
+    torch.testing.assert_close(predictions.probabilities, expected, rtol=1e-4, atol=1e-5)
+    for label, evidence in zip(predictions.labels, predictions.evidence, strict=True):
+        spoken = [described(knowledge.find(label).name, e.text) for e in evidence]
+        assert len(spoken) == 3 and set(spoken) <= set(kept[CLASSES.index(label)])
+        assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
+
+
+def test_with_image_retrieval_a_photo_gives_the_same_answer_alone_as_in_a_folder(
+    tiny_encoder, knowledge, folder
+) -> None:
+    subject = classifier(tiny_encoder, knowledge, method="knowledge", retrieval="image", k=3)
+    together = subject.predict(folder)
+    for n in (0, 7, 23):
+        alone = subject.predict(folder / f"{n:02d}.png")
+        torch.testing.assert_close(alone.probabilities[0], together.probabilities[n], rtol=1e-4, atol=1e-5)
+
+
+def test_a_tiny_batch_falls_back_to_text_proxies_and_says_so(tiny_encoder, knowledge, folder) -> None:
+    predictions = classifier(tiny_encoder, knowledge).predict(folder / "00.png")
+    assert (predictions.requested_method, predictions.method) == ("kpl", "knowledge")
+    assert any("too few to refine" in note for note in predictions.manifest["notes"])
+    same = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder / "00.png")
+    torch.testing.assert_close(predictions.probabilities, same.probabilities)
+
+
+def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
+    tiny_encoder, knowledge, folder
+) -> None:
+    predictions = classifier(tiny_encoder, knowledge, prior="uniform").predict(folder)
+    if predictions.method == "knowledge":
+        plain = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder)
+        torch.testing.assert_close(predictions.probabilities, plain.probabilities, equal_nan=True)
+        assert predictions.manifest["notes"]
+    else:
+        assert predictions.method == "kpl" and predictions.prior == "uniform"
+        assert predictions.manifest["refinement"]["accepted"]
+
+
+def test_a_class_that_the_base_does_not_hold_falls_back_to_templates_with_a_warning(
+    tiny_encoder, knowledge, folder
+) -> None:
+    subject = classifier(tiny_encoder, knowledge, ["melanoma", "zebra stripe disease"], method="knowledge")
+    with pytest.warns(FallbackWarning, match="zebra stripe disease"):
+        predictions = subject.predict(folder)
+    assert any("zebra stripe disease" in note for note in predictions.manifest["notes"])
+    marked = {
+        e.source
+        for label, row in zip(predictions.labels, predictions.evidence, strict=True)
+        for e in row
+        if "z" in label
+    }
+    assert marked <= {"template"}
+
+
+def test_two_names_of_one_disease_keep_their_names_with_a_warning(tiny_encoder, knowledge, folder) -> None:
+    with pytest.warns(FallbackWarning, match="all 'melanocytic nevus'"):
+        classifier(tiny_encoder, knowledge, ["mole", "nevus"], method="knowledge").predict(folder)
+
+
+def test_without_a_knowledge_base_templates_answer(tiny_encoder, folder) -> None:
+    predictions = classifier(tiny_encoder, None, method="knowledge").predict(folder)
+    assert predictions.method == "templates"
+    assert predictions.manifest["knowledge"] is None
+
+
+def test_pil_images_are_named_by_their_place(tiny_encoder, knowledge) -> None:
+    photo = Image.new("RGB", (20, 20), (120, 80, 60))
+    subject = classifier(tiny_encoder, knowledge, method="templates")
+    assert subject.predict(photo).images == ("image_0",)
+    assert subject.predict([photo, photo]).images == ("image_0", "image_1")
+
+
+def test_when_no_image_can_be_read_every_row_has_its_reason(tiny_encoder, knowledge, folder) -> None:
+    predictions = classifier(tiny_encoder, knowledge).predict(folder / "99.png")
+    assert not predictions.ok.any() and predictions.method == "none"
+    assert predictions.errors[str(folder / "99.png")]
+
+
+def test_a_prior_may_be_words_weights_or_a_mapping(tiny_encoder, knowledge) -> None:
+    weights = {"melanoma": 1, "psoriasis": 2, "mole": 7}
+    by_name, by_place = (classifier(tiny_encoder, knowledge, prior=p).prior for p in (weights, [1, 2, 7]))
+    torch.testing.assert_close(by_name, by_place)
+    torch.testing.assert_close(by_name, torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("prior", ["flat", [1, 2], [1, -1, 1], [0, 0, 0], [1, float("nan"), 1], {"melanoma": 1}])
+def test_a_prior_that_does_not_fit_is_refused_before_anything_is_loaded(prior) -> None:
+    with pytest.raises(SettingsError, match="prior"):
+        ZeroShotClassifier.from_pretrained("no-such-model", classes=CLASSES, prior=prior)
+
+
+@pytest.mark.parametrize("classes", [[], ["melanoma", "Melanoma"], ["", "mole"], "melanoma"])
+def test_a_class_list_that_cannot_be_used_is_refused(tiny_encoder, knowledge, classes) -> None:
+    with pytest.raises(ClassListError):
+        classifier(tiny_encoder, knowledge, classes)
+
+
+@pytest.mark.parametrize("changes", [{"method": "kpll"}, {"retrieval": "all"}, {"k": 0}, {"batch_size": 0}])
+def test_a_setting_without_meaning_is_refused(tiny_encoder, knowledge, changes) -> None:
+    with pytest.raises(SettingsError, match=next(iter(changes))):
+        classifier(tiny_encoder, knowledge, **changes)
+
+
+def test_a_missing_folder_and_an_empty_list_are_refused(tiny_encoder, knowledge, tmp_path) -> None:
+    subject = classifier(tiny_encoder, knowledge)
+    for images in (tmp_path / "missing", tmp_path, []):
+        with pytest.raises(ImageError):
+            subject.predict(images)
+
+
+def test_the_manifest_is_enough_to_repeat_the_run(tiny_encoder, knowledge, folder) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        manifest = classifier(tiny_encoder, knowledge, k=5).predict(folder).manifest
+    assert manifest["encoder"] == {"name": "tiny", "fingerprint": tiny_encoder.fingerprint}
+    assert manifest["knowledge"]["checksum"] == knowledge.checksum
+    assert manifest["settings"]["k"] == 5 and manifest["settings"]["prior"] == "auto"
+    assert {"zsderm", "torch", "python"} <= manifest["versions"].keys()
+
+
+def test_a_second_prediction_encodes_no_text_and_with_a_cache_no_image(
+    tiny_encoder, knowledge, folder, tmp_path
+) -> None:
+    subject = classifier(tiny_encoder, knowledge, cache=tmp_path / "cache")
+    first = subject.predict(folder)
+    counts = tiny_encoder.images_encoded, tiny_encoder.texts_encoded
+    second = subject.predict(folder)
+    assert (tiny_encoder.images_encoded, tiny_encoder.texts_encoded) == counts
+    torch.testing.assert_close(first.probabilities, second.probabilities, equal_nan=True)

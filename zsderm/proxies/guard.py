@@ -1,0 +1,79 @@
+"""The judge of a refinement: do the new labels describe the images better than the text labels did?
+
+Letters: N images, C classes, M components of the image space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from zsderm.proxies.mixture import held_out_log_density
+
+MIN_EVIDENCE_IMAGES = 100  # below it one image is more than the one point of accuracy that the guard may cost
+LEAST_GAIN = 0.05  # nats per image
+LEAST_Z = 4.0  # standard errors; benchmarks/prior_regimes.py shows what these three cost and keep
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How much better new labels predict where unseen images lie."""
+
+    over_text: float  # nats per image against the text labels
+    over_text_z: float  # the same in standard errors
+    over_none: float  # nats per image against one Gaussian for all images, that is, no labels
+    over_none_z: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether both gains are large enough, and sure enough, to risk a change of labels."""
+        return min(self.over_text, self.over_none) > LEAST_GAIN and min(self.over_text_z, self.over_none_z) > LEAST_Z
+
+    @property
+    def reason(self) -> str:
+        """Why, as a clause for the person who reads the result."""
+        text = f"{self.over_text:+.2f} nats an image over the text labels, {self.over_text_z:+.1f} standard errors"
+        if self.accepted:
+            return f"the refined labels predict where unseen images lie better than the text labels ({text})"
+        if self.over_none <= LEAST_GAIN or self.over_none_z <= LEAST_Z:
+            return "the images form no clusters that match these classes"
+        return f"the refined labels do not describe the images clearly better than the text labels ({text})"
+
+
+def judge(components: torch.Tensor, text_labels: torch.Tensor, new_labels: torch.Tensor, seed: int = 0) -> Verdict:
+    """Compare two sets of labels, and no labels at all, on images that each mixture has not seen.
+
+    From scores alone, a bias of the text proxies and a skewed folder look the same. On the images they differ: labels
+    that follow clusters predict where unseen images lie, labels that cut one cluster in pieces do not. The comparison
+    is paired by image and says nothing about which name a cluster deserves; that stays with the text proxies, from
+    which the new labels start.
+
+    Args:
+        components: (N, M) float64 principal components of the image features.
+        text_labels: (N, C) rows that sum to 1.
+        new_labels: (N, C) rows that sum to 1.
+        seed: of the split into folds.
+
+    Returns:
+        The verdict.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    folds = torch.randperm(len(components), generator=generator) % FOLDS
+    none = torch.ones(len(components), 1)
+    by_new, by_text, by_none = (
+        held_out_log_density(components, labels, folds) for labels in (new_labels, text_labels, none)
+    )
+    over_text, over_none = by_new - by_text, by_new - by_none
+    return Verdict(*_mean_and_z(over_text), *_mean_and_z(over_none))
+
+
+def component_count(images: int, width: int, classes: int) -> int:
+    """M: room for the differences between all classes, but eight images at least for every direction."""
+    return max(2, min(width, images // 8, max(32, classes + 8)))
+
+
+def _mean_and_z(values: torch.Tensor) -> tuple[float, float]:
+    mean, error = values.mean().item(), (values.std() / len(values) ** 0.5).item()
+    return mean, mean / max(error, 1e-12)

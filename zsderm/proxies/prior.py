@@ -1,0 +1,82 @@
+"""The class mix of a folder: as the user states it, or learned from the images.
+
+Letters: N images, C classes, M components of the image space.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from zsderm.errors import SettingsError
+from zsderm.proxies.arrays import Array
+from zsderm.proxies.mixture import fit_mixture
+
+Prior = str | Array
+
+EM_STEPS = 20
+
+
+def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
+    """Class shares from what a user may say: a word, or weights of any positive scale.
+
+    Args:
+        prior: "uniform"; "auto", the mix that the text labels predict; or (C,) weights.
+        text_labels: (N, C) rows that sum to 1; read for "auto", and for C.
+
+    Returns:
+        (C,) float64 that sums to 1.
+
+    Raises:
+        SettingsError: for another word, a wrong shape, a negative or missing weight, or weights that are all zero.
+    """
+    class_count = text_labels.shape[1]
+    if isinstance(prior, str):
+        if prior == "uniform":
+            return torch.full((class_count,), 1.0 / class_count, dtype=torch.float64)
+        if prior == "auto":
+            return text_labels.double().mean(dim=0)
+        raise SettingsError(f"Expected prior to be 'uniform', 'auto' or {class_count} weights, but got {prior!r}.")
+    weights = torch.as_tensor(prior).detach().to("cpu", torch.float64)
+    if weights.shape != (class_count,):
+        raise SettingsError(
+            f"Expected prior to hold one weight per class, shape ({class_count},), but got shape "
+            f"{tuple(weights.shape)}. Give the weights in the order of the classes."
+        )
+    if not torch.isfinite(weights).all() or (weights < 0).any():
+        raise SettingsError("Expected prior weights to be finite and 0 or more. Replace NaN, infinities and negatives.")
+    if not weights.sum() > 0:
+        raise SettingsError("Expected at least one prior weight above 0, but all are 0. Use 'uniform' when unsure.")
+    return weights / weights.sum()
+
+
+def estimate_prior(
+    components: torch.Tensor, text_labels: torch.Tensor, damping: float, steps: int = EM_STEPS
+) -> torch.Tensor:
+    """Learn the class mix from where the images lie, starting from what the text proxies say.
+
+    Scores alone cannot tell a bias of the text proxies from a skewed folder. Images can: clusters stay where they are
+    when a proxy is biased. Expectation-maximisation of a Gaussian mixture with one shared covariance starts from the
+    text labels, so that each cluster keeps its name, and ends with the shares of the clusters. Plain EM is unstable;
+    damping mixes every estimate of the shares with the uniform mix.
+
+    Args:
+        components: (N, M) float64 principal components of the image features.
+        text_labels: (N, C) rows that sum to 1, the start.
+        damping: share of the uniform mix in each estimate, 0 to 1; plain EM (0) loses classes that the text proxies
+            under-rate.
+        steps: how many times to alternate; the shares settle long before the labels do.
+
+    Returns:
+        (C,) float64 positive shares that sum to 1.
+
+    Source: Dempster, Laird and Rubin 1977; the start from zero-shot labels follows TransCLIP (Zanella et al. 2024).
+    """
+    labels = text_labels.double()
+    for _ in range(steps):
+        labels = torch.softmax(fit_mixture(components, labels, damping).log_joint(components), dim=1)
+    return damped(labels.mean(dim=0), damping)
+
+
+def damped(shares: torch.Tensor, damping: float) -> torch.Tensor:
+    """Mix class shares with the uniform mix: (1 - damping) * shares + damping / C."""
+    return (1.0 - damping) * shares + damping / len(shares)

@@ -1,0 +1,172 @@
+"""KPL as one step: text proxies in, multimodal proxies out, or the text proxies back when refining is not safe.
+
+Letters: N images, C classes, D embedding width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch.nn.functional import normalize
+
+from zsderm.errors import SettingsError
+from zsderm.proxies.arrays import Array, check_positive, finite_rows
+from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, Verdict, component_count, judge
+from zsderm.proxies.mixture import principal_components
+from zsderm.proxies.multimodal import PROXY_TEMPERATURE, learn_proxies
+from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
+from zsderm.proxies.transport import LABEL_TEMPERATURE, transport
+
+MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
+# Shares of the uniform mix in the two estimates that "auto" tries: the first follows the clusters, the second trusts
+# them less. The uniform mix itself is left out: where classes have sub-clusters it can look good and be wrong.
+DAMPINGS = (0.2, 0.5)
+MAX_SWEEPS = 5000  # a stated prior far from the folder converges slowly
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """Proxies to classify with, and how they came about."""
+
+    proxies: torch.Tensor  # (C, D) float32 unit rows: multimodal when accepted, else the text proxies
+    centre: torch.Tensor  # (D,) float32, to be subtracted from features before scoring; zeros unless asked for
+    scores: torch.Tensor  # (N, C) float32 (image features - centre) @ proxies.T
+    labels: torch.Tensor  # (N, C) float32 that the proxies rest on, each row sums to 1
+    prior: torch.Tensor  # (C,) float32 class shares of the labels
+    prior_name: str  # "uniform", "given", "estimated" (auto, accepted) or "text" (the mix the text proxies predict)
+    iterations: int  # of the descent; 0 when the text proxies stand
+    converged: bool
+    accepted: bool  # False: the text proxies stand
+    reason: str  # why, as a clause without a full stop
+
+
+def refine(
+    image_features: Array,
+    text_proxies: Array,
+    prior: Prior = "auto",
+    *,
+    scores: Array | None = None,
+    label_temperature: float = LABEL_TEMPERATURE,
+    proxy_temperature: float = PROXY_TEMPERATURE,
+    centre: bool = False,
+    min_images: int = MIN_IMAGES,
+    seed: int = 0,
+) -> Refinement:
+    """Refine text proxies on a batch of images, unless that would not be safe.
+
+    With a stated prior ("uniform" or weights) the batch is labelled to that mix, as told. With "auto" the mix is
+    learned from the images and the result must then earn its place: as labels for a Gaussian mixture it must predict
+    where unseen images lie better than the text labels do, and better than no labels at all. One cluster that a prior
+    cuts into classes fails, whatever the scores say; a folder too small to tell keeps its text proxies.
+
+    Args:
+        image_features: (N, D) unit rows, any float type; not changed.
+        text_proxies: (C, D) unit rows; not changed.
+        prior: "auto", "uniform" or (C,) weights of any positive scale.
+        scores: (N, C) text scores to label by, where they are not image_features @ text_proxies.T, for instance when
+            each image retrieves its own descriptions.
+        label_temperature: of the softmax behind the labels, in units of cosine.
+        proxy_temperature: of the softmax behind the proxies, in units of cosine.
+        centre: subtract the mean image before the proxies are learned and applied.
+        min_images: with fewer images the text proxies stand, whatever the prior.
+        seed: of the folds that judge "auto".
+
+    Returns:
+        Proxies, labels and the story; `accepted` says whether anything was refined, `reason` why or why not.
+
+    Raises:
+        SettingsError: for features, proxies, a prior or a setting that cannot be used.
+
+    Warns:
+        ConvergenceWarning: when transport or descent met its cap.
+
+    Source: KPL (arXiv 2501.11231) for labels and proxies; the guard is ours.
+    """
+    images = finite_rows(image_features, "image features")
+    proxies = normalize(finite_rows(text_proxies, "text proxies"), dim=1)
+    check_positive(label_temperature=label_temperature, proxy_temperature=proxy_temperature)
+    if images.shape[1] != proxies.shape[1]:
+        raise SettingsError(
+            f"Expected image features and text proxies of one width, but got {images.shape[1]} and {proxies.shape[1]}. "
+            "Encode both with the same encoder."
+        )
+    text_scores = images @ proxies.T if scores is None else finite_rows(scores, "scores")  # (N, C)
+    if text_scores.shape != (len(images), len(proxies)):
+        raise SettingsError(
+            f"Expected scores of shape {(len(images), len(proxies))}, one per image and class, but got "
+            f"{tuple(text_scores.shape)}."
+        )
+    text = _text_refinement(proxies, text_scores, label_temperature)
+    stated = resolve_prior(prior, text.labels)
+    if len(proxies) == 1:
+        return replace(text, reason="one class leaves nothing to refine")
+    if len(images) < min_images:
+        return replace(text, reason=f"{len(images)} images are too few to refine on (at least {min_images})")
+    settings = _Settings(label_temperature, proxy_temperature, centre)
+    if isinstance(prior, str) and prior == "auto":
+        return _guarded(images, text, settings, seed)
+    name = "uniform" if isinstance(prior, str) else "given"
+    return _refined(images, text, stated, name, settings)
+
+
+class _Settings(NamedTuple):
+    label_temperature: float
+    proxy_temperature: float
+    centre: bool
+
+
+def _text_refinement(proxies: torch.Tensor, scores: torch.Tensor, label_temperature: float) -> Refinement:
+    labels = torch.softmax(scores.double() / label_temperature, dim=1).float()
+    return Refinement(
+        proxies=proxies,
+        centre=torch.zeros_like(proxies[0]),
+        scores=scores,
+        labels=labels,
+        prior=labels.mean(dim=0),
+        prior_name="text",
+        iterations=0,
+        converged=True,
+        accepted=False,
+        reason="the text proxies were not refined",
+    )
+
+
+def _refined(
+    images: torch.Tensor, text: Refinement, mix: torch.Tensor, prior_name: str, settings: _Settings
+) -> Refinement:
+    plan = transport(text.scores, mix, settings.label_temperature, max_sweeps=MAX_SWEEPS)
+    learned = learn_proxies(images, text.proxies, plan.labels, settings.proxy_temperature, centre=settings.centre)
+    return Refinement(
+        proxies=learned.proxies,
+        centre=learned.centre,
+        scores=(images - learned.centre) @ learned.proxies.T,
+        labels=plan.labels,
+        prior=mix.float(),
+        prior_name=prior_name,
+        iterations=learned.iterations,
+        converged=plan.converged and learned.converged,
+        accepted=True,
+        reason=f"the images were labelled to the {prior_name} class mix",
+    )
+
+
+def _guarded(images: torch.Tensor, text: Refinement, settings: _Settings, seed: int) -> Refinement:
+    if len(images) < MIN_EVIDENCE_IMAGES:
+        reason = f"{len(images)} images are too few to learn their class mix from (at least {MIN_EVIDENCE_IMAGES})"
+        return replace(text, reason=reason)
+    image_count, width = images.shape
+    components = principal_components(images, component_count(image_count, width, len(text.proxies)))
+    trials = [_trial(images, components, text, damping, settings, seed) for damping in DAMPINGS]
+    best, verdict = max(trials, key=lambda trial: trial[1].over_text)
+    return replace(best if verdict.accepted else text, reason=verdict.reason)
+
+
+def _trial(
+    images: torch.Tensor, components: torch.Tensor, text: Refinement, damping: float, settings: _Settings, seed: int
+) -> tuple[Refinement, Verdict]:
+    mix = estimate_prior(components, text.labels, damping)
+    candidate = _refined(images, text, mix, "estimated", settings)
+    new_labels = torch.softmax(candidate.scores.double() / settings.proxy_temperature, dim=1)  # (N, C)
+    return candidate, judge(components, text.labels, new_labels, seed)
