@@ -75,6 +75,17 @@ def test_show_tells_what_the_files_of_a_folder_say(folder):
     assert len(shown["fingerprint"]) == 16
 
 
+def test_show_gives_each_fact_of_the_training_a_line(folder):
+    words = {"training_data": ["PAD", "HAM10000"], "pretraining": {"seed": 7, "epochs": 8}}
+    (folder / "zsderm.json").write_text(json.dumps(words))
+    shown = table(run("show", str(folder)))
+    assert (shown["training_data"], shown["pretraining.seed"], shown["pretraining.epochs"]) == (
+        "PAD, HAM10000",
+        "7",
+        "8",
+    )
+
+
 def test_show_knows_the_card_of_a_model_that_is_not_here_and_says_how_to_get_it(empty_cache):
     result = run("show", "hf-hub:xieji-x/MAKE")
     assert result.exit_code == 0

@@ -25,7 +25,7 @@ def skin(images: int = 240, classes: int = 5, width: int = 32, seed: int = 0) ->
 def slow_proxies(
     images: torch.Tensor, start: torch.Tensor, labels: torch.Tensor, temperature: float, steps: int = 2000
 ) -> torch.Tensor:
-    """The obvious twin: plain projected gradient descent, the gradient written by hand, the step halved when it fails."""
+    """The obvious twin: projected gradient descent, the gradient written by hand, the step halved when it fails."""
     proxies, step = start.double().clone(), 0.1
     images, labels = images.double(), labels.double()
     value = proxy_objective(images, proxies, labels, temperature)

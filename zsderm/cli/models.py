@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -77,7 +78,8 @@ def _show_card(card: EncoderCard) -> None:
     for key in ("name", "width", "image_size", "context_length", "licence", "source", "description"):
         _row(key, getattr(card, key))
     for key, value in card.metadata.items():
-        _row(key, value)
+        for inner, part in value.items() if isinstance(value, Mapping) else [("", value)]:
+            _row(f"{key}.{inner}" if inner else key, ", ".join(map(str, part)) if isinstance(part, list) else part)
 
 
 def _show_files(checkpoint: Checkpoint) -> None:

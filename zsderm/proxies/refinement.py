@@ -23,7 +23,6 @@ MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
 # Shares of the uniform mix in the two estimates that "auto" tries: the first follows the clusters, the second trusts
 # them less. The uniform mix itself is left out: where classes have sub-clusters it can look good and be wrong.
 DAMPINGS = (0.2, 0.5)
-MAX_SWEEPS = 5000  # a stated prior far from the folder converges slowly
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _text_refinement(proxies: torch.Tensor, scores: torch.Tensor, label_temperat
 def _refined(
     images: torch.Tensor, text: Refinement, mix: torch.Tensor, prior_name: str, settings: _Settings
 ) -> Refinement:
-    plan = transport(text.scores, mix, settings.label_temperature, max_sweeps=MAX_SWEEPS)
+    plan = transport(text.scores, mix, settings.label_temperature)
     learned = learn_proxies(images, text.proxies, plan.labels, settings.proxy_temperature, centre=settings.centre)
     return Refinement(
         proxies=learned.proxies,
