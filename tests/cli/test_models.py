@@ -76,7 +76,7 @@ def test_show_tells_what_the_files_of_a_folder_say(folder):
 
 
 def test_show_gives_each_fact_of_the_training_a_line(folder):
-    words = {"training_data": ["PAD", "HAM10000"], "pretraining": {"seed": 7, "epochs": 8}}
+    words = {"training_data": ["PAD", "HAM10000"], "pretraining": {"seed": 7, "config": "seed: 7\nepochs: 8"}}
     (folder / "zsderm.json").write_text(json.dumps(words))
     shown = table(run("show", str(folder)))
     assert (shown["training_data"], shown["pretraining.seed"], shown["pretraining.epochs"]) == (
@@ -91,13 +91,13 @@ def test_show_knows_the_card_of_a_model_that_is_not_here_and_says_how_to_get_it(
     assert result.exit_code == 0
     assert table(result)["weights"] == "not on this machine"
     assert table(result)["width"] == "512"
-    assert "run: hf download xieji-x/MAKE" in result.stderr
+    assert "run `hf download xieji-x/MAKE`" in result.stderr
 
 
 def test_show_of_something_neither_here_nor_known_is_one_sentence_and_exit_code_1(empty_cache):
     result = run("show", "hf-hub:someone/skin")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "run: hf download someone/skin" in result.stderr
+    assert "run `hf download someone/skin`" in result.stderr
 
 
 def test_show_of_a_misspelt_name_suggests_the_right_one():

@@ -37,7 +37,7 @@ def test_a_repository_that_is_not_cached_is_an_error_with_the_command_and_the_fo
         load_encoder("hf-hub:xieji-x/MAKE")
     message = str(caught.value)
     assert "'xieji-x/MAKE' is not complete in the Hugging Face cache" in message
-    assert "run: hf download xieji-x/MAKE " in message
+    assert "run `hf download xieji-x/MAKE`" in message
     assert f"to {tmp_path / 'hub' / 'models--xieji-x--MAKE'}" in message
     assert "HF_HUB_OFFLINE is set" in message
 
@@ -45,14 +45,14 @@ def test_a_repository_that_is_not_cached_is_an_error_with_the_command_and_the_fo
 def test_a_cached_configuration_without_weights_is_the_same_error(clip_folder, hub_cache):
     snapshot = hub_cache("someone/skin", clip_folder)
     (snapshot / "open_clip_model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="run: hf download someone/skin"):
+    with pytest.raises(CheckpointError, match="run `hf download someone/skin`"):
         load_encoder("hf-hub:someone/skin")
 
 
 def test_cached_weights_without_a_configuration_are_the_same_error(clip_folder, hub_cache):
     snapshot = hub_cache("someone/skin", clip_folder)
     (snapshot / "open_clip_config.json").unlink()
-    with pytest.raises(CheckpointError, match="run: hf download someone/skin"):
+    with pytest.raises(CheckpointError, match="run `hf download someone/skin`"):
         load_encoder("hf-hub:someone/skin")
 
 
@@ -82,8 +82,8 @@ def response_error(kind):
     [
         (hub_errors.GatedRepoError, CheckpointError, "asks you to accept its terms first: open .*/someone/skin"),
         (hub_errors.RepositoryNotFoundError, UnknownModelError, "no repository 'someone/skin' that you can see"),
-        (hub_errors.HfHubHTTPError, CheckpointError, "run: hf download someone/skin"),
-        (ConnectionError, CheckpointError, "run: hf download someone/skin"),
+        (hub_errors.HfHubHTTPError, CheckpointError, "run `hf download someone/skin`"),
+        (ConnectionError, CheckpointError, "run `hf download someone/skin`"),
     ],
 )
 def test_each_refusal_of_the_hub_says_what_to_do(monkeypatch, kind, raised, message):

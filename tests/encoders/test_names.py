@@ -54,7 +54,7 @@ def test_a_name_that_leads_nowhere_names_those_that_lead_somewhere(name, message
 
 
 def test_an_architecture_whose_weights_are_not_cached_is_an_error_with_the_command(hub_cache):
-    with pytest.raises(CheckpointError, match=r"run: hf download timm/vit_base_patch32_clip_224\.openai "):
+    with pytest.raises(CheckpointError, match=r"run `hf download timm/vit_base_patch32_clip_224\.openai`"):
         load_encoder("ViT-B-32/openai")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.kb_making import build, diff, generate
 from zsderm.errors import UnknownKnowledgeBaseError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ DEFAULT_BASE = "dermatology"
 
 @click.group()
 def kb() -> None:
-    """List, search and check knowledge bases: what diseases look like, in sentences.
+    """List, search, check and make knowledge bases: what diseases look like, in sentences.
 
     NAME is a bundled knowledge base, a folder of .jsonl files, or one .jsonl file.
 
@@ -26,7 +27,12 @@ def kb() -> None:
     zsderm kb show dermatology "basal cell carcinoma"
     zsderm kb search "pearly rolled border"
     zsderm kb validate ./my-knowledge/
+    zsderm kb build cupl.json --output ./my-knowledge
     """
+
+
+for command in (build, diff, generate):
+    kb.add_command(command)
 
 
 @kb.command("list")

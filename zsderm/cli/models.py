@@ -78,8 +78,18 @@ def _show_card(card: EncoderCard) -> None:
     for key in ("name", "width", "image_size", "context_length", "licence", "source", "description"):
         _row(key, getattr(card, key))
     for key, value in card.metadata.items():
-        for inner, part in value.items() if isinstance(value, Mapping) else [("", value)]:
-            _row(f"{key}.{inner}" if inner else key, ", ".join(map(str, part)) if isinstance(part, list) else part)
+        if isinstance(value, Mapping):
+            for inner, part in value.items():
+                _row(f"{key}.{inner}", _in_one_line(part))
+        else:
+            _row(key, _in_one_line(value))
+
+
+def _in_one_line(value: object) -> str:
+    """A value as a cell: a list with commas, and of a whole file only its length."""
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    lines = text.splitlines()
+    return f"({len(lines)} lines in zsderm.json)" if len(lines) > 1 else text
 
 
 def _show_files(checkpoint: Checkpoint) -> None:

@@ -47,7 +47,7 @@ def fetch(repository: str, patterns: Sequence[str], *, download: bool = True) ->
         # Newer clients refuse a snapshot that lacks some of the patterns; what it lacks is for the caller to say.
         if incomplete := getattr(error, "snapshot_path", None):
             return Path(incomplete)
-        raise CheckpointError(_absent(repository)) from error
+        raise CheckpointError(_absent(repository, download)) from error
     except GatedRepoError as error:
         raise CheckpointError(_gated(repository)) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
@@ -56,7 +56,7 @@ def fetch(repository: str, patterns: Sequence[str], *, download: bool = True) ->
             "needs `hf auth login`. See: zsderm models list"
         ) from error
     except _TRANSPORT as error:
-        raise CheckpointError(_absent(repository)) from error
+        raise CheckpointError(_absent(repository, download)) from error
 
 
 def fetch_one(repository: str, names: Sequence[str], revision: str, *, download: bool = True) -> Path:
@@ -80,20 +80,21 @@ def fetch_one(repository: str, names: Sequence[str], revision: str, *, download:
         except GatedRepoError as error:
             raise CheckpointError(_gated(repository)) from error
         except _TRANSPORT as error:
-            raise CheckpointError(_absent(repository)) from error
+            raise CheckpointError(_absent(repository, download)) from error
     if asked:
         raise CheckpointError(f"'{repository}' has none of the files wanted: {', '.join(names)}")
-    raise CheckpointError(_absent(repository))
+    raise CheckpointError(_absent(repository, download))
 
 
-def _absent(repository: str) -> str:
+def _absent(repository: str, download: bool) -> str:
     """What to do when a repository is not cached and cannot be fetched."""
     cached = "models--" + repository.replace("/", "--")
+    why = "the hub could not be reached" if download else "the hub was not asked"
     return (
         f"'{repository}' is not complete in the Hugging Face cache of this machine ({constants.HF_HUB_CACHE}), and "
-        + ("HF_HUB_OFFLINE is set. " if constants.HF_HUB_OFFLINE else "the hub could not be asked. ")
-        + f"With a network, run: hf download {repository}    To bring it to a machine without one, copy the folder "
-        f"~/.cache/huggingface/hub/{cached} from there to {Path(constants.HF_HUB_CACHE) / cached}"
+        f"{'HF_HUB_OFFLINE is set' if constants.HF_HUB_OFFLINE else why}. With a network, run `hf download {repository}`."
+        f" To bring it to a machine without one, copy the folder ~/.cache/huggingface/hub/{cached} from where you ran "
+        f"that to {Path(constants.HF_HUB_CACHE) / cached}"
     )
 
 
@@ -101,5 +102,5 @@ def _gated(repository: str) -> str:
     """What to do when a repository wants its terms accepted."""
     return (
         f"'{repository}' asks you to accept its terms first: open {constants.ENDPOINT}/{repository}, accept them, "
-        "then run: hf auth login"
+        "then run `hf auth login`"
     )

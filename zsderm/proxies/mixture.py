@@ -1,4 +1,4 @@
-"""A Gaussian mixture with one shared covariance: how well do labels describe where images lie?
+"""A mixture of bell-shaped classes with one shared covariance: how well do labels describe where images lie?
 
 Letters: N images, C classes, M components of the image space.
 """
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import torch
 
 SHRINKAGE = 0.05  # of the covariance toward its diagonal; more when images are few for their components
+FREEDOM = 30.0  # degrees of Student's t: without heavy tails, cutting one cluster in pieces gains just by widening it
 PSEUDO_COUNT = 1.0  # weight, in images, of the prior belief that a class sits at the overall mean
 _VARIANCE_FLOOR = 1e-3  # of the total variance: keeps a component that the labels explain fully from dividing by zero
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Class shares, class means and the covariance they share."""
+    """Class shares, class means and the covariance they share, under Student's t."""
 
     log_shares: torch.Tensor  # (C,)
     means: torch.Tensor  # (C, M), drawn toward the overall mean where images are few
@@ -37,8 +38,10 @@ class Mixture:
         images = torch.linalg.solve_triangular(self.factor, components.T, upper=False).T  # (N, M) whitened
         means = torch.linalg.solve_triangular(self.factor, self.means.T, upper=False).T  # (C, M) whitened
         squared = images.square().sum(1)[:, None] - 2 * images @ means.T + means.square().sum(1)  # (N, C)
-        volume = self.factor.diagonal().log().sum() + 0.5 * width * (self.spread.log() + math.log(2 * math.pi))  # (C,)
-        return self.log_shares - 0.5 * squared.clamp_min(0) / self.spread - volume
+        tail = 0.5 * (FREEDOM + width) * torch.log1p(squared.clamp_min(0) / (FREEDOM * self.spread))  # (N, C)
+        height = math.lgamma((FREEDOM + width) / 2) - math.lgamma(FREEDOM / 2)
+        volume = self.factor.diagonal().log().sum() + 0.5 * width * (self.spread * FREEDOM * math.pi).log()  # (C,)
+        return self.log_shares + height - volume - tail
 
 
 def fit_mixture(components: torch.Tensor, labels: torch.Tensor, damping: float = 0.0) -> Mixture:
@@ -85,7 +88,7 @@ def held_out_log_density(components: torch.Tensor, labels: torch.Tensor, folds: 
 
     Args:
         components: (N, M) float64.
-        labels: (N, C) rows that sum to 1; (N, 1) ones for a single Gaussian.
+        labels: (N, C) rows that sum to 1; (N, 1) ones for no labels at all.
         folds: (N,) fold of each image.
 
     Returns:

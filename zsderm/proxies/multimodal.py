@@ -17,7 +17,7 @@ from zsderm.proxies.arrays import Array, check_positive, finite_rows
 PROXY_TEMPERATURE = 0.04  # SPEC.md section 1, step 6
 HARD_LABEL = 0.6  # alpha of SPEC.md section 1, step 6
 TOLERANCE = 1e-6  # relative change of the objective at which the descent stops
-MAX_ITERATIONS = 200
+MAX_ITERATIONS = 500
 
 
 @dataclass(frozen=True)

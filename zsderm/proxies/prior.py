@@ -55,7 +55,7 @@ def estimate_prior(
     """Learn the class mix from where the images lie, starting from what the text proxies say.
 
     Scores alone cannot tell a bias of the text proxies from a skewed folder. Images can: clusters stay where they are
-    when a proxy is biased. Expectation-maximisation of a Gaussian mixture with one shared covariance starts from the
+    when a proxy is biased. Expectation-maximisation of a mixture with one shared covariance starts from the
     text labels, so that each cluster keeps its name, and ends with the shares of the clusters. Plain EM is unstable;
     damping mixes every estimate of the shares with the uniform mix.
 

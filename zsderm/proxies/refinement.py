@@ -56,7 +56,7 @@ def refine(
     """Refine text proxies on a batch of images, unless that would not be safe.
 
     With a stated prior ("uniform" or weights) the batch is labelled to that mix, as told. With "auto" the mix is
-    learned from the images and the result must then earn its place: as labels for a Gaussian mixture it must predict
+    learned from the images and the result must then earn its place: as labels for a mixture of clusters it must predict
     where unseen images lie better than the text labels do, and better than no labels at all. One cluster that a prior
     cuts into classes fails, whatever the scores say; a folder too small to tell keeps its text proxies.
 

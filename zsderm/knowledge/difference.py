@@ -1,0 +1,47 @@
+"""What changed between two knowledge bases: the question a reviewer asks before trusting a new version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zsderm.knowledge.base import KnowledgeBase
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference: "+" only in the second base, "-" only in the first."""
+
+    sign: str
+    disease: str
+    what: str  # "disease", "alias", "ontology", "site", "concept" or the aspect of a description
+    text: str
+
+
+def changes(before: KnowledgeBase, after: KnowledgeBase) -> Iterator[Change]:
+    """Every difference, disease by disease in alphabetical order, removals before additions.
+
+    Equal content gives nothing, whatever the order of lines, files and texts.
+
+    Args:
+        before: the base to compare with.
+        after: the base to compare.
+    """
+    for name in sorted({*before.diseases, *after.diseases}):
+        old, new = _facts(before, name), _facts(after, name)
+        yield from (Change("-", name, what, text) for what, text in sorted(old - new))
+        yield from (Change("+", name, what, text) for what, text in sorted(new - old))
+
+
+def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
+    disease = base.diseases.get(name)
+    if disease is None:
+        return set()
+    return {
+        ("disease", name),
+        ("ontology", " > ".join(disease.ontology)),
+        *(("alias", alias) for alias in disease.aliases),
+        *(("site", site) for site in disease.sites),
+        *(("concept", concept) for concept in disease.concepts),
+        *((f"{d.aspect} ({d.modality})", d.text) for d in disease.descriptions),
+    }

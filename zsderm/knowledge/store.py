@@ -1,0 +1,58 @@
+"""Writing a knowledge base: a folder with one .jsonl file and a base.json, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from zsderm.errors import InputError
+from zsderm.knowledge.base import Disease, KnowledgeCard
+from zsderm.knowledge.library import CARD_FILE
+
+
+def record_of(disease: Disease) -> dict[str, object]:
+    """One line of a .jsonl file, as `Disease.from_record` reads it."""
+    return {
+        "name": disease.name,
+        "aliases": list(disease.aliases),
+        "ontology": list(disease.ontology),
+        "sites": list(disease.sites),
+        "concepts": list(disease.concepts),
+        "descriptions": [
+            {"aspect": d.aspect, "modality": d.modality, "text": d.text, "source": d.source}
+            for d in disease.descriptions
+        ],
+    }
+
+
+def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], notes: Mapping[str, str]) -> None:
+    """Write a base where there is none yet.
+
+    Args:
+        folder: the folder to make.
+        card: what base.json says.
+        diseases: one line each, in this order.
+        notes: more keys for base.json, such as the review status.
+
+    Raises:
+        InputError: if the folder exists and holds something, so that nothing of the user's is lost.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"expected {str(folder)!r} to be new or empty, but it is not. Choose another --output.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        draft.chmod(0o755)
+        content = {**asdict(card), **notes}
+        (draft / CARD_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        lines = [json.dumps(record_of(disease), ensure_ascii=False) for disease in diseases]
+        (draft / f"{folder.name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rmdir()
+        draft.replace(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
