@@ -31,7 +31,7 @@ class TrainConfig:
     preprocess_cfg: Mapping[str, Any]  # `preprocess_cfg` of open_clip_config.json, used at inference
     card: Mapping[str, Any]  # what zsderm.json says of the encoder: name, licence, description, training data
     train: tuple[Source, ...]
-    evaluate: tuple[Source, ...] = ()  # labelled tables that are classified after every epoch
+    leave_out: tuple[str, ...] = ()  # labels that training never sees, to measure what zero-shot is worth
     knowledge: str = "dermatology"  # knowledge base that captions are written from
     named_share: float = 0.7  # share of sub-captions that name the disease, in [0, 1]
     image_start: str = "efficientnet-lite0"  # or "random"
@@ -102,9 +102,8 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     if not isinstance(content, dict):
         raise SettingsError(f"Expected {path} to hold settings as `name: value`, but got {type(content).__name__}.")
     content = {**content, **(overrides or {})}
-    for role in ("train", "evaluate"):
-        content[role] = tuple(_build(Source, source, f"{path}, {role}") for source in content.get(role, ()))
-    for name in ("crop_scale", "jitter"):
+    content["train"] = tuple(_build(Source, source, f"{path}, train") for source in content.get("train", ()))
+    for name in ("leave_out", "crop_scale", "jitter"):
         if name in content:
             content[name] = tuple(content[name])
     return _build(TrainConfig, content, str(path))

@@ -55,6 +55,26 @@ class Batch:
     skipped: int
 
 
+def read_records(config: TrainConfig, root: Path) -> list[Record]:
+    """The records of all tables, without the labels that the configuration leaves out.
+
+    Args:
+        config: tables and labels to leave out.
+        root: the data folder that the tables are relative to.
+
+    Raises:
+        PretrainingDataError: if a table cannot be read, or a label to leave out occurs in none of them.
+    """
+    records = [record for source in config.train for record in read_source(source, root)]
+    labels = {record.case.label for record in records if record.case}
+    if unknown := sorted(set(config.leave_out) - labels):
+        raise PretrainingDataError(
+            f"Setting `leave_out` names {', '.join(unknown)}, but no table has that label. "
+            f"The labels are: {', '.join(sorted(labels))}."
+        )
+    return [record for record in records if not (record.case and record.case.label in config.leave_out)]
+
+
 def read_source(source: Source, root: Path) -> list[Record]:
     """The records of one table.
 

@@ -22,7 +22,7 @@ from zsderm.errors import SettingsError
 
 from .captions import CaptionWriter
 from .config import TrainConfig, read_config
-from .data import CaptionedImages, Draws, collate, read_source, train_transform
+from .data import CaptionedImages, Draws, collate, read_records, train_transform
 from .export import export_folder
 from .losses import make_loss
 from .model import create_model, image_and_patch_features
@@ -60,7 +60,7 @@ def run(
     torch.manual_seed(config.seed)
 
     knowledge = zsderm.KnowledgeBase.load(config.knowledge)
-    records = [record for source in config.train for record in read_source(source, root)]
+    records = read_records(config, root)
     dataset = CaptionedImages(records, CaptionWriter(knowledge, config.named_share), train_transform(config))
     model, tokenizer = create_model(config.model_cfg, config.image_start, config.text_start, config.temperature)
     model.visual.to(memory_format=torch.channels_last)

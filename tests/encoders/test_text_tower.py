@@ -37,7 +37,7 @@ def test_a_tower_described_elsewhere_is_found_in_the_hub_cache(bare_folder, towe
 
 
 def test_a_tower_that_is_not_cached_is_an_error_with_the_command_that_fetches_it(bare_folder, hub_cache):
-    with pytest.raises(CheckpointError, match=f"run `hf download {BERT_NAME}` .*copy the folder") as caught:
+    with pytest.raises(CheckpointError, match=f"run `hf download {BERT_NAME}`.*copy the folder") as caught:
         load_encoder(bare_folder)
     assert "models--nobody--bert-of-two-layers" in str(caught.value)
 

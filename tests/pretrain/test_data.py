@@ -13,7 +13,15 @@ from torch.utils.data import DataLoader
 from zsderm import KnowledgeBase, PretrainingDataError
 from zsderm.pretrain.captions import CAPTIONS_PER_IMAGE, CaptionWriter
 from zsderm.pretrain.config import Source, TrainConfig, read_config
-from zsderm.pretrain.data import CaptionedImages, Draws, collate, draw_weights, read_source, train_transform
+from zsderm.pretrain.data import (
+    CaptionedImages,
+    Draws,
+    collate,
+    draw_weights,
+    read_records,
+    read_source,
+    train_transform,
+)
 
 MINI = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
 ROW = {
@@ -98,6 +106,14 @@ def test_a_mask_that_contradicts_the_text_is_refused_with_its_line(
 def test_a_table_that_cannot_be_read_says_why(labelled: Path, source: Source, reason: str) -> None:
     with pytest.raises(PretrainingDataError, match=reason):
         read_source(source, labelled)
+
+
+def test_labels_that_are_left_out_are_never_seen(labelled: Path) -> None:
+    sources = [{"table": "index.csv", "split": "train"}]
+    records = read_records(config(train=sources, leave_out=["melanoma"]), labelled)
+    assert {record.case.label for record in records if record.case} == {"nevus"}
+    with pytest.raises(PretrainingDataError, match="melanma"):
+        read_records(config(train=sources, leave_out=["melanma"]), labelled)
 
 
 def test_rare_classes_are_drawn_more_often_than_they_occur(labelled: Path) -> None:
