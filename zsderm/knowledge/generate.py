@@ -141,7 +141,7 @@ def endpoint(url: str, model: str, api_key: str | None, timeout: float = 120.0) 
     from huggingface_hub.errors import HfHubHTTPError
 
     # The first base is what the client's HTTP library raises, whichever library this version of the hub brings.
-    failures = (OSError, ValueError, HfHubHTTPError.__mro__[1])
+    failures: tuple[type[BaseException], ...] = (OSError, ValueError, HfHubHTTPError.__mro__[1])
     client = InferenceClient(base_url=url, api_key=api_key or "none", timeout=timeout)
 
     def ask(system: str, request: str) -> str:

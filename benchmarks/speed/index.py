@@ -1,0 +1,72 @@
+"""Build and query times of the entry index at three sizes, with recall against exact search in the same run.
+
+    python -m zsderm.benchmarks.speed.index
+
+The embeddings are synthetic: unit rows around as many centres as a base has diseases. The peer is FAISS's exact scan
+(IndexFlatIP) over the same entries and queries.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import faiss
+import numpy as np
+
+from zsderm.knowledge.entry_index import EntryIndex, recall_of
+
+PER_CENTRE = 20  # entries around one centre, as a disease has descriptions
+NEIGHBOURS = 10
+
+
+def embeddings(count: int, width: int, seed: int = 0) -> np.ndarray:
+    """(M, D) float32 unit rows in clusters."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(max(1, count // PER_CENTRE), width)).astype(np.float32)
+    rows = centres[rng.integers(len(centres), size=count)]
+    rows += rng.normal(size=rows.shape).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@click.command(help=__doc__)
+@click.option("--sizes", default="10000,100000,1000000", show_default=True)
+@click.option("--width", default=384, show_default=True)
+@click.option("--queries", default=1000, show_default=True)
+def main(sizes: str, width: int, queries: int) -> None:
+    """Print one row a size as Markdown."""
+    click.echo("| entries | kind | build (s) | 1 query (ms) | exact (ms) | speed-up | recall@10 | load, mapped (ms) |")
+    click.echo("|---|---|---|---|---|---|---|---|")
+    for size in map(int, sizes.split(",")):
+        rows = embeddings(size + queries, width)
+        entries, asked = rows[:size], rows[size:]
+        started = time.perf_counter()
+        index = EntryIndex.build(entries)
+        built = time.perf_counter() - started
+        exact = faiss.IndexFlatIP(width)
+        exact.add(entries)
+        found, per_query = _timed(index, asked)
+        true, per_exact = _timed(exact, asked)
+        with tempfile.TemporaryDirectory() as folder:
+            index.save(Path(folder))
+            started = time.perf_counter()
+            EntryIndex.load(Path(folder))
+            loaded = time.perf_counter() - started
+        click.echo(
+            f"| {size:,} | {index.card.kind} | {built:.1f} | {1e3 * per_query:.2f} | {1e3 * per_exact:.2f} "
+            f"| {per_exact / per_query:.1f}x | {recall_of(found, true):.3f} | {1e3 * loaded:.1f} |"
+        )
+
+
+def _timed(index: Any, asked: np.ndarray) -> tuple[np.ndarray, float]:
+    """Ids (Q, k) and seconds per query."""
+    started = time.perf_counter()
+    _, ids = index.search(asked, NEIGHBOURS)
+    return ids, (time.perf_counter() - started) / len(asked)
+
+
+if __name__ == "__main__":
+    main()
