@@ -19,7 +19,7 @@ from zsderm.errors import ZsdermError, ZsdermWarning
 _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands imports none of them
     "classify": "Name the most likely disease in each photograph.",
     "evaluate": "Compare predictions with the true labels.",
-    "kb": "List, search and check knowledge bases.",
+    "kb": "List, search, check and make knowledge bases.",
     "models": "List the encoders worth knowing, and show what is known about one.",
     "pretrain": "Train an encoder from a configuration file.",
     "doctor": "Check this installation and say how to mend it.",

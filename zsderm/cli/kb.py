@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from zsderm.cli.kb_making import build, diff, generate
+from zsderm.cli.parameters import cache_option
 from zsderm.errors import UnknownKnowledgeBaseError
 
 if TYPE_CHECKING:
@@ -73,21 +75,31 @@ def show(name: str, disease: str | None) -> None:
 
 
 @kb.command()
-@click.argument("words", nargs=-1, required=True, metavar="[NAME] QUERY")
+@click.argument("words", nargs=-1, metavar="[NAME] [QUERY]")
+@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph instead.")
+@click.option("--model", default="zsderm-mini", show_default=True, help="The encoder for --image.")
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines at most.")
-def search(words: tuple[str, ...], limit: int) -> None:
+@cache_option
+def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache_dir: Path) -> None:
     """Find the names, aliases and descriptions that say what QUERY says, best first.
 
-    Without NAME it looks into "dermatology". Columns: score, disease, where, text.
+    With --image: the descriptions that a photograph is most like, of all diseases. Without NAME it looks into
+    "dermatology". Columns: score, disease, where, text.
 
     \b
     zsderm kb search "pearly rolled border"
     zsderm kb search dermatology "solar keratosis"
     zsderm kb search ./my-knowledge/ "blue grey ovoid nests" --limit 3
+    zsderm kb search --image examples/images/PAT_1071_312_841.jpg
     """
     from zsderm.knowledge import KnowledgeBase
     from zsderm.knowledge.search import search as find_hits
 
+    if image is not None:
+        _search_by_image(words, image, model, limit, cache_dir)
+        return
+    if not words:
+        raise click.UsageError("expected a QUERY in quotes, or --image FILE.")
     *names, query = words
     if len(names) > 1:
         raise click.UsageError(f"expected [NAME] QUERY, but got {len(words)} arguments. Put the query in quotes.")
@@ -121,6 +133,18 @@ def validate(ctx: click.Context, name: str) -> None:
         _table(problem.disease, problem.reason)
     click.echo(f"{name}: {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}", err=True)
     ctx.exit(1 if problems else 0)
+
+
+def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path) -> None:
+    from zsderm import KnowledgeBase, load_encoder
+    from zsderm.tasks.description_search import nearest_descriptions
+
+    if len(words) > 1:
+        raise click.UsageError("expected at most the NAME of a knowledge base beside --image.")
+    base = KnowledgeBase.load(words[0] if words else DEFAULT_BASE)
+    for match in nearest_descriptions(load_encoder(model), base, image, limit, cache):
+        found = match.description
+        _table(f"{match.score:.3f}", found.disease, found.aspect, found.text)
 
 
 def _show_base(base: KnowledgeBase) -> None:

@@ -1,0 +1,1 @@
+"""What encoders and knowledge bases are good for besides classification."""
