@@ -118,9 +118,9 @@ def synthetic_worlds(seeds: int, largest: int) -> Iterator[World]:
         rng = np.random.default_rng([len(mix), classes, images])
         found = tried = 0
         while images <= largest and found < seeds and tried < 30 * seeds:
-            settings = [float(rng.choice(values)) for values in (SEPARATIONS, BIASES, TEXT_ERRORS)]
-            nuisance = NUISANCES[rng.integers(len(NUISANCES))]
-            world = synthetic_world(mix, classes, images, *settings, nuisance, seed=int(rng.integers(2**31)))
+            separation, bias, error = (float(rng.choice(values)) for values in (SEPARATIONS, BIASES, TEXT_ERRORS))
+            nuisance, seed = NUISANCES[rng.integers(len(NUISANCES))], int(rng.integers(2**31))
+            world = synthetic_world(mix, classes, images, separation, bias, error, nuisance, seed)
             tried += 1
             low, high = TEXT_ACCURACY
             if images == 1 or low <= world.text_accuracy <= high or (mix == "one class" and classes > images**0.5):
@@ -185,9 +185,9 @@ def as_markdown(figures: pd.DataFrame) -> str:
     kept = (balanced["auto"] * (gain > 0)).sum() / max(gain.sum(), 1e-9)
     lines += [
         "",
-        f"Worst cost of auto: {-figures['auto'].min():.1f} points in {len(figures)} folders "
+        f"Worst cost of auto: {max(0.0, -figures['auto'].min()):.1f} points in {len(figures)} folders "
         f"({(figures['auto'] < -1).sum()} cost more than one point). Worst cost of uniform: "
-        f"{-figures['uniform'].min():.1f}.",
+        f"{max(0.0, -figures['uniform'].min()):.1f}.",
         f"On balanced folders of 100 images or more, auto keeps {kept:.0%} of what uniform gains.",
     ]
     return "\n".join(lines)

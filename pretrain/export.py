@@ -52,6 +52,8 @@ def export_folder(
     )
     card = {**config.card, "sigma": config.sigma, "lambda_m": config.lambda_m, "lambda_s": config.lambda_s}
     _write_json(fresh / "zsderm.json", {**card, "pretraining": dict(manifest)})
+    for file in fresh.iterdir():
+        file.chmod(0o644)  # safetensors writes for the owner only; an installed package is read by others
     if folder.exists():
         for kept in folder.glob("*.md"):
             shutil.copy2(kept, fresh / kept.name)  # a card written by hand outlives the weights it was written beside

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from zsderm.errors import (
+    AmbiguousClassError,
     CheckpointError,
     ClassListError,
     ConvergenceWarning,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AmbiguousClassError",
     "CheckpointError",
     "ClassListError",
     "ConvergenceWarning",

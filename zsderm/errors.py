@@ -12,6 +12,7 @@
     │   ├── UnknownModelError
     │   ├── UnknownKnowledgeBaseError
     │   └── UnknownClassError
+    │       └── AmbiguousClassError    an abbreviation that several diseases go by, with what it may mean
     ├── CheckpointError (RuntimeError) a checkpoint that is incomplete, or whose parts do not fit together
     └── MissingDependencyError (ImportError)  an optional package, with the command that installs it
 
@@ -64,6 +65,10 @@ class UnknownKnowledgeBaseError(NotFoundError):
 
 class UnknownClassError(NotFoundError):
     """A class name that a knowledge base does not hold."""
+
+
+class AmbiguousClassError(UnknownClassError):
+    """An abbreviation that several diseases of a knowledge base go by."""
 
 
 class CheckpointError(ZsdermError, RuntimeError):

@@ -90,6 +90,8 @@ def test_the_exported_folder_is_an_encoder(tmp_path: Path, data: Path) -> None:
     assert images.shape == texts.shape == (2, 384)
     torch.testing.assert_close(images.norm(dim=1), torch.ones(2))
     assert encoder.card.licence == "CC BY-NC 4.0"
+    files = (tmp_path / "run" / "encoder").iterdir()
+    assert all(file.stat().st_mode & 0o044 == 0o044 for file in files), "an installed package is read by others"
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ import json
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from zsderm.errors import FallbackWarning, InputError, UnknownClassError
+from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
 from zsderm.knowledge import library
-from zsderm.knowledge.names import NameTable
+from zsderm.knowledge.names import NameTable, spelling
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class KnowledgeCard:
     licence: str = "unknown"
     language: str = "unknown"
     description: str = ""
+    ambiguous: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)  # "AK" -> what it may mean
 
 
 class KnowledgeBase:
@@ -92,6 +93,7 @@ class KnowledgeBase:
         self.origin = origin or card.name
         self.diseases: Mapping[str, Disease] = _by_name(card.name, diseases)
         self._names = NameTable(card.name, ((disease.name, disease.aliases) for disease in self.diseases.values()))
+        self._ambiguous = {spelling(short): (short, meanings) for short, meanings in card.ambiguous.items()}
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> KnowledgeBase:
@@ -139,8 +141,9 @@ class KnowledgeBase:
 
         Raises:
             UnknownClassError: if no disease goes by that name, with the nearest names.
+            AmbiguousClassError: if several do, with what it may mean.
         """
-        name = self._names.resolve(class_name)
+        name = self._resolve(class_name)
         if name is None:
             raise UnknownClassError(f"{self._missing(class_name)} See: zsderm kb show {shlex.quote(self.origin)}")
         return self.diseases[name]
@@ -149,10 +152,13 @@ class KnowledgeBase:
         """The descriptions of each class, under the name as given.
 
         A class that is not in the base, or has no descriptions there, gets an empty list and a FallbackWarning.
+
+        Raises:
+            AmbiguousClassError: if a name is an abbreviation of several diseases.
         """
         found: dict[str, list[Description]] = {}
         for class_name in classes:
-            name = self._names.resolve(class_name)
+            name = self._resolve(class_name)
             found[class_name] = list(self.diseases[name].descriptions) if name else []
             if not found[class_name]:
                 reason = (
@@ -177,6 +183,16 @@ class KnowledgeBase:
             f"KnowledgeBase(name={self.name!r}, version={self.version!r}, diseases={len(self.diseases)}, "
             f"descriptions={len(self)}, checksum={self.checksum!r})"
         )
+
+    def _resolve(self, class_name: str) -> str | None:
+        name = self._names.resolve(class_name)
+        if name is None and (known := self._ambiguous.get(spelling(class_name))):
+            short, meanings = known
+            raise AmbiguousClassError(
+                f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short} stands for each of them. "
+                "Write the one you mean."
+            )
+        return name
 
     def _missing(self, class_name: str) -> str:
         size = f"{len(self.diseases)} classes"
@@ -207,7 +223,17 @@ def _content(disease: Disease) -> dict[str, object]:
 def _card(location: Path) -> KnowledgeCard:
     stored = library.read_card(location)
     known = {key: str(stored[key]) for key in ("version", "licence", "language", "description") if stored.get(key)}
-    return KnowledgeCard(name=str(stored.get("name") or location.resolve().stem), **known)
+    return KnowledgeCard(
+        name=str(stored.get("name") or location.resolve().stem),
+        ambiguous=_ambiguous(stored.get("ambiguous", {})),
+        **known,
+    )
+
+
+def _ambiguous(stored: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(stored, dict):
+        raise InputError(f"{library.CARD_FILE}: expected 'ambiguous' to be an object, but got {stored!r:.80}.")
+    return {short: _strings(library.CARD_FILE, stored, short) for short in stored}
 
 
 def _description(place: str, record: Mapping[str, object], disease: str, source: str) -> Description:

@@ -91,7 +91,11 @@ def shared_texts(diseases: Iterable[Disease]) -> Iterator[Problem]:
 
 
 def foreign_names(diseases: Sequence[Disease]) -> Iterator[Problem]:
-    """Descriptions that name another disease, and so pull an image of this one towards it."""
+    """Descriptions that name another disease, and so pull an image of this one towards it.
+
+    Names that are also signs (a scar, an ulcer) may be said: other diseases show them too.
+    """
+    signs = {disease.name for disease in diseases if disease.name in CONCEPTS}
     owners = {spelling(name): disease.name for disease in diseases for name in (disease.name, *disease.aliases)}
     longest = max((len(words(name)) for disease in diseases for name in (disease.name, *disease.aliases)), default=0)
     for disease in diseases:
@@ -99,7 +103,7 @@ def foreign_names(diseases: Sequence[Disease]) -> Iterator[Problem]:
             folded = words(text.text)
             for start, length in product(range(len(folded)), range(1, longest + 1)):
                 owner = owners.get("".join(folded[start : start + length]), disease.name)
-                if owner != disease.name and start + length <= len(folded):
+                if owner not in (disease.name, *signs) and start + length <= len(folded):
                     yield Problem(disease.name, f"name of {owner!r} in: {text.text!r}")
 
 
