@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from zsderm.errors import FallbackWarning, InputError, UnknownClassError
+from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
 from zsderm.knowledge import Description, KnowledgeBase
 
 
@@ -199,3 +199,18 @@ def test_loading_a_base_needs_neither_torch_nor_faiss():
         "sys.exit(bool({'torch', 'faiss', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["AK", "ak", "PG", "TC"])
+def test_an_abbreviation_of_several_diseases_is_asked_back(name):
+    base = KnowledgeBase.load("dermatology")
+    for ask in (base.find, lambda one: base.descriptions_for([one])):
+        with pytest.raises(AmbiguousClassError, match="Write the one you mean"):
+            ask(name)
+
+
+def test_every_meaning_of_an_abbreviation_is_in_the_base_and_none_is_an_alias():
+    base = KnowledgeBase.load("dermatology")
+    for short, meanings in base.card.ambiguous.items():
+        assert len({base.find(meaning).name for meaning in meanings}) >= 2, short
+        assert not any(short in disease.aliases for disease in base.diseases.values())

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zsderm.errors import UnknownKnowledgeBaseError
-from zsderm.knowledge import library
+from zsderm.knowledge import KnowledgeBase, library
 from zsderm.knowledge.validate import CARD_KEYS, CONCEPT_COUNT, Problem, validate
 from zsderm.knowledge.vocabulary import ASPECTS, CONCEPTS, MODALITIES
 
@@ -216,3 +216,9 @@ def test_a_single_file_needs_no_card(write_base):
 def test_a_base_that_does_not_exist_is_an_error():
     with pytest.raises(UnknownKnowledgeBaseError):
         validate("no-such-base")
+
+
+def test_the_bundled_base_has_at_least_twenty_descriptions_per_disease():
+    base = KnowledgeBase.load("dermatology")
+    short = {name: len(d.descriptions) for name, d in base.diseases.items() if len(d.descriptions) < 20}
+    assert not short

@@ -12,6 +12,8 @@ from zsderm.knowledge.names import words
 
 # Below this likeness two words are different words: "scale" and "scalp" are at 0.8.
 _ALIKE = 0.82
+# A text on look-alikes also says what the others look like, so it yields to texts that speak of their own disease.
+_WEIGHT = {"look-alikes": 0.9}
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,10 @@ def search(base: KnowledgeBase, query: str, limit: int = 10) -> list[Hit]:
     asked = words(query)
     if not asked:
         return []
-    hits = [Hit(round(_score(asked, text), 3), disease, where, text) for disease, where, text in _entries(base)]
+    hits = [
+        Hit(round(_WEIGHT.get(where, 1.0) * _score(asked, text), 3), disease, where, text)
+        for disease, where, text in _entries(base)
+    ]
     best = sorted((hit for hit in hits if hit.score >= 0.5), key=lambda hit: (-hit.score, _rank(hit), len(hit.text)))
     return best[:limit]
 
