@@ -13,7 +13,8 @@ from zsderm.proxies.mixture import held_out_log_density
 
 MIN_EVIDENCE_IMAGES = 100  # below it one image is more than the one point of accuracy that the guard may cost
 LEAST_GAIN = 0.05  # nats per image
-LEAST_Z = 4.0  # standard errors; benchmarks/prior_regimes.py shows what these three cost and keep
+LEAST_GAIN_PER_CHANGE = 0.5  # nats per image whose label changes: on real features, harm lies below and good above
+LEAST_Z = 5.0  # standard errors; benchmarks/prior_regimes.py shows what these cost and keep
 FOLDS = 5
 
 
@@ -25,11 +26,14 @@ class Verdict:
     over_text_z: float  # the same in standard errors
     over_none: float  # nats per image against no labels, that is, one cluster of all images
     over_none_z: float
+    changed: float  # share of images whose label changes
 
     @property
     def accepted(self) -> bool:
         """Whether both gains are large enough, and sure enough, to risk a change of labels."""
-        return min(self.over_text, self.over_none) > LEAST_GAIN and min(self.over_text_z, self.over_none_z) > LEAST_Z
+        sure = min(self.over_text_z, self.over_none_z) > LEAST_Z
+        large = min(self.over_text, self.over_none) > LEAST_GAIN
+        return sure and large and self.over_text > LEAST_GAIN_PER_CHANGE * self.changed
 
     @property
     def reason(self) -> str:
@@ -66,7 +70,8 @@ def judge(components: torch.Tensor, text_labels: torch.Tensor, new_labels: torch
         held_out_log_density(components, labels, folds) for labels in (new_labels, text_labels, none)
     )
     over_text, over_none = by_new - by_text, by_new - by_none
-    return Verdict(*_mean_and_z(over_text), *_mean_and_z(over_none))
+    changed = (new_labels.argmax(dim=1) != text_labels.argmax(dim=1)).double().mean().item()
+    return Verdict(*_mean_and_z(over_text), *_mean_and_z(over_none), changed)
 
 
 def component_count(images: int, width: int, classes: int) -> int:

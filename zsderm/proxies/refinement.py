@@ -20,9 +20,9 @@ from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
 from zsderm.proxies.transport import LABEL_TEMPERATURE, transport
 
 MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
-# Shares of the uniform mix in the two estimates that "auto" tries: the first follows the clusters, the second trusts
-# them less. The uniform mix itself is left out: where classes have sub-clusters it can look good and be wrong.
-DAMPINGS = (0.2, 0.5)
+# Shares of the uniform mix in the estimates that "auto" tries: the first follows the clusters, the last hardly. The
+# uniform mix itself is left out: where classes have sub-clusters it can look good and be wrong.
+DAMPINGS = (0.02, 0.1, 0.5)
 
 
 @dataclass(frozen=True)
