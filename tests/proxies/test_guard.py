@@ -74,3 +74,23 @@ def test_component_count_leaves_sixteen_images_for_every_direction() -> None:
     assert component_count(10_000, 384, 134) == 142
     assert component_count(200, 384, 134) == 12
     assert component_count(10_000, 8, 134) == 8
+
+
+def test_a_class_that_fills_half_of_the_folder_loses_no_images() -> None:
+    enough = (LEAST_GAIN + 0.01, LEAST_Z + 0.1) * 2
+    fills = {"changed": 0.01, "dominant_share": 0.6, "dominant_excess": 3.6}
+    assert not Verdict(*enough, **fills, dominant_gain=-0.05).accepted
+    assert "60%" in Verdict(*enough, **fills, dominant_gain=-0.05).reason
+    assert Verdict(*enough, **fills, dominant_gain=0.05).accepted
+    assert Verdict(*enough, changed=0.01, dominant_share=0.4, dominant_excess=2.4, dominant_gain=-0.05).accepted
+    two_classes = {"changed": 0.01, "dominant_share": 0.6, "dominant_excess": 1.2}
+    assert Verdict(*enough, **two_classes, dominant_gain=-0.05).accepted, "of two classes one always fills half"
+
+
+def test_the_judge_sees_which_class_fills_the_folder() -> None:
+    points, truth = cluster_pair()
+    text = torch.cat([torch.zeros(240, dtype=torch.long), torch.ones(60, dtype=torch.long)])
+    verdict = judge(points, torch.eye(3)[text], torch.eye(3)[truth])
+    assert (round(verdict.dominant_share, 6), round(verdict.dominant_excess, 6)) == (0.8, 2.4)
+    assert round(verdict.dominant_gain, 6) == -0.3
+    assert verdict.robs_dominant
