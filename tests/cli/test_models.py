@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from huggingface_hub import constants
 
 from zsderm.cli import main
-from zsderm.encoders import catalogue, mini
+from zsderm.encoders import catalogue
 
 
 def run(*arguments: str) -> Result:
@@ -103,7 +103,6 @@ def test_show_of_a_misspelt_name_suggests_the_right_one():
     assert "Did you mean 'zsderm-mini'? See: zsderm models list" in result.stderr
 
 
-@pytest.mark.skipif(not mini.available(), reason="the bundled weights are not there yet")
 def test_the_bundled_encoder_is_listed_first_and_shown():
     assert run("list").stdout.splitlines()[1].startswith("zsderm-mini\t")
     shown = table(run("show", "zsderm-mini"))

@@ -13,16 +13,17 @@ from torch.nn.functional import normalize
 
 from zsderm.errors import SettingsError
 from zsderm.proxies.arrays import Array, check_positive, finite_rows
-from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, Verdict, component_count, judge
+from zsderm.proxies.guard import Verdict, component_count, judge
 from zsderm.proxies.mixture import principal_components
 from zsderm.proxies.multimodal import PROXY_TEMPERATURE, learn_proxies
 from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
 from zsderm.proxies.transport import LABEL_TEMPERATURE, transport
 
 MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
-# Shares of the uniform mix in the estimates that "auto" tries: the first follows the clusters, the last hardly. The
-# uniform mix itself is left out: where classes have sub-clusters it can look good and be wrong.
-DAMPINGS = (0.02, 0.1, 0.5)
+# "auto" needs as many images: below 100, one image is more than the one point of accuracy that it may cost.
+MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS = 100, 3
+DAMPINGS = (0.02, 0.1, 0.5)  # shares of the uniform mix in the estimates that "auto" tries
+LEAST_SHARE = 0.3  # of the best estimate's gain that the uniform mix must reach for "auto" to refine at all
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ def refine(
 
     With a stated prior ("uniform" or weights) the batch is labelled to that mix, as told. With "auto" the mix is
     learned from the images and the result must then earn its place: as labels for a mixture of clusters it must predict
-    where unseen images lie better than the text labels do, and better than no labels at all. One cluster that a prior
-    cuts into classes fails, whatever the scores say; a folder too small to tell keeps its text proxies.
+    where unseen images lie better than the text labels do, and better than no labels at all, and so must a uniform mix.
+    One cluster that a prior cuts into classes fails, whatever the scores say; a folder that is skewed, or too small to
+    tell, keeps its text proxies.
 
     Args:
         image_features: (N, D) unit rows, any float type; not changed.
@@ -152,20 +154,28 @@ def _refined(
 
 
 def _guarded(images: torch.Tensor, text: Refinement, settings: _Settings, seed: int) -> Refinement:
-    if len(images) < MIN_EVIDENCE_IMAGES:
-        reason = f"{len(images)} images are too few to learn their class mix from (at least {MIN_EVIDENCE_IMAGES})"
-        return replace(text, reason=reason)
-    image_count, width = images.shape
-    components = principal_components(images, component_count(image_count, width, len(text.proxies)))
-    trials = [_trial(images, components, text, damping, settings, seed) for damping in DAMPINGS]
-    best, verdict = max(trials, key=lambda trial: trial[1].over_text)
-    return replace(best if verdict.accepted else text, reason=verdict.reason)
+    class_count, width = text.proxies.shape
+    least = max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
+    if len(images) < least:
+        return replace(
+            text, reason=f"{len(images)} images are too few to learn their class mix from (at least {least})"
+        )
+    components = principal_components(images, component_count(len(images), width, class_count))
 
+    def trial(mix: torch.Tensor) -> tuple[Refinement, Verdict]:
+        candidate = _refined(images, text, mix, "estimated", settings)
+        new_labels = torch.softmax(candidate.scores.double() / settings.proxy_temperature, dim=1)  # (N, C)
+        return candidate, judge(components, text.labels, new_labels, seed)
 
-def _trial(
-    images: torch.Tensor, components: torch.Tensor, text: Refinement, damping: float, settings: _Settings, seed: int
-) -> tuple[Refinement, Verdict]:
-    mix = estimate_prior(components, text.labels, damping)
-    candidate = _refined(images, text, mix, "estimated", settings)
-    new_labels = torch.softmax(candidate.scores.double() / settings.proxy_temperature, dim=1)  # (N, C)
-    return candidate, judge(components, text.labels, new_labels, seed)
+    # The acid test: a uniform mix cuts the large clusters of every skewed folder in pieces. Where even it describes the
+    # images far better than the text labels do, it is the text proxies that are wrong, and refining is safe.
+    _, even = trial(resolve_prior("uniform", text.labels))
+    if not even.accepted:
+        return replace(text, reason=even.reason)
+    trials = [trial(estimate_prior(components, text.labels, damping)) for damping in DAMPINGS]
+    best, verdict = max(trials, key=lambda one: one[1].over_text)
+    if not verdict.accepted:
+        return replace(text, reason=verdict.reason)
+    if even.over_text < LEAST_SHARE * verdict.over_text:
+        return replace(text, reason="the classes look too unevenly filled to tell a skewed folder from biased proxies")
+    return replace(best, reason=verdict.reason)
