@@ -14,10 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-import zsderm
 from zsderm.cli import main
 
-WEIGHTS = Path(zsderm.__file__).parent / "weights"
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import zsderm
 from zsderm import doctor
 from zsderm.cli import main
 
-WEIGHTS = Path(zsderm.__file__).parent / "weights"
 SUBJECTS = ["python", "torch", "open_clip", "faiss", "bundled weights", "knowledge base", "threads", "cache"]
 
 

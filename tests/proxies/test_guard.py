@@ -51,11 +51,16 @@ def test_the_same_labels_are_refused() -> None:
 
 def test_every_gain_must_be_large_and_sure() -> None:
     enough = (LEAST_GAIN + 0.01, LEAST_Z + 0.1)
-    assert Verdict(*enough, *enough).accepted
+    assert Verdict(*enough, *enough, changed=0.01).accepted
     for i in range(4):
         figures = [*enough, *enough]
         figures[i] = 0.01
-        assert not Verdict(*figures).accepted
+        assert not Verdict(*figures, changed=0.01).accepted
+
+
+def test_many_changes_need_a_gain_to_match() -> None:
+    assert Verdict(0.2, 9.0, 0.2, 9.0, changed=0.3).accepted
+    assert not Verdict(0.2, 9.0, 0.2, 9.0, changed=0.5).accepted
 
 
 def test_the_verdict_depends_on_nothing_but_its_arguments() -> None:

@@ -11,9 +11,13 @@ import torch
 
 from zsderm.proxies.mixture import held_out_log_density
 
-# What these cost and keep, benchmarks/prior_regimes.py shows.
-LEAST_GAIN = 0.2  # nats per image: cutting one class of real images by its own sub-types reaches that with a few images
-LEAST_Z = 4.0  # standard errors
+MIN_EVIDENCE_IMAGES = 100  # below it one image is more than the one point of accuracy that the guard may cost
+LEAST_GAIN = 0.05  # nats per image
+LEAST_GAIN_PER_CHANGE = 0.5  # nats per image whose label changes: on real features, harm lies below and good above
+LEAST_Z = 5.0  # standard errors; benchmarks/prior_regimes.py shows what these cost and keep
+# Text proxies that see one class in half of a folder or more are seldom wrong about that, so no refinement may take
+# images from it: a class that fills a folder often has sub-clusters, which density alone mistakes for other classes.
+DOMINANT_SHARE, DOMINANT_EXCESS = 0.5, 1.5  # at least this share, and this many times an even share
 FOLDS = 5
 
 
@@ -25,6 +29,7 @@ class Verdict:
     over_text_z: float  # the same in standard errors
     over_none: float  # nats per image against no labels, that is, one cluster of all images
     over_none_z: float
+    changed: float  # share of images whose label changes
     dominant_share: float = 0.0  # of the class that the text labels name most often
     dominant_excess: float = 0.0  # that share as a multiple of an even one
     dominant_gain: float = 0.0  # how much that share rises with the new labels; negative where it falls
@@ -34,8 +39,15 @@ class Verdict:
         """Whether both gains are large enough, and sure enough, to risk a change of labels."""
         if self.robs_dominant:
             return False
-        gain, z = min(self.over_text, self.over_none), min(self.over_text_z, self.over_none_z)
-        return gain > LEAST_GAIN and z > LEAST_Z
+        sure = min(self.over_text_z, self.over_none_z) > LEAST_Z
+        large = min(self.over_text, self.over_none) > LEAST_GAIN
+        return sure and large and self.over_text > LEAST_GAIN_PER_CHANGE * self.changed
+
+    @property
+    def robs_dominant(self) -> bool:
+        """Whether a class that fills half of the folder would lose images."""
+        fills = self.dominant_share >= DOMINANT_SHARE and self.dominant_excess >= DOMINANT_EXCESS
+        return fills and self.dominant_gain < 0
 
     @property
     def reason(self) -> str:
@@ -74,7 +86,18 @@ def judge(components: torch.Tensor, text_labels: torch.Tensor, new_labels: torch
         held_out_log_density(components, labels, folds) for labels in (new_labels, text_labels, none)
     )
     over_text, over_none = by_new - by_text, by_new - by_none
-    return Verdict(*_mean_and_z(over_text), *_mean_and_z(over_none))
+    changed = (new_labels.argmax(dim=1) != text_labels.argmax(dim=1)).double().mean().item()
+    shares = [torch.bincount(labels.argmax(dim=1), minlength=labels.shape[1]) for labels in (text_labels, new_labels)]
+    before, after = (counts / len(components) for counts in shares)
+    dominant = before.argmax()
+    return Verdict(
+        *_mean_and_z(over_text),
+        *_mean_and_z(over_none),
+        changed,
+        dominant_share=before[dominant].item(),
+        dominant_excess=before[dominant].item() * len(before),
+        dominant_gain=(after[dominant] - before[dominant]).item(),
+    )
 
 
 def component_count(images: int, width: int, classes: int) -> int:
