@@ -82,6 +82,14 @@ def test_fewer_images_than_classes_are_left_to_the_text_proxies() -> None:
     assert not refine(features[:120], proxies).accepted
 
 
+def test_a_skewed_folder_fails_the_acid_test_of_the_uniform_mix() -> None:
+    images, proxies, truth = folder([70, 10, 8, 6, 4, 2], bias=0.0)
+    assert change(refine(images, proxies, "uniform"), images, proxies, truth) < -0.2
+    refined = refine(images, proxies)
+    assert not refined.accepted
+    torch.testing.assert_close(refined.scores, images @ proxies.T)
+
+
 def test_a_stated_mix_is_met_as_told() -> None:
     images, proxies, _ = folder([1] * CLASSES)
     weights = [6, 5, 4, 3, 2, 1]

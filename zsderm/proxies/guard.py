@@ -12,6 +12,7 @@ import torch
 from zsderm.proxies.mixture import held_out_log_density
 
 MIN_EVIDENCE_IMAGES = 100  # below it one image is more than the one point of accuracy that the guard may cost
+MIN_EVIDENCE_PER_CLASS = 3  # images: with fewer, forty clusters can be matched to forty classes by luck
 LEAST_GAIN = 0.05  # nats per image
 LEAST_GAIN_PER_CHANGE = 0.5  # nats per image whose label changes: on real features, harm lies below and good above
 LEAST_Z = 5.0  # standard errors; benchmarks/prior_regimes.py shows what these cost and keep

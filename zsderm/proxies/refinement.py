@@ -13,15 +13,13 @@ from torch.nn.functional import normalize
 
 from zsderm.errors import SettingsError
 from zsderm.proxies.arrays import Array, check_positive, finite_rows
-from zsderm.proxies.guard import Verdict, component_count, judge
+from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS, Verdict, component_count, judge
 from zsderm.proxies.mixture import principal_components
 from zsderm.proxies.multimodal import PROXY_TEMPERATURE, learn_proxies
 from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
 from zsderm.proxies.transport import LABEL_TEMPERATURE, transport
 
 MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
-# "auto" needs as many images: below 100, one image is more than the one point of accuracy that it may cost.
-MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS = 100, 3
 DAMPINGS = (0.02, 0.1, 0.5)  # shares of the uniform mix in the estimates that "auto" tries
 LEAST_SHARE = 0.3  # of the best estimate's gain that the uniform mix must reach for "auto" to refine at all
 
