@@ -62,6 +62,40 @@ def test_show_an_unknown_disease_is_one_sentence_with_what_to_do(folder):
     assert "Did you mean 'wart'?" in result.stderr
 
 
+def test_show_suggests_by_meaning_what_no_spelling_suggests(folder):
+    names = ["wart", "corn", "blister", "sunburn"]
+    (folder / "all.jsonl").write_text("\n".join(json.dumps({"name": name}) for name in names))
+    result = run("show", str(folder), "flesh eating spot")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Did you mean" not in result.stderr
+    suggested = result.stderr.partition("\nNearest in meaning: ")[2].strip(" .\n").replace("'", "").split(" or ")
+    assert len(suggested) == 3
+    assert set(suggested) < set(names)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("wrt",), ("xylophone", "--no-semantic"), ("AK",)],
+    ids=["spelling has a hint", "switched off", "ambiguous"],
+)
+def test_show_does_without_an_encoder_where_it_can(folder, arguments):
+    (folder / "base.json").write_text(json.dumps({"name": "mine", "ambiguous": {"AK": ["wart", "corn"]}}))
+    script = (
+        "import sys, click; from zsderm.cli import main\n"
+        f"try: main(['kb', 'show', *{[str(folder), *arguments]!r}], standalone_mode=False)\n"
+        "except click.ClickException as error: sys.exit('torch' in sys.modules or 'meaning' in str(error))\n"
+        "sys.exit('nothing was raised')"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0
+
+
+def test_show_an_unknown_disease_stays_the_mistake_without_weights(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr("zsderm.encoders.mini.FOLDER", tmp_path / "none")
+    result = run("show", str(folder), "xylophone")
+    assert "class 'xylophone' is not in knowledge base" in result.stderr
+    assert "weights" not in result.stderr
+
+
 def test_show_an_unknown_base_is_one_sentence_with_what_to_do():
     result = run("show", "dermatolgy")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -104,6 +138,16 @@ def test_validate_prints_problems_and_ends_with_exit_code_1(folder):
 def test_validate_the_bundled_base_ends_with_exit_code_0():
     result = run("validate", "dermatology")
     assert (result.stdout, result.stderr, result.exit_code) == ("", "dermatology: no problems\n", 0)
+
+
+def test_validate_with_report_prints_the_page_after_the_problems(folder):
+    plain, reported = run("validate", str(folder)), run("validate", str(folder), "--report")
+    assert plain.stdout
+    page = reported.stdout.removeprefix(plain.stdout)
+    assert page.startswith("\n# Quality of the knowledge base ")
+    assert "2 in all; per disease at least 2" in page
+    assert page.endswith(f"Written by `zsderm kb validate {folder} --report --model zsderm-mini`.\n")
+    assert (reported.exit_code, reported.stderr) == (plain.exit_code, plain.stderr)
 
 
 @pytest.mark.parametrize("command", ["list", "show", "search", "validate"])

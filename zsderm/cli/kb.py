@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ import click
 
 from zsderm.cli.kb_making import build, diff, generate
 from zsderm.cli.parameters import cache_option
-from zsderm.errors import UnknownKnowledgeBaseError
+from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
 if TYPE_CHECKING:
     from zsderm.knowledge import Disease, KnowledgeBase
 
 DEFAULT_BASE = "dermatology"
+DEFAULT_MODEL = "zsderm-mini"
 
 
 @click.group()
@@ -56,7 +58,13 @@ def list_bases() -> None:
 @kb.command()
 @click.argument("name")
 @click.argument("disease", required=False)
-def show(name: str, disease: str | None) -> None:
+@click.option(
+    "--semantic/--no-semantic",
+    default=True,
+    show_default=True,
+    help="Suggest diseases by meaning where DISEASE is like no name; loads the bundled encoder.",
+)
+def show(name: str, disease: str | None, semantic: bool) -> None:
     """Show the diseases of a knowledge base, or everything it says about one of them.
 
     DISEASE may be an alias, in any spelling.
@@ -64,20 +72,27 @@ def show(name: str, disease: str | None) -> None:
     \b
     zsderm kb show dermatology
     zsderm kb show dermatology BCC
+    zsderm kb show dermatology "flesh eating sun spot"
     """
     from zsderm.knowledge import KnowledgeBase
 
     base = KnowledgeBase.load(name)
     if disease is None:
         _show_base(base)
-    else:
+        return
+    try:
         _show_disease(base.find(disease))
+    except AmbiguousClassError:
+        raise
+    except UnknownClassError as error:
+        suggestion = _by_meaning(base, disease) if semantic else ""
+        raise UnknownClassError(f"{error}{suggestion}") from error
 
 
 @kb.command()
 @click.argument("words", nargs=-1, metavar="[NAME] [QUERY]")
 @click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph instead.")
-@click.option("--model", default="zsderm-mini", show_default=True, help="The encoder for --image.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --image.")
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines at most.")
 @cache_option
 def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache_dir: Path) -> None:
@@ -116,14 +131,18 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 
 @kb.command()
 @click.argument("name", metavar="NAME|PATH", default=DEFAULT_BASE)
+@click.option("--report", is_flag=True, help="Measure its quality with an encoder too, and print that as Markdown.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --report.")
 @click.pass_context
-def validate(ctx: click.Context, name: str) -> None:
+def validate(ctx: click.Context, name: str, report: bool, model: str) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
 
-    Prints one problem a line, disease and reason, and ends with exit code 1 if there is any.
+    Prints one problem a line, disease and reason, and ends with exit code 1 if there is any. With --report a page
+    follows: counts, readability, near-duplicates, specificity, texts too long for CLIP.
 
     \b
     zsderm kb validate dermatology
+    zsderm kb validate dermatology --report > quality.md
     zsderm kb validate ./my-knowledge/lumps.jsonl
     """
     from zsderm.knowledge.validate import validate as find_problems
@@ -132,7 +151,35 @@ def validate(ctx: click.Context, name: str) -> None:
     for problem in problems:
         _table(problem.disease, problem.reason)
     click.echo(f"{name}: {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}", err=True)
+    if report:
+        if problems:
+            click.echo()  # a page of its own, apart from the table
+        _print_quality(name, model)
     ctx.exit(1 if problems else 0)
+
+
+def _print_quality(name: str, model: str) -> None:
+    from zsderm import KnowledgeBase, load_encoder
+    from zsderm.tasks.knowledge_quality import quality
+
+    click.echo(quality(load_encoder(model), KnowledgeBase.load(name)).to_markdown())
+    click.echo(f"Written by `zsderm kb validate {shlex.quote(name)} --report --model {shlex.quote(model)}`.")
+
+
+def _by_meaning(base: KnowledgeBase, disease: str) -> str:
+    """A line naming the diseases nearest in meaning; empty where spelling gave a hint, or without an encoder."""
+    from zsderm.knowledge.names import NameTable
+
+    if NameTable(base.name, ((known.name, known.aliases) for known in base.diseases.values())).hint(disease):
+        return ""
+    from zsderm import load_encoder
+    from zsderm.tasks.name_suggestion import suggest_names
+
+    try:
+        encoder = load_encoder(DEFAULT_MODEL)
+    except ZsdermError:
+        return ""  # the mistake to report is the name, and not that this installation lacks the weights
+    return f"\nNearest in meaning: {' or '.join(map(repr, suggest_names(encoder, base, disease)))}."
 
 
 def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path) -> None:
