@@ -22,6 +22,7 @@ FLOORS = [
     "encoders",
     "knowledge",
     "embeddings",
+    "class_texts",
     "proxies",
     "classifier",
     "calibration",

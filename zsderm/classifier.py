@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import platform
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -23,32 +22,20 @@ import torch
 from PIL import Image
 
 from zsderm import images as photographs
+from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
-from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images, embed_texts
+from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images
 from zsderm.encoders import load_encoder
-from zsderm.errors import ClassListError, FallbackWarning, SettingsError
+from zsderm.errors import ClassListError, SettingsError
 from zsderm.knowledge.base import KnowledgeBase
-from zsderm.knowledge.index import DescriptionIndex
-from zsderm.knowledge.sentences import Sentence, class_sentences
 from zsderm.predictions import Evidence, Predictions
-from zsderm.proxies import Refinement, batch_query, refine, retrieved_scores, text_proxies
+from zsderm.proxies import Refinement, batch_query, refine, resolve_prior, retrieved_scores, text_proxies
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
 PriorChoice = str | Mapping[str, float] | Sequence[float] | np.ndarray | torch.Tensor
 Photographs = EmbeddableImage | Sequence[EmbeddableImage]
-
-
-@dataclass(frozen=True)
-class ClassTexts:
-    """The M sentences of all classes, embedded and indexed."""
-
-    sentences: list[Sentence]
-    features: torch.Tensor  # (M, D) float32 unit rows
-    class_of: torch.Tensor  # (M,) int64
-    index: DescriptionIndex
-    notes: tuple[str, ...]  # what had to be done differently from what was asked
 
 
 class ZeroShotClassifier:
@@ -176,16 +163,7 @@ class ZeroShotClassifier:
     @cached_property
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", FallbackWarning)
-            sentences = class_sentences(self.classes, self.settings.method, self.knowledge)
-        for warning in caught:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        features = embed_texts(self.encoder, [sentence.text for sentence in sentences])  # (M, D)
-        owners = [sentence.class_index for sentence in sentences]
-        notes = tuple(str(w.message) for w in caught if issubclass(w.category, FallbackWarning))
-        index = DescriptionIndex.build(features, owners)
-        return ClassTexts(sentences, torch.from_numpy(features), torch.tensor(owners), index, notes)
+        return ClassTexts.build(self.encoder, self.classes, self.settings.method, self.knowledge)
 
     @property
     def _uses_retrieval(self) -> bool:
@@ -194,9 +172,8 @@ class ZeroShotClassifier:
     def _retrieve(self, features: torch.Tensor) -> torch.Tensor:
         if not self._uses_retrieval:
             return torch.arange(len(self.texts.sentences))
-        query = batch_query(features).numpy()  # (1, D): the mean image asks for the whole batch
-        rows = [self.texts.index.top_k(query, c, self.settings.k)[1][0] for c in range(len(self.classes))]
-        return torch.from_numpy(np.concatenate(rows))
+        query = batch_query(features)  # (1, D): the mean image asks for the whole batch
+        return self.texts.nearest_to(query, len(self.classes), self.settings.k)
 
     def _text_scores(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         if self._uses_retrieval and self.settings.retrieval == "image":
@@ -232,17 +209,12 @@ class ZeroShotClassifier:
         self, features: torch.Tensor, kept: torch.Tensor, winners: torch.Tensor, ok: np.ndarray
     ) -> tuple[tuple[Evidence, ...], ...]:
         """For each image, the kept descriptions of its winning class that are most like it, best first."""
-        spoken: list[tuple[Evidence, ...]] = []
         rows_of = [kept[self.texts.class_of[kept] == c] for c in range(len(self.classes))]
-        for feature, winner in zip(features, winners.tolist(), strict=True):
-            rows = rows_of[winner]
-            cosines = self.texts.features[rows] @ feature
-            best = cosines.topk(min(self.settings.evidence, len(rows))).indices
-            spoken.append(
-                tuple(_evidence(self.texts.sentences[int(rows[i])], float(cosines[i])) for i in best.tolist())
-            )
-        answers = iter(spoken)
-        return tuple(next(answers) if readable else () for readable in ok)
+        spoken = (
+            self.texts.evidence(feature, rows_of[winner], self.settings.evidence)
+            for feature, winner in zip(features, winners.tolist(), strict=True)
+        )
+        return tuple(next(spoken) if readable else () for readable in ok)
 
     def _no_answer(self, names: tuple[str, ...], embeddings: ImageEmbeddings) -> Predictions:
         nothing = torch.full((len(names), len(self.classes)), torch.nan)
@@ -285,25 +257,13 @@ def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _checked_prior(prior: PriorChoice, classes: tuple[str, ...]) -> str | torch.Tensor:
-    if isinstance(prior, str):
-        if prior not in ("auto", "uniform"):
-            raise SettingsError(f"Expected argument `prior` to be auto, uniform or weights, but got {prior!r}.")
-        return prior
     if isinstance(prior, Mapping):
         if missing := [name for name in classes if name not in prior]:
             raise SettingsError(f"Expected a prior weight for every class, but {', '.join(missing)} have none.")
         prior = [float(prior[name]) for name in classes]
-    weights = torch.as_tensor(prior, dtype=torch.float64)
-    if (
-        weights.shape != (len(classes),)
-        or not torch.isfinite(weights).all()
-        or (weights < 0).any()
-        or not weights.sum()
-    ):
-        raise SettingsError(
-            f"Expected prior weights of shape ({len(classes)},), none negative and not all zero, but got {prior!r}."
-        )
-    return weights / weights.sum()
+    stated = prior if isinstance(prior, str) else torch.as_tensor(prior)
+    mix = resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))
+    return stated if isinstance(stated, str) else mix
 
 
 def _named(images: Photographs) -> tuple[tuple[str, ...], list[EmbeddableImage]]:
@@ -326,12 +286,6 @@ def _with_gaps(rows: torch.Tensor, ok: np.ndarray) -> torch.Tensor:
     table = torch.full((len(ok), rows.shape[1]), torch.nan)
     table[torch.from_numpy(ok)] = rows
     return table
-
-
-def _evidence(sentence: Sentence, score: float) -> Evidence:
-    if sentence.description is None:
-        return Evidence(sentence.text, score, aspect="name", source="template")
-    return Evidence(sentence.description.text, score, sentence.description.aspect, sentence.description.source)
 
 
 def _story(refinement: Refinement, classes: tuple[str, ...]) -> dict[str, Any]:

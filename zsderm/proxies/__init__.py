@@ -9,6 +9,7 @@
 """
 
 from zsderm.proxies.multimodal import LearnedProxies, learn_proxies, multimodal_proxies
+from zsderm.proxies.prior import resolve_prior
 from zsderm.proxies.refinement import Refinement, refine
 from zsderm.proxies.text import batch_query, relevant_descriptions, retrieved_scores, text_proxies
 from zsderm.proxies.transport import Transport, transport, transport_labels
@@ -22,6 +23,7 @@ __all__ = [
     "multimodal_proxies",
     "refine",
     "relevant_descriptions",
+    "resolve_prior",
     "retrieved_scores",
     "text_proxies",
     "transport",
