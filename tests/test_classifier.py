@@ -100,6 +100,7 @@ def test_with_image_retrieval_a_photo_gives_the_same_answer_alone_as_in_a_folder
     for n in (0, 7, 23):
         alone = subject.predict(folder / f"{n:02d}.png")
         torch.testing.assert_close(alone.probabilities[0], together.probabilities[n], rtol=1e-4, atol=1e-5)
+        assert [e.text for e in alone.evidence[0]] == [e.text for e in together.evidence[n]]
 
 
 def test_a_tiny_batch_falls_back_to_text_proxies_and_says_so(tiny_encoder, knowledge, folder) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from zsderm.errors import ImageError
-from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, find, open_file, open_image
+from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, find, named, open_file, open_image
 
 ORIENTATION = 0x0112
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
@@ -401,3 +401,13 @@ def test_real_photographs_open_as_they_are() -> None:
     for path in photographs:
         with Image.open(path) as plain:
             assert_same(open_image(path), plain)
+
+
+def test_every_photograph_has_a_name_its_path_or_its_place_in_the_list(tmp_path: Path, photo: Image.Image) -> None:
+    photo.save(tmp_path / "b.png")
+    names, found = named([photo, tmp_path, photo])
+    assert names == ("image_0", str(tmp_path / "b.png"), "image_2")
+    assert found == [photo, tmp_path / "b.png", photo]
+    assert named(photo)[0] == ("image_0",)
+    with pytest.raises(ImageError, match="empty list"):
+        named([])

@@ -8,7 +8,6 @@ Letters: N images, C classes, M sentences, K kept per class, D embedding width.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from zsderm import images as photographs
 from zsderm.class_texts import ClassTexts
@@ -132,7 +130,7 @@ class ZeroShotClassifier:
         Raises:
             ImageError: a folder that is missing or holds no images.
         """
-        names, sources = _named(images)
+        names, sources = photographs.named(images)
         embeddings = embed_images(
             self.encoder, sources, batch_size=self.settings.batch_size, cache=self.cache, progress=progress
         )
@@ -169,6 +167,10 @@ class ZeroShotClassifier:
     def _uses_retrieval(self) -> bool:
         return self.settings.method in ("kpl", "knowledge") and self.knowledge is not None
 
+    @property
+    def _retrieves_by_image(self) -> bool:
+        return self._uses_retrieval and self.settings.retrieval == "image"
+
     def _retrieve(self, features: torch.Tensor) -> torch.Tensor:
         if not self._uses_retrieval:
             return torch.arange(len(self.texts.sentences))
@@ -176,7 +178,7 @@ class ZeroShotClassifier:
         return self.texts.nearest_to(query, len(self.classes), self.settings.k)
 
     def _text_scores(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        if self._uses_retrieval and self.settings.retrieval == "image":
+        if self._retrieves_by_image:
             return retrieved_scores(
                 features, self.texts.features, self.texts.class_of, len(self.classes), self.settings.k
             )
@@ -208,7 +210,9 @@ class ZeroShotClassifier:
     def _evidence(
         self, features: torch.Tensor, kept: torch.Tensor, winners: torch.Tensor, ok: np.ndarray
     ) -> tuple[tuple[Evidence, ...], ...]:
-        """For each image, the kept descriptions of its winning class that are most like it, best first."""
+        """For each image, the retrieved descriptions of its winning class that are most like it, best first."""
+        if self._retrieves_by_image:
+            kept = torch.arange(len(self.texts.sentences))  # each image chose among all of them
         rows_of = [kept[self.texts.class_of[kept] == c] for c in range(len(self.classes))]
         spoken = (
             self.texts.evidence(feature, rows_of[winner], self.settings.evidence)
@@ -264,17 +268,6 @@ def _checked_prior(prior: PriorChoice, classes: tuple[str, ...]) -> str | torch.
     stated = prior if isinstance(prior, str) else torch.as_tensor(prior)
     mix = resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))
     return stated if isinstance(stated, str) else mix
-
-
-def _named(images: Photographs) -> tuple[tuple[str, ...], list[EmbeddableImage]]:
-    """A name for each image: its path, or its place in the list."""
-    sources: list[EmbeddableImage] = []
-    for item in [images] if isinstance(images, str | os.PathLike | Image.Image) else images:
-        sources += [item] if isinstance(item, Image.Image) else photographs.find(item)
-    names = [f"image_{n}" if isinstance(item, Image.Image) else str(item) for n, item in enumerate(sources)]
-    if not names:
-        photographs.find([])  # raises the one sentence for an empty list
-    return tuple(names), sources
 
 
 def _reasons(names: tuple[str, ...], embeddings: ImageEmbeddings) -> dict[str, str]:

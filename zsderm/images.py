@@ -73,6 +73,28 @@ def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> l
     return paths
 
 
+def named(
+    images: str | os.PathLike[str] | Image.Image | Sequence[str | os.PathLike[str] | Image.Image],
+) -> tuple[tuple[str, ...], list[str | os.PathLike[str] | Image.Image]]:
+    """Every photograph that is meant, with a name: its path, or its place in the list.
+
+    Args:
+        images: a folder, a path, a PIL image, or a list of them.
+
+    Returns:
+        N names and N images or paths.
+
+    Raises:
+        ImageError: as `find`.
+    """
+    found: list[str | os.PathLike[str] | Image.Image] = []
+    for item in [images] if isinstance(images, str | os.PathLike | Image.Image) else images:
+        found += [item] if isinstance(item, Image.Image) else find(item)
+    if not found:
+        find([])  # raises the one sentence for an empty list
+    return tuple(f"image_{n}" if isinstance(item, Image.Image) else str(item) for n, item in enumerate(found)), found
+
+
 def _expand(path: Path) -> list[Path]:
     if path.is_dir():
         return _images_below(path)
