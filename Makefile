@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs
+.PHONY: help setup demo test lint bench docs
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ lint: $(VENV)/.installed-lint ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy pretrain benchmarks
+
+bench: $(VENV)/.installed ## Measure speed, each beside a named peer in the same run
+	$(BIN)/python -m zsderm.benchmarks.speed.index
 
 docs: $(VENV)/.installed ## Write docs/cli.md from what --help says
 	@mkdir -p docs

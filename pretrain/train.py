@@ -53,9 +53,10 @@ def run(
         PretrainingDataError: if a table cannot be read.
     """
     config = read_config(config_path, overrides)
-    root = data_root or Path(os.environ.get("ZSDERM_DATA", ""))
-    if root == Path():
+    named = data_root or os.environ.get("ZSDERM_DATA")
+    if not named:
         raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
+    root = Path(named)
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
 
@@ -71,7 +72,7 @@ def run(
         optimiser, lambda step: cosine_with_warm_up(step, config.epochs * steps_per_epoch, config.warm_up_steps)
     )
     first_epoch = _resume(output / "checkpoint.pt", model, optimiser, scheduler)
-    manifest = _manifest(config_path, knowledge, len(records))
+    manifest = _manifest(config_path, overrides or {}, knowledge, len(records))
     _write(output / "manifest.json", json.dumps(manifest, indent=2))
 
     for epoch in range(first_epoch, config.epochs):
@@ -168,9 +169,12 @@ def _resume(path: Path, model: nn.Module, optimiser: Any, scheduler: Any) -> int
     return int(state["epochs_done"])
 
 
-def _manifest(config_path: Path, knowledge: zsderm.KnowledgeBase, images: int) -> dict[str, Any]:
+def _manifest(
+    config_path: Path, overrides: Mapping[str, Any], knowledge: zsderm.KnowledgeBase, images: int
+) -> dict[str, Any]:
     return {
         "config": config_path.read_text(encoding="utf-8"),
+        "overrides": dict(overrides),
         "images": images,
         "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
         "versions": {

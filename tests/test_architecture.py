@@ -74,7 +74,7 @@ def test_arrows_point_down_only(path: Path) -> None:
     if parts == ("__init__",):
         return  # the public surface: loads every room by name, none of them on import (test_public_surface.py)
     room = parts[0]
-    assert room in FLOORS, f"{room} is a new room: give it a floor in this test and a line in ARCHITECTURE"
+    assert room in FLOORS, f"{room} is a new room: give it a floor in this test and a place in CONTRIBUTING.md"
     allowed = {*FLOORS[: FLOORS.index(room) + 1], *({"pretrain"} if parts == ("cli", "pretrain") else ())}
     upward = {name for name in _own(path, "zsderm", "zsderm") if _room(name) not in allowed}
     assert not upward, f"{room} may not import {sorted(upward)}"

@@ -52,7 +52,7 @@ def slow_weights(text: list[list[list[float]]], mask: list[list[bool]]) -> list[
 def slow_loss(
     data: dict[str, torch.Tensor], lambda_m: float = 1.0, lambda_s: float = 0.7
 ) -> tuple[float, float, float]:
-    """The objective of SPEC, caption by caption, in plain Python."""
+    """The whole objective, caption by caption, in plain Python."""
     image = [unit(row) for row in data["image_features"].tolist()]
     patch = [[unit(row) for row in rows] for rows in data["patch_features"].tolist()]
     text = [[unit(row) for row in rows] for rows in data["text_features"].tolist()]

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from zsderm import SettingsError, load_encoder
+from zsderm import PretrainingDataError, SettingsError, load_encoder
 from zsderm.pretrain import train
 
 MINI = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
@@ -77,6 +77,7 @@ def test_a_run_writes_an_encoder_a_log_and_a_manifest(tmp_path: Path, data: Path
     assert [row["epoch"] for row in log] == ["1", "2"]
     assert all(float(row["loss"]) > 0 and row["skipped"] == "0" for row in log)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["overrides"] == json.loads(json.dumps(settings())), "the file alone does not tell what was run"
     assert manifest["images"] == 18 and len(manifest["knowledge"]["checksum"]) == 16
     card = json.loads((tmp_path / "run" / "encoder" / "zsderm.json").read_text())
     assert card["sigma"] == 0.3 and card["pretraining"]["epochs_done"] == 2
@@ -140,6 +141,12 @@ def test_a_card_written_by_hand_outlives_an_export(tmp_path: Path, data: Path) -
     (tmp_path / "run" / "encoder" / "CARD.md").write_text("by hand")
     run(tmp_path / "run", data, epochs=1)
     assert (tmp_path / "run" / "encoder" / "CARD.md").read_text() == "by hand"
+
+
+def test_the_folder_one_stands_in_is_a_data_folder(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data)
+    with pytest.raises(PretrainingDataError, match="no row with split 'test'"):
+        train.run(MINI, tmp_path / "run", Path("."), settings(train=[{"table": "index.csv", "split": "test"}]))
 
 
 def test_a_run_without_a_data_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,7 +207,7 @@ def test_settings_out_of_range_are_refused(setting: dict[str, float]) -> None:
 
 
 class TestDefectsOfThePublishedCode:
-    """SPEC.md section 1, 'what the public reference gets wrong': each pinned by its name."""
+    """What the public reference implementation of KPL gets wrong: each defect pinned by its name."""
 
     def test_rows_have_mass_1_after_transport_not_one_nth(self) -> None:
         """Few classes: there, labels came out N times too small, so the threshold of 0.6 never fired."""

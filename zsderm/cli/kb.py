@@ -168,9 +168,7 @@ def _print_quality(name: str, model: str) -> None:
 
 def _by_meaning(base: KnowledgeBase, disease: str) -> str:
     """A line naming the diseases nearest in meaning; empty where spelling gave a hint, or without an encoder."""
-    from zsderm.knowledge.names import NameTable
-
-    if NameTable(base.name, ((known.name, known.aliases) for known in base.diseases.values())).hint(disease):
+    if base.hint(disease):
         return ""
     from zsderm import load_encoder
     from zsderm.tasks.name_suggestion import suggest_names

@@ -167,6 +167,10 @@ class KnowledgeBase:
                 warnings.warn(f"{reason} The class goes without descriptions.", FallbackWarning, stacklevel=2)
         return found
 
+    def hint(self, class_name: str) -> str:
+        """A sentence naming the names written most like this one, or an empty string."""
+        return self._names.hint(class_name)
+
     def subset(self, keep: Callable[[Description], bool]) -> KnowledgeBase:
         """The same diseases with only the descriptions that `keep` accepts; its checksum is its own."""
         kept = (
@@ -196,7 +200,7 @@ class KnowledgeBase:
 
     def _missing(self, class_name: str) -> str:
         size = f"{len(self.diseases)} classes"
-        return f"class {class_name!r} is not in knowledge base {self.name!r} ({size}).{self._names.hint(class_name)}"
+        return f"class {class_name!r} is not in knowledge base {self.name!r} ({size}).{self.hint(class_name)}"
 
 
 def _by_name(base: str, diseases: Iterable[Disease]) -> dict[str, Disease]:

@@ -14,8 +14,8 @@ from torch.nn.functional import normalize
 from zsderm.errors import ConvergenceWarning, SettingsError
 from zsderm.proxies.arrays import Array, check_positive, finite_rows
 
-PROXY_TEMPERATURE = 0.04  # SPEC.md section 1, step 6
-HARD_LABEL = 0.6  # alpha of SPEC.md section 1, step 6
+PROXY_TEMPERATURE = 0.04  # tau_i in KPL (arXiv 2501.11231)
+HARD_LABEL = 0.6  # alpha in KPL (arXiv 2501.11231)
 TOLERANCE = 1e-6  # relative change of the objective at which the descent stops
 MAX_ITERATIONS = 500
 

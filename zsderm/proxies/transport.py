@@ -15,10 +15,10 @@ from zsderm.errors import ConvergenceWarning, SettingsError
 from zsderm.proxies.arrays import Array, check_positive, finite_rows
 from zsderm.proxies.prior import Prior, resolve_prior
 
-LABEL_TEMPERATURE = 0.01  # SPEC.md section 1, step 5; the inverse of CLIP's logit scale
+LABEL_TEMPERATURE = 0.01  # tau_t in KPL (arXiv 2501.11231); the inverse of CLIP's logit scale
 TOLERANCE = 1e-6  # relative error of a class total
 MAX_SWEEPS = 1000
-PLAIN_SWEEPS = 30  # typical inputs take 11 to 22 (SPEC.md section 1); those that take more get Newton steps
+PLAIN_SWEEPS = 30  # typical inputs take 11 to 22; those that take more get Newton steps
 
 
 @dataclass(frozen=True)
