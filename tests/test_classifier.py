@@ -8,7 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from zsderm import ClassListError, FallbackWarning, ImageError, KnowledgeBase, SettingsError, ZeroShotClassifier
+from zsderm import (
+    CheckpointError,
+    ClassListError,
+    FallbackWarning,
+    ImageError,
+    KnowledgeBase,
+    SettingsError,
+    ZeroShotClassifier,
+)
 from zsderm.config import METHODS
 from zsderm.knowledge.prompts import described, template_prompts
 
@@ -84,12 +92,71 @@ def test_knowledge_keeps_the_k_descriptions_nearest_to_the_mean_image(tiny_encod
         order = sorted(range(len(texts)), key=lambda row: -cosines[row])
         kept.append([texts[row] for row in order[:4]])
     expected = (cosine_means(tiny_encoder, images, kept) / tiny_encoder.temperature).softmax(dim=1)
-    predictions = classifier(tiny_encoder, knowledge, method="knowledge", k=4).predict(paths)
+    predictions = classifier(
+        tiny_encoder, knowledge, method="knowledge", retrieval="batch", k=4, name_weight=0
+    ).predict(paths)
     torch.testing.assert_close(predictions.probabilities, expected, rtol=1e-4, atol=1e-5)
     for label, evidence in zip(predictions.labels, predictions.evidence, strict=True):
         spoken = [described(knowledge.find(label).name, e.text) for e in evidence]
         assert len(spoken) == 3 and set(spoken) <= set(kept[CLASSES.index(label)])
         assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
+
+
+@pytest.mark.parametrize("retrieval", ["batch", "image"])
+def test_names_are_blended_into_the_proxies_of_retrieved_descriptions(
+    tiny_encoder, knowledge, folder, retrieval
+) -> None:
+    """Weight 0 is the descriptions alone, weight 1 the templates, and between them both are heard."""
+    path = folder / "00.png"
+
+    def answer(**changes) -> torch.Tensor:
+        return classifier(tiny_encoder, knowledge, retrieval=retrieval, **changes).predict(path).probabilities
+
+    canonical = [knowledge.find(name).name for name in CLASSES]
+    templates = classifier(tiny_encoder, None, canonical, method="templates").predict(path).probabilities
+    torch.testing.assert_close(answer(method="knowledge", name_weight=1.0), templates, rtol=1e-4, atol=1e-5)
+    alone, half = answer(method="knowledge", name_weight=0.0), answer(method="knowledge", name_weight=0.5)
+    assert not torch.allclose(alone, half) and not torch.allclose(templates, half)
+
+
+def test_what_was_fitted_on_one_folder_answers_for_a_single_photo(tiny_encoder, knowledge, folder) -> None:
+    """After fit, a photograph gets the same answer alone as in any folder."""
+    together = classifier(tiny_encoder, knowledge, prior="uniform").predict(folder)
+    subject = classifier(tiny_encoder, knowledge, prior="uniform").fit(folder)
+    assert subject.fitted is not None and subject.fitted.images == 24
+    for n in (0, 11, 23):
+        alone = subject.predict(folder / f"{n:02d}.png")
+        assert alone.method == together.method == "kpl"
+        torch.testing.assert_close(alone.probabilities[0], together.probabilities[n], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"prior": "uniform"}, {"prior": [1, 2, 7]}, {"method": "templates"}, {}])
+def test_a_saved_classifier_answers_as_before(tiny_encoder, knowledge, folder, tmp_path, changes) -> None:
+    subject = classifier(tiny_encoder, knowledge, **changes).fit(folder)
+    subject.save(tmp_path / "saved")
+    loaded = ZeroShotClassifier.load(tmp_path / "saved", tiny_encoder)
+    before, after = subject.predict(folder), loaded.predict(folder)
+    torch.testing.assert_close(after.probabilities, before.probabilities, equal_nan=True)
+    assert after.evidence == before.evidence and after.method == before.method
+    assert after.manifest == before.manifest
+
+
+def test_without_knowledge_a_classifier_is_saved_too(tiny_encoder, folder, tmp_path) -> None:
+    classifier(tiny_encoder, None).fit(folder).save(tmp_path / "saved")
+    assert ZeroShotClassifier.load(tmp_path / "saved", tiny_encoder).knowledge is None
+
+
+def test_nothing_is_saved_before_a_fit_nor_fitted_without_images(tiny_encoder, knowledge, folder, tmp_path) -> None:
+    with pytest.raises(SettingsError, match="fit first"):
+        classifier(tiny_encoder, knowledge).save(tmp_path / "saved")
+    with pytest.raises(ImageError, match="nothing to learn from"):
+        classifier(tiny_encoder, knowledge).fit(folder / "99.png")
+
+
+def test_a_saved_classifier_refuses_another_encoder(tiny_encoder, knowledge, folder, tmp_path) -> None:
+    classifier(tiny_encoder, knowledge).fit(folder).save(tmp_path / "saved")
+    with pytest.raises(CheckpointError, match="was fitted with encoder tiny"):
+        ZeroShotClassifier.load(tmp_path / "saved", "zsderm-mini")
 
 
 def test_with_image_retrieval_a_photo_gives_the_same_answer_alone_as_in_a_folder(

@@ -5,20 +5,26 @@ Letters: C classes, M sentences, K kept per class, D embedding width.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
 from zsderm.embeddings import embed_texts
 from zsderm.errors import FallbackWarning
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.index import DescriptionIndex
-from zsderm.knowledge.sentences import Sentence, class_sentences
+from zsderm.knowledge.prompts import template_prompts
+from zsderm.knowledge.sentences import Sentence, class_sentences, spoken_names
 from zsderm.predictions import Evidence
+from zsderm.proxies import batch_query, retrieved_scores, text_proxies, with_names
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -32,6 +38,7 @@ class ClassTexts:
         sentences: M sentences, class by class.
         features: (M, D) float32 unit rows.
         class_of: (M,) int64, the class of each sentence.
+        names: (C, D) float32 unit rows, what the name of each class says by itself; None when it was not asked for.
         index: finds the sentences of a class that are most like an image.
         notes: what had to be done differently from what was asked.
     """
@@ -39,14 +46,27 @@ class ClassTexts:
     sentences: list[Sentence]
     features: torch.Tensor
     class_of: torch.Tensor
+    names: torch.Tensor | None
     index: DescriptionIndex
     notes: tuple[str, ...]
 
     @classmethod
     def build(
-        cls, encoder: Encoder, classes: Sequence[str], method: str, knowledge: KnowledgeBase | None
+        cls,
+        encoder: Encoder,
+        classes: Sequence[str],
+        method: str,
+        knowledge: KnowledgeBase | None,
+        with_names: bool = False,
     ) -> ClassTexts:
         """Embed and index what `class_sentences` says of each class.
+
+        Args:
+            encoder: reads the sentences.
+            classes: C class names.
+            method: see `class_sentences`.
+            knowledge: see `class_sentences`.
+            with_names: read every template with every name as well.
 
         Warns:
             FallbackWarning: a class that the knowledge base does not describe, or two that it cannot tell apart; also
@@ -59,35 +79,78 @@ class ClassTexts:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         features = embed_texts(encoder, [sentence.text for sentence in sentences])  # (M, D)
         owners = [sentence.class_index for sentence in sentences]
-        notes = tuple(str(w.message) for w in caught if issubclass(w.category, FallbackWarning))
-        index = DescriptionIndex.build(features, owners)
-        return cls(sentences, torch.from_numpy(features), torch.tensor(owners), index, notes)
+        return cls(
+            sentences=sentences,
+            features=torch.from_numpy(features),
+            class_of=torch.tensor(owners),
+            names=_name_proxies(encoder, classes, knowledge) if with_names else None,
+            index=DescriptionIndex.build(features, owners),
+            notes=tuple(str(w.message) for w in caught if issubclass(w.category, FallbackWarning)),
+        )
 
-    def nearest_to(self, query: torch.Tensor, class_count: int, k: int) -> torch.Tensor:
-        """The K sentences of each class most like one query; a class with fewer keeps them all.
+    @property
+    def class_count(self) -> int:
+        """C."""
+        return int(self.class_of[-1]) + 1
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits that change with the sentences, their order, or their classes."""
+        told = json.dumps([(sentence.class_index, sentence.text) for sentence in self.sentences])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def kept_for(self, features: torch.Tensor, k: int | None) -> torch.Tensor:
+        """The K sentences of each class most like the mean image; a class with fewer keeps them all.
 
         Args:
-            query: (1, D) float32 unit row.
-            class_count: C.
-            k: at least 1.
+            features: (N, D) float32 unit rows.
+            k: at least 1; None keeps every sentence.
 
         Returns:
             (M',) int64 rows, class by class, nearest first.
         """
-        rows = [self.index.top_k(query.numpy(), c, k)[1][0] for c in range(class_count)]
+        if k is None:
+            return torch.arange(len(self.sentences))
+        query = batch_query(features).numpy()  # (1, D): one question for the whole batch
+        rows = [self.index.top_k(query, c, k)[1][0] for c in range(self.class_count)]
         return torch.from_numpy(np.concatenate(rows))
 
-    def evidence(self, feature: torch.Tensor, rows: torch.Tensor, count: int) -> tuple[Evidence, ...]:
-        """The sentences among some rows that are most like one image, best first.
+    def proxies(self, rows: torch.Tensor, name_weight: float) -> torch.Tensor:
+        """(C, D) float32 unit rows: the text proxies that some sentences make, with the names blended in."""
+        text = text_proxies(self.features[rows], self.class_of[rows], self.class_count)
+        return text if self.names is None else with_names(text, self.names, name_weight)
+
+    def scores_by_image(self, features: torch.Tensor, k: int, name_weight: float) -> torch.Tensor:
+        """(N, C) float32 cosines of images (N, D) and the text proxies that each of them retrieves for itself."""
+        return retrieved_scores(features, self.features, self.class_of, self.class_count, k, self.names, name_weight)
+
+    def evidence_for(
+        self, features: torch.Tensor, winners: torch.Tensor, rows: torch.Tensor | None, count: int
+    ) -> Iterator[tuple[Evidence, ...]]:
+        """For each image, the sentences of its winning class that are most like it, best first.
 
         Args:
-            feature: (D,) float32 unit row.
-            rows: rows to choose from.
-            count: how many at most.
+            features: (N, D) float32 unit rows.
+            winners: (N,) int64, the winning class of each image.
+            rows: (M',) int64, the sentences to choose from; None for all of them.
+            count: how many at most for each image.
         """
-        cosines = self.features[rows] @ feature
-        best = cosines.topk(min(count, len(rows))).indices.tolist()
-        return tuple(_evidence(self.sentences[int(rows[i])], float(cosines[i])) for i in best)
+        rows = torch.arange(len(self.sentences)) if rows is None else rows
+        rows_of = [rows[self.class_of[rows] == c] for c in range(self.class_count)]
+        for feature, winner in zip(features, winners.tolist(), strict=True):
+            own = rows_of[winner]
+            cosines = self.features[own] @ feature
+            best = cosines.topk(min(count, len(own))).indices.tolist()
+            yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i])) for i in best)
+
+
+def _name_proxies(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None) -> torch.Tensor:
+    """(C, D) the mean of all templates with a class's name in them, by the name that stands in its descriptions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FallbackWarning)  # the sentences have said it
+        names = list(classes) if knowledge is None else spoken_names(classes, knowledge)
+    rows = embed_texts(encoder, [prompt for name in names for prompt in template_prompts(name)])  # (C * P, D)
+    return normalize(torch.from_numpy(rows).view(len(names), -1, rows.shape[1]).mean(dim=1), dim=1)
 
 
 def _evidence(sentence: Sentence, score: float) -> Evidence:

@@ -3,36 +3,37 @@
 `ZeroShotClassifier.predict` reads as the method: embed the images, retrieve descriptions, average them into text
 proxies, refine those on the batch, answer. Each step is a pure function in the rooms below.
 
-Letters: N images, C classes, M sentences, K kept per class, D embedding width.
+Letters: N images, C classes, M sentences, D embedding width.
 """
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from zsderm import images as photographs
+from zsderm import stored
+from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
 from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images
 from zsderm.encoders import load_encoder
-from zsderm.errors import ClassListError, SettingsError
+from zsderm.errors import ImageError, SettingsError
+from zsderm.fitted import Fitted
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.manifest import run_manifest
 from zsderm.predictions import Evidence, Predictions
-from zsderm.proxies import Refinement, batch_query, refine, resolve_prior, retrieved_scores, text_proxies
+from zsderm.proxies import refine
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
-PriorChoice = str | Mapping[str, float] | Sequence[float] | np.ndarray | torch.Tensor
+Texts = tuple[Evidence, ...]
 Photographs = EmbeddableImage | Sequence[EmbeddableImage]
 
 
@@ -63,11 +64,12 @@ class ZeroShotClassifier:
         cache: str | Path | None = None,
     ) -> None:
         self.encoder = encoder
-        self.classes = _checked_classes(classes)
+        self.classes = checked_classes(classes)
         self.knowledge = knowledge
         self.settings = settings or Settings()
-        self.prior = _checked_prior(prior, self.classes)
+        self.prior = checked_prior(prior, self.classes)
         self.cache = cache
+        self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
 
     @classmethod
     def from_pretrained(
@@ -80,6 +82,8 @@ class ZeroShotClassifier:
         prior: PriorChoice = "auto",
         retrieval: str = "batch",
         k: int | None = None,
+        name_weight: float | None = None,
+        centre: bool = False,
         device: str | torch.device | None = None,
         batch_size: int | None = None,
         cache: str | Path | None = None,
@@ -96,6 +100,8 @@ class ZeroShotClassifier:
             prior: see the class.
             retrieval: "batch" asks the knowledge base once for the folder, "image" once for each image.
             k: descriptions kept per class; None for the default of `Settings`.
+            name_weight: share of the class name in retrieved proxies; None for the default of `Settings`.
+            centre: subtract the mean image before proxies are learned and applied.
             device: a torch device; None takes a GPU where there is one.
             batch_size: images encoded at a time; None for the default of `Settings`.
             cache: folder that keeps image embeddings between runs; None keeps nothing.
@@ -105,10 +111,10 @@ class ZeroShotClassifier:
             UnknownKnowledgeBaseError, InputError: the knowledge base cannot be loaded.
             ClassListError, SettingsError: see the class.
         """
-        settings = Settings(method=method, retrieval=retrieval)
-        given: dict[str, Any] = {"k": k, "batch_size": batch_size}
+        settings = Settings(method=method, retrieval=retrieval, centre=centre)
+        given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-        _checked_prior(prior, _checked_classes(classes))  # a mistake shows before an encoder is loaded
+        checked_prior(prior, checked_classes(classes))  # a mistake shows before an encoder is loaded
         base = KnowledgeBase.load(knowledge) if isinstance(knowledge, str | Path) else knowledge
         encoder = load_encoder(model, device) if isinstance(model, str | Path) else model
         return cls(encoder, classes, base, settings, prior, cache)
@@ -118,7 +124,7 @@ class ZeroShotClassifier:
 
         With method "kpl" the images are one batch: they are labelled together, and what is learned from all of them
         serves each of them. The other methods answer each image alone (except that retrieval "batch" chooses the
-        descriptions for all of them together).
+        descriptions for all of them together). After `fit`, nothing is learned: every image is answered alone.
 
         Args:
             images: a folder, a path, a PIL image, or a list of paths or PIL images; N in all.
@@ -130,38 +136,91 @@ class ZeroShotClassifier:
         Raises:
             ImageError: a folder that is missing or holds no images.
         """
-        names, sources = photographs.named(images)
-        embeddings = embed_images(
-            self.encoder, sources, batch_size=self.settings.batch_size, cache=self.cache, progress=progress
-        )
+        names, embeddings = self._embed(images, progress)
         features = torch.from_numpy(embeddings.features[embeddings.ok])  # (N, D), the images that could be read
         if len(features) == 0:
-            return self._no_answer(names, embeddings)
-        kept = self._retrieve(features)  # (M',) rows of the texts
-        text = text_proxies(self.texts.features[kept], self.texts.class_of[kept], len(self.classes))  # (C, D)
-        scores = self._text_scores(features, text)  # (N, C) cosines
-        refinement = self._refine(features, text, scores)
-        answer = refinement if refinement is not None and refinement.accepted else None
-        logits = (
-            scores / self.encoder.temperature if answer is None else answer.scores / self.settings.proxy_temperature
-        )
-        probabilities = logits.softmax(dim=1)
-        return Predictions(
-            images=names,
+            return self._answer(names, embeddings, torch.empty(0, len(self.classes)), None)
+        fitted = self.fitted or self._learn(features)
+        if fitted.refined:
+            logits = fitted.scores(features) / self.settings.proxy_temperature  # (N, C)
+        else:
+            logits = self._text_scores(features, fitted.text) / self.encoder.temperature
+        return self._answer(names, embeddings, logits.softmax(dim=1), fitted)
+
+    def fit(self, images: Photographs, progress: bool = False) -> ZeroShotClassifier:
+        """Learn from one batch of images, without labels, what `predict` then applies to any others.
+
+        After it a photograph gets the same answer alone as in any folder.
+
+        Args:
+            images: see `predict`.
+            progress: see `predict`.
+
+        Returns:
+            This classifier, whose `fitted` now holds what was learned.
+
+        Raises:
+            ImageError: a folder that is missing, holds no images, or none that can be read.
+        """
+        _, embeddings = self._embed(images, progress)
+        if not embeddings.ok.any():
+            raise ImageError(f"none of {len(embeddings.ok)} images could be read, so there is nothing to learn from")
+        self.fitted = self._learn(torch.from_numpy(embeddings.features[embeddings.ok]))
+        return self
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted classifier as a new folder, without its encoder; `stored` says what it holds.
+
+        Raises:
+            SettingsError: nothing was fitted, or the place is taken or cannot be written.
+        """
+        if self.fitted is None:
+            raise SettingsError("the classifier has learned from no images yet: fit first, then save")
+        stored.Stored(
+            model=self.encoder.card.name,
+            fingerprint=self.encoder.fingerprint,
+            sentences=self.texts.digest,
             classes=self.classes,
-            probabilities=_with_gaps(probabilities, embeddings.ok),
-            method=self._method_used(answer),
-            prior="none" if answer is None else answer.prior_name,
-            requested_method=self.settings.method,
-            evidence=self._evidence(features, kept, probabilities.argmax(dim=1), embeddings.ok),
-            errors=_reasons(names, embeddings),
-            manifest=self._manifest(self._notes(refinement), refinement),
-        )
+            settings=self.settings,
+            prior=self.prior,
+            knowledge=self.knowledge,
+            fitted=self.fitted,
+        ).write(Path(folder))
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        model: str | Path | Encoder | None = None,
+        *,
+        device: str | torch.device | None = None,
+        cache: str | Path | None = None,
+    ) -> ZeroShotClassifier:
+        """A fitted classifier from the folder that `save` wrote.
+
+        Args:
+            folder: what `save` was given.
+            model: the encoder, where it now goes by another name; by default the name that was saved.
+            device: a torch device; None takes a GPU where there is one.
+            cache: see the class.
+
+        Raises:
+            InputError: the folder is not a saved classifier.
+            CheckpointError: the encoder is not the one that the classifier was fitted with.
+        """
+        saved = stored.read(Path(folder))
+        named = saved.model if model is None else model
+        encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
+        found = cls(encoder, saved.classes, saved.knowledge, saved.settings, saved.prior, cache)
+        saved.check(encoder, found.texts.digest)
+        found.fitted = saved.fitted
+        return found
 
     @cached_property
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
-        return ClassTexts.build(self.encoder, self.classes, self.settings.method, self.knowledge)
+        blends = self._uses_retrieval and self.settings.name_weight > 0
+        return ClassTexts.build(self.encoder, self.classes, self.settings.method, self.knowledge, blends)
 
     @property
     def _uses_retrieval(self) -> bool:
@@ -171,121 +230,67 @@ class ZeroShotClassifier:
     def _retrieves_by_image(self) -> bool:
         return self._uses_retrieval and self.settings.retrieval == "image"
 
-    def _retrieve(self, features: torch.Tensor) -> torch.Tensor:
-        if not self._uses_retrieval:
-            return torch.arange(len(self.texts.sentences))
-        query = batch_query(features)  # (1, D): the mean image asks for the whole batch
-        return self.texts.nearest_to(query, len(self.classes), self.settings.k)
+    def _embed(self, images: Photographs, progress: bool) -> tuple[tuple[str, ...], ImageEmbeddings]:
+        names, sources = photographs.named(images)
+        return names, embed_images(
+            self.encoder, sources, batch_size=self.settings.batch_size, cache=self.cache, progress=progress
+        )
 
-    def _text_scores(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        if self._retrieves_by_image:
-            return retrieved_scores(
-                features, self.texts.features, self.texts.class_of, len(self.classes), self.settings.k
-            )
-        return features @ text.T
-
-    def _refine(self, features: torch.Tensor, text: torch.Tensor, scores: torch.Tensor) -> Refinement | None:
+    def _learn(self, features: torch.Tensor) -> Fitted:
+        """The method on one batch: retrieve, average, refine."""
+        kept = self.texts.kept_for(features, self.settings.k if self._uses_retrieval else None)  # (M',) rows
+        text = self.texts.proxies(kept, self.settings.name_weight)  # (C, D)
         if self.settings.method != "kpl":
-            return None
-        return refine(
+            return Fitted.on_text(kept, text, len(features))
+        refinement = refine(
             features,
             text,
             self.prior,
-            scores=scores,
+            scores=self._text_scores(features, text),
             proxy_temperature=self.settings.proxy_temperature,
+            centre=self.settings.centre,
             min_images=self.settings.min_images,
         )
+        return Fitted.on_images(kept, text, len(features), refinement)
 
-    def _method_used(self, answer: Refinement | None) -> str:
-        if answer is not None:
+    def _text_scores(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """(N, C) cosines with the batch's text proxies, or with each image's own."""
+        if self._retrieves_by_image:
+            return self.texts.scores_by_image(features, self.settings.k, self.settings.name_weight)
+        return features @ text.T
+
+    def _method_used(self, fitted: Fitted) -> str:
+        if fitted.refined:
             return "kpl"
         method = "knowledge" if self.settings.method == "kpl" else self.settings.method
         return "templates" if self.knowledge is None and method != "class-name" else method
 
-    def _notes(self, refinement: Refinement | None) -> list[str]:
-        if refinement is None or refinement.accepted:
-            return list(self.texts.notes)
-        return [*self.texts.notes, f"Text proxies answered, without refinement: {refinement.reason}."]
-
-    def _evidence(
-        self, features: torch.Tensor, kept: torch.Tensor, winners: torch.Tensor, ok: np.ndarray
-    ) -> tuple[tuple[Evidence, ...], ...]:
-        """For each image, the retrieved descriptions of its winning class that are most like it, best first."""
-        if self._retrieves_by_image:
-            kept = torch.arange(len(self.texts.sentences))  # each image chose among all of them
-        rows_of = [kept[self.texts.class_of[kept] == c] for c in range(len(self.classes))]
-        spoken = (
-            self.texts.evidence(feature, rows_of[winner], self.settings.evidence)
-            for feature, winner in zip(features, winners.tolist(), strict=True)
-        )
-        return tuple(next(spoken) if readable else () for readable in ok)
-
-    def _no_answer(self, names: tuple[str, ...], embeddings: ImageEmbeddings) -> Predictions:
-        nothing = torch.full((len(names), len(self.classes)), torch.nan)
+    def _answer(
+        self, names: tuple[str, ...], embeddings: ImageEmbeddings, probabilities: torch.Tensor, fitted: Fitted | None
+    ) -> Predictions:
+        """One row per image: an image that could not be read has NaN, no evidence, and a reason."""
+        table = torch.full((len(names), len(self.classes)), torch.nan)
+        table[torch.from_numpy(embeddings.ok)] = probabilities
+        spoken: Iterator[Texts] = iter(())
+        if fitted is not None:
+            rows = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all of them
+            features, winners = torch.from_numpy(embeddings.features[embeddings.ok]), probabilities.argmax(dim=1)
+            spoken = self.texts.evidence_for(features, winners, rows, self.settings.evidence)
         return Predictions(
             images=names,
             classes=self.classes,
-            probabilities=nothing,
-            method="none",
-            prior="none",
+            probabilities=table,
+            method="none" if fitted is None else self._method_used(fitted),
+            prior="none" if fitted is None else fitted.prior,
             requested_method=self.settings.method,
-            evidence=((),) * len(names),
-            errors=_reasons(names, embeddings),
-            manifest=self._manifest(["No image could be read."], None),
+            evidence=tuple(next(spoken) if readable else () for readable in embeddings.ok),
+            errors={names[index]: reason for index, reason in embeddings.errors.items()},
+            manifest=run_manifest(
+                self.encoder,
+                self.knowledge,
+                self.settings,
+                self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
+                None if fitted is None else fitted.story(self.classes),
+                ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
+            ),
         )
-
-    def _manifest(self, notes: list[str], refinement: Refinement | None) -> dict[str, Any]:
-        base = self.knowledge
-        packages = {name: version(name) for name in ("zsderm", "torch", "open_clip_torch", "numpy")}
-        prior = self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior.tolist(), strict=True))
-        return {
-            "encoder": {"name": self.encoder.card.name, "fingerprint": self.encoder.fingerprint},
-            "knowledge": base and {"name": base.name, "version": base.version, "checksum": base.checksum},
-            "settings": {**asdict(self.settings), "prior": prior},
-            "refinement": refinement and _story(refinement, self.classes),
-            "versions": {**packages, "python": platform.python_version()},
-            "notes": notes,
-        }
-
-
-def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(classes, str):
-        raise ClassListError(f"Expected argument `classes` to be a list of names, but got the string {classes!r}.")
-    names = tuple(str(name).strip() for name in classes)
-    if not names or not all(names):
-        raise ClassListError("Expected argument `classes` to hold names, but got none or an empty one.")
-    folded = [name.casefold() for name in names]
-    if repeated := [name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1]:
-        raise ClassListError(f"Expected distinct classes, but got {repeated[0]!r} more than once. Remove the repeats.")
-    return names
-
-
-def _checked_prior(prior: PriorChoice, classes: tuple[str, ...]) -> str | torch.Tensor:
-    if isinstance(prior, Mapping):
-        if missing := [name for name in classes if name not in prior]:
-            raise SettingsError(f"Expected a prior weight for every class, but {', '.join(missing)} have none.")
-        prior = [float(prior[name]) for name in classes]
-    stated = prior if isinstance(prior, str) else torch.as_tensor(prior)
-    mix = resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))
-    return stated if isinstance(stated, str) else mix
-
-
-def _reasons(names: tuple[str, ...], embeddings: ImageEmbeddings) -> dict[str, str]:
-    return {names[index]: reason for index, reason in embeddings.errors.items()}
-
-
-def _with_gaps(rows: torch.Tensor, ok: np.ndarray) -> torch.Tensor:
-    """Rows in the place of the images that could be read, NaN in the place of the others."""
-    table = torch.full((len(ok), rows.shape[1]), torch.nan)
-    table[torch.from_numpy(ok)] = rows
-    return table
-
-
-def _story(refinement: Refinement, classes: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "accepted": refinement.accepted,
-        "reason": refinement.reason,
-        "prior": dict(zip(classes, (round(p, 4) for p in refinement.prior.tolist()), strict=True)),
-        "iterations": refinement.iterations,
-        "converged": refinement.converged,
-    }

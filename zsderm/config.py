@@ -17,6 +17,8 @@ class Settings:
     method: str = "kpl"  # one of METHODS, from the whole method to its plainest ablation
     retrieval: str = "batch"  # "batch": one query for the folder; "image": each image asks for itself
     k: int = 10  # descriptions kept per class, at least 1; a class with fewer keeps them all
+    name_weight: float = 0.5  # share of the class name in a text proxy of retrieved descriptions; 0 is KPL as published
+    centre: bool = False  # subtract the mean image before proxies are learned and applied
     min_images: int = 16  # with fewer images there is no batch to learn from, and text proxies answer
     evidence: int = 3  # descriptions listed for each image
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
@@ -38,6 +40,8 @@ class Settings:
         for name, least in (("k", 1), ("min_images", 1), ("evidence", 0), ("batch_size", 1)):
             if getattr(self, name) < least:
                 raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}.")
+        if not 0 <= self.name_weight <= 1:
+            raise SettingsError(f"Expected setting `name_weight` to be from 0 to 1, but got {self.name_weight}.")
         if not self.proxy_temperature > 0:
             raise SettingsError(
                 f"Expected setting `proxy_temperature` to be above 0, but got {self.proxy_temperature}."

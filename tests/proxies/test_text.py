@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from zsderm.errors import SettingsError
-from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores, text_proxies
+from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores, text_proxies, with_names
 
 
 def unit_rows(rows: int, width: int = 16, seed: int = 0) -> torch.Tensor:
@@ -20,7 +20,8 @@ def unit_rows(rows: int, width: int = 16, seed: int = 0) -> torch.Tensor:
 def slow_proxies(features: np.ndarray, class_of: list[int], class_count: int) -> np.ndarray:
     proxies = []
     for c in range(class_count):
-        mean = np.mean([features[i] for i in range(len(features)) if class_of[i] == c], axis=0)
+        own = [features[i] for i in range(len(features)) if class_of[i] == c]
+        mean = np.mean(own, axis=0) if own else np.full(features.shape[1], np.nan)
         proxies.append(mean / np.linalg.norm(mean))
     return np.array(proxies)
 
@@ -95,14 +96,38 @@ def test_relevant_descriptions_are_the_nearest_of_their_class() -> None:
         assert [i for i in kept.tolist() if owners[i] == c] == best
 
 
-def test_retrieved_scores_equal_the_slow_twin() -> None:
+@pytest.mark.parametrize("name_weight", [None, 0.0, 0.3, 1.0])
+def test_retrieved_scores_equal_the_slow_twin(name_weight: float | None) -> None:
     owners = [0, 1, 1, 1, 2, 2]
-    images, features = unit_rows(7, seed=3), unit_rows(6, seed=4)
-    scores = retrieved_scores(images, features, owners, 3, k=2)
+    images, features, names = unit_rows(7, seed=3), unit_rows(6, seed=4), unit_rows(3, seed=5)
+    blend = {} if name_weight is None else {"name_proxies": names, "name_weight": name_weight}
+    scores = retrieved_scores(images, features, owners, 3, k=2, **blend)
     for n in range(7):
         for c in range(3):
-            cosines = sorted((float(images[n] @ features[i]) for i in range(6) if owners[i] == c), reverse=True)[:2]
-            assert scores[n, c].item() == pytest.approx(sum(cosines) / len(cosines), abs=1e-6)
+            own = sorted((i for i in range(6) if owners[i] == c), key=lambda i: -float(images[n] @ features[i]))[:2]
+            proxy = slow_proxies(features.numpy(), [c if i in own else -1 for i in range(6)], c + 1)[c]
+            if name_weight is not None:
+                proxy = (1 - name_weight) * proxy + name_weight * names[c].numpy()
+                proxy /= np.linalg.norm(proxy)
+            assert scores[n, c].item() == pytest.approx(float(images[n].numpy() @ proxy), abs=1e-6)
+
+
+def test_a_large_folder_is_scored_in_blocks_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, features, owners = unit_rows(50, seed=1), unit_rows(12, seed=2), list(range(4)) * 3
+    whole = retrieved_scores(images, features, owners, 4, k=2)
+    monkeypatch.setattr("zsderm.proxies.text._IMAGES_AT_A_TIME", 7)
+    torch.testing.assert_close(retrieved_scores(images, features, owners, 4, k=2), whole)
+
+
+def test_names_blend_from_none_of_them_to_nothing_else() -> None:
+    proxies, names = unit_rows(4, seed=1), unit_rows(4, seed=2)
+    torch.testing.assert_close(with_names(proxies, names, 0.0), proxies)
+    torch.testing.assert_close(with_names(proxies, names, 1.0), names)
+    half = with_names(proxies, names, 0.5)
+    torch.testing.assert_close(half.norm(dim=1), torch.ones(4))
+    torch.testing.assert_close((half * proxies).sum(dim=1), (half * names).sum(dim=1))
+    with pytest.raises(SettingsError, match=r"between 0 and 1, but got 1\.5"):
+        with_names(proxies, names, 1.5)
 
 
 def test_the_score_of_an_image_does_not_depend_on_the_images_beside_it() -> None:

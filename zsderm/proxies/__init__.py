@@ -11,7 +11,7 @@
 from zsderm.proxies.multimodal import LearnedProxies, learn_proxies, multimodal_proxies
 from zsderm.proxies.prior import resolve_prior
 from zsderm.proxies.refinement import Refinement, refine
-from zsderm.proxies.text import batch_query, relevant_descriptions, retrieved_scores, text_proxies
+from zsderm.proxies.text import batch_query, relevant_descriptions, retrieved_scores, text_proxies, with_names
 from zsderm.proxies.transport import Transport, transport, transport_labels
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "text_proxies",
     "transport",
     "transport_labels",
+    "with_names",
 ]

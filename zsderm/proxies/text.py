@@ -15,6 +15,7 @@ from zsderm.errors import SettingsError
 from zsderm.proxies.arrays import Array, finite_rows
 
 ClassOf = Sequence[int] | torch.Tensor | np.ndarray
+_IMAGES_AT_A_TIME = 4096  # bounds the memory of proxies per image
 _SMALLEST_LENGTH = 1e-6  # below it the direction of a mean of unit rows is rounding noise
 
 
@@ -95,11 +96,18 @@ def relevant_descriptions(
 
 
 def retrieved_scores(
-    image_features: Array, description_features: Array, class_of: ClassOf, class_count: int, k: int
+    image_features: Array,
+    description_features: Array,
+    class_of: ClassOf,
+    class_count: int,
+    k: int,
+    name_proxies: Array | None = None,
+    name_weight: float = 0.0,
 ) -> torch.Tensor:
-    """Score each image alone: the mean cosine of its own K nearest descriptions of each class.
+    """Score each image against text proxies of its own: the mean of its K nearest descriptions of each class.
 
-    The score of an image does not depend on the images beside it.
+    The score of an image does not depend on the images beside it. The mean is put back on the unit sphere as in
+    `text_proxies`; without that, a class whose descriptions resemble one another would score higher for it alone.
 
     Args:
         image_features: (N, D) unit rows.
@@ -107,9 +115,11 @@ def retrieved_scores(
         class_of: (M,) the class of each description.
         class_count: C.
         k: how many to average per class, at least 1; clipped per class.
+        name_proxies: (C, D) unit rows to blend in, see `with_names`; None blends nothing.
+        name_weight: their share, 0 to 1.
 
     Returns:
-        (N, C) float32 mean cosines.
+        (N, C) float32 cosines.
 
     Raises:
         SettingsError: when a class has no description, k is below 1, or shapes do not fit together.
@@ -117,11 +127,50 @@ def retrieved_scores(
     features, owners = _checked(description_features, class_of, class_count)
     _check_k(k)
     images = finite_rows(image_features, "image features")
+    names = None if name_proxies is None else finite_rows(name_proxies, "name proxies")  # (C, D)
     columns = []
     for class_index in range(class_count):
-        cosines = images @ features[owners == class_index].T  # (N, descriptions of this class)
-        columns.append(cosines.topk(min(k, cosines.shape[1]), dim=1).values.mean(dim=1))
+        own = features[owners == class_index]  # (M_c, D)
+        name = None if names is None else names[class_index : class_index + 1]
+        blocks = (
+            _own_cosines(block, own, min(k, len(own)), name, name_weight) for block in images.split(_IMAGES_AT_A_TIME)
+        )
+        columns.append(torch.cat(list(blocks)))
     return torch.stack(columns, dim=1)  # (N, C)
+
+
+def with_names(proxies: Array, name_proxies: Array, weight: float) -> torch.Tensor:
+    """Blend what descriptions say of a class with what its name says, on the unit sphere.
+
+    A description brings detail, and words that an encoder may never have met; the name is what it knows best.
+
+    Args:
+        proxies: (rows, D) unit rows, from descriptions.
+        name_proxies: (rows, D) or (1, D) unit rows, from the names.
+        weight: share of the names, 0 to 1.
+
+    Returns:
+        (rows, D) float32 unit rows.
+
+    Raises:
+        SettingsError: when the weight is not between 0 and 1.
+    """
+    if not 0 <= weight <= 1:
+        raise SettingsError(f"Expected the weight of names to be between 0 and 1, but got {weight}.")
+    described, names = finite_rows(proxies, "proxies"), finite_rows(name_proxies, "name proxies")
+    return normalize((1 - weight) * described + weight * names, dim=1)
+
+
+def _own_cosines(
+    images: torch.Tensor, descriptions: torch.Tensor, k: int, name: torch.Tensor | None, name_weight: float
+) -> torch.Tensor:
+    """(n,) cosine of each of n images and the proxy that its k nearest of one class's descriptions make."""
+    nearest = (images @ descriptions.T).topk(k, dim=1).indices  # (n, k)
+    chosen = torch.zeros(len(images), len(descriptions)).scatter_(1, nearest, 1.0)  # (n, M_c)
+    proxies = normalize(chosen @ descriptions, dim=1)  # (n, D)
+    if name is not None:
+        proxies = with_names(proxies, name, name_weight)
+    return (images * proxies).sum(dim=1)
 
 
 def _checked(description_features: Array, class_of: ClassOf, class_count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,49 @@
+"""The class list and its prior, as a user gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from zsderm.errors import ClassListError, SettingsError
+from zsderm.proxies import resolve_prior
+
+PriorChoice = str | Mapping[str, float] | Sequence[float] | np.ndarray | torch.Tensor
+
+
+def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """C distinct names without stray spaces.
+
+    Raises:
+        ClassListError: no classes, an empty name, or one that comes twice, in whatever case.
+    """
+    if isinstance(classes, str):
+        raise ClassListError(f"Expected argument `classes` to be a list of names, but got the string {classes!r}.")
+    names = tuple(str(name).strip() for name in classes)
+    if not names or not all(names):
+        raise ClassListError("Expected argument `classes` to hold names, but got none or an empty one.")
+    folded = [name.casefold() for name in names]
+    if repeated := [name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1]:
+        raise ClassListError(f"Expected distinct classes, but got {repeated[0]!r} more than once. Remove the repeats.")
+    return names
+
+
+def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Tensor:
+    """A word, or (C,) float64 shares in the order of the classes.
+
+    Args:
+        prior: "auto", "uniform", C weights in the order of the classes, or a mapping from class to weight.
+        classes: C names.
+
+    Raises:
+        SettingsError: another word, a class without a weight, or weights that make no prior.
+    """
+    if isinstance(prior, Mapping):
+        if missing := [name for name in classes if name not in prior]:
+            raise SettingsError(f"Expected a prior weight for every class, but {', '.join(missing)} have none.")
+        prior = [float(prior[name]) for name in classes]
+    stated = prior if isinstance(prior, str) else torch.as_tensor(prior)
+    mix = resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))
+    return stated if isinstance(stated, str) else mix

@@ -1,0 +1,107 @@
+"""What one batch of images taught a classifier, ready to be applied to others.
+
+Letters: N images, C classes, M sentences, D embedding width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from zsderm.proxies import Refinement
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The sentences that suit a batch, and the class proxies learned on it.
+
+    Attributes:
+        kept: (M',) int64, rows of the class texts that were retrieved for the batch.
+        text: (C, D) float32 unit rows, the text proxies.
+        proxies: (C, D) float32 unit rows to score with when `refined`.
+        centre: (D,) float32, taken from features before they are scored; zeros unless asked for.
+        mix: (C,) float32 class shares that the proxies rest on.
+        images: N, how many images were in the batch.
+        refined: whether `proxies` have seen images; when not, text proxies answer.
+        prior: the class prior really used, "none" when nothing was refined.
+        reason: why it was refined or not; empty when it was not asked for.
+        iterations: of the descent that made the proxies.
+        converged: whether transport and descent met their tolerance.
+    """
+
+    kept: torch.Tensor
+    text: torch.Tensor
+    proxies: torch.Tensor
+    centre: torch.Tensor
+    mix: torch.Tensor
+    images: int
+    refined: bool = False
+    prior: str = "none"
+    reason: str = ""
+    iterations: int = 0
+    converged: bool = True
+
+    @classmethod
+    def on_text(cls, kept: torch.Tensor, text: torch.Tensor, images: int) -> Fitted:
+        """Text proxies as they are: what the methods without refinement know."""
+        shares = torch.full((len(text),), 1 / len(text))
+        return cls(kept, text, text, torch.zeros(text.shape[1]), shares, images)
+
+    @classmethod
+    def on_images(cls, kept: torch.Tensor, text: torch.Tensor, images: int, refinement: Refinement) -> Fitted:
+        """What a refinement learned, or why it was set aside."""
+        return cls(
+            kept=kept,
+            text=text,
+            proxies=refinement.proxies,
+            centre=refinement.centre,
+            mix=refinement.prior,
+            images=images,
+            refined=refinement.accepted,
+            prior=refinement.prior_name if refinement.accepted else "none",
+            reason=refinement.reason,
+            iterations=refinement.iterations,
+            converged=refinement.converged,
+        )
+
+    def scores(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, C) float32 inner products of features (N, D) and refined proxies."""
+        return (features - self.centre) @ self.proxies.T
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the result should know: that a refinement was asked for and set aside."""
+        if self.refined or not self.reason:
+            return []
+        return [f"Text proxies answered, without refinement: {self.reason}."]
+
+    def story(self, classes: Sequence[str]) -> Mapping[str, Any] | None:
+        """How the refinement went, for the manifest; None when none was asked for."""
+        if not self.reason:
+            return None
+        return {
+            "accepted": self.refined,
+            "reason": self.reason,
+            "images": self.images,
+            "prior": dict(zip(classes, (round(share, 4) for share in self.mix.tolist()), strict=True)),
+            "iterations": self.iterations,
+            "converged": self.converged,
+        }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The arrays, for a file; `from_parts` takes them back."""
+        return {name: getattr(self, name).contiguous().clone() for name in ("kept", "text", "proxies", "centre", "mix")}
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the arrays, ready for JSON."""
+        names = ("images", "refined", "prior", "reason", "iterations", "converged")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_parts(cls, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Fitted:
+        """Put together what `tensors` and `facts` gave."""
+        parts: dict[str, Any] = {**tensors, **facts}
+        return cls(**parts)
