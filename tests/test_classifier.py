@@ -280,5 +280,7 @@ def test_a_second_prediction_encodes_no_text_and_with_a_cache_no_image(
     first = subject.predict(folder)
     counts = tiny_encoder.images_encoded, tiny_encoder.texts_encoded
     second = subject.predict(folder)
+    third = classifier(tiny_encoder, knowledge, cache=tmp_path / "cache").predict(folder)  # as another process would
     assert (tiny_encoder.images_encoded, tiny_encoder.texts_encoded) == counts
+    torch.testing.assert_close(first.probabilities, third.probabilities, equal_nan=True)
     torch.testing.assert_close(first.probabilities, second.probabilities, equal_nan=True)

@@ -221,3 +221,18 @@ def test_file_names_that_are_not_valid_utf8_can_be_written(tmp_path: Path, suffi
     answer.save(tmp_path / f"out{suffix}")
     assert answer.images[2] == name
     assert answer.to_frame()["image"][2].startswith("caf")
+
+
+def test_sets_and_abstention_are_columns_when_they_were_asked_for() -> None:
+    plain = predictions().to_frame()
+    assert "prediction_set" not in plain and "abstained" not in plain
+    sets = torch.tensor([[True, True, False], [False, False, False], [True, False, True]])
+    frame = predictions(sets=sets, abstained=torch.tensor([False, True, False])).to_frame()
+    assert frame["prediction_set"].tolist() == ["nevus; melanoma", "", "nevus; psoriasis"]
+    assert frame["abstained"].tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("part", [{"sets": torch.ones(3, 2, dtype=torch.bool)}, {"abstained": torch.ones(2)}])
+def test_sets_and_abstention_of_another_shape_are_refused(part: dict) -> None:
+    with pytest.raises(InputError, match=f"Expected argument `{next(iter(part))}` to be of shape"):
+        predictions(**part)

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,7 @@ class ClassTexts:
         method: str,
         knowledge: KnowledgeBase | None,
         with_names: bool = False,
+        cache: str | Path | None = None,
     ) -> ClassTexts:
         """Embed and index what `class_sentences` says of each class.
 
@@ -67,6 +69,7 @@ class ClassTexts:
             method: see `class_sentences`.
             knowledge: see `class_sentences`.
             with_names: read every template with every name as well.
+            cache: folder that keeps embeddings between runs; None keeps nothing.
 
         Warns:
             FallbackWarning: a class that the knowledge base does not describe, or two that it cannot tell apart; also
@@ -77,13 +80,13 @@ class ClassTexts:
             sentences = class_sentences(classes, method, knowledge)
         for warning in caught:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        features = embed_texts(encoder, [sentence.text for sentence in sentences])  # (M, D)
+        features = embed_texts(encoder, [sentence.text for sentence in sentences], cache=cache)  # (M, D)
         owners = [sentence.class_index for sentence in sentences]
         return cls(
             sentences=sentences,
             features=torch.from_numpy(features),
             class_of=torch.tensor(owners),
-            names=_name_proxies(encoder, classes, knowledge) if with_names else None,
+            names=_name_proxies(encoder, classes, knowledge, cache) if with_names else None,
             index=DescriptionIndex.build(features, owners),
             notes=tuple(str(w.message) for w in caught if issubclass(w.category, FallbackWarning)),
         )
@@ -144,12 +147,15 @@ class ClassTexts:
             yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i])) for i in best)
 
 
-def _name_proxies(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None) -> torch.Tensor:
+def _name_proxies(
+    encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None, cache: str | Path | None
+) -> torch.Tensor:
     """(C, D) the mean of all templates with a class's name in them, by the name that stands in its descriptions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FallbackWarning)  # the sentences have said it
         names = list(classes) if knowledge is None else spoken_names(classes, knowledge)
-    rows = embed_texts(encoder, [prompt for name in names for prompt in template_prompts(name)])  # (C * P, D)
+    prompts = [prompt for name in names for prompt in template_prompts(name)]
+    rows = embed_texts(encoder, prompts, cache=cache)  # (C * P, D)
     return normalize(torch.from_numpy(rows).view(len(names), -1, rows.shape[1]).mean(dim=1), dim=1)
 
 

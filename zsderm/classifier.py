@@ -47,7 +47,7 @@ class ZeroShotClassifier:
         settings: method, retrieval, K and the rest.
         prior: how common the classes are in the images: "auto" (estimated and guarded), "uniform", weights in the order
             of the classes, or a mapping from class to weight.
-        cache: folder that keeps image embeddings between runs; None keeps nothing.
+        cache: folder that keeps embeddings between runs; None keeps nothing.
 
     Raises:
         ClassListError: no classes, or one that comes twice.
@@ -104,7 +104,7 @@ class ZeroShotClassifier:
             centre: subtract the mean image before proxies are learned and applied.
             device: a torch device; None takes a GPU where there is one.
             batch_size: images encoded at a time; None for the default of `Settings`.
-            cache: folder that keeps image embeddings between runs; None keeps nothing.
+            cache: folder that keeps embeddings between runs; None keeps nothing.
 
         Raises:
             UnknownModelError, CheckpointError: the encoder cannot be loaded.
@@ -220,7 +220,7 @@ class ZeroShotClassifier:
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
         blends = self._uses_retrieval and self.settings.name_weight > 0
-        return ClassTexts.build(self.encoder, self.classes, self.settings.method, self.knowledge, blends)
+        return ClassTexts.build(self.encoder, self.classes, self.settings.method, self.knowledge, blends, self.cache)
 
     @property
     def _uses_retrieval(self) -> bool:

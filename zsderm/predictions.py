@@ -49,6 +49,8 @@ class Predictions:
         evidence: for each image the descriptions that spoke for the winning class, best first; may be empty.
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
+        sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.
+        abstained: (N,) bool, for which images the answer is "none of these"; None when that was not asked for.
     """
 
     images: tuple[str, ...]
@@ -60,6 +62,8 @@ class Predictions:
     evidence: tuple[tuple[Evidence, ...], ...]
     errors: Mapping[str, str] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    sets: torch.Tensor | None = None
+    abstained: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -94,6 +98,10 @@ class Predictions:
                 f"Expected argument `evidence` to hold one entry for each of the {len(self.images)} images, "
                 f"but got {len(self.evidence)}."
             )
+        for name, shape in {"sets": expected, "abstained": expected[:1]}.items():
+            given = getattr(self, name)
+            if given is not None and tuple(given.shape) != shape:
+                raise InputError(f"Expected argument `{name}` to be of shape {shape}, but got {tuple(given.shape)}.")
 
     def _check_rows(self) -> None:
         failed = self.probabilities.isnan().all(dim=1)  # (N,)
@@ -126,6 +134,12 @@ class Predictions:
         """(N,) float32: the probability of each label; NaN for a failed image."""
         return self.probabilities.max(dim=1).values
 
+    @property
+    def set_names(self) -> list[list[str]]:
+        """For each image the names of its prediction set, in the order of ``classes``; empty where it has none."""
+        sets = torch.zeros(len(self), len(self.classes)) if self.sets is None else self.sets
+        return [[name for name, inside in zip(self.classes, row, strict=True) if inside] for row in sets.tolist()]
+
     def top_k(self, k: int = 3) -> list[list[tuple[str, float]]]:
         """The k most probable classes of each image, best first; equal ones in the order of ``classes``.
 
@@ -147,7 +161,8 @@ class Predictions:
         """One row per image, one column per fact.
 
         Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), probability_class_0 ...
-        (in the order of ``classes``), method, evidence (the best description), error (empty when fine).
+        (in the order of ``classes``), method, evidence (the best description), error (empty when fine). With prediction
+        sets also prediction_set (names with "; " between them), with abstention also abstained.
 
         Args:
             top_k: how many classes to name; clipped to the number of classes.
@@ -161,6 +176,10 @@ class Predictions:
             columns[f"probability{suffix}"] = pd.Series(shares, dtype="float32")
         for index, column in enumerate(self.probabilities.T):
             columns[f"probability_class_{index}"] = pd.Series(column.numpy(), dtype="float32", copy=True)
+        if self.sets is not None:
+            columns["prediction_set"] = ["; ".join(names) for names in self.set_names]
+        if self.abstained is not None:
+            columns["abstained"] = self.abstained.tolist()
         columns["method"] = [self.method] * len(self)
         columns["evidence"] = [max(texts, key=lambda text: text.score).text if texts else "" for texts in self.evidence]
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
