@@ -15,14 +15,15 @@ from typing import Any
 
 import click
 import matplotlib
-import numpy as np
 import pandas as pd
 
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
-from zsderm.benchmarks.methods import DATASETS, Folder, read_split
+from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.metrics import evaluate
 from zsderm.pretrain import held_out
 
+DATASETS = ("pad", "ham10000")
 KEPT = (1, 2, 3, 5, 8, 10, 15, 20, 30)
 BASELINES = ("class-name", "templates", "descriptions")
 COLOURS = {"batch": "#1f6f6b", "image": "#b5562b"}
@@ -41,18 +42,14 @@ def main(data_root: Path, model: str, split: str, output: Path, cache_dir: Path 
     wordings = {"all": base, "unseen": base.subset(lambda d: held_out(d.text))}
     rows: list[dict[str, object]] = []
     for dataset in DATASETS:
-        folder = read_split(data_root, dataset, split)
-        classes = sorted(set(folder.labels))
+        images = load(dataset, data_root, split)
 
-        def measure(
-            knowledge: KnowledgeBase, folder: Folder = folder, classes: list[str] = classes, **how: Any
-        ) -> dict:
+        def measure(knowledge: KnowledgeBase, images: LabelledImages = images, **how: Any) -> dict:
             subject = ZeroShotClassifier.from_pretrained(
-                encoder, classes=classes, knowledge=knowledge, cache=cache_dir, **how
+                encoder, classes=images.classes, knowledge=knowledge, cache=cache_dir, **how
             )
-            predictions = subject.predict(list(folder.images))
-            true = np.array([classes.index(label) for label in folder.labels])
-            return evaluate(true, predictions.probabilities.numpy()).to_dict()
+            predictions = subject.predict(list(images.images))
+            return evaluate(images.labels, predictions.probabilities.numpy()).to_dict()
 
         for wording, knowledge in wordings.items():
             for method in BASELINES:

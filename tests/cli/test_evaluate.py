@@ -141,3 +141,129 @@ def test_a_file_that_is_no_table_is_one_sentence(tmp_path: Path) -> None:
         main, ["evaluate", "--predictions", str(tmp_path / "predictions.parquet"), "--classes", "a, b"]
     )
     assert done.exit_code == 1 and "cannot read it" in done.stderr
+
+
+@pytest.fixture
+def other(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The same answers as another tool writes them: one column a class, by name, in another order and rounded."""
+    columns = {f"probability_class_{index}": name for index, name in enumerate(CLASSES)}
+    table = predictions.rename(columns=columns)[["image", "wart", "melanoma", "nevus"]].round(4)
+    return table.rename(columns={"image": "filename", "melanoma": "Prob_Melanoma"})
+
+
+def test_columns_named_after_the_classes_are_probabilities(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame, other: pd.DataFrame
+) -> None:
+    shown = json.loads(_run(tmp_path, other, labels, "--json").stdout)
+    expected = _expected(predictions, labels["true_label"].tolist()).to_dict()
+    assert shown == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        '["wart", "nevus", "melanoma"]',
+        '{"2": "melanoma", "0": "wart", "1": "nevus"}',
+        '{"wart": 0, "melanoma": 2, "nevus": 1}',
+    ],
+)
+def test_a_class_map_says_what_numbered_columns_stand_for(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame, order: str
+) -> None:
+    (tmp_path / "map.json").write_text(order)
+    numbers = {f"probability_class_{i}": f"probability_class_{j}" for i, j in enumerate((2, 1, 0))}
+    done = _run(tmp_path, predictions.rename(columns=numbers), labels, "--class-map", str(tmp_path / "map.json"))
+    assert done.stdout == _expected(predictions, labels["true_label"].tolist()).to_markdown() + "\n"
+
+
+def test_classes_may_be_a_json_map_too(tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame) -> None:
+    expected = _run(tmp_path, predictions, labels).stdout
+    (tmp_path / "classes.json").write_text(json.dumps(dict(enumerate(CLASSES))))
+    files = ["--predictions", str(tmp_path / "predictions.csv"), "--labels", str(tmp_path / "labels.csv")]
+    done = CliRunner().invoke(main, ["evaluate", *files, "--classes", str(tmp_path / "classes.json")])
+    assert done.stdout == expected
+
+
+@pytest.mark.parametrize("content", ['{"0": "a", "2": "b"}', '{"a": 0, "b": 0}', '["a", "a"]', "3", "{"])
+def test_a_broken_class_map_is_one_sentence(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame, content: str
+) -> None:
+    (tmp_path / "map.json").write_text(content)
+    done = _run(tmp_path, predictions, labels, "--class-map", str(tmp_path / "map.json"))
+    assert done.exit_code == 1 and "map.json" in done.stderr and "expected" in done.stderr
+
+
+def test_logits_are_refused_and_so_is_a_class_without_a_column(
+    tmp_path: Path, labels: pd.DataFrame, other: pd.DataFrame
+) -> None:
+    logits = other.assign(wart=-2.5)
+    assert "put logits through a softmax" in _run(tmp_path, logits, labels).stderr
+    assert "there is none for: nevus" in _run(tmp_path, other.drop(columns="nevus"), labels).stderr
+
+
+def test_several_predictions_are_compared_with_the_first_on_the_same_images(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame, other: pd.DataFrame
+) -> None:
+    better = other.copy()
+    better[["Prob_Melanoma", "nevus", "wart"]] = np.eye(3)[labels["true_label"]]
+    better[::-1].to_csv(tmp_path / "better.csv", index=False)
+    shown = json.loads(
+        _run(tmp_path, predictions, labels, "--json", "--predictions", str(tmp_path / "better.csv")).stdout
+    )
+    first, second = list(shown["predictions"])
+    assert (shown["against"], first, second) == ("predictions", "predictions", "better")
+    assert shown["predictions"][second]["accuracy"] == 1
+    rows = predictions.filter(like="probability_class_").to_numpy()
+    expected = metrics.compare(labels["true_label"], rows, np.eye(3)[labels["true_label"]])
+    assert shown["comparisons"][second] == expected.to_dict()
+    text = _run(tmp_path, predictions, labels, "--predictions", str(tmp_path / "better.csv")).stdout
+    assert f"{expected.accuracy.value:+.3f} (" in text and "| balanced accuracy |" in text
+
+
+def test_groups_and_patients_come_from_the_labels(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = labels.assign(patient_id=[7, 7, 8, 8, 9, 9, None, None], age=[20, 30, 40, 50, 60, 70, 80, None])
+    done = _run(tmp_path, predictions, table, "--json", "--cluster", "patient_id", "--groups", "age")
+    shown = json.loads(done.stdout)
+    assert (shown["n"], shown["units"]) == (8, 5)
+    assert {name: group["n"] for name, group in shown["groups"]["age"]["groups"].items()} == {
+        "0–29": 1,
+        "30–49": 2,
+        "50–69": 2,
+        "70+": 2,
+    }
+    text = _run(tmp_path, predictions, table, "--groups", "age").stdout
+    assert "| age " in text and "No gap: fewer than two groups have 20 images." in text
+    wrong = _run(tmp_path, predictions, table, "--groups", "fitzpatrick")
+    assert wrong.exit_code == 1 and "expected a column 'fitzpatrick'" in wrong.stderr
+
+
+def test_predictions_in_batches_and_any_order_give_identical_figures(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    expected = _run(tmp_path, predictions, labels, "--json").stdout
+    for batch in (1, 7, 64):
+        shuffled = predictions.sample(frac=1, random_state=batch)
+        parts = [shuffled[start : start + batch] for start in range(0, 8, batch)]
+        assert _run(tmp_path, pd.concat(parts), labels, "--json").stdout == expected
+
+
+def test_published_figures_are_in_italics_with_their_warning(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    text = _run(tmp_path, predictions, labels, "--published", "pad").stdout
+    assert "*0.586*" in text and "other images" in text
+    assert "Nothing published on 'mine'" in _run(tmp_path, predictions, labels, "--published", "mine").stdout
+
+
+def test_a_class_map_for_a_file_that_is_not_given_is_refused(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    done = _run(tmp_path, predictions, labels, "--class-map", "theirs.csv=a, b, c")
+    assert done.exit_code == 1 and "not among the --predictions" in done.stderr
+
+
+def test_one_file_twice_is_refused(tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame) -> None:
+    done = _run(tmp_path, predictions, labels, "--predictions", str(tmp_path / "predictions.csv"))
+    assert done.exit_code == 1 and "given twice" in done.stderr

@@ -20,6 +20,7 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "classify": "Name the most likely disease in each photograph.",
     "evaluate": "Compare predictions with the true labels.",
     "kb": "List, search, check and make knowledge bases.",
+    "benchmark": "Measure models and methods on labelled images.",
     "models": "List the encoders worth knowing, and show what is known about one.",
     "pretrain": "Train an encoder from a configuration file.",
     "doctor": "Check this installation and say how to mend it.",

@@ -1,47 +1,121 @@
-"""``zsderm evaluate``: predictions beside true labels."""
+"""``zsderm evaluate``: predictions beside true labels, ours or another tool's, one or several side by side."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from zsderm.cli.parameters import ClassList
+from zsderm.errors import ClassListError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+class ClassOrder(ClassList):
+    """Class names in order: as `ClassList`, or a JSON file with a list, {"0": name} or {name: 0}."""
+
+    name = "file|names"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names; raises :class:`ClassListError` when the file says something else."""
+        path = Path(value)
+        if path.suffix.lower() != ".json":
+            return super().convert(value, param, ctx)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            raise ClassListError(f"expected a class map in {value}, but cannot read it: {error}") from error
+        names = _in_order(content)
+        if not names or len(set(names)) < len(names):
+            raise ClassListError(
+                f'expected distinct classes in {value}, as a list, {{"0": name, "1": name}} or {{name: 0, name: 1}} '
+                "with every number from 0"
+            )
+        return tuple(names)
+
+
+class ClassMap(click.ParamType):
+    """``MAP``, or ``PREDICTIONS=MAP`` for one of several files of predictions."""
+
+    name = "[predictions=]map"
+
+    def convert(
+        self, value: str | tuple[str, tuple[str, ...]], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[str, ...]]:
+        """The file it is for, empty for all of them, and the names in order."""
+        if isinstance(value, tuple):
+            return value
+        target, _, order = value.rpartition("=")
+        return target, ClassOrder().convert(order, param, ctx)
+
+
+def _in_order(content: object) -> list[str]:
+    """The names of a class map; empty when it is none."""
+    if isinstance(content, Mapping):
+        numbers = all(str(key).isdigit() for key in content)
+        pairs = [(key, name) if numbers else (name, key) for key, name in content.items()]
+        if not all(str(index).isdigit() for index, _ in pairs):
+            return []
+        content = [str(name) for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
+        if sorted(int(index) for index, _ in pairs) != list(range(len(pairs))):
+            return []
+    return [str(name) for name in content] if isinstance(content, list) else []
+
+
 @click.command()
-@click.option("--predictions", required=True, type=_FILE, help="What zsderm classify wrote: .csv, .jsonl or .parquet.")
+@click.option(
+    "--predictions",
+    required=True,
+    multiple=True,
+    type=_FILE,
+    help="What zsderm classify or another tool wrote: .csv, .jsonl or .parquet; repeat to compare.",
+)
 @click.option("--labels", type=_FILE, help="Columns image and true_label (a class name, or an index into the classes).")
-@click.option("--classes", required=True, type=ClassList(), help='The classes in order: a file, or "a, b, c".')
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def evaluate(predictions: Path, labels: Path | None, classes: tuple[str, ...], as_json: bool) -> None:
+@click.option("--classes", required=True, type=ClassOrder(), help='The classes in order: a file, or "a, b, c".')
+@click.option("--class-map", "maps", multiple=True, type=ClassMap(), help="What probability_class_i stands for.")
+@click.option("--groups", multiple=True, help="A column of the labels: figures by group, and the gap; repeat.")
+@click.option("--cluster", help="A column of the labels, such as patient_id: intervals draw patients, not images.")
+@click.option("--published", help="A data set: show what others have published on it, in italics.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def evaluate(
+    predictions: tuple[Path, ...],
+    labels: Path | None,
+    classes: tuple[str, ...],
+    maps: tuple[tuple[str, tuple[str, ...]], ...],
+    groups: tuple[str, ...],
+    cluster: str | None,
+    published: str | None,
+    as_json: bool,
+) -> None:
     """Compare predictions with the true labels.
 
     Images are matched by name; those without a label are left out, and stderr says how many. Without --labels the
     predictions must carry a column true_label themselves.
 
+    Predictions of other tools are taken when they have one column of probabilities (not logits) for each class: named
+    after the class, or probability_class_0 onwards, in the order of --classes or of a --class-map. Several predictions
+    are compared with the first on the images that all of them name: the difference, its 95 % interval and p, from a
+    bootstrap that draws the same images, or patients, for both.
+
     \b
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt
+    zsderm evaluate --predictions ours.csv --predictions theirs.csv --class-map theirs.csv=order.json \\
+        --labels labels.csv --classes classes.txt --cluster patient_id --groups fitzpatrick --published pad
     """
-    from zsderm import metrics
-    from zsderm.cli import tables
+    from zsderm.cli import scores
 
-    table = tables.read_table(predictions)
-    if labels is None:
-        true = tables.own_labels(table, predictions, classes)
-    else:
-        images = [str(image) for image in table.get("image", table.index)]
-        true = tables.labels_for(images, labels, classes)
-    known = true != tables.NO_LABEL
-    if not known.all():
-        click.echo(f"{(~known).sum()} of {len(known)} images have no label in {labels}; they are left out.", err=True)
-    probabilities = tables.class_probabilities(table, predictions, len(classes))
-    if probabilities is None:
-        chosen = tables.predicted_classes(table, predictions, classes)
-        figures = metrics.evaluate_labels(true[known], chosen[known], len(classes))
-    else:
-        figures = metrics.evaluate(true[known], probabilities[known])
-    click.echo(json.dumps(figures.to_dict(), indent=2) if as_json else figures.to_markdown())
+    scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster)
+    for line in scored.talk:
+        click.echo(line, err=True)
+    click.echo(json.dumps(scored.to_dict(), indent=2) if as_json else scored.to_markdown())
+    if published is not None and not as_json:
+        click.echo("\n" + _published(published))
+
+
+def _published(dataset: str) -> str:
+    from zsderm.benchmarks.published import published, to_markdown
+
+    return to_markdown(published(dataset)) or f"Nothing published on {dataset!r} is on record."

@@ -10,10 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.errors import InputError, did_you_mean
+from zsderm.metrics import age_bands
 
-_IMAGE_COLUMNS = ("image", "filename", "file", "path", "img_id", "image_id")
+_IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_path", "img_id", "image_id", "isic_id")
 _LABEL_COLUMNS = ("true_label", "label", "class", "diagnosis")
 NO_LABEL = -1
+_ROW_SUM_TOLERANCE = 1e-2  # tables of other tools are rounded, some to three decimals
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -36,6 +38,12 @@ def read_table(path: Path) -> pd.DataFrame:
         ) from error
 
 
+def image_names(table: pd.DataFrame) -> list[str]:
+    """The names of the images that a table's rows speak of; their numbers where it has no such column."""
+    column = _image_column(table)
+    return [str(name) for name in (table.index if column is None else table[column])]
+
+
 def labels_for(images: Sequence[str], path: Path, classes: Sequence[str]) -> NDArray[np.int_]:
     """The true class of each image, from a file of labels.
 
@@ -51,15 +59,39 @@ def labels_for(images: Sequence[str], path: Path, classes: Sequence[str]) -> NDA
     Raises:
         InputError: a column is missing, a label is no class, a name stands for several images, or no image has a label.
     """
+    return labels_in(rows_for(images, path), path, classes)
+
+
+def labels_in(table: pd.DataFrame, path: Path, classes: Sequence[str]) -> NDArray[np.int_]:
+    """(N,) int, the true class that each row of a table of labels names; NO_LABEL where the cell is empty."""
+    return class_indices(_column(table, _LABEL_COLUMNS, path), classes, path)
+
+
+def rows_for(images: Sequence[str], path: Path) -> pd.DataFrame:
+    """The row of a file of labels that speaks of each image, in the order of the images; empty cells where none does.
+
+    Raises:
+        InputError: a name stands for several images, or the file names none of them.
+    """
     table = read_table(path)
     rows = _rows_by_image(images, table, path)
-    found = rows >= 0
-    if not found.any():
+    if not (rows >= 0).any():
         raise InputError(f"expected labels for the {len(images)} images in {path}, but it names none of them")
-    labels = _column(table, _LABEL_COLUMNS, path).iloc[rows[found]]
-    true = np.full(len(images), NO_LABEL)
-    true[found] = class_indices(labels, classes, path)
-    return true
+    return table.reindex(np.where(rows >= 0, rows, len(table))).reset_index(drop=True)
+
+
+def names_in(table: pd.DataFrame, column: str, path: Path) -> NDArray[np.object_]:
+    """(N,) names from a column that the user asked for; ages are put into bands, an empty cell is an empty name.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    if column not in table.columns:
+        known = ", ".join(map(str, table.columns))
+        raise InputError(f"expected a column {column!r} in {path}, but its columns are: {known}")
+    if column.lower().startswith("age"):
+        return age_bands(pd.to_numeric(table[column], errors="coerce").to_numpy()).astype(object)
+    return np.array([_name(value) for value in table[column]], dtype=object)
 
 
 def own_labels(table: pd.DataFrame, path: Path, classes: Sequence[str]) -> NDArray[np.int_]:
@@ -86,25 +118,75 @@ def class_indices(labels: Iterable[object], classes: Sequence[str], path: Path) 
     return np.array([index_of[key] for key in keys], dtype=np.int_)
 
 
-def class_probabilities(table: pd.DataFrame, path: Path, class_count: int) -> NDArray[np.float64] | None:
-    """(N, C) float64 from the columns ``probability_class_0`` onwards, NaN rows where there is no prediction.
+def class_probabilities(
+    table: pd.DataFrame, path: Path, classes: Sequence[str], order: Sequence[str] | None = None
+) -> NDArray[np.float64] | None:
+    """(N, C) float64, one column a class, from whatever a tool calls its columns; NaN where there is no prediction.
+
+    Columns are ``probability_class_0`` onwards, or the names of the classes, bare or after ``probability_`` or
+    ``prob_``, with blanks or underscores. Only probabilities are taken: logits have to go through a softmax first.
+
+    Args:
+        table: one row per image.
+        path: where it is from, for messages.
+        classes: (C,) class names, in the order of the result.
+        order: the class that each ``probability_class_i`` stands for; None: the order of ``classes``.
 
     Returns:
         The probabilities, or None when the table has no such columns.
 
     Raises:
-        InputError: there are such columns, but not one for each class.
+        InputError: columns for some classes only, or rows that are no probabilities.
     """
-    wanted = [f"probability_class_{index}" for index in range(class_count)]
-    present = [name for name in table.columns if str(name).startswith("probability_class_")]
-    if not present:
+    numbered = [str(name) for name in table.columns if str(name).startswith("probability_class_")]
+    columns = _numbered(numbered, path, classes, order or classes) if numbered else _named(table.columns, path, classes)
+    if columns is None:
         return None
+    rows = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    known = ~np.isnan(rows).any(axis=1)
+    sound = (rows[known] >= 0).all(axis=1) & (np.abs(rows[known].sum(axis=1) - 1) <= _ROW_SUM_TOLERANCE)
+    if not sound.all():
+        bad = rows[known][~sound][0]
+        raise InputError(
+            f"expected probabilities in {path}: numbers from 0 that sum to 1 over the {len(classes)} classes, but a "
+            f"row is {np.round(bad, 3).tolist()}; put logits through a softmax, and name every class"
+        )
+    return rows
+
+
+def _numbered(present: Sequence[str], path: Path, classes: Sequence[str], order: Sequence[str]) -> list[str]:
+    """The columns ``probability_class_i`` in the order of ``classes``, where the i-th stands for ``order[i]``."""
+    wanted = [f"probability_class_{index}" for index in range(len(order))]
     if set(present) != set(wanted):
         raise InputError(
-            f"expected {class_count} columns probability_class_0 to probability_class_{class_count - 1} in {path}, one "
+            f"expected {len(order)} columns probability_class_0 to probability_class_{len(order) - 1} in {path}, one "
             f"for each class, but got {len(present)}; give --classes the list that the predictions were made with"
         )
-    return table[wanted].to_numpy(dtype=np.float64)
+    place = {name.casefold(): index for index, name in enumerate(order)}
+    if missing := [name for name in classes if name.casefold() not in place]:
+        hint = did_you_mean(missing[0], order)
+        raise InputError(f"expected every class in the class map of {path}, but {missing[0]!r} is not there.{hint}")
+    return [wanted[place[name.casefold()]] for name in classes]
+
+
+def _named(columns: Iterable[object], path: Path, classes: Sequence[str]) -> list[str] | None:
+    """The columns named after the classes, in their order; None when not one of them is."""
+    column_of = {_class_of_column(str(column)): str(column) for column in columns}
+    found = {name: column_of[_class_of_column(name)] for name in classes if _class_of_column(name) in column_of}
+    if not found:
+        return None
+    if missing := [name for name in classes if name not in found]:
+        raise InputError(
+            f"expected a column for each of the {len(classes)} classes in {path}, but there is none for: "
+            f"{', '.join(missing)}"
+        )
+    return list(found.values())
+
+
+def _class_of_column(column: str) -> str:
+    """The class a column is about, as it is looked up."""
+    plain = " ".join(column.replace("_", " ").casefold().split())
+    return plain.removeprefix("probability ").removeprefix("prob ")
 
 
 def predicted_classes(table: pd.DataFrame, path: Path, classes: Sequence[str]) -> NDArray[np.int_]:
@@ -114,7 +196,7 @@ def predicted_classes(table: pd.DataFrame, path: Path, classes: Sequence[str]) -
 
 def _rows_by_image(images: Sequence[str], table: pd.DataFrame, path: Path) -> NDArray[np.int_]:
     """(N,) int, the row of ``table`` that speaks of each image; -1 where none does."""
-    column = next((name for name in _IMAGE_COLUMNS if name in table.columns), None)
+    column = _image_column(table)
     if column is None:
         if len(table) != len(images):
             raise InputError(
@@ -127,6 +209,10 @@ def _rows_by_image(images: Sequence[str], table: pd.DataFrame, path: Path) -> ND
     if (rows < 0).all():
         rows = _positions([PurePath(name).name for name in images], [PurePath(name).name for name in names], path)
     return rows
+
+
+def _image_column(table: pd.DataFrame) -> str | None:
+    return next((name for name in _IMAGE_COLUMNS if name in table.columns), None)
 
 
 def _positions(images: Sequence[str], names: Sequence[str], path: Path) -> NDArray[np.int_]:
@@ -149,7 +235,12 @@ def _column(table: pd.DataFrame, names: Sequence[str], path: Path) -> pd.Series:
 
 
 def _key(label: object) -> str:
-    """A label as it is looked up: a whole number that was read as a float loses its '.0', a name its case."""
-    if pd.isna(label):
+    """A label as it is looked up: a name loses its case."""
+    return _name(label).casefold()
+
+
+def _name(value: object) -> str:
+    """A cell as a name: empty where it is missing, and a whole number that was read as a float loses its '.0'."""
+    if pd.isna(value):
         return ""
-    return str(int(label) if isinstance(label, float) and label.is_integer() else label).strip().casefold()
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()

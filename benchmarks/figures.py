@@ -1,0 +1,179 @@
+"""Figures for papers and pages, drawn from result files: confusion, reliability, ablation bars, gaps between groups.
+
+Colours are those of Okabe and Ito, which people with any kind of colour vision tell apart; nothing is said by colour
+alone. Each function returns a matplotlib figure, `save` writes it as PNG and, where wanted, as SVG.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from zsderm.benchmarks.results import Result, details, replacing
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.titleweight": "normal",
+    "svg.hashsalt": "zsderm",
+}
+SERIES = (("accuracy", BLUE, "o"), ("balanced_accuracy", ORANGE, "s"))
+MOST_CLASSES = 30  # beyond, a confusion matrix is a texture
+
+
+@rc_context(STYLE)
+def confusion(result: Result) -> Figure:
+    """Counts by true class (row) and answer (column), shaded by the share of the true class."""
+    counts, names = np.array(result["confusion"]), [textwrap.fill(name, 24) for name in result["data"]["classes"]]
+    side = max(3.2, 0.5 * len(names) + 1.6)
+    figure, axes = _axes(1, (side + 0.8, side))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes[0].imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            tone = "white" if shares[row, column] > 0.55 else "black"
+            axes[0].text(column, row, str(count), ha="center", va="center", color=tone, fontsize=8)
+    axes[0].set_xticks(range(len(names)), names, rotation=90, ma="right")
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set(xlabel="answer", ylabel="true class")
+    _title(figure, result)
+    axes[0].spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes[0], fraction=0.045, label="share of the true class").outline.set_visible(False)
+    return figure
+
+
+@rc_context(STYLE)
+def reliability(result: Result) -> Figure:
+    """What came true against what was claimed, bin by bin, and below how many images each bin has."""
+    bins = {name: np.array(values, dtype=float) for name, values in result["reliability"].items()}
+    edges = np.linspace(0, 1, len(bins["count"]) + 1)
+    figure, (top, bottom) = _axes(2, (3.6, 4.2), height_ratios=[3, 1], sharex=True)
+    top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfectly calibrated")
+    width = 1 / len(bins["count"])
+    top.bar(edges[:-1], bins["accuracy"], width, align="edge", color=BLUE, edgecolor="white", label="accuracy")
+    gap = bins["confidence"] - bins["accuracy"]
+    top.bar(
+        edges[:-1], gap, width, bottom=bins["accuracy"], align="edge", color="none", edgecolor=ORANGE, hatch="////",
+        label="gap to the mean confidence",
+    )  # fmt: skip
+    top.set(ylabel="accuracy", ylim=(0, 1))
+    _title(figure, result, f"expected calibration error {result['metrics']['calibration_error']:.3f}")
+    figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower center")
+    bottom.bar(edges[:-1], bins["count"], width, align="edge", color=GREY, edgecolor="white")
+    bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1))
+    return figure
+
+
+@rc_context(STYLE)
+def ablation(results: Sequence[Result]) -> Figure:
+    """Accuracy and balanced accuracy of every variant with 95 % intervals, one panel a data set and model."""
+    panels: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        panels.setdefault((result["config"]["title"], result["config"]["encoder"]), []).append(result)
+    most = max(len(rows) for rows in panels.values())
+    figure, axes = _axes(1, (3.9 * len(panels) + 0.8, 0.42 * most + 1.5), columns=len(panels), sharex=True)
+    for axis, ((title, model), rows) in zip(axes, panels.items(), strict=True):
+        places = np.arange(len(rows))[::-1]
+        for shift, (name, colour, marker) in zip((0.13, -0.13), SERIES, strict=True):
+            _bars(axis, [row["metrics"] for row in rows], places + shift, name, colour, marker)
+        figures = rows[0]["metrics"]
+        axis.axvline(figures["majority_rate"], color=GREY, linewidth=1, linestyle=":")
+        axis.set_yticks(places, [row["config"]["variant"] for row in rows])
+        axis.set_title(f"{title}, n = {figures['n']}\n{model}", loc="left")
+        axis.set_xlabel("share right, 95 % interval")
+        axis.grid(axis="x", alpha=0.25)
+    _legend(figure, "majority class")
+    return figure
+
+
+@rc_context(STYLE)
+def group_gap(result: Result, grouping: str) -> Figure:
+    """Accuracy and balanced accuracy of each group with n; groups too small to count for the gap are hollow."""
+    content = result["groups"][grouping]
+    groups: Mapping[str, Any] = content["groups"]
+    figure, axes = _axes(1, (4.6, 0.42 * len(groups) + 1.7))
+    places = np.arange(len(groups))[::-1]
+    for shift, (name, colour, marker) in zip((0.13, -0.13), SERIES, strict=True):
+        _bars(axes[0], list(groups.values()), places + shift, name, colour, marker, content["least"])
+    overall = result["metrics"]["accuracy"]
+    axes[0].axvline(overall, color=GREY, linewidth=1, linestyle=":")
+    axes[0].set_yticks(places, [f"{name} (n = {group['n']})" for name, group in groups.items()])
+    gap, chance = content["gap"]["accuracy"], content["gap_by_chance"]
+    words = f"gap {gap:.3f}, by chance {chance:.3f}" if gap is not None else "too few images for a gap"
+    axes[0].set(xlabel="share right, 95 % interval", xlim=(0, 1.02))
+    _title(figure, result, f"by {grouping}: {words}")
+    axes[0].grid(axis="x", alpha=0.25)
+    _legend(figure, "accuracy of all")
+    return figure
+
+
+def draw_all(results: Sequence[Result], folder: Path, svg: bool = False) -> list[Path]:
+    """The ablation over all results, and for the whole method confusion, reliability and groups of every data set."""
+    written = save(ablation(results), folder / "ablation", svg)
+    for result in details(results):
+        name = result["config"]["stem"]
+        if len(result["data"]["classes"]) <= MOST_CLASSES:
+            written += save(confusion(result), folder / f"{name}--confusion", svg)
+        written += save(reliability(result), folder / f"{name}--reliability", svg)
+        for grouping in result["groups"]:
+            written += save(group_gap(result, grouping), folder / f"{name}--by-{grouping.replace(' ', '-')}", svg)
+    return written
+
+
+def save(figure: Figure, path: Path, svg: bool = False) -> list[Path]:
+    """Write the figure to ``path`` with the suffix .png, and .svg where wanted."""
+    files = [path.with_name(f"{path.name}.{suffix}") for suffix in (("png", "svg") if svg else ("png",))]
+    for file in files:
+        with replacing(file) as draft, rc_context(STYLE):
+            figure.savefig(draft, dpi=160, metadata={"Date": None} if file.suffix == ".svg" else None)
+    return files
+
+
+def _axes(rows: int, size: tuple[float, float], columns: int = 1, **how: Any) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **how).flat)
+
+
+def _bars(
+    axis: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    places: np.ndarray,
+    name: str,
+    colour: str,
+    marker: str,
+    least: int = 0,
+) -> None:
+    """One point a row with its interval; hollow where the row has fewer than ``least`` images."""
+    for row, place in zip(rows, places, strict=True):
+        value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+        if low is not None:
+            axis.plot([low, high], [place, place], color=colour, linewidth=1.5)
+        face = colour if row["n"] >= least else "white"
+        axis.plot(value, place, marker, color=colour, markerfacecolor=face, markersize=5)
+
+
+def _legend(figure: Figure, line: str) -> None:
+    """What the points and the dotted line are, below the figure."""
+    handles = [
+        Line2D([], [], color=colour, marker=marker, label=name.replace("_", " ")) for name, colour, marker in SERIES
+    ]
+    handles.append(Line2D([], [], color=GREY, linewidth=1, linestyle=":", label=line))
+    figure.legend(handles=handles, frameon=False, fontsize=8, ncols=3, loc="outside lower center")
+
+
+def _title(figure: Figure, result: Result, more: str = "") -> None:
+    """Data set, method and n above the figure, and a second line."""
+    config = result["config"]
+    first = f"{config['title']}, {config['encoder']}, {config['variant']}, n = {result['metrics']['n']}"
+    figure.suptitle("\n".join(filter(None, (first, more))), x=0.01, ha="left", fontsize=9)

@@ -1,0 +1,74 @@
+"""What is to be run: every combination of model, method, prior, k, retrieval and wording, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import PurePath
+
+METHODS = ("class-name", "templates", "descriptions", "knowledge", "kpl")  # from the plainest to the whole method
+WORDINGS = ("all", "unseen")
+RETRIEVING = ("knowledge", "kpl")  # methods for which k and the kind of retrieval matter
+WITH_PRIOR = ("kpl",)
+WITHOUT_DESCRIPTIONS = ("class-name", "templates")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the grid, by names."""
+
+    model: str
+    method: str
+    prior: str = ""  # a word, or the name of a prior file; empty where the method has none
+    k: int | None = None  # None for the default, and where nothing is retrieved
+    retrieval: str = "batch"
+    knowledge: str = "dermatology"
+    wording: str = "all"  # "unseen": only descriptions held out of the bundled encoder's training
+
+    @property
+    def variant(self) -> str:
+        """The method with what sets it apart from its default, as tables show it."""
+        extras = [f"prior {self.prior}"] if self.prior not in ("", "auto") else []
+        extras += [f"k = {self.k}"] if self.k is not None else []
+        extras += [f"{self.retrieval} retrieval"] if self.retrieval != "batch" else []
+        extras += [PurePath(self.knowledge).name] if self.knowledge != "dermatology" else []
+        extras += [f"{self.wording} wording"] if self.wording != "all" else []
+        return ", ".join([self.method, *extras])
+
+    @property
+    def encoder(self) -> str:
+        """The model without the place it comes from: "hf-hub:org/name" is "org/name", a folder its last two parts."""
+        return "/".join(part for part in PurePath(self.model.rpartition(":")[2]).parts[-2:] if part != "/")
+
+    def stem(self, title: str) -> str:
+        """The name of its files on the data set ``title``, in letters that every disk takes."""
+        parts = [title, self.encoder, self.variant.replace(" = ", "")]
+        plain = ("".join(c if c.isalnum() or c in ".-" else "-" for c in part.lower()) for part in parts)
+        return "--".join(part.replace("--", "-") for part in plain)
+
+
+def grid(
+    models: Sequence[str],
+    methods: Sequence[str],
+    priors: Sequence[str] = ("auto",),
+    ks: Sequence[int | None] = (None,),
+    retrievals: Sequence[str] = ("batch",),
+    wordings: Sequence[str] = ("all",),
+    knowledge: str = "dermatology",
+) -> list[Run]:
+    """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k."""
+    runs: dict[Run, None] = {}
+    for model, wording, method, retrieval, k, prior in product(models, wordings, methods, retrievals, ks, priors):
+        retrieves = method in RETRIEVING
+        run = Run(
+            model,
+            method,
+            prior=prior if method in WITH_PRIOR else "",
+            k=k if retrieves else None,
+            retrieval=retrieval if retrieves else "batch",
+            knowledge=knowledge,
+            wording="all" if method in WITHOUT_DESCRIPTIONS else wording,
+        )
+        runs[run] = None
+    return list(runs)

@@ -1,0 +1,107 @@
+"""Result files: one JSON object a run, one a comparison; written whole or not at all, floats with six decimals."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from zsderm.benchmarks.datasets import cards
+from zsderm.benchmarks.grid import METHODS
+from zsderm.errors import InputError, SettingsError
+
+LAYOUT = 1  # raise it when files of before can no longer be read
+DECIMALS = 6  # more would differ from machine to machine
+
+Result = dict[str, Any]
+
+
+def read_result(path: Path) -> Result:
+    """One result file.
+
+    Raises:
+        InputError: it is no JSON object, or of another layout.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"expected a result of zsderm benchmark in {path}, but cannot read it: {error}") from error
+    if not isinstance(content, dict) or content.get("layout") != LAYOUT:
+        raise InputError(f"expected a result of zsderm benchmark (layout {LAYOUT}) in {path}; run it again")
+    return content
+
+
+def read_results(folder: Path, kind: str = "run") -> list[Result]:
+    """All results of one kind in a folder, from the plainest method to the whole one.
+
+    Args:
+        folder: where `zsderm benchmark --output` wrote.
+        kind: "run" or "comparison".
+
+    Raises:
+        InputError: the folder holds no run, or a file that cannot be read.
+    """
+    found = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    if not any(result["kind"] == "run" for result in found):
+        raise InputError(f"expected results in {folder}, but it holds none; zsderm benchmark --output writes them")
+    return sorted((result for result in found if result["kind"] == kind), key=_place)
+
+
+def details(runs: Sequence[Result]) -> list[Result]:
+    """The run of the whole method, or of the one nearest to it, on each data set with each model, at its defaults."""
+    last = {(run["config"]["title"], run["config"]["model"]): run for run in sorted(runs, key=_place)}
+    for run in sorted(runs, key=_place):
+        if run["config"]["variant"] == run["config"]["method"]:
+            last[run["config"]["title"], run["config"]["model"]] = run
+    return sorted(last.values(), key=_place)
+
+
+def _place(result: Result) -> tuple[Any, ...]:
+    """Where a result stands: data sets as in the cards, every wording before unseen, methods from the plainest."""
+    config = result["config"]
+    sets, methods = list(cards()), list(METHODS)
+    return (
+        sets.index(config["dataset"].lower()) if config["dataset"].lower() in sets else len(sets),
+        config["title"],
+        config["encoder"],
+        config.get("wording", ""),
+        methods.index(config["method"]) if config.get("method") in methods else len(methods),
+        config.get("variant", ""),
+    )
+
+
+def write_result(path: Path, result: Mapping[str, Any]) -> None:
+    """Write one result, with the layout."""
+    text = json.dumps(_plain({"layout": LAYOUT, **result}), indent=1, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Hand out a draft beside ``path`` and move it there when it is complete; missing folders are made."""
+    draft = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise SettingsError(f"cannot write '{path}': {error.strerror or error}. Choose another place.") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: rounded floats, None for NaN, lists for tuples."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(value, DECIMALS)
+    return value

@@ -1,0 +1,202 @@
+"""Run a grid: one JSON file a run, with the per-image answers in Parquet beside it.
+
+Images are embedded once for each model and data set, because all runs share a folder of features. A run whose files are
+there and whose inputs are the same (encoder, descriptions, settings, images) is not repeated. When a data set is done,
+every run of a model is compared, image by image, with the first one, which should be the plainest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm.benchmarks.grid import WITHOUT_DESCRIPTIONS, Run
+from zsderm.benchmarks.labelled import LabelledImages
+from zsderm.benchmarks.results import Result, read_result, replacing, write_result
+from zsderm.metrics import by_group, compare, confusion_matrix, evaluate, reliability
+
+Priors = Mapping[str, Mapping[str, float]]
+
+
+def run_grid(
+    datasets: Sequence[LabelledImages],
+    runs: Sequence[Run],
+    output: Path,
+    *,
+    priors: Priors | None = None,
+    cache: Path | None = None,
+    device: str | None = None,
+    force: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Run what is not there yet, then compare the methods.
+
+    Args:
+        datasets: images with labels.
+        runs: cells of the grid, as `zsderm.benchmarks.grid.grid` makes them.
+        output: folder of the results.
+        priors: weights of the classes for names of priors in ``runs`` that are no word.
+        cache: folder of image features, shared by all runs; None computes them for each run.
+        device: a torch device.
+        force: repeat finished runs.
+        tell: is told one line a run.
+
+    Returns:
+        The JSON file of every run, finished earlier or now.
+
+    Raises:
+        SettingsError: two runs would have the same file, or the place cannot be written.
+    """
+    files: list[Path] = []
+    for model in dict.fromkeys(run.model for run in runs):
+        encoder = load_encoder(model, device)
+        for dataset in datasets:
+            chosen = [run for run in runs if run.model == model]
+            own = {path_of(run, dataset, output): run for run in chosen}
+            if len(own) < len(chosen) or set(own) & set(files):
+                raise SettingsError(
+                    f"two runs on {dataset.title} would be written to the same file in {output}; "
+                    "rename a data set, a prior file or a model folder, or run them into two folders"
+                )
+            for path, run in own.items():
+                classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache)
+                tell(f"{path.stem}: {_run(run, dataset, classifier, path, force)}")
+            _compare(own, dataset, output)
+            files += list(own)
+    return files
+
+
+def path_of(run: Run, dataset: LabelledImages, output: Path) -> Path:
+    """The JSON file of a run."""
+    return output / f"{run.stem(dataset.title)}.json"
+
+
+def classifier_of(
+    run: Run, encoder: Any, classes: Sequence[str], priors: Priors, cache: Path | None
+) -> ZeroShotClassifier:
+    """The classifier that a run names."""
+    base = None if run.method in WITHOUT_DESCRIPTIONS else KnowledgeBase.load(run.knowledge)
+    if base is not None and run.wording == "unseen":
+        from zsderm.pretrain import held_out
+
+        base = base.subset(lambda description: held_out(description.text))
+    return ZeroShotClassifier.from_pretrained(
+        encoder,
+        classes=classes,
+        knowledge=base,
+        method=run.method,
+        prior=priors.get(run.prior, run.prior) or "auto",
+        retrieval=run.retrieval,
+        k=run.k,
+        cache=cache,
+    )
+
+
+def inputs_of(dataset: LabelledImages, classifier: ZeroShotClassifier) -> dict[str, Any]:
+    """What decides the answers: a run with the same inputs is not repeated.
+
+    Where the images lie does not matter, and a change of code within one version is not seen: that wants ``force``.
+    """
+    rows = zip(dataset.images, dataset.labels.tolist(), strict=True)
+    lines = [*dataset.classes, *(f"{PurePath(path).name}\t{label}" for path, label in rows)]
+    prior, base = classifier.prior, classifier.knowledge
+    return {
+        "images": hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
+        "encoder": classifier.encoder.fingerprint,
+        "knowledge": base and base.checksum,
+        "prior": prior if isinstance(prior, str) else [round(share, 6) for share in prior.tolist()],
+        "settings": asdict(classifier.settings),
+        "zsderm": __version__,
+    }
+
+
+def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path: Path, force: bool) -> str:
+    """Predict, score and write, unless it is done; one line about it."""
+    inputs = inputs_of(dataset, classifier)
+    answers = path.with_suffix(".parquet")
+    if not force and path.is_file() and answers.is_file() and read_result(path).get("inputs") == inputs:
+        return "there already"
+    predictions = classifier.predict(list(dataset.images))
+    rows = predictions.to_frame().assign(true_label=dataset.labels)
+    if dataset.units is not None:
+        rows[dataset.unit] = dataset.units
+    with replacing(answers) as draft:
+        rows.to_parquet(draft, index=False)
+    result = score(run, dataset, predictions)
+    write_result(path, {**result, "inputs": inputs})
+    figures = result["metrics"]
+    return f"n = {figures['n']}, accuracy {figures['accuracy']:.3f}, balanced {figures['balanced_accuracy']:.3f}"
+
+
+def score(run: Run, dataset: LabelledImages, predictions: Predictions) -> Result:
+    """Everything that is reported of one run, without the inputs."""
+    table = predictions.probabilities.numpy()
+    known = predictions.ok.numpy()
+    answer, true = table[known].argmax(axis=1), dataset.labels[known]
+    bins = reliability(table[known].max(axis=1), answer == true)
+    return {
+        "kind": "run",
+        "config": {
+            "dataset": dataset.name,
+            "split": dataset.split,
+            "title": dataset.title,
+            "stem": run.stem(dataset.title),
+            "variant": run.variant,
+            "encoder": run.encoder,
+            **asdict(run),
+        },
+        "data": {
+            "n": len(dataset),
+            "listed": dataset.listed,
+            "modality": dataset.modality,
+            "unit": dataset.unit or "image",
+            "classes": list(dataset.classes),
+            "images_of_class": np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist(),
+        },
+        "used": {"method": predictions.method, "prior": predictions.prior},
+        "metrics": evaluate(dataset.labels, table, clusters=dataset.units).to_dict(),
+        "confusion": confusion_matrix(true, answer, len(dataset.classes)).tolist(),
+        "reliability": {name: getattr(bins, name).tolist() for name in ("count", "confidence", "accuracy")},
+        "groups": {
+            title: by_group(dataset.labels, table, names, clusters=dataset.units).to_dict()
+            for title, names in dataset.groups.items()
+        },
+        "manifest": dict(predictions.manifest),
+    }
+
+
+def _compare(runs: Mapping[Path, Run], dataset: LabelledImages, output: Path) -> None:
+    """Write how every other run differs from the first of the model's runs on the data set."""
+    (first, yardstick), *others = runs.items()
+    if not others:
+        return
+    before = _answers(first, len(dataset.classes))
+    rows = [
+        {
+            "variant": run.variant,
+            **compare(dataset.labels, before, after, clusters=dataset.units).to_dict(),
+        }
+        for run, after in _each(others, len(dataset.classes))
+    ]
+    config = {"dataset": dataset.name, "title": dataset.title, "encoder": yardstick.encoder}
+    result = {"kind": "comparison", "config": config, "against": yardstick.variant, "rows": rows}
+    name = Run(yardstick.model, "comparison").stem(dataset.title)
+    write_result(output / f"{name}.json", result)
+
+
+def _each(runs: Sequence[tuple[Path, Run]], class_count: int) -> Iterator[tuple[Run, NDArray[np.float64]]]:
+    return ((run, _answers(path, class_count)) for path, run in runs)
+
+
+def _answers(path: Path, class_count: int) -> NDArray[np.float64]:
+    """(N, C) probabilities of a run, in the order of the data set, which its inputs fix."""
+    columns = [f"probability_class_{index}" for index in range(class_count)]
+    return pd.read_parquet(path.with_suffix(".parquet"), columns=columns).to_numpy(dtype=np.float64)

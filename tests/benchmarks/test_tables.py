@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from zsderm.benchmarks import tables
+from zsderm.benchmarks.results import read_results
+from zsderm.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = ROOT / "docs" / "benchmarks"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md"])
+def test_the_tables_of_the_page_equal_what_the_committed_results_give(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert tables.fill(text, COMMITTED) == text, (
+        f"make them anew: python -m zsderm.benchmarks.tables docs/benchmarks --into {page}"
+    )
+
+
+def test_committed_results_are_small() -> None:
+    assert all(path.stat().st_size < 40_000 for path in COMMITTED.glob("*.json"))
+
+
+def test_the_summary_has_a_row_for_every_run_and_an_empty_one_for_make_with_its_command(results: Path) -> None:
+    lines = tables.summary(results).splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| PAD dev")]
+    assert [row[4] for row in rows[:3]] == ["class-name", "knowledge", "kpl \\*"]
+    metrics = read_results(results)[0]["metrics"]
+    assert rows[0][1] == "16 (8 patients)" and rows[0][5].startswith(f"{metrics['accuracy']:.3f} (")
+    assert "| PAD dev | | | MAKE |" in lines[5]
+    assert "--model hf-hub:xieji-x/MAKE" in lines[-1] and "kpl answered as knowledge" in "\n".join(lines)
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+
+
+def test_differences_are_in_points_with_interval_and_p(results: Path) -> None:
+    (result,) = read_results(results, "comparison")
+    difference = result["rows"][0]["accuracy"]
+    line = tables.comparisons(results).splitlines()[2]
+    assert f"| knowledge | class-name | {100 * difference['value']:+.1f} (" in line
+    assert f"| {difference['p']:.3f} |" in line
+
+
+def test_groups_have_their_n_and_the_gap_beside_the_gap_by_chance(results: Path) -> None:
+    text = tables.groups(results)
+    assert "| sex | female " in text and "(8)" in text and "by chance" in text.lower()
+    assert "| kpl |" in text and "| class-name |" not in text
+
+
+def test_published_figures_are_those_of_the_data_sets_of_the_results(results: Path) -> None:
+    assert "| PAD | *MAKE* |" in tables.published_figures(results) and "HAM10000" not in tables.published_figures(
+        results
+    )
+
+
+def test_only_what_stands_between_the_marks_is_replaced(results: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Ours\n\n<!-- results: groups -->\nold\n{tables.END}\n\nafter\n")
+    done = CliRunner().invoke(tables.main, [str(results), "--into", str(page)])
+    assert done.exit_code == 0 and "written" in done.stderr
+    assert page.read_text() == f"# Ours\n\n<!-- results: groups -->\n{tables.groups(results)}\n{tables.END}\n\nafter\n"
+    assert not tables.fill_page(page, results)
+
+
+def test_a_page_without_marks_or_with_an_unknown_one_is_refused(results: Path) -> None:
+    with pytest.raises(InputError, match="found none"):
+        tables.fill("# Ours", results)
+    with pytest.raises(InputError, match="Did you mean 'summary'"):
+        tables.fill(f"<!-- results: sumary -->\n\n{tables.END}", results)

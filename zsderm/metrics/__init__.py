@@ -1,0 +1,47 @@
+"""How good predictions are, in the figures that long-tailed image sets need side by side.
+
+Accuracy alone misleads where one class is common, so every summary carries the majority rate, the balanced accuracy and
+bootstrap intervals as well. Letters: N images, C classes, U bootstrap units (images, or patients), R resamples.
+
+`figures` are the formulas, `intervals` the bootstrap, `summary` puts both into one `Metrics`; `comparison` sets two
+methods side by side on the same images, `groups` one method on several groups of people.
+"""
+
+from zsderm.metrics.comparison import Comparison, Difference, compare
+from zsderm.metrics.figures import (
+    Reliability,
+    balanced_accuracy,
+    calibration_error,
+    confusion_matrix,
+    macro_auroc,
+    macro_f1,
+    reliability,
+    top_k_accuracy,
+)
+from zsderm.metrics.groups import Grouping, age_bands, by_group
+from zsderm.metrics.intervals import Resamples, accuracy_interval, bootstrap, interval
+from zsderm.metrics.summary import Metrics, evaluate, evaluate_labels
+
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Grouping",
+    "Metrics",
+    "Reliability",
+    "Resamples",
+    "accuracy_interval",
+    "age_bands",
+    "balanced_accuracy",
+    "bootstrap",
+    "by_group",
+    "calibration_error",
+    "compare",
+    "confusion_matrix",
+    "evaluate",
+    "evaluate_labels",
+    "interval",
+    "macro_auroc",
+    "macro_f1",
+    "reliability",
+    "top_k_accuracy",
+]

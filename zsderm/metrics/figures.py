@@ -1,0 +1,89 @@
+"""One figure a function: true classes and answers in, a share between 0 and 1 out.
+
+None depends on the order of the images, to the last bit: sums over images run in an order that the values decide.
+Letters: N images, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn.metrics
+from numpy.typing import NDArray
+
+BINS = 15  # of equal width, as Guo et al. 2017
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """What was claimed and what came true, bin by bin; (B,) each, NaN where a bin is empty."""
+
+    count: NDArray[np.int_]
+    confidence: NDArray[np.float64]  # mean in the bin
+    accuracy: NDArray[np.float64]
+
+    @property
+    def calibration_error(self) -> float:
+        """The mean distance of confidence and accuracy, each bin weighted by its images."""
+        gaps = np.abs(np.nan_to_num(self.confidence - self.accuracy))
+        return float((self.count * gaps).sum() / self.count.sum())
+
+
+def balanced_accuracy(true: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
+    """The mean recall over the classes that occur in ``true``; a class that is only predicted does not count."""
+    recalls = sklearn.metrics.recall_score(true, predicted, labels=np.unique(true), average="macro", zero_division=0)
+    return float(recalls)
+
+
+def macro_f1(true: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
+    """The mean F1 over the classes that occur or were predicted."""
+    return float(sklearn.metrics.f1_score(true, predicted, average="macro", zero_division=0))
+
+
+def top_k_accuracy(true: NDArray[np.int_], scores: NDArray[np.float64], k: int) -> float:
+    """The share of images whose true class is among the k most probable; 1 when there are no more than k classes."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return float((best == true[:, None]).any(axis=1).mean())
+
+
+def macro_auroc(true: NDArray[np.int_], scores: NDArray[np.float64]) -> float:
+    """The mean area under the ROC curve, each class against the rest; NaN when no class has both sides.
+
+    A class that never occurs, or that every image has, has no curve and is left out of the mean.
+    """
+    sides = [(true == index, scores[:, index]) for index in range(scores.shape[1])]
+    areas = [sklearn.metrics.roc_auc_score(side, score) for side, score in sides if 0 < side.sum() < len(side)]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def confusion_matrix(true: NDArray[np.int_], predicted: NDArray[np.int_], class_count: int) -> NDArray[np.int_]:
+    """(C, C) int, how many images of each true class (row) got each answer (column); classes that never occur too."""
+    return sklearn.metrics.confusion_matrix(true, predicted, labels=np.arange(class_count))
+
+
+def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = BINS) -> Reliability:
+    """Stated confidence beside what came true, in bins of equal width that are closed on the right.
+
+    Args:
+        confidence: (N,) float, 0 to 1, the probability of each answer.
+        correct: (N,) bool.
+        bins: B.
+    """
+    order = np.lexsort((correct, confidence))  # equal values have equal sums, however the images are ordered
+    claimed, true = confidence[order].astype(np.float64), correct[order].astype(np.float64)
+    which = np.clip(np.ceil(claimed * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(which, minlength=bins)
+    full = np.where(count > 0, count, np.nan)
+    sums = [np.bincount(which, weights=values, minlength=bins) for values in (claimed, true)]
+    return Reliability(count, sums[0] / full, sums[1] / full)
+
+
+def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = BINS) -> float:
+    """How far stated confidence is from what comes true, on average over the images.
+
+    sum over bins of |bin| / N * |mean confidence - accuracy|, bins of equal width, closed on the right.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    return reliability(confidence, correct, bins).calibration_error
