@@ -1,0 +1,108 @@
+"""The command on real photographs: with a small encoder, and once with the bundled one, as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zsderm.cli.retrieve import retrieve
+from zsderm.errors import InputError
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "images"
+PHOTOS = sorted(EXAMPLES.glob("*.jpg"))[:5]
+
+
+@pytest.fixture
+def small(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small encoder in place of the bundled one."""
+    monkeypatch.setattr("zsderm.load_encoder", lambda name, device=None: tiny_encoder)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    photos = tmp_path_factory.mktemp("photos")
+    for photo in PHOTOS:
+        (photos / photo.name).write_bytes(photo.read_bytes())
+    return photos
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    lines = [f"{photo.name},{'melanoma' if index < 2 else f'nevus {index}'}" for index, photo in enumerate(PHOTOS)]
+    (path := tmp_path / "captions.csv").write_text("\n".join(["filename,caption", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def _run(cache: Path, *arguments: object) -> Result:
+    return CliRunner().invoke(retrieve, ["--cache-dir", str(cache), *map(str, arguments)])
+
+
+@pytest.mark.usefixtures("small")
+def test_a_text_finds_photographs_best_first(cache: Path, folder: Path) -> None:
+    result = _run(cache, "--index", folder, "--query", "a dark mole", "--k", 3)
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    scores = [float(row["score"]) for row in rows]
+    assert result.exit_code == 0 and len(rows) == 3 and scores == sorted(scores, reverse=True)
+    assert Path(rows[0]["image"]).parent == folder
+
+
+@pytest.mark.usefixtures("small")
+def test_the_index_comes_from_the_cache_the_second_time(tmp_path: Path, folder: Path) -> None:
+    first, second = (_run(tmp_path, "--index", folder, "--query", "a mole") for _ in range(2))
+    assert "(built)" in first.stderr and "(from the cache)" in second.stderr and first.stdout == second.stdout
+
+
+def test_an_image_finds_its_copy_elsewhere(cache: Path, folder: Path) -> None:
+    result = _run(cache, "--index", folder, "--query", PHOTOS[2], "--k", 1)
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert Path(row["image"]).name == PHOTOS[2].name and float(row["score"]) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.usefixtures("small")
+def test_hits_are_written_as_a_table_or_a_contact_sheet(cache: Path, folder: Path, tmp_path: Path) -> None:
+    for name in ("hits.csv", "sheet.html"):
+        result = _run(cache, "--index", folder, "--query", PHOTOS[0], "--k", 2, "--output", tmp_path / name)
+        assert result.exit_code == 0 and result.stdout == "" and "Written:" in result.stderr
+    assert len((tmp_path / "hits.csv").read_text(encoding="utf-8").splitlines()) == 3
+    assert (tmp_path / "sheet.html").read_text(encoding="utf-8").count("<img ") == 3  # the query and two hits
+
+
+@pytest.mark.usefixtures("small")
+def test_an_image_finds_captions(cache: Path, captions: Path) -> None:
+    result = _run(cache, "--captions", captions, "--query", PHOTOS[0], "--k", 2)
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert len(rows) == 2 and {row["caption"] for row in rows} <= {"melanoma", "nevus 2", "nevus 3", "nevus 4"}
+
+
+@pytest.mark.usefixtures("small")
+def test_recall_is_measured_both_ways(cache: Path, folder: Path, captions: Path) -> None:
+    result = _run(cache, "--index", folder, "--captions", captions)
+    assert result.exit_code == 0 and "| image to text | 5 | 4 | 1 |" in result.stdout
+    assert "2 of 5 captions stand with more than one image" in result.stdout
+    content = json.loads(_run(cache, "--index", folder, "--captions", captions, "--json").stdout)
+    assert content["directions"][1]["candidates"] == 5 and content["directions"][1]["figures"][-1]["recall"] == 1.0
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--query", "a"], ["--index", "."], ["--query", "a", "--index", ".", "--captions", __file__]],
+)
+def test_options_that_do_not_belong_together_are_wrong_usage(cache: Path, options: list[str]) -> None:
+    assert _run(cache, *options).exit_code == 2
+
+
+@pytest.mark.usefixtures("small")
+def test_a_misspelt_image_is_no_text(cache: Path, folder: Path) -> None:
+    result = _run(cache, "--index", folder, "--query", "gone.jpg")
+    assert isinstance(result.exception, InputError) and "no image" in str(result.exception)

@@ -1,0 +1,185 @@
+"""``zsderm retrieve``: photographs for a text or a photograph, and recall on captions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zsderm.cli.parameters import ResultFile, cache_option
+from zsderm.errors import InputError
+
+if TYPE_CHECKING:
+    from zsderm.encoders import Encoder
+    from zsderm.tasks.contact_sheet import ContactSheet
+
+_SHOWN = 8  # reasons listed; the rest is counted
+
+
+@click.command()
+@click.option("--index", type=click.Path(path_type=Path), help="A folder of photographs, searched in depth.")
+@click.option("--query", help="A text in quotes, or an image file.")
+@click.option(
+    "--captions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV table with the columns filename and caption.",
+)
+@click.option("--caption-column", default="caption", show_default=True, help="The column of --captions that is meant.")
+@click.option("--k", default=10, show_default=True, type=click.IntRange(min=1), help="How many to find.")
+@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list.")
+@click.option("--output", type=ResultFile(".csv", ".html"), help="The hits: .csv, or .html for a contact sheet.")
+@click.option("--json", "as_json", is_flag=True, help="Print recall as JSON instead of a table.")
+@click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]")
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1), help="Images encoded at once.")
+@cache_option
+def retrieve(
+    index: Path | None,
+    query: str | None,
+    captions: Path | None,
+    caption_column: str,
+    k: int,
+    model: str,
+    output: Path | None,
+    as_json: bool,
+    device: str | None,
+    batch_size: int,
+    cache_dir: Path,
+) -> None:
+    """Find the photographs of a folder that are most like a text or another photograph.
+
+    The index of the folder is built on first use and kept in the cache until a photograph comes, goes or changes.
+    With --captions and --query the captions that are most like the query are found instead. With --captions and
+    --index, and no --query, recall at 1, 5, 10, 50 and 100 is measured both ways.
+
+    \b
+    zsderm retrieve --index photos/ --query "pearly nodule with fine vessels" --output sheet.html
+    zsderm retrieve --index photos/ --query photos/IMG_0001.jpg --k 5
+    zsderm retrieve --captions captions.csv --query photos/IMG_0001.jpg
+    zsderm retrieve --index photos/ --captions captions.csv
+    """
+    from zsderm import load_encoder
+
+    if query is not None and (index is None) == (captions is None):
+        raise click.UsageError("expected --query with either --index (finds photographs) or --captions (finds texts).")
+    if query is None and (index is None or captions is None):
+        raise click.UsageError("expected --query, or --index and --captions together to measure recall.")
+    if query is None and output is not None:
+        raise click.UsageError("expected --output only with --query; recall goes to stdout.")
+    image = None if query is None else _image_meant(query)
+    encoder = load_encoder(model, device)
+    if query is None:
+        assert index is not None and captions is not None
+        _measure_recall(encoder, index, captions, caption_column, as_json, batch_size, cache_dir)
+    elif captions is not None:
+        _find_captions(encoder, captions, caption_column, query, image, k, output)
+    else:
+        assert index is not None
+        _find_images(encoder, index, query, image, k, output, batch_size, cache_dir)
+
+
+def _image_meant(query: str) -> Path | None:
+    """The query as an image file, or None when it is a text."""
+    from zsderm.images import SUFFIXES
+
+    path = Path(query)
+    try:
+        if path.is_file():
+            return path
+    except OSError:  # a text that is longer than a file name may be
+        return None
+    if path.suffix.lower() in SUFFIXES:
+        raise InputError(f"there is no image {query!r}. Check the spelling, or leave the suffix away to ask by text.")
+    return None
+
+
+def _find_images(
+    encoder: Encoder,
+    folder: Path,
+    query: str,
+    image: Path | None,
+    k: int,
+    output: Path | None,
+    batch_size: int,
+    cache_dir: Path,
+) -> None:
+    from zsderm.tasks.image_index import ImageIndex
+
+    index = ImageIndex.open(encoder, folder, cache=cache_dir, batch_size=batch_size, progress=sys.stderr.isatty())
+    made = "built" if index.rebuilt else "from the cache"
+    click.echo(f"{len(index.paths)} images, {len(index)} indexed ({made})", err=True)
+    _say_failures(list(index.errors.items()))
+    hits = index.by_text(query, k) if image is None else index.by_image(image, k)
+    rows = [(hit.score, hit.path) for hit in hits]
+    if output is not None and output.suffix.lower() == ".html":
+        _sheet(query, image, rows, f"{len(index)} photographs in {folder}", encoder.card.name).write(output)
+        click.echo(f"Written: {output}", err=True)
+    else:
+        _write_hits("image", rows, output)
+
+
+def _find_captions(
+    encoder: Encoder, captions: Path, column: str, query: str, image: Path | None, k: int, output: Path | None
+) -> None:
+    from zsderm.tasks.image_index import nearest_texts
+    from zsderm.tasks.image_table import ImageTable
+
+    if output is not None and output.suffix.lower() == ".html":
+        raise click.UsageError("expected --output .csv with --captions; a contact sheet is for photographs.")
+    texts = [text for text in ImageTable.read(captions).column(column) if text]
+    if not texts:
+        raise InputError(f"expected captions in column {column!r} of {captions}, but all its cells are empty")
+    _write_hits("caption", nearest_texts(encoder, texts, query if image is None else None, image, k), output)
+
+
+def _measure_recall(
+    encoder: Encoder, folder: Path, captions: Path, column: str, as_json: bool, batch_size: int, cache_dir: Path
+) -> None:
+    from zsderm.images import find
+    from zsderm.tasks.captioned_images import CaptionedImages
+    from zsderm.tasks.image_table import ImageTable
+
+    table = ImageTable.read(captions)
+    matched = CaptionedImages.match(find(folder), table, column)
+    if matched.without_caption:
+        click.echo(f"{matched.without_caption} images of {folder} have no caption; they are left out.", err=True)
+    report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache_dir, progress=sys.stderr.isatty())
+    _say_failures(list(errors.items()))
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
+
+
+def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
+    """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
+    from zsderm.tasks.result_files import replaced
+
+    table = [("score", what), *((f"{score:.4f}", text) for score, text in rows)]
+    if output is None:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(table)
+        return
+    with replaced(output) as draft, draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(table)
+    click.echo(f"Written: {output}", err=True)
+
+
+def _sheet(
+    query: str, image: Path | None, rows: Sequence[tuple[float, str]], searched: str, model: str
+) -> ContactSheet:
+    from zsderm.tasks.contact_sheet import ContactSheet, Part, Strip, Tile
+
+    tiles = [Tile(path, str(rank), score) for rank, (score, path) in enumerate(rows, start=1)]
+    found = Part([Strip(tiles)], "Found", "Best first; the number is the cosine of query and photograph, from −1 to 1.")
+    asked = [] if image is None else [Part([Strip([Tile(str(image), "query")])], "Query")]
+    title = image.name if image is not None else f"“{query}”"
+    lead = f"The {len(rows)} most like it, of {searched}. Encoder {model}."
+    return ContactSheet("zsderm retrieve", title, lead, [*asked, found])
+
+
+def _say_failures(errors: Sequence[tuple[str, str]]) -> None:
+    for name, reason in errors[:_SHOWN]:
+        click.echo(f"  failed: {name}: {reason}", err=True)
+    if len(errors) > _SHOWN:
+        click.echo(f"  and {len(errors) - _SHOWN} more failures", err=True)

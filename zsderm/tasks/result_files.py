@@ -1,0 +1,31 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from zsderm.errors import SettingsError
+
+
+@contextmanager
+def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Hand out a draft beside ``path`` and move it there when it is complete; missing parent folders are made.
+
+    Raises:
+        SettingsError: the place cannot be written.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise SettingsError(f"cannot write '{path}': {error.strerror or error}. Choose another place.") from error
+    finally:
+        with suppress(OSError):  # nothing was written where the folder could not be made
+            draft.unlink(missing_ok=True)
