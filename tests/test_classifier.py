@@ -76,9 +76,14 @@ def test_class_name_and_templates_equal_the_slow_twin(tiny_encoder, knowledge, f
             for name in CLASSES
         ],
     }.items():
-        expected = (cosine_means(tiny_encoder, images, sentences) / tiny_encoder.temperature).softmax(dim=1)
-        actual = classifier(tiny_encoder, knowledge, method=method).predict(paths).probabilities
-        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+        actual = classifier(tiny_encoder, knowledge, method=method).predict(paths)
+        cosines = cosine_means(tiny_encoder, images, sentences)
+        expected = (cosines / actual.manifest["temperature"]).softmax(dim=1)
+        torch.testing.assert_close(actual.probabilities, expected, rtol=1e-4, atol=1e-5)
+        if method == "class-name":
+            assert actual.manifest["temperature"] == pytest.approx(tiny_encoder.temperature)
+        energies = tiny_encoder.temperature * (cosines / tiny_encoder.temperature).logsumexp(dim=1)
+        torch.testing.assert_close(actual.familiarity, energies, rtol=1e-4, atol=1e-5)
 
 
 def test_knowledge_keeps_the_k_descriptions_nearest_to_the_mean_image(tiny_encoder, knowledge, folder) -> None:
@@ -91,10 +96,10 @@ def test_knowledge_keeps_the_k_descriptions_nearest_to_the_mean_image(tiny_encod
         cosines = [(images @ tiny_encoder.encode_texts([text])[0]).mean().item() for text in texts]
         order = sorted(range(len(texts)), key=lambda row: -cosines[row])
         kept.append([texts[row] for row in order[:4]])
-    expected = (cosine_means(tiny_encoder, images, kept) / tiny_encoder.temperature).softmax(dim=1)
     predictions = classifier(
         tiny_encoder, knowledge, method="knowledge", retrieval="batch", k=4, name_weight=0
     ).predict(paths)
+    expected = (cosine_means(tiny_encoder, images, kept) / predictions.manifest["temperature"]).softmax(dim=1)
     torch.testing.assert_close(predictions.probabilities, expected, rtol=1e-4, atol=1e-5)
     for label, evidence in zip(predictions.labels, predictions.evidence, strict=True):
         spoken = [described(knowledge.find(label).name, e.text) for e in evidence]

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from zsderm.calibration import unlabelled_temperature
 from zsderm.embeddings import embed_texts
 from zsderm.errors import FallbackWarning
 from zsderm.knowledge.base import KnowledgeBase
@@ -126,6 +127,12 @@ class ClassTexts:
     def scores_by_image(self, features: torch.Tensor, k: int, name_weight: float) -> torch.Tensor:
         """(N, C) float32 cosines of images (N, D) and the text proxies that each of them retrieves for itself."""
         return retrieved_scores(features, self.features, self.class_of, self.class_count, k, self.names, name_weight)
+
+    def temperature(
+        self, encoder_temperature: float, scores: torch.Tensor, features: torch.Tensor, rows: torch.Tensor
+    ) -> float:
+        """How sure scores (N, C) of images (N, D) may sound that some sentences made, see `unlabelled_temperature`."""
+        return unlabelled_temperature(encoder_temperature, scores, features, self.features[rows], self.class_of[rows])
 
     def evidence_for(
         self, features: torch.Tensor, winners: torch.Tensor, rows: torch.Tensor | None, count: int

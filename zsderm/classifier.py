@@ -18,6 +18,7 @@ import torch
 
 from zsderm import images as photographs
 from zsderm import stored
+from zsderm.calibration import familiarity
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
@@ -27,13 +28,12 @@ from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.manifest import run_manifest
-from zsderm.predictions import Evidence, Predictions
+from zsderm.predictions import Evidence, Predictions, with_gaps
 from zsderm.proxies import refine
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
-Texts = tuple[Evidence, ...]
 Photographs = EmbeddableImage | Sequence[EmbeddableImage]
 
 
@@ -139,13 +139,16 @@ class ZeroShotClassifier:
         names, embeddings = self._embed(images, progress)
         features = torch.from_numpy(embeddings.features[embeddings.ok])  # (N, D), the images that could be read
         if len(features) == 0:
-            return self._answer(names, embeddings, torch.empty(0, len(self.classes)), None)
-        fitted = self.fitted or self._learn(features)
-        if fitted.refined:
-            logits = fitted.scores(features) / self.settings.proxy_temperature  # (N, C)
-        else:
-            logits = self._text_scores(features, fitted.text) / self.encoder.temperature
-        return self._answer(names, embeddings, logits.softmax(dim=1), fitted)
+            return self._answer(names, embeddings, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
+        # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
+        fitted = self.fitted or self._learn(features, tempered=not self._retrieves_by_image)
+        text_scores = self._text_scores(features, fitted.text)  # (N, C)
+        scores = fitted.scores(features) if fitted.refined else text_scores
+        probabilities = (scores / fitted.temperature).softmax(dim=1)
+        familiar = familiarity(text_scores, "energy", self.encoder.temperature).float()  # (N,)
+        told = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all sentences
+        evidence = self.texts.evidence_for(features, probabilities.argmax(dim=1), told, self.settings.evidence)
+        return self._answer(names, embeddings, probabilities, familiar, evidence, fitted)
 
     def fit(self, images: Photographs, progress: bool = False) -> ZeroShotClassifier:
         """Learn from one batch of images, without labels, what `predict` then applies to any others.
@@ -165,7 +168,7 @@ class ZeroShotClassifier:
         _, embeddings = self._embed(images, progress)
         if not embeddings.ok.any():
             raise ImageError(f"none of {len(embeddings.ok)} images could be read, so there is nothing to learn from")
-        self.fitted = self._learn(torch.from_numpy(embeddings.features[embeddings.ok]))
+        self.fitted = self._learn(torch.from_numpy(embeddings.features[embeddings.ok]), tempered=True)
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -236,22 +239,27 @@ class ZeroShotClassifier:
             self.encoder, sources, batch_size=self.settings.batch_size, cache=self.cache, progress=progress
         )
 
-    def _learn(self, features: torch.Tensor) -> Fitted:
+    def _learn(self, features: torch.Tensor, tempered: bool) -> Fitted:
         """The method on one batch: retrieve, average, refine."""
         kept = self.texts.kept_for(features, self.settings.k if self._uses_retrieval else None)  # (M',) rows
         text = self.texts.proxies(kept, self.settings.name_weight)  # (C, D)
+        scores = self._text_scores(features, text)  # (N, C)
+        temperature = self.encoder.temperature
+        if tempered and len(features) >= self.settings.min_images:
+            temperature = self.texts.temperature(temperature, scores, features, kept)
+        fitted = Fitted.on_text(kept, text, len(features), temperature)
         if self.settings.method != "kpl":
-            return Fitted.on_text(kept, text, len(features))
+            return fitted
         refinement = refine(
             features,
             text,
             self.prior,
-            scores=self._text_scores(features, text),
+            scores=scores,
             proxy_temperature=self.settings.proxy_temperature,
             centre=self.settings.centre,
             min_images=self.settings.min_images,
         )
-        return Fitted.on_images(kept, text, len(features), refinement)
+        return fitted.refined_by(refinement, self.settings.proxy_temperature)
 
     def _text_scores(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """(N, C) cosines with the batch's text proxies, or with each image's own."""
@@ -259,31 +267,25 @@ class ZeroShotClassifier:
             return self.texts.scores_by_image(features, self.settings.k, self.settings.name_weight)
         return features @ text.T
 
-    def _method_used(self, fitted: Fitted) -> str:
-        if fitted.refined:
-            return "kpl"
-        method = "knowledge" if self.settings.method == "kpl" else self.settings.method
-        return "templates" if self.knowledge is None and method != "class-name" else method
-
     def _answer(
-        self, names: tuple[str, ...], embeddings: ImageEmbeddings, probabilities: torch.Tensor, fitted: Fitted | None
+        self,
+        names: tuple[str, ...],
+        embeddings: ImageEmbeddings,
+        probabilities: torch.Tensor,
+        familiar: torch.Tensor,
+        evidence: Iterator[tuple[Evidence, ...]],
+        fitted: Fitted | None,
     ) -> Predictions:
         """One row per image: an image that could not be read has NaN, no evidence, and a reason."""
-        table = torch.full((len(names), len(self.classes)), torch.nan)
-        table[torch.from_numpy(embeddings.ok)] = probabilities
-        spoken: Iterator[Texts] = iter(())
-        if fitted is not None:
-            rows = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all of them
-            features, winners = torch.from_numpy(embeddings.features[embeddings.ok]), probabilities.argmax(dim=1)
-            spoken = self.texts.evidence_for(features, winners, rows, self.settings.evidence)
         return Predictions(
             images=names,
             classes=self.classes,
-            probabilities=table,
-            method="none" if fitted is None else self._method_used(fitted),
+            probabilities=with_gaps(probabilities, embeddings.ok),
+            familiarity=with_gaps(familiar, embeddings.ok),
+            method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
             prior="none" if fitted is None else fitted.prior,
             requested_method=self.settings.method,
-            evidence=tuple(next(spoken) if readable else () for readable in embeddings.ok),
+            evidence=tuple(next(evidence) if readable else () for readable in embeddings.ok),
             errors={names[index]: reason for index, reason in embeddings.errors.items()},
             manifest=run_manifest(
                 self.encoder,

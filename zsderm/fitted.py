@@ -6,7 +6,7 @@ Letters: N images, C classes, M sentences, D embedding width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ class Fitted:
         centre: (D,) float32, taken from features before they are scored; zeros unless asked for.
         mix: (C,) float32 class shares that the proxies rest on.
         images: N, how many images were in the batch.
+        temperature: what scores are divided by, in units of cosine.
         refined: whether `proxies` have seen images; when not, text proxies answer.
         prior: the class prior really used, "none" when nothing was refined.
         reason: why it was refined or not; empty when it was not asked for.
@@ -38,6 +39,7 @@ class Fitted:
     centre: torch.Tensor
     mix: torch.Tensor
     images: int
+    temperature: float
     refined: bool = False
     prior: str = "none"
     reason: str = ""
@@ -45,21 +47,24 @@ class Fitted:
     converged: bool = True
 
     @classmethod
-    def on_text(cls, kept: torch.Tensor, text: torch.Tensor, images: int) -> Fitted:
+    def on_text(cls, kept: torch.Tensor, text: torch.Tensor, images: int, temperature: float) -> Fitted:
         """Text proxies as they are: what the methods without refinement know."""
         shares = torch.full((len(text),), 1 / len(text))
-        return cls(kept, text, text, torch.zeros(text.shape[1]), shares, images)
+        return cls(kept, text, text, torch.zeros(text.shape[1]), shares, images, temperature)
 
-    @classmethod
-    def on_images(cls, kept: torch.Tensor, text: torch.Tensor, images: int, refinement: Refinement) -> Fitted:
-        """What a refinement learned, or why it was set aside."""
-        return cls(
-            kept=kept,
-            text=text,
+    def refined_by(self, refinement: Refinement, temperature: float) -> Fitted:
+        """The same after a refinement: what it learned, or why it was set aside.
+
+        Args:
+            refinement: of `text`.
+            temperature: of the refined proxies, used where they were accepted.
+        """
+        return replace(
+            self,
             proxies=refinement.proxies,
             centre=refinement.centre,
             mix=refinement.prior,
-            images=images,
+            temperature=temperature if refinement.accepted else self.temperature,
             refined=refinement.accepted,
             prior=refinement.prior_name if refinement.accepted else "none",
             reason=refinement.reason,
@@ -71,6 +76,18 @@ class Fitted:
         """(N, C) float32 inner products of features (N, D) and refined proxies."""
         return (features - self.centre) @ self.proxies.T
 
+    def method(self, requested: str, described: bool) -> str:
+        """The method really used.
+
+        Args:
+            requested: the method that was asked for.
+            described: whether there was a knowledge base.
+        """
+        if self.refined:
+            return "kpl"
+        plain = "knowledge" if requested == "kpl" else requested
+        return plain if described or plain == "class-name" else "templates"
+
     @property
     def notes(self) -> list[str]:
         """What a reader of the result should know: that a refinement was asked for and set aside."""
@@ -78,18 +95,18 @@ class Fitted:
             return []
         return [f"Text proxies answered, without refinement: {self.reason}."]
 
-    def story(self, classes: Sequence[str]) -> Mapping[str, Any] | None:
-        """How the refinement went, for the manifest; None when none was asked for."""
-        if not self.reason:
-            return None
-        return {
-            "accepted": self.refined,
-            "reason": self.reason,
-            "images": self.images,
-            "prior": dict(zip(classes, (round(share, 4) for share in self.mix.tolist()), strict=True)),
-            "iterations": self.iterations,
-            "converged": self.converged,
-        }
+    def story(self, classes: Sequence[str]) -> Mapping[str, Any]:
+        """What was learned, for the manifest."""
+        told: dict[str, Any] = {"images": self.images, "temperature": self.temperature}
+        if self.reason:
+            told["refinement"] = {
+                "accepted": self.refined,
+                "reason": self.reason,
+                "prior": dict(zip(classes, (round(share, 4) for share in self.mix.tolist()), strict=True)),
+                "iterations": self.iterations,
+                "converged": self.converged,
+            }
+        return told
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The arrays, for a file; `from_parts` takes them back."""
@@ -97,7 +114,7 @@ class Fitted:
 
     def facts(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
-        names = ("images", "refined", "prior", "reason", "iterations", "converged")
+        names = ("images", "temperature", "refined", "prior", "reason", "iterations", "converged")
         return {name: getattr(self, name) for name in names}
 
     @classmethod

@@ -22,7 +22,7 @@ def run_manifest(
     knowledge: KnowledgeBase | None,
     settings: Settings,
     prior: str | Mapping[str, SupportsFloat],
-    refinement: Mapping[str, Any] | None,
+    learned: Mapping[str, Any] | None,
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of one run, ready for JSON.
@@ -32,7 +32,7 @@ def run_manifest(
         knowledge: the base that described the classes.
         settings: of the run.
         prior: as it was asked for.
-        refinement: how the refinement went; None when there was none.
+        learned: what the images taught, see `Fitted.story`; None when none could be read.
         notes: what had to be done differently from what was asked.
     """
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
@@ -41,7 +41,7 @@ def run_manifest(
         "knowledge": knowledge
         and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
         "settings": {**asdict(settings), "prior": prior if isinstance(prior, str) else shares},
-        "refinement": refinement,
+        **{"temperature": None, "refinement": None, **(learned or {})},
         "versions": {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()},
         "notes": list(notes),
     }

@@ -10,13 +10,14 @@ import math
 import os
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -50,6 +51,8 @@ class Predictions:
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
         sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.
+        familiarity: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units
+            of cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
         abstained: (N,) bool, for which images the answer is "none of these"; None when that was not asked for.
     """
 
@@ -63,6 +66,7 @@ class Predictions:
     errors: Mapping[str, str] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
     sets: torch.Tensor | None = None
+    familiarity: torch.Tensor | None = None
     abstained: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -98,7 +102,7 @@ class Predictions:
                 f"Expected argument `evidence` to hold one entry for each of the {len(self.images)} images, "
                 f"but got {len(self.evidence)}."
             )
-        for name, shape in {"sets": expected, "abstained": expected[:1]}.items():
+        for name, shape in {"sets": expected, "familiarity": expected[:1], "abstained": expected[:1]}.items():
             given = getattr(self, name)
             if given is not None and tuple(given.shape) != shape:
                 raise InputError(f"Expected argument `{name}` to be of shape {shape}, but got {tuple(given.shape)}.")
@@ -161,8 +165,8 @@ class Predictions:
         """One row per image, one column per fact.
 
         Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), probability_class_0 ...
-        (in the order of ``classes``), method, evidence (the best description), error (empty when fine). With prediction
-        sets also prediction_set (names with "; " between them), with abstention also abstained.
+        (in the order of ``classes``), familiarity, method, evidence (the best description), error (empty when fine).
+        With prediction sets also prediction_set (names with "; " between them), with abstention also abstained.
 
         Args:
             top_k: how many classes to name; clipped to the number of classes.
@@ -176,6 +180,8 @@ class Predictions:
             columns[f"probability{suffix}"] = pd.Series(shares, dtype="float32")
         for index, column in enumerate(self.probabilities.T):
             columns[f"probability_class_{index}"] = pd.Series(column.numpy(), dtype="float32", copy=True)
+        if self.familiarity is not None:
+            columns["familiarity"] = pd.Series(self.familiarity.numpy(), dtype="float32", copy=True)
         if self.sets is not None:
             columns["prediction_set"] = ["; ".join(names) for names in self.set_names]
         if self.abstained is not None:
@@ -222,6 +228,21 @@ class Predictions:
                 f"Expected a file name ending in {', '.join(writers)}, but got '{path}'. Rename the output file."
             )
         writers[suffix](path, top_k)
+
+
+def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:
+    """Rows in the place of the images that could be read, NaN in the place of the others.
+
+    Args:
+        rows: (n, ...) float32, one row for each image that could be read.
+        ok: (N,) which images could be read; n of them are true.
+
+    Returns:
+        (N, ...) float32.
+    """
+    table = torch.full((len(ok), *rows.shape[1:]), torch.nan)
+    table[torch.as_tensor(ok)] = rows
+    return table
 
 
 def _printable(name: str) -> str:
