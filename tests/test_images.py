@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from zsderm.errors import ImageError
-from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, find, named, open_file, open_image
+from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, find, named, open_file, open_image, walk
 
 ORIENTATION = 0x0112
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
@@ -104,6 +104,22 @@ def test_a_folder_that_cannot_be_listed_is_not_silently_left_out(tmp_path: Path)
             find(tmp_path)
     finally:
         (tmp_path / "b").chmod(0o700)
+
+
+def test_a_walk_gives_what_find_lists_and_opens_no_folder_before_its_turn(tmp_path: Path, monkeypatch) -> None:
+    touch(tmp_path, "10.jpg", "2.JPG", "a/1.png", "b/2.png", "c/3.png")
+    opened, plain = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: opened.append(Path(folder).name) or plain(folder))
+    steps = walk(tmp_path)
+    assert [next(steps).name for _ in range(3)] == ["2.JPG", "10.jpg", "1.png"]
+    assert opened == [tmp_path.name, "a"]
+    assert [path.name for path in steps] == ["2.png", "3.png"]
+    assert list(walk([tmp_path, tmp_path / "10.jpg"])) == find([tmp_path, tmp_path / "10.jpg"])
+
+
+def test_a_folder_may_be_named_like_an_image(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg/1.png", "b.jpg")
+    assert find(tmp_path) == [tmp_path / "a.jpg" / "1.png", tmp_path / "b.jpg"]
 
 
 # open_image: formats and orientation
@@ -279,6 +295,68 @@ def test_float_images_with_nan_are_refused() -> None:
 def test_a_colour_mode_without_a_way_to_rgb_is_an_image_error() -> None:
     with pytest.raises(ImageError):
         open_image(Image.new("La", (2, 2)))
+
+
+# open_image: at reduced size
+
+
+def smooth(width: int, height: int) -> Image.Image:
+    rows, columns = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([columns * 255 // width, rows * 255 // height, rows * 0 + 90], 2).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("at_least", "size"), [(301, (800, 600)), (300, (400, 300)), (150, (200, 150)), (75, (100, 75)), (1, (100, 75))]
+)
+def test_a_jpeg_keeps_at_least_the_pixels_asked_for_on_its_shorter_side(at_least: int, size: tuple[int, int]) -> None:
+    opened = open_image(encoded(smooth(800, 600), "JPEG"), at_least=at_least)
+    assert opened.size == size
+    assert_same(opened, open_image(encoded(smooth(800, 600), "JPEG")).resize(size, Image.Resampling.BOX), tolerance=3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_reduced_jpeg_is_turned_upright_as_well(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    content = encoded(smooth(800, 400), "JPEG", exif=exif)
+    whole, reduced = open_image(content), open_image(content, at_least=200)
+    assert reduced.size == (whole.width // 2, whole.height // 2)
+    assert_same(reduced, whole.resize(reduced.size, Image.Resampling.BOX), tolerance=3)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_reduced_jpeg_of_another_colour_mode_keeps_its_colours(mode: str) -> None:
+    content = encoded(smooth(800, 600).convert(mode), "JPEG", quality=95)
+    reduced = open_image(content, at_least=300)
+    assert_same(reduced, open_image(content).resize((400, 300), Image.Resampling.BOX), tolerance=4)
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "BMP"])
+def test_other_formats_come_in_full_size(form: str) -> None:
+    assert open_image(encoded(smooth(80, 60), form), at_least=10).size == (80, 60)
+
+
+def test_a_pil_image_is_neither_reduced_nor_changed() -> None:
+    with Image.open(BytesIO(encoded(smooth(800, 600), "JPEG"))) as image:
+        assert open_image(image, at_least=10).size == image.size == (800, 600)
+
+
+def test_the_limit_of_pixels_counts_before_the_reduction() -> None:
+    with pytest.raises(ImageError, match="more than the limit"):
+        open_image(encoded(smooth(800, 600), "JPEG"), max_pixels=400_000, at_least=75)
+
+
+def test_a_truncated_jpeg_is_an_error_at_reduced_size_too() -> None:
+    content = encoded(smooth(800, 600), "JPEG")
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        open_image(content[: len(content) // 2], at_least=75)
+
+
+def test_a_telephones_file_of_several_jpegs_is_reduced_and_its_first_picture_taken() -> None:
+    content = encoded(smooth(800, 600), "MPO", save_all=True, append_images=[Image.new("RGB", (800, 600), "black")])
+    opened = open_image(content, at_least=300)
+    assert opened.size == (400, 300)
+    assert_same(opened, open_image(content).resize((400, 300), Image.Resampling.BOX), tolerance=3)
 
 
 # open_image: what cannot be read

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
@@ -40,12 +41,15 @@ def examine(cache: Path) -> Iterator[Finding]:
     """
     checks: tuple[Callable[[], Finding], ...] = (
         python,
+        packages,
         torch,
         open_clip,
         faiss,
+        tokenizers,
         bundled_weights,
         knowledge_base,
         threads,
+        hub,
     )
     for check in checks:
         yield check()
@@ -58,6 +62,23 @@ def python() -> Finding:
     if sys.version_info < _OLDEST_PYTHON:
         return Finding("FAIL", "python", f"{detail}; 3.10 or newer is needed", "make setup PYTHON=python3.12")
     return Finding("PASS", "python", detail)
+
+
+def packages() -> Finding:
+    """Every package that zsderm needs is there, in a version that will do."""
+    from packaging.requirements import Requirement
+
+    try:
+        needed = [Requirement(line) for line in requires("zsderm") or ()]
+    except PackageNotFoundError:
+        return Finding("WARN", "packages", "zsderm runs, but is not installed", "pip install -e .")
+    needed = [need for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})]
+    wrong = {str(need): found for need in needed if not need.specifier.contains(found := _version(need.name), True)}
+    if wrong:
+        named = ", ".join(f"{need.partition(';')[0].strip()} (found: {found})" for need, found in wrong.items())
+        remedy = "pip install --upgrade " + " ".join(f"'{need.partition(';')[0].strip()}'" for need in wrong)
+        return Finding("FAIL", "packages", named, remedy)
+    return Finding("PASS", "packages", f"all {len(needed)} in versions that will do")
 
 
 def torch() -> Finding:
@@ -101,6 +122,14 @@ def faiss() -> Finding:
     return Finding("PASS", "faiss", f"{library.__version__}, a search found what it should")
 
 
+def tokenizers() -> Finding:
+    """The tokenizer of a SigLIP saved by transformers can be read."""
+    if find_spec("sentencepiece") is None:
+        detail = "sentencepiece is not installed: SigLIP of transformers will not load, everything else will"
+        return Finding("WARN", "tokenizers", detail, "pip install sentencepiece protobuf")
+    return Finding("PASS", "tokenizers", f"sentencepiece {_version('sentencepiece')}")
+
+
 def bundled_weights() -> Finding:
     """The encoder that comes with the package loads."""
     from zsderm.encoders import load_encoder
@@ -137,6 +166,18 @@ def threads() -> Finding:
     return Finding("PASS", "threads", detail)
 
 
+def hub() -> Finding:
+    """Where weights of the Hugging Face hub are kept, and whether it may be asked for more."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE)
+    kept = len(list(folder.glob("models--*"))) if folder.is_dir() else 0
+    detail = f"{folder}, {kept} repositories, {_size(folder)}; "
+    if constants.HF_HUB_OFFLINE:
+        return Finding("PASS", "hub", detail + "offline, because HF_HUB_OFFLINE is set")
+    return Finding("PASS", "hub", detail + f"others are fetched from {constants.ENDPOINT}")
+
+
 def cache_folder(folder: Path) -> Finding:
     """The folder for image features can be written to."""
     try:
@@ -146,8 +187,20 @@ def cache_folder(folder: Path) -> Finding:
     except OSError as error:
         remedy = f"chmod u+rwx {folder}, or: zsderm classify --cache-dir FOLDER"
         return Finding("WARN", "cache", f"{folder} cannot be written: {error.strerror or error}", remedy)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return Finding("PASS", "cache", f"{folder}, {size / 1e6:.1f} MB")
+    return Finding("PASS", "cache", f"{folder}, {_size(folder)}")
+
+
+def _size(folder: Path) -> str:
+    """What the files below a folder hold; links are not followed, so nothing counts twice."""
+    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return f"{sum(file.lstat().st_size for file in files) / 1e6:.1f} MB"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _accelerator() -> str:

@@ -1,7 +1,7 @@
 """Find photographs and open them as plain RGB, whatever camera or scanner wrote them.
 
-``find`` lists paths, ``open_image`` gives pixels, and a file that cannot be read is an ``ImageError`` whose message is
-one clause without the path, ready to stand in the ``error`` column of a row.
+``find`` lists paths and ``walk`` goes through them, ``open_image`` gives pixels, and a file that cannot be read is an
+``ImageError`` whose message is one clause without the path, ready to stand in the ``error`` column of a row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -23,6 +23,7 @@ from zsderm.errors import ImageError
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 # Only raster formats: Pillow would hand an EPS file in disguise to Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
+JPEG_FORMATS = ("JPEG", "MPO")  # telephones write several JPEG images into one file and call it MPO
 
 # Pixels; twice Pillow's own warning limit, where Pillow refuses as well. Decoded to RGB this is half a gigabyte.
 MAX_PIXELS = 178_956_970
@@ -65,12 +66,23 @@ def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> l
     Raises:
         ImageError: the folder is missing, cannot be listed or holds no images, or the list is empty.
     """
-    if isinstance(source, str | os.PathLike):
-        return _expand(Path(source))
-    paths = [path for item in source for path in _expand(Path(item))]
-    if not paths:
+    return list(walk(source))
+
+
+def walk(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Go through the photographs that `find` lists, one after the other: a folder of any size takes little memory.
+
+    Args:
+        source: as `find`.
+
+    Raises:
+        ImageError: as `find`, when the walk comes to what is wrong.
+    """
+    items = [source] if isinstance(source, str | os.PathLike) else source
+    if not items:
         raise ImageError("Expected at least one image, but got an empty list. Name a folder or some image files.")
-    return paths
+    for item in items:
+        yield from _expand(Path(item))
 
 
 def named(
@@ -95,41 +107,47 @@ def named(
     return tuple(f"image_{n}" if isinstance(item, Image.Image) else str(item) for n, item in enumerate(found)), found
 
 
-def _expand(path: Path) -> list[Path]:
-    if path.is_dir():
-        return _images_below(path)
-    if not path.suffix and not path.exists():
-        raise ImageError(f"there is no folder '{path}'. Check the spelling, or give the full path.")
-    return [path]
-
-
-def _images_below(folder: Path) -> list[Path]:
-    found = sorted(_walk(folder), key=lambda path: _natural_key(path.relative_to(folder)))
+def _expand(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        if not path.suffix and not path.exists():
+            raise ImageError(f"there is no folder '{path}'. Check the spelling, or give the full path.")
+        yield path
+        return
+    found = False
+    for image in _images_below(path):
+        found = True
+        yield image
     if not found:
         suffixes = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise ImageError(f"folder '{folder}' holds no images. Expected files ending in one of: {suffixes}.")
-    return found
+        raise ImageError(f"folder '{path}' holds no images. Expected files ending in one of: {suffixes}.")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield path
+def _images_below(folder: Path) -> Iterator[Path]:
+    for name, is_folder in sorted(_entries(folder), key=lambda entry: _natural_key(entry[0])):
+        if is_folder:
+            yield from _images_below(folder / name)
+        else:
+            yield folder / name
 
 
-def _refuse_folder(error: OSError) -> NoReturn:
-    # Without this os.walk would silently leave out the images of a folder it may not list.
-    raise ImageError(
-        f"folder '{error.filename}' cannot be listed: {error.strerror}. Change its permissions."
-    ) from error
+def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Names of the folders and images in a folder, and which they are."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if is_folder or (Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir()):
+                    yield entry.name, is_folder
+    except OSError as error:
+        # To leave out silently the images of a folder that may not be listed would be wrong.
+        raise ImageError(f"folder '{folder}' cannot be listed: {error.strerror}. Change its permissions.") from error
 
 
-def _natural_key(path: Path) -> tuple[list[list[str | int]], str]:
-    parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
-    return [[int(piece) if odd % 2 else piece for odd, piece in enumerate(part)] for part in parts], str(path)
+def _natural_key(name: str) -> tuple[list[str | int], str]:
+    pieces = re.split(r"(\d+)", name.casefold())
+    return [int(piece) if odd % 2 else piece for odd, piece in enumerate(pieces)], name
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
@@ -152,7 +170,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         raise ImageError(f"the file cannot be opened: {(error.strerror or str(error)).lower()}") from error
 
 
-def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> Image.Image:
     """Open an image the way a viewer shows it: upright, RGB, 8 bits, on white where it is transparent.
 
     Greyscale, palette, CMYK and deep (16-bit, 32-bit, float) images are converted; deep ones are scaled, not clipped.
@@ -162,6 +180,8 @@ def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     Args:
         source: a path, the bytes of a file, a binary stream (read from its start, left open) or a PIL image.
         max_pixels: width times height above which an image is refused unread.
+        at_least: pixels that the shorter side has to keep. A JPEG file may then be decoded at a half, a quarter or an
+            eighth of its size, which is several times as fast; anything else comes in full size.
 
     Returns:
         A new RGB image that holds no file open.
@@ -172,14 +192,14 @@ def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     if isinstance(source, Image.Image):
         return _decode(source, max_pixels)
     if isinstance(source, bytes):
-        return _read(BytesIO(source), max_pixels)
+        return _read(BytesIO(source), max_pixels, at_least)
     if isinstance(source, str | os.PathLike):
         with open_file(source) as stream:
-            return _read(stream, max_pixels)
-    return _read(source, max_pixels)
+            return _read(stream, max_pixels, at_least)
+    return _read(source, max_pixels, at_least)
 
 
-def _read(stream: BinaryIO, max_pixels: int) -> Image.Image:
+def _read(stream: BinaryIO, max_pixels: int, at_least: int | None) -> Image.Image:
     try:
         image = Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -190,10 +210,10 @@ def _read(stream: BinaryIO, max_pixels: int) -> Image.Image:
         raise ImageError(f"too many pixels to open safely: {error}") from error
     except DECODING_FAILURES as error:
         raise _damaged(error) from error
-    return _decode(image, max_pixels)
+    return _decode(image, max_pixels, at_least)
 
 
-def _decode(image: Image.Image, max_pixels: int) -> Image.Image:
+def _decode(image: Image.Image, max_pixels: int, at_least: int | None = None) -> Image.Image:
     width, height = image.size
     if width * height > max_pixels:
         size = f"{width} x {height} pixels ({_megapixels(width * height)})"
@@ -201,6 +221,8 @@ def _decode(image: Image.Image, max_pixels: int) -> Image.Image:
     if min(width, height) == 0 or max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         raise ImageError(f"{width} x {height} pixels, too narrow to be a photograph")
     try:
+        if at_least is not None and image.format in JPEG_FORMATS:
+            image.draft(None, (at_least, at_least))  # libjpeg's own scaling; the sides never fall below
         image.load()
         upright = TRANSPOSE_OF_ORIENTATION.get(_orientation(image))
         rgb = _to_rgb(image)

@@ -11,15 +11,26 @@ from click.testing import CliRunner
 from zsderm import doctor
 from zsderm.cli import main
 
-SUBJECTS = ["python", "torch", "open_clip", "faiss", "bundled weights", "knowledge base", "threads", "cache"]
+SUBJECTS = [
+    "python",
+    "packages",
+    "torch",
+    "open_clip",
+    "faiss",
+    "tokenizers",
+    "bundled weights",
+    "knowledge base",
+    "threads",
+    "hub",
+    "cache",
+]
+DEPENDS = {"bundled weights", "threads", "tokenizers", "packages"}  # on the machine at hand
 
 
 def test_every_part_is_examined(tmp_path: Path) -> None:
     findings = list(doctor.examine(tmp_path / "cache"))
     assert [finding.subject for finding in findings] == SUBJECTS
-    sound = {
-        finding.subject: finding.status for finding in findings if finding.subject not in {"bundled weights", "threads"}
-    }
+    sound = {finding.subject: finding.status for finding in findings if finding.subject not in DEPENDS}
     assert set(sound.values()) == {"PASS"}
     assert all(finding.remedy for finding in findings if finding.status != "PASS")
 
@@ -37,6 +48,36 @@ def test_a_package_that_does_not_import_fails_with_a_command(
     monkeypatch.setitem(sys.modules, module, None)  # makes Python refuse the import
     found = check()
     assert found.status == "FAIL" and "pip install" in found.remedy and module in found.remedy
+
+
+def test_a_package_that_is_too_old_or_absent_fails_with_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = ["torch>=900", "no-such-package>=1; python_version > '3'", "other>=1; extra == 'test'", "click>=8"]
+    monkeypatch.setattr("zsderm.doctor.requires", lambda name: needed)
+    found = doctor.packages()
+    assert found.status == "FAIL" and "no-such-package>=1 (found: none)" in found.detail
+    assert found.remedy == "pip install --upgrade 'torch>=900' 'no-such-package>=1'"
+    monkeypatch.setattr("zsderm.doctor.requires", lambda name: needed[2:])
+    assert doctor.packages().detail == "all 1 in versions that will do"
+
+
+def test_a_tokenizer_package_that_is_absent_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: None)
+    found = doctor.tokenizers()
+    assert found.status == "WARN" and found.remedy == "pip install sentencepiece protobuf"
+
+
+def test_the_hub_cache_and_the_mirror_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    (tmp_path / "models--a--b" / "blobs").mkdir(parents=True)
+    (tmp_path / "models--a--b" / "blobs" / "c").write_bytes(bytes(1_500_000))
+    (tmp_path / "models--a--b" / "d").symlink_to(tmp_path / "models--a--b" / "blobs" / "c")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "https://mirror.example")
+    assert "1 repositories, 1.5 MB; others are fetched from https://mirror.example" in doctor.hub().detail
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE is set" in doctor.hub().detail
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:

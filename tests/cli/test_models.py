@@ -40,7 +40,7 @@ def empty_cache(tmp_path, monkeypatch):
 def test_list_prints_one_encoder_a_line_with_a_header():
     result = run("list")
     header, *rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert header == ["name", "width", "image_size", "context_length", "licence", "description"]
+    assert header == ["name", "width", "image_size", "context_length", "licence", "parameters", "gated", "description"]
     assert [row[0] for row in rows] == [card.name for card in catalogue.cards()]
     assert ["hf-hub:xieji-x/MAKE", "512", "224", "77"] in [row[:4] for row in rows]
     assert (result.exit_code, result.stderr) == (0, "")
@@ -75,6 +75,30 @@ def test_show_tells_what_the_files_of_a_folder_say(folder):
     assert len(shown["fingerprint"]) == 16
 
 
+def test_show_counts_the_parameters_of_safetensors(folder):
+    assert table(run("show", str(folder)))["parameters"] == "not stated"
+    header = json.dumps({"a": {"dtype": "F16", "shape": [1000, 2500], "data_offsets": [0, 0]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert table(run("show", str(folder)))["parameters"] == "2.5 million"
+
+
+def test_show_says_where_terms_are_to_be_accepted_and_which_figures_are_known(folder):
+    figure = {"dataset": "PAD", "metric": "accuracy", "value": 0.5, "source": "a paper"}
+    words = {"gated": True, "figures": [figure], "training_data": "PAD"}
+    (folder / "zsderm.json").write_text(json.dumps(words))
+    shown = table(run("show", str(folder)))
+    assert (shown["gated"], shown["published"], shown["training_data"]) == (
+        "yes",
+        "PAD accuracy 0.500 (a paper)",
+        "PAD",
+    )
+    (folder / "zsderm.json").write_text(json.dumps({"figures": [{"value": "high"}]}))
+    result = run("show", str(folder))
+    assert (
+        result.exit_code == 1 and "every figure in zsderm.json to have dataset, metric, value, source" in result.stderr
+    )
+
+
 def test_show_gives_each_fact_of_the_training_a_line(folder):
     words = {"training_data": ["PAD", "HAM10000"], "pretraining": {"seed": 7, "config": "seed: 7\nepochs: 8"}}
     (folder / "zsderm.json").write_text(json.dumps(words))
@@ -88,6 +112,8 @@ def test_show_knows_the_card_of_a_model_that_is_not_here_and_says_how_to_get_it(
     assert result.exit_code == 0
     assert table(result)["weights"] == "not on this machine"
     assert table(result)["width"] == "512"
+    assert (table(result)["parameters"], table(result)["gated"]) == ("149.6 million", "not known")
+    assert "published\tPAD accuracy 0.586 (DermFM-Zero, README, arXiv 2602.10624)" in result.stdout.splitlines()
     assert "run `hf download xieji-x/MAKE`" in result.stderr
 
 
@@ -112,5 +138,5 @@ def test_the_bundled_encoder_is_listed_first_and_shown():
 
 def test_help_says_how_models_are_named():
     text = run("--help").stdout
-    for name in ("zsderm-mini", "hf-hub:org/name", "local-dir:/folder", "ViT-B-32/openai"):
+    for name in ("zsderm-mini", "hf-hub:org/name", "local-dir:/folder", "ViT-B-32/openai", "ViT-B-16@FILE"):
         assert name in text

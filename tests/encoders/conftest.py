@@ -16,7 +16,15 @@ from open_clip.coca_model import CoCa
 from open_clip.model import CLIP, CustomTextCLIP
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig
+from transformers import (
+    BertConfig,
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
+)
 
 PREPROCESSING = {
     "mean": [0.5, 0.4, 0.3],
@@ -129,6 +137,128 @@ def coca_folder(tmp_path_factory) -> Path:
     torch.manual_seed(3)
     model = CoCa(**{key: value for key, value in config.items() if key != "custom_text"})
     return write_folder(tmp_path_factory.mktemp("coca"), config, model.state_dict())
+
+
+def write_piece_tokenizer(folder: Path) -> None:
+    """As timm's SigLIP repositories have it: pieces of words, and the end token fills rows up."""
+    pieces = [("</s>", 0.0), ("<unk>", -9.0), ("\u2581", -3.0), *((letter, -4.0) for letter in LETTERS)]
+    pieces += [(f"\u2581{word}", -2.0) for word in ("of", "skin", "nevus")]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 0)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    special = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
+
+
+SIGLIP_CONFIG = {
+    "embed_dim": 64,
+    "init_logit_bias": -10,
+    "custom_text": True,
+    "vision_cfg": {
+        "image_size": 32,
+        "timm_model_name": "test_vit",
+        "timm_model_pretrained": False,
+        "timm_pool": "map",
+        "timm_proj": "none",
+    },
+    "text_cfg": {
+        "context_length": 16,
+        "vocab_size": 32,
+        "hf_tokenizer_name": "nobody/pieces",
+        "tokenizer_kwargs": {"clean": "canonicalize"},
+        "width": 32,
+        "heads": 2,
+        "layers": 1,
+        "no_causal_mask": True,
+        "proj_bias": True,
+        "pool_type": "last",
+        "norm_kwargs": {"eps": 1e-6},
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def siglip_folder(tmp_path_factory) -> Path:
+    """SigLIP as open_clip saves it: a sigmoid head with a bias, a tokenizer of its own, a timm tower."""
+    folder = tmp_path_factory.mktemp("siglip")
+    write_piece_tokenizer(folder)
+    torch.manual_seed(6)
+    model = CustomTextCLIP(**{key: value for key, value in SIGLIP_CONFIG.items() if key != "custom_text"})
+    return write_folder(folder, SIGLIP_CONFIG, model.state_dict())
+
+
+TOWER = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+EYES = {**TOWER, "image_size": 32, "patch_size": 16}
+
+
+def write_byte_tokenizer(folder: Path) -> None:
+    """CLIP's own kind of vocabulary, of single bytes."""
+    letters = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 324))]  # bytes, made visible
+    tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    write_json(folder / "vocab.json", {token: row for row, token in enumerate(tokens)})
+    (folder / "merges.txt").write_text("#version: 0.2\nn e\n", encoding="utf-8")
+    write_json(folder / "vocab.json", {token: row for row, token in enumerate([*tokens, "ne"])})
+    special = {
+        "bos_token": "<|startoftext|>",
+        **dict.fromkeys(("eos_token", "unk_token", "pad_token"), "<|endoftext|>"),
+    }
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", **special})
+
+
+@pytest.fixture(scope="session")
+def hf_clip_folder(tmp_path_factory) -> Path:
+    """CLIP as transformers saves it, as MONET and PLIP are."""
+    folder = tmp_path_factory.mktemp("hf_clip")
+    write_byte_tokenizer(folder)
+    special = {"bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
+    text = {**TOWER, "vocab_size": 515, "max_position_embeddings": 16, **special}
+    torch.manual_seed(7)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=EYES, projection_dim=20)).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hf_siglip_folder(tmp_path_factory) -> Path:
+    """SigLIP as transformers saves it: a sentencepiece model, sixteen places that are always filled."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    folder = tmp_path_factory.mktemp("hf_siglip")
+    text = folder / "text"
+    text.write_text("\n".join(["melanoma of skin", "a brown macule", "nevus", "lazy dog, quick fox"] * 5))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=40,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
+    )
+    special = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "SiglipTokenizer", **special})
+    write_siglip(folder)
+    for name in ("text", "spiece.vocab"):
+        (folder / name).unlink()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hf_siglip2_folder(tmp_path_factory) -> Path:
+    """SigLIP 2 of fixed size: the same towers, a tokenizer that leaves capitals alone."""
+    folder = tmp_path_factory.mktemp("hf_siglip2")
+    write_piece_tokenizer(folder)
+    write_siglip(folder)
+    return folder
+
+
+def write_siglip(folder: Path) -> None:
+    text = {**TOWER, "vocab_size": 64, "max_position_embeddings": 16, "bos_token_id": 1, "eos_token_id": 1}
+    torch.manual_seed(8)
+    model = SiglipModel(SiglipConfig(text_config=text, vision_config=EYES))
+    torch.nn.init.constant_(model.logit_scale, 4.0)
+    torch.nn.init.constant_(model.logit_bias, -12.0)
+    model.save_pretrained(folder)
+    SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
 
 
 @pytest.fixture

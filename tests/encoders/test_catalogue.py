@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import open_clip
 import pytest
+import torch
+from open_clip.model import CLIP
 
 from zsderm.encoders import BUNDLED, catalogue, mini
 from zsderm.encoders.base import EncoderCard
@@ -31,6 +33,20 @@ def test_the_cards_of_open_clips_own_models_agree_with_open_clip(card):
         measured.image_size,
         measured.context_length,
     )
+
+
+@pytest.mark.parametrize(
+    "card", [card for card in catalogue.FETCHED if ":" not in card.name], ids=lambda card: card.name
+)
+def test_the_parameters_on_a_card_are_those_of_the_architecture(card):
+    with torch.device("meta"):
+        model = CLIP(**open_clip.get_model_config(card.name.split("/")[0]))
+    assert sum(tensor.numel() for tensor in model.parameters()) == card.parameters
+
+
+def test_every_published_figure_says_where_it_is_published():
+    figures = [figure for card in catalogue.FETCHED for figure in card.figures]
+    assert figures and all(0 < figure.value < 1 and "arXiv" in figure.source for figure in figures)
 
 
 def test_a_card_is_known_by_its_name():

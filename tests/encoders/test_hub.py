@@ -104,6 +104,20 @@ def test_weights_that_a_repository_does_not_have_are_told_from_a_missing_network
         hub.fetch_one("someone/skin", ["a.bin", "b.bin"], "main")
 
 
+def test_a_mirror_that_cannot_be_reached_is_named(monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "https://mirror.example")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    assert "https://mirror.example could not be reached" in hub._absent("someone/skin", download=True)
+    assert "set HF_ENDPOINT to its address" in hub._absent("someone/skin", download=True)
+
+
+def test_the_environment_names_the_mirror(tmp_path):
+    code = "from zsderm.encoders import hub; print(hub._gated('a/b'))"
+    environment = {**os.environ, "HF_ENDPOINT": "https://mirror.example"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert "open https://mirror.example/a/b" in done.stdout, done.stderr
+
+
 def test_a_mirror_is_named_where_terms_are_to_be_accepted(monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "https://mirror.example")
     assert re.search("open https://mirror.example/someone/skin", hub._gated("someone/skin"))

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from zsderm.encoders import load_encoder
 from zsderm.encoders.names import find_checkpoint
-from zsderm.errors import CheckpointError, UnknownModelError
+from zsderm.errors import CheckpointError, FallbackWarning, UnknownModelError
 
 TEXTS = ["melanoma", "nevus of skin"]
 
@@ -47,6 +47,12 @@ def test_a_folder_that_is_not_there_is_an_unknown_model(tmp_path):
         ("", r"no encoder goes by the name ''"),
         ("local-dir:", "there is no folder"),
         ("melanoma", r"no encoder goes by the name 'melanoma'\. See: zsderm models list"),
+        ("epoch_15.pt", r"weights alone do not say .* write 'ViT-B-16@epoch_15\.pt'"),
+        ("ViT-B-17@epoch_15.pt", r"knows no architecture 'ViT-B-17'.* Expected 'ARCHITECTURE@FILE'"),
+        (
+            "ViT-B-16@nowhere.pt",
+            r"expected a weights file \(\.safetensors, .*\) after 'ViT-B-16@', but got 'nowhere.pt'",
+        ),
     ],
 )
 def test_a_name_that_leads_nowhere_names_those_that_lead_somewhere(name, message):
@@ -108,3 +114,31 @@ def test_nothing_is_downloaded_when_told_not_to(hub_cache, monkeypatch):
     for name in ("hf-hub:xieji-x/MAKE", "ViT-B-32/openai"):
         with pytest.raises(CheckpointError, match="the hub was not asked"):
             find_checkpoint(name, download=False)
+
+
+@pytest.mark.parametrize("file", ["tiny.safetensors", "epoch_15.pt", "odd@name.bin"])
+@pytest.mark.parametrize("wrap", [False, True], ids=["bare", "as training saves it"])
+def test_a_weights_file_of_a_named_architecture_loads(tiny_architecture, tmp_path, monkeypatch, file, wrap):
+    agreed = {key: pretrained._PRETRAINED["Tiny-16"]["tagged"][key] for key in ("mean", "std", "interpolation")}
+    monkeypatch.setitem(pretrained._PRETRAINED, "Tiny-16", {"one": agreed, "other": dict(agreed)})
+    config = {**open_clip.get_model_config("Tiny-16"), "quick_gelu": True}
+    (tmp_path / "Tiny-16.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path / "Tiny-16.json")
+    state, path = tiny_architecture.state_dict(), tmp_path / file
+    if path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}} if wrap else state, path)
+    encoder = load_encoder(f"Tiny-16@{path}")
+    with torch.no_grad():
+        expected = tiny_architecture.encode_text(open_clip.SimpleTokenizer(context_length=16)(TEXTS), normalize=True)
+    torch.testing.assert_close(encoder.encode_texts(TEXTS), expected)
+    assert find_checkpoint(f"Tiny-16@{path}").preprocess_cfg["mean"] == (0.1, 0.2, 0.3)
+
+
+def test_preprocessing_on_which_an_architectures_tags_differ_is_assumed_aloud(tiny_architecture, tmp_path, monkeypatch):
+    tags = {"one": {"mean": (0.1, 0.2, 0.3), "std": (1, 1, 1)}, "other": {"mean": (0.4, 0.5, 0.6), "std": (1, 1, 1)}}
+    monkeypatch.setitem(pretrained._PRETRAINED, "Tiny-16", tags)
+    torch.save(tiny_architecture.state_dict(), tmp_path / "weights.pt")
+    with pytest.warns(FallbackWarning, match="OpenAI's are assumed"):
+        find_checkpoint(f"Tiny-16@{tmp_path / 'weights.pt'}")

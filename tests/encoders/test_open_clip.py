@@ -15,7 +15,7 @@ TEXTS = ["melanoma", "nevus of skin", ""]
 LONG = "skin of nevus of " * 10
 
 
-@pytest.fixture(params=["clip_folder", "bert_folder", "coca_folder"])
+@pytest.fixture(params=["clip_folder", "bert_folder", "coca_folder", "siglip_folder"])
 def folder(request):
     return request.getfixturevalue(request.param)
 
@@ -93,8 +93,8 @@ def test_many_texts_and_images_go_through_in_order(clip_folder, photo, monkeypat
     encoder = load_encoder(clip_folder)
     images, texts = [photo, photo.rotate(90), photo.rotate(180)], ["one", "two", "three"]
     whole_images, whole_texts = encoder.encode_images(images), encoder.encode_texts(texts)
-    monkeypatch.setattr("zsderm.encoders.open_clip.IMAGE_BATCH", 2)
-    monkeypatch.setattr("zsderm.encoders.open_clip.TEXT_BATCH", 2)
+    monkeypatch.setattr("zsderm.encoders.two_towers.IMAGE_BATCH", 2)
+    monkeypatch.setattr("zsderm.encoders.two_towers.TEXT_BATCH", 2)
     torch.testing.assert_close(encoder.encode_images(images), whole_images, atol=1e-6, rtol=0)
     torch.testing.assert_close(encoder.encode_texts(texts), whole_texts, atol=1e-6, rtol=0)
 
@@ -145,12 +145,20 @@ def test_a_long_text_full_of_exclamation_marks_is_counted(encoder):
 
 
 def test_a_text_that_just_fits_is_not_counted(encoder):
-    fits = " ".join(["of"] * (encoder.card.context_length - 2))  # one token a word, and two special tokens
+    special = 1 if encoder.logit_bias else 2  # SigLIP has no token for the beginning
+    fits = " ".join(["of"] * (encoder.card.context_length - special))  # one token a word
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encoder.encode_texts([fits])
     with pytest.warns(FallbackWarning, match="1 of 1 texts"):
         encoder.encode_texts([fits + " of"])
+
+
+def test_a_sigmoid_head_is_told_apart(siglip_folder, clip_folder):
+    encoder = load_encoder(siglip_folder)
+    assert encoder.logit_bias == -10
+    assert encoder.card.metadata["head"].startswith("sigmoid")
+    assert load_encoder(clip_folder).logit_bias is None
 
 
 def test_loading_prints_nothing_and_leaves_the_root_logger_alone(folder, capfd):

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import ConvergenceWarning, SettingsError
-from zsderm.proxies.multimodal import harden, learn_proxies, multimodal_proxies, proxy_objective
+from zsderm.proxies.multimodal import CrossEntropy, harden, learn_proxies, multimodal_proxies, proxy_objective
 from zsderm.proxies.transport import transport_labels
 
 
@@ -52,6 +52,44 @@ def test_objective_is_not_worse_than_the_slow_twins(images: int, classes: int) -
     assert learned.iterations < 150
 
 
+@pytest.mark.parametrize(("images", "classes"), [(240, 2), (240, 5), (30, 12)])
+def test_the_result_is_a_stationary_point(images: int, classes: int) -> None:
+    features, start, _ = skin(images, classes)
+    labels = transport_labels(features @ start.T)
+    learned = learn_proxies(features, start, labels)
+    proxies = learned.proxies.double().requires_grad_(True)
+    proxy_objective(features.double(), normalize(proxies, dim=1), harden(labels).double(), 0.04).backward()
+    assert proxies.grad.norm() == pytest.approx(learned.gradient_norm, abs=5e-4)
+    assert learned.gradient_norm < 5e-3
+
+
+def test_a_finer_tolerance_comes_nearer_to_the_stationary_point() -> None:
+    features, start, _ = skin()
+    labels = transport_labels(features @ start.T)
+    usual, fine = (learn_proxies(features, start, labels, tolerance=tolerance) for tolerance in (1e-7, 1e-11))
+    assert fine.converged
+    assert fine.gradient_norm < 2e-5
+    assert fine.objective == pytest.approx(usual.objective, abs=1e-4)
+    assert fine.proxies.dtype == torch.float32
+
+
+def test_value_and_gradient_are_those_of_the_slow_objective() -> None:
+    features, start, _ = skin(50)
+    features, start = features.double(), start.double().requires_grad_(True)
+    labels = transport_labels((features @ start.T).detach()).double()
+    slow = proxy_objective(features, start, labels, 0.04)
+    slow.backward()
+    value, gradient = CrossEntropy(features, labels, 0.04)(start.detach())
+    assert value == pytest.approx(slow.item(), abs=1e-6)
+    torch.testing.assert_close(gradient, start.grad, atol=1e-6, rtol=1e-5)
+
+
+def test_inverse_curvature_is_positive_definite_even_with_one_image() -> None:
+    features, start, _ = skin(1)
+    guess = CrossEntropy(features, torch.softmax(features @ start.T, dim=1), 0.04).inverse_curvature()
+    assert torch.linalg.eigvalsh(guess).min() > 0
+
+
 def test_proxies_are_unit_rows_in_float32() -> None:
     features, start, _ = skin()
     proxies = multimodal_proxies(features, start, transport_labels(features @ start.T))
@@ -74,10 +112,30 @@ def test_half_precision_does_not_collapse_the_proxies(kind: torch.dtype) -> None
     features, start, truth = skin(600, classes=2)
     labels = transport_labels((features @ start.T).to(kind))
     proxies = multimodal_proxies(features.to(kind), start.to(kind), labels)
-    largest_cosine = (proxies @ proxies.T - 2 * torch.eye(2)).max()
-    assert largest_cosine < 0.99
+    assert (proxies[0] @ proxies[1]) < 0.99
     answers = (features.to(kind) @ proxies.to(kind).T).argmax(dim=1)
     assert (answers == truth).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_half_precision_agrees_with_single(kind: torch.dtype) -> None:
+    features, start, _ = skin(600, classes=12)
+    single, half = (
+        learn_proxies(x, t, transport_labels(x @ t.T))
+        for x, t in [(features, start), (features.to(kind), start.to(kind))]
+    )
+    assert half.largest_cosine == pytest.approx(single.largest_cosine, abs=0.05)
+    assert half.largest_cosine < 0.9
+    one, other = ((features @ learned.proxies.T).argmax(dim=1) for learned in (single, half))
+    assert (one == other).float().mean() > 0.97
+
+
+def test_largest_cosine_is_of_any_two_proxies() -> None:
+    features, start, _ = skin()
+    learned = learn_proxies(features, start, transport_labels(features @ start.T))
+    pairs = [float(one @ other) for i, one in enumerate(learned.proxies) for other in learned.proxies[:i]]
+    assert learned.largest_cosine == pytest.approx(max(pairs), abs=1e-6)
+    assert learn_proxies(features, start[:1], torch.ones(240, 1)).largest_cosine == -1
 
 
 def test_labels_and_features_are_never_changed_in_place() -> None:
@@ -105,6 +163,20 @@ def test_centring_makes_scores_independent_of_a_common_offset() -> None:
     one = (features - plain.centre) @ plain.proxies.T
     other = (features + 0.3 - moved.centre) @ moved.proxies.T
     torch.testing.assert_close(one, other, atol=5e-3, rtol=0)
+
+
+def test_centring_changes_nothing_when_images_are_centred_already() -> None:
+    features, start, _ = skin(100)
+    features = features - features.mean(dim=0)
+    labels = transport_labels(features @ start.T)
+    centred, plain = (learn_proxies(features, start, labels, centre=centre) for centre in (True, False))
+    torch.testing.assert_close(centred.centre, torch.zeros(32), atol=1e-6, rtol=0)
+    torch.testing.assert_close(centred.proxies, plain.proxies, atol=1e-2, rtol=0)
+
+
+def test_without_centring_there_is_nothing_to_subtract() -> None:
+    features, start, _ = skin(20)
+    assert not learn_proxies(features, start, transport_labels(features @ start.T)).centre.any()
 
 
 def test_permuting_images_and_classes_permutes_proxies() -> None:

@@ -63,6 +63,14 @@ def test_the_learned_mix_is_positive_and_sums_to_1() -> None:
     assert learned.sum().item() == pytest.approx(1.0)
 
 
+def test_the_anchor_holds_images_to_their_text_labels() -> None:
+    points, truth = blobs([0.7, 0.1, 0.1, 0.1])
+    labels = biased_labels(truth, 4, favourite=0, taken=0.4)
+    free, firm = (estimate_prior(points, labels, damping=0.0, anchor=anchor) for anchor in (0.0, 1e3))
+    torch.testing.assert_close(firm, labels.double().mean(dim=0), atol=1e-6, rtol=0)
+    assert (free - firm).abs().max() > 0.05
+
+
 def test_damping_mixes_with_the_uniform_mix() -> None:
     shares = torch.tensor([0.9, 0.1, 0.0, 0.0])
     torch.testing.assert_close(damped(shares, 0.2), torch.tensor([0.77, 0.13, 0.05, 0.05]))

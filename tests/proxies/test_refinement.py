@@ -82,12 +82,39 @@ def test_fewer_images_than_classes_are_left_to_the_text_proxies() -> None:
     assert not refine(features[:120], proxies).accepted
 
 
-def test_a_skewed_folder_fails_the_acid_test_of_the_uniform_mix() -> None:
-    images, proxies, truth = folder([70, 10, 8, 6, 4, 2], bias=0.0)
+def test_a_skewed_folder_gains_from_a_mix_that_is_learned_and_loses_by_the_uniform_one() -> None:
+    images, proxies, truth = folder([70, 10, 8, 6, 4, 2])
+    assert change(refine(images, proxies, "uniform"), images, proxies, truth) < -0.2
+    refined = refine(images, proxies)
+    assert refined.accepted
+    assert refined.prior.max() > 0.5
+    assert change(refined, images, proxies, truth) > 0.05
+
+
+def test_a_folder_of_one_class_keeps_its_text_proxies() -> None:
+    images, proxies, truth = folder([1, 0, 0, 0, 0, 0])
     assert change(refine(images, proxies, "uniform"), images, proxies, truth) < -0.2
     refined = refine(images, proxies)
     assert not refined.accepted
     torch.testing.assert_close(refined.scores, images @ proxies.T)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 4])
+def test_a_class_that_fills_a_folder_with_clusters_of_its_own_is_not_shared_out(seed: int) -> None:
+    images, proxies, truth = folder([1, 0, 0, 0, 0, 0], images=300, seed=seed)
+    patients = 0.3 * normalize(torch.randn(8, WIDTH, generator=torch.Generator().manual_seed(seed)), dim=1)
+    images = normalize(images + patients[torch.arange(len(images)) % 8], dim=1)
+    assert change(refine(images, proxies, "uniform"), images, proxies, truth) < -0.6
+    refined = refine(images, proxies)
+    assert not refined.accepted
+    assert "would take images from the class" in refined.reason
+
+
+def test_copies_of_few_images_are_left_to_the_text_proxies() -> None:
+    images, proxies, _ = folder([1] * CLASSES)
+    refined = refine(images[:400:50].repeat(50, 1), proxies)
+    assert not refined.accepted
+    assert refined.reason.startswith("8 different images among 400 are too few")
 
 
 def test_a_stated_mix_is_met_as_told() -> None:

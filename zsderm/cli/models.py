@@ -12,6 +12,11 @@ from zsderm.errors import CheckpointError
 if TYPE_CHECKING:
     from zsderm.encoders.base import EncoderCard
     from zsderm.encoders.checkpoint import Checkpoint
+    from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
+
+
+_LISTED = ("name", "width", "image_size", "context_length", "licence")
+_GATED = {True: "yes", False: "no", None: "not known"}
 
 
 @click.group()
@@ -21,9 +26,10 @@ def models() -> None:
     \b
     NAME is one of
       zsderm-mini        bundled, works offline
-      hf-hub:org/name    a Hugging Face repository in open_clip's format
-      local-dir:/folder  a folder in that format; a plain path will do
+      hf-hub:org/name    a Hugging Face repository, open_clip's or a CLIP or SigLIP of transformers
+      local-dir:/folder  a folder in either format; a plain path will do
       ViT-B-32/openai    an open_clip architecture and the tag of its weights
+      ViT-B-16@FILE      an open_clip architecture and a weights file: .safetensors, .pt, .pth, .bin
 
     \b
     zsderm models list
@@ -41,9 +47,10 @@ def list_models() -> None:
     """
     from zsderm.encoders import catalogue
 
-    _row("name", "width", "image_size", "context_length", "licence", "description")
+    _row(*_LISTED, "parameters", "gated", "description")
     for card in catalogue.cards():
-        _row(card.name, card.width, card.image_size, card.context_length, card.licence, card.description)
+        facts = (getattr(card, key) for key in _LISTED)
+        _row(*facts, _millions(card.parameters), _GATED[card.gated], card.description)
 
 
 @models.command("show")
@@ -75,8 +82,13 @@ def show_model(name: str) -> None:
 
 def _show_card(card: EncoderCard) -> None:
     """What a card says, one line each."""
-    for key in ("name", "width", "image_size", "context_length", "licence", "source", "description"):
+    for key in (*_LISTED, "source", "description"):
         _row(key, getattr(card, key))
+    _row("parameters", _millions(card.parameters))
+    _row("training_data", ", ".join(card.training_data) or "not stated")
+    _row("gated", _GATED[card.gated])
+    for figure in card.figures:
+        _row("published", figure)
     for key, value in card.metadata.items():
         if isinstance(value, Mapping):
             for inner, part in value.items():
@@ -92,12 +104,17 @@ def _in_one_line(value: object) -> str:
     return f"({len(lines)} lines in zsderm.json)" if len(lines) > 1 else text
 
 
-def _show_files(checkpoint: Checkpoint) -> None:
+def _millions(count: int | None) -> str:
+    """A number of parameters for people."""
+    return "not stated" if count is None else f"{count / 1e6:.1f} million"
+
+
+def _show_files(checkpoint: Checkpoint | TransformersCheckpoint) -> None:
     """What its files say, one line each."""
-    for key in ("resize_mode", "interpolation", "mean", "std"):
-        _row(key, checkpoint.preprocess_cfg[key])
-    _row("tokenizer", ", ".join(path.name for path in checkpoint.tokenizer) or "CLIP's own")
-    _row("weights", f"{checkpoint.weights} ({checkpoint.weights.stat().st_size / 1e6:.1f} MB)")
+    for key, value in checkpoint.facts().items():
+        _row(key, value)
+    size = sum(path.stat().st_size for path in checkpoint.weight_files)
+    _row("weights", f"{checkpoint.weights} ({size / 1e6:.1f} MB)")
     _row("fingerprint", checkpoint.fingerprint)
 
 

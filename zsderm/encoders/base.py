@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from zsderm.encoders.files import count_parameters
 from zsderm.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -20,6 +21,37 @@ CARD_FILE = "zsderm.json"
 
 # Keys of a vision_cfg that tell how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
 TRAINING_KEYS = ("sigma", "patch_embeddings")
+
+# What a card says of a model that was trained to answer yes or no for each pair: see docs/encoders.md.
+SIGMOID = "sigmoid: each pair was judged alone in training; over named classes its bias cancels"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published figure of an encoder, so that a run of one's own can be held against it."""
+
+    dataset: str
+    metric: str
+    value: float
+    source: str
+
+    @classmethod
+    def read(cls, row: Figure | Mapping[str, Any]) -> Figure:
+        """A figure as a zsderm.json states it.
+
+        Raises:
+            CheckpointError: it lacks a part, or has one too many.
+        """
+        if isinstance(row, Figure):
+            return row
+        try:
+            return cls(**{**row, "value": float(row["value"])})
+        except (TypeError, KeyError, ValueError) as error:
+            wanted = ", ".join(cls.__dataclass_fields__)
+            raise CheckpointError(f"expected every figure in {CARD_FILE} to have {wanted}, but got {row}") from error
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.metric} {self.value:.3f} ({self.source})"
 
 
 @dataclass(frozen=True)
@@ -34,6 +66,10 @@ class EncoderCard:
     source: str = ""  # where the weights come from: a page or a paper
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)  # how it was trained, e.g. sigma
+    parameters: int | None = None  # of both towers; None: not stated
+    training_data: tuple[str, ...] = ()
+    gated: bool | None = None  # whether its terms have to be accepted on its page; None: not known
+    figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
 
     @classmethod
     def read(cls, folder: Path, name: str, otherwise: Mapping[str, Any] | None = None) -> EncoderCard:
@@ -50,12 +86,7 @@ class EncoderCard:
         Raises:
             CheckpointError: a file is missing or is not what it should be.
         """
-        words = dict(otherwise or {})
-        if (folder / CARD_FILE).is_file():
-            words |= read_json(folder / CARD_FILE)
-        elif licence := read_licence(folder):
-            words["licence"] = licence
-        return cls.describe(name, read_config(folder)["model_cfg"], words)
+        return cls.describe(name, read_config(folder)["model_cfg"], read_words(folder, otherwise))
 
     @classmethod
     def describe(cls, name: str, model_cfg: Mapping[str, Any], words: Mapping[str, Any]) -> EncoderCard:
@@ -69,17 +100,36 @@ class EncoderCard:
         vision, text = model_cfg["vision_cfg"], model_cfg["text_cfg"]
         size = vision.get("image_size", 224)  # 224 and 77 are open_clip's defaults
         metadata = {key: vision[key] for key in TRAINING_KEYS if key in vision}
-        metadata |= {key: value for key, value in words.items() if key not in cls.__dataclass_fields__}
+        if model_cfg.get("init_logit_bias") is not None:
+            metadata["head"] = SIGMOID
         return cls(
             name=name,
             width=int(model_cfg["embed_dim"]),
             image_size=int(max(size) if isinstance(size, (list, tuple)) else size),
             context_length=int(text.get("context_length", 77)),
-            licence=words.get("licence", "unknown"),
-            source=words.get("source", ""),
-            description=words.get("description", ""),
-            metadata=metadata | dict(words.get("metadata", {})),
+            **cls.facts(words, metadata),
         )
+
+    @classmethod
+    def facts(cls, words: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that are words and not shapes, as arguments for a card.
+
+        Args:
+            words: what a zsderm.json, a page or the catalogue says; what no field is for becomes metadata.
+            metadata: what is known besides.
+        """
+        data = words.get("training_data", ())
+        extra = {key: value for key, value in words.items() if key not in cls.__dataclass_fields__}
+        return {
+            "licence": words.get("licence", "unknown"),
+            "source": words.get("source", ""),
+            "description": words.get("description", ""),
+            "metadata": {**metadata, **extra, **words.get("metadata", {})},
+            "parameters": words.get("parameters"),
+            "training_data": (data,) if isinstance(data, str) else tuple(data),
+            "gated": words.get("gated"),
+            "figures": tuple(Figure.read(row) for row in words.get("figures", ())),
+        }
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -108,7 +158,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         other = " Its config.json alone belongs to another format." if (folder / "config.json").is_file() else ""
         raise CheckpointError(
             f"{folder} has no {CONFIG_FILE}, so its architecture and preprocessing are unknown.{other} Expected an "
-            f"open_clip folder: {CONFIG_FILE} and model.safetensors or open_clip_model.safetensors."
+            f"open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors), or a CLIP or "
+            "SigLIP saved by transformers (config.json, preprocessor_config.json, a tokenizer, model.safetensors)."
         )
     config = read_json(path)
     model_cfg = config.get("model_cfg")
@@ -116,6 +167,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(model_cfg, dict) or not all(isinstance(model_cfg.get(key), kind) for key, kind in wanted.items()):
         raise CheckpointError(f"expected {path} to hold a model_cfg with {', '.join(wanted)}, but it does not")
     return config
+
+
+def read_words(folder: Path, otherwise: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a folder says about its model in words: zsderm.json where there is one, else the licence of its README.md.
+
+    Args:
+        folder: a checkpoint folder; its safetensors are counted, not loaded.
+        otherwise: what to say where the folder does not.
+    """
+    words = dict(otherwise or {})
+    counts = [count_parameters(path) for path in sorted(folder.glob("*.safetensors"))]
+    if len(counts) == 1:
+        words["parameters"] = counts[0] or words.get("parameters")
+    if (folder / CARD_FILE).is_file():
+        words |= read_json(folder / CARD_FILE)
+    elif licence := read_licence(folder):
+        words["licence"] = licence
+    return words
 
 
 def read_licence(folder: Path) -> str | None:

@@ -7,17 +7,13 @@ here, and open_clip is then shown a tidy copy, in which every file that it may w
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from zsderm.encoders import text_tower
 from zsderm.encoders.base import CONFIG_FILE, EncoderCard
+from zsderm.encoders.files import fingerprint, link, write_json
 from zsderm.errors import CheckpointError, FallbackWarning
 
 log = logging.getLogger(__name__)
@@ -77,13 +74,14 @@ class Checkpoint:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over weights, tokenizer and preprocessing; where the files lie does not enter."""
-        digest = hashlib.sha256()
         settings = {"model": self.model_cfg, "preprocess": self.preprocess_cfg}
-        digest.update(json.dumps(settings, sort_keys=True).encode())
-        digest.update(_file_digest(self.weights).encode())
-        for path in sorted([*self.tokenizer, *([self.text_config] if self.text_config else [])], key=lambda p: p.name):
-            digest.update(f"{path.name} {_file_digest(path)}".encode())
-        return digest.hexdigest()[:16]
+        named = [*self.tokenizer, *([self.text_config] if self.text_config else [])]
+        return fingerprint(settings, self.weight_files, named)
+
+    @property
+    def weight_files(self) -> tuple[Path, ...]:
+        """The files that hold the weights."""
+        return (self.weights,)
 
     @contextmanager
     def tidy_folder(self) -> Iterator[Path]:
@@ -95,16 +93,25 @@ class Checkpoint:
         with tempfile.TemporaryDirectory(prefix="zsderm-") as name:
             folder = Path(name)
             suffix = self.weights.suffix
-            _link(self.weights, folder / ("model.safetensors" if suffix == ".safetensors" else "pytorch_model.bin"))
+            link(self.weights, folder / ("model.safetensors" if suffix == ".safetensors" else "pytorch_model.bin"))
             for path in self.tokenizer:
-                _link(path, folder / path.name)
+                link(path, folder / path.name)
             text_cfg = dict(self.model_cfg["text_cfg"])
             if self.text_config:
                 text_cfg |= {"hf_model_name": name, "hf_model_pretrained": False}
-                _write_json(folder / "config.json", text_tower.tidy_config(self.text_config))
+                write_json(folder / "config.json", text_tower.tidy_config(self.text_config))
             model_cfg = {**self.model_cfg, "text_cfg": text_cfg}
-            _write_json(folder / CONFIG_FILE, {"model_cfg": model_cfg, "preprocess_cfg": dict(self.preprocess_cfg)})
+            write_json(folder / CONFIG_FILE, {"model_cfg": model_cfg, "preprocess_cfg": dict(self.preprocess_cfg)})
             yield folder
+
+    def facts(self) -> dict[str, str]:
+        """What its files say, for people."""
+        settings = {key: str(self.preprocess_cfg[key]) for key in ("resize_mode", "interpolation", "mean", "std")}
+        return {
+            "format": "open_clip",
+            **settings,
+            "tokenizer": ", ".join(path.name for path in self.tokenizer) or "CLIP's own",
+        }
 
 
 def assemble(
@@ -190,32 +197,3 @@ def _preprocessing(given: Mapping[str, Any], card: EncoderCard, vision_cfg: Mapp
                 f"but got {settings[key]!r}"
             )
     return settings
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write an object as JSON."""
-    path.write_text(json.dumps(content), encoding="utf-8")
-
-
-def _link(source: Path, target: Path) -> None:
-    """Make a file appear at target: a link where the system allows one, else a copy."""
-    try:
-        os.symlink(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _file_digest(path: Path) -> str:
-    """SHA-256 of a file, computed once as long as the file does not change."""
-    status = path.stat()
-    return _digest(path.resolve(), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _digest(path: Path, size: int, modified: int) -> str:
-    """SHA-256 of a file; size and time of change are there to key the cache."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

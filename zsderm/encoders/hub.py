@@ -89,12 +89,13 @@ def fetch_one(repository: str, names: Sequence[str], revision: str, *, download:
 def _absent(repository: str, download: bool) -> str:
     """What to do when a repository is not cached and cannot be fetched."""
     cached = "models--" + repository.replace("/", "--")
-    why = "the hub could not be reached" if download else "the hub was not asked"
+    why = f"{constants.ENDPOINT} could not be reached" if download else "the hub was not asked"
     if constants.HF_HUB_OFFLINE:
         why = "HF_HUB_OFFLINE is set"
     return (
         f"'{repository}' is not complete in the Hugging Face cache of this machine ({constants.HF_HUB_CACHE}), and "
-        f"{why}. With a network, run `hf download {repository}`."
+        f"{why}. With a network, run `hf download {repository}`; behind a firewall that has a mirror, set HF_ENDPOINT "
+        "to its address first."
         f" To bring it to a machine without one, copy the folder ~/.cache/huggingface/hub/{cached} from where you ran "
         f"that to {Path(constants.HF_HUB_CACHE) / cached}"
     )

@@ -20,7 +20,7 @@ from zsderm.errors import CheckpointError
 
 # How torch, safetensors, timm, transformers and open_clip complain about a file that is not what its configuration
 # says: none of them has an error of its own for that.
-_BUILD_ERRORS = (
+BUILD_ERRORS = (
     RuntimeError,
     ValueError,
     TypeError,
@@ -53,7 +53,7 @@ def build(checkpoint: Checkpoint) -> tuple[Any, Any]:
         try:
             model = open_clip.create_model(name, precision="fp32", require_pretrained=True, weights_only=True)
             tokenizer = open_clip.get_tokenizer(name, **options)
-        except _BUILD_ERRORS as error:
+        except BUILD_ERRORS as error:
             keys = f" Its configuration has keys unknown to open_clip: {', '.join(checkpoint.dropped)}."
             raise CheckpointError(
                 f"'{checkpoint.card.name}' cannot be built from {checkpoint.weights}: {first_line(error)}."

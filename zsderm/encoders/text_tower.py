@@ -53,11 +53,11 @@ def find_tokenizer(text_cfg: Mapping[str, Any], folder: Path | None, *, download
         )
     if not name:
         return ()
-    files = _tokenizer_files(folder) if folder else ()
+    files = tokenizer_files(folder) if folder else ()
     if files:
         return files
     source = _repository("tokenizer", name, TOKENIZER_FILES, download)
-    files = _tokenizer_files(source)
+    files = tokenizer_files(source)
     if not files:
         raise CheckpointError(f"expected the tokenizer '{name}' in {source}, but found none of its vocabulary files")
     return files
@@ -95,7 +95,7 @@ def _is_text_tower(path: Path) -> bool:
     return path.is_file() and read_json(path).get("model_type") in arch_dict
 
 
-def _tokenizer_files(folder: Path) -> tuple[Path, ...]:
+def tokenizer_files(folder: Path) -> tuple[Path, ...]:
     """Tokenizer files of a folder; none when it has no vocabulary."""
     if not any((folder / name).is_file() for name in VOCABULARY_FILES):
         return ()

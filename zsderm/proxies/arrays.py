@@ -26,6 +26,8 @@ def finite_rows(values: Array, what: str, dtype: torch.dtype = torch.float32) ->
     Raises:
         SettingsError: when it is not a matrix, is empty, or holds NaN or infinity.
     """
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        values = np.array(values)  # torch warns of views it could write to; mapped files and pandas give such arrays
     rows = torch.as_tensor(values).detach().to("cpu", dtype)
     if rows.ndim != 2 or 0 in rows.shape:
         raise SettingsError(

@@ -14,6 +14,8 @@ from zsderm.proxies.mixture import fit_mixture
 Prior = str | Array
 
 EM_STEPS = 20
+DAMPING = 0.1
+_LEAST_LABEL = 1e-6  # a text label of 0 is not certainty
 
 
 def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
@@ -50,30 +52,39 @@ def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
 
 
 def estimate_prior(
-    components: torch.Tensor, text_labels: torch.Tensor, damping: float, steps: int = EM_STEPS
+    components: torch.Tensor,
+    text_labels: torch.Tensor,
+    damping: float = DAMPING,
+    anchor: float = 0.0,
+    steps: int = EM_STEPS,
 ) -> torch.Tensor:
     """Learn the class mix from where the images lie, starting from what the text proxies say.
 
     Scores alone cannot tell a bias of the text proxies from a skewed folder. Images can: clusters stay where they are
     when a proxy is biased. Expectation-maximisation of a mixture with one shared covariance starts from the
     text labels, so that each cluster keeps its name, and ends with the shares of the clusters. Plain EM is unstable;
-    damping mixes every estimate of the shares with the uniform mix.
+    damping mixes every estimate of the shares with the uniform mix, and the anchor holds images to their text labels.
 
     Args:
         components: (N, M) float64 principal components of the image features.
         text_labels: (N, C) rows that sum to 1, the start.
         damping: share of the uniform mix in each estimate, 0 to 1; plain EM (0) loses classes that the text proxies
             under-rate.
+        anchor: weight of the log of the text labels beside the log density, 0 or more. Without it many classes with
+            few images each drift toward even shares.
         steps: how many times to alternate; the shares settle long before the labels do.
 
     Returns:
         (C,) float64 positive shares that sum to 1.
 
-    Source: Dempster, Laird and Rubin 1977; the start from zero-shot labels follows TransCLIP (Zanella et al. 2024).
+    Source: Dempster, Laird and Rubin 1977; the start from zero-shot labels, and holding on to them, follow TransCLIP
+    (Zanella et al. 2024).
     """
     labels = text_labels.double()
+    by_text = anchor * labels.clamp_min(_LEAST_LABEL).log()  # (N, C)
     for _ in range(steps):
-        labels = torch.softmax(fit_mixture(components, labels, damping).log_joint(components), dim=1)
+        by_place = fit_mixture(components, labels, damping).log_joint(components)  # (N, C)
+        labels = torch.softmax(by_place + by_text, dim=1)
     return damped(labels.mean(dim=0), damping)
 
 

@@ -13,15 +13,21 @@ from torch.nn.functional import normalize
 
 from zsderm.errors import SettingsError
 from zsderm.proxies.arrays import Array, check_positive, finite_rows
-from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS, Verdict, component_count, judge
+from zsderm.proxies.guard import (
+    MIN_EVIDENCE_IMAGES,
+    MIN_EVIDENCE_PER_CLASS,
+    Judge,
+    Verdict,
+    component_count,
+    distinct_images,
+)
 from zsderm.proxies.mixture import principal_components
 from zsderm.proxies.multimodal import PROXY_TEMPERATURE, learn_proxies
 from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
 from zsderm.proxies.transport import LABEL_TEMPERATURE, transport
 
 MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
-DAMPINGS = (0.02, 0.1, 0.5)  # shares of the uniform mix in the estimates that "auto" tries
-LEAST_SHARE = 0.3  # of the best estimate's gain that the uniform mix must reach for "auto" to refine at all
+ANCHORS = (0.3, 1.0)  # how firmly the estimates that "auto" tries hold on to the text labels
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,11 @@ def refine(
 ) -> Refinement:
     """Refine text proxies on a batch of images, unless that would not be safe.
 
-    With a stated prior ("uniform" or weights) the batch is labelled to that mix, as told. With "auto" the mix is
-    learned from the images and the result must then earn its place: as labels for a mixture of clusters it must predict
-    where unseen images lie better than the text labels do, and better than no labels at all, and so must a uniform mix.
-    One cluster that a prior cuts into classes fails, whatever the scores say; a folder that is skewed, or too small to
-    tell, keeps its text proxies.
+    With a stated prior ("uniform" or weights) the batch is labelled to that mix, as told. With "auto" three mixes are
+    tried, the uniform one and two that are learned from the images, and the best must then earn its place: as labels
+    for a mixture of clusters the refined ones must predict where unseen images lie better than the text labels do, and
+    better than no labels at all. One cluster that a prior cuts into classes fails, whatever the scores say; a folder
+    whose clusters agree with the text, or too small to tell, keeps its text proxies. See docs/priors.md.
 
     Args:
         image_features: (N, D) unit rows, any float type; not changed.
@@ -153,27 +159,21 @@ def _refined(
 
 def _guarded(images: torch.Tensor, text: Refinement, settings: _Settings, seed: int) -> Refinement:
     class_count, width = text.proxies.shape
-    least = max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
-    if len(images) < least:
-        return replace(
-            text, reason=f"{len(images)} images are too few to learn their class mix from (at least {least})"
-        )
-    components = principal_components(images, component_count(len(images), width, class_count))
+    distinct = distinct_images(images)  # (N,)
+    count, least = int(distinct.sum()), max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
+    if count < least:
+        kind = "images" if count == len(images) else f"different images among {len(images)}"
+        return replace(text, reason=f"{count} {kind} are too few to learn their class mix from (at least {least})")
+    components = principal_components(images[distinct], component_count(count, width, class_count))
+    text_labels = text.labels[distinct]
+    judge = Judge.of(components, text_labels, seed)
 
     def trial(mix: torch.Tensor) -> tuple[Refinement, Verdict]:
         candidate = _refined(images, text, mix, "estimated", settings)
-        new_labels = torch.softmax(candidate.scores.double() / settings.proxy_temperature, dim=1)  # (N, C)
-        return candidate, judge(components, text.labels, new_labels, seed)
+        logits = candidate.scores[distinct].double() / settings.proxy_temperature
+        return candidate, judge.verdict(torch.softmax(logits, dim=1))
 
-    # The acid test: a uniform mix cuts the large clusters of every skewed folder in pieces. Where even it describes the
-    # images far better than the text labels do, it is the text proxies that are wrong, and refining is safe.
-    _, even = trial(resolve_prior("uniform", text.labels))
-    if not even.accepted:
-        return replace(text, reason=even.reason)
-    trials = [trial(estimate_prior(components, text.labels, damping)) for damping in DAMPINGS]
-    best, verdict = max(trials, key=lambda one: one[1].over_text)
-    if not verdict.accepted:
-        return replace(text, reason=verdict.reason)
-    if even.over_text < LEAST_SHARE * verdict.over_text:
-        return replace(text, reason="the classes look too unevenly filled to tell a skewed folder from biased proxies")
-    return replace(best, reason=verdict.reason)
+    mixes = [estimate_prior(components, text_labels, anchor=anchor) for anchor in ANCHORS]
+    trials = [trial(mix) for mix in (resolve_prior("uniform", text.labels), *mixes)]
+    best, verdict = max(trials, key=lambda one: one[1].over_text.mean)
+    return replace(best if verdict.accepted else text, reason=verdict.reason)

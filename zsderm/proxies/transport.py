@@ -8,17 +8,21 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 
-from zsderm.errors import ConvergenceWarning, SettingsError
+from zsderm.errors import ConvergenceWarning, SettingsError, did_you_mean
 from zsderm.proxies.arrays import Array, check_positive, finite_rows
+from zsderm.proxies.dual import Ending, Totals, gather_moments, solve_dual
+from zsderm.proxies.greenkhorn import solve_greedily
 from zsderm.proxies.prior import Prior, resolve_prior
 
 LABEL_TEMPERATURE = 0.01  # tau_t in KPL (arXiv 2501.11231); the inverse of CLIP's logit scale
 TOLERANCE = 1e-6  # relative error of a class total
 MAX_SWEEPS = 1000
-PLAIN_SWEEPS = 30  # typical inputs take 11 to 22; those that take more get Newton steps
+
+Solver = Literal["sinkhorn", "greenkhorn"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Transport:
 
     labels: torch.Tensor  # (N, C) float32, each row sums to 1
     prior: torch.Tensor  # (C,) float64, sums to 1: the class totals that were asked for
+    pulls: torch.Tensor  # (C,) float64: labels = softmax(scores / temperature + pulls); -inf for a class of weight 0
     sweeps: int
     residual: float  # largest relative error of a class total when the iteration stopped
     converged: bool
@@ -38,6 +43,7 @@ def transport_labels(
     temperature: float = LABEL_TEMPERATURE,
     *,
     strength: float = math.inf,
+    solver: Solver = "sinkhorn",
     tolerance: float = TOLERANCE,
     max_sweeps: int = MAX_SWEEPS,
 ) -> torch.Tensor:
@@ -51,8 +57,10 @@ def transport_labels(
         temperature: of the softmax that turns scores into a start, in units of cosine.
         strength: weight of the penalty on class totals, in units of `temperature`. Infinite: the totals are met;
             0: plain softmax; between: unbalanced transport, where the totals give way to strong scores.
+        solver: "sinkhorn" alternates rows and columns and then turns to Newton steps; "greenkhorn" mends the one row
+            or column that is furthest off, again and again. Both find the same labels, sinkhorn sooner.
         tolerance: relative error of a class total at which the iteration stops.
-        max_sweeps: cap on the iteration, which alternates rows and columns and then turns to Newton steps.
+        max_sweeps: cap on the iteration, in updates of all rows and columns.
 
     Returns:
         (N, C) float32 soft labels. Each row of labels sums to 1, always, also when the cap was met.
@@ -63,10 +71,12 @@ def transport_labels(
     Warns:
         ConvergenceWarning: when the cap was met first; the message carries the residual.
 
-    Source: KPL (arXiv 2501.11231); Cuturi 2013 for the iteration, Brauer et al. 2017 for its
-    Newton steps, Chizat et al. 2018 for the relaxed totals.
+    Source: KPL (arXiv 2501.11231); Cuturi 2013 and Altschuler et al. 2017 for the iterations, Brauer et al. 2017 for
+    the Newton steps, Chizat et al. 2018 for the relaxed totals.
     """
-    return transport(scores, prior, temperature, strength=strength, tolerance=tolerance, max_sweeps=max_sweeps).labels
+    return transport(
+        scores, prior, temperature, strength=strength, solver=solver, tolerance=tolerance, max_sweeps=max_sweeps
+    ).labels
 
 
 def transport(
@@ -75,6 +85,7 @@ def transport(
     temperature: float = LABEL_TEMPERATURE,
     *,
     strength: float = math.inf,
+    solver: Solver = "sinkhorn",
     tolerance: float = TOLERANCE,
     max_sweeps: int = MAX_SWEEPS,
 ) -> Transport:
@@ -86,84 +97,33 @@ def transport(
     check_positive(temperature=temperature, tolerance=tolerance, max_sweeps=max_sweeps)
     if not strength >= 0:
         raise SettingsError(f"Expected strength to be 0 or more, but got {strength}. Use math.inf to meet the prior.")
+    if solver not in get_args(Solver):
+        hint = did_you_mean(solver, get_args(Solver))
+        raise SettingsError(f"Expected solver to be 'sinkhorn' or 'greenkhorn', but got {solver!r}.{hint}")
     logits = finite_rows(scores, "scores", torch.float64) / temperature  # (N, C)
     target = resolve_prior(prior, torch.softmax(logits, dim=1))
-    plan = _solve(logits, target, strength, tolerance, max_sweeps)
-    if not plan.converged:
-        warnings.warn(
-            f"Transport stopped at its cap of {plan.sweeps} sweeps; a class total is still off by {plan.residual:.1e} "
-            f"of its prior (asked for: {tolerance:.1e}). Rows sum to 1 all the same. Raise max_sweeps or the "
-            "temperature, or state a prior closer to the folder.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    return plan
-
-
-def _solve(logits: torch.Tensor, target: torch.Tensor, strength: float, tolerance: float, max_sweeps: int) -> Transport:
     wanted = target > 0  # a class of weight 0 attracts nothing and is left out of the problem
-    problem = _Problem(logits[:, wanted], target[wanted].log(), strength)
-    pull = torch.zeros_like(problem.log_target)  # (C,) what each class adds to its logits
-    sweeps, residual = 0, 0.0 if strength == 0 else math.inf
-    while residual >= tolerance and sweeps < max_sweeps:
-        log_labels = torch.log_softmax(problem.logits + pull, dim=1)  # (N, C): rows sum to 1
-        log_shares = torch.logsumexp(log_labels, dim=0) - math.log(len(logits))  # (C,)
-        log_wish = problem.log_wish(pull)
-        residual = torch.expm1(log_shares - log_wish).abs().max().item()
-        sweeps += 1
-        if residual < tolerance:
-            break
-        newton = problem.newton(pull, log_labels.exp(), log_wish) if sweeps > PLAIN_SWEEPS else None
-        pull = problem.sinkhorn(pull, log_shares) if newton is None else newton
-    labels = torch.zeros(logits.shape)
-    labels[:, wanted] = torch.softmax(problem.logits + pull, dim=1).float()  # the last step is the rows: they sum to 1
-    return Transport(labels, target, sweeps, residual, residual < tolerance)
+    totals = Totals(target[wanted].log(), strength)
+    ending = _solve(logits[:, wanted], totals, solver, tolerance, max_sweeps)
+    if not ending.residual < tolerance:
+        warn_of_residual(ending, tolerance)
+    pulls = torch.full_like(target, -math.inf).masked_scatter_(wanted, ending.pull)
+    labels = torch.softmax(logits + pulls, dim=1).float()  # the last step is the rows: they sum to 1
+    return Transport(labels, target, pulls, ending.sweeps, ending.residual, ending.residual < tolerance)
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """The dual of transport in the pulls v of the classes; rows are met exactly for every v.
+def warn_of_residual(ending: Ending, tolerance: float) -> None:
+    """Say that the iteration stopped at its cap, and how far off the totals still are."""
+    warnings.warn(
+        f"Transport stopped at its cap of {ending.sweeps} sweeps; a class total is still off by {ending.residual:.1e} "
+        f"of its prior (asked for: {tolerance:.1e}). Rows sum to 1 all the same. Raise max_sweeps or the "
+        "temperature, or state a prior closer to the folder.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
 
-    maximise  sum(target * v) - mean(logsumexp(logits + v)),  where v meets the totals, and
-    maximise  -strength * sum(target * exp(-v / strength)) - mean(logsumexp(logits + v)),  where it need not.
-    """
 
-    logits: torch.Tensor  # (N, C) float64
-    log_target: torch.Tensor  # (C,) float64, finite
-    strength: float
-
-    def log_wish(self, pull: torch.Tensor) -> torch.Tensor:
-        """Log of the shares that classes ask for; with a finite strength a class that must pull hard asks for less."""
-        return self.log_target - pull / self.strength
-
-    def value(self, pull: torch.Tensor) -> torch.Tensor:
-        """The dual objective."""
-        mass = torch.logsumexp(self.logits + pull, dim=1).mean()
-        if math.isinf(self.strength):
-            return self.log_target.exp() @ pull - mass
-        return -self.strength * self.log_wish(pull).exp().sum() - mass
-
-    def sinkhorn(self, pull: torch.Tensor, log_shares: torch.Tensor) -> torch.Tensor:
-        """Rescale the columns."""
-        yielding = 1.0 if math.isinf(self.strength) else self.strength / (1.0 + self.strength)
-        return yielding * (self.log_target - log_shares + pull)
-
-    def newton(self, pull: torch.Tensor, labels: torch.Tensor, log_wish: torch.Tensor) -> torch.Tensor | None:
-        """Solve for all columns at once; None where rounding leaves nothing to gain.
-
-        Well separated clusters leave the dual nearly flat, where rescaling would take thousands of sweeps.
-        """
-        wish, shares = log_wish.exp(), labels.mean(dim=0)
-        gradient = wish - shares  # (C,)
-        curvature = torch.diag(shares + wish / self.strength) - labels.T @ labels / len(labels)  # (C, C)
-        # Adding a constant to all pulls changes nothing: fill that direction, which the gradient does not touch.
-        curvature = curvature + shares.mean() / len(shares) + 1e-12 * torch.eye(len(shares), dtype=torch.float64)
-        step, failed = torch.linalg.solve_ex(curvature, gradient)
-        slope, value = gradient @ step, self.value(pull)
-        if failed or not slope > 0:
-            return None
-        for halvings in range(12):
-            length = 0.5**halvings
-            if self.value(pull + length * step) >= value + 1e-4 * length * slope:
-                return pull + length * step
-        return None
+def _solve(logits: torch.Tensor, totals: Totals, solver: Solver, tolerance: float, max_sweeps: int) -> Ending:
+    if solver == "greenkhorn":
+        return solve_greedily(logits, totals, tolerance, max_sweeps)
+    return solve_dual(lambda pull, overlap: gather_moments([logits], pull, overlap), totals, tolerance, max_sweeps)

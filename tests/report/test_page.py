@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -175,3 +176,84 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot write"):
         report.write_report(_answers(tmp_path), tmp_path / "file" / "report.html")
+
+
+class _Reason:
+    """What an explanation has to bring, and nothing else."""
+
+    winner, runner_up, scale = "nevus", "<i>wart</i>", 0.125
+    runner_up_evidence = tuple(Evidence(f"other sign {rank}", 0.3, "border", "dermatology") for rank in range(5))
+
+    def overlay(self, side: int) -> Image.Image:
+        return Image.new("RGB", (side, side // 2), "purple")
+
+
+def test_an_explanation_brings_a_heat_map_and_the_texts_of_the_runner_up(tmp_path: Path) -> None:
+    page = _page(_answers(tmp_path), tmp_path / "report.html", explanations=[_Reason(), None, None, None])
+    assert page.count('<figure class="heat">') == 1 and page.count('src="data:image/jpeg') == 4
+    assert "full colour: ±0.12" in page and "Spoke for the runner-up, &lt;i&gt;wart&lt;/i&gt;" in page
+    assert page.count("other sign") == 3 and "not the outline of a lesion" in " ".join(page.split())
+    assert _Tags(page).open == []
+    alone = _page(_answers(tmp_path), tmp_path / "report.html")
+    assert '<figure class="heat">' not in alone and "outline of a lesion" not in alone
+
+
+def test_explanations_are_taken_one_at_a_time(tmp_path: Path) -> None:
+    predictions, alive, most = _answers(tmp_path, count=6, broken=0), [0], [0]
+
+    class Counted(_Reason):
+        def __init__(self) -> None:
+            alive[0] += 1
+            most[0] = max(most[0], alive[0])
+
+        def __del__(self) -> None:
+            alive[0] -= 1
+
+    _page(predictions, tmp_path / "report.html", explanations=(Counted() for _ in range(6)))
+    assert most[0] <= 2 and alive[0] == 0
+
+
+def test_too_few_explanations_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"`explanations` to have one entry for each of 4 images .*but got 1"):
+        report.write_report(_answers(tmp_path), tmp_path / "report.html", explanations=[None])
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_prediction_sets_and_abstention_are_shown(tmp_path: Path) -> None:
+    predictions = _answers(tmp_path)
+    order = predictions.probabilities[0].argsort(descending=True).tolist()
+    sets = np.array([[True] * 3, [True, False, False], [False] * 3, [True] * 3])
+    page = _page(predictions, tmp_path / "report.html", sets=sets, abstained=[False, True, False, True])
+    escaped = [CLASSES[c].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for c in order]
+    assert f"Could be:</span> {', '.join(escaped)}" in page, "most probable first"
+    assert page.count("Could be:") == 3 and "none of the listed classes" in page
+    assert page.count("None of these?") == 1, "a failed image does not abstain"
+    assert "<b>1</b> image marked" in page and "could be <b>1.3</b> classes on average" in page
+
+
+def test_sets_and_abstention_are_by_default_those_of_the_predictions(tmp_path: Path) -> None:
+    sets, abstained = torch.tensor([[True, False, True]] * 4), torch.tensor([True, False, False, False])
+    predictions = replace(_answers(tmp_path), sets=sets, abstained=abstained)
+    page = _page(predictions, tmp_path / "report.html")
+    assert page.count("Could be:") == 3 and page.count("None of these?") == 1
+
+
+def test_with_labels_the_page_says_how_often_the_truth_is_in_the_set(tmp_path: Path) -> None:
+    sets = [[True, False, False]] * 4
+    page = _page(_answers(tmp_path), tmp_path / "report.html", sets=sets, true=[0, 1, -1, 0])
+    assert "the true one is among them for <b>1 of 2</b>" in page
+
+
+def test_sets_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"`sets` of shape \(images, classes\) = \(4, 3\), but got \(4, 2\)"):
+        report.write_report(_answers(tmp_path), tmp_path / "report.html", sets=np.ones((4, 2)))
+    with pytest.raises(InputError, match="`abstained` to have one entry for each of 4 images, but got 3"):
+        report.write_report(_answers(tmp_path), tmp_path / "report.html", abstained=[True] * 3)
+
+
+def test_true_labels_bring_a_reliability_plot_that_can_be_read_without_eyes(tmp_path: Path) -> None:
+    page = _page(_answers(tmp_path), tmp_path / "report.html", true=[0, 1, 2, -1])
+    assert '<svg class="reliability"' in page and 'role="img"' in page and "<desc" in page
+    assert "The numbers</summary>" in page and "The 3 answers are on average" in page
+    assert _Tags(page).open == []
+    assert "<svg" not in _page(_answers(tmp_path), tmp_path / "report.html")

@@ -1,57 +1,32 @@
-"""One HTML page that shows what was predicted, and why: pictures, probabilities and the texts that spoke for them.
+"""The page itself. It needs no other file and no network.
 
-The page needs no other file and no network. It is written as a stream, so that ten thousand photographs pass through
-memory one at a time.
+It is written as a stream, so that ten thousand photographs pass through memory one at a time.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
+import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import ArrayLike, NDArray
 
 from zsderm import __version__, images
-from zsderm.errors import ImageError, InputError, SettingsError
+from zsderm.errors import InputError, SettingsError
 from zsderm.metrics import Metrics, evaluate
-from zsderm.predictions import Evidence, Predictions
+from zsderm.predictions import Predictions
+from zsderm.report.reliability import reliability_plot
+from zsderm.report.row import Why, rows
 
-THUMBNAIL_SIDE = 256  # pixels of the longer side; shown at half of it, so that it stays sharp on dense screens
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 EVIDENCE_SHOWN = 3  # texts in view per image; the others unfold
 MATRIX_LIMIT = 12  # classes up to which a confusion matrix is readable
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the page shows of one image."""
-
-    image: str
-    thumbnail: str  # data URI; empty when there is no picture to show
-    ranked: Sequence[tuple[str, float]]  # most probable classes first; empty for a failed image
-    evidence: Sequence[Evidence]
-    error: str
-    true: str  # the true class; empty when unknown
-
-    @property
-    def name(self) -> str:
-        """The file name without its folders."""
-        return PurePath(self.image).name or self.image
-
-    @property
-    def verdict(self) -> str:
-        """``right`` or ``wrong``; empty where the truth or the answer is missing."""
-        if not (self.true and self.ranked):
-            return ""
-        return "right" if self.ranked[0][0] == self.true else "wrong"
 
 
 def write_report(
@@ -61,6 +36,9 @@ def write_report(
     pictures: Sequence[images.ImageSource] | None = None,
     true: ArrayLike | None = None,
     top_k: int = 3,
+    explanations: Iterable[Why | None] | None = None,
+    sets: ArrayLike | None = None,
+    abstained: ArrayLike | None = None,
 ) -> None:
     """Write the report; the file is replaced whole or not at all.
 
@@ -70,23 +48,29 @@ def write_report(
         pictures: N images to show; by default the names in ``predictions`` are opened as files.
         true: (N,) int, the index of the true class of each image, negative where it is unknown.
         top_k: classes shown per image.
+        explanations: N explanations in the order of the images, None for those without one; taken one at a time.
+        sets: (N, C) bool, the classes that each image could be; by default those of ``predictions``.
+        abstained: (N,) bool, whether an image looks like none of the classes; by default as in ``predictions``.
 
     Raises:
-        InputError: ``pictures`` or ``true`` has not one entry for each image.
+        InputError: an argument has not one entry for each image.
         SettingsError: the place cannot be written.
     """
     pictures = predictions.images if pictures is None else pictures
     answers = np.full(len(predictions), -1) if true is None else np.asarray(true)
-    for name, given in (("pictures", len(pictures)), ("true", len(answers))):
-        if given != len(predictions):
-            raise InputError(
-                f"expected `{name}` to have one entry for each of {len(predictions)} images, but got {given}"
-            )
-    page = _environment().get_template("report.html.j2")
-    stream = page.stream(
-        **_overview(predictions, answers),
-        rows=_rows(predictions, pictures, answers, top_k),
-        evidence_shown=EVIDENCE_SHOWN,
+    could_be = _flags(sets, predictions.sets)
+    withheld = _flags(abstained, predictions.abstained)
+    _check(predictions, pictures, answers, could_be, withheld)
+    stream = (
+        _environment()
+        .get_template("report.html.j2")
+        .stream(
+            **_overview(predictions, answers),
+            **_trust(predictions, answers, could_be, withheld),
+            rows=rows(predictions, pictures, answers, top_k, explanations, could_be, withheld),
+            explained=explanations is not None,
+            evidence_shown=EVIDENCE_SHOWN,
+        )
     )
     path = Path(path)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -100,18 +84,6 @@ def write_report(
     finally:
         with suppress(OSError):  # the folder may not exist, which is what the error above says
             draft.unlink()
-
-
-def thumbnail(picture: images.ImageSource) -> str:
-    """The picture as a small JPEG in a data URI, or an empty string when it cannot be opened; it is left unchanged."""
-    try:
-        small = images.open_image(picture).copy()
-    except ImageError:
-        return ""
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    jpeg = BytesIO()
-    small.save(jpeg, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
 
 
 def flatten(manifest: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
@@ -135,10 +107,40 @@ def confusion(predictions: Predictions, true: NDArray[np.int_]) -> NDArray[np.in
     return counts
 
 
+def _flags(given: ArrayLike | None, otherwise: torch.Tensor | None) -> NDArray[np.bool_] | None:
+    chosen = otherwise if given is None else given
+    return None if chosen is None else np.asarray(chosen, dtype=bool)
+
+
+def _check(
+    predictions: Predictions,
+    pictures: Sequence[images.ImageSource],
+    true: NDArray[np.int_],
+    sets: NDArray[np.bool_] | None,
+    abstained: NDArray[np.bool_] | None,
+) -> None:
+    """Refuse arguments that have not one entry for each image."""
+    given: dict[str, Sequence[object] | NDArray[np.generic] | None] = {
+        "pictures": pictures,
+        "true": true,
+        "sets": sets,
+        "abstained": abstained,
+    }
+    for name, values in given.items():
+        if values is not None and len(values) != len(predictions):
+            raise InputError(
+                f"expected `{name}` to have one entry for each of {len(predictions)} images, but got {len(values)}"
+            )
+    if sets is not None and sets.shape != (len(predictions), len(predictions.classes)):
+        raise InputError(
+            f"expected `sets` of shape (images, classes) = {(len(predictions), len(predictions.classes))}, "
+            f"but got {sets.shape}"
+        )
+
+
 def _environment() -> Environment:
-    folder = Path(__file__).parent / "templates"
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -149,6 +151,7 @@ def _environment() -> Environment:
 def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object]:
     """What stands above and below the pictures."""
     labelled = bool((predictions.ok.numpy() & (true >= 0)).any())
+    small = len(predictions.classes) <= MATRIX_LIMIT
     return {
         "predictions": predictions,
         "written": datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
@@ -158,9 +161,25 @@ def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, obj
         "manifest": list(flatten({key: value for key, value in predictions.manifest.items() if key != "notes"})),
         "counts": _counts(predictions, true),
         "metrics": _metrics(predictions, true) if labelled else None,
-        "matrix": confusion(predictions, true).tolist()
-        if labelled and len(predictions.classes) <= MATRIX_LIMIT
-        else None,
+        "reliability": reliability_plot(predictions, true) if labelled else None,
+        "matrix": confusion(predictions, true).tolist() if labelled and small else None,
+    }
+
+
+def _trust(
+    predictions: Predictions,
+    true: NDArray[np.int_],
+    sets: NDArray[np.bool_] | None,
+    abstained: NDArray[np.bool_] | None,
+) -> dict[str, object]:
+    """How many images are left open, and whether the truth is where it could be."""
+    answered = predictions.ok.numpy()
+    known = answered & (true >= 0)
+    inside = [] if sets is None else sets[known, true[known]].tolist()
+    return {
+        "abstentions": None if abstained is None else int((abstained & answered).sum()),
+        "set_size": None if sets is None or not answered.any() else float(sets[answered].sum(axis=1).mean()),
+        "covered": (sum(inside), len(inside)) if inside else None,
     }
 
 
@@ -176,19 +195,3 @@ def _counts(predictions: Predictions, true: NDArray[np.int_]) -> list[tuple[str,
 def _metrics(predictions: Predictions, true: NDArray[np.int_]) -> Metrics:
     known = true >= 0
     return evaluate(true[known], predictions.probabilities.numpy()[known])
-
-
-def _rows(
-    predictions: Predictions, pictures: Sequence[images.ImageSource], true: NDArray[np.int_], top_k: int
-) -> Iterator[Row]:
-    """One row at a time: a thumbnail is made when the page gets there, and forgotten after."""
-    ranked = predictions.top_k(top_k)
-    for index, image in enumerate(predictions.images):
-        yield Row(
-            image=image,
-            thumbnail=thumbnail(pictures[index]) if ranked[index] else "",
-            ranked=ranked[index],
-            evidence=predictions.evidence[index],
-            error="" if ranked[index] else predictions.errors[image],
-            true=predictions.classes[true[index]] if true[index] >= 0 else "",
-        )

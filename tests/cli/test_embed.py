@@ -1,0 +1,67 @@
+"""``zsderm embed`` as its users see it: the real command, the bundled encoder, small pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from zsderm.cli.embed import embed
+from zsderm.embeddings import read_embeddings
+from zsderm.encoders import load_encoder
+from zsderm.errors import ImageError
+
+
+@pytest.fixture
+def photos(photo: Image.Image, tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo.save(folder / "1.png")
+    photo.rotate(90).save(folder / "2.png")
+    (folder / "3.jpg").write_bytes(b"")
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(embed, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.parquet"])
+def test_the_rows_are_the_encoders_and_what_cannot_be_read_has_a_reason(photos, tmp_path: Path, name: str) -> None:
+    output = tmp_path / name
+    done = run("--images", photos, "--output", output, "--no-cache")
+    assert (done.exit_code, done.stdout) == (0, "")
+    encoder = load_encoder("zsderm-mini")
+    assert f"2 of 3 images embedded by zsderm-mini ({encoder.fingerprint})" in done.stderr
+    stored = read_embeddings(output, encoder)
+    assert [Path(image).name for image in stored.images] == ["1.png", "2.png", "3.jpg"]
+    assert stored.errors == ["", "", "the file is empty"]
+    expected = encoder.encode_images([photos / "1.png", photos / "2.png"]).numpy()
+    np.testing.assert_allclose(stored.features[:2], expected, atol=1e-6)
+
+
+def test_a_second_run_comes_from_the_cache(photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--images", photos, "--output", tmp_path / "rows.npy", "--cache-dir", tmp_path / "cache")
+    assert run(*arguments).exit_code == 0
+    first = np.load(tmp_path / "rows.npy")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr("zsderm.encoders.open_clip.OpenClipEncoder.encode_pixels", refuse)
+    assert run(*arguments).exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), first)
+
+
+def test_a_folder_without_readable_images_is_a_mistake_with_the_reasons_in_the_file(photos, tmp_path: Path) -> None:
+    done = run("--images", photos / "3.jpg", "--output", tmp_path / "rows.npy", "--no-cache")
+    assert isinstance(done.exception, ImageError) and "none of the 1 images" in str(done.exception)
+    assert read_embeddings(tmp_path / "rows.npy").errors == ["the file is empty"]
+
+
+def test_another_format_is_wrong_usage_before_any_work(photos, tmp_path: Path) -> None:
+    done = run("--images", photos, "--output", tmp_path / "rows.h5")
+    assert done.exit_code == 2 and "ends in .npy or .parquet" in done.stderr

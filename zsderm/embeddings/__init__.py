@@ -1,0 +1,26 @@
+"""Turn images and texts into unit rows, once: what is on disk from an earlier run is not computed again.
+
+pipeline  images to rows, in memory or batch by batch
+texts     texts to rows
+cache     rows of earlier runs
+files     rows with their paths, their errors and the encoder's fingerprint, in a file
+"""
+
+from __future__ import annotations
+
+from zsderm.embeddings.cache import FeatureCache
+from zsderm.embeddings.files import StoredEmbeddings, read_embeddings, write_embeddings
+from zsderm.embeddings.pipeline import EmbeddableImage, ImageEmbeddings, embed_batches, embed_images
+from zsderm.embeddings.texts import embed_texts
+
+__all__ = [
+    "EmbeddableImage",
+    "FeatureCache",
+    "ImageEmbeddings",
+    "StoredEmbeddings",
+    "embed_batches",
+    "embed_images",
+    "embed_texts",
+    "read_embeddings",
+    "write_embeddings",
+]

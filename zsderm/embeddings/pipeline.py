@@ -1,0 +1,234 @@
+"""Images to unit rows: decoded ahead by threads, encoded in batches, taken from the cache where they are known.
+
+Letters: N images, D embedding width, B batch. A bounded number of images is decoded ahead of the encoder, so memory
+does not grow with the folder; only the (N, D) result does, and `embed_batches` does without that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
+
+from zsderm.embeddings.cache import FeatureCache, is_unit
+from zsderm.errors import ImageError, SettingsError
+from zsderm.images import open_file, open_image
+
+if TYPE_CHECKING:
+    from zsderm.encoders.base import Encoder
+
+MOST_WORKERS = 8  # decoding stops gaining beyond this; each worker may hold one full-size photograph
+# A JPEG is decoded at reduced size as long as its shorter side keeps this many times what the encoder looks at. At 4
+# the rows differ from those of the full size as they do when pixels are rounded once more: docs/speed.md.
+SCALE_LIMIT = 4
+
+EmbeddableImage = str | os.PathLike[str] | Image.Image
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEmbeddings:
+    """The embeddings of N images, in the order they were given.
+
+    Attributes:
+        features: (N, D) float32. Each row is of unit length, or zeros where ``ok`` is false.
+        ok: (N,) bool, which images could be read.
+        errors: for each row that is not ok, by its index, the reason.
+    """
+
+    features: np.ndarray
+    ok: np.ndarray
+    errors: Mapping[int, str]
+
+
+def embed_images(
+    encoder: Encoder,
+    images: Sequence[EmbeddableImage],
+    *,
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+    out: np.ndarray | None = None,
+) -> ImageEmbeddings:
+    """Embed images; one that cannot be read becomes a row of zeros with a reason.
+
+    With a cache folder every finished batch is stored at once, so a run that was interrupted goes on where it stopped.
+
+    Args:
+        encoder: gives the rows; its ``fingerprint`` and the content of each image are the key of the cache.
+        images: N paths or PIL images.
+        batch_size: B, how many images the encoder sees at a time; beyond rounding the result does not depend on it.
+        workers: decoding threads; by default one per processor, at most 8.
+        cache: a folder that may be shared by several processes, or ``None`` to keep nothing.
+        progress: show a bar on stderr if that is a terminal.
+        out: (N, D) float32 to write the rows into, such as a memory-mapped file; by default a new array.
+
+    Raises:
+        SettingsError: ``batch_size`` or ``workers`` below 1, ``out`` of another shape, or a cache folder that cannot be
+            made.
+    """
+    shape = (len(images), encoder.card.width)
+    features = np.zeros(shape, np.float32) if out is None else _checked_out(out, shape)  # (N, D)
+    ok = np.zeros(len(images), bool)
+    errors: dict[int, str] = {}
+    done = 0
+    with progress_bar(len(images), progress) as advance:
+        for batch in embed_batches(encoder, images, batch_size=batch_size, workers=workers, cache=cache):
+            stop = done + len(batch.ok)
+            features[done:stop], ok[done:stop] = batch.features, batch.ok
+            errors |= {done + index: reason for index, reason in batch.errors.items()}
+            advance(stop - done)
+            done = stop
+    return ImageEmbeddings(features, ok, errors)
+
+
+def embed_batches(
+    encoder: Encoder,
+    images: Iterable[EmbeddableImage],
+    *,
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> Iterator[ImageEmbeddings]:
+    """Embed images of any number, batch by batch: what `embed_images` does, for those who keep nothing.
+
+    Args:
+        encoder: see `embed_images`, as for the rest.
+        images: paths or PIL images, asked for only a little ahead.
+        batch_size: B.
+        workers: decoding threads.
+        cache: a folder, or ``None``.
+
+    Returns:
+        For every B images in turn their embeddings; the indices in ``errors`` count within the batch.
+
+    Raises:
+        SettingsError: see `embed_images`.
+    """
+    workers = min(MOST_WORKERS, os.cpu_count() or 1) if workers is None else workers
+    for name, value in {"batch_size": batch_size, "workers": workers}.items():
+        if value < 1:
+            raise SettingsError(f"Expected argument `{name}` to be at least 1, but got {value}.")
+    store = None if cache is None else FeatureCache(Path(cache), encoder.fingerprint, encoder.card.width)
+    return _batches(encoder, iter(images), batch_size, workers, store)
+
+
+@dataclass(frozen=True, eq=False)
+class _Item:
+    """One image on its way: with pixels while it waits for the encoder, then with a row or a reason."""
+
+    key: str = ""
+    pixels: torch.Tensor | None = None
+    row: np.ndarray | None = None
+    reason: str = ""
+
+
+def _batches(
+    encoder: Encoder, images: Iterator[EmbeddableImage], batch_size: int, workers: int, store: FeatureCache | None
+) -> Iterator[ImageEmbeddings]:
+    with warnings.catch_warnings(), _threads(workers) as pool:
+        # images.MAX_PIXELS is the limit that counts. Here and not per image, for all threads share the filters.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        started = (pool.submit(_prepare, encoder, store, image) for image in images)
+        ready = _ahead(started, max(batch_size, 2 * workers))
+        while batch := list(islice(ready, batch_size)):
+            yield _finish(encoder, batch, store)
+
+
+def _ahead(started: Iterator[Future[_Item]], ahead: int) -> Iterator[_Item]:
+    """Results in order, of which never more than ``ahead`` are begun before they are asked for."""
+    pending: deque[Future[_Item]] = deque()
+    for future in started:
+        pending.append(future)
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _prepare(encoder: Encoder, store: FeatureCache | None, image: EmbeddableImage) -> _Item:
+    try:
+        with nullcontext(open_image(image)) if isinstance(image, Image.Image) else open_file(image) as content:
+            key = "" if store is None else _content_hash(content)
+            row = None if store is None else store.read(key)
+            if row is not None:
+                return _Item(key, row=row)
+            opened = open_image(content, at_least=SCALE_LIMIT * encoder.card.image_size)
+            return _Item(key, pixels=encoder.preprocess(opened))
+    except (ImageError, OSError) as error:
+        return _Item(reason=str(error))
+
+
+def _finish(encoder: Encoder, batch: Sequence[_Item], store: FeatureCache | None) -> ImageEmbeddings:
+    """Encode what has to be, store it, and put the batch together."""
+    features = np.zeros((len(batch), encoder.card.width), np.float32)  # (B, D)
+    errors = {index: item.reason for index, item in enumerate(batch) if item.reason}
+    waiting = {index: item.pixels for index, item in enumerate(batch) if item.pixels is not None}
+    for index, item in enumerate(batch):
+        if item.row is not None:
+            features[index] = item.row
+    if waiting:
+        with torch.inference_mode():
+            rows = encoder.encode_pixels(torch.stack(list(waiting.values()))).float().cpu().numpy()
+        for index, row in zip(waiting, rows, strict=True):
+            if not is_unit(row):
+                errors[index] = "the encoder gave no finite unit row for this image"
+                continue
+            features[index] = row
+            if store is not None:
+                store.write(batch[index].key, row)
+    ok = np.array([index not in errors for index in range(len(batch))])  # (B,)
+    return ImageEmbeddings(features, ok, dict(sorted(errors.items())))
+
+
+def _checked_out(out: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if out.shape != shape or out.dtype != np.float32:
+        raise SettingsError(f"Expected argument `out` to be {shape} float32, but got {out.shape} {out.dtype}.")
+    return out
+
+
+def _content_hash(content: BinaryIO | Image.Image) -> str:
+    digest = hashlib.sha256()
+    if isinstance(content, Image.Image):  # RGB by now: palette images may hold equal indices into other palettes
+        digest.update(f"{content.mode} {content.size}\n".encode() + content.tobytes())
+    else:
+        while block := content.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="zsderm-decode")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)  # after Ctrl-C the images ahead are not decoded
+
+
+@contextmanager
+def progress_bar(total: int | None, wanted: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr if that is a terminal; call what comes back with the number of images that are done.
+
+    Args:
+        total: how many images there are; ``None`` if that is not known.
+        wanted: whether to show a bar at all.
+    """
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not (wanted and console.is_interactive)) as bar:
+        task = bar.add_task("Embedding images", total=total)
+        yield lambda count: bar.advance(task, count)

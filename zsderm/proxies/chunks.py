@@ -1,0 +1,117 @@
+"""Features that stay where they are, usually a mapped file, and are read a chunk at a time.
+
+Letters: N images, D embedding width, n rows of a chunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from zsderm.errors import SettingsError
+from zsderm.proxies.arrays import Array, check_positive, finite_rows
+
+CHUNK_SIZE = 4096  # rows, 8 MB of 512 columns: 2 048 to 8 192 take the same time, 32 768 a fifth more
+
+Announce = Callable[[str, int], None]  # what the present pass does, how many of its images are done
+
+
+def silent(title: str, done: int) -> None:
+    """Announce nothing."""
+
+
+@dataclass(frozen=True)
+class FeatureChunks:
+    """(N, D) features of any float type, of which one chunk at a time is in memory as float32."""
+
+    features: Array
+    chunk_size: int = CHUNK_SIZE
+    announce: Announce = silent
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a matrix; the values are looked at as they are read."""
+        check_positive(chunk_size=self.chunk_size)
+        if self.features.ndim != 2 or 0 in self.features.shape:
+            raise SettingsError(
+                "Expected image features to be a matrix with at least one row and one column, but got shape "
+                f"{tuple(self.features.shape)}."
+            )
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.features)
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.features.shape[1]
+
+    def read(self, title: str = "") -> Iterator[torch.Tensor]:
+        """Make a pass: the rows (n, D) float32 of each chunk, which hold until the next is asked for.
+
+        Every pass reads into one buffer, and all chunks but the last have one shape: allocators hoard a block per shape
+        and thread otherwise.
+
+        Args:
+            title: what the pass is for, as the progress bar says it.
+
+        Raises:
+            SettingsError: for NaN or infinity.
+        """
+        buffer = torch.empty(min(self.chunk_size, len(self)), self.width)
+        for start in range(0, len(self), self.chunk_size):
+            rows = self.features[start : start + self.chunk_size]
+            chunk = buffer[: len(rows)]
+            if isinstance(rows, torch.Tensor):
+                chunk.copy_(rows)
+            else:
+                np.copyto(chunk.numpy(), rows, casting="unsafe")
+            # A sum is finite only if its terms are, and ten times quicker than looking at each; it may also overflow.
+            if not math.isfinite(chunk.sum().item()):
+                finite_rows(chunk, "image features")
+            yield chunk
+            self.announce(title, start + len(rows))
+
+    def sample(self, count: int, seed: int) -> torch.Tensor:
+        """Rows drawn without replacement, in the order of the file; all of them where there are not more.
+
+        Args:
+            count: how many at most.
+            seed: of the draw.
+
+        Returns:
+            (count, D) float32.
+        """
+        if count >= len(self):
+            return finite_rows(self.features, "image features")
+        drawn = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return finite_rows(self.features[drawn], "image features")
+
+
+@contextmanager
+def progress_bar(total: int, wanted: bool) -> Iterator[Announce]:
+    """A bar on stderr, if asked for and if that is a terminal, that fills once a pass.
+
+    Args:
+        total: N.
+        wanted: whether to show it.
+    """
+    console, last = Console(stderr=True), total
+    with Progress(console=console, transient=True, disable=not (wanted and console.is_interactive)) as bar:
+        task = bar.add_task("Refining", total=total)
+
+        def announce(title: str, done: int) -> None:
+            nonlocal last
+            if done <= last:
+                bar.reset(task, description=f"Refining: {title}")  # else the clock stands still after the first pass
+            bar.update(task, completed=done)
+            last = done
+
+        yield announce

@@ -1,0 +1,134 @@
+"""What the page shows of one image: its picture, its classes, and why they were named."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import PurePath
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from zsderm import images
+from zsderm.errors import ImageError, InputError
+from zsderm.predictions import Evidence, Predictions
+
+THUMBNAIL_SIDE = 256  # pixels of the longer side; shown at half of it, so that it stays sharp on dense screens
+
+
+class Why(Protocol):
+    """An explanation of one answer, as zsderm.tasks.explanation makes them."""
+
+    @property
+    def winner(self) -> str:
+        """The class that is explained."""
+
+    @property
+    def runner_up(self) -> str:
+        """The next class; empty where there is only one."""
+
+    @property
+    def runner_up_evidence(self) -> Sequence[Evidence]:
+        """The descriptions of the next class that are most like the image, best first."""
+
+    @property
+    def scale(self) -> float:
+        """The cosine at either end of the map's colours."""
+
+    def overlay(self, side: int) -> Image.Image:
+        """The whole picture under its heat map, ``side`` pixels long."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the page shows of one image."""
+
+    image: str
+    thumbnail: str  # data URI; empty when there is no picture to show
+    ranked: Sequence[tuple[str, float]]  # most probable classes first; empty for a failed image
+    evidence: Sequence[Evidence]
+    error: str
+    true: str  # the true class; empty when unknown
+    why: Why | None = None
+    heat: str = ""  # data URI of the heat map over the picture; empty when there is none
+    could_be: Sequence[str] = ()  # the prediction set, most probable first; empty when none was given
+    empty_set: bool = False  # a set was given and holds nothing
+    abstained: bool = False
+
+    @property
+    def name(self) -> str:
+        """The file name without its folders."""
+        return PurePath(self.image).name or self.image
+
+    @property
+    def verdict(self) -> str:
+        """``right`` or ``wrong``; empty where the truth or the answer is missing."""
+        if not (self.true and self.ranked):
+            return ""
+        return "right" if self.ranked[0][0] == self.true else "wrong"
+
+
+def rows(
+    predictions: Predictions,
+    pictures: Sequence[images.ImageSource],
+    true: NDArray[np.int_],
+    top_k: int,
+    explanations: Iterable[Why | None] | None = None,
+    sets: NDArray[np.bool_] | None = None,
+    abstained: NDArray[np.bool_] | None = None,
+) -> Iterator[Row]:
+    """One row at a time: a thumbnail is made when the page gets there, and forgotten after.
+
+    Raises:
+        InputError: the explanations end before the images do.
+    """
+    ranked, order = predictions.top_k(top_k), predictions.top_k(len(predictions.classes))
+    reasons = None if explanations is None else iter(explanations)
+    for index, image in enumerate(predictions.images):
+        why = None if reasons is None else _next(reasons, index, len(predictions))
+        answered = bool(ranked[index])
+        inside = set() if sets is None else {predictions.classes[c] for c in np.flatnonzero(sets[index])}
+        yield Row(
+            image=image,
+            thumbnail=thumbnail(pictures[index]) if answered else "",
+            ranked=ranked[index],
+            evidence=predictions.evidence[index],
+            error="" if answered else predictions.errors[image],
+            true=predictions.classes[true[index]] if true[index] >= 0 else "",
+            why=why if answered else None,
+            heat=data_uri(why.overlay(THUMBNAIL_SIDE)) if why is not None and answered else "",
+            could_be=[name for name, _ in order[index] if name in inside],
+            empty_set=answered and sets is not None and not inside,
+            abstained=answered and abstained is not None and bool(abstained[index]),
+        )
+
+
+def thumbnail(picture: images.ImageSource) -> str:
+    """The picture as a small JPEG in a data URI, or an empty string when it cannot be opened; it is left unchanged."""
+    try:
+        small = images.open_image(picture).copy()
+    except ImageError:
+        return ""
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return data_uri(small)
+
+
+def data_uri(picture: Image.Image) -> str:
+    """A picture as a JPEG in a data URI."""
+    jpeg = BytesIO()
+    picture.save(jpeg, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
+
+
+def _next(explanations: Iterator[Why | None], done: int, wanted: int) -> Why | None:
+    try:
+        return next(explanations)
+    except StopIteration:
+        raise InputError(
+            f"expected `explanations` to have one entry for each of {wanted} images (None where there is nothing to "
+            f"explain), but got {done}"
+        ) from None
