@@ -12,10 +12,9 @@ from zsderm.cli.parameters import Setting
 from zsderm.errors import MissingDependencyError
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--config",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Configuration (YAML).",
 )
@@ -23,7 +22,6 @@ from zsderm.errors import MissingDependencyError
     "--data-root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="ZSDERM_DATA",
-    required=True,
     show_envvar=True,
     help="Folder that the tables of the configuration are relative to.",
 )
@@ -34,7 +32,15 @@ from zsderm.errors import MissingDependencyError
     help="Run folder; a run that was stopped goes on where it stood.",
 )
 @click.option("--set", "overrides", multiple=True, type=Setting(), help="Override one setting of the configuration.")
-def pretrain(config: Path, data_root: Path, output: Path | None, overrides: tuple[tuple[str, object], ...]) -> None:
+@click.pass_context
+def pretrain(
+    context: click.Context,
+    *,
+    config: Path | None,
+    data_root: Path | None,
+    output: Path | None,
+    overrides: tuple[tuple[str, object], ...],
+) -> None:
     """Train an encoder from a configuration file.
 
     One line an epoch goes to stderr; the folder of the encoder, which --model local-dir:FOLDER reads, goes to stdout.
@@ -43,6 +49,14 @@ def pretrain(config: Path, data_root: Path, output: Path | None, overrides: tupl
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA --set epochs=1 --output runs/trial
     """
+    if context.invoked_subcommand:
+        return  # the options belong to training; the commands below have their own
+    # Not `required=True` on the options: click would then demand them of the commands below as well.
+    for name, value in (("config", config), ("data_root", data_root)):
+        if value is None:
+            parameter = next(option for option in context.command.params if option.name == name)
+            raise click.MissingParameter(ctx=context, param=parameter)
+    assert config is not None and data_root is not None
     try:
         train = import_module("zsderm.pretrain.train")
     except ModuleNotFoundError as error:
