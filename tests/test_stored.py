@@ -17,7 +17,9 @@ from zsderm.stored import Stored, read
 def saved(tmp_path: Path) -> Path:
     generator = torch.Generator().manual_seed(0)
     text, proxies = torch.rand(2, 2, 4, generator=generator)
-    fitted = Fitted(torch.arange(5), text, proxies, torch.zeros(4), torch.tensor([0.3, 0.7]), 20, 0.05, True, "given", "why")
+    fitted = Fitted(
+        torch.arange(5), text, proxies, torch.zeros(4), torch.tensor([0.3, 0.7]), 20, 0.05, True, "given", "why"
+    )
     base = KnowledgeBase.load("dermatology")
     stored = Stored("tiny", "abc", "def", ("mole", "acne"), Settings(k=3), torch.tensor([0.3, 0.7]), base, fitted)
     stored.write(tmp_path / "deep" / "saved")
@@ -36,8 +38,14 @@ def test_what_was_written_is_read_back(saved: Path) -> None:
     torch.testing.assert_close(stored.prior, torch.tensor([0.3, 0.7]).double())
     assert stored.knowledge is not None and stored.knowledge.checksum == KnowledgeBase.load("dermatology").checksum
     assert stored.fitted.facts() == {
-        "images": 20, "temperature": 0.05, "refined": True, "prior": "given", "reason": "why", "iterations": 0, "converged": True
-    }  # fmt: skip
+        "images": 20,
+        "temperature": 0.05,
+        "refined": True,
+        "prior": "given",
+        "reason": "why",
+        "iterations": 0,
+        "converged": True,
+    }
     torch.testing.assert_close(stored.fitted.kept, torch.arange(5))
     assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]  # no draft is left behind
 

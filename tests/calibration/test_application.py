@@ -30,7 +30,8 @@ def predictions(scores: torch.Tensor) -> Predictions:
 
 
 def calibration(predictions: Predictions, **how: object) -> Calibration:
-    labels = torch.arange(59) % 3
+    generator = torch.Generator().manual_seed(1)
+    labels = predictions.probabilities[:59].sqrt().multinomial(1, generator=generator)[:, 0]  # less sure than stated
     log_probabilities = predictions.probabilities[:59].log()
     if how.get("abstain_score") == "energy":
         how["scores"] = predictions.familiarity[:59]

@@ -29,7 +29,10 @@ def test_the_problem_has_unit_rows_and_depends_on_its_seed_alone() -> None:
 def test_what_is_timed_is_what_users_get() -> None:
     given = problem(120, 5, 32)
     learned = learn_proxies(given.images, given.text, transport_labels(given.images @ given.text.T))
-    torch.testing.assert_close(ours(given).proxies, learned.proxies, atol=1e-3, rtol=0)
+    timed = ours(given).proxies
+    # Near the minimum the objective is flat: threads sum in another order, and proxies move while it stays.
+    assert objective_of(given, timed)[0] == pytest.approx(objective_of(given, learned.proxies)[0], abs=1e-5)
+    assert float((timed * learned.proxies).sum(dim=1).min()) > 0.999
 
 
 def test_the_peer_goes_downhill_to_the_same_minimum() -> None:
