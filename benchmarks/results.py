@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zsderm.benchmarks.datasets import cards
 from zsderm.benchmarks.grid import METHODS
-from zsderm.errors import InputError, SettingsError
+from zsderm.drafts import replaced
+from zsderm.errors import InputError
 
 LAYOUT = 1  # raise it when files of before can no longer be read
 DECIMALS = 6  # more would differ from machine to machine
@@ -77,23 +76,8 @@ def _place(result: Result) -> tuple[Any, ...]:
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """Write one result, with the layout."""
     text = json.dumps(_plain({"layout": LAYOUT, **result}), indent=1, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as draft:
+    with replaced(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Hand out a draft beside ``path`` and move it there when it is complete; missing folders are made."""
-    draft = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        draft.replace(path)
-    except OSError as error:
-        raise SettingsError(f"cannot write '{path}': {error.strerror or error}. Choose another place.") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

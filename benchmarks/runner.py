@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
 from zsderm.benchmarks.grid import WITHOUT_DESCRIPTIONS, Run
 from zsderm.benchmarks.labelled import LabelledImages
-from zsderm.benchmarks.results import Result, read_result, replacing, write_result
+from zsderm.benchmarks.results import Result, read_result, write_result
+from zsderm.drafts import replaced
 from zsderm.metrics import by_group, compare, confusion_matrix, evaluate, reliability
 
 Priors = Mapping[str, Mapping[str, float]]
@@ -128,7 +129,7 @@ def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path
     rows = predictions.to_frame().assign(true_label=dataset.labels)
     if dataset.units is not None:
         rows[dataset.unit] = dataset.units
-    with replacing(answers) as draft:
+    with replaced(answers) as draft:
         rows.to_parquet(draft, index=False)
     result = score(run, dataset, predictions)
     write_result(path, {**result, "inputs": inputs})

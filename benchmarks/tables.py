@@ -17,7 +17,8 @@ import click
 
 from zsderm.benchmarks.published import WARNING, published
 from zsderm.benchmarks.published import to_markdown as published_to_markdown
-from zsderm.benchmarks.results import Result, details, read_results, replacing
+from zsderm.benchmarks.results import Result, details, read_results
+from zsderm.drafts import replaced
 from zsderm.errors import InputError, did_you_mean
 
 END = "<!-- end of results -->"
@@ -128,7 +129,7 @@ def fill_page(page: Path, folder: Path) -> bool:
     before = page.read_text(encoding="utf-8")
     after = fill(before, folder)
     if after != before:
-        with replacing(page) as draft:
+        with replaced(page) as draft:
             draft.write_text(after, encoding="utf-8")
     return after != before
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground to the roof; a room may import itself and what stands before it, and nothing else.
 FLOORS = [
     "errors",
+    "drafts",
     "config",
     "predictions",
     "images",
@@ -39,7 +40,7 @@ FLOORS = [
 # The commands through which a user enters the rooms beside the library.
 DOORS = {("cli", "pretrain"): {"pretrain"}, ("cli", "benchmark"): {"benchmarks"}, ("cli", "evaluate"): {"benchmarks"}}
 # What pretrain, benchmarks and notebooks may import, besides their own room and the names that zsderm promises.
-PUBLIC_MODULES = {"calibration", "errors", "images", "metrics", "proxies", "report", "tasks"}
+PUBLIC_MODULES = {"calibration", "drafts", "errors", "images", "metrics", "proxies", "report", "tasks"}
 
 
 def _sources(folder: str) -> list[Path]:

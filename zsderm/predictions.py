@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from zsderm.drafts import replaced
 from zsderm.errors import ClassListError, InputError, MissingDependencyError, SettingsError
 
 ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not
@@ -193,13 +192,13 @@ class Predictions:
 
     def to_csv(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        with _replacing(path) as draft:
+        with replaced(path) as draft:
             self.to_frame(top_k).to_csv(draft, index=False, encoding="utf-8")
 
     def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all."""
         rows = self.to_frame(top_k).to_dict(orient="records")
-        with _replacing(path) as draft, draft.open("w", encoding="utf-8") as lines:
+        with replaced(path) as draft, draft.open("w", encoding="utf-8") as lines:
             for row in rows:
                 cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
                 lines.write(json.dumps(cleaned, ensure_ascii=False) + "\n")
@@ -208,7 +207,7 @@ class Predictions:
         """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all."""
         if find_spec("pyarrow") is None:
             raise MissingDependencyError("writing Parquet needs pyarrow. Install it with: pip install pyarrow")
-        with _replacing(path) as draft:
+        with replaced(path) as draft:
             self.to_frame(top_k).to_parquet(draft, index=False, engine="pyarrow")
 
     def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
@@ -248,19 +247,3 @@ def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tens
 def _printable(name: str) -> str:
     # File names that are not valid UTF-8 (old cameras, foreign zip files) cannot be written to any of the formats.
     return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
-
-
-@contextmanager
-def _replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Hand out a draft beside ``path`` and move it there when it is complete; missing parent folders are made."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        draft.replace(path)
-    except OSError as error:
-        raise SettingsError(f"cannot write '{path}': {error.strerror or error}. Choose another place.") from error
-    finally:
-        with suppress(OSError):  # nothing was written where the folder could not be made
-            draft.unlink(missing_ok=True)

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from zsderm.calibration.abstention import AbstentionThreshold, fit_abstention, w
 from zsderm.calibration.conformal import ConformalThresholds, conformal_sets, fit_conformal
 from zsderm.calibration.tables import Labels
 from zsderm.calibration.temperature import fit_temperature, tempered
+from zsderm.drafts import replaced
 from zsderm.errors import SettingsError
 from zsderm.proxies.arrays import Array, check_positive
 
@@ -97,17 +96,8 @@ class Calibration:
         Raises:
             SettingsError: a place that cannot be written.
         """
-        path = Path(path)
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(path) as draft:
             draft.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            draft.replace(path)
-        except OSError as error:
-            raise SettingsError(f"cannot write '{path}': {error.strerror or error}. Choose another place.") from error
-        finally:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Calibration:

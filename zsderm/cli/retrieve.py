@@ -154,7 +154,7 @@ def _measure_recall(
 
 def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
-    from zsderm.tasks.result_files import replaced
+    from zsderm.drafts import replaced
 
     table = [("score", what), *((f"{score:.4f}", text) for score, text in rows)]
     if output is None:

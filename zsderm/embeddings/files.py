@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, tee
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from zsderm import __version__
+from zsderm.drafts import replaced
 from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.pipeline import ImageEmbeddings, embed_batches, progress_bar
 from zsderm.errors import InputError, SettingsError
@@ -134,7 +133,8 @@ def _describe(encoder: Encoder) -> dict[str, Any]:
 
 def _write_npy(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> tuple[int, int]:
     count = failed = 0
-    with _drafts(path.with_suffix(".csv"), path.with_suffix(".json"), path) as (table, manifest, rows):
+    beside = (path.with_suffix(".csv"), path.with_suffix(".json"))
+    with replaced(path) as rows, replaced(beside[0]) as table, replaced(beside[1]) as manifest:  # the rows come last
         with rows.open("wb") as stream, table.open("w", encoding="utf-8", newline="") as lines:
             _write_header(stream, (0, encoder.card.width))
             writer = csv.writer(lines)
@@ -163,7 +163,7 @@ def _write_parquet(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> t
     vector = pa.list_(pa.float32(), encoder.card.width)
     schema = pa.schema([("image", pa.string()), ("embedding", vector), ("error", pa.string())])
     schema = schema.with_metadata({"zsderm": json.dumps(_describe(encoder))})
-    with _drafts(path) as (draft,), parquet.ParquetWriter(draft, schema) as writer:
+    with replaced(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
         waiting: list[Any] = []
         for names, batch in batches:
             flat = pa.array(batch.features.ravel())
@@ -199,20 +199,3 @@ def _read_parquet(path: Path) -> StoredEmbeddings:
     features = np.full((len(column), about["width"]), np.nan, np.float32)
     features[np.asarray(column.is_valid())] = flat.reshape(-1, about["width"])
     return StoredEmbeddings(table["image"].to_pylist(), features, table["error"].to_pylist(), about)
-
-
-@contextmanager
-def _drafts(*paths: Path) -> Iterator[list[Path]]:
-    """Hand out a draft beside each path, and move all of them there when they are complete, the last one last."""
-    drafts = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
-    try:
-        paths[0].parent.mkdir(parents=True, exist_ok=True)
-        yield drafts
-        for draft, path in zip(drafts, paths, strict=True):
-            draft.replace(path)
-    except OSError as error:
-        raise SettingsError(f"cannot write '{paths[-1]}': {error.strerror or error}. Choose another place.") from error
-    finally:
-        for draft in drafts:
-            with suppress(OSError):  # nothing was written where the folder could not be made
-                draft.unlink(missing_ok=True)

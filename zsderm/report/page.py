@@ -6,9 +6,7 @@ It is written as a stream, so that ten thousand photographs pass through memory 
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import ArrayLike, NDArray
 
 from zsderm import __version__, images
-from zsderm.errors import InputError, SettingsError
+from zsderm.drafts import replaced
+from zsderm.errors import InputError
 from zsderm.metrics import Metrics, evaluate
 from zsderm.predictions import Predictions
 from zsderm.report.reliability import reliability_plot
@@ -72,18 +71,8 @@ def write_report(
             evidence_shown=EVIDENCE_SHOWN,
         )
     )
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode
-        os.replace(draft, path)
-    except OSError as error:
-        raise SettingsError(f"cannot write '{path}': {error.strerror or error}; choose another place") from error
-    finally:
-        with suppress(OSError):  # the folder may not exist, which is what the error above says
-            draft.unlink()
+    with replaced(path) as draft, draft.open("wb") as file:
+        stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode
 
 
 def flatten(manifest: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:

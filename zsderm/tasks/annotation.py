@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from zsderm.drafts import replaced
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.tasks.concepts import ConceptVocabulary
-from zsderm.tasks.result_files import replaced
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder

@@ -10,10 +10,10 @@ from itertools import islice
 
 import pandas as pd
 
+from zsderm.drafts import replaced
 from zsderm.tasks.contact_sheet import ContactSheet, Part, Strip, Tile
 from zsderm.tasks.image_sets import ImageSet
 from zsderm.tasks.perceptual_hash import BITS
-from zsderm.tasks.result_files import replaced
 
 PLACES = ("across", "within train", "within test")
 KINDS = {

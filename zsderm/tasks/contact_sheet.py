@@ -16,8 +16,8 @@ from pathlib import Path, PurePath
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import zsderm
+from zsderm.drafts import replaced
 from zsderm.report import thumbnail
-from zsderm.tasks.result_files import replaced
 
 
 @dataclass(frozen=True)

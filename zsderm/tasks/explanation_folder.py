@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
-from zsderm.errors import SettingsError
+from zsderm.drafts import replaced
 from zsderm.tasks.explanation import Explanation
 
 TABLE = "explanations.jsonl"
@@ -38,11 +34,13 @@ def written(explanations: Iterable[Explanation | None], folder: str | Path) -> I
     for number, explanation in enumerate(explanations, start=1):
         if explanation is not None:
             name = f"{number:04d}_{_stem(explanation.image)}.png"
-            _replace(folder / name, partial(explanation.pair().save, format="PNG"))
+            with replaced(folder / name) as draft:
+                explanation.pair().save(draft, format="PNG")
             lines.append(json.dumps(record(explanation, name), ensure_ascii=False))
         yield explanation
     text = "".join(f"{line}\n" for line in lines)
-    _replace(folder / TABLE, lambda draft: draft.write_text(text, encoding="utf-8", errors="backslashreplace"))
+    with replaced(folder / TABLE) as draft:
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def record(explanation: Explanation, picture: str) -> dict[str, object]:
@@ -70,17 +68,3 @@ def _stem(name: str) -> str:
     """The file name without folders and suffix, in characters that every file system takes."""
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in Path(name).stem)
     return stem[:80] or "image"
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a draft beside a file and move it there when it is complete."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(draft)
-        os.replace(draft, path)
-    except OSError as error:
-        raise SettingsError(f"cannot write '{path}': {error.strerror or error}. Choose another place.") from error
-    finally:
-        with suppress(OSError):  # it has been moved, or could not be made
-            draft.unlink()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from zsderm import SettingsError
-from zsderm.tasks.result_files import replaced
+from zsderm.drafts import replaced
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

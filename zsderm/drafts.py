@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all: every result is written as a draft and moved into its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
         SettingsError: the place cannot be written.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    draft = path.with_name(f".{uuid.uuid4().hex}.{path.name}")  # the suffix stays: writers choose the format by it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
