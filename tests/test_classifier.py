@@ -13,11 +13,14 @@ from zsderm import (
     ClassListError,
     FallbackWarning,
     ImageError,
+    InputError,
     KnowledgeBase,
     SettingsError,
     ZeroShotClassifier,
 )
-from zsderm.config import METHODS
+from zsderm.config import METHODS, Settings
+from zsderm.embeddings import write_embeddings
+from zsderm.images import find
 from zsderm.knowledge.prompts import described, template_prompts
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
@@ -144,6 +147,51 @@ def test_a_saved_classifier_answers_as_before(tiny_encoder, knowledge, folder, t
     torch.testing.assert_close(after.probabilities, before.probabilities, equal_nan=True)
     assert after.evidence == before.evidence and after.method == before.method
     assert after.manifest == before.manifest
+
+
+@pytest.mark.parametrize("streamed_from", [10, 100_000])
+def test_fitting_on_embeddings_equals_fitting_on_photographs(
+    tiny_encoder, knowledge, folder, tmp_path, streamed_from
+) -> None:
+    """Also from a file, and also where there are so many that they are read in chunks."""
+    on_photographs = classifier(tiny_encoder, knowledge, prior="uniform").fit(folder).fitted
+    write_embeddings(tmp_path / "rows.npy", tiny_encoder, find(folder))
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")  # the last is NaN
+    for given in (tmp_path / "rows.npy", rows, torch.from_numpy(np.array(rows))):
+        settings = Settings(streamed_from=streamed_from)
+        subject = ZeroShotClassifier(tiny_encoder, CLASSES, knowledge, settings, "uniform").fit(given)
+        assert subject.fitted.images == 24 and subject.fitted.refined
+        assert torch.equal(subject.fitted.kept, on_photographs.kept)
+        torch.testing.assert_close(subject.fitted.proxies, on_photographs.proxies, atol=2e-3, rtol=0)
+        torch.testing.assert_close(subject.fitted.mix, on_photographs.mix)
+        torch.testing.assert_close(subject.fitted.temperature, on_photographs.temperature)
+
+
+def test_without_refinement_many_images_are_read_in_chunks_too(tiny_encoder, knowledge, folder) -> None:
+    settings = [Settings(method="knowledge", streamed_from=count) for count in (10, 100)]
+    one, other = (ZeroShotClassifier(tiny_encoder, CLASSES, knowledge, each).predict(folder) for each in settings)
+    torch.testing.assert_close(one.probabilities, other.probabilities, equal_nan=True)
+
+
+def test_embeddings_of_another_encoder_or_width_are_refused(tiny_encoder, knowledge, folder, tmp_path) -> None:
+    write_embeddings(tmp_path / "rows.npy", type(tiny_encoder)("fedcba9876543210"), find(folder))
+    with pytest.raises(InputError, match="expected embeddings of 'tiny'"):
+        classifier(tiny_encoder, knowledge).fit(tmp_path / "rows.npy")
+    with pytest.raises(SettingsError, match=r"shape \(N, 32\), as tiny makes them, but got \(20, 5\)"):
+        classifier(tiny_encoder, knowledge).fit(np.ones((20, 5), np.float32))
+    with pytest.raises(ImageError, match="nothing to learn from"):
+        classifier(tiny_encoder, knowledge).fit(np.full((20, 32), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("changes", [{"prior": "uniform"}, {"method": "templates"}, {"retrieval": "image"}])
+def test_predictions_carry_the_proxies_that_made_them(tiny_encoder, knowledge, folder, changes) -> None:
+    predictions = classifier(tiny_encoder, knowledge, **changes).predict(folder)
+    if changes.get("retrieval") == "image":
+        assert predictions.proxies is None and predictions.sentences is None
+        return
+    scores = tiny_encoder.encode_images(find(folder)[:24]) @ predictions.proxies.T
+    expected = (scores / predictions.manifest["temperature"]).softmax(dim=1)
+    torch.testing.assert_close(predictions.probabilities[:24], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_without_knowledge_a_classifier_is_saved_too(tiny_encoder, folder, tmp_path) -> None:

@@ -47,6 +47,12 @@ def test_labels_confidence_and_ok() -> None:
     torch.testing.assert_close(answer.confidence, torch.tensor([0.7, NAN, 0.4]), equal_nan=True)
 
 
+def test_proxies_have_a_row_for_each_class() -> None:
+    assert predictions(proxies=torch.ones(3, 8)).proxies.shape == (3, 8)
+    with pytest.raises(InputError, match="a row for each of 3 classes"):
+        predictions(proxies=torch.ones(2, 8))
+
+
 def test_top_k_is_best_first_and_equal_ones_in_the_order_of_classes() -> None:
     first, failed, third = predictions().top_k(2)
     assert first == [("melanoma", pytest.approx(0.7)), ("nevus", pytest.approx(0.2))]

@@ -26,7 +26,7 @@ from zsderm.knowledge.index import DescriptionIndex
 from zsderm.knowledge.prompts import template_prompts
 from zsderm.knowledge.sentences import Sentence, class_sentences, spoken_names
 from zsderm.predictions import Evidence
-from zsderm.proxies import batch_query, retrieved_scores, text_proxies, with_names
+from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores, text_proxies, with_names
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -107,7 +107,7 @@ class ClassTexts:
         """The K sentences of each class most like the mean image; a class with fewer keeps them all.
 
         Args:
-            features: (N, D) float32 unit rows.
+            features: (N, D) float32 unit rows; of more than memory holds, their mean as (1, D) asks the same.
             k: at least 1; None keeps every sentence.
 
         Returns:
@@ -123,6 +123,11 @@ class ClassTexts:
         """(C, D) float32 unit rows: the text proxies that some sentences make, with the names blended in."""
         text = text_proxies(self.features[rows], self.class_of[rows], self.class_count)
         return text if self.names is None else with_names(text, self.names, name_weight)
+
+    def own_proxies(self, feature: torch.Tensor, k: int, name_weight: float) -> torch.Tensor:
+        """(C, D) float32 unit rows: the text proxies that one image, (D,) float32, retrieves for itself."""
+        rows = relevant_descriptions(feature[None], self.features, self.class_of, self.class_count, k)
+        return self.proxies(rows, name_weight)
 
     def scores_by_image(self, features: torch.Tensor, k: int, name_weight: float) -> torch.Tensor:
         """(N, C) float32 cosines of images (N, D) and the text proxies that each of them retrieves for itself."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from zsderm import images as photographs
@@ -22,14 +23,15 @@ from zsderm.calibration import familiarity
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
-from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images
+from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images, read_embeddings
+from zsderm.embeddings.files import SUFFIXES
 from zsderm.encoders import load_encoder
 from zsderm.errors import ImageError, SettingsError
-from zsderm.fitted import Fitted
+from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.manifest import run_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
-from zsderm.proxies import refine
+from zsderm.proxies.chunks import KnownRows
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -142,33 +144,37 @@ class ZeroShotClassifier:
             return self._answer(names, embeddings, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
         # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
         fitted = self.fitted or self._learn(features, tempered=not self._retrieves_by_image)
-        text_scores = self._text_scores(features, fitted.text)  # (N, C)
-        scores = fitted.scores(features) if fitted.refined else text_scores
+        by_text = text_scores(features, fitted.text, self.texts, self.settings, self._uses_retrieval)  # (N, C)
+        scores = fitted.scores(features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
-        familiar = familiarity(text_scores, "energy", self.encoder.temperature).float()  # (N,)
+        familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (N,)
         told = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all sentences
         evidence = self.texts.evidence_for(features, probabilities.argmax(dim=1), told, self.settings.evidence)
         return self._answer(names, embeddings, probabilities, familiar, evidence, fitted)
 
-    def fit(self, images: Photographs, progress: bool = False) -> ZeroShotClassifier:
+    def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
         """Learn from one batch of images, without labels, what `predict` then applies to any others.
 
         After it a photograph gets the same answer alone as in any folder.
 
         Args:
-            images: see `predict`.
-            progress: see `predict`.
+            images: see `predict`. Or their embeddings by this encoder: (N, D) unit rows, or the .npy or .parquet file
+                that ``zsderm embed`` wrote; rows of NaN are left out. Rows that are mapped from a .npy file stay there,
+                and from `Settings.streamed_from` of them on memory does not grow with N.
+            progress: see `predict`; also while many images are refined.
 
         Returns:
             This classifier, whose `fitted` now holds what was learned.
 
         Raises:
             ImageError: a folder that is missing, holds no images, or none that can be read.
+            InputError: a file of embeddings that cannot be read, or that another encoder made.
+            SettingsError: embeddings of another width, or that hold infinity.
         """
-        _, embeddings = self._embed(images, progress)
-        if not embeddings.ok.any():
-            raise ImageError(f"none of {len(embeddings.ok)} images could be read, so there is nothing to learn from")
-        self.fitted = self._learn(torch.from_numpy(embeddings.features[embeddings.ok]), tempered=True)
+        features = self._features(images, progress)
+        if len(features) == 0:
+            raise ImageError("none of the images could be read, so there is nothing to learn from")
+        self.fitted = self._learn(features, tempered=True, progress=progress)
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -239,33 +245,32 @@ class ZeroShotClassifier:
             self.encoder, sources, batch_size=self.settings.batch_size, cache=self.cache, progress=progress
         )
 
-    def _learn(self, features: torch.Tensor, tempered: bool) -> Fitted:
-        """The method on one batch: retrieve, average, refine."""
-        kept = self.texts.kept_for(features, self.settings.k if self._uses_retrieval else None)  # (M',) rows
-        text = self.texts.proxies(kept, self.settings.name_weight)  # (C, D)
-        scores = self._text_scores(features, text)  # (N, C)
-        temperature = self.encoder.temperature
-        if tempered and len(features) >= self.settings.min_images:
-            temperature = self.texts.temperature(temperature, scores, features, kept)
-        fitted = Fitted.on_text(kept, text, len(features), temperature)
-        if self.settings.method != "kpl":
-            return fitted
-        refinement = refine(
-            features,
-            text,
-            self.prior,
-            scores=scores,
-            proxy_temperature=self.settings.proxy_temperature,
-            centre=self.settings.centre,
-            min_images=self.settings.min_images,
-        )
-        return fitted.refined_by(refinement, self.settings.proxy_temperature)
+    def _features(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool) -> torch.Tensor | KnownRows:
+        """(N, D) unit rows of the images that could be read."""
+        if isinstance(images, str | Path) and Path(images).suffix.lower() in SUFFIXES:
+            images = read_embeddings(images, self.encoder).features
+        if not isinstance(images, np.ndarray | torch.Tensor):
+            _, embeddings = self._embed(images, progress)
+            return torch.from_numpy(embeddings.features[embeddings.ok])
+        if images.ndim != 2 or images.shape[1] != self.encoder.card.width:
+            raise SettingsError(
+                f"Expected embeddings of shape (N, {self.encoder.card.width}), as {self.encoder.card.name} makes them, "
+                f"but got {tuple(images.shape)}."
+            )
+        return KnownRows(images)
 
-    def _text_scores(self, features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """(N, C) cosines with the batch's text proxies, or with each image's own."""
-        if self._retrieves_by_image:
-            return self.texts.scores_by_image(features, self.settings.k, self.settings.name_weight)
-        return features @ text.T
+    def _learn(self, features: torch.Tensor | KnownRows, tempered: bool, progress: bool = False) -> Fitted:
+        """The method on one batch: retrieve, average, refine."""
+        return learn(
+            features,
+            self.texts,
+            self.settings,
+            self.prior,
+            temperature=self.encoder.temperature,
+            retrieves=self._uses_retrieval,
+            tempered=tempered,
+            progress=progress,
+        )
 
     def _answer(
         self,
@@ -287,12 +292,14 @@ class ZeroShotClassifier:
             requested_method=self.settings.method,
             evidence=tuple(next(evidence) if readable else () for readable in embeddings.ok),
             errors={names[index]: reason for index, reason in embeddings.errors.items()},
+            proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
+            sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
             manifest=run_manifest(
                 self.encoder,
                 self.knowledge,
                 self.settings,
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
-                None if fitted is None else fitted.story(self.classes),
+                None if fitted is None else {**fitted.story(self.classes), "fitted": self.fitted and fitted.digest},
                 ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
             ),
         )

@@ -23,6 +23,7 @@ class Settings:
     evidence: int = 3  # descriptions listed for each image
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
     batch_size: int = 64  # images encoded at a time; changes memory, not the result
+    streamed_from: int = 100_000  # with so many images refinement goes chunk by chunk: flat memory, the same answers
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning, before anything is loaded.
@@ -37,7 +38,7 @@ class Settings:
                     f"Expected setting `{name}` to be one of {', '.join(known)}, but got {value!r}."
                     f"{did_you_mean(str(value), known)}"
                 )
-        for name, least in (("k", 1), ("min_images", 1), ("evidence", 0), ("batch_size", 1)):
+        for name, least in (("k", 1), ("min_images", 1), ("evidence", 0), ("batch_size", 1), ("streamed_from", 1)):
             if getattr(self, name) < least:
                 raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}.")
         if not 0 <= self.name_weight <= 1:

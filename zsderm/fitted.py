@@ -5,13 +5,18 @@ Letters: N images, C classes, M sentences, D embedding width.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from zsderm.proxies import Refinement
+from zsderm.class_texts import ClassTexts
+from zsderm.config import Settings
+from zsderm.proxies import Refinement, StreamedRefinement, refine, refine_streamed
+from zsderm.proxies.chunks import FeatureChunks, KnownRows
+from zsderm.proxies.streaming import SAMPLE_SIZE
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ class Fitted:
         shares = torch.full((len(text),), 1 / len(text))
         return cls(kept, text, text, torch.zeros(text.shape[1]), shares, images, temperature)
 
-    def refined_by(self, refinement: Refinement, temperature: float) -> Fitted:
+    def refined_by(self, refinement: Refinement | StreamedRefinement, temperature: float) -> Fitted:
         """The same after a refinement: what it learned, or why it was set aside.
 
         Args:
@@ -63,7 +68,7 @@ class Fitted:
             self,
             proxies=refinement.proxies,
             centre=refinement.centre,
-            mix=refinement.prior,
+            mix=refinement.prior.float(),
             temperature=temperature if refinement.accepted else self.temperature,
             refined=refinement.accepted,
             prior=refinement.prior_name if refinement.accepted else "none",
@@ -71,6 +76,19 @@ class Fitted:
             iterations=refinement.iterations,
             converged=refinement.converged,
         )
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """(C, D) float32 unit rows: the proxies that answer."""
+        return self.proxies if self.refined else self.text
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change with the proxies that answer and with their temperature."""
+        told = hashlib.sha256(repr(self.temperature).encode())
+        for array in (self.rows, self.centre):
+            told.update(array.contiguous().numpy().tobytes())
+        return told.hexdigest()[:16]
 
     def scores(self, features: torch.Tensor) -> torch.Tensor:
         """(N, C) float32 inner products of features (N, D) and refined proxies."""
@@ -122,3 +140,97 @@ class Fitted:
         """Put together what `tensors` and `facts` gave."""
         parts: dict[str, Any] = {**tensors, **facts}
         return cls(**parts)
+
+
+def learn(
+    features: torch.Tensor | KnownRows,
+    texts: ClassTexts,
+    settings: Settings,
+    prior: str | torch.Tensor,
+    *,
+    temperature: float,
+    retrieves: bool,
+    tempered: bool = True,
+    progress: bool = False,
+) -> Fitted:
+    """The method on one batch: retrieve, average, refine.
+
+    From `settings.streamed_from` images on, features are read in chunks, and what needs them at once (the judgement of
+    "auto", the temperature) sees a random sample of them.
+
+    Args:
+        features: (N, D) float32 unit rows, in memory or in their file.
+        texts: what is said of the classes.
+        settings: method, retrieval, K and the rest.
+        prior: a word, or (C,) shares.
+        temperature: the encoder's.
+        retrieves: whether descriptions are chosen by the images, and not all of them kept.
+        tempered: whether the temperature may be learned from the images.
+        progress: show a bar on stderr while chunks are read.
+    """
+    if len(features) >= settings.streamed_from and not (retrieves and settings.retrieval == "image"):
+        return _learn_streamed(features, texts, settings, prior, temperature, retrieves, progress)
+    images = features[:]  # in memory
+    kept = texts.kept_for(images, settings.k if retrieves else None)  # (M',) rows
+    text = texts.proxies(kept, settings.name_weight)  # (C, D)
+    scores = text_scores(images, text, texts, settings, retrieves)  # (N, C)
+    if tempered and len(images) >= settings.min_images:
+        temperature = texts.temperature(temperature, scores, images, kept)
+    fitted = Fitted.on_text(kept, text, len(images), temperature)
+    if settings.method != "kpl":
+        return fitted
+    refinement = refine(
+        images,
+        text,
+        prior,
+        scores=scores,
+        proxy_temperature=settings.proxy_temperature,
+        centre=settings.centre,
+        min_images=settings.min_images,
+    )
+    return fitted.refined_by(refinement, settings.proxy_temperature)
+
+
+def _learn_streamed(
+    features: torch.Tensor | KnownRows,
+    texts: ClassTexts,
+    settings: Settings,
+    prior: str | torch.Tensor,
+    temperature: float,
+    retrieves: bool,
+    progress: bool,
+) -> Fitted:
+    chunks = FeatureChunks(features)
+    kept = texts.kept_for(_mean(chunks), settings.k if retrieves else None)  # (M',) rows
+    text = texts.proxies(kept, settings.name_weight)  # (C, D)
+    sample = chunks.sample(SAMPLE_SIZE, seed=0)  # (n, D)
+    temperature = texts.temperature(temperature, sample @ text.T, sample, kept)
+    fitted = Fitted.on_text(kept, text, len(chunks), temperature)
+    if settings.method != "kpl":
+        return fitted
+    refinement = refine_streamed(
+        features,
+        text,
+        prior,
+        proxy_temperature=settings.proxy_temperature,
+        centre=settings.centre,
+        progress=progress,
+    )
+    return fitted.refined_by(refinement, settings.proxy_temperature)
+
+
+def text_scores(
+    features: torch.Tensor, text: torch.Tensor, texts: ClassTexts, settings: Settings, retrieves: bool
+) -> torch.Tensor:
+    """(N, C) cosines of images (N, D) with the batch's text proxies (C, D), or with each image's own."""
+    if retrieves and settings.retrieval == "image":
+        return texts.scores_by_image(features, settings.k, settings.name_weight)
+    return features @ text.T
+
+
+def _mean(chunks: FeatureChunks) -> torch.Tensor:
+    """(1, D) float32, the mean image, which asks for the same descriptions as all images."""
+    total = torch.zeros(chunks.width, dtype=torch.float64)
+    for chunk in chunks.read("mean image"):
+        total += chunk.sum(dim=0)
+    return (total / len(chunks)).float()[None]

@@ -53,6 +53,9 @@ class Predictions:
         familiarity: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units
             of cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
         abstained: (N,) bool, for which images the answer is "none of these"; None when that was not asked for.
+        proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
+            None where each image had rows of its own, or nothing was answered.
+        sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
     """
 
     images: tuple[str, ...]
@@ -67,6 +70,8 @@ class Predictions:
     sets: torch.Tensor | None = None
     familiarity: torch.Tensor | None = None
     abstained: torch.Tensor | None = None
+    proxies: torch.Tensor | None = None
+    sentences: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -105,6 +110,11 @@ class Predictions:
             given = getattr(self, name)
             if given is not None and tuple(given.shape) != shape:
                 raise InputError(f"Expected argument `{name}` to be of shape {shape}, but got {tuple(given.shape)}.")
+        if self.proxies is not None and (self.proxies.ndim != 2 or len(self.proxies) != len(self.classes)):
+            raise InputError(
+                f"Expected argument `proxies` to hold a row for each of {len(self.classes)} classes, "
+                f"but got shape {tuple(self.proxies.shape)}."
+            )
 
     def _check_rows(self) -> None:
         failed = self.probabilities.isnan().all(dim=1)  # (N,)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zsderm.errors import SettingsError
-from zsderm.proxies.chunks import FeatureChunks, progress_bar
+from zsderm.proxies.chunks import FeatureChunks, KnownRows, progress_bar
 
 
 def rows(count: int = 25, width: int = 4) -> np.ndarray:
@@ -102,3 +102,25 @@ def test_the_bar_names_each_pass_on_a_terminal(
     said = capsys.readouterr()
     assert "proxies, pass 2" in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, torch.bfloat16])
+def test_rows_of_images_that_could_not_be_read_are_passed_over(tmp_path: Path, kind: type | torch.dtype) -> None:
+    whole = rows()
+    whole[[0, 7, 24]] = np.nan
+    if isinstance(kind, torch.dtype):
+        features = torch.from_numpy(whole).to(kind)
+    else:
+        np.save(tmp_path / "features.npy", whole.astype(kind))
+        features = np.load(tmp_path / "features.npy", mmap_mode="r")
+    known = KnownRows(features)
+    expected = torch.from_numpy(np.delete(rows(), [0, 7, 24], axis=0))
+    assert len(known) == 22 and known.shape == (22, 4)
+    for read in (known[:], torch.cat([chunk.clone() for chunk in FeatureChunks(known, 5).read()])):
+        assert read.dtype == torch.float32
+        torch.testing.assert_close(read, expected, atol=1e-2, rtol=1e-2)
+    assert FeatureChunks(known).sample(10, seed=0).shape == (10, 4)
+
+
+def test_an_array_without_rows_has_none() -> None:
+    assert len(KnownRows(np.empty((0, 4), np.float32))) == 0

@@ -8,12 +8,18 @@ import pytest
 import torch
 from PIL import Image
 
-from zsderm import KnowledgeBase
+from zsderm import KnowledgeBase, ZeroShotClassifier
 from zsderm.class_texts import ClassTexts
 from zsderm.errors import ImageError, InputError, SettingsError
 from zsderm.knowledge import Description, Disease, KnowledgeCard
 from zsderm.predictions import Evidence, Predictions
-from zsderm.tasks.explanation import Explanation, explain, explain_images, on_the_same_aspects
+from zsderm.tasks.explanation import (
+    Explanation,
+    explain,
+    explain_images,
+    explain_predictions,
+    on_the_same_aspects,
+)
 
 CLASSES = ("nevus", "wart", "melanoma")
 SIGNS = {"colour": "brown or black", "border": "sharp or ragged", "surface": "smooth or rough", "size": "small"}
@@ -161,3 +167,18 @@ def test_no_description_answers_twice() -> None:
     spoken = [_evidence("colour", 0.5), _evidence("colour", 0.4)]
     others = [_evidence("colour", 0.3, "red"), _evidence("colour", 0.2, "brown"), _evidence("size", 0.1)]
     assert [text.text for text in on_the_same_aspects(spoken, others, 3)] == ["red", "brown", "size 0.1"]
+
+
+@pytest.mark.parametrize("changes", [{"method": "knowledge"}, {"method": "knowledge", "retrieval": "image"}])
+def test_a_classifier_explains_its_own_answers(tiny_encoder, photo, tmp_path: Path, changes: dict[str, str]) -> None:
+    names = _folder(tmp_path, photo)
+    classifier = ZeroShotClassifier.from_pretrained(tiny_encoder, classes=["mole", "psoriasis", "melanoma"], **changes)
+    predictions = classifier.predict(names)
+    found = list(explain_predictions(classifier, predictions, evidence=2))
+    assert found[3] is None
+    for item, ranked, told in zip(found[:3], predictions.top_k(2), predictions.evidence, strict=False):
+        assert [item.winner, item.runner_up] == [name for name, _ in ranked]
+        assert [text.text for text in item.evidence] == [text.text for text in told[:2]]
+        temperature = predictions.manifest["temperature"]
+        lead = torch.tensor([share for _, share in ranked]).log()
+        assert item.margin / temperature == pytest.approx(float(lead[0] - lead[1]), abs=1e-3)

@@ -27,11 +27,36 @@ def silent(title: str, done: int) -> None:
     """Announce nothing."""
 
 
+class KnownRows:
+    """The rows of an array that hold no NaN, as an array of its own that is read only where it is asked for.
+
+    Files of embeddings have a row of NaN for each image that could not be read.
+    """
+
+    def __init__(self, features: Array) -> None:
+        """Look through (N', D) features for NaN, a chunk at a time."""
+        self._features = features
+        known = [torch.empty(0, dtype=torch.bool)]
+        for start in range(0, len(features), CHUNK_SIZE):
+            known.append(~_in_memory(features[start : start + CHUNK_SIZE]).isnan().any(dim=1))
+        self._rows = torch.cat(known).nonzero().flatten().numpy()  # (N,)
+        self.shape = (len(self._rows), *features.shape[1:])
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        """N, the rows without NaN."""
+        return len(self._rows)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> torch.Tensor:
+        """(n, D) float32: some of the rows, in memory."""
+        return _in_memory(self._features[self._rows[rows]])
+
+
 @dataclass(frozen=True)
 class FeatureChunks:
     """(N, D) features of any float type, of which one chunk at a time is in memory as float32."""
 
-    features: Array
+    features: Array | KnownRows
     chunk_size: int = CHUNK_SIZE
     announce: Announce = silent
 
@@ -90,9 +115,13 @@ class FeatureChunks:
             (count, D) float32.
         """
         if count >= len(self):
-            return finite_rows(self.features, "image features")
+            return finite_rows(self.features[:], "image features")
         drawn = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
         return finite_rows(self.features[drawn], "image features")
+
+
+def _in_memory(rows: Array) -> torch.Tensor:
+    return rows.float() if isinstance(rows, torch.Tensor) else torch.from_numpy(np.array(rows, np.float32))
 
 
 @contextmanager

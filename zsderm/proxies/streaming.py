@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 
 from zsderm.errors import ConvergenceWarning, SettingsError
 from zsderm.proxies.arrays import Array, check_positive, finite_rows
-from zsderm.proxies.chunks import CHUNK_SIZE, FeatureChunks, progress_bar
+from zsderm.proxies.chunks import CHUNK_SIZE, FeatureChunks, KnownRows, progress_bar
 from zsderm.proxies.descent import descend
 from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE, CrossEntropy
 from zsderm.proxies.passes import ChunkedCrossEntropy, TextLabels, meet_totals, text_mix
@@ -114,7 +114,7 @@ def write_rows(chunks: Iterable[torch.Tensor], out: np.ndarray) -> None:
 
 
 def refine_streamed(
-    features: Array,
+    features: Array | KnownRows,
     text_proxies: Array,
     prior: Prior = "auto",
     *,

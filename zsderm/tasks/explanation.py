@@ -6,7 +6,7 @@ Letters: C classes, M descriptions, D embedding width.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,10 @@ from zsderm.tasks.heat_picture import overlay, pair
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from zsderm.classifier import ZeroShotClassifier
     from zsderm.encoders import Encoder
+
+Proxies = Tensor | Callable[[Tensor], Tensor]  # (C, D) rows that classify; or those of an image, from its (D,) feature
 
 SHOWN_SIDE = 512  # pixels of the longer side that are kept of a photograph
 EVIDENCE = 3  # descriptions per class
@@ -62,7 +65,7 @@ class Explanation:
 def explain(
     encoder: Encoder,
     image: ImageSource,
-    proxies: Tensor,
+    proxies: Proxies,
     classes: Sequence[str],
     *,
     texts: ClassTexts | None = None,
@@ -78,7 +81,7 @@ def explain(
     Args:
         encoder: the one that the proxies belong to.
         image: a path or a picture.
-        proxies: (C, D) unit rows that classify.
+        proxies: (C, D) unit rows that classify, or what makes them of the image's own (D,) feature.
         classes: C names.
         texts: what is said of the classes; None leaves the evidence empty.
         rows: (M',) int64, the descriptions to choose from; None for all.
@@ -94,9 +97,11 @@ def explain(
         CheckpointError, SettingsError: see `heat_map`.
     """
     check_method(method)
-    directions = _checked(proxies, classes)
+    if isinstance(proxies, Tensor):
+        proxies = _checked(proxies, classes)  # before any work
     photograph = open_image(image)
     feature = encoder.encode_pixels(encoder.preprocess(photograph)[None])[0]  # (D,)
+    directions = proxies if isinstance(proxies, Tensor) else _checked(proxies(feature), classes)
     winner, runner_up = ranked or _best_two(directions @ feature)
     towards = directions[winner] - directions[runner_up] if runner_up != winner else directions[winner]
     spoken: tuple[Evidence, ...] = ()
@@ -122,7 +127,7 @@ def explain(
 def explain_images(
     encoder: Encoder,
     predictions: Predictions,
-    proxies: Tensor,
+    proxies: Proxies,
     *,
     pictures: Sequence[ImageSource] | None = None,
     texts: ClassTexts | None = None,
@@ -135,7 +140,7 @@ def explain_images(
     Args:
         encoder: the one that predicted.
         predictions: its answers; the first two classes of each are set against each other.
-        proxies: (C, D) unit rows that classified.
+        proxies: (C, D) unit rows that classified, or what makes them of an image's (D,) feature.
         pictures: N images; by default the names in `predictions` are opened as files.
         texts: what is said of the classes, see `explain`.
         rows: the descriptions to choose from, see `explain`.
@@ -178,6 +183,46 @@ def explain_images(
             name=name,
             view=views[photograph.size],
         )
+
+
+def explain_predictions(
+    classifier: ZeroShotClassifier,
+    predictions: Predictions,
+    *,
+    pictures: Sequence[ImageSource] | None = None,
+    evidence: int = EVIDENCE,
+    method: str = "occlusion",
+) -> Iterator[Explanation | None]:
+    """Explain what a classifier has answered, one photograph at a time and only when asked for the next.
+
+    Args:
+        classifier: the one that predicted.
+        predictions: its answers.
+        pictures: see `explain_images`, as for the rest.
+        evidence: descriptions per class.
+        method: of the heat maps.
+
+    Yields:
+        See `explain_images`.
+
+    Raises:
+        InputError, CheckpointError, SettingsError: see `explain`.
+    """
+    settings, texts = classifier.settings, classifier.texts
+
+    def own(feature: Tensor) -> Tensor:
+        return texts.own_proxies(feature, settings.k, settings.name_weight)
+
+    yield from explain_images(
+        classifier.encoder,
+        predictions,
+        own if predictions.proxies is None else predictions.proxies,
+        pictures=pictures,
+        texts=texts,
+        rows=predictions.sentences,
+        evidence=evidence,
+        method=method,
+    )
 
 
 def on_the_same_aspects(
