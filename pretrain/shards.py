@@ -1,0 +1,141 @@
+"""Sets larger than a folder likes: tar shards with an image and a .json beside it, as the webdataset tools write them.
+
+A shard is read where it lies: its headers are walked once, and from then on an image is a file name, a place and a
+length. So everything that works for tables works for shards: weights, draws in any order, resuming in mid-epoch.
+
+The package webdataset is not used: the format is plain tar, which Python reads, and its streams know neither the place
+that a stopped run had reached nor how many images a shard holds, which several processes have to agree upon.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from zsderm.drafts import replaced
+from zsderm.errors import ImageError, PretrainingDataError
+from zsderm.images import SUFFIXES, open_file
+
+from .config import Source
+from .published_format import Cells
+from .tables import Place, read_rows
+
+PER_SHARD = 1000  # images in a shard that `pack` writes
+
+
+def read_shards(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
+    """The samples of all shards that a source names, in the order of the file names.
+
+    Args:
+        source: its table is a .tar file, or a pattern such as "shards/*.tar".
+        root: the data folder.
+
+    Raises:
+        PretrainingDataError: no shard is there, one is compressed, cut short, or holds a sample that is not complete.
+    """
+    shards = sorted(root.glob(source.table))
+    if not shards:
+        raise PretrainingDataError(f"There is no shard {root / source.table}. Set the data folder with --data-root.")
+    for shard in shards:
+        try:
+            yield from _samples(shard)
+        except tarfile.TarError as error:
+            raise PretrainingDataError(
+                f"Expected shard {shard} to be a complete, uncompressed tar file, but {error}. "
+                "Decompress a compressed one: images inside it are read where they lie."
+            ) from error
+
+
+def pack(source: Source, root: Path, folder: Path, per_shard: int = PER_SHARD) -> tuple[list[Path], dict[str, str]]:
+    """Write a table and its images as shards.
+
+    Args:
+        source: the table.
+        root: the data folder.
+        folder: where shard-000000.tar and so on are written.
+        per_shard: images in a shard.
+
+    Returns:
+        The shards, and the images that were left out with the reason.
+
+    Raises:
+        PretrainingDataError: as `read_rows`, or no image of the table can be read.
+        SettingsError: the folder cannot be written.
+    """
+    rows = read_rows(source, root)
+    shards: list[Path] = []
+    errors: dict[str, str] = {}
+    while chunk := list(islice(rows, per_shard)):
+        shard = folder / f"shard-{len(shards):06d}.tar"
+        with replaced(shard) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
+            for number, (cells, place) in enumerate(chunk, start=len(shards) * per_shard):
+                try:
+                    with open_file(place.image) as file:
+                        content = file.read()
+                except ImageError as error:
+                    errors[str(place.image)] = str(error)
+                    continue
+                _add(tar, f"{number:09d}{place.image.suffix.lower()}", content)
+                _add(tar, f"{number:09d}.json", json.dumps(dict(cells), ensure_ascii=False).encode())
+        shards.append(shard)
+    return shards, errors
+
+
+def _samples(shard: Path) -> Iterator[tuple[Cells, Place]]:
+    number, key = 0, ""
+    parts: dict[str, tarfile.TarInfo] = {}
+    with tarfile.open(shard, "r:") as tar:
+        size = shard.stat().st_size
+        for member in tar:
+            if not member.isfile():
+                continue
+            if member.offset_data + member.size > size:
+                raise tarfile.ReadError("it ends in the middle of a file")
+            stem, suffix = _split(member.name)
+            if stem != key:
+                if parts:
+                    number += 1
+                    yield _sample(tar, parts, shard, number)
+                key, parts = stem, {}
+            parts[suffix] = member
+        if parts:
+            yield _sample(tar, parts, shard, number + 1)
+
+
+def _sample(tar: tarfile.TarFile, parts: dict[str, tarfile.TarInfo], shard: Path, number: int) -> tuple[Cells, Place]:
+    image = next((member for suffix, member in parts.items() if suffix in SUFFIXES), None)
+    words = parts.get(".json") or parts.get(".txt")
+    if image is None or words is None:
+        names = ", ".join(member.name for member in parts.values())
+        raise PretrainingDataError(f"{shard}, sample {number}: expected an image and a .json file, but got {names}.")
+    file = tar.extractfile(words)
+    text = file.read().decode("utf-8", errors="replace") if file else ""
+    place = Place(shard, number, shard, (image.offset_data, image.size))
+    if words.name.lower().endswith(".txt"):
+        return {"caption": text}, place
+    try:
+        cells = json.loads(text)
+    except ValueError as error:
+        raise PretrainingDataError(f"{shard}, sample {number}: expected JSON in {words.name}, but {error}.") from error
+    if not isinstance(cells, dict):
+        raise PretrainingDataError(
+            f"{shard}, sample {number}: expected an object in {words.name}, but got {text!r:.60}."
+        )
+    return cells, place
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The key of a sample and the kind of one of its files: the name is cut at the first dot behind the last slash."""
+    path = PurePosixPath(name)
+    stem, _, suffix = path.name.partition(".")
+    return str(path.parent / stem), f".{suffix.lower()}"
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)  # no owner and no date: equal tables give equal shards
+    member.size = len(content)
+    tar.addfile(member, BytesIO(content))
