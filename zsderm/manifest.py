@@ -37,7 +37,11 @@ def run_manifest(
     """
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
-        "encoder": {"name": encoder.card.name, "fingerprint": encoder.fingerprint},
+        "encoder": {
+            "name": encoder.card.name,
+            "fingerprint": encoder.fingerprint,
+            "temperature": encoder.temperature,
+        },
         "knowledge": knowledge
         and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
         "settings": {**asdict(settings), "prior": prior if isinstance(prior, str) else shares},

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from zsderm.calibration import Calibration, familiarity, fit_calibration, trusted
-from zsderm.errors import SettingsError
+from zsderm.calibration import Calibration, calibrate_on, familiarity, fit_calibration, trusted
+from zsderm.errors import InputError, SettingsError
 from zsderm.predictions import Predictions
 
 CLASSES = ("nevus", "melanoma", "psoriasis")
 NAN = float("nan")
+MANIFEST = {
+    "encoder": {"name": "tiny", "fingerprint": "0123", "temperature": 0.1},
+    "knowledge": {"name": "dermatology", "version": "1", "checksum": "abcd"},
+    "settings": {"method": "kpl", "retrieval": "batch", "k": 10, "name_weight": 0.5, "centre": False, "batch_size": 64},
+    "temperature": 0.1,
+    "fitted": None,
+}
 
 
 @pytest.fixture
@@ -62,3 +71,68 @@ def test_another_class_list_and_missing_energies_are_refused(predictions: Predic
     other = Predictions(**{**vars(predictions), "classes": ("a", "b", "c")})
     with pytest.raises(SettingsError, match="classes of the calibration"):
         trusted(other, energetic)
+
+
+def mostly_right(predictions: Predictions) -> torch.Tensor:
+    """(60,) the most probable class of each image, but the next one for every fourth."""
+    return (predictions.probabilities.argmax(dim=1) + (torch.arange(60) % 4 == 0)) % 3
+
+
+def changed(predictions: Predictions, **changes: object) -> Predictions:
+    return replace(predictions, manifest={**MANIFEST, **changes})
+
+
+def test_a_calibration_on_predictions_equals_one_from_their_arrays(predictions: Predictions) -> None:
+    labels = torch.cat([mostly_right(predictions)[:30], torch.full((30,), -1)])  # half of the images have no label
+    record = calibrate_on(changed(predictions), labels, abstain_rate=0.2, source="labels.csv")
+    slow = fit_calibration(
+        predictions.probabilities[:30].log(),
+        labels[:30],
+        abstain_rate=0.2,
+        scores=predictions.familiarity[:30],
+        energy_temperature=0.1,
+    )
+    assert (record.temperature, record.conformal, record.abstention) == (
+        slow.temperature,
+        slow.conformal,
+        slow.abstention,
+    )
+    assert record.classes == CLASSES and record.n == 30 and record.source == "labels.csv"
+    assert record.made_with["encoder"] == "0123" and record.made_with["method"] == "templates"
+    assert Calibration.from_dict(record.to_dict()) == record
+
+
+def test_without_a_labelled_answer_there_is_nothing_to_calibrate_with(predictions: Predictions) -> None:
+    labels = torch.full((60,), -1)
+    labels[-1] = 0  # the image that was not answered
+    with pytest.raises(InputError, match="none of 60 images has both"):
+        calibrate_on(predictions, labels)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": {"name": "tiny", "fingerprint": "4567", "temperature": 0.1}}, "with encoder 0123, but .* 4567"),
+        ({"knowledge": None}, "knowledge abcd, but these were made with knowledge none"),
+        ({"settings": {**MANIFEST["settings"], "k": 5}}, "k 10, but these were made with k 5"),
+        ({"fitted": "0123456789abcdef"}, "not fitted, but these were made with the fitted classifier 0123456789abcdef"),
+    ],
+)
+def test_predictions_made_otherwise_are_refused(predictions, changes: dict[str, object], message: str) -> None:
+    record = calibrate_on(changed(predictions), mostly_right(predictions), coverage=0.5)
+    settings = {**MANIFEST["settings"], "batch_size": 8}  # changes nothing that counts
+    trusted(changed(predictions, settings=settings), record)
+    with pytest.raises(SettingsError, match=message):
+        trusted(changed(predictions, **changes), record)
+    with pytest.raises(SettingsError, match="method templates, but these were made with method kpl"):
+        trusted(replace(changed(predictions), method="kpl"), record)
+
+
+def test_a_folder_of_another_temperature_gets_the_same_probabilities(predictions, scores: torch.Tensor) -> None:
+    record = calibrate_on(changed(predictions), mostly_right(predictions), coverage=None)
+    probabilities = (scores / 0.13).softmax(dim=1)
+    probabilities[-1] = NAN
+    elsewhere = replace(changed(predictions, temperature=0.13), probabilities=probabilities)
+    torch.testing.assert_close(
+        trusted(elsewhere, record).probabilities, trusted(changed(predictions), record).probabilities, equal_nan=True
+    )

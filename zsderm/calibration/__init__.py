@@ -3,7 +3,8 @@
 ::
 
     unlabelled_temperature    images and sentences -> temperature, without labels
-    fit_calibration           labelled images -> temperature, thresholds of sets and of abstention, in one record
+    calibrate_on              predictions and their true labels -> temperature and thresholds, in one record
+    fit_calibration           the same from arrays
     calibrated                log probabilities -> probabilities as sure as the labelled images allow
     prediction_sets           probabilities -> the classes that cannot be ruled out
     abstains                  probabilities or cosines -> "none of these"
@@ -18,7 +19,7 @@ from zsderm.calibration.abstention import (
     threshold_for_rate,
     withheld,
 )
-from zsderm.calibration.application import trusted
+from zsderm.calibration.application import calibrate_on, trusted
 from zsderm.calibration.conformal import SET_SCORES, ConformalThresholds, conformal_sets, fit_conformal
 from zsderm.calibration.record import Calibration, abstains, calibrated, fit_calibration, prediction_sets
 from zsderm.calibration.temperature import Temperature, fit_temperature, tempered, unlabelled_temperature
@@ -31,6 +32,7 @@ __all__ = [
     "ConformalThresholds",
     "Temperature",
     "abstains",
+    "calibrate_on",
     "calibrated",
     "conformal_sets",
     "familiarity",

@@ -1,15 +1,98 @@
-"""A calibration, applied to what a classifier answered."""
+"""A calibration learned from what a classifier answered, and applied to what it answers later.
+
+Letters: N images, C classes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from zsderm.calibration.abstention import AbstentionThreshold
-from zsderm.calibration.record import Calibration, abstains, calibrated, prediction_sets
-from zsderm.errors import SettingsError
+from zsderm.calibration.record import Calibration, abstains, fit_calibration, prediction_sets
+from zsderm.calibration.tables import Labels
+from zsderm.calibration.temperature import tempered
+from zsderm.errors import InputError, SettingsError
 from zsderm.predictions import Predictions
+
+SETTINGS = ("retrieval", "k", "name_weight", "centre")  # those that change what a probability means
+TEMPERATURE = "temperature"
+
+
+def calibrate_on(
+    predictions: Predictions,
+    labels: Labels,
+    *,
+    coverage: float | None = 0.9,
+    set_score: str = "lac",
+    class_conditional: bool = False,
+    abstain_rate: float | None = None,
+    abstain_score: str = "energy",
+    source: str = "",
+) -> Calibration:
+    """Learn from labelled images how far the answers of a classifier can be trusted.
+
+    Args:
+        predictions: of N images.
+        labels: (N,) int, the true class of each image; negative where it is not known. Images without a label or an
+            answer are left out.
+        coverage: see `fit_calibration`, as for the rest.
+        set_score: of prediction sets.
+        class_conditional: whether the coverage holds within each class.
+        abstain_rate: share of answers to known classes to withhold; None for none.
+        abstain_score: what a threshold is chosen of.
+        source: where the labels came from.
+
+    Returns:
+        The record, with what made the predictions: `trusted` refuses those of another encoder or method.
+
+    Raises:
+        InputError: no image has both a label and an answer.
+        SettingsError: see `fit_calibration`.
+
+    Warns:
+        FallbackWarning: see `fit_calibration`.
+    """
+    true = torch.as_tensor(labels)
+    known = predictions.ok & (true >= 0)  # (N,)
+    if not known.any():
+        raise InputError(f"none of {len(predictions)} images has both a true label and an answer to calibrate with")
+    maker = made_with(predictions)
+    energies = None if predictions.familiarity is None else predictions.familiarity[known]
+    return fit_calibration(
+        predictions.probabilities[known].log(),
+        true[known],
+        coverage=coverage,
+        set_score=set_score,
+        class_conditional=class_conditional,
+        abstain_rate=abstain_rate,
+        abstain_score=abstain_score,
+        scores=energies,
+        energy_temperature=maker.get("encoder_temperature", 1.0),
+        classes=predictions.classes,
+        source=source,
+        made_with=maker,
+    )
+
+
+def made_with(predictions: Predictions) -> dict[str, Any]:
+    """What a probability depends on besides the image: encoder, knowledge, method, settings, fitted proxies."""
+    manifest = predictions.manifest
+    if not manifest.get("encoder"):
+        return {}
+    settings, knowledge = manifest.get("settings", {}), manifest.get("knowledge") or {}
+    return {
+        "encoder": manifest["encoder"]["fingerprint"],
+        "encoder_temperature": manifest["encoder"].get("temperature", 1.0),
+        "knowledge": knowledge.get("checksum"),
+        "method": predictions.method,
+        **{name: settings[name] for name in SETTINGS if name in settings},
+        "fitted": manifest.get("fitted"),
+        TEMPERATURE: manifest.get(TEMPERATURE),
+    }
 
 
 def trusted(predictions: Predictions, calibration: Calibration) -> Predictions:
@@ -17,17 +100,22 @@ def trusted(predictions: Predictions, calibration: Calibration) -> Predictions:
 
     Args:
         predictions: of the method, encoder and classes that were calibrated.
-        calibration: from `fit_calibration`.
+        calibration: from `calibrate_on` or `fit_calibration`.
 
     Returns:
         Predictions with calibrated probabilities, prediction sets and abstention, as far as the calibration has them.
         No label changes.
 
     Raises:
-        SettingsError: another class list, or an abstention by energy where the predictions have no familiarity.
+        SettingsError: another class list, encoder, knowledge base, method or fit than those that were calibrated, or an
+            abstention by energy where the predictions have no familiarity.
     """
     calibration.check_classes(predictions.classes)
-    probabilities = calibrated(predictions.probabilities.log(), calibration)
+    maker = made_with(predictions)
+    if predictions.ok.any():  # else there is nothing to hold against it
+        _check_maker(calibration.made_with, maker)
+    factor = calibration.temperature * _rescaling(calibration.made_with, maker)
+    probabilities = tempered(predictions.probabilities.log(), factor)
     abstained = None
     if calibration.abstention is not None:
         abstained = abstains(_read_by(calibration.abstention, predictions, probabilities), calibration)
@@ -38,6 +126,28 @@ def trusted(predictions: Predictions, calibration: Calibration) -> Predictions:
         abstained=abstained,
         manifest={**predictions.manifest, "calibration": calibration.to_dict()},
     )
+
+
+def _check_maker(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse predictions that were not made as those that were calibrated."""
+    for name, value in expected.items():
+        if name != TEMPERATURE and name in found and found[name] != value:
+            raise SettingsError(
+                f"Expected predictions made as those that were calibrated, with {_said(name, value)}, but these were "
+                f"made with {_said(name, found[name])}. Use the same settings, or fit the classifier once and calibrate that."
+            )
+
+
+def _said(name: str, value: object) -> str:
+    if name == "fitted":
+        return f"the fitted classifier {value}" if value else "a classifier that was not fitted"
+    return f"{name} {value if value is not None else 'none'}"
+
+
+def _rescaling(expected: Mapping[str, Any], found: Mapping[str, Any]) -> float:
+    """What undoes that the two folders, without labels, led to slightly different temperatures."""
+    before, now = expected.get(TEMPERATURE), found.get(TEMPERATURE)
+    return 1.0 if not (before and now) else before / now
 
 
 def _read_by(threshold: AbstentionThreshold, predictions: Predictions, probabilities: torch.Tensor) -> torch.Tensor:

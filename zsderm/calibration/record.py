@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Calibration:
     n: int = 0  # labelled images
     source: str = ""  # where the labels came from, and what made the probabilities
     classes: tuple[str, ...] = ()  # C names in the order of the columns; empty: not recorded
+    made_with: Mapping[str, Any] = field(default_factory=dict)  # what made the probabilities; empty: not recorded
 
     def __post_init__(self) -> None:
         """Refuse a temperature that is none."""
@@ -63,6 +64,7 @@ class Calibration:
             "n": self.n,
             "source": self.source,
             "classes": list(self.classes),
+            "made_with": dict(self.made_with),
         }
 
     @classmethod
@@ -84,6 +86,7 @@ class Calibration:
                 int(fields["n"]),
                 str(fields["source"]),
                 tuple(str(name) for name in fields["classes"]),
+                dict(fields.get("made_with", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, SettingsError):
@@ -126,6 +129,7 @@ def fit_calibration(
     energy_temperature: float = math.nan,
     classes: Sequence[str] = (),
     source: str = "",
+    made_with: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Learn temperature, conformal thresholds and abstention threshold from one set of labelled images.
 
@@ -145,6 +149,7 @@ def fit_calibration(
         energy_temperature: of "energy", in units of cosine; the encoder's own will do.
         classes: C names, kept with the record.
         source: where the labels came from, kept with the record.
+        made_with: encoder, method and the like of the probabilities, kept with the record.
 
     Returns:
         The record for `calibrated`, `prediction_sets` and `abstains`.
@@ -166,7 +171,9 @@ def fit_calibration(
         abstention = fit_abstention(scores, abstain_rate, score="energy", temperature=energy_temperature)
     elif abstain_rate is not None:
         abstention = fit_abstention(probabilities, abstain_rate, score=abstain_score)
-    return Calibration(temperature.value, conformal, abstention, temperature.n, source, tuple(classes))
+    return Calibration(
+        temperature.value, conformal, abstention, temperature.n, source, tuple(classes), dict(made_with or {})
+    )
 
 
 def calibrated(log_probabilities: Array, calibration: Calibration) -> torch.Tensor:
