@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -77,7 +78,7 @@ class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
         index, seed = draw
         record = self.records[index]
         try:
-            image = open_image(image_bytes(record))
+            image = open_image(image_bytes(record.path, record.span))
         except ImageError:
             return None
         with torch.random.fork_rng(devices=[]):
@@ -87,14 +88,18 @@ class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
         return pixels, captions
 
 
-def image_bytes(record: Record) -> bytes:
+def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
     """The bytes of an image file, or of an image inside a shard.
+
+    Args:
+        path: the file, or the shard.
+        span: first byte and number of bytes inside a shard; None for the whole file.
 
     Raises:
         ImageError: it does not exist or cannot be read; the message is one clause.
     """
-    start, length = record.span or (0, -1)
-    with open_file(record.path) as file:
+    start, length = span or (0, -1)
+    with open_file(path) as file:
         try:
             file.seek(start)
             return file.read(length)

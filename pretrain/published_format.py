@@ -19,6 +19,7 @@ CAPTION_COLUMNS = ("truncated_caption", "caption")  # the first that is filled
 SUB_CAPTION_COLUMNS = tuple(f"subcaption_{n}" for n in range(1, SUB_CAPTIONS + 1))
 # The order of the published data and code. The published documentation has the last two the other way round.
 KNOWLEDGE_MASK = ("caption", "ontology_caption", "visual_concept_caption")
+TEXT_COLUMNS = (*KNOWLEDGE_MASK, *SUB_CAPTION_COLUMNS)
 LONGEST_MASK = 1000  # characters; a cell beyond that is no list of eight, and is not parsed
 
 Cells = Mapping[str, Any]  # column -> cell: texts, or lists where Parquet and JSON have them
@@ -34,9 +35,9 @@ def captions_of(cells: Cells) -> tuple[tuple[str, ...], list[str]]:
         `CAPTIONS_PER_IMAGE` texts, empty where a caption is missing or masked; and a sentence for each problem.
     """
     caption = next((text for column in CAPTION_COLUMNS if (text := text_of(cells.get(column)))), "")
-    others = [text_of(cells.get(column)) for column in (*KNOWLEDGE_MASK[1:], *SUB_CAPTION_COLUMNS)]
+    others = [text_of(cells.get(column)) for column in TEXT_COLUMNS[1:]]
     texts, problems = [caption, *others], []
-    if not any(column in cells for column in (*CAPTION_COLUMNS, *KNOWLEDGE_MASK[1:], SUB_CAPTION_COLUMNS[0])):
+    if not any(column in cells for column in (*CAPTION_COLUMNS, *TEXT_COLUMNS)):
         problems.append(f"there is no column with captions. The columns are: {', '.join(cells)}.")
     for column, span in (("knowledge_masks", slice(0, 3)), ("sub_caption_mask", slice(3, CAPTIONS_PER_IMAGE))):
         try:

@@ -12,15 +12,17 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator
+from glob import glob
 from io import BytesIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from zsderm.drafts import replaced
 from zsderm.errors import ImageError, PretrainingDataError
-from zsderm.images import SUFFIXES, open_file
+from zsderm.images import SUFFIXES
 
 from .config import Source
+from .data import image_bytes
 from .published_format import Cells
 from .tables import Place, read_rows
 
@@ -37,10 +39,11 @@ def read_shards(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
     Raises:
         PretrainingDataError: no shard is there, one is compressed, cut short, or holds a sample that is not complete.
     """
-    shards = sorted(root.glob(source.table))
+    # An absolute pattern stands for itself, and no folder name above it is read as a pattern.
+    shards = sorted(map(Path, glob(source.table, root_dir=root, recursive=True)))
     if not shards:
         raise PretrainingDataError(f"There is no shard {root / source.table}. Set the data folder with --data-root.")
-    for shard in shards:
+    for shard in (root / found for found in shards):
         try:
             yield from _samples(shard)
         except tarfile.TarError as error:
@@ -74,12 +77,11 @@ def pack(source: Source, root: Path, folder: Path, per_shard: int = PER_SHARD) -
         with replaced(shard) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
             for number, (cells, place) in enumerate(chunk, start=len(shards) * per_shard):
                 try:
-                    with open_file(place.image) as file:
-                        content = file.read()
+                    content = image_bytes(place.image, place.span)
                 except ImageError as error:
-                    errors[str(place.image)] = str(error)
+                    errors[place.filename] = str(error)
                     continue
-                _add(tar, f"{number:09d}{place.image.suffix.lower()}", content)
+                _add(tar, f"{number:09d}{Path(place.filename).suffix.lower()}", content)
                 _add(tar, f"{number:09d}.json", json.dumps(dict(cells), ensure_ascii=False).encode())
         shards.append(shard)
     return shards, errors
@@ -114,7 +116,7 @@ def _sample(tar: tarfile.TarFile, parts: dict[str, tarfile.TarInfo], shard: Path
         raise PretrainingDataError(f"{shard}, sample {number}: expected an image and a .json file, but got {names}.")
     file = tar.extractfile(words)
     text = file.read().decode("utf-8", errors="replace") if file else ""
-    place = Place(shard, number, shard, (image.offset_data, image.size))
+    place = Place(shard, number, image.name, (image.offset_data, image.size))
     if words.name.lower().endswith(".txt"):
         return {"caption": text}, place
     try:

@@ -74,12 +74,24 @@ def read_source(source: Source, root: Path) -> list[Record]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands: its table, its number as a spreadsheet counts (the header is row 1), and its image."""
+    """Where a row stands.
+
+    Attributes:
+        table: the table, or the shard.
+        row: number of the row as a spreadsheet counts (the header is row 1); number of the sample in a shard, from 1.
+        filename: the image, relative to the table, or its name in the shard; empty where the cell is.
+        span: first byte and number of bytes of the image inside a shard; None for a file of its own.
+    """
 
     table: Path
     row: int
-    image: Path
+    filename: str
     span: tuple[int, int] | None = None
+
+    @property
+    def image(self) -> Path:
+        """The file that holds the image."""
+        return self.table if self.span else self.table.parent / self.filename
 
     def __str__(self) -> str:
         return f"{self.table}, row {self.row}"
@@ -114,6 +126,8 @@ def record_of(cells: Cells, place: Place, source: Source) -> Record:
     Raises:
         PretrainingDataError: if a column is missing or the row contradicts itself.
     """
+    if not place.filename:
+        raise PretrainingDataError(f"{place}: the cell 'filename' is empty. Name the image.")
     if "label" in cells:
         return Record(place.image, source.weight, case=_case_of(cells, source, place), span=place.span)
     texts, problems = captions_of(cells)
@@ -130,9 +144,7 @@ def _table_rows(table: Path) -> Iterator[tuple[Cells, Place]]:
     for number, cells in enumerate(_parquet(table) if table.suffix.lower() == ".parquet" else _csv(table), start=2):
         if "filename" not in cells:
             raise PretrainingDataError(f"{table} has no column 'filename'. Its columns: {', '.join(cells)}.")
-        if not text_of(cells["filename"]):
-            raise PretrainingDataError(f"{table}, row {number}: the cell 'filename' is empty. Name the image.")
-        yield cells, Place(table, number, table.parent / text_of(cells["filename"]))
+        yield cells, Place(table, number, str(cells["filename"] or "").strip())
 
 
 def _csv(table: Path) -> Iterator[Cells]:

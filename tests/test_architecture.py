@@ -38,7 +38,12 @@ FLOORS = [
     "cli",
 ]
 # The commands through which a user enters the rooms beside the library.
-DOORS = {("cli", "pretrain"): {"pretrain"}, ("cli", "benchmark"): {"benchmarks"}, ("cli", "evaluate"): {"benchmarks"}}
+DOORS = {
+    ("cli", "pretrain"): {"pretrain"},
+    ("cli", "pretrain_data"): {"pretrain"},
+    ("cli", "benchmark"): {"benchmarks"},
+    ("cli", "evaluate"): {"benchmarks"},
+}
 # What pretrain, benchmarks and notebooks may import, besides their own room and the names that zsderm promises.
 PUBLIC_MODULES = {"calibration", "drafts", "errors", "images", "metrics", "proxies", "report", "tasks"}
 

@@ -16,7 +16,7 @@ from zsderm.pretrain.captions import CAPTIONS_PER_IMAGE, CaptionWriter
 from zsderm.pretrain.config import Source, TrainConfig, read_config
 from zsderm.pretrain.data import CaptionedImages, collate, image_bytes, train_transform
 from zsderm.pretrain.draws import Draws
-from zsderm.pretrain.tables import Record, read_source
+from zsderm.pretrain.tables import read_source
 
 MINI = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
 SOURCE = Source("index.csv")
@@ -87,4 +87,4 @@ def test_an_unreadable_image_is_counted_and_left_out_and_the_epoch_goes_on(label
 
 def test_the_bytes_of_an_image_that_is_not_there_are_a_clause(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such file"):
-        image_bytes(Record(tmp_path / "none.png", 1.0))
+        image_bytes(tmp_path / "none.png")

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from zsderm.cli.parameters import Setting
+from zsderm.cli.pretrain_data import pack, validate
 from zsderm.errors import MissingDependencyError
 
 
@@ -48,6 +49,7 @@ def pretrain(
     \b
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA --set epochs=1 --output runs/trial
+    zsderm pretrain validate --config pretrain/configs/mini.yaml --data-root DATA
     """
     if context.invoked_subcommand:
         return  # the options belong to training; the commands below have their own
@@ -68,3 +70,7 @@ def pretrain(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     click.echo(train.run(config, output or Path("runs") / config.stem, data_root, dict(overrides)))
+
+
+for command in (validate, pack):
+    pretrain.add_command(command)
