@@ -4,6 +4,9 @@ B images in a batch, T captions per image (0 caption, 1 ontology, 2 visual conce
 sub-captions, P patches per image, D embedding width. Texts stay (B, T, D) from beginning to end: which caption belongs
 to which image is an axis, never a matter of how rows were flattened.
 
+With several processes each holds b images of the B, gathers the other images and texts, and computes its share of the
+loss: the shares add up to the loss of one process that holds all B, and so do the gradients.
+
 Source: MAKE (arXiv 2505.09372): multi-aspect contrastive learning, local alignment and diagnosis-guided weights.
 """
 
@@ -14,6 +17,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .normaliser import log_normaliser
+from .peers import ALONE, Peers
+from .regions import attended_regions
 
 CAPTION, ONTOLOGY, VISUAL, FIRST_SUB_CAPTION = 0, 1, 2, 3
 
@@ -36,11 +43,12 @@ def make_loss(
     lambda_m: float = 1.0,
     lambda_s: float = 0.7,
     sigma: float = 0.3,
+    peers: Peers = ALONE,
 ) -> MakeLoss:
     """The whole MAKE objective: lambda_m * contrastive + lambda_s * local alignment.
 
-    Rows are brought to unit length and computed in float32 (or float64 where the input is float64), so half-precision
-    features are safe. A batch without any valid caption has loss zero.
+    Rows are brought to unit length and computed in float32 (or float64 where the input is float64), autocast or not, so
+    half-precision features are safe. A batch without any valid caption has loss zero.
 
     Args:
         image_features: (B, D) float, one row per image.
@@ -51,9 +59,10 @@ def make_loss(
         lambda_m: weight of the multi-aspect contrastive part.
         lambda_s: weight of the local alignment part.
         sigma: cosine below which a patch does not belong to a sub-caption, in [-1, 1].
+        peers: the other processes that hold images of the same batch.
 
     Returns:
-        A `MakeLoss` of three scalars.
+        A `MakeLoss` of three scalars; with several processes this one's share, to be added up.
 
     Raises:
         ValueError: if the shapes do not belong together.
@@ -61,24 +70,25 @@ def make_loss(
     Source: MAKE (arXiv 2505.09372); lambda_m, lambda_s and sigma as published.
     """
     _check_shapes(image_features, patch_features, text_features, caption_mask)
-    image = _unit(image_features)  # (B, D)
-    patch = _unit(patch_features)  # (B, P, D)
-    text = _unit(text_features.masked_fill(~caption_mask[..., None], 0.0))  # (B, T, D)
-    weights = diagnosis_weights(text, caption_mask)  # (B, T)
-    contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale)
-    local = local_alignment_loss(
-        patch,
-        text[:, FIRST_SUB_CAPTION:],
-        caption_mask[:, FIRST_SUB_CAPTION:],
-        weights[:, FIRST_SUB_CAPTION:],
-        logit_scale,
-        sigma,
-    )
+    with torch.autocast(image_features.device.type, enabled=False):
+        image = _unit(image_features)  # (B, D)
+        text = _unit(text_features.masked_fill(~caption_mask[..., None], 0.0))  # (B, T, D)
+        weights = diagnosis_weights(text, caption_mask)  # (B, T)
+        contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale, peers)
+        subs = slice(FIRST_SUB_CAPTION, None)
+        local = local_alignment_loss(
+            patch_features, text[:, subs], caption_mask[:, subs], weights[:, subs], logit_scale, sigma, peers
+        )
     return MakeLoss(lambda_m * contrastive + lambda_s * local, contrastive, local)
 
 
 def contrastive_loss(
-    image: Tensor, text: Tensor, caption_mask: Tensor, weights: Tensor, logit_scale: Tensor | float
+    image: Tensor,
+    text: Tensor,
+    caption_mask: Tensor,
+    weights: Tensor,
+    logit_scale: Tensor | float,
+    peers: Peers = ALONE,
 ) -> Tensor:
     """Every valid caption of an image is a positive for it, against all valid captions and all images of the batch.
 
@@ -86,60 +96,64 @@ def contrastive_loss(
     half their sum. The normaliser of image to text is one log-sum-exp per image, shared by all its captions.
 
     Args:
-        image: (B, D) unit rows.
-        text: (B, T, D) unit rows; rows of invalid captions are ignored.
-        caption_mask: (B, T) bool.
-        weights: (B, T) float >= 0, from `diagnosis_weights`.
+        image: (b, D) unit rows.
+        text: (b, T, D) unit rows; rows of invalid captions are ignored.
+        caption_mask: (b, T) bool.
+        weights: (b, T) float >= 0, from `diagnosis_weights`.
         logit_scale: inverse temperature.
+        peers: who holds the other B - b images.
 
     Returns:
         A scalar.
 
     Source: MAKE (arXiv 2505.09372), multi-aspect contrastive loss.
     """
-    logits = logit_scale * torch.einsum("id,btd->ibt", image, text)  # (B, B, T): image i against caption (b, t)
-    own = torch.einsum("bbt->bt", logits)  # (B, T): each caption with its own image
-    image_to_text = torch.logsumexp(_hide(logits, ~caption_mask), dim=(1, 2))[:, None] - own  # (B, T)
-    text_to_image = torch.logsumexp(logits, dim=0) - own  # (B, T)
-    return 0.5 * (
-        _masked_mean(image_to_text, caption_mask, weights)
-        + _masked_mean(text_to_image, caption_mask, torch.ones_like(weights))
+    images = peers.gather(image)  # (B, D)
+    captions = peers.gather(text)[peers.gather(caption_mask)]  # (V, D), valid ones of the whole batch
+    to_text = _shares(weights * caption_mask, peers)  # (b, T), 1 in all over the batch
+    to_image = _shares(caption_mask.to(text.dtype), peers)  # (b, T)
+    normalisers = log_normaliser(image, captions, to_text.sum(dim=1), logit_scale) + log_normaliser(
+        text[caption_mask], images, to_image[caption_mask], logit_scale
     )
+    own = torch.einsum("bd,btd->bt", image, text)  # (b, T): each caption with its own image
+    return 0.5 * (normalisers - logit_scale * ((to_text + to_image) * own).sum())
 
 
 def local_alignment_loss(
-    patch: Tensor, text: Tensor, caption_mask: Tensor, weights: Tensor, logit_scale: Tensor | float, sigma: float
+    patch: Tensor,
+    text: Tensor,
+    caption_mask: Tensor,
+    weights: Tensor,
+    logit_scale: Tensor | float,
+    sigma: float,
+    peers: Peers = ALONE,
 ) -> Tensor:
     """Each sub-caption must recognise itself in the image region that it attends to.
 
-    The region of sub-caption (b, t) is the unit sum of the patches of image b, each weighted by its cosine with the
-    sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it only stands
-    among the wrong answers of the others.
+    The region of sub-caption (b, t) is the unit sum of the unit patches of image b, each weighted by its cosine with
+    the sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it only
+    stands among the wrong answers of the others. The loss is the cross-entropy of each region against all valid
+    sub-captions of the batch, mean weighted by `weights`.
 
     Args:
-        patch: (B, P, D) unit rows.
-        text: (B, S, D) unit rows, sub-captions only.
-        caption_mask: (B, S) bool.
-        weights: (B, S) float >= 0.
+        patch: (b, P, D) rows of any length.
+        text: (b, S, D) unit rows, sub-captions only, float32 or float64.
+        caption_mask: (b, S) bool.
+        weights: (b, S) float >= 0.
         logit_scale: inverse temperature.
         sigma: cosine threshold.
+        peers: who holds the other B - b images.
 
     Returns:
         A scalar; zero when the batch has no valid sub-caption.
 
     Source: MAKE (arXiv 2505.09372), sub-caption to local-region alignment.
     """
-    valid = caption_mask.reshape(-1).nonzero().squeeze(1)  # (M,)
-    if valid.numel() == 0:
-        return patch.sum() * 0.0
-    cosine = torch.einsum("bpd,bsd->bsp", patch, text)  # (B, S, P)
-    attention = torch.where(cosine >= sigma, cosine, torch.zeros_like(cosine))
-    region = _unit(torch.einsum("bsp,bpd->bsd", attention, patch)).flatten(0, 1)[valid]  # (M, D)
-    sentences = text.flatten(0, 1)[valid]  # (M, D)
-    logits = logit_scale * region @ sentences.T  # (M, M)
-    losses = F.cross_entropy(logits, torch.arange(len(valid), device=logits.device), reduction="none")  # (M,)
-    weight = weights.flatten()[valid]
-    return (losses * weight).sum() / weight.sum()
+    region = F.normalize(attended_regions(patch, text, sigma), dim=-1)  # (b, S, D)
+    sentences = peers.gather(text)[peers.gather(caption_mask)]  # (M, D)
+    share = _shares(weights * caption_mask, peers)  # (b, S)
+    normalisers = log_normaliser(region[caption_mask], sentences, share[caption_mask], logit_scale)
+    return normalisers - logit_scale * (share[..., None] * region * text).sum()
 
 
 def diagnosis_weights(text: Tensor, caption_mask: Tensor) -> Tensor:
@@ -175,10 +189,9 @@ def _hide(values: Tensor, where: Tensor) -> Tensor:
     return values.masked_fill(where, torch.finfo(values.dtype).min)
 
 
-def _masked_mean(values: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    weight = weights * mask
-    total = (values.masked_fill(~mask, 0.0) * weight).sum()
-    return total / weight.sum().clamp_min(torch.finfo(values.dtype).tiny)
+def _shares(weights: Tensor, peers: Peers) -> Tensor:
+    # Weights that sum to 1 over the whole batch; all zero where there is nothing to weigh.
+    return weights / peers.total(weights.sum()).clamp_min(torch.finfo(weights.dtype).tiny)
 
 
 def _unit(rows: Tensor) -> Tensor:

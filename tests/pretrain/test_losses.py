@@ -91,24 +91,40 @@ def test_make_loss_equals_the_slow_twin(seed: int) -> None:
     data = batch(seed)
     loss = make_loss(**data, logit_scale=SCALE, sigma=SIGMA)
     expected = slow_loss(data)
+    # contrastive with its weights, local alignment, and both together; float64, so 1e-6 would be generous
     assert [loss.total.item(), loss.contrastive.item(), loss.local.item()] == pytest.approx(expected, abs=1e-9)
 
 
-def test_what_an_invalid_caption_contains_changes_nothing() -> None:
+FEATURES = ("image_features", "patch_features", "text_features")
+
+
+def gradients(data: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """Loss and gradients of all features and of the temperature."""
+    leaves = {name: data[name].clone().requires_grad_() for name in FEATURES}
+    scale = torch.tensor(SCALE, dtype=torch.float64, requires_grad=True)
+    loss = make_loss(**leaves, caption_mask=data["caption_mask"], logit_scale=scale, sigma=SIGMA).total
+    return (loss.detach(), *torch.autograd.grad(loss, [*leaves.values(), scale]))
+
+
+@pytest.mark.parametrize("content", [torch.nan, torch.inf, 1e6])
+def test_changing_the_text_of_an_invalid_caption_changes_nothing(content: float) -> None:
     data = batch()
-    before = make_loss(**data, logit_scale=SCALE, sigma=SIGMA)
-    data["text_features"][~data["caption_mask"]] = torch.nan
-    after = make_loss(**data, logit_scale=SCALE, sigma=SIGMA)
-    assert after.total.item() == before.total.item()
+    before = gradients(data)
+    data["text_features"][~data["caption_mask"]] = content
+    after = gradients(data)
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True)), "neither the value nor any gradient"
+    assert not after[3][~data["caption_mask"]].any(), "and nothing is asked of it"
 
 
-def test_the_order_of_the_images_changes_nothing() -> None:
+def test_permuting_samples_permutes_nothing_else() -> None:
     data = batch()
     order = torch.tensor([2, 0, 3, 1])
-    shuffled = {name: tensor[order] for name, tensor in data.items()}
-    assert make_loss(**shuffled, logit_scale=SCALE).total.item() == pytest.approx(
-        make_loss(**data, logit_scale=SCALE).total.item(), abs=1e-12
-    )
+    loss, *features, scale = gradients(data)
+    shuffled_loss, *shuffled, shuffled_scale = gradients({name: tensor[order] for name, tensor in data.items()})
+    torch.testing.assert_close(shuffled_loss, loss)
+    torch.testing.assert_close(shuffled_scale, scale)
+    for before, after in zip(features, shuffled, strict=True):
+        torch.testing.assert_close(after, before[order])
 
 
 def test_swapping_the_captions_of_two_images_raises_the_loss() -> None:
@@ -125,12 +141,20 @@ def test_swapping_the_captions_of_two_images_raises_the_loss() -> None:
 
 def test_gradients_are_the_derivatives_of_the_loss() -> None:
     data = batch()
-    leaves = [data[name].requires_grad_() for name in ("image_features", "patch_features")]
+    leaves = [data[name].requires_grad_() for name in FEATURES]
+    scale = torch.tensor(SCALE, dtype=torch.float64, requires_grad=True)
+    weights = diagnosis_weights(normalize(data["text_features"], dim=-1), data["caption_mask"])
 
-    def loss(image: torch.Tensor, patch: torch.Tensor) -> torch.Tensor:
-        return make_loss(image, patch, data["text_features"], data["caption_mask"], SCALE, sigma=SIGMA).total
+    def loss(image: torch.Tensor, patch: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        # The weights are held still, as they are detached in the loss: a difference quotient would move them.
+        unit = normalize(text.masked_fill(~data["caption_mask"][..., None], 0.0), dim=-1)
+        args = unit[:, 3:], data["caption_mask"][:, 3:], weights[:, 3:]
+        contrastive = contrastive_loss(normalize(image, dim=-1), unit, data["caption_mask"], weights, scale)
+        return contrastive + 0.7 * local_alignment_loss(patch, *args, scale, SIGMA)
 
-    assert torch.autograd.gradcheck(loss, leaves)
+    assert torch.autograd.gradcheck(loss, [*leaves, scale])
+    through = torch.autograd.grad(loss(*leaves, scale), [*leaves, scale])
+    torch.testing.assert_close(through, gradients(data)[1:])
 
 
 def test_no_gradient_flows_through_the_weights() -> None:
@@ -153,11 +177,24 @@ def test_the_closest_sub_caption_has_weight_1_and_knowledge_captions_have_weight
 def test_a_batch_without_any_caption_has_loss_zero_and_no_nan(dtype: torch.dtype) -> None:
     data = batch(dtype=dtype)
     data["caption_mask"] = torch.zeros(B, T, dtype=torch.bool)
-    data["image_features"].requires_grad_()
+    for name in FEATURES:
+        data[name].requires_grad_()
     loss = make_loss(**data, logit_scale=SCALE)
     loss.total.backward()
     assert loss.total.item() == 0
-    assert torch.isfinite(data["image_features"].grad).all()
+    assert not any(data[name].grad.any() for name in FEATURES)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_image_without_captions_and_an_empty_patch_give_no_nan(dtype: torch.dtype) -> None:
+    data = batch(dtype=dtype)
+    data["caption_mask"][0] = False
+    data["patch_features"][1, 0] = 0.0
+    for name in FEATURES:
+        data[name].requires_grad_()
+    make_loss(**data, logit_scale=100.0, sigma=-1.0).total.backward()
+    assert all(data[name].grad.isfinite().all() for name in FEATURES)
+    assert not data["text_features"].grad[0].any() and data["image_features"].grad[0].any(), "it is a wrong answer"
 
 
 def test_half_precision_features_are_safe() -> None:
@@ -166,6 +203,9 @@ def test_half_precision_features_are_safe() -> None:
     for dtype in (torch.float16, torch.bfloat16):
         rounded = {n: t if t.dtype == torch.bool else t.to(dtype) for n, t in data.items()}
         assert make_loss(**rounded, logit_scale=100.0).total.item() == pytest.approx(exact, rel=0.05)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = make_loss(**rounded, logit_scale=100.0)
+        assert torch.equal(inside.total, make_loss(**rounded, logit_scale=100.0).total), "autocast does not reach it"
 
 
 def test_a_sub_caption_that_no_patch_reaches_has_an_empty_region() -> None:

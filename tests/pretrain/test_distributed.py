@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).with_name("ranks.py")
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ranks", SCRIPT)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ranks = _load()
+
+
+@pytest.fixture(scope="module")
+def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, torch.Tensor]]:
+    """What two real processes under torchrun came to."""
+    output = tmp_path_factory.mktemp("ranks") / "results.pt"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*command, str(SCRIPT), str(output)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return torch.load(output, weights_only=True)
+
+
+@pytest.mark.parametrize("case", list(ranks.CASES))
+def test_two_ranks_have_the_loss_and_the_gradients_of_one_with_all_images(
+    case: str, on_two_ranks: dict[str, dict[str, torch.Tensor]]
+) -> None:
+    alone = ranks.step(ranks.batch(ranks.CASES[case][1]), slice(None), ranks.B)
+    together = on_two_ranks[case]
+    assert together.pop("unused").eq(0).all(), "a parameter that no rank reached"
+    assert together.keys() == alone.keys() and len(together) == 6
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, rtol=0, atol=1e-12, msg=f"{case}: {name}")
+
+
+def test_every_image_of_a_batch_goes_to_one_rank(on_two_ranks: dict[str, list[list[int]]]) -> None:
+    assert on_two_ranks["parts"] == [[0, 1, 2], [3, 4, 5, 6]]
