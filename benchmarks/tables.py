@@ -3,7 +3,8 @@
     python -m zsderm.benchmarks.tables docs/benchmarks --into README.md --into docs/benchmarks.md
 
 A page holds a table between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; what stands between them is
-replaced. NAME is one of summary, unseen, comparisons, groups and published. Without --into everything is printed.
+replaced. NAME is one of summary, unseen, bundled, comparisons, groups and published. Without --into everything is
+printed.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ def summary(folder: Path) -> str:
 def unseen(folder: Path) -> str:
     """The runs on descriptions that the bundled encoder has not been trained with."""
     runs = [run for run in read_results(folder) if run["config"]["wording"] == "unseen"]
+    return "\n".join([*_figures(runs), "", *_notes(runs)])
+
+
+def bundled(folder: Path) -> str:
+    """Every run of the bundled encoder, as its card shows them."""
+    runs = [run for run in read_results(folder) if run["config"]["encoder"] == "zsderm-mini"]
     return "\n".join([*_figures(runs), "", *_notes(runs)])
 
 
@@ -96,6 +103,7 @@ def published_figures(folder: Path) -> str:
 SECTIONS: Mapping[str, Callable[[Path], str]] = {
     "summary": summary,
     "unseen": unseen,
+    "bundled": bundled,
     "comparisons": comparisons,
     "groups": groups,
     "published": published_figures,

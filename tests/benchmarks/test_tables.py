@@ -13,12 +13,38 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "benchmarks"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md"])
+CARD = "zsderm/weights/zsderm-mini/CARD.md"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", CARD])
 def test_the_tables_of_the_page_equal_what_the_committed_results_give(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert tables.fill(text, COMMITTED) == text, (
         f"make them anew: python -m zsderm.benchmarks.tables docs/benchmarks --into {page}"
     )
+
+
+def test_the_differences_that_the_readme_quotes_are_the_committed_ones() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    points = {
+        (result["config"]["title"], row["variant"]): row["accuracy"]
+        for result in read_results(COMMITTED, "comparison")
+        for row in result["rows"]
+    }
+
+    def signed(figure: dict) -> str:
+        return ", ".join(
+            " to ".join(f"{100 * figure[key]:+.1f}" for key in keys) for keys in (["value"], ["low", "high"])
+        )
+
+    pad, ham = (points[title, "knowledge"] for title in ("PAD dev", "HAM10000 dev"))
+    assert f"are worth {100 * ham['value']:+.1f} points" in text
+    assert f"(95 % interval {100 * ham['low']:+.1f} to {100 * ham['high']:+.1f})" in text and f"({signed(pad)})" in text
+    cost = [
+        round(100 * (points[title, "kpl"]["value"] - points[title, "kpl, prior uniform"]["value"]))
+        for title in ("HAM10000 dev", "PAD dev")
+    ]
+    assert f"would cost {cost[0]} points of accuracy on HAM10000's natural mix and {cost[1]} on PAD's" in text
 
 
 def test_committed_results_are_small() -> None:
@@ -34,6 +60,12 @@ def test_the_summary_has_a_row_for_every_run_and_an_empty_one_for_make_with_its_
     assert "| PAD dev | | | MAKE |" in lines[5]
     assert "--model hf-hub:xieji-x/MAKE" in lines[-1] and "kpl answered as knowledge" in "\n".join(lines)
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+
+
+def test_the_card_of_the_bundled_encoder_has_its_runs_and_no_row_of_another_model(results: Path) -> None:
+    lines = tables.bundled(results).splitlines()
+    assert [line.split(" | ")[4] for line in lines[2:5]] == ["class-name", "knowledge", "kpl \\*"]
+    assert "MAKE" not in "\n".join(lines)
 
 
 def test_differences_are_in_points_with_interval_and_p(results: Path) -> None:
