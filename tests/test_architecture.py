@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     "errors",
     "drafts",
+    "language_model",
     "config",
     "predictions",
     "images",
@@ -45,7 +46,17 @@ DOORS = {
     ("cli", "evaluate"): {"benchmarks"},
 }
 # What pretrain, benchmarks and notebooks may import, besides their own room and the names that zsderm promises.
-PUBLIC_MODULES = {"calibration", "drafts", "errors", "images", "metrics", "proxies", "report", "tasks"}
+PUBLIC_MODULES = {
+    "calibration",
+    "drafts",
+    "errors",
+    "images",
+    "language_model",
+    "metrics",
+    "proxies",
+    "report",
+    "tasks",
+}
 
 
 def _sources(folder: str) -> list[Path]:

@@ -96,6 +96,7 @@ def generate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from zsderm import language_model
     from zsderm.knowledge import generate as drafting
     from zsderm.knowledge.base import KnowledgeCard
     from zsderm.knowledge.store import write_base
@@ -108,7 +109,7 @@ def generate(
         task = bar.add_task("Asking", total=len(classes) * len(asked))
         drafted = drafting.draft(
             classes,
-            drafting.endpoint(endpoint, model, api_key),
+            language_model.endpoint(endpoint, model, api_key),
             answers or output.with_name(f"{output.name}-answers"),
             domain=domain,
             aspects=asked,

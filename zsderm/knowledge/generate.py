@@ -6,18 +6,14 @@ stood and no request is paid for twice. What comes out is a draft: it says of it
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zsderm.errors import InputError
 from zsderm.knowledge.base import Description, Disease
 from zsderm.knowledge.validate import WORDS
 from zsderm.knowledge.vocabulary import ASPECTS
+from zsderm.language_model import Answers, Ask, json_object
 
 REVIEW = "unreviewed draft of a language model"
 
@@ -32,8 +28,6 @@ REQUEST = (
     "synonym of it. No treatment, no causes, nothing invisible. If the aspect does not apply, answer with an empty "
     'list. Answer with JSON only: {{"sentences": ["...", "..."]}}'
 )
-
-Ask = Callable[[str, str], str]  # (system, request) -> the model's answer
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def draft(
 
     Args:
         classes: class names.
-        ask: sends one request; see `endpoint`.
+        ask: sends one request; see `zsderm.language_model.endpoint`.
         answers: folder that keeps the answers; an answer that is there is not asked for again.
         domain: what the images are of.
         aspects: what to ask about.
@@ -88,16 +82,13 @@ def draft(
     Returns:
         The diseases with the sentences that are fit for use, and a line for each answer or sentence that is not.
     """
-    answers.mkdir(parents=True, exist_ok=True)
+    kept = Answers(answers, model)
     texts: dict[str, list[Description]] = {name: [] for name in classes}
     problems: list[str] = []
     for name, aspect, request in requests_for(classes, domain, aspects, count):
-        file = answers / f"{hashlib.sha256(f'{model}|{SYSTEM}|{request}'.encode()).hexdigest()[:24]}.json"
-        if not file.is_file():
-            _keep(file, {"class": name, "aspect": aspect, "model": model, "answer": ask(SYSTEM, request)})
-        sentences, reason = parse_answer(json.loads(file.read_text(encoding="utf-8"))["answer"])
+        sentences, reason = parse_answer(kept.get(ask, SYSTEM, request))
         if reason:
-            problems.append(f"{name}, {aspect}: {reason}; delete {file.name} to ask again")
+            problems.append(f"{name}, {aspect}: {reason}; delete {kept.file(SYSTEM, request)} to ask again")
         seen = {d.text.casefold() for d in texts[name]}
         for sentence in sentences:
             if sentence.casefold() in seen:
@@ -118,43 +109,10 @@ def parse_answer(answer: str) -> tuple[list[str], str]:
     >>> parse_answer('Sure! {"sentences": ["A brown macule."]}')
     (['A brown macule.'], '')
     """
-    found = re.search(r"\{.*\}", answer, flags=re.DOTALL)
-    try:
-        sentences = json.loads(found.group(0))["sentences"] if found else None
-    except (json.JSONDecodeError, KeyError, TypeError):
-        sentences = None
+    sentences = (json_object(answer) or {}).get("sentences")
     if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
         return [], "the answer is not a JSON object with a list of sentences"
     return [" ".join(sentence.split()) for sentence in sentences if sentence.strip()], ""
-
-
-def endpoint(url: str, model: str, api_key: str | None, timeout: float = 120.0) -> Ask:
-    """A function that sends one request to an OpenAI-compatible endpoint.
-
-    Args:
-        url: base address, such as "http://localhost:11434/v1".
-        model: name of the model there.
-        api_key: key, if the endpoint wants one.
-        timeout: seconds to wait for an answer.
-    """
-    from huggingface_hub import InferenceClient
-    from huggingface_hub.errors import HfHubHTTPError
-
-    # The first base is what the client's HTTP library raises, whichever library this version of the hub brings.
-    failures: tuple[type[BaseException], ...] = (OSError, ValueError, HfHubHTTPError.__mro__[1])
-    client = InferenceClient(base_url=url, api_key=api_key or "none", timeout=timeout)
-
-    def ask(system: str, request: str) -> str:
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": request}]
-        try:
-            answer = client.chat_completion(messages, model=model, temperature=0.7, max_tokens=1024)
-        except failures as error:
-            raise InputError(
-                f"the endpoint {url} did not answer: {error}. What was answered so far is kept; run the command again."
-            ) from error
-        return answer.choices[0].message.content or ""
-
-    return ask
 
 
 def _flaw(sentence: str, name: str) -> str:
@@ -162,9 +120,3 @@ def _flaw(sentence: str, name: str) -> str:
     if not fewest <= (count := len(sentence.split())) <= most:
         return f"expected {fewest} to {most} words, but got {count}"
     return "it says the name of the class" if name.casefold() in sentence.casefold() else ""
-
-
-def _keep(file: Path, content: dict[str, str]) -> None:
-    fresh = file.with_suffix(f".{os.getpid()}.tmp")
-    fresh.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    fresh.replace(file)
