@@ -272,6 +272,10 @@ class ZeroShotClassifier:
             progress=progress,
         )
 
+    def _identity(self) -> dict[str, str | None]:
+        """What says later whether another answer rests on the same texts, and on the same fit."""
+        return {"sentences": self.texts.digest, "fitted": None if self.fitted is None else self.fitted.digest}
+
     def _answer(
         self,
         names: tuple[str, ...],
@@ -299,7 +303,7 @@ class ZeroShotClassifier:
                 self.knowledge,
                 self.settings,
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
-                None if fitted is None else {**fitted.story(self.classes), "fitted": self.fitted and fitted.digest},
+                None if fitted is None else {**fitted.story(self.classes), **self._identity()},
                 ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
             ),
         )

@@ -13,7 +13,7 @@ CLASSES = ("nevus", "melanoma", "psoriasis")
 NAN = float("nan")
 MANIFEST = {
     "encoder": {"name": "tiny", "fingerprint": "0123", "temperature": 0.1},
-    "knowledge": {"name": "dermatology", "version": "1", "checksum": "abcd"},
+    "sentences": "abcd",
     "settings": {"method": "kpl", "retrieval": "batch", "k": 10, "name_weight": 0.5, "centre": False, "batch_size": 64},
     "temperature": 0.1,
     "fitted": None,
@@ -113,7 +113,7 @@ def test_without_a_labelled_answer_there_is_nothing_to_calibrate_with(prediction
     ("changes", "message"),
     [
         ({"encoder": {"name": "tiny", "fingerprint": "4567", "temperature": 0.1}}, "with encoder 0123, but .* 4567"),
-        ({"knowledge": None}, "knowledge abcd, but these were made with knowledge none"),
+        ({"sentences": "efgh"}, "class texts abcd, but these were made with class texts efgh"),
         ({"settings": {**MANIFEST["settings"], "k": 5}}, "k 10, but these were made with k 5"),
         ({"fitted": "0123456789abcdef"}, "not fitted, but these were made with the fitted classifier 0123456789abcdef"),
     ],

@@ -115,6 +115,54 @@ def test_a_prior_file_is_used(run, photos: Path, tmp_path: Path) -> None:
     assert "0.9" in report.read_text(encoding="utf-8")
 
 
+def test_explanations_are_written_and_shown_in_the_report(run, photos: Path, tmp_path: Path) -> None:
+    heat, report = tmp_path / "heat", tmp_path / "report.html"
+    images = ("--images", photos / "1.png", "--images", photos / "torn.jpg", "--images", photos / "2.png")
+    done = run(*images, "--classes", "melanoma, nevus", "--explain", heat, "--report", report)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in heat.iterdir()) == ["0001_1.png", "0003_2.png", "explanations.jsonl"]
+    table = pd.read_csv(io.StringIO(done.stdout))
+    told = [json.loads(line) for line in (heat / "explanations.jsonl").read_text().splitlines()]
+    assert [row["winner"] for row in told] == [table["label"][0], table["label"][2]]
+    assert report.read_text(encoding="utf-8").count('class="heat"') == 2 and f"Written: {heat}" in done.stderr
+
+
+def test_explanations_need_no_report_and_patches_need_patch_features(run, photos: Path, tmp_path: Path) -> None:
+    one = ("--images", photos / "1.png", "--classes", "melanoma, nevus", "--explain", tmp_path / "heat")
+    assert run(*one, "--retrieval", "image").exit_code == 0
+    assert (tmp_path / "heat" / "0001_1.png").is_file()
+    done = run(*one, "--explain-method", "patches")
+    assert done.exit_code == 1 and "none for its patches" in done.stderr
+
+
+def test_what_was_fitted_on_one_folder_answers_for_another(run, photos: Path, tmp_path: Path) -> None:
+    fitted = tmp_path / "fitted"
+    first = run("--images", photos, "--classes", "melanoma, nevus", "--k", "3", "--fit", fitted)
+    assert first.exit_code == 0 and f"Written: {fitted}" in first.stderr
+    later = run("--images", photos / "1.png", "--fitted", fitted)
+    assert later.exit_code == 0, later.output
+    before, after = (pd.read_csv(io.StringIO(done.stdout)) for done in (first, later))
+    row = before[before["image"] == str(photos / "1.png")].iloc[0]
+    assert after["label"][0] == row["label"] and after["probability"][0] == pytest.approx(row["probability"], abs=1e-4)
+    again = run("--images", photos, "--classes", "melanoma, nevus", "--fit", fitted)
+    assert again.exit_code == 1 and "new or empty" in again.stderr
+
+
+def test_weight_of_names_and_centring_reach_the_classifier(run, photos: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    how = ("--name-weight", "0.25", "--centre", "--prior", "uniform", "--report", report)
+    assert run("--images", photos, "--classes", "melanoma, nevus", *how).exit_code == 0
+    page = report.read_text(encoding="utf-8")
+    assert "settings › name_weight</th><td>0.25" in page and "settings › centre</th><td>True" in page
+
+
+def test_the_heat_maps_to_choose_from_are_those_of_the_library() -> None:
+    from zsderm.cli import classify
+    from zsderm.tasks import heat_map
+
+    assert classify.HEAT_METHODS == heat_map.HEAT_METHODS
+
+
 def test_when_no_image_can_be_read_the_exit_code_is_1(run, photos: Path) -> None:
     done = run("--images", photos / "torn.jpg", "--classes", "melanoma, nevus")
     assert done.exit_code == 1
@@ -143,6 +191,11 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(run, photos: Path, arguments:
     "arguments",
     [
         ["--classes", "a, b"],
+        ["--images", "."],
+        ["--images", ".", "--fitted", ".", "--classes", "a, b"],
+        ["--images", ".", "--fitted", ".", "--fit", "fitted"],
+        ["--images", ".", "--classes", "a, b", "--name-weight", "2"],
+        ["--images", ".", "--classes", "a, b", "--explain-method", "gradients"],
         ["--images", ".", "--classes", "a, b", "--method", "magic"],
         ["--images", ".", "--classes", "a, b", "--output", "predictions.xlsx"],
         ["--images", ".", "--classes", "a, b", "--report", "report.pdf"],

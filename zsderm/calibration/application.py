@@ -79,15 +79,15 @@ def calibrate_on(
 
 
 def made_with(predictions: Predictions) -> dict[str, Any]:
-    """What a probability depends on besides the image: encoder, knowledge, method, settings, fitted proxies."""
+    """What a probability depends on besides the image: encoder, class texts, method, settings, fitted proxies."""
     manifest = predictions.manifest
     if not manifest.get("encoder"):
         return {}
-    settings, knowledge = manifest.get("settings", {}), manifest.get("knowledge") or {}
+    settings = manifest.get("settings", {})
     return {
         "encoder": manifest["encoder"]["fingerprint"],
         "encoder_temperature": manifest["encoder"].get("temperature", 1.0),
-        "knowledge": knowledge.get("checksum"),
+        "sentences": manifest.get("sentences"),
         "method": predictions.method,
         **{name: settings[name] for name in SETTINGS if name in settings},
         "fitted": manifest.get("fitted"),
@@ -107,7 +107,7 @@ def trusted(predictions: Predictions, calibration: Calibration) -> Predictions:
         No label changes.
 
     Raises:
-        SettingsError: another class list, encoder, knowledge base, method or fit than those that were calibrated, or an
+        SettingsError: another class list, encoder, class texts, method or fit than those that were calibrated, or an
             abstention by energy where the predictions have no familiarity.
     """
     calibration.check_classes(predictions.classes)
@@ -141,7 +141,7 @@ def _check_maker(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
 def _said(name: str, value: object) -> str:
     if name == "fitted":
         return f"the fitted classifier {value}" if value else "a classifier that was not fitted"
-    return f"{name} {value if value is not None else 'none'}"
+    return f"{'class texts' if name == 'sentences' else name} {value}"
 
 
 def _rescaling(expected: Mapping[str, Any], found: Mapping[str, Any]) -> float:

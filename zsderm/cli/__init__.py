@@ -19,11 +19,13 @@ from zsderm.errors import ZsdermError, ZsdermWarning
 _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands imports none of them
     "classify": "Name the most likely disease in each photograph.",
     "evaluate": "Compare predictions with the true labels.",
+    "calibrate": "Learn from labelled photographs how far answers can be trusted.",
     "kb": "List, search, check and make knowledge bases.",
     "benchmark": "Measure models and methods on labelled images.",
     "annotate": "Score which visual concepts each photograph shows.",
     "retrieve": "Find the photographs of a folder that are most like a text or another photograph.",
     "audit": "Look for photographs, patients and lesions that two sets share.",
+    "embed": "Write the embedding of each photograph to a file.",
     "models": "List the encoders worth knowing, and show what is known about one.",
     "pretrain": "Train an encoder from a configuration file.",
     "doctor": "Check this installation and say how to mend it.",

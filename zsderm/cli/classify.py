@@ -4,122 +4,167 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsderm.cli.parameters import ClassList, ClassPrior, ResultFile, cache_option
-from zsderm.config import METHODS, RETRIEVALS
-from zsderm.errors import ImageError
+from zsderm.cli.classifiers import classifier_of, classifier_options
+from zsderm.cli.parameters import ResultFile
+from zsderm.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
-    from zsderm import Predictions
+    from zsderm import Predictions, ZeroShotClassifier
+    from zsderm.tasks.explanation import Explanation
 
+HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.heat_map, which takes torch to import
 _SHOWN = 8  # classes and reasons listed in the summary; the table has them all
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--images", required=True, multiple=True, help="A folder, searched in depth, or an image; may repeat.")
-@click.option("--classes", required=True, type=ClassList(), help='A file, one class per line, or "a, b, c".')
-@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list.")
-@click.option("--knowledge", default="dermatology", show_default=True, help="A knowledge base, its folder, or none.")
+@classifier_options
 @click.option(
-    "--method", default="kpl", show_default=True, type=click.Choice(METHODS), help="How to tell classes apart."
+    "--fit", type=click.Path(path_type=Path), help="Learn from these images once; save what was learned here."
 )
-@click.option("--prior", default="auto", show_default=True, type=ClassPrior(), help="How common the classes are.")
-@click.option(
-    "--retrieval",
-    default="batch",
-    show_default=True,
-    type=click.Choice(RETRIEVALS),
-    help="Choose descriptions for all images together, or for each one.",
-)
-@click.option("--k", type=click.IntRange(min=1), help="Descriptions kept per class.")
+@click.option("--calibration", type=_FILE, help="What zsderm calibrate wrote, for probabilities that come true.")
 @click.option("--top-k", default=3, show_default=True, type=click.IntRange(min=1), help="Classes listed per image.")
 @click.option("--output", type=ResultFile(".csv", ".jsonl", ".parquet"), help="The table: .csv, .jsonl or .parquet.")
 @click.option("--report", type=ResultFile(".html"), help="An illustrated report: .html.")
+@click.option("--labels", type=_FILE, help="True labels, for the report.")
 @click.option(
-    "--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="True labels, for the report."
+    "--explain",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for heat maps: where in each photograph the answer was found. The report shows them too.",
 )
-@click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images encoded at once.")
-@cache_option
-@click.option("--no-cache", is_flag=True, help="Keep no image features.")
-@click.pass_obj
+@click.option(
+    "--explain-method",
+    default="occlusion",
+    show_default=True,
+    type=click.Choice(HEAT_METHODS),
+    help="Cover one place after another, or compare patch features (quicker, less faithful).",
+)
+@click.pass_context
 def classify(
-    warned: set[str],
+    context: click.Context,
     *,
-    images: tuple[str, ...],
-    classes: tuple[str, ...],
-    model: str,
-    knowledge: str,
-    method: str,
-    prior: str | dict[str, float],
-    retrieval: str,
-    k: int | None,
+    fit: Path | None,
+    calibration: Path | None,
     top_k: int,
     output: Path | None,
     report: Path | None,
     labels: Path | None,
-    device: str | None,
-    batch_size: int | None,
-    cache_dir: Path,
-    no_cache: bool,
+    explain: Path | None,
+    explain_method: str,
+    **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
 
     The table has one row per image with at least image, label, probability, and error, which is empty when all went
     well. Without --output it goes to stdout as CSV. Exit code 0 when at least one image was classified.
 
+    With --calibration the probabilities are the calibrated ones, and the table says which classes cannot be ruled out
+    (prediction_set) and which photographs look like none of them (abstained), as far as the calibration goes.
+
     \b
     zsderm classify --images photos/ --classes "melanoma, nevus, basal cell carcinoma"
     zsderm classify --images photos/ --classes classes.txt --output predictions.csv --report report.html
+    zsderm classify --images photos/ --classes classes.txt --explain heat/ --report report.html
+    zsderm classify --images first/ --classes classes.txt --fit fitted/
+    zsderm classify --images later/ --fitted fitted/ --calibration calibration.json
     """
-    from zsderm import ZeroShotClassifier
-
+    if fit is not None and options["fitted"] is not None:
+        raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
+    if fit is not None and fit.exists() and (not fit.is_dir() or any(fit.iterdir())):
+        raise SettingsError(f"expected '{fit}' to be new or empty, but it is not. Choose another place.")
+    record = _calibration(calibration)
     started = time.monotonic()
-    classifier = ZeroShotClassifier.from_pretrained(
-        model,
-        classes=classes,
-        knowledge=None if knowledge == "none" else knowledge,
-        method=method,
-        prior=prior,
-        retrieval=retrieval,
-        k=k,
-        device=device,
-        batch_size=batch_size,
-        cache=None if no_cache else cache_dir,
-    )
-    predictions = classifier.predict(images, progress=sys.stderr.isatty())
+    classifier = classifier_of(context, options)
+    predictions = _answers(classifier, options["images"], fit, record)
     seconds = time.monotonic() - started
     if output is None:
         predictions.to_frame(top_k).to_csv(sys.stdout, index=False)
     else:
         predictions.save(output, top_k)
+    explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
     if report is not None:
-        _write_report(predictions, report, labels, top_k)
+        _write_report(predictions, report, labels, top_k, explanations)
+    elif explanations is not None:
+        deque(explanations, maxlen=0)
+    warned = context.find_root().obj or set()
     notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
     for line in (*notes, *_summary(predictions, seconds)):
         click.echo(line, err=True)
-    for written in filter(None, (output, report)):
+    for written in filter(None, (output, report, explain, fit)):
         click.echo(f"Written: {written}", err=True)
     if not predictions.ok.any():
         raise ImageError(f"none of the {len(predictions)} images could be classified; the reasons are above")
 
 
-def _write_report(predictions: Predictions, path: Path, labels: Path | None, top_k: int) -> None:
+def _calibration(path: Path | None) -> Any:
+    """The record in a file, read before any work begins; None where none was given."""
+    if path is None:
+        return None
+    from zsderm.calibration import Calibration
+
+    return Calibration.load(path)
+
+
+def _answers(classifier: ZeroShotClassifier, images: tuple[str, ...], fit: Path | None, record: Any) -> Predictions:
+    """What the classifier answers, fitted and calibrated as asked."""
+    progress = sys.stderr.isatty()
+    if fit is not None:
+        classifier.fit(images, progress=progress)
+        classifier.save(fit)
+    predictions = classifier.predict(images, progress=progress)
+    if record is None:
+        return predictions
+    from zsderm.calibration import trusted
+
+    return trusted(predictions, record)
+
+
+def _explanations(
+    classifier: ZeroShotClassifier, predictions: Predictions, folder: Path, method: str
+) -> Iterator[Explanation | None]:
+    """An explanation at a time, written to the folder as it passes, with a bar on stderr if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from zsderm.tasks.explanation import explain_predictions
+    from zsderm.tasks.explanation_folder import written
+
+    console = Console(stderr=True)
+    return iter(
+        track(
+            written(explain_predictions(classifier, predictions, method=method), folder),
+            "Explaining",
+            total=len(predictions),
+            console=console,
+            transient=True,
+            disable=not console.is_interactive,
+        )
+    )
+
+
+def _write_report(
+    predictions: Predictions,
+    path: Path,
+    labels: Path | None,
+    top_k: int,
+    explanations: Iterator[Explanation | None] | None,
+) -> None:
     """Write the report, with the true labels beside the answers where a file of labels is given."""
     from zsderm.report import write_report
 
-    if labels is None:
-        write_report(predictions, path, top_k=top_k)
-    else:
+    true = None
+    if labels is not None:
         from zsderm.cli.tables import labels_for
 
-        write_report(predictions, path, top_k=top_k, true=labels_for(predictions.images, labels, predictions.classes))
+        true = labels_for(predictions.images, labels, predictions.classes)
+    write_report(predictions, path, top_k=top_k, true=true, explanations=explanations)
 
 
 def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
@@ -133,6 +178,9 @@ def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
         yield f"  {name:<{width}}  {count:>5}  {count / done:>4.0%}"
     if len(counts) > _SHOWN:
         yield f"  and {len(counts) - _SHOWN} more classes"
+    if predictions.abstained is not None:
+        none = int((predictions.abstained & predictions.ok).sum())
+        yield f"  {none} of them may be none of these: see the column abstained"
     for name, reason in list(predictions.errors.items())[:_SHOWN]:
         yield f"  failed: {name}: {reason}"
     if len(predictions.errors) > _SHOWN:

@@ -105,6 +105,8 @@ def rows(
             empty_set=answered and sets is not None and not inside,
             abstained=answered and abstained is not None and bool(abstained[index]),
         )
+    if reasons is not None:
+        next(reasons, None)  # lets a generator do what it does last, such as writing its table
 
 
 def thumbnail(picture: images.ImageSource) -> str:

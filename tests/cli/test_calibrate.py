@@ -1,0 +1,121 @@
+"""From labelled photographs to a record, and from the record to trusted answers, with a small real encoder."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from zsderm.calibration import FAMILIARITIES, SET_SCORES, Calibration
+from zsderm.cli import calibrate, main
+
+CLASSES = "melanoma, nevus, psoriasis"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Forty photographs in three colours."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for n in range(40):
+        colour = np.array([(70, 40, 30), (200, 120, 110), (150, 100, 80)][n % 3])
+        pixels = np.clip(colour + rng.normal(0, 40, (16, 16, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{n:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> object:
+    """Runs a command with the small encoder in place of the bundled one."""
+    monkeypatch.setattr("zsderm.classifier.load_encoder", lambda name, device=None: tiny_encoder)
+    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [*map(str, arguments)])
+
+    return call
+
+
+@pytest.fixture
+def labels(run, photos: Path, tmp_path: Path) -> Path:
+    """What the encoder answers, with every fourth label another: a classifier that is right in three of four."""
+    done = run("classify", "--images", photos, "--classes", CLASSES, "--method", "knowledge")
+    assert done.exit_code == 0, done.output
+    answers = pd.read_csv(io.StringIO(done.stdout))
+    names = CLASSES.split(", ")
+    true = [names[(names.index(row.label) + (n % 4 == 0)) % 3] for n, row in enumerate(answers.itertuples())]
+    file = tmp_path / "labels.csv"
+    pd.DataFrame({"image": answers["image"], "true_label": true}).to_csv(file, index=False)
+    return file
+
+
+def test_what_the_record_promises_is_in_the_table(run, photos: Path, labels: Path, tmp_path: Path) -> None:
+    record, how = tmp_path / "record.json", ("--classes", CLASSES, "--method", "knowledge", "--images", photos)
+    done = run("calibrate", *how, "--labels", labels, "--abstain-rate", 0.1, "--coverage", 0.8, "--output", record)
+    assert done.exit_code == 0, done.output
+    assert "40 labelled images of 40" in done.stderr and f"Written: {record}" in done.stderr
+    learned = Calibration.load(record)
+    assert learned.n == 40 and learned.source == "labels.csv" and learned.conformal.coverage == 0.8
+
+    plain = pd.read_csv(io.StringIO(run("classify", *how).stdout))
+    done = run("classify", *how, "--calibration", record)
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(io.StringIO(done.stdout))
+    assert (table["label"] == plain["label"]).all() and "may be none of these" in done.stderr
+    columns = [f"probability_class_{index}" for index in range(3)]
+    expected = torch.from_numpy(plain[columns].to_numpy()).log().div(learned.temperature).softmax(dim=1)
+    np.testing.assert_allclose(table[columns], expected, atol=1e-4)
+    true = pd.read_csv(labels)["true_label"]
+    inside = [name in row.split("; ") for name, row in zip(true, table["prediction_set"], strict=True)]
+    assert np.mean(inside) >= 0.8 and 0 < table["abstained"].sum() <= 4
+
+
+def test_a_fitted_classifier_is_calibrated_and_applied(run, photos: Path, labels: Path, tmp_path: Path) -> None:
+    fitted, record = tmp_path / "fitted", tmp_path / "record.json"
+    fit = run("classify", "--images", photos, "--classes", CLASSES, "--prior", "uniform", "--fit", fitted)
+    assert fit.exit_code == 0, fit.output
+    done = run("calibrate", "--images", photos, "--labels", labels, "--fitted", fitted, "--no-sets", "--output", record)
+    assert done.exit_code == 0, done.output
+    assert json.loads(record.read_text())["made_with"]["method"] == "kpl"
+    done = run("classify", "--images", photos / "01.png", "--fitted", fitted, "--calibration", record)
+    assert done.exit_code == 0, done.output
+    assert "prediction_set" not in done.stdout and "method kpl" in done.stderr
+    other = run("classify", "--images", photos, "--classes", CLASSES, "--prior", "uniform", "--calibration", record)
+    assert other.exit_code == 1 and "fitted classifier" in other.stderr
+
+
+def test_a_record_of_other_classes_is_refused(run, photos: Path, labels: Path, tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    how = ("--images", photos, "--method", "knowledge")
+    assert run("calibrate", *how, "--classes", CLASSES, "--labels", labels, "--output", record).exit_code == 0
+    done = run("classify", *how, "--classes", "melanoma, nevus", "--calibration", record)
+    assert done.exit_code == 1 and "classes of the calibration" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--classes", CLASSES, "--coverage", "1"], 2, "coverage"),
+        (["--classes", CLASSES, "--output", "record.yaml"], 2, "ends in .json"),
+        ([], 2, "Missing option '--classes'"),
+        (["--classes", "acne, eczema, wart"], 1, "is none of the 3 classes"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(run, photos, labels, tmp_path, arguments, code: int, words: str) -> None:
+    given = ["--images", photos, "--labels", labels, "--method", "templates"]
+    output = [] if "--output" in arguments else ["--output", tmp_path / "record.json"]
+    done = run("calibrate", *given, *output, *arguments)
+    assert done.exit_code == code and words in done.stderr
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_the_scores_to_choose_from_are_those_of_the_library() -> None:
+    assert set(calibrate.SET_SCORES) == set(SET_SCORES) and set(calibrate.FAMILIARITIES) == set(FAMILIARITIES)

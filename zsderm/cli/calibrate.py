@@ -1,0 +1,131 @@
+"""``zsderm calibrate``: labelled photographs in, a record of how far answers can be trusted out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zsderm.cli.classifiers import classifier_of, classifier_options
+from zsderm.cli.parameters import ResultFile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zsderm import Predictions
+    from zsderm.calibration import Calibration
+
+# Those of zsderm.calibration, which takes torch to import.
+SET_SCORES = ("lac", "aps", "raps")
+FAMILIARITIES = ("energy", "max-probability", "margin")
+
+
+@click.command()
+@classifier_options
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Columns image and true_label (a class name, or an index into the classes).",
+)
+@click.option("--output", required=True, type=ResultFile(".json"), help="The record: .json.")
+@click.option(
+    "--coverage",
+    default=0.9,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="How often a prediction set is to hold the true class.",
+)
+@click.option("--no-sets", is_flag=True, help="No prediction sets.")
+@click.option(
+    "--set-score", default="lac", show_default=True, type=click.Choice(SET_SCORES), help="How sets are built."
+)
+@click.option("--class-conditional", is_flag=True, help="The coverage is to hold within each class; larger sets.")
+@click.option(
+    "--abstain-rate",
+    type=click.FloatRange(0, 1, max_open=True),
+    help='Share of answers on known classes that may be marked "none of these".  [default: no abstention]',
+)
+@click.option(
+    "--abstain-score",
+    default="energy",
+    show_default=True,
+    type=click.Choice(FAMILIARITIES),
+    help='What "none of these" is told by.',
+)
+@click.pass_context
+def calibrate(
+    context: click.Context,
+    *,
+    labels: Path,
+    output: Path,
+    coverage: float,
+    no_sets: bool,
+    set_score: str,
+    class_conditional: bool,
+    abstain_rate: float | None,
+    abstain_score: str,
+    **options: Any,
+) -> None:
+    """Learn from labelled photographs how far answers can be trusted.
+
+    The record holds a temperature that makes probabilities come true, thresholds of prediction sets, and one of "none
+    of these"; zsderm classify --calibration applies it. Label photographs like those to come, of patients who are in
+    nothing else; a few hundred will do. It holds for one encoder, class list, method and kind of photograph. A
+    classifier that learns from the folder it answers (--method kpl) is best fitted first, and calibrated with --fitted.
+
+    \b
+    zsderm calibrate --images labelled/ --labels labels.csv --classes classes.txt --output record.json
+    zsderm calibrate --images labelled/ --labels labels.csv --fitted fitted/ --abstain-rate 0.05 --output record.json
+    zsderm classify --images photos/ --fitted fitted/ --calibration record.json
+    """
+    from zsderm.calibration import calibrate_on
+    from zsderm.cli.tables import labels_for
+
+    classifier = classifier_of(context, options)
+    predictions = classifier.predict(options["images"], progress=sys.stderr.isatty())
+    true = labels_for(predictions.images, labels, predictions.classes)
+    record = calibrate_on(
+        predictions,
+        true,
+        coverage=None if no_sets else coverage,
+        set_score=set_score,
+        class_conditional=class_conditional,
+        abstain_rate=abstain_rate,
+        abstain_score=abstain_score,
+        source=labels.name,
+    )
+    record.save(output)
+    for line in _summary(predictions, true, record):
+        click.echo(line, err=True)
+    click.echo(f"Written: {output}", err=True)
+
+
+def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibration) -> Iterator[str]:
+    """What was learned, and what it changes on the photographs that it was learned from."""
+    from zsderm.calibration import trusted
+
+    known = predictions.ok.numpy() & (true >= 0)
+    after = trusted(predictions, record)
+    errors = [_error(which.probabilities.numpy()[known], true[known]) for which in (predictions, after)]
+    yield f"{record.n} labelled images of {len(predictions)}; method {predictions.method}"
+    yield (
+        f"  temperature × {record.temperature:.2f}: calibration error {errors[0]:.3f} before, {errors[1]:.3f} after, "
+        "on these very images"
+    )
+    if after.sets is not None and record.conformal is not None:
+        size = after.sets[known].sum(dim=1).double().mean()
+        yield f"  prediction sets for a coverage of {record.conformal.coverage:g}: {size:.1f} classes on average"
+    if record.abstention is not None and after.abstained is not None:
+        share = after.abstained[known].double().mean()
+        yield f"  “none of these” by {record.abstention.score}: {share:.1%} of these images"
+
+
+def _error(probabilities: NDArray[np.float32], true: NDArray[np.int_]) -> float:
+    from zsderm.metrics import calibration_error
+
+    return calibration_error(probabilities.max(axis=1).astype(float), probabilities.argmax(axis=1) == true)
