@@ -238,6 +238,14 @@ def test_sets_and_abstention_are_by_default_those_of_the_predictions(tmp_path: P
     assert page.count("Could be:") == 3 and page.count("None of these?") == 1
 
 
+def test_the_page_says_what_probabilities_were_calibrated_on(tmp_path: Path) -> None:
+    answers = _answers(tmp_path)
+    assert "calibrated on" not in _page(answers, tmp_path / "report.html")
+    record = {"calibration": {"n": 113, "source": "<labels>.csv"}}
+    page = _page(replace(answers, manifest={**answers.manifest, **record}), tmp_path / "report.html")
+    assert "<b>113 labelled images</b> (&lt;labels&gt;.csv)." in page
+
+
 def test_with_labels_the_page_says_how_often_the_truth_is_in_the_set(tmp_path: Path) -> None:
     sets = [[True, False, False]] * 4
     page = _page(_answers(tmp_path), tmp_path / "report.html", sets=sets, true=[0, 1, -1, 0])

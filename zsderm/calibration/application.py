@@ -134,7 +134,7 @@ def _check_maker(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         if name != TEMPERATURE and name in found and found[name] != value:
             raise SettingsError(
                 f"Expected predictions made as those that were calibrated, with {_said(name, value)}, but these were "
-                f"made with {_said(name, found[name])}. Use the same settings, or fit the classifier once and calibrate that."
+                f"made with {_said(name, found[name])}. Use the same settings, or fit once and calibrate that."
             )
 
 

@@ -147,6 +147,7 @@ def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, obj
         "version": __version__,
         "encoder": (predictions.manifest.get("encoder") or {}).get("name", ""),
         "notes": predictions.manifest.get("notes", ()),
+        "calibration": predictions.manifest.get("calibration"),
         "manifest": list(flatten({key: value for key, value in predictions.manifest.items() if key != "notes"})),
         "counts": _counts(predictions, true),
         "metrics": _metrics(predictions, true) if labelled else None,
