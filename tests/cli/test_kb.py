@@ -38,7 +38,7 @@ def test_show_prints_one_disease_a_line_and_the_card_on_stderr():
     base = KnowledgeBase.load("dermatology")
     header, *rows = [line.split("\t") for line in result.stdout.splitlines()]
     assert header == ["disease", "descriptions", "ontology", "aliases"]
-    assert [row[0] for row in rows] == list(base.diseases)
+    assert [row[0] for row in rows] == [*base.diseases, *base.groups]
     assert base.checksum in result.stderr
 
 

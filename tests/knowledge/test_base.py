@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
-from zsderm.knowledge import Description, KnowledgeBase
+from zsderm.knowledge import Description, KnowledgeBase, KnowledgeCard
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +214,44 @@ def test_every_meaning_of_an_abbreviation_is_in_the_base_and_none_is_an_alias():
     for short, meanings in base.card.ambiguous.items():
         assert len({base.find(meaning).name for meaning in meanings}) >= 2, short
         assert not any(short in disease.aliases for disease in base.diseases.values())
+
+
+@pytest.fixture
+def grouped(write_base, disease):
+    card = {"name": "mine", "groups": {"lumps and bumps": ["wart", "corn"]}}
+    return write_base(disease("wart", "rough"), disease("corn", "hard", "clear core"), card=card)
+
+
+def test_a_group_pools_the_descriptions_of_its_members(grouped):
+    base = KnowledgeBase.load(grouped)
+    found = base.find("Lumps and Bumps Photos")
+    assert [(text.disease, text.text) for text in found.descriptions] == [
+        ("wart", "rough"),
+        ("corn", "hard"),
+        ("corn", "clear core"),
+    ]
+    assert base.descriptions_for(["lumps and bumps"])["lumps and bumps"] == list(found.descriptions)
+    assert len(base) == 3 and list(base.diseases) == ["wart", "corn"]
+
+
+def test_a_group_of_a_subset_pools_what_is_left(grouped):
+    base = KnowledgeBase.load(grouped).subset(lambda text: text.text != "hard")
+    assert [text.text for text in base.find("lumps and bumps").descriptions] == ["rough", "clear core"]
+
+
+def test_a_group_changes_the_checksum(grouped):
+    base = KnowledgeBase.load(grouped)
+    plain = KnowledgeBase(KnowledgeCard("mine"), base.diseases.values())
+    assert base.checksum != plain.checksum
+
+
+def test_a_group_that_pools_a_disease_which_is_not_there_is_an_error(write_base, disease):
+    folder = write_base(disease("wart", "rough"), card={"name": "mine", "groups": {"lumps": ["wart", "zebra"]}})
+    with pytest.raises(InputError, match=r"group 'lumps' to be diseases .* 'zebra' is none"):
+        KnowledgeBase.load(folder)
+
+
+def test_a_group_with_the_name_of_a_disease_is_an_error(write_base, disease):
+    folder = write_base(disease("wart", "rough"), card={"name": "mine", "groups": {"Warts": ["wart"]}})
+    with pytest.raises(InputError, match="'Warts' to stand for one disease"):
+        KnowledgeBase.load(folder)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from zsderm import KnowledgeBase
+from zsderm.errors import UnknownClassError
 
 BENCHMARKS = json.loads((Path(__file__).parents[2] / "benchmarks" / "classes.json").read_text(encoding="utf-8"))
 NO_DISEASE = {"abnormal", "other"}  # what remains when everything with a name has been sorted out
-GROUPED = "Dermnet"  # its classes are chapters ("scabies, Lyme disease and other infestations and bites")
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +19,59 @@ def base() -> KnowledgeBase:
     return KnowledgeBase.load("dermatology")
 
 
-@pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - {GROUPED}))
+@pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_every_class_of_a_benchmark_is_found_in_its_own_spelling(base: KnowledgeBase, name: str) -> None:
     for label in set(BENCHMARKS[name]["classes"]) - NO_DISEASE:
         assert base.find(label).descriptions, label
 
 
-def test_the_single_diseases_of_dermnet_are_found(base: KnowledgeBase) -> None:
-    single = [label for label in BENCHMARKS[GROUPED]["classes"] if " and " not in label and label != "systemic disease"]
-    assert {"atopic dermatitis", "bullous disease", "eczema", "urticaria", "vasculitis"} <= set(single)
-    for label in set(single) - {"vascular tumors"}:
-        assert base.find(label).descriptions, label
+@pytest.mark.parametrize("label", sorted(NO_DISEASE))
+def test_a_class_that_names_no_disease_is_not_guessed_at(base: KnowledgeBase, label: str) -> None:
+    with pytest.raises(UnknownClassError):
+        base.find(label)
+
+
+# Folder names as Dermnet is handed around, and single diseases that its chapters are about.
+FOLDERS = """
+Acne and Rosacea Photos|Actinic Keratosis Basal Cell Carcinoma and other Malignant Lesions|Atopic Dermatitis Photos
+Bullous Disease Photos|Cellulitis Impetigo and other Bacterial Infections|Eczema Photos|Exanthems and Drug Eruptions
+Hair Loss Photos Alopecia and other Hair Diseases|Herpes HPV and other STDs Photos|Urticaria Hives
+Light Diseases and Disorders of Pigmentation|Lupus and other Connective Tissue diseases|Vasculitis Photos
+Melanoma Skin Cancer Nevi and Moles|Nail Fungus and other Nail Disease
+Psoriasis pictures Lichen Planus and related diseases
+Poison Ivy Photos and other Contact Dermatitis|Scabies Lyme Disease and other Infestations and Bites|Systemic Disease
+Seborrheic Keratoses and other Benign Tumors|Tinea Ringworm Candidiasis and other Fungal Infections|Vascular Tumors
+Warts Molluscum and other Viral Infections
+"""
+SINGLE = """
+acne|rosacea|actinic keratosis|basal cell carcinoma|cellulitis|impetigo|alopecia areata|genital warts|lupus
+melanoma|nevi|moles|nail fungus|poison ivy|contact dermatitis|psoriasis|lichen planus|scabies|Lyme disease
+insect bites|seborrheic keratoses|tinea corporis|ringworm|candidiasis|urticaria|hives|warts|molluscum
+atopic dermatitis|eczema|vasculitis|drug eruptions|viral exanthem|bullous disease
+"""
+
+
+@pytest.mark.parametrize("label", FOLDERS.strip().replace("\n", "|").split("|"))
+def test_the_folders_of_dermnet_are_found(base: KnowledgeBase, label: str) -> None:
+    assert len(base.find(label).descriptions) >= 20
+
+
+@pytest.mark.parametrize("label", SINGLE.strip().replace("\n", "|").split("|"))
+def test_the_single_diseases_that_chapters_of_dermnet_name_are_found(base: KnowledgeBase, label: str) -> None:
+    assert base.find(label).name in base.diseases
+
+
+@pytest.mark.parametrize("label", ["alopecia", "tinea", "bites", "exanthems"])
+def test_a_name_of_a_family_pools_its_members(base: KnowledgeBase, label: str) -> None:
+    pooled = base.find(label)
+    assert pooled.name in base.groups and len({text.disease for text in pooled.descriptions}) >= 2
+
+
+def test_every_disease_has_at_least_20_descriptions_in_at_least_7_aspects(base: KnowledgeBase) -> None:
+    assert len(base.diseases) >= 300
+    for name, disease in base.diseases.items():
+        assert len(disease.descriptions) >= 20, name
+        assert len({text.aspect for text in disease.descriptions}) >= 7, name
 
 
 def test_classes_of_one_benchmark_share_a_disease_only_where_they_are_synonyms(base: KnowledgeBase) -> None:

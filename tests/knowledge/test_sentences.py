@@ -39,3 +39,9 @@ def test_a_class_that_the_base_does_not_describe_gets_templates_with_a_warning(b
 def test_classes_that_mean_the_same_disease_keep_the_names_they_were_given(base: KnowledgeBase) -> None:
     with pytest.warns(FallbackWarning, match="only their names tell them apart"):
         assert spoken_names(["mole", "BCC", "nevus"], base) == ["mole", "basal cell carcinoma", "nevus"]
+
+
+def test_the_sentences_of_a_pooled_class_name_the_disease_that_each_describes(base: KnowledgeBase) -> None:
+    sentences = class_sentences(["acne and rosacea", "melanoma"], "knowledge", base)
+    spoken = {s.text.split(":")[0] for s in sentences if s.class_index == 0}
+    assert spoken == {"a photo of acne vulgaris", "a photo of rosacea"}

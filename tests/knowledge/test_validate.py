@@ -222,3 +222,17 @@ def test_the_bundled_base_has_at_least_twenty_descriptions_per_disease():
     base = KnowledgeBase.load("dermatology")
     short = {name: len(d.descriptions) for name, d in base.diseases.items() if len(d.descriptions) < 20}
     assert not short
+
+
+@pytest.mark.parametrize(
+    ("card", "reason"),
+    [
+        ({"groups": {"lumps": ["zebra"]}}, "'lumps' speaks of 'zebra', which is not in the base"),
+        ({"groups": {"Warts": ["wart"]}}, "'Warts' is asked back or pooled, but also stands for 'wart'"),
+        ({"ambiguous": {"WW": ["wart", "zebra"]}}, "'WW' speaks of 'zebra', which is not in the base"),
+        ({"groups": {"lumps": "wart"}}, "expected 'lumps' to be a list of texts"),
+    ],
+)
+def test_the_names_of_the_card_are_checked_against_the_diseases(write_base, disease, card, reason):
+    folder = write_base(disease("wart", "rough"), card={"name": "mine", **card})
+    assert any(reason in problem.reason for problem in validate(folder) if problem.disease == "base.json")

@@ -196,8 +196,9 @@ def _show_base(base: KnowledgeBase) -> None:
     card = base.card
     click.echo(f"{card.name} {card.version}, {card.licence}, checksum {base.checksum}. {card.description}", err=True)
     _table("disease", "descriptions", "ontology", "aliases")
-    for disease in base.diseases.values():
-        _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(disease.aliases))
+    for disease in (*base.diseases.values(), *base.groups.values()):
+        aliases = disease.aliases or base.card.groups.get(disease.name, ())  # a group: the diseases it pools
+        _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(aliases))
 
 
 def _show_disease(disease: Disease) -> None:

@@ -7,13 +7,14 @@ import json
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
 from zsderm.knowledge import library
-from zsderm.knowledge.names import NameTable, spelling
+from zsderm.knowledge.card import KnowledgeCard
+from zsderm.knowledge.names import NameTable, spelling, without_photos
 
 
 @dataclass(frozen=True)
@@ -50,49 +51,39 @@ class Disease:
         Raises:
             InputError: if a value is not of the kind that its key asks for.
         """
-        name = _string(place, record, "name")
+        name = library.text_field(place, record, "name")
         stored = record.get("descriptions", [])
         if not isinstance(stored, list) or not all(isinstance(item, dict) for item in stored):
             raise InputError(f"{place}: expected 'descriptions' to be a list of objects, but got {stored!r:.80}.")
         return cls(
             name=name,
-            aliases=_strings(place, record, "aliases"),
-            ontology=_strings(place, record, "ontology"),
-            sites=_strings(place, record, "sites"),
-            concepts=_strings(place, record, "concepts"),
+            aliases=library.texts_field(place, record, "aliases"),
+            ontology=library.texts_field(place, record, "ontology"),
+            sites=library.texts_field(place, record, "sites"),
+            concepts=library.texts_field(place, record, "concepts"),
             descriptions=tuple(_description(place, item, name, source) for item in stored),
         )
-
-
-@dataclass(frozen=True)
-class KnowledgeCard:
-    """What a knowledge base says about itself."""
-
-    name: str
-    version: str = "unversioned"
-    licence: str = "unknown"
-    language: str = "unknown"
-    description: str = ""
-    ambiguous: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)  # "AK" -> what it may mean
 
 
 class KnowledgeBase:
     """Diseases by name, and the sentences that describe them. Its length is the number of descriptions, M.
 
     Args:
-        card: name, version, licence.
+        card: name, version, licence, and names that mean several diseases.
         diseases: distinct diseases, each name and alias standing for one of them.
         origin: what `load` was given, so that errors can name a command that works.
 
     Raises:
-        InputError: if a disease comes twice, or a name stands for two diseases.
+        InputError: if a disease comes twice, a name stands for two diseases, or a group pools one that is not there.
     """
 
     def __init__(self, card: KnowledgeCard, diseases: Iterable[Disease], origin: str | None = None) -> None:
         self.card = card
         self.origin = origin or card.name
         self.diseases: Mapping[str, Disease] = _by_name(card.name, diseases)
-        self._names = NameTable(card.name, ((disease.name, disease.aliases) for disease in self.diseases.values()))
+        self.groups: Mapping[str, Disease] = {name: self._pooled(name) for name in card.groups}
+        named = {**self.diseases, **self.groups}
+        self._names = NameTable(card.name, ((disease.name, disease.aliases) for disease in named.values()))
         self._ambiguous = {spelling(short): (short, meanings) for short, meanings in card.ambiguous.items()}
 
     @classmethod
@@ -104,7 +95,7 @@ class KnowledgeBase:
             InputError: if a file cannot be used, with its place and what is wrong with it.
         """
         location = library.locate(name_or_path)
-        card = _card(location)
+        card = KnowledgeCard.read(location)
         diseases = (
             Disease.from_record(place, library.parse_object(place, line), card.name)
             for place, line in library.read_lines(location)
@@ -132,12 +123,15 @@ class KnowledgeBase:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits that change with the content and not with the order or number of files."""
-        content = [_content(self.diseases[name]) for name in sorted(self.diseases)]
+        content: list[object] = [_content(self.diseases[name]) for name in sorted(self.diseases)]
+        content += [[name, *sorted(self.card.groups[name])] for name in sorted(self.card.groups)]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 
     def find(self, class_name: str) -> Disease:
         """The disease that a class name means: exactly, by an alias, or in another spelling.
+
+        A group comes back as one disease that holds the descriptions of its members.
 
         Raises:
             UnknownClassError: if no disease goes by that name, with the nearest names.
@@ -146,7 +140,7 @@ class KnowledgeBase:
         name = self._resolve(class_name)
         if name is None:
             raise UnknownClassError(f"{self._missing(class_name)} See: zsderm kb show {shlex.quote(self.origin)}")
-        return self.diseases[name]
+        return self._entry(name)
 
     def descriptions_for(self, classes: Sequence[str]) -> dict[str, list[Description]]:
         """The descriptions of each class, under the name as given.
@@ -159,7 +153,7 @@ class KnowledgeBase:
         found: dict[str, list[Description]] = {}
         for class_name in classes:
             name = self._resolve(class_name)
-            found[class_name] = list(self.diseases[name].descriptions) if name else []
+            found[class_name] = list(self._entry(name).descriptions) if name else []
             if not found[class_name]:
                 reason = (
                     f"knowledge base {self.name!r} does not describe {name!r}." if name else self._missing(class_name)
@@ -189,7 +183,7 @@ class KnowledgeBase:
         )
 
     def _resolve(self, class_name: str) -> str | None:
-        name = self._names.resolve(class_name)
+        name = self._names.resolve(class_name) or self._names.resolve(without_photos(class_name))
         if name is None and (known := self._ambiguous.get(spelling(class_name))):
             short, meanings = known
             raise AmbiguousClassError(
@@ -197,6 +191,25 @@ class KnowledgeBase:
                 "Write the one you mean."
             )
         return name
+
+    def _entry(self, name: str) -> Disease:
+        return self.diseases.get(name) or self.groups[name]
+
+    def _pooled(self, group: str) -> Disease:
+        """A class that stands for several diseases, as data sets have them ("acne and rosacea")."""
+        if missing := [name for name in self.card.groups[group] if name not in self.diseases]:
+            raise InputError(
+                f"expected the members of group {group!r} to be diseases of knowledge base {self.name!r}, "
+                f"but {', '.join(map(repr, missing))} is none of its canonical names."
+            )
+        members = [self.diseases[name] for name in self.card.groups[group]]
+        return Disease(
+            name=group,
+            ontology=("group",),
+            sites=tuple(dict.fromkeys(site for member in members for site in member.sites)),
+            concepts=tuple(dict.fromkeys(concept for member in members for concept in member.concepts)),
+            descriptions=tuple(text for member in members for text in member.descriptions),
+        )
 
     def _missing(self, class_name: str) -> str:
         size = f"{len(self.diseases)} classes"
@@ -224,42 +237,11 @@ def _content(disease: Disease) -> dict[str, object]:
     }
 
 
-def _card(location: Path) -> KnowledgeCard:
-    stored = library.read_card(location)
-    known = {key: str(stored[key]) for key in ("version", "licence", "language", "description") if stored.get(key)}
-    return KnowledgeCard(
-        name=str(stored.get("name") or location.resolve().stem),
-        ambiguous=_ambiguous(stored.get("ambiguous", {})),
-        **known,
-    )
-
-
-def _ambiguous(stored: object) -> dict[str, tuple[str, ...]]:
-    if not isinstance(stored, dict):
-        raise InputError(f"{library.CARD_FILE}: expected 'ambiguous' to be an object, but got {stored!r:.80}.")
-    return {short: _strings(library.CARD_FILE, stored, short) for short in stored}
-
-
 def _description(place: str, record: Mapping[str, object], disease: str, source: str) -> Description:
     return Description(
-        text=_string(place, record, "text"),
+        text=library.text_field(place, record, "text"),
         disease=disease,
-        aspect=_string(place, record, "aspect", default="unspecified"),
-        modality=_string(place, record, "modality", default="either"),
-        source=_string(place, record, "source", default=source),
+        aspect=library.text_field(place, record, "aspect", default="unspecified"),
+        modality=library.text_field(place, record, "modality", default="either"),
+        source=library.text_field(place, record, "source", default=source),
     )
-
-
-def _string(place: str, record: Mapping[str, object], key: str, default: str | None = None) -> str:
-    value = record.get(key, default)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{place}: expected {key!r} to be a text, but got {value!r:.80}.")
-    return value.strip()
-
-
-def _strings(place: str, record: Mapping[str, object], key: str) -> tuple[str, ...]:
-    value = record.get(key, [])
-    # A lone string is a sequence of letters to Python: aliases "BCC" would become "B", "C", "C".
-    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-        raise InputError(f"{place}: expected {key!r} to be a list of texts, but got {value!r:.80}.")
-    return tuple(item.strip() for item in value)

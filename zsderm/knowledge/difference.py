@@ -14,12 +14,12 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "ontology", "site", "concept" or the aspect of a description
+    what: str  # "disease", "alias", "ontology", "site", "concept", "member" of a group, or the aspect of a description
     text: str
 
 
 def changes(before: KnowledgeBase, after: KnowledgeBase) -> Iterator[Change]:
-    """Every difference, disease by disease in alphabetical order, removals before additions.
+    """Every difference, disease by disease and group by group in alphabetical order, removals before additions.
 
     Equal content gives nothing, whatever the order of lines, files and texts.
 
@@ -27,7 +27,7 @@ def changes(before: KnowledgeBase, after: KnowledgeBase) -> Iterator[Change]:
         before: the base to compare with.
         after: the base to compare.
     """
-    for name in sorted({*before.diseases, *after.diseases}):
+    for name in sorted({*before.diseases, *before.groups, *after.diseases, *after.groups}):
         old, new = _facts(before, name), _facts(after, name)
         yield from (Change("-", name, what, text) for what, text in sorted(old - new))
         yield from (Change("+", name, what, text) for what, text in sorted(new - old))
@@ -36,7 +36,7 @@ def changes(before: KnowledgeBase, after: KnowledgeBase) -> Iterator[Change]:
 def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
     disease = base.diseases.get(name)
     if disease is None:
-        return set()
+        return {("member", member) for member in base.card.groups.get(name, ())}
     return {
         ("disease", name),
         ("ontology", " > ".join(disease.ontology)),

@@ -6,7 +6,7 @@ A base is a folder of JSON Lines files, one disease per line, with a ``base.json
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -85,6 +85,31 @@ def parse_object(place: str, text: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, but got {type(value).__name__}.")
     return value
+
+
+def text_field(place: str, record: Mapping[str, object], key: str, default: str | None = None) -> str:
+    """A text out of a record, without the blanks around it.
+
+    Raises:
+        InputError: if it is not there and has no default, or is empty or no text.
+    """
+    value = record.get(key, default)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{place}: expected {key!r} to be a text, but got {value!r:.80}.")
+    return value.strip()
+
+
+def texts_field(place: str, record: Mapping[str, object], key: str) -> tuple[str, ...]:
+    """A list of texts out of a record; empty where the key is missing.
+
+    Raises:
+        InputError: if it is anything else.
+    """
+    value = record.get(key, [])
+    # A lone string is a sequence of letters to Python: aliases "BCC" would become "B", "C", "C".
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+        raise InputError(f"{place}: expected {key!r} to be a list of texts, but got {value!r:.80}.")
+    return tuple(item.strip() for item in value)
 
 
 def _read_text(file: Path) -> str:

@@ -86,6 +86,15 @@ def spelling(name: str) -> str:
     return "".join(words(name))
 
 
+def without_photos(name: str) -> str:
+    """A class name without the words that say only that it is a folder of pictures.
+
+    >>> without_photos("Acne and Rosacea Photos")
+    'Acne and Rosacea'
+    """
+    return " ".join(re.sub(r"\b(photo|picture)s?\b", " ", name, flags=re.IGNORECASE).split())
+
+
 class NameTable:
     """Every name and alias of a knowledge base, and the disease it stands for.
 

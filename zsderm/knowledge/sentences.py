@@ -42,7 +42,8 @@ def class_sentences(classes: Sequence[str], method: str, knowledge: KnowledgeBas
     names = spoken_names(classes, knowledge)
     sentences: list[Sentence] = []
     for index, given in enumerate(classes):
-        texts = [Sentence(described(names[index], d.text), index, d) for d in found[given]]
+        pooled = _canonical(given, knowledge) in knowledge.groups  # each description then speaks of its own disease
+        texts = [Sentence(described(d.disease if pooled else names[index], d.text), index, d) for d in found[given]]
         sentences += texts or _templates(given, index)
     return sentences
 

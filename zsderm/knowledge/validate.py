@@ -10,6 +10,7 @@ from pathlib import Path
 from zsderm.errors import InputError
 from zsderm.knowledge import library
 from zsderm.knowledge.base import Description, Disease
+from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.names import spelling, words
 from zsderm.knowledge.vocabulary import ASPECTS, CONCEPTS, MODALITIES
 
@@ -53,7 +54,8 @@ def validate(name_or_path: str | Path) -> list[Problem]:
                 Problem(disease.name, reason) for reason in (*_key_problems(record), *disease_problems(disease))
             ]
             diseases.append(disease)
-    return [*problems, *shared_names(diseases), *shared_texts(diseases), *foreign_names(diseases)]
+    across = (shared_names(diseases), shared_texts(diseases), foreign_names(diseases), card_names(location, diseases))
+    return [*problems, *(problem for found in across for problem in found)]
 
 
 def disease_problems(disease: Disease) -> Iterator[str]:
@@ -107,11 +109,30 @@ def foreign_names(diseases: Sequence[Disease]) -> Iterator[Problem]:
                     yield Problem(disease.name, f"name of {owner!r} in: {text.text!r}")
 
 
+def card_names(location: Path, diseases: Iterable[Disease]) -> Iterator[Problem]:
+    """Abbreviations and groups of base.json that speak of diseases which are not there, or take the name of one."""
+    try:
+        card = KnowledgeCard.read(location)
+    except InputError:
+        return  # said by _card_problems
+    diseases = list(diseases)
+    canonical = {disease.name for disease in diseases}
+    owners = {spelling(name): disease.name for disease in diseases for name in (disease.name, *disease.aliases)}
+    for name, meanings in {**card.ambiguous, **card.groups}.items():
+        if owner := owners.get(spelling(name)):
+            yield Problem(library.CARD_FILE, f"{name!r} is asked back or pooled, but also stands for {owner!r}")
+        known = canonical if name in card.groups else {name for name in meanings if spelling(name) in owners}
+        for meaning in meanings:
+            if meaning not in known:
+                yield Problem(library.CARD_FILE, f"{name!r} speaks of {meaning!r}, which is not in the base")
+
+
 def _card_problems(location: Path) -> Iterator[Problem]:
     if not location.is_dir():
         return
     try:
         card = library.read_card(location)
+        KnowledgeCard.read(location)
     except InputError as error:
         yield Problem(library.CARD_FILE, str(error))
         return
