@@ -42,6 +42,7 @@ FLOORS = [
 DOORS = {
     ("cli", "pretrain"): {"pretrain"},
     ("cli", "pretrain_data"): {"pretrain"},
+    ("cli", "pretrain_extract"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
 }

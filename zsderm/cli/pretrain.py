@@ -10,6 +10,7 @@ import click
 
 from zsderm.cli.parameters import Setting
 from zsderm.cli.pretrain_data import pack, validate
+from zsderm.cli.pretrain_extract import extract
 from zsderm.errors import MissingDependencyError
 
 
@@ -49,6 +50,7 @@ def pretrain(
     \b
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA --set epochs=1 --output runs/trial
+    zsderm pretrain extract --captions captions.csv --output multi_aspect.csv
     zsderm pretrain validate --config pretrain/configs/mini.yaml --data-root DATA
     """
     if context.invoked_subcommand:
@@ -72,5 +74,5 @@ def pretrain(
     click.echo(train.run(config, output or Path("runs") / config.stem, data_root, dict(overrides)))
 
 
-for command in (validate, pack):
+for command in (extract, validate, pack):
     pretrain.add_command(command)

@@ -1,0 +1,182 @@
+"""A table of captions in, the multi-aspect table out, and a row for everything that was refused."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from zsderm.drafts import replaced
+from zsderm.errors import InputError, PretrainingDataError
+
+from ..captions import SUB_CAPTIONS
+from ..config import Source
+from ..published_format import CAPTION_COLUMNS, SUB_CAPTION_COLUMNS, Cells, text_of
+from ..tables import Place, read_rows
+from .answer import NO_DISEASE, Answer, Engine, Rejection
+from .reading import CaptionReader
+
+WRITTEN = (
+    *("filename", "caption", "ontology_caption", "visual_concept_caption", "sub_captions", *SUB_CAPTION_COLUMNS),
+    *("sub_caption_mask", "knowledge_masks", "disease", "ontology_path", "concepts"),
+)
+REJECTED = ("row", "filename", "kind", "term", "reason", "detail")
+DROPPED = ("label", "truncated_caption")  # the reader would take a table with labels for one without captions
+MOST_FAILURES = 10  # captions in a row that an engine cannot take apart before the run stops
+
+
+@dataclass
+class Summary:
+    """What came out of a table."""
+
+    rows: int = 0
+    diseases: int = 0  # rows with a definitive diagnosis
+    concepts: int = 0
+    sub_captions: int = 0
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, reason)
+
+    def add(self, answer: Answer) -> None:
+        """Count one row."""
+        self.rows += 1
+        self.diseases += bool(answer.disease)
+        self.concepts += len(answer.concepts)
+        self.sub_captions += len(answer.sub_captions)
+        self.rejected.update((refused.kind, refused.reason) for refused in answer.rejected)
+
+
+def extract_table(
+    captions: Path,
+    output: Path,
+    rejected: Path,
+    engine: Engine,
+    reader: CaptionReader,
+    *,
+    workers: int = 1,
+    advance: Callable[[], None] = lambda: None,
+) -> Summary:
+    """Take every caption of a table apart and write what it says.
+
+    Both files appear whole or not at all. A caption that the engine cannot take apart is a row with the caption alone.
+
+    Args:
+        captions: .csv or .parquet with the columns filename and caption; further columns go along, `label` does not.
+        output: the multi-aspect table (.csv). Names of images are made relative to its folder.
+        rejected: what was refused (.csv): the row of the input, the kind, the term, and why.
+        engine: takes captions apart.
+        reader: knows the place of a disease in the ontology.
+        workers: captions at a time.
+        advance: called after each caption.
+
+    Raises:
+        PretrainingDataError: the table cannot be read or has no captions.
+        InputError: the engine failed on many captions in a row.
+        SettingsError: a file cannot be written.
+    """
+    rows = read_rows(Source(str(captions)), Path())
+    first = next(rows)
+    if not any(column in first[0] for column in CAPTION_COLUMNS):
+        raise PretrainingDataError(f"{captions} has no column 'caption'. Its columns: {', '.join(first[0])}.")
+    further = [column for column in first[0] if column not in (*WRITTEN, *DROPPED)]
+    summary = Summary()
+    with (
+        replaced(output) as draft,
+        replaced(rejected) as second,
+        draft.open("w", newline="", encoding="utf-8") as file,
+        second.open("w", newline="", encoding="utf-8") as log,
+    ):
+        writer = csv.DictWriter(file, [*WRITTEN, *further], lineterminator="\n")
+        refusals = csv.DictWriter(log, REJECTED, lineterminator="\n")
+        writer.writeheader()
+        refusals.writeheader()
+        for cells, place, answer in _answers(_chain(first, rows), engine, workers):
+            summary.add(answer)
+            writer.writerow({**_row(cells, place, answer, reader, output), **{c: cells[c] for c in further}})
+            refusals.writerows(_refusal(place, refused) for refused in answer.rejected)
+            advance()
+    return summary
+
+
+def _chain(first: tuple[Cells, Place], rows: Iterator[tuple[Cells, Place]]) -> Iterator[tuple[Cells, Place]]:
+    yield first
+    yield from rows
+
+
+def _answers(
+    rows: Iterable[tuple[Cells, Place]], engine: Engine, workers: int
+) -> Iterator[tuple[Cells, Place, Answer]]:
+    """The rows in their order, each with its answer; a few are always under way."""
+    failures = 0
+    waiting: deque[tuple[Cells, Place, Future[Answer]]] = deque()
+    rows = iter(rows)
+    pool = ThreadPoolExecutor(workers)
+    try:
+        while True:
+            for cells, place in islice(rows, 2 * workers - len(waiting)):
+                waiting.append((cells, place, pool.submit(_answer, engine, _caption(cells))))
+            if not waiting:
+                return
+            cells, place, future = waiting.popleft()
+            try:
+                answer = future.result()
+                failures = 0
+            except InputError as error:
+                failures += 1
+                if failures == MOST_FAILURES:
+                    raise
+                answer = Answer(rejected=(Rejection("reply", "", "the engine did not answer", str(error)),))
+            yield cells, place, answer
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _answer(engine: Engine, caption: str) -> Answer:
+    if not caption:
+        return Answer(rejected=(Rejection("caption", "", "there is no caption"),))
+    return engine.extract(caption)
+
+
+def _caption(cells: Cells) -> str:
+    return next((text for column in CAPTION_COLUMNS if (text := text_of(cells.get(column)))), "")
+
+
+def _row(cells: Cells, place: Place, answer: Answer, reader: CaptionReader, output: Path) -> dict[str, object]:
+    caption = _caption(cells)
+    path = reader.path(answer.disease) if answer.disease else ()
+    ontology = ", ".join((*path, answer.disease)) if answer.disease else ""
+    visual = ", ".join(map(spoken, answer.concepts))
+    texts = [*answer.sub_captions, *[""] * (SUB_CAPTIONS - len(answer.sub_captions))]
+    return {
+        "filename": _relative(place, output),
+        "caption": caption,
+        "ontology_caption": ontology,
+        "visual_concept_caption": visual,
+        "sub_captions": len(answer.sub_captions),
+        **dict(zip(SUB_CAPTION_COLUMNS, texts, strict=True)),
+        "sub_caption_mask": str([int(bool(text)) for text in texts]),
+        "knowledge_masks": str([int(bool(text)) for text in (caption, ontology, visual)]),
+        "disease": answer.disease or NO_DISEASE,
+        "ontology_path": " > ".join(path),
+        "concepts": "; ".join(answer.concepts),
+    }
+
+
+def spoken(concept: str) -> str:
+    """A concept as one says it: "brown" for "brown(hyperpigmentation)", "warty" for "warty/papillomatous"."""
+    return re.split(r"[/(]", concept, maxsplit=1)[0]
+
+
+def _relative(place: Place, output: Path) -> str:
+    if Path(place.filename).is_absolute() or place.table.parent.resolve() == output.parent.resolve():
+        return place.filename
+    return Path(os.path.relpath(place.image.resolve(), output.parent.resolve())).as_posix()
+
+
+def _refusal(place: Place, refused: Rejection) -> dict[str, object]:
+    told = {"kind": refused.kind, "term": refused.term, "reason": refused.reason, "detail": refused.detail}
+    return {"row": place.row, "filename": place.filename, **told}

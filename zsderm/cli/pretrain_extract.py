@@ -1,0 +1,107 @@
+"""``zsderm pretrain extract``: from raw captions to the multi-aspect table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zsderm.cli.parameters import ResultFile
+
+if TYPE_CHECKING:
+    from zsderm.pretrain.extraction.answer import Engine
+    from zsderm.pretrain.extraction.reading import CaptionReader
+
+
+@click.command()
+@click.option(
+    "--captions",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Table (.csv or .parquet) with the columns filename and caption.",
+)
+@click.option("--output", required=True, type=ResultFile(".csv"), help="Table to write.")
+@click.option("--engine", type=click.Choice(["rules", "server"]), default="rules", show_default=True)
+@click.option("--endpoint", envvar="ZSDERM_LLM_ENDPOINT", show_envvar=True, help="OpenAI-compatible, for the server.")
+@click.option("--model", help="Name of the language model at the endpoint.")
+@click.option("--api-key", envvar="ZSDERM_LLM_API_KEY", show_envvar=True, help="Key for the endpoint, if it wants one.")
+@click.option("--workers", default=4, show_default=True, type=click.IntRange(1), help="Requests at a time.")
+@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds a request.")
+@click.option(
+    "--answers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps every answer of the server.  [default: OUTPUT-answers]",
+)
+@click.option("--rejected", type=ResultFile(".csv"), help="What was refused, and why.  [default: OUTPUT-rejected.csv]")
+@click.option("--knowledge", default="dermatology", show_default=True, help="Knowledge base with the diseases.")
+def extract(
+    *,
+    captions: Path,
+    output: Path,
+    engine: str,
+    endpoint: str | None,
+    model: str | None,
+    api_key: str | None,
+    workers: int,
+    timeout: float,
+    answers: Path | None,
+    rejected: Path | None,
+    knowledge: str,
+) -> None:
+    """Take raw captions apart into the table that pretraining reads.
+
+    For each caption: its disease, the place of that in an ontology, what can be seen, and up to eight sub-captions.
+    The engine `rules` needs no model; `server` asks a language model, keeps every answer, goes on where it stood after
+    a stop, and believes only what the caption says. What was refused is a table too: row, kind, term, reason.
+
+    \b
+    zsderm pretrain extract --captions captions.csv --output multi_aspect.csv
+    zsderm pretrain extract --captions captions.csv --output multi_aspect.csv --engine server \\
+        --endpoint http://localhost:11434/v1 --model M
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.pretrain.extraction.reading import CaptionReader
+    from zsderm.pretrain.extraction.rules import RuleEngine
+    from zsderm.pretrain.extraction.table import extract_table
+
+    if engine == "server" and not (endpoint and model):
+        raise click.UsageError("expected --endpoint URL and --model NAME with --engine server.")
+    reader = CaptionReader(KnowledgeBase.load(knowledge))
+    reads: Engine = RuleEngine(reader)
+    if engine == "server" and endpoint and model:
+        folder = answers or output.with_name(f"{output.stem}-answers")
+        reads = _server(reader, endpoint, model, api_key, timeout, folder)
+    refused = rejected or output.with_name(f"{output.stem}-rejected.csv")
+    columns = SpinnerColumn(), TextColumn("{task.completed} captions")
+    with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("captions", total=None)
+        found = extract_table(
+            captions,
+            output,
+            refused,
+            reads,
+            reader,
+            workers=workers if engine == "server" else 1,  # rules are pure Python: threads would only take turns
+            advance=lambda: bar.advance(task),
+        )
+    click.echo(output)
+    for (kind, reason), count in found.rejected.most_common():
+        click.echo(f"{count}\t{kind}: {reason}", err=True)
+    click.echo(
+        f"{found.rows} captions: {found.diseases} with a diagnosis, {found.concepts} concepts, "
+        f"{found.sub_captions} sub-captions. Refused: {found.rejected.total()}, see {refused}",
+        err=True,
+    )
+
+
+def _server(reader: CaptionReader, url: str, model: str, api_key: str | None, timeout: float, folder: Path) -> Engine:
+    from zsderm.language_model import Answers, endpoint
+    from zsderm.pretrain.extraction.server import ServerEngine
+
+    ask = endpoint(url, model, api_key, timeout, temperature=0.0)
+    return ServerEngine(reader, ask, Answers(folder, model))
