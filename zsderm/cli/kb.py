@@ -62,7 +62,7 @@ def list_bases() -> None:
     "--semantic/--no-semantic",
     default=True,
     show_default=True,
-    help="Suggest diseases by meaning where DISEASE is like no name; loads the bundled encoder.",
+    help="Suggest diseases by meaning where DISEASE is like no name; loads a sentence model.",
 )
 def show(name: str, disease: str | None, semantic: bool) -> None:
     """Show the diseases of a knowledge base, or everything it says about one of them.
@@ -131,8 +131,14 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 
 @kb.command()
 @click.argument("name", metavar="NAME|PATH", default=DEFAULT_BASE)
-@click.option("--report", is_flag=True, help="Measure its quality with an encoder too, and print that as Markdown.")
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --report.")
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Measure its quality with a sentence model and an encoder too, and print that as Markdown.",
+)
+@click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --report, beside a sentence model."
+)
 @click.pass_context
 def validate(ctx: click.Context, name: str, report: bool, model: str) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
@@ -161,8 +167,9 @@ def validate(ctx: click.Context, name: str, report: bool, model: str) -> None:
 def _print_quality(name: str, model: str) -> None:
     from zsderm import KnowledgeBase, load_encoder
     from zsderm.tasks.knowledge_quality import quality
+    from zsderm.tasks.sentence_model import SentenceModel
 
-    click.echo(quality(load_encoder(model), KnowledgeBase.load(name)).to_markdown())
+    click.echo(quality(SentenceModel(), KnowledgeBase.load(name), load_encoder(model)).to_markdown())
     click.echo(f"Written by `zsderm kb validate {shlex.quote(name)} --report --model {shlex.quote(model)}`.")
 
 
@@ -170,14 +177,14 @@ def _by_meaning(base: KnowledgeBase, disease: str) -> str:
     """A line naming the diseases nearest in meaning; empty where spelling gave a hint, or without an encoder."""
     if base.hint(disease):
         return ""
-    from zsderm import load_encoder
     from zsderm.tasks.name_suggestion import suggest_names
+    from zsderm.tasks.sentence_model import SentenceModel
 
     try:
-        encoder = load_encoder(DEFAULT_MODEL)
+        nearest = suggest_names(SentenceModel(), base, disease)
     except ZsdermError:
         return ""  # the mistake to report is the name, and not that this installation lacks the weights
-    return f"\nNearest in meaning: {' or '.join(map(repr, suggest_names(encoder, base, disease)))}."
+    return f"\nNearest in meaning: {' or '.join(map(repr, nearest))}."
 
 
 def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from open_clip.tokenizer import SimpleTokenizer
 
-from zsderm.embeddings import embed_texts
 from zsderm.errors import InputError
 from zsderm.knowledge.base import Description, KnowledgeBase
 from zsderm.knowledge.prompts import described
@@ -28,18 +27,19 @@ from zsderm.tasks.quality_report import (
 )
 
 if TYPE_CHECKING:
-    from zsderm.encoders import Encoder
+    from zsderm.tasks.sentence_model import TextEncoder
 
 BLOCK = 1024  # rows compared with as many others at a time: 4 MB of cosines
 
 
-def quality(encoder: Encoder, base: KnowledgeBase) -> QualityReport:
+def quality(judge: TextEncoder, base: KnowledgeBase, *others: TextEncoder) -> QualityReport:
     """Measure a knowledge base.
 
     Similarity and specificity are taken on the bare texts: in its template, the name of the disease would decide both.
 
     Args:
-        encoder: embeds descriptions and names.
+        judge: embeds descriptions and names; finds near-duplicates and specificity. See `SentenceModel`.
+        others: encoders whose view of specificity stands beside the judge's.
         base: a knowledge base with at least one description.
 
     Raises:
@@ -51,13 +51,13 @@ def quality(encoder: Encoder, base: KnowledgeBase) -> QualityReport:
     names = list(base.diseases)
     place = {name: index for index, name in enumerate(names)}
     owners = np.array([place[text.disease] for text in texts])
-    features = embed_texts(encoder, [text.text for text in texts])  # (M, D)
+    features, by_judge = _specificities_by(judge, texts, owners, names)
     counts = [len(disease.descriptions) for disease in base.diseases.values()]
     return QualityReport(
         base=base.name,
         version=base.version,
         checksum=base.checksum,
-        encoder=f"{encoder.card.name} ({encoder.fingerprint})",
+        encoder=_label(judge),
         diseases=len(names),
         aspects=dict(Counter(text.aspect for text in texts).most_common()),
         modalities=dict(Counter(text.modality for text in texts).most_common()),
@@ -66,9 +66,22 @@ def quality(encoder: Encoder, base: KnowledgeBase) -> QualityReport:
         near_duplicates=tuple(
             NearDuplicate(cosine, texts[one], texts[other]) for cosine, one, other in near_duplicates(features, owners)
         ),
-        specificities=specificities(features, owners, embed_texts(encoder, names), names),
+        specificities=by_judge,
+        views={_label(other): _specificities_by(other, texts, owners, names)[1] for other in others},
         long_texts=long_texts(texts),
     )
+
+
+def _specificities_by(
+    encoder: TextEncoder, texts: Sequence[Description], owners: npt.NDArray[np.int_], names: Sequence[str]
+) -> tuple[npt.NDArray[np.float32], tuple[Specificity, ...]]:
+    """(M, D) unit rows of the bare texts, and the specificity of each disease in the eyes of one encoder."""
+    features = encoder.encode_texts([text.text for text in texts]).numpy()  # (M, D)
+    return features, specificities(features, owners, encoder.encode_texts(names).numpy(), names)
+
+
+def _label(encoder: TextEncoder) -> str:
+    return f"{encoder.card.name} ({encoder.fingerprint})"
 
 
 def readability(texts: Sequence[str]) -> Readability:

@@ -6,22 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zsderm.embeddings import embed_texts
 from zsderm.errors import SettingsError
 from zsderm.knowledge.base import KnowledgeBase
 
 if TYPE_CHECKING:
-    from zsderm.encoders import Encoder
+    from zsderm.tasks.sentence_model import TextEncoder
 
 
-def suggest_names(encoder: Encoder, base: KnowledgeBase, name: str, k: int = 3) -> list[str]:
+def suggest_names(encoder: TextEncoder, base: KnowledgeBase, name: str, k: int = 3) -> list[str]:
     """The k diseases whose name or alias is nearest to a name, best first.
 
     A disease is as near as the nearest of its names. There is always a nearest one, so these are suggestions to read
     and never a resolution to act on.
 
     Args:
-        encoder: embeds the names, bare.
+        encoder: embeds the names, bare; a sentence model knows more words than an encoder of images does.
         base: where to look.
         name: what somebody called a disease.
         k: at least 1; clipped to the number of diseases.
@@ -37,7 +36,7 @@ def suggest_names(encoder: Encoder, base: KnowledgeBase, name: str, k: int = 3) 
     diseases = list(base.diseases.values())
     names = [known for disease in diseases for known in (disease.name, *disease.aliases)]
     owners = [index for index, disease in enumerate(diseases) for _ in range(1 + len(disease.aliases))]
-    cosines = embed_texts(encoder, names) @ embed_texts(encoder, [name])[0]  # (names,)
+    cosines = (encoder.encode_texts(names) @ encoder.encode_texts([name])[0]).numpy()  # (names,)
     nearest = np.full(len(diseases), -np.inf, np.float32)
     np.maximum.at(nearest, owners, cosines)
     return [diseases[index].name for index in np.argsort(-nearest, kind="stable")[:k]]

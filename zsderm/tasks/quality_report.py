@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from zsderm.knowledge.base import Description
@@ -53,12 +53,12 @@ class LongText:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What was measured on one knowledge base with one encoder."""
+    """What was measured on one knowledge base with one judge of meaning, and with encoders beside it."""
 
     base: str
     version: str
     checksum: str
-    encoder: str
+    encoder: str  # the judge
     diseases: int  # C, with and without descriptions
     aspects: Mapping[str, int]  # descriptions per aspect, most first
     modalities: Mapping[str, int]
@@ -67,6 +67,7 @@ class QualityReport:
     near_duplicates: tuple[NearDuplicate, ...]  # nearest first
     specificities: tuple[Specificity, ...]  # one per described disease, worst first
     long_texts: tuple[LongText, ...]  # longest first
+    views: Mapping[str, tuple[Specificity, ...]] = field(default_factory=dict)  # specificity in the eyes of others
 
     def to_markdown(self) -> str:
         """The report as a page of Markdown."""
@@ -77,7 +78,8 @@ class QualityReport:
                 *_counts(self),
                 *_reading(self.readability),
                 *_duplicates(self.near_duplicates),
-                *_specificity(self.specificities, self.diseases),
+                *_specificity(self.specificities, self.diseases, ""),
+                *(line for name, found in self.views.items() for line in _specificity(found, self.diseases, name)),
                 *_too_long(self.long_texts),
             ]
         )
@@ -113,9 +115,9 @@ def _duplicates(found: Sequence[NearDuplicate]) -> Iterator[str]:
     yield from _table(("cosine", "disease", "text", "other disease", "its text"), rows, SHOWN)
 
 
-def _specificity(found: Sequence[Specificity], names: int) -> Iterator[str]:
+def _specificity(found: Sequence[Specificity], names: int, encoder: str) -> Iterator[str]:
     first = sum(item.rank == 1 for item in found)
-    yield "## Specificity\n"
+    yield f"## Specificity{encoder and f' in the eyes of {encoder}'}\n"
     yield "Share: of a disease's bare texts, those to which its own name is the nearest of all canonical names."
     yield "Rank: of its own name for the mean of its texts; 1 is best.\n"
     yield f"Mean share {sum(item.share for item in found) / len(found):.1%}, by chance {1 / names:.1%};"
