@@ -11,8 +11,7 @@ from zsderm.errors import CheckpointError
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import EncoderCard
-    from zsderm.encoders.checkpoint import Checkpoint
-    from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
+    from zsderm.encoders.names import AnyCheckpoint
 
 
 _LISTED = ("name", "width", "image_size", "context_length", "licence")
@@ -109,7 +108,7 @@ def _millions(count: int | None) -> str:
     return "not stated" if count is None else f"{count / 1e6:.1f} million"
 
 
-def _show_files(checkpoint: Checkpoint | TransformersCheckpoint) -> None:
+def _show_files(checkpoint: AnyCheckpoint) -> None:
     """What its files say, one line each."""
     for key, value in checkpoint.facts().items():
         _row(key, value)

@@ -11,6 +11,7 @@ from open_clip.pretrained import get_pretrained_cfg
 from zsderm.encoders import catalogue, hub, mini, transformers_checkpoint
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, EncoderCard, read_config, read_licence
 from zsderm.encoders.checkpoint import WEIGHT_FILES, WEIGHT_SUFFIXES, Checkpoint, assemble, find_weights
+from zsderm.encoders.engines import ExportedCheckpoint, with_engine
 from zsderm.encoders.text_tower import TOKENIZER_FILES
 from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, UnknownModelError, did_you_mean
@@ -24,10 +25,11 @@ _SMALL_FILES = [  # everything but the weights
     *TOKENIZER_FILES,
     *transformers_checkpoint.PREPROCESSING_FILES,
 ]
+AnyCheckpoint = Checkpoint | TransformersCheckpoint | ExportedCheckpoint
 _PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
-def find_checkpoint(name: str, *, download: bool = True) -> Checkpoint | TransformersCheckpoint:
+def find_checkpoint(name: str, *, download: bool = True) -> AnyCheckpoint:
     """Find the checkpoint that a name stands for, and check that all its parts are there.
 
     Args:
@@ -58,12 +60,12 @@ def find_checkpoint(name: str, *, download: bool = True) -> Checkpoint | Transfo
     raise UnknownModelError(_unknown(name, architecture, tag))
 
 
-def from_folder(folder: Path, name: str, *, download: bool = True) -> Checkpoint | TransformersCheckpoint:
+def from_folder(folder: Path, name: str, *, download: bool = True) -> AnyCheckpoint:
     """The checkpoint in a folder.
 
     Args:
         folder: holds open_clip_config.json and one weights file, perhaps tokenizer and text tower configuration; or
-            what transformers saves of a CLIP or SigLIP.
+            what transformers saves of a CLIP or SigLIP; perhaps the image tower of an engine as well.
         name: the name the user gave.
         download: False takes a text tower that is not in the folder only from the hub's cache.
 
@@ -71,7 +73,7 @@ def from_folder(folder: Path, name: str, *, download: bool = True) -> Checkpoint
         CheckpointError: a part is missing or cannot be right.
     """
     if transformers_checkpoint.is_transformers(folder):
-        return transformers_checkpoint.from_folder(folder, name, _words(name))
+        return with_engine(folder, transformers_checkpoint.from_folder(folder, name, _words(name)))
     config = read_config(folder)
     weights = find_weights(folder)
     if weights is None:
@@ -80,10 +82,10 @@ def from_folder(folder: Path, name: str, *, download: bool = True) -> Checkpoint
             "open_clip_pytorch_model.bin beside it; a model without weights would answer at random."
         )
     card = EncoderCard.read(folder, name, otherwise=_words(name))
-    return assemble(card, config, weights, folder, download=download)
+    return with_engine(folder, assemble(card, config, weights, folder, download=download))
 
 
-def _from_hub(name: str, download: bool) -> Checkpoint | TransformersCheckpoint:
+def _from_hub(name: str, download: bool) -> AnyCheckpoint:
     """The checkpoint in a hub repository."""
     repository = name.removeprefix(HUB_PREFIX)
     if not hub.REPOSITORY.fullmatch(repository):

@@ -48,6 +48,10 @@ class OpenClipEncoder(TwoTowers):
         """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""
         return self._transform(image)
 
+    def image_tower(self) -> torch.nn.Module:
+        """The part of the model that turns (B, 3, H, W) float32 pixels into (B, D) rows of any length."""
+        return _ImageTower(self._model.visual)
+
     def _embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         pixels = pixels.to(self.device, memory_format=torch.channels_last)
         return self._model.encode_image(pixels, normalize=True)
@@ -80,3 +84,16 @@ class OpenClipEncoder(TwoTowers):
         """Id of the token that fills a row up."""
         inner = getattr(self._tokenizer, "tokenizer", None)  # CLIP's own tokenizer has none, and fills with 0
         return 0 if inner is None else int(inner.pad_token_id)
+
+
+class _ImageTower(torch.nn.Module):
+    """An image tower that gives its rows alone; those of CoCa give tokens as well."""
+
+    def __init__(self, visual: torch.nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) pixels as (B, D) rows."""
+        rows = self.visual(pixels)
+        return rows[0] if isinstance(rows, tuple) else rows

@@ -55,9 +55,12 @@ class TransformersEncoder(TwoTowers):
         """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""
         return self._processor(images=image, return_tensors="pt")["pixel_values"][0]
 
+    def image_tower(self) -> torch.nn.Module:
+        """The part of the model that turns (B, 3, H, W) float32 pixels into (B, D) rows of any length."""
+        return _ImageTower(self._model.vision_model, None if self._sigmoid else self._model.visual_projection)
+
     def _embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        pooled = self._model.vision_model(pixel_values=pixels.to(self.device)).pooler_output  # (B, D')
-        return pooled if self._sigmoid else self._model.visual_projection(pooled)  # (B, D)
+        return self.image_tower()(pixels.to(self.device))
 
     def _embed_texts(self, texts: list[str]) -> tuple[torch.Tensor, int]:
         texts = [text.lower() for text in texts] if self._sigmoid else texts
@@ -98,6 +101,19 @@ class TransformersEncoder(TwoTowers):
                 f"the preprocessing of '{self.card.name}' makes images of {made[2]} x {made[1]} pixels, but its image "
                 f"tower was trained with {self.card.image_size}: preprocessor_config.json belongs to another model."
             )
+
+
+class _ImageTower(torch.nn.Module):
+    """An image tower of transformers with what leads from its width to that of the common space, if anything does."""
+
+    def __init__(self, vision_model: torch.nn.Module, projection: torch.nn.Module | None) -> None:
+        super().__init__()
+        self.vision_model, self.projection = vision_model, projection
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) pixels as (B, D) rows."""
+        pooled = self.vision_model(pixel_values=pixels).pooler_output  # (B, D')
+        return pooled if self.projection is None else self.projection(pooled)
 
 
 def _build(checkpoint: TransformersCheckpoint) -> tuple[Any, Any, Any]:

@@ -37,12 +37,21 @@ class TwoTowers(ABC):
         """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""
 
     @abstractmethod
+    def image_tower(self) -> torch.nn.Module:
+        """The part of the model that turns (B, 3, H, W) float32 pixels into (B, D) rows of any length."""
+
+    @abstractmethod
     def _embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) preprocessed images as (B, D) rows of any length and type."""
 
     @abstractmethod
     def _embed_texts(self, texts: list[str]) -> tuple[torch.Tensor, int]:
         """B texts as (B, D) rows of any length and type, and how many of them did not fit the context."""
+
+    def compile(self) -> None:
+        """Let torch.compile make the image tower faster; it is compiled when it is first used."""
+        for module in self.image_tower().children():
+            module.compile(dynamic=True)
 
     def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """Encode a batch of preprocessed images.

@@ -3,16 +3,19 @@ from __future__ import annotations
 from click.testing import CliRunner
 
 from zsderm.benchmarks.speed.scale import main
+from zsderm.encoders import mini
 
 
 def test_every_limit_and_the_rounding_have_a_row() -> None:
-    done = CliRunner().invoke(main, ["--images", "2", "--megapixels", "1.92", "--grain", "0"])
+    side = mini.card().image_size
+    width, height = 1120 * side // 100, 840 * side // 100  # 8.4 times what the encoder looks at
+    done = CliRunner().invoke(main, ["--images", "2", "--megapixels", str(width * height / 1e6), "--grain", "0"])
     assert done.exit_code == 0, done.output
     rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
     assert [row[1:3] for row in rows] == [
-        ["2", "800 x 600"],
-        ["4", "800 x 600"],
-        ["8", "1600 x 1200"],
+        ["2", f"{width // 4} x {height // 4}"],
+        ["4", f"{width // 2} x {height // 2}"],
+        ["8", f"{width} x {height}"],
         ["rounding", "full"],
     ]
     assert all(0.9 < float(value) <= 1.00001 for row in rows for value in row[3:6])

@@ -1,0 +1,210 @@
+"""Make a checkpoint folder whose image tower an engine runs, and keep it only if it still says what it said."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zsderm.encoders import load_encoder
+from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, Encoder, EncoderCard
+from zsderm.encoders.checkpoint import Checkpoint
+from zsderm.encoders.engines import ENGINE_FILE, TOWER_FILES, ExportedCheckpoint, check_offered
+from zsderm.encoders.files import write_json
+from zsderm.encoders.names import find_checkpoint
+from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, compare
+from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
+from zsderm.encoders.two_towers import TwoTowers
+from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
+from zsderm.images import open_image
+
+BATCH = 8
+
+
+def export_encoder(
+    name: str, folder: Path, engine: str, precision: str, images: Sequence[Path], classes: Sequence[str]
+) -> Parity:
+    """Write an encoder into a folder of its own whose image tower an engine runs; load it as "local-dir:FOLDER".
+
+    Args:
+        name: the encoder, as for load_encoder.
+        folder: to make; it appears when it is complete and has passed, or not at all.
+        engine: "torch", "onnx" or "openvino".
+        precision: "fp32", "bf16" or "int8", as far as the engine offers it.
+        images: N real photographs, of the kind that the encoder will see.
+        classes: C texts, among which the first answer is compared.
+
+    Returns:
+        What was kept of the original.
+
+    Raises:
+        CheckpointError: the engine strays too far from the original, or the tower cannot be brought into its format.
+        ImageError: a photograph cannot be read.
+        InputError: too few photographs to tell.
+        MissingDependencyError: the engine, or what exports to it, is not installed.
+        SettingsError: an engine or precision that is not on offer, or a folder that is there already.
+    """
+    check_offered(engine, precision)
+    if folder.exists():
+        raise SettingsError(f"expected a folder to make, but '{folder}' is there already")
+    check_count(len(images))
+    checkpoint = find_checkpoint(name)
+    if isinstance(checkpoint, ExportedCheckpoint):
+        raise SettingsError(f"'{name}' is exported already. Export the original checkpoint instead.")
+    encoder = load_encoder(name, "cpu")
+    assert isinstance(encoder, TwoTowers)
+    pixels = torch.stack([encoder.preprocess(open_image(image)) for image in images])  # (N, 3, H, W)
+    with _draft(folder) as draft:
+        _copy(checkpoint, draft)
+        _write_tower(encoder, engine, precision, pixels[:2], draft)
+        _seal(draft, name, engine, precision, {})
+        parity = _measure(encoder, load_encoder(draft), pixels, encoder.encode_texts(classes))
+        if not parity.passes(precision):
+            raise CheckpointError(
+                f"{engine} at {precision} strays too far from '{name}'. Expected a cosine of {COSINES[precision]} at "
+                f"least and the same first answer for {AGREEMENT:.0%}, but got {parity}. Nothing was written; try fp32."
+            )
+        _seal(draft, name, engine, precision, parity.rounded())
+    return parity
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """A folder to fill that takes its place when all went well."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+            draft = Path(name) / folder.name
+            draft.mkdir()
+            yield draft
+            draft.replace(folder)
+    except OSError as error:
+        raise SettingsError(f"cannot write '{folder}': {error.strerror or error}. Choose another place.") from error
+
+
+def _copy(checkpoint: Checkpoint | TransformersCheckpoint, folder: Path) -> None:
+    """All parts of a checkpoint under the names by which they are found again."""
+    if isinstance(checkpoint, TransformersCheckpoint):
+        parts = (checkpoint.config, checkpoint.weights, *checkpoint.shards, *checkpoint.tokenizer)
+        copies = {path: path.name for path in (*parts, *checkpoint.preprocessing)}
+    else:
+        suffix = checkpoint.weights.suffix
+        copies = {checkpoint.weights: "model.safetensors" if suffix == ".safetensors" else "pytorch_model.bin"}
+        copies |= {path: path.name for path in checkpoint.tokenizer}
+        copies |= {checkpoint.text_config: "config.json"} if checkpoint.text_config else {}
+        config = {"model_cfg": checkpoint.model_cfg, "preprocess_cfg": checkpoint.preprocess_cfg}
+        write_json(folder / CONFIG_FILE, config)
+    for path, name in copies.items():
+        shutil.copyfile(path, folder / name)
+    write_json(folder / CARD_FILE, _words(checkpoint.card))
+
+
+def _words(card: EncoderCard) -> dict[str, Any]:
+    """What a card says beyond shapes, as a zsderm.json holds it."""
+    told = ("licence", "source", "description", "training_data", "gated")
+    words: dict[str, Any] = {key: getattr(card, key) for key in told}
+    return {**words, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
+
+
+def _write_tower(encoder: TwoTowers, engine: str, precision: str, pixels: torch.Tensor, folder: Path) -> None:
+    """The image tower in the engine's format; torch needs no other than its own."""
+    if engine == "torch":
+        return
+    path = folder / TOWER_FILES[engine][0]
+    exact = path.with_name("exact.onnx")
+    try:
+        _to_onnx(encoder.image_tower().eval(), pixels, exact)
+        if engine == "openvino":
+            import openvino
+
+            openvino.save_model(openvino.Core().read_model(exact), path, compress_to_fp16=False)
+            exact.unlink()
+        elif precision == "int8":
+            _to_int8(exact, path)
+            exact.unlink()
+        else:
+            exact.replace(path)
+    except ImportError as error:
+        message = f"exporting needs {error.name}. Install it with: pip install 'zsderm[{engine}]'"
+        raise MissingDependencyError(message) from error
+    except Exception as error:  # exporters have no error in common
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"the image tower of '{encoder.card.name}' has no form in {engine}: {reason}") from error
+
+
+def _to_onnx(tower: torch.nn.Module, pixels: torch.Tensor, path: Path) -> None:
+    """Write a tower for batches of any size."""
+    with _silence(), torch.no_grad():
+        torch.onnx.export(
+            tower,
+            (pixels.contiguous(),),
+            str(path),
+            input_names=["pixels"],
+            output_names=["rows"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def _to_int8(source: Path, target: Path) -> None:
+    """Eight-bit weights for each output alone; activations are scaled as they come, so nothing has to be calibrated."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _silence():
+        quantize_dynamic(
+            source, target, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8
+        )
+
+
+def _seal(folder: Path, name: str, engine: str, precision: str, parity: dict[str, float]) -> None:
+    """Write which engine runs the folder, and the fingerprint by which later changes show."""
+    (folder / ENGINE_FILE).unlink(missing_ok=True)
+    original = find_checkpoint(str(folder))
+    assert not isinstance(original, ExportedCheckpoint)
+    tower = tuple(folder / file for file in TOWER_FILES[engine])
+    sealed = ExportedCheckpoint(original, engine, precision, tower, parity)
+    content = {"engine": engine, "precision": precision, "fingerprint": sealed.fingerprint, "of": name}
+    (folder / ENGINE_FILE).write_text(json.dumps({**content, "parity": parity}, indent=2) + "\n", encoding="utf-8")
+
+
+def _measure(original: Encoder, exported: Encoder, pixels: torch.Tensor, texts: torch.Tensor) -> Parity:
+    """Run both over the same pixels."""
+    exported.encode_pixels(pixels[:BATCH])  # the first run makes things ready
+    expected, before = _timed(original.encode_pixels, pixels)
+    rows, after = _timed(exported.encode_pixels, pixels)
+    return compare(rows, expected, texts, before / after)
+
+
+def _timed(run: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """(N, D) rows and the seconds they took; the quicker of two runs, for other work may come between."""
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        rows = torch.cat([run(batch) for batch in pixels.split(BATCH)])
+        seconds.append(time.perf_counter() - started)
+    return rows, min(seconds)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep exporters from talking about themselves; what matters is measured afterwards."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
