@@ -260,6 +260,15 @@ def test_a_class_that_the_base_does_not_hold_falls_back_to_templates_with_a_warn
     assert marked <= {"template"}
 
 
+def test_the_evidence_of_a_class_that_is_not_in_the_base_is_marked_as_a_template(
+    tiny_encoder, knowledge, folder
+) -> None:
+    subject = classifier(tiny_encoder, knowledge, ["zebra stripe disease", "quagga disease"], method="knowledge")
+    with pytest.warns(FallbackWarning, match="is not in knowledge base"):
+        spoken = [one for row in subject.predict(folder).evidence for one in row]
+    assert spoken and {(one.source, one.aspect) for one in spoken} == {("template", "name")}
+
+
 def test_two_names_of_one_disease_keep_their_names_with_a_warning(tiny_encoder, knowledge, folder) -> None:
     with pytest.warns(FallbackWarning, match="all 'melanocytic nevus'"):
         classifier(tiny_encoder, knowledge, ["mole", "nevus"], method="knowledge").predict(folder)

@@ -55,6 +55,12 @@ def test_show_prints_everything_about_one_disease(folder):
     ]
 
 
+def test_show_names_the_members_of_a_group():
+    result = run("show", "dermatology", "Acne and Rosacea Photos")
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert rows[:2] == [["name", "acne and rosacea"], ["members", "acne vulgaris, rosacea"]]
+
+
 def test_show_an_unknown_disease_is_one_sentence_with_what_to_do(folder):
     result = run("show", str(folder), "wrt")
     assert (result.exit_code, result.stdout) == (1, "")

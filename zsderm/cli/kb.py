@@ -81,7 +81,8 @@ def show(name: str, disease: str | None, semantic: bool) -> None:
         _show_base(base)
         return
     try:
-        _show_disease(base.find(disease))
+        found = base.find(disease)
+        _show_disease(found, members=base.card.groups.get(found.name, ()))
     except AmbiguousClassError:
         raise
     except UnknownClassError as error:
@@ -208,8 +209,10 @@ def _show_base(base: KnowledgeBase) -> None:
         _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(aliases))
 
 
-def _show_disease(disease: Disease) -> None:
+def _show_disease(disease: Disease, members: Iterable[str]) -> None:
     _table("name", disease.name)
+    if members:
+        _table("members", _joined(members))
     _table("aliases", _joined(disease.aliases))
     _table("ontology", " > ".join(disease.ontology))
     _table("sites", _joined(disease.sites))
