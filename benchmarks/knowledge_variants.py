@@ -1,20 +1,20 @@
 """What else a knowledge base could do for classes that the encoder was trained on: variants of the text proxies.
 
-    python -m zsderm.benchmarks.knowledge_variants --data-root DATA --output docs/knowledge_variants.md
+    python -m zsderm.benchmarks.knowledge_variants --data-root DATA
 
-Every variant scores images by cosine with one proxy per class; they differ in which descriptions make it, how they are
-weighed, and how much of it is the class name. The last row needs labels, and says how much there is to gain: the
-proxy of a class is the mean of its own images, each image left out of its own class's mean.
+Prints the tables of docs/knowledge_variants.md. Every variant scores images by cosine with one proxy per class; they
+differ in which descriptions make it, how they are weighed, and how much of it is the class name. The last row needs
+labels, and shows how far this kind of classifier goes in this space: the proxy of a class is the mean of its own
+images, each image left out of its own class's mean.
 
-Balanced accuracy with a 95 % bootstrap interval, and its difference from class names on the same resamples; patients
-(PAD) and lesions (HAM10000) are drawn, not images.
+Accuracy and balanced accuracy have 95 % bootstrap intervals; the difference from class names is taken on the same
+resamples. Patients (PAD) and lesions (HAM10000) are drawn, not images.
 
 Letters: N images, C classes, M descriptions, D width, B resamples.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,11 +175,17 @@ def rows_for(subject: Subject, units: NDArray[np.object_]) -> list[str]:
         hits = scores(subject).argmax(axis=1) == subject.labels
         balanced = 100 * balanced_accuracies(hits, subject.labels, counts)
         plain = balanced if plain is None else plain
-        low, high = np.quantile(balanced[1:], [0.025, 0.975])
+        accuracy = 100 * (counts @ hits) / counts.sum(axis=1)  # (1 + B,)
         worse, better = np.quantile((balanced - plain)[1:], [0.025, 0.975])
         gain = f"{(balanced - plain)[0]:+.1f} ({worse:+.1f} to {better:+.1f})"
-        lines.append(f"| {name} | {100 * hits.mean():.1f} | {balanced[0]:.1f} ({low:.1f}–{high:.1f}) | {gain} |")
+        lines.append(f"| {name} | {_interval(accuracy)} | {_interval(balanced)} | {gain} |")
     return lines
+
+
+def _interval(values: NDArray[np.floating]) -> str:
+    """The first value with the 95 % interval of the others."""
+    low, high = np.quantile(values[1:], [0.025, 0.975])
+    return f"{values[0]:.1f} ({low:.1f}–{high:.1f})"
 
 
 def subject_of(classifier: ZeroShotClassifier, images: LabelledImages) -> Subject:
@@ -208,31 +214,22 @@ def subject_of(classifier: ZeroShotClassifier, images: LabelledImages) -> Subjec
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
 @click.option("--model", default="zsderm-mini", show_default=True)
 @click.option("--split", default="dev", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file to write.")
-def main(data_root: Path, model: str, split: str, output: Path | None) -> None:
-    """Measure every variant on both data sets."""
+def main(data_root: Path, model: str, split: str) -> None:
+    """Measure every variant on both data sets, and print Markdown."""
     encoder = load_encoder(model)
-    lines: list[str] = []
     for dataset in DATASETS:
         images = load(dataset, data_root, split)
         classifier = ZeroShotClassifier.from_pretrained(encoder, classes=images.classes, method="knowledge")
         subject = subject_of(classifier, images)
         units = np.arange(len(images)).astype(object) if images.units is None else images.units
-        lines += [
+        lines = [
             f"## {images.title}, n = {len(images)}, read as {subject.modality}",
             "",
-            "| proxies | accuracy | balanced (95 % interval) | against class names |",
+            "| proxies | accuracy (95 % interval) | balanced (95 % interval) | balanced, against class names |",
             "|---|---|---|---|",
             *rows_for(subject, units),
-            "",
         ]
-    text = "\n".join(lines)
-    click.echo(text)
-    if output:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        draft = output.with_suffix(f".{os.getpid()}.tmp")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(output)
+        click.echo("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
