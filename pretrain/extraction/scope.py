@@ -1,9 +1,9 @@
 """What a caption says of a thing it names: that it is there, that it is not, that it may be, or that it once was.
 
 A word such as "no" speaks for what follows it in its clause, until a word that begins something new ("but", "with").
-A comma ends it as well, unless the list goes on to an "or": "no scale, crust or ulcer" denies three things, "no
-itching, red plaque" one. This is the idea of NegEx (Chapman et al., Journal of Biomedical Informatics 34, 2001) with
-words of our own; it is made of rules, and a caption that breaks them is misread.
+A comma ends it as well, unless a list of short items goes on to an "or": "no scale, crust or ulcer" denies three
+things, "no itching, red plaque" one. This is the idea of NegEx (Chapman et al., Journal of Biomedical Informatics 34,
+2001) with words of our own; it is made of rules, and a caption that breaks them is misread.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import Enum
+from itertools import pairwise
 
 from zsderm.tasks.mentions import Token
 
-FARTHEST = 12  # words over which a denial reaches
+FARTHEST = 16  # words over which a denial reaches
 NEAREST = 6  # words over which a doubt reaches
+ITEM = 4  # words of one item of a list; longer, it is no item
 AFTER = 6  # words behind a thing among which its denial may stand
 
 _SENTENCE = re.compile(r"[.!?](\s|$)|\n")
@@ -24,6 +26,10 @@ _HARD = re.compile(r"[.!?](\s|$)|[;:\n()\[\]–—]|\s-\s")
 _DENY = {"no", "not", "without", "deny", "denied", "denying", "absent", "absence", "lack", "lacking", "neither", "nor"}
 _DENY |= {"never", "non", "exclude", "excluding", "unlike"}
 _DENY_OF = {("free", "of"), ("negative", "for"), ("rather", "than"), ("instead", "of"), ("devoid", "of")}
+_DENY_OF |= {("contrast", "to"), ("contrast", "with")}
+_UNLIKE = {"unlike", "contrast"}
+_VERBS = {"show", "showing", "shown", "have", "had", "present"}
+_WHOLE_LIST = {"without", "lack", "lacking", "free", "devoid"}  # "without scale, crust and ulcers" denies three things
 _NO_DENIAL = {"only", "doubt", "change", "just", "merely", "certain", "sure"}  # "not only scaly but also red"
 _NEW = {"but", "however", "although", "though", "yet", "except", "show", "showing", "shown", "that", "which", "there"}
 _NEW |= {"is", "are", "has", "have", "had", "having", "present", "presenting", "appear", "with", "was", "were"}
@@ -116,23 +122,48 @@ def _denied_before(text: str, tokens: Sequence[Token], start: int, first: int) -
         after = place + width
         if after < len(tokens) and tokens[after].word in _NO_DENIAL:
             continue
-        if first < _reach(text, tokens, after, _NEW):
+        if first < (_contrasted(text, tokens, place, after) or _reach(text, tokens, after, _NEW)):
             return " ".join(token.text for token in tokens[place:after])
     return ""
+
+
+def _contrasted(text: str, tokens: Sequence[Token], place: int, after: int) -> int:
+    """The word behind the last of what a thing is only compared with ("unlike a ring with a scaly edge"); 0 for none.
+
+    A comparison takes in what comes with the other thing, so it goes on to a comma ("rather than") or, as it mostly
+    stands last, to the end of its clause ("unlike").
+    """
+    stop = _clause_stop(text, tokens, after) if after < len(tokens) else after
+    stop = next((n for n in range(after, stop) if tokens[n].word in ("but", "and", "however")), stop)
+    if tokens[place].word in _UNLIKE:
+        return stop
+    if tokens[place].word in ("rather", "instead"):
+        return _list_end(text, tokens, after, stop, {"or"})
+    return 0
 
 
 def _reach(text: str, tokens: Sequence[Token], after: int, new: set[str]) -> int:
     """The word behind the last that a denial or a doubt speaks for; it ends at a word of `new`."""
     stop = _clause_stop(text, tokens, after) if after < len(tokens) else after
-    for place in range(after, stop):
-        if _begins_anew(tokens, place, new):
-            stop = place
+    # "does not show": a verb right behind the denial is what is denied.
+    stop = next((n for n in range(after, stop) if _begins_anew(tokens, n, new - _VERBS if n == after else new)), stop)
+    whole = {token.word for token in tokens[max(0, after - 2) : after]} & _WHOLE_LIST
+    joints = {"or", "nor", "and"} if whole else {"or", "nor"}
+    return _list_end(text, tokens, after, stop, joints)
+
+
+def _list_end(text: str, tokens: Sequence[Token], after: int, stop: int, joints: set[str]) -> int:
+    """Where a list ends: at its first comma, or behind the item that a joint such as "or" makes the last."""
+    ends = [*(place + 1 for place in range(after, stop - 1) if "," in _gap(text, tokens, place)), stop]
+    words = [token.word for token in tokens]
+    if joints & set(words[after : ends[0]]):
+        return ends[0]
+    for start, end in pairwise(ends):
+        if joints & set(words[start : min(end, start + ITEM + 1)]) and words[start] not in _ARTICLES:
+            return end
+        if end - start > ITEM:
             break
-    commas = [place for place in range(after, stop - 1) if "," in _gap(text, tokens, place)]
-    closing = next((place for place in range(after, stop) if tokens[place].word in ("or", "nor")), None)
-    if closing is None:
-        return commas[0] + 1 if commas else stop
-    return next((place + 1 for place in commas if place > closing), stop)
+    return ends[0]
 
 
 def _begins_anew(tokens: Sequence[Token], place: int, new: set[str]) -> bool:
@@ -140,7 +171,7 @@ def _begins_anew(tokens: Sequence[Token], place: int, new: set[str]) -> bool:
     following = tokens[place + 1].word if place + 1 < len(tokens) else ""
     if word == "with" and place > 0 and tokens[place - 1].word in _BEFORE_WITH:
         return False
-    return word in new or (word == "and" and (following in _ARTICLES or following in new))
+    return word in new or word in _DENY or (word == "and" and (following in _ARTICLES or following in new))
 
 
 def _denied_after(text: str, tokens: Sequence[Token], last: int, stop: int) -> str:
@@ -157,7 +188,8 @@ def _denied_after(text: str, tokens: Sequence[Token], last: int, stop: int) -> s
         words = [token.word for token in tokens[place : min(stop, place + 3)]]
         if words[0] == "not" and set(words[1:]) & _SEEN:
             return f"not {tokens[place + 1].text}"
-        if words[0] in _DENY_AFTER or words[:2] == ["ruled", "out"]:
+        last_word = place in (last, stop - 1) or tokens[place - 1].word in _COPULA  # not "vessels and absent papillae"
+        if (words[0] in _DENY_AFTER and last_word) or words[:2] == ["ruled", "out"]:
             doubtful = {token.word for token in tokens[last:place]} & {"not", "cannot"}
             return "" if doubtful else tokens[place].text
         if words[0] in _NEW - _COPULA:

@@ -39,6 +39,14 @@ DENIED = [
     "No itching, pain or *redness* of the arm",
     "lesion with crust; no *scale*",
     "not only scaly but without *crust*",
+    "free of pustules, broken hairs and *scaly* rings",
+    "without scale, crust and *ulceration*",
+    "lacking tan or *grey* tones",
+    "it does not show *red* lagoons",
+    "dark, unlike a moist button with a pale collar or a soft *blue* lake",
+    "in contrast to facial *redness* with bumps",
+    "a cord rather than a ring with *scaly* edge",
+    "scale and *crust* absent",
 ]
 AFFIRMED = [
     "*scale*",
@@ -59,6 +67,13 @@ AFFIRMED = [
     "there is no itch (chronic) in this *plaque*",
     "*red* plaque which is not scaly",
     "possible melanoma, *red*",
+    "no scale, now and then a *crust* or blister",
+    "without ulceration, a *red* plaque and scale",
+    "no scale or crust, *red* or brown plaque",
+    "like blood rather than pigment, *reddish* when lit, and lacking tan or grey",
+    "*vessels* and absent papillae",
+    "unlike melanoma but *red*",
+    "a plaque rather than a ring, *red* and thick",
     "history of melanoma, now a *nevus*",
     "the differential was long. *Melanoma*",
 ]
