@@ -83,14 +83,17 @@ def ablation(results: Sequence[Result]) -> Figure:
     for result in results:
         panels.setdefault((result["config"]["title"], result["config"]["encoder"]), []).append(result)
     most = max(len(rows) for rows in panels.values())
-    figure, axes = _axes(1, (3.9 * len(panels) + 0.8, 0.42 * most + 1.5), columns=len(panels), sharex=True)
+    figure, axes = _axes(1, (2.6 * len(panels) + 2.2, 0.36 * most + 1.5), columns=len(panels), sharex=True)
+    before: list[str] = []  # the names to the left of the panel before, which serve this one where they are the same
     for axis, ((title, model), rows) in zip(axes, panels.items(), strict=True):
         places = np.arange(len(rows))[::-1]
         for shift, (name, colour, marker) in zip((0.13, -0.13), SERIES, strict=True):
             _bars(axis, [row["metrics"] for row in rows], places + shift, name, colour, marker)
         figures = rows[0]["metrics"]
         axis.axvline(figures["majority_rate"], color=GREY, linewidth=1, linestyle=":")
-        axis.set_yticks(places, [row["config"]["variant"] for row in rows])
+        names = [row["config"]["variant"] for row in rows]
+        axis.set_yticks(places, names if names != before else [""] * len(names))
+        before = names
         axis.set_title(f"{title}, n = {figures['n']}\n{model}", loc="left")
         axis.set_xlabel("share right, 95 % interval")
         axis.grid(axis="x", alpha=0.25)
@@ -115,7 +118,8 @@ def group_gap(result: Result, grouping: str) -> Figure:
     axes[0].set(xlabel="share right, 95 % interval", xlim=(0, 1.02))
     _title(figure, result, f"by {grouping}: {words}")
     axes[0].grid(axis="x", alpha=0.25)
-    _legend(figure, "accuracy of all")
+    few = any(group["n"] < content["least"] for group in groups.values())
+    _legend(figure, "accuracy of all", f"fewer than {content['least']} images" if few else "")
     return figure
 
 
@@ -164,13 +168,15 @@ def _bars(
         axis.plot(value, place, marker, color=colour, markerfacecolor=face, markersize=5)
 
 
-def _legend(figure: Figure, line: str) -> None:
-    """What the points and the dotted line are, below the figure."""
+def _legend(figure: Figure, line: str, hollow: str = "") -> None:
+    """What the points, the dotted line and hollow points are, below the figure."""
     handles = [
         Line2D([], [], color=colour, marker=marker, label=name.replace("_", " ")) for name, colour, marker in SERIES
     ]
     handles.append(Line2D([], [], color=GREY, linewidth=1, linestyle=":", label=line))
-    figure.legend(handles=handles, frameon=False, fontsize=8, ncols=3, loc="outside lower center")
+    if hollow:
+        handles.append(Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="none", label=hollow))
+    figure.legend(handles=handles, frameon=False, fontsize=8, ncols=2 if hollow else 3, loc="outside lower center")
 
 
 def _title(figure: Figure, result: Result, more: str = "") -> None:

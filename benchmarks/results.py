@@ -60,7 +60,7 @@ def details(runs: Sequence[Result]) -> list[Result]:
 
 
 def _place(result: Result) -> tuple[Any, ...]:
-    """Where a result stands: data sets as in the cards, every wording before unseen, methods from the plainest."""
+    """Where a result stands: sets as in the cards, every wording first, then plainest method and default prior."""
     config = result["config"]
     sets, methods = list(cards()), list(METHODS)
     return (
@@ -69,6 +69,7 @@ def _place(result: Result) -> tuple[Any, ...]:
         config["encoder"],
         config.get("wording", ""),
         methods.index(config["method"]) if config.get("method") in methods else len(methods),
+        config.get("prior", "") not in ("", "auto"),
         config.get("variant", ""),
     )
 

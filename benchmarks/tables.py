@@ -76,6 +76,8 @@ def groups(folder: Path) -> str:
         "|" + "---|" * 8,
     ]
     runs = details(read_results(folder))
+    if not any(run["groups"] for run in runs):
+        return "The tables of these data sets tell of no groups."
     for run in runs:
         config = run["config"]
         for title, content in run["groups"].items():

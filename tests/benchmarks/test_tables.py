@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from zsderm.benchmarks import tables
-from zsderm.benchmarks.results import read_results
+from zsderm.benchmarks.results import read_result, read_results, write_result
 from zsderm.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +80,12 @@ def test_groups_have_their_n_and_the_gap_beside_the_gap_by_chance(results: Path)
     text = tables.groups(results)
     assert "| sex | female " in text and "(8)" in text and "by chance" in text.lower()
     assert "| kpl |" in text and "| class-name |" not in text
+
+
+def test_without_groups_there_is_a_sentence_instead_of_an_empty_table(results: Path, tmp_path: Path) -> None:
+    result = read_result(results / "pad-dev--zsderm-mini--kpl.json")
+    write_result(tmp_path / "one.json", {**result, "groups": {}})
+    assert tables.groups(tmp_path) == "The tables of these data sets tell of no groups."
 
 
 def test_published_figures_are_those_of_the_data_sets_of_the_results(results: Path) -> None:
