@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from zsderm.errors import ConvergenceWarning
-from zsderm.proxies.multimodal import harden, proxy_objective
+from zsderm.proxies.multimodal import TOLERANCE, harden, learn_proxies, proxy_objective
 from zsderm.proxies.refinement import refine
 from zsderm.proxies.streaming import StreamedRefinement, refine_streamed
 
@@ -97,12 +97,13 @@ class AllocatedMemory:
 @click.option("--prior", default="uniform", show_default=True, type=click.Choice(["uniform", "auto"]))
 @click.option("--compare", default=50_000, show_default=True, help="Largest N that is also refined in memory.")
 @click.option("--sample-size", default=20_000, show_default=True)
+@click.option("--tolerance", default=TOLERANCE, show_default=True, help="Of both descents, in nats.")
 @click.option(
     "--file", type=click.Path(path_type=Path), help="Where to write the features; a temporary file by default."
 )
 @click.option("--seed", default=0, show_default=True)
 def main(
-    images: int, classes: int, width: int, kind: str, prior: str, compare: int, sample_size: int,
+    images: int, classes: int, width: int, kind: str, prior: str, compare: int, sample_size: int, tolerance: float,
     file: Path | None, seed: int,
 ) -> None:  # fmt: skip
     """Print one line a figure."""
@@ -116,7 +117,9 @@ def main(
         features = np.load(path, mmap_mode="r")
         started = time.perf_counter(), time.process_time()
         with AllocatedMemory() as memory:
-            streamed = refine_streamed(features, world.text_proxies, prior, sample_size=sample_size, progress=True)
+            streamed = refine_streamed(
+                features, world.text_proxies, prior, sample_size=sample_size, tolerance=tolerance, progress=True
+            )
         passed, worked = time.perf_counter() - started[0], time.process_time() - started[1]
         click.echo(f"streamed: {passed:.1f} s, {worked:.1f} s of processor time; {_story(streamed)}")
         click.echo(f"peak: {memory.peak:.2f} GB allocated (RssAnon), {_high_water():.2f} GB with the file's pages")
@@ -124,20 +127,27 @@ def main(
         accuracies = [_accuracy(which.scores(features), truth) for which in (text, streamed)]
         click.echo("accuracy: text {:.2%}, refined {:.2%}".format(*accuracies))
         if images <= compare:
-            _compare(streamed, features, world.text_proxies, prior)
+            _compare(streamed, features, world.text_proxies, prior, tolerance)
 
 
-def _compare(streamed: StreamedRefinement, features: np.ndarray, text_proxies: np.ndarray, prior: str) -> None:
+def _compare(
+    streamed: StreamedRefinement, features: np.ndarray, text_proxies: np.ndarray, prior: str, tolerance: float
+) -> None:
     rows = torch.from_numpy(np.array(features, np.float32))
     started = time.perf_counter()
     whole = refine(rows, text_proxies, prior)
     click.echo(f"in memory: {time.perf_counter() - started:.1f} s, {whole.iterations} iterations")
+    expected, proxies = whole.scores, whole.proxies
+    if tolerance < TOLERANCE and whole.accepted:
+        proxies = learn_proxies(rows, text_proxies, whole.labels, tolerance=tolerance).proxies
+        expected = rows @ proxies.T
     labels, scores = torch.cat(list(streamed.labels(features))), torch.cat(list(streamed.scores(features)))
-    objective = proxy_objective(rows, whole.proxies, harden(whole.labels)).item()
+    objective = proxy_objective(rows, proxies, harden(whole.labels)).item()
     click.echo(
         f"largest difference of a label: {(labels - whole.labels).abs().max():.1e}; of a score: "
-        f"{(scores - whole.scores).abs().max():.1e}; of the objective: {(streamed.objective or 0) - objective:+.1e}; "
-        f"same answer for {(scores.argmax(1) == whole.scores.argmax(1)).float().mean():.3%} of the images"
+        f"{(scores - expected).abs().max():.1e}; of a proxy: {(streamed.proxies - proxies).abs().max():.1e}; "
+        f"of the objective: {(streamed.objective or 0) - objective:+.1e}; "
+        f"same answer for {(scores.argmax(1) == expected.argmax(1)).float().mean():.3%} of the images"
     )
 
 

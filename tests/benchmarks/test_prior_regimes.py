@@ -10,7 +10,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from zsderm.benchmarks.prior_regimes import PRIORS, figures_of, main, measure, overview, prior_of, regimes
+from zsderm.benchmarks.prior_regimes import (
+    PRIORS,
+    figures_of,
+    main,
+    measure,
+    overview,
+    prior_of,
+    regimes,
+    sentences,
+    spliced,
+)
 from zsderm.benchmarks.prior_worlds import World, real_worlds, synthetic_world
 
 
@@ -80,6 +90,22 @@ def test_rows_are_measured_once_and_shown_in_a_page(features_file: Path, tmp_pat
     assert page.read_text().startswith("before\n<!-- tables -->\n\n| source |")
     assert page.read_text().endswith("<!-- end of tables -->\nafter\n")
     assert "stale" not in page.read_text()
+
+
+def test_the_prose_quotes_the_worst_and_what_is_kept() -> None:
+    real = table().assign(mix=["natural, bias 0.0", "one class, bias 0.0"], learned=[1.0, -7.5])
+    found = sentences({"synthetic": table(), "PAD": real})
+    assert "On 2 synthetic folders auto changes accuracy by +0.0 points at worst and 0 of them lose" in found["bounds"]
+    assert "keeps 60% from 100 images on and no gain from 300 images on" in found["bounds"]
+    assert (
+        "+10.0 on PAD (points), and over 2 folders of real features by -25.0 on average and -60.0 at worst"
+        in (found["headline"])
+    )
+    assert found["learned"] == "7.5"
+    page = "<!-- tables -->x<!-- end of tables -->, up to <!-- learned -->0<!-- end of learned --> points"
+    assert spliced(page, {"tables": "y", "learned": "7.5", "headline": "unused"}) == (
+        "<!-- tables -->y<!-- end of tables -->, up to <!-- learned -->7.5<!-- end of learned --> points"
+    )
 
 
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:

@@ -102,6 +102,9 @@ def test_a_class_that_fills_most_of_the_folder_loses_no_images() -> None:
     assert "in 70% of them" in Verdict(ENOUGH, ENOUGH, **fills, dominant_after=0.65).reason
     assert Verdict(ENOUGH, ENOUGH, **fills, dominant_after=0.75).accepted
     assert Verdict(ENOUGH, ENOUGH, changed=0.01, dominant_before=0.6, dominant_after=0.4, class_count=6).accepted
+    by_both = {"changed": 0.01, "dominant_before": 0.65, "dominant_after": 0.55}  # groups out of one class look so
+    assert not Verdict(ENOUGH, ENOUGH, **by_both, class_count=6).accepted
+    assert Verdict(ENOUGH, ENOUGH, **by_both, class_count=2).accepted
     two_classes = {"changed": 0.01, "dominant_before": 0.7, "dominant_after": 0.6, "class_count": 2}
     assert Verdict(ENOUGH, ENOUGH, **two_classes).accepted, "of two classes one often fills two thirds"
 

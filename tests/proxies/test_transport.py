@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zsderm.errors import ConvergenceWarning, SettingsError
+from zsderm.proxies.prior import resolve_prior
 from zsderm.proxies.transport import Solver, transport, transport_labels
 
 SOLVERS: tuple[Solver, ...] = ("sinkhorn", "greenkhorn")
@@ -177,6 +178,19 @@ def test_relaxed_totals_lie_between_the_softmax_and_the_prior() -> None:
     scores = cosines(200, 2) + torch.tensor([0.02, 0.0])
     shares = [transport_labels(scores, strength=s)[:, 0].mean().item() for s in (0.0, 0.5, 2.0, math.inf)]
     assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize("images, classes", [(1, 4), (3, 7), (200, 6), (60, 134)])
+def test_gamma_of_the_published_method_is_a_power_of_the_predicted_mix(images: int, classes: int) -> None:
+    """gamma = 0 is the uniform mix, 1 moves no label, and what lies between lies between."""
+    scores = cosines(images, classes) + torch.linspace(0, 0.03, classes)
+    plain = torch.softmax(scores.double() / 0.01, dim=1)
+    predicted = resolve_prior("auto", plain)  # (C,) the mean prediction
+    labels = {gamma: transport_labels(scores, predicted**gamma) for gamma in (0.0, 0.3, 0.8, 1.0)}
+    torch.testing.assert_close(labels[0.0], transport_labels(scores, "uniform"), atol=1e-5, rtol=0)
+    torch.testing.assert_close(labels[1.0], plain.float(), atol=1e-5, rtol=0)
+    shares = [float(table.mean(dim=0)[predicted.argmax()]) for table in labels.values()]  # of the class named most
+    assert shares == sorted(shares)
 
 
 def test_auto_moves_no_label() -> None:

@@ -20,6 +20,7 @@ LEAST_GAIN_PER_CHANGE = 0.5  # nats per image whose label changes: on real featu
 # Text proxies that see one class in two thirds of a folder are seldom wrong about that, so no refinement may take
 # images from it: a class that fills a folder may have clusters of its own, which density mistakes for other classes.
 DOMINANT_SHARE, DOMINANT_EXCESS = 2 / 3, 1.5  # at least this share, and this many times an even share
+STILL_DOMINANT = 1 / 2  # or at least this share even by the new labels: then both say that the class fills the folder
 NEAR_DUPLICATE = 0.02  # of the mean squared distance between images; 5 % of HAM10000 lie within 0.04 of another lesion
 FOLDS = 5
 _CHUNK = 1024  # rows compared with all others at a time
@@ -62,9 +63,11 @@ class Verdict:
 
     @property
     def robs_dominant(self) -> bool:
-        """Whether a class that fills most of the folder would lose images."""
-        fills = self.dominant_before >= max(DOMINANT_SHARE, DOMINANT_EXCESS / self.class_count)
-        return fills and self.dominant_after < self.dominant_before
+        """Whether a class that fills most of the folder, by the text labels or by both, would lose images."""
+        excess = DOMINANT_EXCESS / self.class_count
+        by_text = self.dominant_before >= max(DOMINANT_SHARE, excess)
+        by_both = min(self.dominant_before, self.dominant_after) >= max(STILL_DOMINANT, excess)
+        return (by_text or by_both) and self.dominant_after < self.dominant_before
 
     @property
     def reason(self) -> str:
