@@ -8,6 +8,8 @@ from typing import Any
 
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
+from zsderm.errors import CheckpointError
+
 from .model import minilm_folder
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -30,6 +32,7 @@ def token_limit(model_cfg: Mapping[str, Any]) -> TokenLimit:
 
     Raises:
         MissingDependencyError: the tokenizer is in a package that is not installed.
+        CheckpointError: the tokenizer is neither a folder nor in the hub's cache, and cannot be fetched.
     """
     text_cfg = model_cfg["text_cfg"]
     most = int(text_cfg.get("context_length", CLIP_CONTEXT))
@@ -37,5 +40,11 @@ def token_limit(model_cfg: Mapping[str, Any]) -> TokenLimit:
     if not name:
         clip = SimpleTokenizer(context_length=most)
         return TokenLimit(lambda text: len(clip.encode(text)) + 2, most)
-    wrapped = HFTokenizer(str(minilm_folder()) if name == MINILM else name, context_length=most)
+    try:
+        wrapped = HFTokenizer(str(minilm_folder()) if name == MINILM else name, context_length=most)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"The tokenizer {name!r} of the configuration is not to be had: {' '.join(str(error).split())[:200]}. "
+            "Fetch it once, or check the tables without --config; then the lengths of texts stay unchecked."
+        ) from error
     return TokenLimit(lambda text: len(wrapped.tokenizer(wrapped.clean_fn(text), verbose=False)["input_ids"]), most)

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from zsderm import CheckpointError
 from zsderm.pretrain.tokens import token_limit
 
 
@@ -17,3 +22,8 @@ def test_minilm_counts_its_two_marks_and_reads_what_the_configuration_says() -> 
     assert limit.most == 64
     assert limit.count("a red plaque") == 5
     assert limit.count("red " * 1000) == 1002
+
+
+def test_a_tokenizer_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"not to be had.*without --config"):
+        token_limit({"text_cfg": {"hf_tokenizer_name": str(tmp_path / "none")}})
