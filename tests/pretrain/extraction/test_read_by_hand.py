@@ -1,7 +1,7 @@
 """A hundred sentences with a "no" or a comparison, and what they say of each sign.
 
-The sentences are of the bundled knowledge base, drawn by chance after the rules were written. A language model, which
-also wrote the rules, judged them; nobody has looked at its judgement a second time.
+The sentences are of the bundled knowledge base, drawn by chance, and not among those that served to mend the rules. A
+language model, which also wrote the rules, judged them; nobody has looked at its judgement a second time.
 """
 
 from __future__ import annotations
