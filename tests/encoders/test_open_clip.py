@@ -6,9 +6,11 @@ import warnings
 import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from zsderm.encoders import Encoder, load_encoder
+from zsderm.encoders.open_clip import on_one_thread
 from zsderm.errors import FallbackWarning, ImageError, InputError, SettingsError
 
 TEXTS = ["melanoma", "nevus of skin", ""]
@@ -129,6 +131,15 @@ def test_preprocessing_is_the_checkpoints_own(clip_folder, copy_of):
     torch.testing.assert_close(pixels[:, 0, 0], torch.tensor([(1 - 0.5) / 0.2, (1 - 0.4) / 0.25, (1 - 0.3) / 0.3]))
     other = load_encoder(copy_of(clip_folder, preprocess_cfg={"mean": [0, 0, 0], "std": [1, 1, 1]}))
     torch.testing.assert_close(other.preprocess(white), torch.ones(3, 32, 32))
+
+
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+def test_preprocessing_on_one_thread_gives_the_same_numbers(mode, images):
+    settings = PreprocessCfg(size=32, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3), resize_mode=mode)
+    plain = image_transform_v2(settings, is_train=False)
+    for image in images:
+        assert torch.equal(on_one_thread(plain)(image), plain(image))
+    assert on_one_thread(len) is len  # something else is left alone
 
 
 def test_a_text_longer_than_the_context_is_cut_with_one_warning_that_counts(encoder):

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import brentq
 
 from zsderm.calibration.tables import Labels, checked_labels, float_rows
 from zsderm.errors import FallbackWarning, SettingsError
@@ -77,6 +76,8 @@ def fit_temperature(log_probabilities: Array, labels: Labels, *, prior_spread: f
             stacklevel=2,
         )
     else:
+        from scipy.optimize import brentq  # here: it takes a second to import, and `zsderm classify` needs none of it
+
         most = 2.0
         while slope(most) < 0 and most < 1e6:  # at the cap, plain likelihood of images that are all right
             most *= 2

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from zsderm.encoders import load_encoder
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, Encoder, EncoderCard
@@ -58,16 +59,9 @@ def export_encoder(
     if folder.exists():
         raise SettingsError(f"expected a folder to make, but '{folder}' is there already")
     check_count(len(images))
-    checkpoint = find_checkpoint(name)
-    if isinstance(checkpoint, ExportedCheckpoint):
-        raise SettingsError(f"'{name}' is exported already. Export the original checkpoint instead.")
-    encoder = load_encoder(name, "cpu")
-    assert isinstance(encoder, TwoTowers)
-    pixels = torch.stack([encoder.preprocess(open_image(image)) for image in images])  # (N, 3, H, W)
     with _draft(folder) as draft:
-        _copy(checkpoint, draft)
-        _write_tower(encoder, engine, precision, pixels[:2], draft)
-        _seal(draft, name, engine, precision, {})
+        encoder = write_unchecked(name, draft, engine, precision)
+        pixels = torch.stack([encoder.preprocess(open_image(image)) for image in images])  # (N, 3, H, W)
         parity = _measure(encoder, load_encoder(draft), pixels, encoder.encode_texts(classes))
         if not parity.passes(precision):
             raise CheckpointError(
@@ -76,6 +70,33 @@ def export_encoder(
             )
         _seal(draft, name, engine, precision, parity.rounded())
     return parity
+
+
+def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> TwoTowers:
+    """Fill a folder without asking whether the engine says what the original says.
+
+    Args:
+        name: the encoder, as for load_encoder.
+        folder: empty.
+        engine: one that is installed.
+        precision: one that it offers.
+
+    Returns:
+        The original, loaded.
+
+    Raises:
+        CheckpointError: the tower cannot be brought into the engine's format.
+        MissingDependencyError: what exports to it is not installed.
+        SettingsError: the encoder is exported already.
+    """
+    checkpoint, encoder = find_checkpoint(name), load_encoder(name, "cpu")
+    if isinstance(checkpoint, ExportedCheckpoint) or not isinstance(encoder, TwoTowers):
+        raise SettingsError(f"'{name}' is exported already. Export the original checkpoint instead.")
+    _copy(checkpoint, folder)
+    blank = encoder.preprocess(Image.new("RGB", (64, 64)))  # (3, H, W)
+    _write_tower(encoder, engine, precision, torch.stack([blank, blank]), folder)
+    _seal(folder, name, engine, precision, {})
+    return encoder
 
 
 @contextmanager
