@@ -16,7 +16,7 @@ The constants of the guard were set on seeds 0 to 4: report other seeds.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -68,6 +68,11 @@ def figures_of(world: World) -> dict[str, object]:
         if name == "auto":
             row |= {"refined": refined.accepted, "reason": refined.reason}
     return row
+
+
+def _of(kinds: tuple[str, ...], worlds: Iterable[World]) -> Iterator[World]:
+    """Those of some mixes; all of them where none is named."""
+    return (world for world in worlds if not kinds or world.mix.startswith(kinds))
 
 
 def _accuracies(named: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -195,6 +200,7 @@ def picture(figures: pd.DataFrame) -> Figure:
 @click.option("--largest", default=5000, show_default=True, help="Leave out synthetic folders with more images.")
 @click.option("--smallest", default=1, show_default=True, help="Leave out synthetic folders with fewer images.")
 @click.option("--features", "files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--mix", "kinds", multiple=True, help="Only folders whose mix begins so, such as balanced; may repeat.")
 @click.option("--rows", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Show these; measure none.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV with one row per folder.")
 @click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
@@ -205,6 +211,7 @@ def main(
     largest: int,
     smallest: int,
     files: tuple[Path, ...],
+    kinds: tuple[str, ...],
     rows: tuple[str, ...],
     output: Path | None,
     document: Path | None,
@@ -216,9 +223,9 @@ def main(
     if rows:
         measured = pd.concat([pd.read_csv(file) for file in rows])
     elif files:
-        measured = pd.concat([measure(real_worlds(file, draws)).assign(source=file.stem) for file in files])
+        measured = pd.concat([measure(_of(kinds, real_worlds(file, draws))).assign(source=file.stem) for file in files])
     else:
-        measured = measure(synthetic_worlds(draws, largest, smallest)).assign(source="synthetic")
+        measured = measure(_of(kinds, synthetic_worlds(draws, largest, smallest))).assign(source="synthetic")
     if drawing:
         picture(measured).savefig(drawing, dpi=110, metadata={"Software": None})
     if output:

@@ -119,6 +119,7 @@ def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
 
 
 def test_small_synthetic_folders_are_left_alone_by_auto() -> None:
-    result = CliRunner().invoke(main, ["--seeds", "1", "--largest", "10"])
+    result = CliRunner().invoke(main, ["--seeds", "1", "--largest", "10", "--mix", "balanced"])
     assert result.exit_code == 0, result.output
+    assert "| balanced | 2 |" in result.output and "| zipf |" not in result.output
     assert "| auto | +0.0 | +0.0 | 0 | +0.0 | no gain |" in result.output
