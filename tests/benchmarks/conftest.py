@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.grid import grid
+from zsderm.benchmarks.knowledge_variants import Subject, unit
 from zsderm.benchmarks.runner import run_grid
 
 PAD_CLASSES = ("nevus", "basal cell carcinoma", "actinic keratosis")
@@ -54,3 +56,25 @@ def results(photo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = grid(["zsderm-mini"], ["class-name", "knowledge", "kpl"])
     run_grid([load("pad", photo_root)], runs, output, cache=output / "features")
     return output
+
+
+@pytest.fixture
+def subject() -> Subject:
+    """24 images of 3 classes with 30 descriptions, all rows at random."""
+    rng = np.random.default_rng(0)
+
+    def rows(*shape: int) -> NDArray[np.float32]:
+        return unit(rng.standard_normal(shape).astype(np.float32))
+
+    return Subject(
+        images=rows(24, 8),
+        labels=np.arange(24) % 3,
+        plain=rows(3, 8),
+        names=rows(3, 8),
+        texts=rows(30, 8),
+        bare=rows(30, 8),
+        owner=np.arange(30) % 3,
+        aspects=np.array(["colour", "look-alikes"] * 15),
+        modalities=np.array(["clinical", "dermoscopic", "either"] * 10),
+        modality="clinical",
+    )

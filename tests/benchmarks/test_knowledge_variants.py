@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from zsderm.benchmarks.knowledge_variants import (
@@ -21,27 +20,6 @@ from zsderm.benchmarks.knowledge_variants import (
 from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores, text_proxies
 
 N, C, M, D = 24, 3, 30, 8
-
-
-@pytest.fixture
-def subject() -> Subject:
-    rng = np.random.default_rng(0)
-
-    def rows(*shape: int) -> NDArray[np.float32]:
-        return unit(rng.standard_normal(shape).astype(np.float32))
-
-    return Subject(
-        images=rows(N, D),
-        labels=np.arange(N) % C,
-        plain=rows(C, D),
-        names=rows(C, D),
-        texts=rows(M, D),
-        bare=rows(M, D),
-        owner=np.arange(M) % C,
-        aspects=np.array(["colour", "look-alikes"] * (M // 2)),
-        modalities=np.array(["clinical", "dermoscopic", "either"] * (M // 3)),
-        modality="clinical",
-    )
 
 
 def test_proxies_agree_with_those_of_the_library(subject: Subject) -> None:

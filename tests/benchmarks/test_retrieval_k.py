@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from zsderm import KnowledgeBase
+from zsderm.benchmarks.knowledge_variants import Subject
 from zsderm.benchmarks.retrieval_k import (
     BASELINES,
     COLOURS,
@@ -17,6 +18,7 @@ from zsderm.benchmarks.retrieval_k import (
     WORDINGS,
     _markdown,
     _plot,
+    answers_of,
 )
 from zsderm.config import Settings
 
@@ -56,3 +58,11 @@ def test_the_page_holds_every_figure_once(figures: pd.DataFrame) -> None:
 def test_the_plot_is_a_picture(figures: pd.DataFrame, tmp_path: Path) -> None:
     _plot(figures, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_curve_ends_at_all_descriptions(subject: Subject) -> None:
+    answers = answers_of(subject)
+    assert {key[0] for key in answers} == {*BASELINES, *COLOURS}
+    for mode in COLOURS:  # a class has ten descriptions here, so larger K changes nothing
+        assert (answers[mode, 0.0, 10] == answers["descriptions", 0.0, 0]).all()
+        assert (answers[mode, 0.5, 10] == answers[mode, 0.5, 30]).all()
