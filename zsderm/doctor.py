@@ -46,6 +46,7 @@ def examine(cache: Path) -> Iterator[Finding]:
         open_clip,
         faiss,
         tokenizers,
+        engines,
         bundled_weights,
         knowledge_base,
         threads,
@@ -126,8 +127,23 @@ def tokenizers() -> Finding:
     """The tokenizer of a SigLIP saved by transformers can be read."""
     if find_spec("sentencepiece") is None:
         detail = "sentencepiece is not installed: SigLIP of transformers will not load, everything else will"
-        return Finding("WARN", "tokenizers", detail, "pip install sentencepiece protobuf")
+        return Finding("WARN", "tokenizers", detail, "pip install 'zsderm[siglip]'")
     return Finding("PASS", "tokenizers", f"sentencepiece {_version('sentencepiece')}")
+
+
+def engines() -> Finding:
+    """What can run an image tower besides torch; a broken engine fails, an absent one is nobody's fault."""
+    found = [f"torch {_version('torch')}"]
+    for name, module in (("onnx", "onnxruntime"), ("openvino", "openvino")):
+        if find_spec(module) is None:
+            found.append(f"no {module} (pip install 'zsderm[{name}]')")
+            continue
+        try:
+            import_module(module)
+        except (ImportError, OSError, RuntimeError) as error:
+            return Finding("FAIL", "engines", _one_line(error), f"pip install --force-reinstall {module}")
+        found.append(f"{module} {_version(module)}")
+    return Finding("PASS", "engines", ", ".join(found))
 
 
 def bundled_weights() -> Finding:

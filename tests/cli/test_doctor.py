@@ -18,6 +18,7 @@ SUBJECTS = [
     "open_clip",
     "faiss",
     "tokenizers",
+    "engines",
     "bundled weights",
     "knowledge base",
     "threads",
@@ -63,7 +64,18 @@ def test_a_package_that_is_too_old_or_absent_fails_with_a_command(monkeypatch: p
 def test_a_tokenizer_package_that_is_absent_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: None)
     found = doctor.tokenizers()
-    assert found.status == "WARN" and found.remedy == "pip install sentencepiece protobuf"
+    assert found.status == "WARN" and found.remedy == "pip install 'zsderm[siglip]'"
+
+
+def test_engines_that_are_absent_are_told_and_broken_ones_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: None)
+    found = doctor.engines()
+    assert found.status == "PASS" and "no onnxruntime (pip install 'zsderm[onnx]')" in found.detail
+    monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", sys)
+    found = doctor.engines()
+    assert found.status == "FAIL" and found.remedy == "pip install --force-reinstall openvino"
 
 
 def test_the_hub_cache_and_the_mirror_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

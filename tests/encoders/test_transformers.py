@@ -140,7 +140,7 @@ def test_preprocessing_of_another_size_is_refused(hf_clip_folder, spoilt):
 
 def test_a_missing_package_is_named_with_its_command(hf_siglip_folder, monkeypatch):
     monkeypatch.setattr("zsderm.encoders.transformers._installed", lambda module: module != "sentencepiece")
-    with pytest.raises(MissingDependencyError, match="pip install sentencepiece protobuf"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'zsderm\[siglip\]'"):
         load_encoder(hf_siglip_folder)
 
 

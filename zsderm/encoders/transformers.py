@@ -147,7 +147,7 @@ def _need_sentencepiece(checkpoint: TransformersCheckpoint) -> None:
             if not _installed(module):
                 raise MissingDependencyError(
                     f"the tokenizer of '{checkpoint.card.name}' needs {package}. "
-                    "Install it with: pip install sentencepiece protobuf"
+                    "Install it with: pip install 'zsderm[siglip]'"
                 )
 
 
