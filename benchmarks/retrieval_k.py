@@ -133,8 +133,8 @@ def _markdown(table: pd.DataFrame, base: KnowledgeBase, split: str, name: str) -
         f"({base.checksum}), `{split}` splits. Accuracy / balanced accuracy, in per cent. Name weight: share of the "
         f"class name in a text proxy; 0 is KPL as published, {DEFAULT['name_weight']:g} the default. Unseen wording: "
         "only the descriptions that were held out of the encoder's training. "
-        "Templates speak the base's own name of a class. "
-        f"The default, K = {DEFAULT['k']}, was set on these very images: a look at the curves gave no reason to move it.",
+        f"Templates speak the base's own name of a class. The default, K = {DEFAULT['k']}, was set on these very "
+        "images: a look at the curves gave no reason to move it.",
         "",
         f"![balanced accuracy against K]({name}.png)",
     ]
