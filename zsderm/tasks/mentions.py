@@ -42,8 +42,8 @@ class Mention:
 class Speller:
     """Reads misspelt words as the word of a vocabulary that they are nearest to.
 
-    A word is corrected when it is no word of the vocabulary and no ordinary word, begins with the same letter as the one
-    word of the vocabulary that is nearest, and differs from that by one slip (a letter too many, too few, wrong, or two
+    A word is corrected when it is no word of the vocabulary and no ordinary word, begins with the letter of the one
+    word of it that is nearest, and differs from that by one slip (a letter too many, too few, wrong, or two
     swapped), from nine letters on by two.
 
     Args:
