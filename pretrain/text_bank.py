@@ -8,23 +8,29 @@ import torch
 from open_clip.hf_model import HFTextEncoder
 from torch import Tensor
 
+from .towers import OpenClipModel
+
 LENGTH_STEP = 16  # tokens; lengths are rounded up to a multiple of it
+REMEMBERED = 200_000  # sentences; about 300 MB at 384 numbers each
 
 
 class TextBank:
-    """Encodes captions with the text tower of an open_clip model that wraps a transformers encoder.
+    """Encodes captions with the text tower of an open_clip model: a transformers encoder, or open_clip's own.
 
     Args:
-        text_tower: `model.text`.
+        model: the open_clip model.
         tokenize: strings to (M, L) int64.
-        trainable: whether gradients reach the tower; if not, pooled outputs are remembered per sentence.
+        trainable: whether gradients reach the tower; if not, its outputs are remembered per sentence. The projection
+            of a transformers tower learns in any case.
         chunk: sentences in one pass through the tower.
     """
 
     def __init__(
-        self, text_tower: HFTextEncoder, tokenize: Callable[[list[str]], Tensor], trainable: bool, chunk: int = 64
+        self, model: OpenClipModel, tokenize: Callable[[list[str]], Tensor], trainable: bool, chunk: int = 64
     ) -> None:
-        self.text_tower = text_tower
+        self.model = model
+        tower = getattr(model, "text", None)
+        self.text_tower = tower if isinstance(tower, HFTextEncoder) else None
         self.tokenize = tokenize
         self.trainable = trainable
         self.chunk = chunk
@@ -40,11 +46,12 @@ class TextBank:
             (B, T, D) float32, zeros where the caption is empty.
         """
         unique = sorted({text for row in captions for text in row if text}, key=lambda text: (len(text), text))
-        features = self.text_tower.proj(self._pool(unique)).float()  # (U, D)
+        pooled = self._pool(unique)
+        features = (self.text_tower.proj(pooled) if self.text_tower else pooled).float()  # (U, D)
         padded = torch.cat([features, features.new_zeros(1, features.shape[1])])  # the last row stands for no caption
         place = {text: row for row, text in enumerate(unique)}
         rows = torch.tensor([[place.get(text, len(unique)) for text in row] for row in captions])  # (B, T)
-        return padded[rows]
+        return padded[rows.to(padded.device)]
 
     def _pool(self, texts: list[str]) -> Tensor:
         if self.trainable:
@@ -52,7 +59,11 @@ class TextBank:
         unseen = [text for text in texts if text not in self._pooled]
         if unseen:
             with torch.no_grad():
-                self._pooled.update(zip(unseen, self._forward(unseen).float(), strict=True))
+                fresh = dict(zip(unseen, self._forward(unseen).float(), strict=True))
+            if len(self._pooled) + len(fresh) > REMEMBERED:
+                pooled = {**self._pooled, **fresh} if len(fresh) < len(texts) else fresh
+                return torch.stack([pooled[text] for text in texts])
+            self._pooled.update(fresh)
         return torch.stack([self._pooled[text] for text in texts])
 
     def _forward(self, texts: list[str]) -> Tensor:
@@ -60,13 +71,17 @@ class TextBank:
         return torch.cat(pooled)
 
     def _forward_chunk(self, texts: list[str]) -> Tensor:
-        padding = self.text_tower.config.pad_token_id
         tokens = self.tokenize(texts)  # (m, L); texts come sorted by length, so a chunk holds little padding
+        if self.text_tower is None:
+            return self.model.encode_text(self._full(tokens), normalize=False)[: len(texts)]
+        padding = self.text_tower.config.pad_token_id
         longest = int(tokens.ne(padding).sum(1).max())
-        tokens = tokens[:, : -(-longest // LENGTH_STEP) * LENGTH_STEP]
-        # Few distinct shapes: kernels are compiled and kept per shape, and new ones at every step fill the memory.
-        filler = tokens[:1].expand(self.chunk - len(texts), -1)
-        tokens = torch.cat([tokens, filler])  # (chunk, L')
+        tokens = self._full(tokens[:, : -(-longest // LENGTH_STEP) * LENGTH_STEP])
         mask = tokens.ne(padding).long()
         output = self.text_tower.transformer(input_ids=tokens, attention_mask=mask)
         return self.text_tower.pooler(output, mask)[: len(texts)]
+
+    def _full(self, tokens: Tensor) -> Tensor:
+        # Few distinct shapes: kernels are compiled and kept per shape, and new ones at every step fill the memory.
+        filler = tokens[:1].expand(self.chunk - len(tokens), -1)
+        return torch.cat([tokens, filler]).to(next(self.model.parameters()).device)  # (chunk, L')

@@ -1,33 +1,47 @@
-"""One pretraining run, from a YAML file to a folder that `load_encoder` reads. One process, one flat loop."""
+"""One pretraining run, from a YAML file to a folder that `load_encoder` reads: one flat loop.
+
+The same loop serves one process and many. A batch of `batch_size` images is shared between the processes that torchrun
+started; each takes its images through the towers `micro_batch` at a time; loss and gradients are those of the whole
+batch in any case.
+"""
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
+import math
 import os
-import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
-from torch import nn
+from timm.layers import convert_sync_batchnorm
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import zsderm
+from zsderm.drafts import replaced
 from zsderm.errors import SettingsError
 
-from .captions import CaptionWriter
+from . import checkpoint, distributed
+from .accumulation import CachedFeatures, Features
+from .captions import CAPTIONS_PER_IMAGE, CaptionWriter
+from .checkpoint import Progress
 from .config import TrainConfig, read_config
-from .data import CaptionedImages, Draws, collate, read_records, train_transform
+from .data import Batch, CaptionedImages, collate, read_records, train_transform
+from .evaluation import check_tables, evaluate_encoder
 from .export import export_folder
-from .losses import make_loss
-from .model import create_model, image_and_patch_features
+from .losses import MakeLoss, make_loss
+from .model import begin
+from .optimiser import create_optimiser
+from .provenance import run_manifest
+from .run_log import RunLog
 from .schedule import cosine_with_warm_up
+from .shard_draws import epoch_draws
 from .text_bank import TextBank
+from .towers import OpenClipModel, image_and_patch_features, set_gradient_checkpointing
 
 log = logging.getLogger(__name__)
 LARGEST_LOGIT_SCALE = 100.0  # as CLIP (arXiv 2103.00020, section 2.5): keeps training stable
@@ -38,164 +52,211 @@ def run(
 ) -> Path:
     """Train an encoder as a configuration says, resuming where an earlier run of the same output stopped.
 
+    Under torchrun, every process calls it and they train together; the first one writes.
+
     Args:
         config_path: a YAML file of `TrainConfig` settings.
-        output: run folder: log.csv, checkpoint.pt, manifest.json and, at the end of each epoch, encoder/.
+        output: run folder: log.csv, steps.csv, loss_curve.png, evaluation.csv, checkpoint.pt, manifest.json and, at the
+            end of each epoch, encoder/.
         data_root: folder that the tables of the configuration are relative to; default: the environment variable
             ZSDERM_DATA.
-        overrides: top-level settings that replace those of the file.
+        overrides: settings that replace those of the file, nested ones by dotted names.
 
     Returns:
         The folder of the exported encoder, `output/encoder`.
 
     Raises:
-        SettingsError: if a setting is unknown or out of range, or no data folder is named.
+        SettingsError: if a setting is unknown or out of range, no data folder is named, or the output holds a run with
+            other settings.
         PretrainingDataError: if a table cannot be read.
+        CheckpointError: if a tower cannot be had, or gives no patch features.
     """
     config = read_config(config_path, overrides)
     named = data_root or os.environ.get("ZSDERM_DATA")
     if not named:
         raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
-    root = Path(named)
-    output.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.seed)
+    device = distributed.device_of_this_process()
+    with distributed.group(device):
+        return _train(config, config_path, overrides or {}, Path(named), output, device)
 
-    knowledge = zsderm.KnowledgeBase.load(config.knowledge)
-    records = read_records(config, root)
+
+def _train(
+    asked: TrainConfig, config_path: Path, overrides: Mapping[str, Any], root: Path, output: Path, device: torch.device
+) -> Path:
+    rank, ranks, first = distributed.rank(), distributed.world_size(), distributed.rank() == 0
+    output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(asked.seed)
+    knowledge = zsderm.KnowledgeBase.load(asked.knowledge)
+    records = read_records(asked, root)
+    check_tables(asked, root)
+    config, model, tokenizer = begin(asked)
+    model = _placed(model, config, device)
     dataset = CaptionedImages(records, CaptionWriter(knowledge, config.named_share), train_transform(config))
-    model, tokenizer = create_model(config.model_cfg, config.image_start, config.text_start, config.temperature)
-    model.visual.to(memory_format=torch.channels_last)
-    text_bank = TextBank(model.text, tokenizer, trainable=config.train_text)
-    optimiser = _optimiser(model, config)
-    steps_per_epoch = len(Draws(records, config, epoch=0))
+    encode = _encoder(model, TextBank(model, tokenizer, trainable=config.train_text), config, device)
+    optimiser = create_optimiser(model, config)
+    steps_per_epoch = max(1, config.samples_per_epoch // config.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: cosine_with_warm_up(step, config.epochs * steps_per_epoch, config.warm_up_steps)
     )
-    first_epoch = _resume(output / "checkpoint.pt", model, optimiser, scheduler)
-    manifest = _manifest(config_path, overrides or {}, knowledge, len(records))
-    _write(output / "manifest.json", json.dumps(manifest, indent=2))
-
-    for epoch in range(first_epoch, config.epochs):
+    parts = {"model": model, "optimiser": optimiser, "scheduler": scheduler}
+    at = checkpoint.resume(output / "checkpoint.pt", asked, device, **parts)
+    manifest = run_manifest(asked, config_path, overrides, knowledge, records, root)
+    if first:
+        _write(output / "manifest.json", json.dumps(manifest, indent=2))
+    logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=first)
+    for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(
             dataset,
-            batch_sampler=Draws(records, config, epoch),
+            batch_sampler=epoch_draws(records, config, epoch, rank, ranks, start=at.batch),
             num_workers=config.workers,
             collate_fn=collate,
+            generator=torch.Generator().manual_seed(epoch),  # of its own: dropout's random numbers stay where they are
         )
         model.train()
-        model.text.train(config.train_text)
-        waited, started, skipped, sums = 0.0, time.monotonic(), 0, torch.zeros(3, dtype=torch.float64)
-        asked = time.monotonic()
+        _text_tower(model).train(config.train_text)
+        clock = asked_at = time.monotonic()
         for batch in loader:
-            waited += time.monotonic() - asked
-            skipped += batch.skipped
-            if len(batch.captions) >= 2:
-                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-                    pixels = batch.pixels.contiguous(memory_format=torch.channels_last)
-                    image, patches = image_and_patch_features(model, pixels)  # (B, D), (B, P, D)
-                    text = text_bank(batch.captions)  # (B, T, D)
-                loss = make_loss(
-                    image,
-                    patches,
-                    text,
-                    batch.mask,
-                    model.logit_scale.exp(),
-                    lambda_m=config.lambda_m,
-                    lambda_s=config.lambda_s,
-                    sigma=config.sigma,
-                )
-                optimiser.zero_grad(set_to_none=True)
-                loss.total.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-                optimiser.step()
-                with torch.no_grad():
-                    model.logit_scale.clamp_(max=torch.tensor(LARGEST_LOGIT_SCALE).log())
-                sums += torch.stack([loss.total, loss.contrastive, loss.local]).detach().double()
+            waited = time.monotonic() - asked_at
+            counts = torch.tensor([len(batch.captions), batch.skipped], device=device)
+            images, skipped = (int(count) for count in distributed.add_up(counts))
+            loss = torch.full((3,), math.nan, dtype=torch.float64)
+            norm = math.nan
+            if images >= 2:  # contrast needs two
+                loss, norm = _update(batch, model, encode, optimiser, config, device)
+                at.sums += loss
+            rate = float(scheduler.get_last_lr()[0])
             scheduler.step()
-            asked = time.monotonic()
-        total, contrastive, local = (sums / len(loader)).tolist()
-        row = {
-            "epoch": epoch + 1,
-            "loss": round(total, 4),
-            "contrastive": round(contrastive, 4),
-            "local": round(local, 4),
-            "temperature": round(1 / model.logit_scale.exp().item(), 4),
-            "skipped": skipped,
-            "seconds": round(time.monotonic() - started, 1),
-            "waited_for_data": round(waited, 1),
-        }
-        log.info("%s", row)
-        _append(output / "log.csv", row)
-        export_folder(model, tokenizer, config, {**manifest, "epochs_done": epoch + 1}, output / "encoder")
-        _save(output / "checkpoint.pt", epoch + 1, model, optimiser, scheduler)
+            asked_at = time.monotonic()
+            at.advance(images, skipped, asked_at - clock, waited)
+            clock = asked_at
+            if config.log_every and at.step % config.log_every == 0:
+                logs.step(_step_row(at, epoch, loss, rate, norm, model))
+            if config.checkpoint_every and at.batch % config.checkpoint_every == 0 and at.batch < steps_per_epoch:
+                checkpoint.save(output / "checkpoint.pt", at, asked, **parts)
+        logs.epoch(_epoch_row(at, epoch, model))
+        logs.picture()
+        if first:
+            export_folder(model, tokenizer, config, {**manifest, "epochs_done": epoch + 1}, output / "encoder")
+            if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
+                logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1))
+        at = Progress(epoch=epoch + 1, step=at.step)
+        checkpoint.save(output / "checkpoint.pt", at, asked, **parts)
+    logs.close()
     return output / "encoder"
 
 
-def _optimiser(model: open_clip.CustomTextCLIP, config: TrainConfig) -> torch.optim.AdamW:
-    rates = {"visual.trunk": config.learning_rate, "text.transformer": config.text_learning_rate}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if name.startswith("text.transformer") and not config.train_text:
-            parameter.requires_grad_(False)
-            continue
-        rate = next((rate for part, rate in rates.items() if name.startswith(part)), config.head_learning_rate)
-        decay = config.weight_decay if parameter.ndim >= 2 else 0.0  # biases, norms and the temperature are not decayed
-        groups.setdefault((rate, decay), []).append(parameter)
-    return torch.optim.AdamW([{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()])
+def _update(
+    batch: Batch,
+    model: OpenClipModel,
+    encode: Callable[[Batch], Features],
+    optimiser: torch.optim.Optimizer,
+    config: TrainConfig,
+    device: torch.device,
+) -> tuple[Tensor, float]:
+    """One step of the optimiser; returns the losses of the whole batch (3,) and the norm of the gradient."""
+    learning = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    optimiser.zero_grad(set_to_none=True)
+    cached = CachedFeatures(model, encode, _loss(model, batch, config, device))
+    own = cached.backward(_micro_batches(batch, config.micro_batch))
+    distributed.add_up_gradients(learning)
+    norm = float(nn.utils.clip_grad_norm_(learning, config.gradient_clip))
+    optimiser.step()
+    with torch.no_grad():
+        model.logit_scale.clamp_(max=torch.tensor(LARGEST_LOGIT_SCALE).log())
+    return distributed.add_up(torch.stack([own.total, own.contrastive, own.local]).double()).cpu(), norm
 
 
-def _save(path: Path, epochs_done: int, model: nn.Module, optimiser: Any, scheduler: Any) -> None:
-    state = {
-        "epochs_done": epochs_done,
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "torch_rng": torch.get_rng_state(),
-    }
-    fresh = path.with_suffix(".tmp")
-    torch.save(state, fresh)
-    os.replace(fresh, path)
+def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device) -> OpenClipModel:
+    """The model on its device, with statistics over all processes where the hardware can, ready for its switches."""
+    if distributed.rank():
+        torch.manual_seed(config.seed + distributed.rank())  # weights begin alike; what is dropped out differs
+    if config.gradient_checkpointing:
+        set_gradient_checkpointing(model)
+    if device.type == "cuda" and distributed.world_size() > 1:
+        model = convert_sync_batchnorm(model)
+    model.visual.to(memory_format=torch.channels_last)
+    return model.to(device)
 
 
-def _resume(path: Path, model: nn.Module, optimiser: Any, scheduler: Any) -> int:
-    if not path.is_file():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    scheduler.load_state_dict(state["scheduler"])
-    torch.set_rng_state(state["torch_rng"])
-    log.info("resuming after epoch %d", state["epochs_done"])
-    return int(state["epochs_done"])
+def _encoder(
+    model: OpenClipModel, text_bank: TextBank, config: TrainConfig, device: torch.device
+) -> Callable[[Batch], Features]:
+    """What turns a batch into features, at the precision that is wanted."""
+    image_tower = torch.compile(image_and_patch_features) if config.compile else image_and_patch_features
+    width = int(config.model_cfg["embed_dim"])
+
+    def encode(batch: Batch) -> Features:
+        if not batch.captions:  # none of this process's images could be read
+            empty = torch.zeros(0, 1, width, device=device)
+            return Features(empty[:, 0], empty, empty.expand(0, CAPTIONS_PER_IMAGE, width))
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
+            pixels = batch.pixels.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+            image, patches = image_tower(model, pixels)  # (B, D), (B, P, D)
+            return Features(image, patches, text_bank(batch.captions))  # text (B, T, D)
+
+    return encode
 
 
-def _manifest(
-    config_path: Path, overrides: Mapping[str, Any], knowledge: zsderm.KnowledgeBase, images: int
-) -> dict[str, Any]:
+def _loss(
+    model: OpenClipModel, batch: Batch, config: TrainConfig, device: torch.device
+) -> Callable[[Features], MakeLoss]:
+    mask = batch.mask.reshape(-1, CAPTIONS_PER_IMAGE).to(device)
+    return lambda features: make_loss(
+        *features,
+        mask,
+        model.logit_scale.exp(),
+        lambda_m=config.lambda_m,
+        lambda_s=config.lambda_s,
+        sigma=config.sigma,
+        peers=distributed.peers(),
+    )
+
+
+def _micro_batches(batch: Batch, size: int) -> list[Batch]:
+    """A batch in parts of `size` images; 0 for one part."""
+    size = size or max(1, len(batch.captions))
+    starts = range(0, max(1, len(batch.captions)), size)
+    return [
+        Batch(batch.pixels[i : i + size], batch.captions[i : i + size], batch.mask[i : i + size], 0) for i in starts
+    ]
+
+
+def _text_tower(model: OpenClipModel) -> OpenClipModel:
+    return getattr(model, "text", None) or model.transformer
+
+
+def _step_row(at: Progress, epoch: int, loss: Tensor, rate: float, norm: float, model: OpenClipModel) -> dict[str, Any]:
+    total, contrastive, local = loss.tolist()
     return {
-        "config": config_path.read_text(encoding="utf-8"),
-        "overrides": dict(overrides),
-        "images": images,
-        "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
-        "versions": {
-            "zsderm": zsderm.__version__,
-            "torch": torch.__version__,
-            "open_clip": open_clip.__version__,
-            "python": platform.python_version(),
-        },
+        "step": at.step,
+        "epoch": epoch + 1,
+        "loss": round(total, 6),
+        "contrastive": round(contrastive, 6),
+        "local": round(local, 6),
+        "learning_rate": rate,
+        "gradient_norm": round(norm, 4),
+        "temperature": round(1 / model.logit_scale.exp().item(), 5),
+        "images_per_second": round(at.images / at.seconds, 2),
+        "share_waited_for_data": round(at.waited / at.seconds, 4),
     }
 
 
-def _append(path: Path, row: Mapping[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+def _epoch_row(at: Progress, epoch: int, model: OpenClipModel) -> dict[str, Any]:
+    total, contrastive, local = (at.sums / max(1, at.batch)).tolist()
+    return {
+        "epoch": epoch + 1,
+        "loss": round(total, 4),
+        "contrastive": round(contrastive, 4),
+        "local": round(local, 4),
+        "temperature": round(1 / model.logit_scale.exp().item(), 4),
+        "skipped": at.skipped,
+        "seconds": round(at.seconds, 1),
+        "waited_for_data": round(at.waited, 1),
+        "images_per_second": round(at.images / max(at.seconds, 1e-9), 2),
+        "step": at.step,
+    }
 
 
 def _write(path: Path, text: str) -> None:
-    fresh = path.with_suffix(path.suffix + ".tmp")
-    fresh.write_text(text + "\n", encoding="utf-8")
-    os.replace(fresh, path)
+    with replaced(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")

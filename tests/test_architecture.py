@@ -50,6 +50,7 @@ DOORS = {
 PUBLIC_MODULES = {
     "calibration",
     "drafts",
+    "encoders",
     "errors",
     "images",
     "language_model",

@@ -52,8 +52,7 @@ def step(whole: dict[str, Tensor], own: slice, micro: int) -> dict[str, Tensor]:
 
     loss = CachedFeatures(towers, encode, loss_of).backward(parts or [mine])
     distributed.add_up_gradients(towers.parameters())
-    shares = distributed.gathered_objects([part.item() for part in (loss.total, loss.contrastive, loss.local)])
-    sums = torch.tensor(shares, dtype=torch.float64).sum(0)
+    sums = distributed.add_up(torch.stack([loss.total, loss.contrastive, loss.local]))
     return {"loss": sums} | {name: p.grad for name, p in towers.named_parameters() if p.grad is not None}
 
 
@@ -74,7 +73,7 @@ def main(output: Path) -> None:
         results = {}
         for name, (cut, empty, micro) in CASES.items():
             results[name] = step(batch(empty), slice(0, cut) if first else slice(cut, B), micro)
-        results["parts"] = distributed.gathered_objects(distributed.own_part(list(range(7))))
+        results["sum"] = distributed.add_up(torch.tensor([1.0, distributed.rank()]))
         if first:
             torch.save(results, output)
 

@@ -43,8 +43,8 @@ def gradients(towers: Towers, parts: int) -> tuple[MakeLoss, list[torch.Tensor]]
 def test_four_times_8_equals_one_batch_of_32_in_loss_and_gradients() -> None:
     loss, whole = gradients(Towers(), parts=1)
     other, accumulated = gradients(Towers(), parts=4)
-    for a, b in zip((loss.total, loss.contrastive, loss.local), (other.total, other.contrastive, other.local)):
-        torch.testing.assert_close(b, a, rtol=0, atol=1e-12)
+    for part in ("total", "contrastive", "local"):
+        torch.testing.assert_close(getattr(other, part), getattr(loss, part), rtol=0, atol=1e-12)
     assert len(whole) == len(accumulated) == 5
     for a, b in zip(whole, accumulated, strict=True):
         torch.testing.assert_close(b, a, rtol=0, atol=1e-12)

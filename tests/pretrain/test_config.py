@@ -41,5 +41,41 @@ def test_a_missing_file_and_a_file_of_another_kind_are_refused(tmp_path: Path) -
     with pytest.raises(SettingsError, match="list"):
         read_config(tmp_path / "list.yaml")
     (tmp_path / "short.yaml").write_text("epochs: 3\n")
-    with pytest.raises(SettingsError, match="model_cfg"):
+    with pytest.raises(SettingsError, match="card"):
         read_config(tmp_path / "short.yaml")
+    (tmp_path / "short.yaml").write_text("card: {}\ntrain: [{table: a.csv}]\n")
+    with pytest.raises(SettingsError, match=r"`start`.*`model_cfg`.*neither"):
+        read_config(tmp_path / "short.yaml")
+
+
+def test_overrides_reach_inside_nested_settings() -> None:
+    config = read_config(MINI, {"model_cfg.vision_cfg.image_size": 96, "train.1.weight": 3.0, "card.licence": "MIT"})
+    assert config.image_size == 96 and config.model_cfg["vision_cfg"]["timm_pool"] == "avg"
+    assert [source.weight for source in config.train] == [2.0, 3.0, 1.0, 1.0]
+    assert config.card["licence"] == "MIT" and config.card["name"] == "zsderm-mini"
+
+
+@pytest.mark.parametrize("name", ["train.9.weight", "epochs.first", "train.one.weight"])
+def test_an_override_that_leads_nowhere_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"'{name}' leads nowhere"):
+        read_config(MINI, {name: 1})
+
+
+def test_an_unknown_nested_setting_is_named_with_the_nearest_known_one() -> None:
+    with pytest.raises(SettingsError, match=r"Unknown setting 'wieght'.*Did you mean 'weight'"):
+        read_config(MINI, {"train.0.wieght": 1})
+    with pytest.raises(SettingsError, match=r"Unknown setting 'colum'.*Did you mean 'column'"):
+        read_config(MINI, {"evaluate": [{"task": "concepts", "table": "a.csv", "colum": "b"}]})
+    with pytest.raises(SettingsError, match="task of an evaluation"):
+        read_config(MINI, {"evaluate": [{"task": "segmentation", "table": "a.csv"}]})
+
+
+def test_a_checkpoint_and_an_architecture_exclude_each_other() -> None:
+    with pytest.raises(SettingsError, match="both"):
+        read_config(MINI, {"start": "ViT-B-16/openai"})
+
+
+@pytest.mark.parametrize("path", sorted(MINI.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_bundled_configuration_can_be_read(path: Path) -> None:
+    config = read_config(path)
+    assert config.card["name"] and config.card["licence"] and config.batch_size >= 2

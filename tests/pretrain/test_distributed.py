@@ -28,7 +28,9 @@ def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str
     """What two real processes under torchrun came to."""
     output = tmp_path_factory.mktemp("ranks") / "results.pt"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*command, str(SCRIPT), str(output)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*command, str(SCRIPT), str(output)], check=False, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return torch.load(output, weights_only=True)
 
@@ -45,5 +47,5 @@ def test_two_ranks_have_the_loss_and_the_gradients_of_one_with_all_images(
         torch.testing.assert_close(together[name], value, rtol=0, atol=1e-12, msg=f"{case}: {name}")
 
 
-def test_every_image_of_a_batch_goes_to_one_rank(on_two_ranks: dict[str, list[list[int]]]) -> None:
-    assert on_two_ranks["parts"] == [[0, 1, 2], [3, 4, 5, 6]]
+def test_small_tensors_are_added_up(on_two_ranks: dict[str, torch.Tensor]) -> None:
+    assert on_two_ranks["sum"].tolist() == [2.0, 1.0]

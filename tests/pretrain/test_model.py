@@ -8,8 +8,9 @@ import torch
 
 from zsderm import CheckpointError, SettingsError
 from zsderm.pretrain.config import read_config
-from zsderm.pretrain.model import create_model, image_and_patch_features
+from zsderm.pretrain.model import create_model
 from zsderm.pretrain.text_bank import TextBank
+from zsderm.pretrain.towers import image_and_patch_features
 
 MINI = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
 
@@ -56,7 +57,7 @@ def test_a_tower_without_a_feature_map_is_refused() -> None:
     class Tower(torch.nn.Module):
         visual = torch.nn.Linear(2, 2)
 
-    with pytest.raises(CheckpointError, match="timm"):
+    with pytest.raises(CheckpointError, match="no patch features"):
         image_and_patch_features(Tower(), torch.zeros(1, 3, 8, 8))
 
 
@@ -68,7 +69,7 @@ def test_an_unknown_start_is_refused() -> None:
 @pytest.mark.parametrize("trainable", [False, True])
 def test_the_text_bank_equals_encoding_each_caption_alone(model_and_tokenizer, trainable: bool) -> None:
     model, tokenizer = model_and_tokenizer
-    bank = TextBank(model.text, tokenizer, trainable=trainable, chunk=2)
+    bank = TextBank(model, tokenizer, trainable=trainable, chunk=2)
     captions = [
         ["nevus", "", "a long sentence about a brown spot with an even border and a fine network"],
         ["", "nevus", "mole"],
@@ -91,7 +92,7 @@ def test_a_frozen_tower_reads_each_sentence_once(model_and_tokenizer) -> None:
         seen.extend(texts)
         return tokenizer(texts)
 
-    bank = TextBank(model.text, tokenize, trainable=False)
+    bank = TextBank(model, tokenize, trainable=False)
     bank([["nevus", "mole"]])
     bank([["mole", "melanoma"], ["nevus", ""]])
     assert sorted(seen) == ["melanoma", "mole", "nevus"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import runpy
 import warnings
 from pathlib import Path
 
@@ -12,72 +13,41 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from zsderm import PretrainingDataError, SettingsError, load_encoder
-from zsderm.pretrain import train
+from zsderm.pretrain import checkpoint, train
 
 MINI = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
-COLOURS = {"melanoma": (60, 30, 20), "vascular lesion": (200, 20, 40), "vitiligo": (240, 225, 210)}
+CLASSES = ["melanoma", "vascular lesion", "vitiligo"]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three diagnoses that a colour tells apart, as a labelled table."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    with (folder / "index.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["filename", "label", "split"])
-        for n in range(18):
-            label = list(COLOURS)[n % 3]
-            noise = rng.normal(0, 12, (48, 48, 3))
-            pixels = np.clip(np.array(COLOURS[label]) + noise, 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / f"{n}.png")
-            writer.writerow([f"{n}.png", label, "train"])
-    return folder
+RECIPES = runpy.run_path(str(Path(__file__).with_name("recipes.py")))
+TINY, DROPPING, settings = RECIPES["TINY"], RECIPES["DROPPING"], RECIPES["settings"]
 
 
-def settings(**changes: object) -> dict[str, object]:
-    model_cfg = {
-        "embed_dim": 384,
-        "vision_cfg": {
-            "timm_model_name": "tf_efficientnet_lite0",
-            "timm_model_pretrained": False,
-            "timm_pool": "avg",
-            "timm_proj": "linear",
-            "image_size": 64,
-        },
-        "text_cfg": {
-            "hf_model_name": "sentence-transformers/all-MiniLM-L6-v2",
-            "hf_tokenizer_name": "sentence-transformers/all-MiniLM-L6-v2",
-            "hf_proj_type": "linear",
-            "hf_pooler_type": "mean_pooler",
-            "context_length": 77,
-        },
-    }
-    return {
-        "model_cfg": model_cfg,
-        "train": [{"table": "index.csv", "split": "train", "modality": "clinical"}],
-        "epochs": 2,
-        "samples_per_epoch": 18,
-        "batch_size": 6,
-        "warm_up_steps": 2,
-        "precision": "float32",
-        "workers": 0,
-        **changes,
-    }
-
-
-def run(output: Path, data: Path, **changes: object) -> dict[str, torch.Tensor]:
+def run(output: Path, data: Path, /, **changes: object) -> dict[str, torch.Tensor]:
     folder = train.run(MINI, output, data, settings(**changes))
     return load_file(folder / "model.safetensors")
 
 
+def table_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def test_a_run_writes_an_encoder_a_log_and_a_manifest(tmp_path: Path, data: Path) -> None:
-    run(tmp_path / "run", data)
+    run(tmp_path / "run", data, log_every=2)
     log = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in log] == ["1", "2"]
     assert all(float(row["loss"]) > 0 and row["skipped"] == "0" for row in log)
+    assert all(float(row["images_per_second"]) > 0 and float(row["waited_for_data"]) >= 0 for row in log)
+    steps = list(csv.DictReader((tmp_path / "run" / "steps.csv").read_text().splitlines()))
+    assert [row["step"] for row in steps] == ["2", "4", "6"], "every second batch of three in each epoch"
+    assert all(float(row["learning_rate"]) > 0 and float(row["gradient_norm"]) > 0 for row in steps)
+    mean = np.mean([float(row["loss"]) for row in log])
+    assert abs(np.mean([float(row["loss"]) for row in steps]) - mean) < 0.3 * mean
+    with Image.open(tmp_path / "run" / "loss_curve.png") as picture:
+        assert picture.size[0] > 400
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["overrides"] == json.loads(json.dumps(settings())), "the file alone does not tell what was run"
+    assert manifest["overrides"] == json.loads(json.dumps(settings(log_every=2))), "the file alone does not tell"
+    assert len(manifest["data"]) == 16 and manifest["processes"] == 1 and manifest["versions"]["timm"]
     assert manifest["images"] == 18 and len(manifest["knowledge"]["checksum"]) == 16
     card = json.loads((tmp_path / "run" / "encoder" / "zsderm.json").read_text())
     assert card["sigma"] == 0.3 and card["pretraining"]["epochs_done"] == 2
@@ -101,28 +71,66 @@ def test_training_teaches_what_a_colour_tells_apart(tmp_path: Path, data: Path) 
     changes |= {"learning_rate": 1e-3, "head_learning_rate": 3e-3}
     run(tmp_path / "run", data, jitter=[0.0, 0.0, 0.0, 0.0], **changes)
     encoder = load_encoder(f"local-dir:{tmp_path / 'run' / 'encoder'}")
-    scores = encoder.encode_images([data / f"{n}.png" for n in range(18)]) @ encoder.encode_texts(list(COLOURS)).T
+    scores = encoder.encode_images([data / f"{n}.png" for n in range(18)]) @ encoder.encode_texts(CLASSES).T
     assert (scores.argmax(dim=1) == torch.arange(18) % 3).float().mean() >= 0.75  # chance is a third
 
 
+@pytest.mark.parametrize("saves", [1, 2, 3])
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    saves: int, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(tmp_path / "whole", data)
-    save = train._save
+    whole = run(tmp_path / "whole", data, **DROPPING, checkpoint_every=2, log_every=1)
+    save = checkpoint.save
+    done = []
 
-    def save_and_stop(*arguments: object) -> None:
-        save(*arguments)
-        raise KeyboardInterrupt
+    def save_and_stop(*arguments: object, **parts: object) -> None:
+        save(*arguments, **parts)
+        done.append(1)
+        if len(done) == saves:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_save", save_and_stop)
+    monkeypatch.setattr(checkpoint, "save", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "stopped", data)
-    monkeypatch.setattr(train, "_save", save)
-    resumed = run(tmp_path / "stopped", data)
+        run(tmp_path / "stopped", data, **DROPPING, checkpoint_every=2, log_every=1)
+    monkeypatch.setattr(checkpoint, "save", save)
+    resumed = run(tmp_path / "stopped", data, **DROPPING, checkpoint_every=2, log_every=1)
     assert whole.keys() == resumed.keys()
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0, msg=name)
+    for table, kept in (("log.csv", ("epoch", "loss", "local", "temperature")), ("steps.csv", ("step", "loss"))):
+        rows = [
+            [[row[name] for name in kept] for row in table_of(tmp_path / folder / table)]
+            for folder in ("whole", "stopped")
+        ]
+        assert rows[0] == rows[1], "the tables continue without a gap or a repeat"
+
+
+def test_a_run_is_not_continued_with_other_settings(tmp_path: Path, data: Path) -> None:
+    run(tmp_path / "run", data, **TINY)
+    with pytest.raises(SettingsError, match=r"begun with other settings \(batch_size\).*`batch_size` was 6, now"):
+        run(tmp_path / "run", data, **TINY, batch_size=9)
+    run(tmp_path / "run", data, **TINY, log_every=1)  # what decides no weight may change
+
+
+def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path, data: Path) -> None:
+    run(tmp_path / "run", data, **DROPPING)
+    path = tmp_path / "run" / "checkpoint.pt"
+    now = torch.load(path, weights_only=True)
+    kept = {name: now[name] for name in ("epochs_done", "model", "optimiser", "scheduler")}
+    torch.save({**kept, "epochs_done": 1, "torch_rng": now["random"][0]["cpu"]}, path)
+    (tmp_path / "run" / "log.csv").write_text("epoch,loss\n1,3.0\n2,2.0\n")
+    run(tmp_path / "run", data, **DROPPING)
+    log = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in log] == ["1", "2"] and log[0]["loss"] == "3.0" and log[1]["seconds"]
+
+
+@pytest.mark.parametrize("changes", [{"micro_batch": 2}, {"gradient_checkpointing": True}])
+def test_switches_that_save_memory_change_no_weight(changes: dict[str, object], tmp_path: Path, data: Path) -> None:
+    # Of a tower without batch statistics: those are taken over a micro-batch.
+    whole = run(tmp_path / "whole", data, **TINY)
+    other = run(tmp_path / "other", data, **TINY, **changes)
+    for name, tensor in whole.items():
+        torch.testing.assert_close(other[name], tensor, rtol=2e-3, atol=2e-4, msg=name)
 
 
 def test_the_text_tower_moves_only_when_it_is_trained(tmp_path: Path, data: Path) -> None:

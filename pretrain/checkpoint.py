@@ -1,0 +1,131 @@
+"""Where a run stands, on disk: written whole or not at all, and read back to the last bit.
+
+A run that is killed at any moment goes on from its last checkpoint and ends with the weights that it would have had:
+model, optimiser and schedule are there, the random numbers of every process, and the place inside the epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zsderm.drafts import replaced
+from zsderm.errors import SettingsError
+
+from . import distributed
+from .config import FREE_TO_CHANGE, TrainConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """How far a run has come, and what the epoch it is in has summed up so far."""
+
+    epoch: int = 0  # whole epochs done
+    batch: int = 0  # batches done of the next one
+    step: int = 0  # batches done in all
+    sums: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))  # total, contrastive, local
+    images: int = 0  # seen in this epoch by all processes
+    skipped: int = 0  # could not be read
+    seconds: float = 0.0
+    waited: float = 0.0  # of these seconds, for data
+
+    def advance(self, images: int, skipped: int, seconds: float, waited: float) -> None:
+        """Count a batch."""
+        self.batch, self.step = self.batch + 1, self.step + 1
+        self.images, self.skipped = self.images + images, self.skipped + skipped
+        self.seconds, self.waited = self.seconds + seconds, self.waited + waited
+
+
+def save(path: Path, progress: Progress, config: TrainConfig, **parts: Any) -> None:
+    """Write a checkpoint; every process calls it, the first one writes.
+
+    Args:
+        path: the file.
+        progress: how far the run is.
+        config: its settings, which a run that goes on must share.
+        parts: objects with a `state_dict`.
+    """
+    random = distributed.gathered_objects(_random_state())
+    if distributed.rank() == 0:
+        state = {
+            "epochs_done": progress.epoch,
+            "progress": vars(progress),
+            "settings": settings_of(config),
+            "random": random,
+            **{name: part.state_dict() for name, part in parts.items()},
+        }
+        with replaced(path) as draft:
+            torch.save(state, draft)
+    distributed.wait_for_all()
+
+
+def resume(path: Path, config: TrainConfig, device: torch.device, **parts: Any) -> Progress:
+    """Bring a run to where its checkpoint left it; to the beginning where there is none.
+
+    Raises:
+        SettingsError: the checkpoint belongs to a run with other settings.
+    """
+    if not path.is_file():
+        return Progress()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    _check_settings(path, state.get("settings"), settings_of(config))
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    if "progress" not in state:  # written before checkpoints knew batches
+        torch.set_rng_state(state["torch_rng"])
+        steps = int(state["scheduler"]["last_epoch"])
+        return Progress(epoch=int(state["epochs_done"]), step=steps)
+    if len(state["random"]) == distributed.world_size():
+        _set_random_state(state["random"][distributed.rank()], device)
+    else:
+        log.warning("the number of processes has changed: random numbers begin anew, so the weights will differ")
+    progress = Progress(**state["progress"])
+    log.info("resuming after epoch %d, batch %d", progress.epoch, progress.batch)
+    return progress
+
+
+def settings_of(config: TrainConfig) -> dict[str, Any]:
+    """The settings that decide the weights, as plain lists, mappings and numbers."""
+    return {name: _plain(value) for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
+
+
+def _check_settings(path: Path, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
+    if before is None:
+        return
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    if changed:
+        name = changed[0]
+        raise SettingsError(
+            f"The run in {path.parent} was begun with other settings ({', '.join(changed)}): `{name}` was "
+            f"{before[name]!r:.200}, now it is {now[name]!r:.200}. Go on with the settings it had, or choose another "
+            "--output."
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _random_state() -> dict[str, Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from zsderm import CheckpointError
+from zsderm.cli import main
+from zsderm.pretrain.config import read_config
+from zsderm.pretrain.estimate import estimate
+from zsderm.pretrain.model import begin
+from zsderm.pretrain.optimiser import create_optimiser
+from zsderm.pretrain.towers import image_and_patch_features
+
+CONFIGS = Path(__file__).parents[2] / "pretrain" / "configs"
+RECIPES = runpy.run_path(str(Path(__file__).with_name("recipes.py")))
+TINY, settings = RECIPES["TINY"], RECIPES["settings"]
+
+
+def test_what_is_estimated_is_what_a_real_pass_keeps_or_a_little_more() -> None:
+    config = read_config(CONFIGS / "mini.yaml", settings(**TINY))
+    _, model, _ = begin(config)
+    optimiser = create_optimiser(model, config)
+    learning = [p for group in optimiser.param_groups for p in group["params"]]
+    kept: dict[int, torch.Tensor] = {}
+    own = {id(p) for p in model.parameters()}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        base = tensor if tensor._base is None else tensor._base
+        if id(base) not in own:
+            kept[base.untyped_storage().data_ptr()] = base
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        image_and_patch_features(model.train(), torch.zeros(6, 3, 32, 32))
+    needs = estimate(config)
+    real = sum(t.numel() * t.element_size() for t in kept.values())
+    assert real <= needs.image_activations <= 1.5 * real, "attention without its fused kernel keeps a little more"
+    assert needs.learning_parameters == sum(p.numel() for p in learning)
+    assert needs.optimiser == 2 * 4 * needs.learning_parameters
+    assert (needs.steps_per_epoch, needs.steps, needs.images_drawn) == (3, 3, 18)
+
+
+def test_the_published_recipe_needs_less_with_its_switches() -> None:
+    base = estimate(read_config(CONFIGS / "make_vitb16.yaml"))
+    assert 149e6 < base.image_parameters + base.text_parameters < 150e6, "ViT-B/16 of OpenAI"
+    assert base.steps_per_epoch == 403_563 // 2048 and base.steps == 15 * base.steps_per_epoch
+    plain = estimate(read_config(CONFIGS / "make_vitb16.yaml", {"gradient_checkpointing": False}))
+    parts = estimate(read_config(CONFIGS / "make_vitb16.yaml", {"micro_batch": 256}))
+    assert plain.image_activations > 5 * base.image_activations
+    assert parts.image_activations == base.image_activations // 8 and parts.steps == base.steps
+
+
+def test_a_frozen_text_tower_keeps_nothing() -> None:
+    needs = estimate(read_config(CONFIGS / "mini.yaml"))
+    assert needs.text_activations == 0 and needs.learning_parameters < 5e6 < needs.text_parameters
+
+
+def test_a_text_tower_that_is_not_on_this_machine_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match=r"hf download microsoft/.* config.json"):
+        estimate(read_config(CONFIGS / "pubmedbert_vitb16.yaml"))
+
+
+def test_the_command_loads_neither_data_nor_weights(tmp_path: Path) -> None:
+    config = str(CONFIGS / "make_vitb16.yaml")
+    done = CliRunner().invoke(main, ["pretrain", "--config", config, "--dry-run", "--output", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    assert "GB" in done.stdout and "2,955 in all" in done.stdout and not (tmp_path / "run").exists()

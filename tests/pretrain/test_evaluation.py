@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from zsderm import InputError
+from zsderm.pretrain.config import read_config
+from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
+
+ROOT = Path(__file__).parents[2]
+MINI = ROOT / "pretrain" / "configs" / "mini.yaml"
+ENCODER = ROOT / "zsderm" / "weights" / "zsderm-mini"
+ASKED = [
+    {"task": "classification", "table": "seen.csv", "name": "examples"},
+    {"task": "retrieval", "table": "seen.csv", "cutoffs": [1, 3]},
+    {"task": "concepts", "table": "seen.csv", "name": "concepts"},
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The photographs in examples/ with their labels, a caption and two concepts."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    examples = ROOT / "examples"
+    with (examples / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (folder / "seen.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "label", "caption", "papule", "scale"])
+        for n, row in enumerate(rows):
+            image = next((examples / "images").rglob(Path(row["image"]).name))
+            writer.writerow([image, row["label"], f"a photo of {row['label']}", n % 2, (n // 2) % 2])
+    return folder
+
+
+def test_three_tasks_are_asked_through_the_code_that_users_use(root: Path) -> None:
+    rows = evaluate_encoder(read_config(MINI, {"evaluate": ASKED}), root, ENCODER, epoch=3)
+    figures = {(row["name"], row["metric"]): row["value"] for row in rows}
+    assert {row["epoch"] for row in rows} == {3}
+    assert 0 <= figures["examples", "accuracy"] <= 1 and figures["examples", "macro_auroc"] > 0.5
+    assert (
+        figures["retrieval seen.csv", "image_to_text_recall_at_3"]
+        >= figures["retrieval seen.csv", "image_to_text_recall_at_1"]
+    )
+    mean = (figures["concepts", "auroc_papule"] + figures["concepts", "auroc_scale"]) / 2
+    assert figures["concepts", "mean_auroc"] == pytest.approx(mean, abs=1e-3)
+
+
+def test_nothing_asked_loads_nothing(tmp_path: Path) -> None:
+    assert evaluate_encoder(read_config(MINI), tmp_path, tmp_path / "no encoder", epoch=1) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"table": "none.csv"}, "none.csv"), ({"column": "lable"}, "label"), ({"split": "dev"}, "split")],
+)
+def test_a_mistake_shows_before_the_first_epoch(root: Path, change: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_tables(read_config(MINI, {"evaluate": [{**ASKED[0], **change}]}), root)
