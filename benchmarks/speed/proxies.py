@@ -132,16 +132,19 @@ def row_of(given: Problem, run: Run) -> str:
 @click.option("--classes", default=134, show_default=True)
 @click.option("--width", default=512, show_default=True)
 @click.option("--steps", default=2000, show_default=True, help="Of the published schedule.")
+@click.option("--first-step", "first_steps", multiple=True, type=float, default=FIRST_STEPS, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=None, help="For both; by default what torch takes.")
-def main(images: int, classes: int, width: int, steps: int, seed: int, threads: int | None) -> None:
+def main(
+    images: int, classes: int, width: int, steps: int, first_steps: tuple[float, ...], seed: int, threads: int | None
+) -> None:
     """Print one row a solver as Markdown, then the ratios."""
     if threads:
         torch.set_num_threads(threads)
     given = problem(images, classes, width, seed)
     ours(given)  # once to warm up
     own, peers = [ours(given)], []
-    for step in FIRST_STEPS:
+    for step in first_steps:
         peers.append(published_schedule(given, step, steps))
         own.append(ours(given))  # in between, so that a busy minute of the machine hits both
     runs = [sorted(own, key=lambda run: run.seconds)[len(own) // 2], *peers]
