@@ -73,7 +73,7 @@ def audit(
 
     \b
     zsderm audit --train train/ --test test/ --sheet pairs.html
-    zsderm audit --train index.csv:split=train --test index.csv:split=dev --group-column patient_id --fail-on-leak
+    zsderm audit --train a.csv:split=train --test a.csv:split=dev --group-column patient_id --fail-on-leak
     zsderm audit --train photos/ --model none --output repeats.csv
     """
     from rich.console import Console

@@ -80,7 +80,7 @@ def benchmark(
 
     \b
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results
-    zsderm benchmark --dataset photos.csv --method class-name --method kpl --prior auto --prior uniform --output results
+    zsderm benchmark --dataset photos.csv --method kpl --prior auto --prior uniform --output results
     zsderm benchmark --tables results --into README.md --plots results/plots
     zsderm benchmark --cards
     """

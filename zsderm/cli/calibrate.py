@@ -80,7 +80,7 @@ def calibrate(
 
     \b
     zsderm calibrate --images labelled/ --labels labels.csv --classes classes.txt --output record.json
-    zsderm calibrate --images labelled/ --labels labels.csv --fitted fitted/ --abstain-rate 0.05 --output record.json
+    zsderm calibrate --images labelled/ --labels labels.csv --fitted fitted/ --output record.json
     zsderm classify --images photos/ --fitted fitted/ --calibration record.json
     """
     from zsderm.calibration import calibrate_on
