@@ -44,7 +44,8 @@ def test_a_run_killed_by_sigkill_and_resumed_ends_with_the_same_weights(tmp_path
     train.run(config, tmp_path / "whole", data)
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "zsderm.pretrain", "--config", str(config), "--output", str(killed)]
-    process = subprocess.Popen([*command, "--data-root", str(data)], stderr=subprocess.DEVNULL)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as here: sums depend on how many threads share them
+    process = subprocess.Popen([*command, "--data-root", str(data)], stderr=subprocess.DEVNULL, env=one_thread)
     steps, deadline = killed / "steps.csv", time.monotonic() + 120
     while not (steps.exists() and len(steps.read_text().splitlines()) > 8) and time.monotonic() < deadline:
         assert process.poll() is None, "it ended before it could be killed"

@@ -26,7 +26,7 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "retrieve": "Find the photographs of a folder that are most like a text or another photograph.",
     "audit": "Look for photographs, patients and lesions that two sets share.",
     "embed": "Write the embedding of each photograph to a file.",
-    "export": "Make an encoder faster on a processor, and check that it still says the same.",
+    "export": "Write an encoder whose image tower runs faster on a processor, and compare it with the original.",
     "models": "List the encoders worth knowing, and show what is known about one.",
     "pretrain": "Train an encoder from a configuration file.",
     "doctor": "Check this installation and say how to mend it.",
