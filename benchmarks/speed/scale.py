@@ -2,7 +2,7 @@
 
     python -m zsderm.benchmarks.speed.scale
 
-A limit of 4 means that the shorter side keeps at least four times the pixels that the encoder looks at. The last row of
+A limit of 5 means that the shorter side keeps at least five times the pixels that the encoder looks at. The last row of
 a block is what rounding does: the same photographs with up to half a grey level of noise on what the encoder sees.
 """
 
@@ -27,7 +27,7 @@ from zsderm.images import open_image
 @click.option("--images", default=30, show_default=True)
 @click.option("--megapixels", default=12.0, show_default=True)
 @click.option("--grain", "grains", multiple=True, default=[0.0, 6.0], show_default=True, help="Sensor noise.")
-@click.option("--limit", "limits", multiple=True, default=[2, 4, 8], show_default=True)
+@click.option("--limit", "limits", multiple=True, default=[4, 5, 8], show_default=True)
 def main(model: str, images: int, megapixels: float, grains: Sequence[float], limits: Sequence[int]) -> None:
     """Print one row a limit as Markdown."""
     encoder = load_encoder(model)

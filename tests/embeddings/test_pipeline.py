@@ -213,7 +213,7 @@ def test_large_photographs_are_decoded_smaller_and_their_rows_stay_within_a_cosi
     for path, content in zip(paths, photographs, strict=True):
         path.write_bytes(content)
     rows = embed_images(encoder, paths).features
-    assert sizes == {(1000, 750)}
+    assert sizes == {(2000, 1500)}
     assert min(sizes.pop()) >= SCALE_LIMIT * encoder.card.image_size
     cosines = (rows * encoder.encode_images(paths).numpy()).sum(axis=1)
     assert cosines.mean() >= 0.999

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
 
 MOST_WORKERS = 8  # decoding stops gaining beyond this; each worker may hold one full-size photograph
-# A JPEG is decoded at reduced size as long as its shorter side keeps this many times what the encoder looks at. At 4
-# the rows differ from those of the full size as they do when pixels are rounded once more: docs/encoders.md.
-SCALE_LIMIT = 4
+# A JPEG is decoded at reduced size as long as its shorter side keeps this many times what the encoder looks at. At 5
+# the rows differ from those of the full size less than they do when pixels are rounded once more: docs/encoders.md.
+SCALE_LIMIT = 5
 
 EmbeddableImage = str | os.PathLike[str] | Image.Image
 

@@ -13,8 +13,8 @@ def test_every_limit_and_the_rounding_have_a_row() -> None:
     assert done.exit_code == 0, done.output
     rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
     assert [row[1:3] for row in rows] == [
-        ["2", f"{width // 4} x {height // 4}"],
         ["4", f"{width // 2} x {height // 2}"],
+        ["5", f"{width} x {height}"],
         ["8", f"{width} x {height}"],
         ["rounding", "full"],
     ]
