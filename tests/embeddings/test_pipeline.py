@@ -231,6 +231,29 @@ def test_half_precision_encoders_give_float32_rows(paths: list[Path], tiny_encod
     assert embed_texts(half, ["a"]).dtype == np.float32
 
 
+class SmallDevice:
+    """An encoder on a device whose memory holds so many images."""
+
+    def __init__(self, encoder, room: int) -> None:
+        self.card, self.fingerprint, self.preprocess = encoder.card, encoder.fingerprint, encoder.preprocess
+        self.encode, self.room, self.seen = encoder.encode_pixels, room, []
+
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        if len(pixels) > self.room:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        self.seen.append(len(pixels))
+        return self.encode(pixels)
+
+
+def test_a_batch_that_does_not_fit_the_device_is_halved_until_it_does(paths: list[Path], tiny_encoder) -> None:
+    device = SmallDevice(tiny_encoder, room=2)
+    rows = embed_images(device, paths).features
+    np.testing.assert_allclose(rows, embed_images(tiny_encoder, paths).features, atol=1e-6)
+    assert device.seen and max(device.seen) <= 2
+    with pytest.raises(SettingsError, match="--device cpu"):
+        embed_images(SmallDevice(tiny_encoder, room=0), paths)
+
+
 def test_real_photographs_are_embedded(tiny_encoder, data_root: Path) -> None:
     paths = sorted((data_root / "pad" / "images").iterdir())[:20]
     result = embed_images(tiny_encoder, paths, batch_size=8)

@@ -12,7 +12,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -71,7 +71,8 @@ def embed_images(
     Args:
         encoder: gives the rows; its ``fingerprint`` and the content of each image are the key of the cache.
         images: N paths or PIL images.
-        batch_size: B, how many images the encoder sees at a time; beyond rounding the result does not depend on it.
+        batch_size: B, how many images the encoder sees at a time, fewer where a GPU has no memory for them; beyond
+            rounding the result does not depend on it.
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that may be shared by several processes, or ``None`` to keep nothing.
         progress: show a bar on stderr if that is a terminal.
@@ -182,8 +183,7 @@ def _finish(encoder: Encoder, batch: Sequence[_Item], store: FeatureCache | None
         if item.row is not None:
             features[index] = item.row
     if waiting:
-        with torch.inference_mode():
-            rows = encoder.encode_pixels(torch.stack(list(waiting.values()))).float().cpu().numpy()
+        rows = _encoded(encoder, torch.stack(list(waiting.values())))
         for index, row in zip(waiting, rows, strict=True):
             if not is_unit(row):
                 errors[index] = "the encoder gave no finite unit row for this image"
@@ -193,6 +193,19 @@ def _finish(encoder: Encoder, batch: Sequence[_Item], store: FeatureCache | None
                 store.write(batch[index].key, row)
     ok = np.array([index not in errors for index in range(len(batch))])  # (B,)
     return ImageEmbeddings(features, ok, dict(sorted(errors.items())))
+
+
+def _encoded(encoder: Encoder, pixels: torch.Tensor) -> np.ndarray:
+    """(B, D) float32 rows; a batch that is too large for the memory of a GPU is halved until it fits."""
+    with suppress(torch.cuda.OutOfMemoryError), torch.inference_mode():
+        return encoder.encode_pixels(pixels).float().cpu().numpy()
+    if len(pixels) == 1:
+        raise SettingsError(
+            f"The memory of the device does not hold one image of {encoder.card.name}. Use a smaller encoder, or "
+            "--device cpu."
+        )
+    torch.cuda.empty_cache()  # here and not in a handler, whose traceback would keep what failed alive
+    return np.concatenate([_encoded(encoder, half) for half in pixels.tensor_split(2)])
 
 
 def _checked_out(out: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
