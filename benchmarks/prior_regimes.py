@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from zsderm.benchmarks.pages import splice
 from zsderm.benchmarks.prior_worlds import World, real_worlds, synthetic_worlds
 from zsderm.proxies import refine, resolve_prior
 from zsderm.proxies.guard import component_count
@@ -162,17 +163,6 @@ def _bounds(kind: str, figures: pd.DataFrame) -> str:
     )
 
 
-def spliced(page: str, parts: dict[str, str]) -> str:
-    """The page with what stands between the marks of each part replaced, as far as it has such marks."""
-    if "<!-- tables -->" not in page or "<!-- end of tables -->" not in page:
-        raise click.ClickException("Expected a page with the lines <!-- tables --> and <!-- end of tables -->.")
-    for name, text in parts.items():
-        before, begin, rest = page.partition(f"<!-- {name} -->")
-        _, end, after = rest.partition(f"<!-- end of {name} -->")
-        page = f"{before}{begin}{text}{end}{after}" if end else page
-    return page
-
-
 def picture(figures: pd.DataFrame) -> Figure:
     """One dot a folder: what each prior changes, in points of accuracy."""
     figure = Figure(figsize=(8, 4.2), layout="constrained")
@@ -235,7 +225,7 @@ def main(
     click.echo("\n\n".join(parts))
     if document:
         places = {"tables": "\n\n" + "\n\n".join(parts) + "\n\n", **sentences(tables)}
-        document.write_text(spliced(document.read_text(encoding="utf-8"), places), encoding="utf-8")
+        splice(document, places, required="tables")
 
 
 if __name__ == "__main__":

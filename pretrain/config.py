@@ -11,6 +11,7 @@ from typing import Any
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
 TASKS = ("classification", "retrieval", "concepts")
+CAPTION_KINDS = ("caption", "ontology", "visual", "sub-captions")  # in the order of the losses
 # What may differ between a run that was stopped and the one that goes on: nothing that decides the weights.
 FREE_TO_CHANGE = (
     "card", "workers", "checkpoint_every", "log_every", "tensorboard", "evaluate", "evaluate_every", "compile"
@@ -56,6 +57,7 @@ class TrainConfig:
     leave_out: tuple[str, ...] = ()  # labels that training never sees, to measure what zero-shot is worth
     knowledge: str = "dermatology"  # knowledge base that captions are written from
     named_share: float = 0.7  # share of sub-captions that name the disease, in [0, 1]
+    captions: tuple[str, ...] = CAPTION_KINDS  # the kinds that are trained with; the others count as missing
     image_start: str = "efficientnet-lite0"  # or "random", "timm", or a checkpoint whose image tower is taken
     text_start: str = "all-MiniLM-L6-v2"  # or "random", or "hub" for the weights that hf_model_name has there
     train_text: bool = False  # fine-tune the text tower (False: frozen, its embeddings are computed once)
@@ -73,8 +75,10 @@ class TrainConfig:
     temperature: float = 0.05  # at the start; learned. A checkpoint to start from keeps its own
     lambda_m: float = 1.0  # weight of the multi-aspect contrastive loss (MAKE)
     lambda_s: float = 0.7  # weight of the local alignment loss (MAKE)
+    guided_weights: bool = True  # sub-captions close to the diagnosis count most (MAKE); False: all count alike
     sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
     crop_scale: tuple[float, float] = (0.5, 1.0)  # share of the image area that a crop keeps
+    quarter_turns: bool = False  # turn half of the crops by 90 degrees; with the flips, all eight ways to hold a print
     jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.02)  # brightness, contrast, saturation, hue
     jitter_probability: float = 0.8
     grey_probability: float = 0.0
@@ -108,11 +112,12 @@ class TrainConfig:
                 "Expected either setting `start` (a checkpoint, which brings its architecture) or setting `model_cfg` "
                 f"(an architecture), but got {'both' if self.start else 'neither'}."
             )
+        if not self.captions:
+            raise SettingsError("Expected setting `captions` to name at least one kind, but it is empty.")
+        for kind in self.captions:
+            _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
         for evaluation in self.evaluate:
-            if evaluation.task not in TASKS:
-                raise SettingsError(
-                    f"Expected the task of an evaluation to be one of {', '.join(TASKS)}, but got {evaluation.task!r}."
-                )
+            _check_among("the task of an evaluation", evaluation.task, TASKS)
         if not -1.0 <= self.sigma <= 1.0:
             raise SettingsError(f"Expected setting `sigma` to be a cosine in [-1, 1], but got {self.sigma}.")
 
@@ -150,7 +155,12 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     content["evaluate"] = tuple(
         _build(Evaluation, _with_tuples(entry, "cutoffs"), f"{path}, evaluate") for entry in content.get("evaluate", ())
     )
-    return _build(TrainConfig, _with_tuples(content, "leave_out", "crop_scale", "jitter"), str(path))
+    return _build(TrainConfig, _with_tuples(content, "leave_out", "captions", "crop_scale", "jitter"), str(path))
+
+
+def _check_among(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise SettingsError(f"Expected {what} to be one of {', '.join(known)}, but got {value!r}.")
 
 
 def _with(content: Any, steps: Sequence[str], value: Any, whole: str) -> Any:

@@ -20,7 +20,7 @@ from zsderm.errors import ImageError
 from zsderm.images import open_file, open_image
 
 from .captions import CaptionWriter
-from .config import TrainConfig
+from .config import CAPTION_KINDS, TrainConfig
 from .draws import Draws, draw_weights
 from .tables import Record, read_records, read_source
 
@@ -62,12 +62,20 @@ class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
         records: the images.
         writer: words the captions of labelled records.
         transform: PIL image to (3, H, W) float32, random.
+        kinds: which captions there are, of CAPTION_KINDS; the others are empty.
     """
 
-    def __init__(self, records: Sequence[Record], writer: CaptionWriter, transform: v2.Transform) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        writer: CaptionWriter,
+        transform: v2.Transform,
+        kinds: Sequence[str] = CAPTION_KINDS,
+    ) -> None:
         self.records = records
         self.writer = writer
         self.transform = transform
+        self.kinds = frozenset(kinds)
 
     def __len__(self) -> int:
         """Number of records."""
@@ -85,7 +93,11 @@ class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
             torch.manual_seed(seed)
             pixels = self.transform(image)
         captions = self.writer.write(record.case, random.Random(seed)) if record.case else list(record.captions)
-        return pixels, captions
+        return pixels, [text if _kind(place) in self.kinds else "" for place, text in enumerate(captions)]
+
+
+def _kind(place: int) -> str:
+    return CAPTION_KINDS[min(place, len(CAPTION_KINDS) - 1)]  # from the fourth place on, all are sub-captions
 
 
 def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
@@ -110,12 +122,14 @@ def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
 def train_transform(config: TrainConfig) -> v2.Transform:
     """Random crop, flips, colour jitter, then the normalisation that travels with the weights."""
     brightness, contrast, saturation, hue = config.jitter
+    quarter_turn = v2.RandomApply([v2.RandomRotation((90, 90))], p=0.5)
     return v2.Compose(
         [
             v2.PILToTensor(),
             v2.RandomResizedCrop(config.image_size, scale=config.crop_scale, antialias=True),
             v2.RandomHorizontalFlip(),
             v2.RandomVerticalFlip(),
+            *([quarter_turn] if config.quarter_turns else []),
             v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p=config.jitter_probability),
             v2.RandomGrayscale(p=config.grey_probability),
             v2.ToDtype(torch.float32, scale=True),

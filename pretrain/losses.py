@@ -43,6 +43,7 @@ def make_loss(
     lambda_m: float = 1.0,
     lambda_s: float = 0.7,
     sigma: float = 0.3,
+    guided_weights: bool = True,
     peers: Peers = ALONE,
 ) -> MakeLoss:
     """The whole MAKE objective: lambda_m * contrastive + lambda_s * local alignment.
@@ -59,6 +60,7 @@ def make_loss(
         lambda_m: weight of the multi-aspect contrastive part.
         lambda_s: weight of the local alignment part.
         sigma: cosine below which a patch does not belong to a sub-caption, in [-1, 1].
+        guided_weights: whether sub-captions count by `diagnosis_weights`; otherwise every valid caption counts 1.
         peers: the other processes that hold images of the same batch.
 
     Returns:
@@ -73,7 +75,7 @@ def make_loss(
     with torch.autocast(image_features.device.type, enabled=False):
         image = _unit(image_features)  # (B, D)
         text = _unit(text_features.masked_fill(~caption_mask[..., None], 0.0))  # (B, T, D)
-        weights = diagnosis_weights(text, caption_mask)  # (B, T)
+        weights = diagnosis_weights(text, caption_mask) if guided_weights else caption_mask.to(text.dtype)  # (B, T)
         contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale, peers)
         subs = slice(FIRST_SUB_CAPTION, None)
         local = local_alignment_loss(

@@ -49,15 +49,15 @@ class RunLog:
         if self.active:
             log.info("%s", dict(row))
             _append(self.folder / EPOCHS, [row])
-            self._scalars("epoch", row, row["epoch"])
+            self._scalars("epoch", row, row["step"])
 
-    def evaluation(self, rows: Sequence[Row]) -> None:
-        """Lines of evaluation.csv: epoch, name, metric, value."""
+    def evaluation(self, rows: Sequence[Row], step: int) -> None:
+        """Lines of evaluation.csv: epoch, name, metric, value; TensorBoard sees them behind so many batches."""
         if self.active and rows:
             _append(self.folder / EVALUATION, rows)
             for row in rows:
                 log.info("%s: %s %s", row["name"], row["metric"], row["value"])
-                self._scalars(row["name"], {row["metric"]: row["value"]}, row["epoch"])
+                self._scalars(row["name"], {row["metric"]: row["value"]}, step)
 
     def picture(self) -> None:
         """Draw loss_curve.png from the tables."""
@@ -80,7 +80,7 @@ def _tensorboard(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        log.info("TensorBoard is not installed, so there are no logs for it; pip install tensorboard")
+        log.info("TensorBoard is not installed, so there are no logs for it. Run: pip install 'zsderm[pretrain]'")
         return None
     return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 

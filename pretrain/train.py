@@ -91,7 +91,8 @@ def _train(
     check_tables(asked, root)
     config, model, tokenizer = begin(asked)
     model = _placed(model, config, device)
-    dataset = CaptionedImages(records, CaptionWriter(knowledge, config.named_share), train_transform(config))
+    writer = CaptionWriter(knowledge, config.named_share)
+    dataset = CaptionedImages(records, writer, train_transform(config), config.captions)
     encode = _encoder(model, TextBank(model, tokenizer, trainable=config.train_text), config, device)
     optimiser = create_optimiser(model, config)
     steps_per_epoch = max(1, config.samples_per_epoch // config.batch_size)
@@ -138,7 +139,7 @@ def _train(
         if first:
             export_folder(model, tokenizer, config, {**manifest, "epochs_done": epoch + 1}, output / "encoder")
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
-                logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1))
+                logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
         at = Progress(epoch=epoch + 1, step=at.step)
         checkpoint.save(output / "checkpoint.pt", at, asked, **parts)
     logs.close()
@@ -208,6 +209,7 @@ def _loss(
         lambda_m=config.lambda_m,
         lambda_s=config.lambda_s,
         sigma=config.sigma,
+        guided_weights=config.guided_weights,
         peers=distributed.peers(),
     )
 

@@ -19,7 +19,6 @@ from zsderm.benchmarks.prior_regimes import (
     prior_of,
     regimes,
     sentences,
-    spliced,
 )
 from zsderm.benchmarks.prior_worlds import World, real_worlds, synthetic_world
 
@@ -102,10 +101,6 @@ def test_the_prose_quotes_the_worst_and_what_is_kept() -> None:
         in (found["headline"])
     )
     assert found["learned"] == "7.5"
-    page = "<!-- tables -->x<!-- end of tables -->, up to <!-- learned -->0<!-- end of learned --> points"
-    assert spliced(page, {"tables": "y", "learned": "7.5", "headline": "unused"}) == (
-        "<!-- tables -->y<!-- end of tables -->, up to <!-- learned -->7.5<!-- end of learned --> points"
-    )
 
 
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:

@@ -27,7 +27,16 @@ def test_an_unknown_setting_is_named_with_the_nearest_known_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("epochs", 0), ("batch_size", 1), ("precision", "float8"), ("sigma", 3.0), ("train", [])]
+    ("setting", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 1),
+        ("precision", "float8"),
+        ("sigma", 3.0),
+        ("train", []),
+        ("captions", []),
+        ("captions", ["captions"]),
+    ],
 )
 def test_a_setting_out_of_range_is_refused(setting: str, value: object) -> None:
     with pytest.raises(SettingsError, match=setting):

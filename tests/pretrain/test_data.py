@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,34 @@ def test_a_draw_leaves_the_random_state_of_the_process_alone(labelled: Path) -> 
     before = torch.get_rng_state()
     captioned(labelled)[0, 1]
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("kinds", "places"), [(["caption"], [0]), (["visual", "ontology"], [1, 2]), (["sub-captions"], range(3, 11))]
+)
+def test_only_the_kinds_of_captions_that_are_wanted_are_there(
+    labelled: Path, kinds: list[str], places: Sequence[int]
+) -> None:
+    every = captioned(labelled)
+    some = CaptionedImages(every.records, every.writer, every.transform, kinds)
+    for draw in ((0, 1), (5, 2)):
+        (pixels, all_captions), (same_pixels, captions) = every[draw], some[draw]
+        assert torch.equal(pixels, same_pixels), "what is left out changes nothing else"
+        assert captions == [text if place in places else "" for place, text in enumerate(all_captions)]
+        assert any(captions)
+
+
+def test_quarter_turns_show_a_picture_in_all_eight_ways() -> None:
+    corners = np.zeros((32, 32, 3), dtype=np.uint8)
+    corners[:16, :16], corners[:16, 16:], corners[16:, :16] = 60, 120, 180
+    ways = {}
+    for turns in (False, True):
+        plain = config(quarter_turns=turns, crop_scale=[1.0, 1.0], jitter_probability=0.0)
+        transform = train_transform(plain)
+        torch.manual_seed(0)
+        shown = [transform(Image.fromarray(corners))[0] for _ in range(60)]
+        ways[turns] = {tuple((pixels[::120, ::120] * 10).round().flatten().tolist()) for pixels in shown}
+    assert len(ways[False]) == 4 and len(ways[True]) == 8 and ways[False] < ways[True]
 
 
 @pytest.mark.parametrize("harm", ["missing", "empty", "cut short", "not an image"])

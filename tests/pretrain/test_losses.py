@@ -50,14 +50,14 @@ def slow_weights(text: list[list[list[float]]], mask: list[list[bool]]) -> list[
 
 
 def slow_loss(
-    data: dict[str, torch.Tensor], lambda_m: float = 1.0, lambda_s: float = 0.7
+    data: dict[str, torch.Tensor], lambda_m: float = 1.0, lambda_s: float = 0.7, guided_weights: bool = True
 ) -> tuple[float, float, float]:
     """The whole objective, caption by caption, in plain Python."""
     image = [unit(row) for row in data["image_features"].tolist()]
     patch = [[unit(row) for row in rows] for rows in data["patch_features"].tolist()]
     text = [[unit(row) for row in rows] for rows in data["text_features"].tolist()]
     mask = data["caption_mask"].tolist()
-    weights = slow_weights(text, mask)
+    weights = slow_weights(text, mask) if guided_weights else [[1.0] * T for _ in range(B)]
     valid = [(b, t) for b in range(B) for t in range(T) if mask[b][t]]
 
     i2t = t2i = total_weight = 0.0
@@ -86,11 +86,12 @@ def slow_loss(
     return lambda_m * contrastive + lambda_s * local, contrastive, local
 
 
+@pytest.mark.parametrize("guided", [True, False])
 @pytest.mark.parametrize("seed", range(5))
-def test_make_loss_equals_the_slow_twin(seed: int) -> None:
+def test_make_loss_equals_the_slow_twin(seed: int, guided: bool) -> None:
     data = batch(seed)
-    loss = make_loss(**data, logit_scale=SCALE, sigma=SIGMA)
-    expected = slow_loss(data)
+    loss = make_loss(**data, logit_scale=SCALE, sigma=SIGMA, guided_weights=guided)
+    expected = slow_loss(data, guided_weights=guided)
     # contrastive with its weights, local alignment, and both together; float64, so 1e-6 would be generous
     assert [loss.total.item(), loss.contrastive.item(), loss.local.item()] == pytest.approx(expected, abs=1e-9)
 

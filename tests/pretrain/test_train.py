@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import json
 import runpy
+import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from zsderm import PretrainingDataError, SettingsError, load_encoder
 from zsderm.pretrain import checkpoint, train
+from zsderm.pretrain.run_log import RunLog
 
 MINI = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
 CLASSES = ["melanoma", "vascular lesion", "vitiligo"]
@@ -131,6 +135,45 @@ def test_switches_that_save_memory_change_no_weight(changes: dict[str, object], 
     other = run(tmp_path / "other", data, **TINY, **changes)
     for name, tensor in whole.items():
         torch.testing.assert_close(other[name], tensor, rtol=2e-3, atol=2e-4, msg=name)
+
+
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_tower_learns_the_same(tmp_path: Path, data: Path) -> None:
+    plain = run(tmp_path / "plain", data, **TINY)
+    compiled = run(tmp_path / "compiled", data, **TINY, compile=True)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(compiled[name], tensor, rtol=2e-3, atol=2e-4, msg=name)
+
+
+def test_tensorboard_has_every_figure_once_also_after_a_stop(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {**TINY, "epochs": 2, "tensorboard": True, "log_every": 1}
+    with monkeypatch.context() as stopped:
+        stopped.setattr(RunLog, "picture", fails_at_the_second_epoch())
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "run", data, **asked)
+    run(tmp_path / "run", data, **asked)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    for group, table in (("step", "steps.csv"), ("epoch", "log.csv")):
+        rows = table_of(tmp_path / "run" / table)
+        logged = events.Scalars(f"{group}/loss")
+        assert [event.step for event in logged] == [int(row["step"]) for row in rows]
+        assert [event.value for event in logged] == pytest.approx([float(row["loss"]) for row in rows])
+
+
+def fails_at_the_second_epoch() -> Callable[[RunLog], None]:
+    """As if somebody had stopped the run after its last batch, before the checkpoint."""
+    pictures: list[RunLog] = []
+
+    def picture(log: RunLog) -> None:
+        pictures.append(log)
+        if len(pictures) == 2:
+            log.close()
+            raise KeyboardInterrupt
+
+    return picture
 
 
 def test_the_text_tower_moves_only_when_it_is_trained(tmp_path: Path, data: Path) -> None:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from zsderm.benchmarks.pages import splice, spliced
+
+PAGE = "<!-- tables -->x<!-- end of tables -->, up to <!-- learned -->0<!-- end of learned --> points"
+
+
+def test_parts_with_marks_are_replaced_and_the_prose_stays() -> None:
+    assert spliced(PAGE, {"tables": "y", "learned": "7.5", "headline": "unused"}, required="tables") == (
+        "<!-- tables -->y<!-- end of tables -->, up to <!-- learned -->7.5<!-- end of learned --> points"
+    )
+
+
+def test_a_page_on_disk_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    splice(page, {"tables": "y"}, required="tables")
+    assert page.read_text() == PAGE.replace(">x<", ">y<") and list(tmp_path.iterdir()) == [page]
+
+
+def test_a_page_without_the_marks_it_must_have_is_refused_and_kept(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no marks")
+    with pytest.raises(click.ClickException, match="Expected a page with the lines <!-- tables -->"):
+        splice(page, {"tables": "y"}, required="tables")
+    assert page.read_text() == "no marks"
