@@ -130,7 +130,7 @@ def _cell(values: pd.Series[float]) -> str:
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2, 3), show_default=True, help="May repeat.")
 @click.option("--variant", "variants", multiple=True, type=click.Choice([*VARIANTS, TRANSFER]), help="May repeat.")
 @click.option("--epochs", default=2, show_default=True)
-@click.option("--samples", default=3200, show_default=True, help="Images drawn in an epoch.")
+@click.option("--samples", default=3000, show_default=True, help="Images drawn in an epoch.")
 @click.option("--pixels", default=128, show_default=True, help="Side of the square that the image tower sees.")
 @click.option("--dataset", "datasets", multiple=True, default=("pad", "ham10000"), show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
