@@ -11,6 +11,12 @@ from typing import Any
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
 TASKS = ("classification", "retrieval", "concepts")
+PRECISIONS = ("float32", "bfloat16")
+LEAST = {
+    0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs"),
+    1: ("epochs", "samples_per_epoch", "evaluate_every"),
+    2: ("batch_size",),  # contrast needs two
+}
 CAPTION_KINDS = ("caption", "ontology", "visual", "sub-captions")  # in the order of the losses
 # What may differ between a run that was stopped and the one that goes on: nothing that decides the weights.
 FREE_TO_CHANGE = (
@@ -77,6 +83,8 @@ class TrainConfig:
     lambda_s: float = 0.7  # weight of the local alignment loss (MAKE)
     guided_weights: bool = True  # sub-captions close to the diagnosis count most (MAKE); False: all count alike
     sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
+    early_sigma: float = 0.3  # the same, in the first `early_sigma_epochs`: patches of an untrained tower reach less
+    early_sigma_epochs: int = 0
     crop_scale: tuple[float, float] = (0.5, 1.0)  # share of the image area that a crop keeps
     quarter_turns: bool = False  # turn half of the crops by 90 degrees; with the flips, all eight ways to hold a print
     jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.02)  # brightness, contrast, saturation, hue
@@ -95,31 +103,34 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before anything is loaded."""
-        for name in ("epochs", "samples_per_epoch", "batch_size", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"Expected setting `{name}` to be at least 1, but got {getattr(self, name)}.")
-        if self.batch_size < 2:
-            raise SettingsError("Expected setting `batch_size` to be at least 2 (contrast needs two), but got 1.")
-        if not self.train:
-            raise SettingsError("Expected setting `train` to list at least one table, but it is empty.")
-        if self.precision not in ("float32", "bfloat16"):
-            raise SettingsError(f"Expected setting `precision` to be float32 or bfloat16, but got {self.precision!r}.")
-        for name in ("micro_batch", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 0:
-                raise SettingsError(f"Expected setting `{name}` to be 0 or more, but got {getattr(self, name)}.")
+        for least, names in LEAST.items():
+            for name in names:
+                if getattr(self, name) < least:
+                    raise SettingsError(
+                        f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}."
+                    )
+        for name in ("train", "captions"):
+            if not getattr(self, name):
+                raise SettingsError(f"Expected setting `{name}` to name at least one, but it is empty.")
         if bool(self.start) == bool(self.model_cfg):
             raise SettingsError(
                 "Expected either setting `start` (a checkpoint, which brings its architecture) or setting `model_cfg` "
                 f"(an architecture), but got {'both' if self.start else 'neither'}."
             )
-        if not self.captions:
-            raise SettingsError("Expected setting `captions` to name at least one kind, but it is empty.")
+        _check_among("setting `precision`", self.precision, PRECISIONS)
         for kind in self.captions:
             _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
         for evaluation in self.evaluate:
             _check_among("the task of an evaluation", evaluation.task, TASKS)
-        if not -1.0 <= self.sigma <= 1.0:
-            raise SettingsError(f"Expected setting `sigma` to be a cosine in [-1, 1], but got {self.sigma}.")
+        for name in ("sigma", "early_sigma"):
+            if not -1.0 <= getattr(self, name) <= 1.0:
+                raise SettingsError(
+                    f"Expected setting `{name}` to be a cosine in [-1, 1], but got {getattr(self, name)}."
+                )
+
+    def sigma_at(self, epoch: int) -> float:
+        """The threshold of an epoch, counted from 0."""
+        return self.early_sigma if epoch < self.early_sigma_epochs else self.sigma
 
     @property
     def image_size(self) -> int:

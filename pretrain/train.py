@@ -123,7 +123,7 @@ def _train(
             loss = torch.full((3,), math.nan, dtype=torch.float64)
             norm = math.nan
             if images >= 2:  # contrast needs two
-                loss, norm = _update(batch, model, encode, optimiser, config, device)
+                loss, norm = _update(batch, model, encode, optimiser, config, epoch, device)
                 at.sums += loss
             rate = float(scheduler.get_last_lr()[0])
             scheduler.step()
@@ -152,12 +152,13 @@ def _update(
     encode: Callable[[Batch], Features],
     optimiser: torch.optim.Optimizer,
     config: TrainConfig,
+    epoch: int,
     device: torch.device,
 ) -> tuple[Tensor, float]:
     """One step of the optimiser; returns the losses of the whole batch (3,) and the norm of the gradient."""
     learning = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     optimiser.zero_grad(set_to_none=True)
-    cached = CachedFeatures(model, encode, _loss(model, batch, config, device))
+    cached = CachedFeatures(model, encode, _loss(model, batch, config, epoch, device))
     own = cached.backward(_micro_batches(batch, config.micro_batch))
     distributed.add_up_gradients(learning)
     norm = float(nn.utils.clip_grad_norm_(learning, config.gradient_clip))
@@ -199,7 +200,7 @@ def _encoder(
 
 
 def _loss(
-    model: OpenClipModel, batch: Batch, config: TrainConfig, device: torch.device
+    model: OpenClipModel, batch: Batch, config: TrainConfig, epoch: int, device: torch.device
 ) -> Callable[[Features], MakeLoss]:
     mask = batch.mask.reshape(-1, CAPTIONS_PER_IMAGE).to(device)
     return lambda features: make_loss(
@@ -208,7 +209,7 @@ def _loss(
         model.logit_scale.exp(),
         lambda_m=config.lambda_m,
         lambda_s=config.lambda_s,
-        sigma=config.sigma,
+        sigma=config.sigma_at(epoch),
         guided_weights=config.guided_weights,
         peers=distributed.peers(),
     )

@@ -34,6 +34,8 @@ def test_an_unknown_setting_is_named_with_the_nearest_known_one() -> None:
         ("precision", "float8"),
         ("sigma", 3.0),
         ("train", []),
+        ("early_sigma", -2),
+        ("early_sigma_epochs", -1),
         ("captions", []),
         ("captions", ["captions"]),
     ],

@@ -176,6 +176,14 @@ def fails_at_the_second_epoch() -> Callable[[RunLog], None]:
     return picture
 
 
+def test_the_first_epochs_have_a_threshold_of_their_own(tmp_path: Path, data: Path) -> None:
+    constant = run(tmp_path / "constant", data, **TINY, sigma=0.0, early_sigma_epochs=0)
+    early = run(tmp_path / "early", data, **TINY, sigma=0.9, early_sigma=0.0, early_sigma_epochs=1)
+    late = run(tmp_path / "late", data, **TINY, sigma=0.9, early_sigma=0.0, early_sigma_epochs=0)
+    name = "visual.conv1.weight"
+    assert torch.equal(early[name], constant[name]) and not torch.equal(late[name], constant[name])
+
+
 def test_the_text_tower_moves_only_when_it_is_trained(tmp_path: Path, data: Path) -> None:
     name = "text.transformer.encoder.layer.0.attention.self.query.weight"
     before = run(tmp_path / "frozen", data, epochs=1)[name]
