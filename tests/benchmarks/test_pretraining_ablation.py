@@ -90,3 +90,10 @@ def test_the_table_has_the_mean_and_both_ends_over_the_seeds() -> None:
         "|---|--:|---|---|---|---|",
         "| + weights | 2 | 0.600 (0.500–0.700) | 0.400 (0.400–0.400) | 0.600 (0.600–0.600) | 0.100 (0.100–0.100) |",
     ]
+
+
+def test_the_model_card_shows_the_committed_figures() -> None:
+    root = Path(__file__).parents[2]
+    rows = json.loads((root / "docs" / "pretraining_ablation.json").read_text())["figures"]
+    assert {row["seed"] for row in rows} == {1, 2, 3} and {row["variant"] for row in rows} == {*VARIANTS, TRANSFER}
+    assert f"<!-- ablation -->\n\n{markdown(rows)}\n\n<!-- end of ablation -->" in (root / "MODEL_CARD.md").read_text()
