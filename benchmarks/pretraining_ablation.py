@@ -26,7 +26,7 @@ from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.pages import splice
 from zsderm.drafts import replaced
 from zsderm.metrics import evaluate
-from zsderm.pretrain.train import run
+from zsderm.pretrain import run
 
 CONFIG = Path(__file__).parents[1] / "pretrain" / "configs" / "mini.yaml"
 # No local loss begins within so few steps at sigma 0.3: see docs/pretraining.md.

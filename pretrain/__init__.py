@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .captions import held_out
     from .losses import make_loss
+    from .train import run
 
-__all__ = ["held_out", "make_loss"]
+__all__ = ["held_out", "make_loss", "run"]
 
-_HOMES = {"held_out": ".captions", "make_loss": ".losses"}
+_HOMES = {"held_out": ".captions", "make_loss": ".losses", "run": ".train"}
 
 
 def __getattr__(name: str) -> object:

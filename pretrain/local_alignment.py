@@ -1,6 +1,6 @@
 """Does the local loss look at the image? The same loss on patches of the right image, of a wrong one, and of none.
 
-    python -m zsderm.benchmarks.local_alignment --data-root DATA
+    python -m zsderm.pretrain.local_alignment --data-root DATA
 
 A region is a sum of patches that its own sub-caption has chosen, and is then asked to name that sub-caption. Patches of
 any image can answer that, if they are many and point many ways: the loss then falls without anything being learned of
@@ -24,17 +24,18 @@ from torch import Tensor
 
 from zsderm import KnowledgeBase
 from zsderm.encoders.model import build
-from zsderm.pretrain.captions import CaptionWriter
-from zsderm.pretrain.config import TrainConfig, read_config
-from zsderm.pretrain.data import Batch, CaptionedImages, collate, read_records, train_transform
-from zsderm.pretrain.draws import Draws
-from zsderm.pretrain.losses import FIRST_SUB_CAPTION, local_alignment_loss
-from zsderm.pretrain.model import open_clip_checkpoint
-from zsderm.pretrain.regions import attended_regions
-from zsderm.pretrain.text_bank import TextBank
-from zsderm.pretrain.towers import image_and_patch_features
 
-CONFIG = Path(__file__).parents[1] / "pretrain" / "configs" / "mini.yaml"
+from .captions import CaptionWriter
+from .config import TrainConfig, read_config
+from .data import Batch, CaptionedImages, collate, read_records, train_transform
+from .draws import Draws
+from .losses import FIRST_SUB_CAPTION, local_alignment_loss
+from .model import open_clip_checkpoint
+from .regions import attended_regions
+from .text_bank import TextBank
+from .towers import image_and_patch_features
+
+CONFIG = Path(__file__).parent / "configs" / "mini.yaml"
 SIGMAS = (-1.0, 0.0, 0.1, 0.2, 0.3, 0.4)
 KINDS = ("its own image", "image of another class", "noise")
 

@@ -9,7 +9,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 
-from zsderm.benchmarks.local_alignment import CONFIG, KINDS, losses, main, of_another_class
+from zsderm.pretrain.local_alignment import CONFIG, KINDS, losses, main, of_another_class
 
 
 def test_patches_that_point_every_way_name_any_sub_caption_without_the_image() -> None:
@@ -27,11 +27,20 @@ def test_an_image_of_another_class_is_one() -> None:
     assert all(labels[other] != label for other, label in zip(chosen, labels, strict=True))
 
 
-def test_the_table_has_every_threshold_and_kind(photo_root: Path, tmp_path: Path) -> None:
+def test_the_table_has_every_threshold_and_kind(data: Path, tmp_path: Path) -> None:
     recipe = yaml.safe_load(CONFIG.read_text())
-    recipe |= {"train": [{"table": "pad/index.csv", "modality": "clinical"}], "batch_size": 6, "samples_per_epoch": 12}
+    recipe |= {"train": [{"table": "index.csv", "modality": "clinical"}], "batch_size": 6, "samples_per_epoch": 12}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    options = ["--data-root", str(photo_root), "--config", str(tmp_path / "recipe.yaml"), "--batches", "1"]
+    options = [
+        "--data-root",
+        str(data),
+        "--config",
+        str(tmp_path / "recipe.yaml"),
+        "--batches",
+        "1",
+        "--split",
+        "train",
+    ]
     result = CliRunner().invoke(main, [*options, "--sigma", "-1", "--sigma", "1"], catch_exceptions=False)
     assert result.exit_code == 0
     head, _, least, most = result.output.split("\n\n")[1].splitlines()
