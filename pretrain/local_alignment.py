@@ -48,9 +48,12 @@ def batches(config: TrainConfig, data_root: Path, split: str, count: int) -> lis
     records = read_records(config, data_root)
     writer = CaptionWriter(KnowledgeBase.load(config.knowledge), config.named_share)
     images = CaptionedImages(records, writer, train_transform(config))
-    drawn = Draws(records, config, epoch=0).batches[:count]
-    labels = [[case.label if (case := records[index].case) else "" for index, _ in draws] for draws in drawn]
-    return [(collate([images[draw] for draw in draws]), names) for draws, names in zip(drawn, labels, strict=True)]
+    found = []
+    for draws in Draws(records, config, epoch=0).batches[:count]:
+        items = [(images[draw], records[draw[0]].case) for draw in draws]
+        read = [(item, case.label if case else "") for item, case in items if item is not None]
+        found.append((collate([item for item, _ in read]), [label for _, label in read]))
+    return found
 
 
 def _has(table: str, split: str, data_root: Path) -> bool:
@@ -58,7 +61,13 @@ def _has(table: str, split: str, data_root: Path) -> bool:
 
 
 def of_another_class(labels: list[str], rng: np.random.Generator) -> list[int]:
-    """For each image one whose label is different."""
+    """For each image one whose label is different.
+
+    Raises:
+        click.ClickException: all labels are the same.
+    """
+    if len(set(labels)) < 2:
+        raise click.ClickException("Expected labelled images of at least two classes in every batch.")
     return [int(rng.choice([other for other, name in enumerate(labels) if name != label])) for label in labels]
 
 
@@ -90,6 +99,7 @@ def main(data_root: Path, model: str, config: Path, split: str, count: int, sigm
     towers, tokenizer = build(open_clip_checkpoint(model))
     towers = towers.float().eval()
     bank, rng = TextBank(towers, tokenizer, trainable=False), np.random.default_rng(0)
+    torch.manual_seed(0)  # of the noise
     found: dict[float, list[list[tuple[float, float]]]] = {sigma: [] for sigma in sigmas}
     chance = []
     with torch.no_grad():

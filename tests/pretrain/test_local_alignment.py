@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,11 @@ def test_an_image_of_another_class_is_one() -> None:
     labels = ["a", "a", "b", "c"]
     chosen = of_another_class(labels, np.random.default_rng(0))
     assert all(labels[other] != label for other, label in zip(chosen, labels, strict=True))
+
+
+def test_images_of_one_class_are_refused() -> None:
+    with pytest.raises(click.ClickException, match="at least two classes"):
+        of_another_class(["a", "a"], np.random.default_rng(0))
 
 
 def test_the_table_has_every_threshold_and_kind(data: Path, tmp_path: Path) -> None:
