@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from zsderm.atomic_files import replaced
 from zsderm.benchmarks.results import Result, details
-from zsderm.drafts import replaced
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 STYLE: dict[Any, Any] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from zsderm.drafts import replaced
+from zsderm.atomic_files import replaced
 
 
 def spliced(page: str, parts: Mapping[str, str], required: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zsderm.atomic_files import replaced
 from zsderm.benchmarks.datasets import cards
 from zsderm.benchmarks.grid import METHODS
-from zsderm.drafts import replaced
 from zsderm.errors import InputError
 
 LAYOUT = 1  # raise it when files of before can no longer be read

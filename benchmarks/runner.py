@@ -18,10 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm.atomic_files import replaced
 from zsderm.benchmarks.grid import WITHOUT_DESCRIPTIONS, Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import Result, read_result, write_result
-from zsderm.drafts import replaced
 from zsderm.metrics import by_group, compare, confusion_matrix, evaluate, reliability
 
 Priors = Mapping[str, Mapping[str, float]]

@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 
+from zsderm.atomic_files import replaced
 from zsderm.benchmarks.published import WARNING, published
 from zsderm.benchmarks.published import to_markdown as published_to_markdown
 from zsderm.benchmarks.results import Result, details, read_results
-from zsderm.drafts import replaced
 from zsderm.errors import InputError, did_you_mean
 
 END = "<!-- end of results -->"

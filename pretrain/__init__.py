@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .captions import held_out
-    from .losses import make_loss
-    from .train import run
+    from zsderm.pretrain.data.captions import held_out
+    from zsderm.pretrain.losses.make import make_loss
+    from zsderm.pretrain.train import run
 
 __all__ = ["held_out", "make_loss", "run"]
 
-_HOMES = {"held_out": ".captions", "make_loss": ".losses", "run": ".train"}
+_HOMES = {"held_out": ".data.captions", "make_loss": ".losses.make", "run": ".train"}
 
 
 def __getattr__(name: str) -> object:

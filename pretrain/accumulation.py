@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from .losses import MakeLoss
+from zsderm.pretrain.losses.make import MakeLoss
 
 Part = TypeVar("Part")
 

@@ -15,11 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zsderm.drafts import replaced
+from zsderm.atomic_files import replaced
 from zsderm.errors import SettingsError
-
-from . import distributed
-from .config import FREE_TO_CHANGE, TrainConfig
+from zsderm.pretrain import distributed
+from zsderm.pretrain.config import FREE_TO_CHANGE, TrainConfig
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-
-from .peers import ALONE, Peers
 
 
 class Ranks:
@@ -152,3 +150,35 @@ def wait_for_all() -> None:
     """Go on when every rank has come here."""
     if dist.is_initialized():
         dist.barrier()
+
+
+class Peers(Protocol):
+    """What a loss needs of the other processes, so that the shares of all add up to the loss of one."""
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, (b, ...) to (B, ...); gradients flow back to the process a row came from."""
+
+    def offset(self, rows: Tensor) -> int:
+        """Where own rows begin among those of all processes."""
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of a scalar over all processes, without gradient."""
+
+
+class Alone:
+    """One process that holds the whole batch."""
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows themselves."""
+        return rows
+
+    def offset(self, rows: Tensor) -> int:
+        """Own rows are the first."""
+        return 0
+
+    def total(self, value: Tensor) -> Tensor:
+        """The value itself, detached."""
+        return value.detach()
+
+
+ALONE = Alone()

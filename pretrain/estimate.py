@@ -19,13 +19,17 @@ from open_clip.pretrained import get_pretrained_cfg
 from torch import Tensor, nn
 
 from zsderm.errors import CheckpointError
-
-from . import distributed
-from .captions import CAPTIONS_PER_IMAGE
-from .config import TrainConfig
-from .model import open_clip_checkpoint, text_settings, with_architecture
-from .optimiser import create_optimiser
-from .towers import OpenClipModel, build_towers, image_and_patch_features, set_gradient_checkpointing
+from zsderm.pretrain import distributed
+from zsderm.pretrain.config import TrainConfig
+from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
+from zsderm.pretrain.model.optimiser import create_optimiser
+from zsderm.pretrain.model.start import open_clip_checkpoint, text_settings, with_architecture
+from zsderm.pretrain.model.towers import (
+    OpenClipModel,
+    build_towers,
+    image_and_patch_features,
+    set_gradient_checkpointing,
+)
 
 PROBE = 2  # images or texts sent through; what is kept grows with their number
 FLOAT32 = 4  # bytes

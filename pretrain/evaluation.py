@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import zsderm
+from zsderm.image_table import ImageTable
 from zsderm.metrics import evaluate
-from zsderm.tasks.annotation import annotate
-from zsderm.tasks.captioned_images import CaptionedImages
-from zsderm.tasks.concept_agreement import agreement
-from zsderm.tasks.concepts import ConceptVocabulary
-from zsderm.tasks.image_table import ImageTable
-
-from .config import Evaluation, TrainConfig
+from zsderm.pretrain.config import Evaluation, TrainConfig
+from zsderm.tasks.concepts.agreement import agreement
+from zsderm.tasks.concepts.annotation import annotate
+from zsderm.tasks.concepts.concept_list import ConceptVocabulary
+from zsderm.tasks.retrieval.captioned_images import CaptionedImages
 
 CLASSIFICATION_FIGURES = ("accuracy", "balanced_accuracy", "macro_auroc", "calibration_error")
 RESAMPLES = 100  # nobody reads intervals of an epoch; the bootstrap is kept short

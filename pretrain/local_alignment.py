@@ -23,17 +23,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zsderm import KnowledgeBase
-from zsderm.encoders.model import build
-
-from .captions import CaptionWriter
-from .config import TrainConfig, read_config
-from .data import Batch, CaptionedImages, collate, read_records, train_transform
-from .draws import Draws
-from .losses import FIRST_SUB_CAPTION, local_alignment_loss
-from .model import open_clip_checkpoint
-from .regions import attended_regions
-from .text_bank import TextBank
-from .towers import image_and_patch_features
+from zsderm.encoders.open_clip_format.build import build
+from zsderm.pretrain.config import TrainConfig, read_config
+from zsderm.pretrain.data.captions import CaptionWriter
+from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
+from zsderm.pretrain.data.sampling import Draws
+from zsderm.pretrain.data.sources import read_records
+from zsderm.pretrain.losses.attended_regions import attended_regions
+from zsderm.pretrain.losses.make import FIRST_SUB_CAPTION, local_alignment_loss
+from zsderm.pretrain.model.start import open_clip_checkpoint
+from zsderm.pretrain.model.text_bank import TextBank
+from zsderm.pretrain.model.towers import image_and_patch_features
 
 CONFIG = Path(__file__).parent / "configs" / "mini.yaml"
 SIGMAS = (-1.0, 0.0, 0.1, 0.2, 0.3, 0.4)

@@ -22,26 +22,25 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import zsderm
-from zsderm.drafts import replaced
+from zsderm.atomic_files import replaced
 from zsderm.errors import SettingsError
-
-from . import checkpoint, distributed
-from .accumulation import CachedFeatures, Features
-from .captions import CAPTIONS_PER_IMAGE, CaptionWriter
-from .checkpoint import Progress
-from .config import TrainConfig, read_config
-from .data import Batch, CaptionedImages, collate, read_records, train_transform
-from .evaluation import check_tables, evaluate_encoder
-from .export import export_folder
-from .losses import MakeLoss, make_loss
-from .model import begin
-from .optimiser import create_optimiser
-from .provenance import run_manifest
-from .run_log import RunLog
-from .schedule import cosine_with_warm_up
-from .shard_draws import epoch_draws
-from .text_bank import TextBank
-from .towers import OpenClipModel, image_and_patch_features, set_gradient_checkpointing
+from zsderm.pretrain import checkpoint, distributed
+from zsderm.pretrain.accumulation import CachedFeatures, Features
+from zsderm.pretrain.checkpoint import Progress
+from zsderm.pretrain.config import TrainConfig, read_config
+from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter
+from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
+from zsderm.pretrain.data.sampling import epoch_draws
+from zsderm.pretrain.data.sources import read_records
+from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
+from zsderm.pretrain.losses.make import MakeLoss, make_loss
+from zsderm.pretrain.manifest import run_manifest
+from zsderm.pretrain.model.export import export_folder
+from zsderm.pretrain.model.optimiser import cosine_with_warm_up, create_optimiser
+from zsderm.pretrain.model.start import begin
+from zsderm.pretrain.model.text_bank import TextBank
+from zsderm.pretrain.model.towers import OpenClipModel, image_and_patch_features, set_gradient_checkpointing
+from zsderm.pretrain.run_log import RunLog
 
 log = logging.getLogger(__name__)
 LARGEST_LOGIT_SCALE = 100.0  # as CLIP (arXiv 2103.00020, section 2.5): keeps training stable

@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground to the roof; a room may import itself and what stands before it, and nothing else.
 FLOORS = [
     "errors",
-    "drafts",
+    "arrays",
+    "progress",
+    "atomic_files",
+    "image_table",
     "language_model",
     "config",
     "predictions",
@@ -30,7 +33,7 @@ FLOORS = [
     "class_texts",
     "fitted",
     "manifest",
-    "stored",
+    "saved_classifier",
     "classifier",
     "metrics",
     "report",
@@ -40,10 +43,10 @@ FLOORS = [
 ]
 # The commands through which a user enters the rooms beside the library.
 DOORS = {
-    ("cli", "pretrain"): {"pretrain"},
-    ("cli", "pretrain_publish"): {"pretrain"},
-    ("cli", "pretrain_data"): {"pretrain"},
-    ("cli", "pretrain_extract"): {"pretrain"},
+    ("cli", "pretrain", "run"): {"pretrain"},
+    ("cli", "pretrain", "publish"): {"pretrain"},
+    ("cli", "pretrain", "data"): {"pretrain"},
+    ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
 }
@@ -51,11 +54,14 @@ DOORS = {
 COMMANDS = {("pretrain", "__main__.py"): {"cli"}}
 # What pretrain, benchmarks and notebooks may import, besides their own room and the names that zsderm promises.
 PUBLIC_MODULES = {
+    "arrays",
+    "atomic_files",
     "calibration",
-    "drafts",
     "encoders",
     "errors",
+    "image_table",
     "images",
+    "knowledge",
     "language_model",
     "metrics",
     "proxies",

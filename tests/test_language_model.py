@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zsderm import InputError, language_model
-from zsderm.benchmarks.protocol_server import ProtocolServer, Reply, serving
+from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply, serving
 from zsderm.language_model import Answers, endpoint, json_object
 
 BROKEN = {

@@ -20,9 +20,9 @@ from torch.nn.functional import normalize
 
 from zsderm.calibration import unlabelled_temperature
 from zsderm.embeddings import embed_texts
+from zsderm.embeddings.vector_index import DescriptionIndex
 from zsderm.errors import FallbackWarning
 from zsderm.knowledge.base import KnowledgeBase
-from zsderm.knowledge.index import DescriptionIndex
 from zsderm.knowledge.prompts import template_prompts
 from zsderm.knowledge.sentences import Sentence, class_sentences, spoken_names
 from zsderm.predictions import Evidence

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from zsderm import images as photographs
-from zsderm import stored
+from zsderm import saved_classifier
 from zsderm.calibration import familiarity
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
 from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images, read_embeddings
-from zsderm.embeddings.files import SUFFIXES
+from zsderm.embeddings.feature_files import SUFFIXES
 from zsderm.encoders import load_encoder
 from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
@@ -185,7 +185,7 @@ class ZeroShotClassifier:
         """
         if self.fitted is None:
             raise SettingsError("the classifier has learned from no images yet: fit first, then save")
-        stored.Stored(
+        saved_classifier.Stored(
             model=self.encoder.card.name,
             fingerprint=self.encoder.fingerprint,
             sentences=self.texts.digest,
@@ -217,7 +217,7 @@ class ZeroShotClassifier:
             InputError: the folder is not a saved classifier.
             CheckpointError: the encoder is not the one that the classifier was fitted with.
         """
-        saved = stored.read(Path(folder))
+        saved = saved_classifier.read(Path(folder))
         named = saved.model if model is None else model
         encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
         found = cls(encoder, saved.classes, saved.knowledge, saved.settings, saved.prior, cache)

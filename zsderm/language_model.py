@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zsderm.drafts import replaced
+from zsderm.atomic_files import replaced
 from zsderm.errors import InputError
 
 Ask = Callable[[str, str], str]  # (system, request) -> the model's answer

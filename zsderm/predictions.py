@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zsderm.drafts import replaced
+from zsderm.atomic_files import replaced
 from zsderm.errors import ClassListError, InputError, MissingDependencyError, SettingsError
 
 ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not

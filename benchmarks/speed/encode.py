@@ -33,7 +33,7 @@ from zsderm.benchmarks.speed.folder_memory import EXAMPLES
 from zsderm.embeddings import embed_images, embed_texts
 from zsderm.encoders import load_encoder, mini
 from zsderm.encoders.export import write_unchecked
-from zsderm.encoders.names import find_checkpoint
+from zsderm.encoders.resolve import find_checkpoint
 
 CLASSES = ["melanoma", "nevus", "basal cell carcinoma", "actinic keratosis"]
 LOOP, LOADER, PIPELINE = "open_clip, one by one", "open_clip, DataLoader", "transformers pipeline"

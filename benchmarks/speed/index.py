@@ -17,7 +17,7 @@ import click
 import faiss
 import numpy as np
 
-from zsderm.knowledge.entry_index import EntryIndex, recall_of
+from zsderm.embeddings.vector_index import EntryIndex, recall_of
 
 PER_CENTRE = 20  # entries around one centre, as a disease has descriptions
 NEIGHBOURS = 10

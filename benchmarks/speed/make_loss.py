@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zsderm.benchmarks.speed.memory import high_water, resident, trim
-from zsderm.pretrain.losses import FIRST_SUB_CAPTION, contrastive_loss, diagnosis_weights, local_alignment_loss
+from zsderm.pretrain.losses.make import FIRST_SUB_CAPTION, contrastive_loss, diagnosis_weights, local_alignment_loss
 
 SCALE, SIGMA = 20.0, 0.0
 PARTS = ("contrastive", "local", "both")

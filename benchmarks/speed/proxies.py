@@ -19,8 +19,9 @@ import click
 import torch
 from torch.nn.functional import normalize
 
-from zsderm.proxies.descent import Objective, descend
-from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE, CrossEntropy, harden
+from zsderm.proxies.cross_entropy import CrossEntropy, harden
+from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE
+from zsderm.proxies.sphere_descent import Objective, descend
 from zsderm.proxies.transport import transport_labels
 
 PUBLISHED_STEP = 10.0

@@ -27,7 +27,8 @@ import numpy as np
 import torch
 
 from zsderm.errors import ConvergenceWarning
-from zsderm.proxies.multimodal import TOLERANCE, harden, learn_proxies, proxy_objective
+from zsderm.proxies.cross_entropy import harden
+from zsderm.proxies.multimodal import TOLERANCE, learn_proxies, proxy_objective
 from zsderm.proxies.refinement import refine
 from zsderm.proxies.streaming import StreamedRefinement, refine_streamed
 

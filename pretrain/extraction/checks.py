@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from zsderm.errors import AmbiguousClassError, UnknownClassError
-from zsderm.tasks.mentions import PhraseTable, tokens_of
-
-from ..captions import SUB_CAPTIONS
-from .answer import NO_DISEASE, Rejection
-from .reading import CaptionReader, Finding, Reading
-from .scope import REASONS, Status
+from zsderm.pretrain.data.captions import SUB_CAPTIONS
+from zsderm.pretrain.extraction.answer import NO_DISEASE, Rejection
+from zsderm.pretrain.extraction.mentions import PhraseTable, tokens_of
+from zsderm.pretrain.extraction.reading import CaptionReader, Finding, Reading
+from zsderm.pretrain.extraction.scope import REASONS, Status
 
 SEVERAL = "it may mean several diseases"
 FEWEST_WORDS = 2  # a sub-caption of one word is a label

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zsderm import KnowledgeBase
-from zsderm.tasks.mentions import Mention, PhraseTable, Speller, Token, tokens_of
-
-from .ontology import Ontology
-from .scope import Status, status_of
-from .terms import CaptionTerms
+from zsderm.pretrain.extraction.mentions import Mention, PhraseTable, Speller, Token, tokens_of
+from zsderm.pretrain.extraction.ontology import Ontology
+from zsderm.pretrain.extraction.scope import Status, status_of
+from zsderm.pretrain.extraction.terms import CaptionTerms
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .answer import Answer, Rejection
-from .checks import SEVERAL, Checks
-from .reading import CaptionReader, Finding, Reading
-from .scope import REASONS, Status
-from .sub_captions import split
+from zsderm.pretrain.extraction.answer import Answer, Rejection
+from zsderm.pretrain.extraction.checks import SEVERAL, Checks
+from zsderm.pretrain.extraction.reading import CaptionReader, Finding, Reading
+from zsderm.pretrain.extraction.scope import REASONS, Status
+from zsderm.pretrain.extraction.sub_captions import split
 
 
 class RuleEngine:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from enum import Enum
 from itertools import pairwise
 
-from zsderm.tasks.mentions import Token
+from zsderm.pretrain.extraction.mentions import Token
 
 FARTHEST = 16  # words over which a denial reaches
 NEAREST = 6  # words over which a doubt reaches

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 from zsderm.language_model import Answers, Ask, json_object
-
-from ..captions import SUB_CAPTIONS
-from .answer import NO_DISEASE, Answer, Rejection
-from .checks import Checks
-from .reading import CaptionReader
+from zsderm.pretrain.data.captions import SUB_CAPTIONS
+from zsderm.pretrain.extraction.answer import NO_DISEASE, Answer, Rejection
+from zsderm.pretrain.extraction.checks import Checks
+from zsderm.pretrain.extraction.reading import CaptionReader
 
 ATTEMPTS = 2  # a model that gets the form wrong is told so, once
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..captions import SUB_CAPTIONS
+from zsderm.pretrain.data.captions import SUB_CAPTIONS
 
 LONG = 14  # words from which a sentence is cut at its commas as well
 SHORT = 3  # words below which a piece goes with its neighbour

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from zsderm.drafts import replaced
+from zsderm.atomic_files import replaced
 from zsderm.errors import InputError, PretrainingDataError
-
-from ..captions import SUB_CAPTIONS
-from ..config import Source
-from ..published_format import CAPTION_COLUMNS, SUB_CAPTION_COLUMNS, Cells, text_of
-from ..tables import Place, read_rows
-from .answer import NO_DISEASE, Answer, Engine, Rejection
-from .reading import CaptionReader
+from zsderm.pretrain.config import Source
+from zsderm.pretrain.data.captions import SUB_CAPTIONS
+from zsderm.pretrain.data.published_format import CAPTION_COLUMNS, SUB_CAPTION_COLUMNS, Cells, text_of
+from zsderm.pretrain.data.records import Place
+from zsderm.pretrain.data.sources import read_rows
+from zsderm.pretrain.extraction.answer import NO_DISEASE, Answer, Engine, Rejection
+from zsderm.pretrain.extraction.reading import CaptionReader
 
 WRITTEN = (
     *("filename", "caption", "ontology_caption", "visual_concept_caption", "sub_captions", *SUB_CAPTION_COLUMNS),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from zsderm.errors import InputError
-from zsderm.tasks.concepts import ConceptVocabulary
-
-from .ontology import FOLDER
+from zsderm.pretrain.extraction.ontology import FOLDER
+from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
 
 @dataclass(frozen=True)

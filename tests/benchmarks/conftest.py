@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.experiments.knowledge_variants import Subject, unit
 from zsderm.benchmarks.grid import grid
-from zsderm.benchmarks.knowledge_variants import Subject, unit
 from zsderm.benchmarks.runner import run_grid
 
 PAD_CLASSES = ("nevus", "basal cell carcinoma", "actinic keratosis")

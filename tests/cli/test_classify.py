@@ -57,7 +57,7 @@ def test_without_output_the_table_goes_to_stdout_and_the_talk_to_stderr(run, pho
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_the_suffix_of_output_says_the_format(run, photos: Path, tmp_path: Path, suffix: str) -> None:
-    from zsderm.cli.tables import read_table
+    from zsderm.cli.prediction_tables import read_table
 
     target = tmp_path / "out" / f"predictions{suffix}"
     done = run("--images", photos / "1.png", "--classes", "melanoma, nevus", "--output", target, "--top-k", 2)
@@ -158,7 +158,7 @@ def test_weight_of_names_and_centring_reach_the_classifier(run, photos: Path, tm
 
 def test_the_heat_maps_to_choose_from_are_those_of_the_library() -> None:
     from zsderm.cli import classify
-    from zsderm.tasks import heat_map
+    from zsderm.tasks.explanation import heat_map
 
     assert classify.HEAT_METHODS == heat_map.HEAT_METHODS
 

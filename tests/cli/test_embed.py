@@ -51,7 +51,7 @@ def test_a_second_run_comes_from_the_cache(photos, tmp_path: Path, monkeypatch: 
     def refuse(*_: object) -> None:
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr("zsderm.encoders.open_clip.OpenClipEncoder.encode_pixels", refuse)
+    monkeypatch.setattr("zsderm.encoders.open_clip_format.encoder.OpenClipEncoder.encode_pixels", refuse)
     assert run(*arguments).exit_code == 0
     np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), first)
 

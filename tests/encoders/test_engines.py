@@ -12,8 +12,8 @@ import torch
 from zsderm.encoders import load_encoder
 from zsderm.encoders.engines import ENGINE_FILE, PRECISIONS, TOWER_FILES, check_offered
 from zsderm.encoders.export import export_encoder
-from zsderm.encoders.names import find_checkpoint
 from zsderm.encoders.patches import encode_patches
+from zsderm.encoders.resolve import find_checkpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 
 TEXTS = ["melanoma", "nevus of skin"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zsderm.pretrain import distributed
 from zsderm.pretrain.accumulation import CachedFeatures, Features
-from zsderm.pretrain.losses import MakeLoss, make_loss
+from zsderm.pretrain.losses.make import MakeLoss, make_loss
 
 B, T, P, D = 9, 6, 4, 5
 

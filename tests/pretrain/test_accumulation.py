@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from zsderm.pretrain.accumulation import CachedFeatures, Features
-from zsderm.pretrain.losses import MakeLoss, make_loss
+from zsderm.pretrain.losses.make import MakeLoss, make_loss
 
 B, T, P, D = 32, 5, 4, 6
 

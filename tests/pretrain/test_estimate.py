@@ -11,9 +11,9 @@ from zsderm import CheckpointError
 from zsderm.cli import main
 from zsderm.pretrain.config import read_config
 from zsderm.pretrain.estimate import estimate
-from zsderm.pretrain.model import begin
-from zsderm.pretrain.optimiser import create_optimiser
-from zsderm.pretrain.towers import image_and_patch_features
+from zsderm.pretrain.model.optimiser import create_optimiser
+from zsderm.pretrain.model.start import begin
+from zsderm.pretrain.model.towers import image_and_patch_features
 
 CONFIGS = Path(__file__).parents[2] / "pretrain" / "configs"
 RECIPES = runpy.run_path(str(Path(__file__).with_name("recipes.py")))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from zsderm.errors import SettingsError
-from zsderm.proxies.chunks import FeatureChunks, KnownRows, progress_bar
+from zsderm.progress import progress_bar
+from zsderm.proxies.chunks import FeatureChunks, KnownRows
 
 
 def rows(count: int = 25, width: int = 4) -> np.ndarray:

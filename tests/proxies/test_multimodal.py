@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import ConvergenceWarning, SettingsError
-from zsderm.proxies.multimodal import CrossEntropy, harden, learn_proxies, multimodal_proxies, proxy_objective
+from zsderm.proxies.cross_entropy import CrossEntropy, harden
+from zsderm.proxies.multimodal import learn_proxies, multimodal_proxies, proxy_objective
 from zsderm.proxies.transport import transport_labels
 
 

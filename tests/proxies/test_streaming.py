@@ -11,7 +11,8 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import ConvergenceWarning, SettingsError
-from zsderm.proxies.multimodal import harden, learn_proxies, proxy_objective
+from zsderm.proxies.cross_entropy import harden
+from zsderm.proxies.multimodal import learn_proxies, proxy_objective
 from zsderm.proxies.refinement import refine
 from zsderm.proxies.streaming import StreamedRefinement, refine_streamed, write_rows
 from zsderm.proxies.transport import transport, transport_labels

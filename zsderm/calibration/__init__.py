@@ -19,9 +19,10 @@ from zsderm.calibration.abstention import (
     threshold_for_rate,
     withheld,
 )
-from zsderm.calibration.application import calibrate_on, trusted
+from zsderm.calibration.apply import trusted
 from zsderm.calibration.conformal import SET_SCORES, ConformalThresholds, conformal_sets, fit_conformal
-from zsderm.calibration.record import Calibration, abstains, calibrated, fit_calibration, prediction_sets
+from zsderm.calibration.fit import calibrate_on, fit_calibration
+from zsderm.calibration.record import Calibration, abstains, calibrated, prediction_sets
 from zsderm.calibration.temperature import Temperature, fit_temperature, tempered, unlabelled_temperature
 
 __all__ = [

@@ -13,11 +13,10 @@ from typing import Any
 
 import torch
 
-from zsderm.calibration.tables import float_rows, probability_rows
+from zsderm.arrays import Array, check_positive, float_rows, probability_rows
 from zsderm.errors import FallbackWarning, SettingsError, did_you_mean
-from zsderm.proxies.arrays import Array, check_positive
 
-FAMILIARITIES = ("energy", "max-probability", "margin")  # the best of benchmarks/calibration.py first
+FAMILIARITIES = ("energy", "max-probability", "margin")  # the best of benchmarks/experiments/calibration.py first
 _ROUNDING = 1e-9
 
 

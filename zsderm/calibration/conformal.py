@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from zsderm.calibration.tables import Labels, checked_labels, probability_rows
+from zsderm.arrays import Array, Labels, checked_labels, probability_rows
 from zsderm.errors import FallbackWarning, SettingsError, did_you_mean
-from zsderm.proxies.arrays import Array
 
 SET_SCORES = ("lac", "aps", "raps")
 RANK_PENALTY, FREE_RANKS = 0.01, 2  # of "raps": what each class beyond the free ones adds, and how many are free

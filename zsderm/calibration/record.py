@@ -6,7 +6,6 @@ Letters: N images, C classes.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from typing import Any
 
 import torch
 
-from zsderm.calibration.abstention import AbstentionThreshold, fit_abstention, withheld
-from zsderm.calibration.conformal import ConformalThresholds, conformal_sets, fit_conformal
-from zsderm.calibration.tables import Labels
-from zsderm.calibration.temperature import fit_temperature, tempered
-from zsderm.drafts import replaced
+from zsderm.arrays import Array, check_positive
+from zsderm.atomic_files import replaced
+from zsderm.calibration.abstention import AbstentionThreshold, withheld
+from zsderm.calibration.conformal import ConformalThresholds, conformal_sets
+from zsderm.calibration.temperature import tempered
 from zsderm.errors import SettingsError
-from zsderm.proxies.arrays import Array, check_positive
 
 VERSION = 1  # of the dictionary; another number is refused
 
@@ -114,66 +112,6 @@ class Calibration:
         except (OSError, ValueError) as error:
             raise SettingsError(f"Expected a calibration as JSON in '{path}', but cannot read it: {error}.") from error
         return cls.from_dict(fields)
-
-
-def fit_calibration(
-    log_probabilities: Array,
-    labels: Labels,
-    *,
-    coverage: float | None = 0.9,
-    set_score: str = "lac",
-    class_conditional: bool = False,
-    abstain_rate: float | None = None,
-    abstain_score: str = "energy",
-    scores: Array | None = None,
-    energy_temperature: float = math.nan,
-    classes: Sequence[str] = (),
-    source: str = "",
-    made_with: Mapping[str, Any] | None = None,
-) -> Calibration:
-    """Learn temperature, conformal thresholds and abstention threshold from one set of labelled images.
-
-    All three are learned from the same images, although strictly the thresholds should come from images that the
-    temperature has not seen. A single number fitted to all of them moves coverage by less than can be measured, from
-    30 images on (tests/calibration/test_record.py).
-
-    Args:
-        log_probabilities: (N, C) log probabilities as the classifier gave them, without NaN.
-        labels: (N,) int, the true class of each image, 0 to C - 1.
-        coverage: of prediction sets; None for no sets.
-        set_score: "lac", "aps" or "raps", see `fit_conformal`.
-        class_conditional: whether the coverage holds within each class.
-        abstain_rate: share of answers to known classes to withhold; None for none.
-        abstain_score: "energy", "max-probability" or "margin", see `familiarity`.
-        scores: (N, C) cosines that the probabilities were made from, or (N,) their energies; for "energy" alone.
-        energy_temperature: of "energy", in units of cosine; the encoder's own will do.
-        classes: C names, kept with the record.
-        source: where the labels came from, kept with the record.
-        made_with: encoder, method and the like of the probabilities, kept with the record.
-
-    Returns:
-        The record for `calibrated`, `prediction_sets` and `abstains`.
-
-    Raises:
-        SettingsError: a table, label or setting that cannot be used.
-
-    Warns:
-        FallbackWarning: too few images for the coverage or rate, or labels that contradict the probabilities.
-    """
-    temperature = fit_temperature(log_probabilities, labels)
-    probabilities = tempered(log_probabilities, temperature.value)  # (N, C)
-    conformal = abstention = None
-    if coverage is not None:
-        conformal = fit_conformal(probabilities, labels, coverage, score=set_score, class_conditional=class_conditional)
-    if abstain_rate is not None and abstain_score == "energy":
-        if scores is None:
-            raise SettingsError("Expected scores, (N, C) cosines, for abstention by energy, but got none.")
-        abstention = fit_abstention(scores, abstain_rate, score="energy", temperature=energy_temperature)
-    elif abstain_rate is not None:
-        abstention = fit_abstention(probabilities, abstain_rate, score=abstain_score)
-    return Calibration(
-        temperature.value, conformal, abstention, temperature.n, source, tuple(classes), dict(made_with or {})
-    )
 
 
 def calibrated(log_probabilities: Array, calibration: Calibration) -> torch.Tensor:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from zsderm.calibration.tables import Labels, checked_labels, float_rows
+from zsderm.arrays import Array, Labels, check_positive, checked_labels, finite_rows, float_rows
 from zsderm.errors import FallbackWarning, SettingsError
-from zsderm.proxies.arrays import Array, check_positive, finite_rows
 from zsderm.proxies.text import ClassOf
 
 PRIOR_SPREAD = 1.0  # of 1 / temperature around 1: outweighed by a few dozen images, holds back a handful

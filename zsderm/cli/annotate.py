@@ -13,7 +13,7 @@ from zsderm.cli.parameters import ResultFile, cache_option
 from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
-    from zsderm.tasks.annotation import ConceptScores
+    from zsderm.tasks.concepts.annotation import ConceptScores
 
 _SHOWN = 8  # reasons listed in the summary; the table has them all
 
@@ -65,11 +65,11 @@ def annotate(
     zsderm annotate --images photos/ --concepts my_concepts.txt
     """
     from zsderm import load_encoder
+    from zsderm.image_table import ImageTable
     from zsderm.images import find
-    from zsderm.tasks.annotation import annotate as scores_of
-    from zsderm.tasks.concept_agreement import agreement
-    from zsderm.tasks.concepts import ConceptVocabulary
-    from zsderm.tasks.image_table import ImageTable
+    from zsderm.tasks.concepts.agreement import agreement
+    from zsderm.tasks.concepts.annotation import annotate as scores_of
+    from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
     vocabulary = ConceptVocabulary.load(concepts)
     table = None if labels is None else ImageTable.read(labels)  # before the work, so that a mistake shows early

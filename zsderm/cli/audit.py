@@ -79,8 +79,8 @@ def audit(
     from rich.console import Console
     from rich.progress import Progress
 
-    from zsderm.tasks.audit import audit as compare
-    from zsderm.tasks.image_sets import ImageSet
+    from zsderm.tasks.audit.image_sets import ImageSet
+    from zsderm.tasks.audit.near_duplicates import audit as compare
 
     sets = [ImageSet.read(source, group_columns) for source in (train, test) if source is not None]
     encoder = None

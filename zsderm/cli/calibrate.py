@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsderm.cli.classifiers import classifier_of, classifier_options
+from zsderm.cli.options import classifier_of, classifier_options
 from zsderm.cli.parameters import ResultFile
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def calibrate(
     zsderm classify --images photos/ --fitted fitted/ --calibration record.json
     """
     from zsderm.calibration import calibrate_on
-    from zsderm.cli.tables import labels_for
+    from zsderm.cli.prediction_tables import labels_for
 
     classifier = classifier_of(context, options)
     predictions = classifier.predict(options["images"], progress=sys.stderr.isatty())

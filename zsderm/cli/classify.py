@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsderm.cli.classifiers import classifier_of, classifier_options
+from zsderm.cli.options import classifier_of, classifier_options
 from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     from zsderm import Predictions, ZeroShotClassifier
-    from zsderm.tasks.explanation import Explanation
+    from zsderm.tasks.explanation.explain import Explanation
 
-HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.heat_map, which takes torch to import
+HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
 _SHOWN = 8  # classes and reasons listed in the summary; the table has them all
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -133,8 +133,8 @@ def _explanations(
     from rich.console import Console
     from rich.progress import track
 
-    from zsderm.tasks.explanation import explain_predictions
-    from zsderm.tasks.explanation_folder import written
+    from zsderm.tasks.explanation.explain import explain_predictions
+    from zsderm.tasks.explanation.folder import written
 
     console = Console(stderr=True)
     return iter(
@@ -161,7 +161,7 @@ def _write_report(
 
     true = None
     if labels is not None:
-        from zsderm.cli.tables import labels_for
+        from zsderm.cli.prediction_tables import labels_for
 
         true = labels_for(predictions.images, labels, predictions.classes)
     write_report(predictions, path, top_k=top_k, true=true, explanations=explanations)

@@ -11,7 +11,7 @@ from zsderm.errors import CheckpointError
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import EncoderCard
-    from zsderm.encoders.names import AnyCheckpoint
+    from zsderm.encoders.resolve import AnyCheckpoint
 
 
 _LISTED = ("name", "width", "image_size", "context_length", "licence")
@@ -63,7 +63,7 @@ def show_model(name: str) -> None:
     zsderm models show ./my-checkpoint
     """
     from zsderm.encoders import catalogue
-    from zsderm.encoders.names import find_checkpoint
+    from zsderm.encoders.resolve import find_checkpoint
 
     try:
         checkpoint = find_checkpoint(name, download=False)

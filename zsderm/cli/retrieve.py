@@ -16,7 +16,7 @@ from zsderm.errors import InputError
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
-    from zsderm.tasks.contact_sheet import ContactSheet
+    from zsderm.report.contact_sheet import ContactSheet
 
 _SHOWN = 8  # reasons listed; the rest is counted
 
@@ -107,7 +107,7 @@ def _find_images(
     batch_size: int,
     cache_dir: Path,
 ) -> None:
-    from zsderm.tasks.image_index import ImageIndex
+    from zsderm.tasks.retrieval.image_index import ImageIndex
 
     index = ImageIndex.open(encoder, folder, cache=cache_dir, batch_size=batch_size, progress=sys.stderr.isatty())
     made = "built" if index.rebuilt else "from the cache"
@@ -125,8 +125,8 @@ def _find_images(
 def _find_captions(
     encoder: Encoder, captions: Path, column: str, query: str, image: Path | None, k: int, output: Path | None
 ) -> None:
-    from zsderm.tasks.image_index import nearest_texts
-    from zsderm.tasks.image_table import ImageTable
+    from zsderm.image_table import ImageTable
+    from zsderm.tasks.retrieval.image_index import nearest_texts
 
     if output is not None and output.suffix.lower() == ".html":
         raise click.UsageError("expected --output .csv with --captions; a contact sheet is for photographs.")
@@ -139,9 +139,9 @@ def _find_captions(
 def _measure_recall(
     encoder: Encoder, folder: Path, captions: Path, column: str, as_json: bool, batch_size: int, cache_dir: Path
 ) -> None:
+    from zsderm.image_table import ImageTable
     from zsderm.images import find
-    from zsderm.tasks.captioned_images import CaptionedImages
-    from zsderm.tasks.image_table import ImageTable
+    from zsderm.tasks.retrieval.captioned_images import CaptionedImages
 
     table = ImageTable.read(captions)
     matched = CaptionedImages.match(find(folder), table, column)
@@ -154,7 +154,7 @@ def _measure_recall(
 
 def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
-    from zsderm.drafts import replaced
+    from zsderm.atomic_files import replaced
 
     table = [("score", what), *((f"{score:.4f}", text) for score, text in rows)]
     if output is None:
@@ -168,7 +168,7 @@ def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | Non
 def _sheet(
     query: str, image: Path | None, rows: Sequence[tuple[float, str]], searched: str, model: str
 ) -> ContactSheet:
-    from zsderm.tasks.contact_sheet import ContactSheet, Part, Strip, Tile
+    from zsderm.report.contact_sheet import ContactSheet, Part, Strip, Tile
 
     tiles = [Tile(path, str(rank), score) for rank, (score, path) in enumerate(rows, start=1)]
     found = Part([Strip(tiles)], "Found", "Best first; the number is the cosine of query and photograph, from −1 to 1.")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from zsderm.cli import tables
+from zsderm.cli import prediction_tables
 from zsderm.errors import InputError, SettingsError
 from zsderm.metrics import Comparison, Difference, Grouping, Metrics, by_group, compare, evaluate, evaluate_labels
 from zsderm.metrics.summary import certain
@@ -84,23 +84,27 @@ def score(
         cluster: a column of the labels.
 
     Raises:
-        InputError: a file that does not fit; see `zsderm.cli.tables`.
+        InputError: a file that does not fit; see `zsderm.cli.prediction_tables`.
         SettingsError: a class map for a file that is not there.
     """
     if strangers := set(maps) - {"", *map(str, files)}:
         raise SettingsError(f"there is a class map for {strangers.pop()}, which is not among the --predictions")
-    first = tables.read_table(files[0])
-    images = tables.image_names(first)
-    facts, source = (first, files[0]) if labels is None else (tables.rows_for(images, labels), labels)
-    true = tables.own_labels(first, files[0], classes) if labels is None else tables.labels_in(facts, labels, classes)
-    known = true != tables.NO_LABEL
+    first = prediction_tables.read_table(files[0])
+    images = prediction_tables.image_names(first)
+    facts, source = (first, files[0]) if labels is None else (prediction_tables.rows_for(images, labels), labels)
+    true = (
+        prediction_tables.own_labels(first, files[0], classes)
+        if labels is None
+        else prediction_tables.labels_in(facts, labels, classes)
+    )
+    known = true != prediction_tables.NO_LABEL
     talk = (
         []
         if known.all()
         else [f"{(~known).sum()} of {len(known)} images have no label in {source}; they are left out."]
     )
-    units = None if cluster is None else tables.names_in(facts, cluster, source)[known]
-    columns = {column: tables.names_in(facts, column, source)[known] for column in groups}
+    units = None if cluster is None else prediction_tables.names_in(facts, cluster, source)[known]
+    columns = {column: prediction_tables.names_in(facts, column, source)[known] for column in groups}
     answers = list(_read(files, first, images, classes, maps, known))
     if len({answer.name for answer in answers}) < len(answers):
         raise InputError("expected every file of predictions once, but one is given twice")
@@ -132,10 +136,10 @@ def _read(
 ) -> Iterator[Answers]:
     """The answers of every file, on the images of the first that have a label."""
     for index, path in enumerate(files):
-        table = first if index == 0 else tables.rows_for(images, path)
+        table = first if index == 0 else prediction_tables.rows_for(images, path)
         order = maps.get(str(path), maps.get(""))
-        rows = tables.class_probabilities(table, path, classes, order)
-        chosen = None if rows is not None else tables.predicted_classes(table, path, classes)
+        rows = prediction_tables.class_probabilities(table, path, classes, order)
+        chosen = None if rows is not None else prediction_tables.predicted_classes(table, path, classes)
         certainly = rows if chosen is None else certain(chosen, len(classes))
         name = path.stem if len({other.stem for other in files}) == len(files) else str(path)
         yield Answers(name, np.asarray(certainly)[known], rows is None)
@@ -145,7 +149,7 @@ def _figures(answer: Answers, true: NDArray[np.int_], units: NDArray[np.object_]
     rows = answer.probabilities
     if not answer.named_only:
         return evaluate(true, rows, clusters=units)
-    chosen = np.where(np.isnan(rows).any(axis=1), tables.NO_LABEL, np.nan_to_num(rows).argmax(axis=1))
+    chosen = np.where(np.isnan(rows).any(axis=1), prediction_tables.NO_LABEL, np.nan_to_num(rows).argmax(axis=1))
     return evaluate_labels(true, chosen, rows.shape[1], clusters=units)
 
 

@@ -9,9 +9,9 @@ files     rows with their paths, their errors and the encoder's fingerprint, in 
 from __future__ import annotations
 
 from zsderm.embeddings.cache import FeatureCache
-from zsderm.embeddings.files import StoredEmbeddings, read_embeddings, write_embeddings
-from zsderm.embeddings.pipeline import EmbeddableImage, ImageEmbeddings, embed_batches, embed_images
-from zsderm.embeddings.texts import embed_texts
+from zsderm.embeddings.feature_files import StoredEmbeddings, read_embeddings, write_embeddings
+from zsderm.embeddings.image_features import EmbeddableImage, ImageEmbeddings, embed_batches, embed_images
+from zsderm.embeddings.text_features import embed_texts
 
 __all__ = [
     "EmbeddableImage",

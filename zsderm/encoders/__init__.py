@@ -27,9 +27,9 @@ from zsderm.errors import SettingsError
 if TYPE_CHECKING:
     import torch
 
-    from zsderm.encoders.checkpoint import Checkpoint
-    from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
-    from zsderm.encoders.two_towers import TwoTowers
+    from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
+    from zsderm.encoders.torch_encoder import TwoTowers
+    from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
 
@@ -56,7 +56,7 @@ def load_encoder(name: str | Path, device: str | torch.device | None = None, *, 
     """
     # torch and open_clip take seconds to import: here, so that the catalogue can be listed without them.
     from zsderm.encoders.engines import EngineEncoder, ExportedCheckpoint
-    from zsderm.encoders.names import find_checkpoint
+    from zsderm.encoders.resolve import find_checkpoint
 
     checkpoint = find_checkpoint(str(name))
     if not isinstance(checkpoint, ExportedCheckpoint):
@@ -74,12 +74,12 @@ def load_encoder(name: str | Path, device: str | torch.device | None = None, *, 
 
 def _by_torch(checkpoint: Checkpoint | TransformersCheckpoint, device: str | torch.device | None) -> TwoTowers:
     """The encoder of a checkpoint as its own library runs it."""
-    from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
+    from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 
     if isinstance(checkpoint, TransformersCheckpoint):
-        from zsderm.encoders.transformers import TransformersEncoder
+        from zsderm.encoders.transformers_format.encoder import TransformersEncoder
 
         return TransformersEncoder(checkpoint, device)
-    from zsderm.encoders.open_clip import OpenClipEncoder
+    from zsderm.encoders.open_clip_format.encoder import OpenClipEncoder
 
     return OpenClipEncoder(checkpoint, device)

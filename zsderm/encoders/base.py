@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from zsderm.encoders.files import count_parameters
+from zsderm.encoders.fingerprint import count_parameters
 from zsderm.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from zsderm.encoders.base import EncoderCard, read_json
-from zsderm.encoders.checkpoint import Checkpoint
-from zsderm.encoders.files import fingerprint
-from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
-from zsderm.encoders.two_towers import TwoTowers
+from zsderm.encoders.fingerprint import fingerprint
+from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
+from zsderm.encoders.torch_encoder import TwoTowers
+from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 
 ENGINE_FILE = "zsderm_engine.json"

@@ -19,13 +19,13 @@ from PIL import Image
 
 from zsderm.encoders import load_encoder
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, Encoder, EncoderCard
-from zsderm.encoders.checkpoint import Checkpoint
 from zsderm.encoders.engines import ENGINE_FILE, TOWER_FILES, ExportedCheckpoint, check_offered
-from zsderm.encoders.files import write_json
-from zsderm.encoders.names import find_checkpoint
+from zsderm.encoders.fingerprint import write_json
+from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
 from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, compare
-from zsderm.encoders.transformers_checkpoint import TransformersCheckpoint
-from zsderm.encoders.two_towers import TwoTowers
+from zsderm.encoders.resolve import find_checkpoint
+from zsderm.encoders.torch_encoder import TwoTowers
+from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.images import open_image
 

@@ -6,25 +6,17 @@ Letters: N images, D embedding width, n rows of a chunk.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 
+from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import SettingsError
-from zsderm.proxies.arrays import Array, check_positive, finite_rows
+from zsderm.progress import Announce, silent
 
 CHUNK_SIZE = 4096  # rows, 8 MB of 512 columns: 2 048 to 8 192 take the same time, 32 768 a fifth more
-
-Announce = Callable[[str, int], None]  # what the present pass does, how many of its images are done
-
-
-def silent(title: str, done: int) -> None:
-    """Announce nothing."""
 
 
 class KnownRows:
@@ -122,25 +114,3 @@ class FeatureChunks:
 
 def _in_memory(rows: Array) -> torch.Tensor:
     return rows.float() if isinstance(rows, torch.Tensor) else torch.from_numpy(np.array(rows, np.float32))
-
-
-@contextmanager
-def progress_bar(total: int, wanted: bool) -> Iterator[Announce]:
-    """A bar on stderr, if asked for and if that is a terminal, that fills once a pass.
-
-    Args:
-        total: N.
-        wanted: whether to show it.
-    """
-    console, last = Console(stderr=True), total
-    with Progress(console=console, transient=True, disable=not (wanted and console.is_interactive)) as bar:
-        task = bar.add_task("Refining", total=total)
-
-        def announce(title: str, done: int) -> None:
-            nonlocal last
-            if done <= last:
-                bar.reset(task, description=f"Refining: {title}")  # else the clock stands still after the first pass
-            bar.update(task, completed=done)
-            last = done
-
-        yield announce

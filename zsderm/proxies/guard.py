@@ -11,7 +11,7 @@ import torch
 
 from zsderm.proxies.mixture import held_out_log_density
 
-# All constants were set on draws of benchmarks/prior_regimes.py that docs/priors.md does not report.
+# All constants were set on draws of benchmarks/experiments/prior_regimes.py that docs/priors.md does not report.
 MIN_EVIDENCE_IMAGES = 100  # below it one image is more than the one point of accuracy that the guard may cost
 MIN_EVIDENCE_PER_CLASS = 3  # images: with fewer, forty clusters can be matched to forty classes by luck
 SPARE_ERRORS = 5.0  # standard errors taken off a gain before it counts

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
+from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import ConvergenceWarning, SettingsError
-from zsderm.proxies.arrays import Array, check_positive, finite_rows
-from zsderm.proxies.descent import descend
+from zsderm.proxies.cross_entropy import HARD_LABEL, CrossEntropy, harden
+from zsderm.proxies.sphere_descent import descend
 
 PROXY_TEMPERATURE = 0.04  # tau_i in KPL (arXiv 2501.11231)
-HARD_LABEL = 0.6  # alpha in KPL (arXiv 2501.11231)
 TOLERANCE = 1e-7  # nats; the objective then lies within 1e-4 of its minimum
 MAX_ITERATIONS = 500
-_RIDGE = 3.0  # average eigenvalues; between 0.3 and 30, descents were shortest here, by up to a half
 
 
 @dataclass(frozen=True)
@@ -120,21 +119,6 @@ def learn_proxies(
     )
 
 
-def harden(labels: torch.Tensor, threshold: float = HARD_LABEL) -> torch.Tensor:
-    """Make confident labels one-hot, in a new tensor.
-
-    Args:
-        labels: (N, C) rows that sum to 1; not changed.
-        threshold: a row with an entry above it becomes one-hot.
-
-    Returns:
-        (N, C) of the type of `labels`.
-    """
-    top, winner = labels.max(dim=1, keepdim=True)
-    one_hot = torch.zeros_like(labels).scatter_(1, winner, 1.0)
-    return torch.where(top > threshold, one_hot, labels)
-
-
 def proxy_objective(
     images: torch.Tensor, proxies: torch.Tensor, labels: torch.Tensor, temperature: float = PROXY_TEMPERATURE
 ) -> torch.Tensor:
@@ -151,41 +135,6 @@ def proxy_objective(
     """
     log_probabilities = torch.log_softmax(images @ proxies.T / temperature, dim=1)  # (N, C)
     return -(labels * log_probabilities).sum(dim=1).mean()
-
-
-class CrossEntropy:
-    """`proxy_objective` with its gradient, as the descent asks for them: two products with the images and one pass.
-
-    Labels meet the images once, before the descent: mean cross-entropy is
-    mean(logsumexp(x @ W.T / temperature)) - sum(W * pull), where pull = labels.T @ images / (N * temperature).
-    """
-
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor, temperature: float) -> None:
-        self.images = images  # (N, D)
-        self.temperature = temperature
-        self.per_image = 1.0 / (len(images) * temperature)
-        self.pull = labels.T @ images * self.per_image  # (C, D)
-
-    def __call__(self, proxies: torch.Tensor) -> tuple[float, torch.Tensor]:
-        """Value in nats and (C, D) gradient at (C, D) unit rows."""
-        weights = self.images @ (proxies / self.temperature).T  # (N, C) logits
-        highest = weights.amax(dim=1, keepdim=True)
-        weights.sub_(highest).exp_()
-        total = weights.sum(dim=1, keepdim=True)
-        attained = (proxies.double() * self.pull).sum()
-        value = (highest.double() + total.double().log()).mean() - attained
-        weights.mul_(self.per_image / total)
-        return float(value), weights.T @ self.images - self.pull
-
-    def inverse_curvature(self) -> torch.Tensor:
-        """(D, D) inverse of the second derivative of one proxy where all classes are equally likely.
-
-        That is images.T @ images / (N * C * temperature^2), with average eigenvalues added to all: images differ most
-        in a direction that all share, and there the labels soon agree and bend the objective less.
-        """
-        second_moment = self.images.T @ self.images / len(self.images)  # (D, D)
-        second_moment.diagonal().add_(_RIDGE * second_moment.trace() / len(second_moment) + 1e-12)
-        return torch.linalg.inv(second_moment) * (len(self.pull) * self.temperature**2)
 
 
 def _checked(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 
+from zsderm.arrays import Array
 from zsderm.errors import SettingsError
-from zsderm.proxies.arrays import Array
 from zsderm.proxies.mixture import fit_mixture
 
 Prior = str | Array

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import normalize
 
+from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import SettingsError
-from zsderm.proxies.arrays import Array, check_positive, finite_rows
 from zsderm.proxies.guard import (
     MIN_EVIDENCE_IMAGES,
     MIN_EVIDENCE_PER_CLASS,

@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import ConvergenceWarning, SettingsError
-from zsderm.proxies.arrays import Array, check_positive, finite_rows
-from zsderm.proxies.chunks import CHUNK_SIZE, FeatureChunks, KnownRows, progress_bar
-from zsderm.proxies.descent import descend
-from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE, CrossEntropy
-from zsderm.proxies.passes import ChunkedCrossEntropy, TextLabels, meet_totals, text_mix
+from zsderm.progress import progress_bar
+from zsderm.proxies.chunks import CHUNK_SIZE, FeatureChunks, KnownRows
+from zsderm.proxies.cross_entropy import ChunkedCrossEntropy, CrossEntropy, TextLabels, meet_totals, text_mix
+from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE
 from zsderm.proxies.prior import Prior, resolve_prior
 from zsderm.proxies.refinement import Refinement, refine
+from zsderm.proxies.sphere_descent import descend
 from zsderm.proxies.transport import LABEL_TEMPERATURE, MAX_SWEEPS, transport, warn_of_residual
 from zsderm.proxies.transport import TOLERANCE as TOTAL_TOLERANCE
 

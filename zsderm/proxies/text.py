@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from zsderm.arrays import Array, finite_rows
 from zsderm.errors import SettingsError
-from zsderm.proxies.arrays import Array, finite_rows
 
 ClassOf = Sequence[int] | torch.Tensor | np.ndarray
 _IMAGES_AT_A_TIME = 4096  # bounds the memory of proxies per image

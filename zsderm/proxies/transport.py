@@ -12,8 +12,8 @@ from typing import Literal, get_args
 
 import torch
 
+from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import ConvergenceWarning, SettingsError, did_you_mean
-from zsderm.proxies.arrays import Array, check_positive, finite_rows
 from zsderm.proxies.dual import Ending, Totals, gather_moments, solve_dual
 from zsderm.proxies.greenkhorn import solve_greedily
 from zsderm.proxies.prior import Prior, resolve_prior

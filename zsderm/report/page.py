@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import ArrayLike, NDArray
 
 from zsderm import __version__, images
-from zsderm.drafts import replaced
+from zsderm.atomic_files import replaced
 from zsderm.errors import InputError
 from zsderm.metrics import Metrics, evaluate
 from zsderm.predictions import Predictions

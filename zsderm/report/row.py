@@ -21,7 +21,7 @@ THUMBNAIL_SIDE = 256  # pixels of the longer side; shown at half of it, so that 
 
 
 class Why(Protocol):
-    """An explanation of one answer, as zsderm.tasks.explanation makes them."""
+    """An explanation of one answer, as zsderm.tasks.explanation.explain makes them."""
 
     @property
     def winner(self) -> str:

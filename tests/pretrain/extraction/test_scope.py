@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from zsderm.pretrain.extraction.mentions import tokens_of
 from zsderm.pretrain.extraction.scope import Status, status_of
-from zsderm.tasks.mentions import tokens_of
 
 DENIED = [
     "No *scaling*.",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zsderm import InputError, language_model
-from zsderm.benchmarks.protocol_server import ProtocolServer, Reply, serving
+from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply, serving
 from zsderm.language_model import Answers, endpoint
 from zsderm.pretrain.extraction.reading import CaptionReader
 from zsderm.pretrain.extraction.server import ServerEngine, parse

@@ -12,11 +12,11 @@ import pytest
 
 from zsderm import InputError, PretrainingDataError
 from zsderm.pretrain.config import Source
+from zsderm.pretrain.data.sources import read_source
 from zsderm.pretrain.extraction.answer import Answer
 from zsderm.pretrain.extraction.reading import CaptionReader
 from zsderm.pretrain.extraction.rules import RuleEngine
 from zsderm.pretrain.extraction.table import MOST_FAILURES, Summary, extract_table, spoken
-from zsderm.pretrain.tables import read_source
 
 ROWS = [
     ("a.png", "Scaly brown plaque of seborrhoeic keratosis on the back. No crust."),

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from zsderm.pretrain.extraction.mentions import tokens_of
 from zsderm.pretrain.extraction.terms import CaptionTerms
-from zsderm.tasks.concepts import ConceptVocabulary
-from zsderm.tasks.mentions import tokens_of
+from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
 TERMS = CaptionTerms.load()
 

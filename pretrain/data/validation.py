@@ -1,0 +1,190 @@
+"""What is wrong with the tables of a run, row by row, found before the training and not during its third night."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
+
+from zsderm import KnowledgeBase
+from zsderm.atomic_files import replaced
+from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
+from zsderm.images import open_image
+from zsderm.pretrain.config import Source
+from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
+from zsderm.pretrain.data.records import Place, image_bytes
+from zsderm.pretrain.data.sources import read_rows, record_of
+from zsderm.pretrain.model.start import minilm_folder
+
+MISSING, UNREADABLE, DUPLICATE = "missing image", "unreadable image", "duplicate image"
+CONTRADICTION, NO_CAPTION, TOO_LONG, LABEL = "contradiction", "no caption", "text too long", "unknown label"
+CHUNK = 256  # rows whose images are in memory at a time
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason not to train on a row as it is."""
+
+    table: str
+    row: int  # as `Place.row`
+    filename: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at, and what was found, table by table and row by row."""
+
+    rows: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of problems of each kind, the most frequent first."""
+        return dict(Counter(problem.kind for problem in self.problems).most_common())
+
+    def write(self, file: TextIO) -> None:
+        """The problems as a CSV table."""
+        writer = csv.DictWriter(file, [field.name for field in fields(Problem)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, self.problems))
+
+    def to_csv(self, path: Path) -> None:
+        """Write the problems to a file, whole or not at all.
+
+        Raises:
+            SettingsError: the place cannot be written.
+        """
+        with replaced(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            self.write(file)
+
+
+def validate(
+    sources: Sequence[Source],
+    root: Path,
+    *,
+    limit: TokenLimit | None = None,
+    knowledge: KnowledgeBase | None = None,
+    threads: int = 2,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> Report:
+    """Look at every row of every table: its cells, its texts and its image.
+
+    Args:
+        sources: the tables; the same image in two of them counts as a duplicate.
+        root: the data folder.
+        limit: the tokenizer and context length; None leaves the lengths of texts unchecked.
+        knowledge: where captions of labelled images are written from; None leaves the labels unchecked.
+        threads: images decoded at a time.
+        advance: called with the number of rows that were looked at.
+
+    Raises:
+        PretrainingDataError: if a table is missing, is none, or has no matching row.
+    """
+    problems: list[Problem] = []
+    first: dict[str, Place] = {}
+    total = 0
+    with ThreadPoolExecutor(threads) as pool:
+        for source in sources:
+            rows = read_rows(source, root)
+            while chunk := list(islice(rows, CHUNK)):
+                states = pool.map(_image_state, [place for _, place in chunk])
+                for (cells, place), (digest, *flaw) in zip(chunk, states, strict=True):
+                    problem = partial(Problem, str(place.table), place.row, place.filename)
+                    found = [*_cell_problems(cells, place, source, limit, knowledge), *_pairs(flaw)]
+                    if digest and (twin := first.setdefault(digest, place)) is not place:
+                        found.append((DUPLICATE, f"the same file as {twin.filename} ({twin})"))
+                    problems += [problem(kind, reason) for kind, reason in found]
+                total += len(chunk)
+                advance(len(chunk))
+    return Report(total, tuple(problems))
+
+
+def _cell_problems(
+    cells: Cells, place: Place, source: Source, limit: TokenLimit | None, knowledge: KnowledgeBase | None
+) -> Iterator[tuple[str, str]]:
+    if "label" in cells:
+        try:
+            case = record_of(cells, place, source).case
+            if knowledge and case:
+                knowledge.find(case.label)
+        except PretrainingDataError as error:
+            yield CONTRADICTION, str(error).removeprefix(f"{place}: ")
+        except UnknownClassError as error:
+            yield LABEL, str(error)
+        return
+    texts, reasons = captions_of(cells)
+    yield from ((CONTRADICTION, reason) for reason in reasons)
+    if not any(texts) and not reasons:
+        yield NO_CAPTION, "every caption is empty or masked, so the image teaches nothing"
+    for column, text in zip(TEXT_COLUMNS, texts, strict=True):
+        if limit and text and (count := limit.count(text)) > limit.most:
+            yield TOO_LONG, f"{column} has {count} tokens, but the text tower reads {limit.most}; the rest is cut off"
+
+
+def _image_state(place: Place) -> tuple[str, ...]:
+    """The digest of an image; or an empty one, with the kind and the reason of what is wrong with it."""
+    if not place.filename:
+        return "", MISSING, "the cell 'filename' is empty"
+    try:
+        content = image_bytes(place.image, place.span)
+    except ImageError as error:
+        return "", MISSING, str(error)
+    try:
+        open_image(content, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
+    except ImageError as error:
+        return "", UNREADABLE, str(error)
+    return (hashlib.sha256(content).hexdigest(),)
+
+
+def _pairs(flaw: Iterable[str]) -> list[tuple[str, str]]:
+    kind_and_reason = tuple(flaw)
+    return [(kind_and_reason[0], kind_and_reason[1])] if kind_and_reason else []
+
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+CLIP_CONTEXT = 77  # what open_clip takes where a configuration does not say
+
+
+@dataclass(frozen=True)
+class TokenLimit:
+    """Counts the tokens of a text, with the ones that mark its beginning and end, and says how many are read."""
+
+    count: Callable[[str], int]
+    most: int
+
+
+def token_limit(model_cfg: Mapping[str, Any]) -> TokenLimit:
+    """The tokenizer and context length of a model configuration.
+
+    Args:
+        model_cfg: as in open_clip_config.json.
+
+    Raises:
+        MissingDependencyError: the tokenizer is in a package that is not installed.
+        CheckpointError: the tokenizer is neither a folder nor in the hub's cache, and cannot be fetched.
+    """
+    text_cfg = model_cfg["text_cfg"]
+    most = int(text_cfg.get("context_length", CLIP_CONTEXT))
+    name = text_cfg.get("hf_tokenizer_name") or text_cfg.get("hf_model_name")
+    if not name:
+        clip = SimpleTokenizer(context_length=most)
+        return TokenLimit(lambda text: len(clip.encode(text)) + 2, most)
+    try:
+        wrapped = HFTokenizer(str(minilm_folder()) if name == MINILM else name, context_length=most)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"The tokenizer {name!r} of the configuration is not to be had: {' '.join(str(error).split())[:200]}. "
+            "Fetch it once, or check the tables without --config; then the lengths of texts stay unchecked."
+        ) from error
+    return TokenLimit(lambda text: len(wrapped.tokenizer(wrapped.clean_fn(text), verbose=False)["input_ids"]), most)

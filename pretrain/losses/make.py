@@ -1,0 +1,217 @@
+"""The three losses of MAKE, as pure functions on tensors that keep their axes.
+
+B images in a batch, T captions per image (0 caption, 1 ontology, 2 visual concepts, 3.. sub-captions), S = T - 3
+sub-captions, P patches per image, D embedding width. Texts stay (B, T, D) from beginning to end: which caption belongs
+to which image is an axis, never a matter of how rows were flattened.
+
+With several processes each holds b images of the B, gathers the other images and texts, and computes its share of the
+loss: the shares add up to the loss of one process that holds all B, and so do the gradients.
+
+Source: MAKE (arXiv 2505.09372): multi-aspect contrastive learning, local alignment and diagnosis-guided weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zsderm.pretrain.distributed import ALONE, Peers
+from zsderm.pretrain.losses.attended_regions import attended_regions
+from zsderm.pretrain.losses.log_sum_exp import log_normaliser
+
+CAPTION, ONTOLOGY, VISUAL, FIRST_SUB_CAPTION = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class MakeLoss:
+    """The loss of one batch and its two parts, each a scalar tensor."""
+
+    total: Tensor
+    contrastive: Tensor
+    local: Tensor
+
+
+def make_loss(
+    image_features: Tensor,
+    patch_features: Tensor,
+    text_features: Tensor,
+    caption_mask: Tensor,
+    logit_scale: Tensor | float,
+    lambda_m: float = 1.0,
+    lambda_s: float = 0.7,
+    sigma: float = 0.3,
+    guided_weights: bool = True,
+    peers: Peers = ALONE,
+) -> MakeLoss:
+    """The whole MAKE objective: lambda_m * contrastive + lambda_s * local alignment.
+
+    Rows are brought to unit length and computed in float32 (or float64 where the input is float64), autocast or not, so
+    half-precision features are safe. A batch without any valid caption has loss zero.
+
+    Args:
+        image_features: (B, D) float, one row per image.
+        patch_features: (B, P, D) float, from the same tower and projection as the images.
+        text_features: (B, T, D) float, captions of each image in the order of the module docstring.
+        caption_mask: (B, T) bool, True where the caption exists. What an invalid caption contains changes nothing.
+        logit_scale: inverse temperature, scalar.
+        lambda_m: weight of the multi-aspect contrastive part.
+        lambda_s: weight of the local alignment part.
+        sigma: cosine below which a patch does not belong to a sub-caption, in [-1, 1].
+        guided_weights: whether sub-captions count by `diagnosis_weights`; otherwise every valid caption counts 1.
+        peers: the other processes that hold images of the same batch.
+
+    Returns:
+        A `MakeLoss` of three scalars; with several processes this one's share, to be added up.
+
+    Raises:
+        ValueError: if the shapes do not belong together.
+
+    Source: MAKE (arXiv 2505.09372); lambda_m, lambda_s and sigma as published.
+    """
+    _check_shapes(image_features, patch_features, text_features, caption_mask)
+    with torch.autocast(image_features.device.type, enabled=False):
+        image = _unit(image_features)  # (B, D)
+        text = _unit(text_features.masked_fill(~caption_mask[..., None], 0.0))  # (B, T, D)
+        weights = diagnosis_weights(text, caption_mask) if guided_weights else caption_mask.to(text.dtype)  # (B, T)
+        contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale, peers)
+        subs = slice(FIRST_SUB_CAPTION, None)
+        local = local_alignment_loss(
+            patch_features, text[:, subs], caption_mask[:, subs], weights[:, subs], logit_scale, sigma, peers
+        )
+    return MakeLoss(lambda_m * contrastive + lambda_s * local, contrastive, local)
+
+
+def contrastive_loss(
+    image: Tensor,
+    text: Tensor,
+    caption_mask: Tensor,
+    weights: Tensor,
+    logit_scale: Tensor | float,
+    peers: Peers = ALONE,
+) -> Tensor:
+    """Every valid caption of an image is a positive for it, against all valid captions and all images of the batch.
+
+    Image to text is the mean over valid captions weighted by `weights`; text to image is the plain mean; the loss is
+    half their sum. The normaliser of image to text is one log-sum-exp per image, shared by all its captions.
+
+    Args:
+        image: (b, D) unit rows.
+        text: (b, T, D) unit rows; rows of invalid captions are ignored.
+        caption_mask: (b, T) bool.
+        weights: (b, T) float >= 0, from `diagnosis_weights`.
+        logit_scale: inverse temperature.
+        peers: who holds the other B - b images.
+
+    Returns:
+        A scalar.
+
+    Source: MAKE (arXiv 2505.09372), multi-aspect contrastive loss.
+    """
+    images = peers.gather(image)  # (B, D)
+    captions = peers.gather(text)[peers.gather(caption_mask)]  # (V, D), valid ones of the whole batch
+    to_text = _shares(weights * caption_mask, peers)  # (b, T), 1 in all over the batch
+    to_image = _shares(caption_mask.to(text.dtype), peers)  # (b, T)
+    normalisers = log_normaliser(image, captions, to_text.sum(dim=1), logit_scale) + log_normaliser(
+        text[caption_mask], images, to_image[caption_mask], logit_scale
+    )
+    own = torch.einsum("bd,btd->bt", image, text)  # (b, T): each caption with its own image
+    return 0.5 * (normalisers - logit_scale * ((to_text + to_image) * own).sum())
+
+
+def local_alignment_loss(
+    patch: Tensor,
+    text: Tensor,
+    caption_mask: Tensor,
+    weights: Tensor,
+    logit_scale: Tensor | float,
+    sigma: float,
+    peers: Peers = ALONE,
+) -> Tensor:
+    """Each sub-caption must recognise itself in the image region that it attends to.
+
+    The region of sub-caption (b, t) is the unit sum of the unit patches of image b, each weighted by its cosine with
+    the sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it only
+    stands among the wrong answers of the others. The loss is the cross-entropy of each region against all valid
+    sub-captions of the batch, mean weighted by `weights`.
+
+    Args:
+        patch: (b, P, D) rows of any length.
+        text: (b, S, D) unit rows, sub-captions only, float32 or float64.
+        caption_mask: (b, S) bool.
+        weights: (b, S) float >= 0.
+        logit_scale: inverse temperature.
+        sigma: cosine threshold.
+        peers: who holds the other B - b images.
+
+    Returns:
+        A scalar; zero when the batch has no valid sub-caption.
+
+    Source: MAKE (arXiv 2505.09372), sub-caption to local-region alignment.
+    """
+    region = F.normalize(attended_regions(patch, text, sigma), dim=-1)  # (b, S, D)
+    sentences = peers.gather(text)[peers.gather(caption_mask)]  # (M, D)
+    share = _shares(weights * caption_mask, peers)  # (b, S)
+    normalisers = log_normaliser(region[caption_mask], sentences, share[caption_mask], logit_scale)
+    return normalisers - logit_scale * (share[..., None] * region * text).sum()
+
+
+def diagnosis_weights(text: Tensor, caption_mask: Tensor) -> Tensor:
+    """How much each caption counts: sub-captions close to the diagnosis count most.
+
+    w_bt is the softmax, over the valid sub-captions of image b, of their cosine with its ontology caption, divided by
+    its maximum, so the closest sub-caption has weight 1. The three knowledge captions have weight 1, and so has every
+    caption of an image without an ontology caption. No gradient flows through the weights.
+
+    Args:
+        text: (B, T, D) unit rows.
+        caption_mask: (B, T) bool.
+
+    Returns:
+        (B, T) float, 0 at invalid captions, otherwise in (0, 1].
+
+    Source: MAKE (arXiv 2505.09372), diagnosis-guided weights.
+    """
+    text = text.detach()
+    cosine = torch.einsum("btd,bd->bt", text[:, FIRST_SUB_CAPTION:], text[:, ONTOLOGY])  # (B, S)
+    sub_mask = caption_mask[:, FIRST_SUB_CAPTION:]
+    guided = torch.ones_like(text[..., 0])  # (B, T)
+    if cosine.shape[1] > 0:
+        # softmax divided by its maximum is exp(cosine - largest cosine): no division, no overflow
+        largest = _hide(cosine, ~sub_mask).amax(dim=1, keepdim=True)
+        relative = torch.exp((cosine - largest).clamp(max=0.0))
+        guided[:, FIRST_SUB_CAPTION:] = torch.where(caption_mask[:, ONTOLOGY, None], relative, 1.0)
+    return guided * caption_mask
+
+
+def _hide(values: Tensor, where: Tensor) -> Tensor:
+    # The most negative finite number instead of -inf: a row without any valid entry then gives no NaN.
+    return values.masked_fill(where, torch.finfo(values.dtype).min)
+
+
+def _shares(weights: Tensor, peers: Peers) -> Tensor:
+    # Weights that sum to 1 over the whole batch; all zero where there is nothing to weigh.
+    return weights / peers.total(weights.sum()).clamp_min(torch.finfo(weights.dtype).tiny)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return F.normalize(rows if rows.dtype == torch.float64 else rows.float(), dim=-1)
+
+
+def _check_shapes(image: Tensor, patch: Tensor, text: Tensor, mask: Tensor) -> None:
+    (b, d) = image.shape
+    if patch.ndim != 3 or patch.shape[0] != b or patch.shape[2] != d:
+        raise ValueError(
+            f"Expected argument `patch_features` to be (B, P, D) = ({b}, P, {d}), but got {tuple(patch.shape)}."
+        )
+    if text.ndim != 3 or text.shape[0] != b or text.shape[2] != d or text.shape[1] < FIRST_SUB_CAPTION:
+        raise ValueError(
+            f"Expected argument `text_features` to be (B, T, D) = ({b}, at least 3, {d}), but got {tuple(text.shape)}."
+        )
+    if mask.shape != text.shape[:2] or mask.dtype != torch.bool:
+        raise ValueError(
+            f"Expected argument `caption_mask` to be bool {tuple(text.shape[:2])}, "
+            f"but got {mask.dtype} {tuple(mask.shape)}."
+        )

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zsderm import KnowledgeBase
+from zsderm.knowledge import KnowledgeCard
+from zsderm.knowledge.authoring.difference import Change, changes
+
+
+def test_equal_content_gives_nothing_whatever_the_order() -> None:
+    base = KnowledgeBase.load("dermatology")
+    turned = KnowledgeBase(base.card, [replace(d, aliases=d.aliases[::-1]) for d in reversed(base.diseases.values())])
+    assert list(changes(base, turned)) == []
+
+
+def test_every_difference_is_named() -> None:
+    base = KnowledgeBase.load("dermatology")
+    vitiligo = base.find("vitiligo")
+    first = vitiligo.descriptions[0]
+    changed = replace(vitiligo, aliases=(*vitiligo.aliases, "white spot"), descriptions=vitiligo.descriptions[1:])
+    others = [d for d in base.diseases.values() if d.name not in ("vitiligo", "cutaneous horn")]
+    found = list(changes(base, KnowledgeBase(base.card, [*others, changed])))
+    assert Change("+", "vitiligo", "alias", "white spot") in found
+    assert Change("-", "vitiligo", f"{first.aspect} ({first.modality})", first.text) in found
+    assert Change("-", "cutaneous horn", "disease", "cutaneous horn") in found
+    assert {change.disease for change in found} == {"vitiligo", "cutaneous horn"}
+
+
+def test_a_member_that_joins_or_leaves_a_group_is_a_difference() -> None:
+    diseases = list(KnowledgeBase.load("dermatology").diseases.values())[:2]
+    one, other = (disease.name for disease in diseases)
+    before = KnowledgeBase(KnowledgeCard("mine", groups={"lumps": (one,)}), diseases)
+    after = KnowledgeBase(KnowledgeCard("mine", groups={"lumps": (other,)}), diseases)
+    assert list(changes(before, after)) == [
+        Change("-", "lumps", "member", one),
+        Change("+", "lumps", "member", other),
+    ]

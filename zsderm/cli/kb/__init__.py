@@ -1,0 +1,5 @@
+"""``zsderm kb``: look into knowledge bases, check them, make them."""
+
+from zsderm.cli.kb.look import kb
+
+__all__ = ["kb"]

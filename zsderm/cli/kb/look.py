@@ -1,0 +1,230 @@
+"""``zsderm kb``: look into knowledge bases, and check them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zsderm.cli.kb.make import build, diff, generate
+from zsderm.cli.parameters import cache_option
+from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
+
+if TYPE_CHECKING:
+    from zsderm.knowledge import Disease, KnowledgeBase
+
+DEFAULT_BASE = "dermatology"
+DEFAULT_MODEL = "zsderm-mini"
+
+
+@click.group()
+def kb() -> None:
+    """List, search, check and make knowledge bases: what diseases look like, in sentences.
+
+    NAME is a bundled knowledge base, a folder of .jsonl files, or one .jsonl file.
+
+    \b
+    zsderm kb list
+    zsderm kb show dermatology "basal cell carcinoma"
+    zsderm kb search "pearly rolled border"
+    zsderm kb validate ./my-knowledge/
+    zsderm kb build cupl.json --output ./my-knowledge
+    """
+
+
+for command in (build, diff, generate):
+    kb.add_command(command)
+
+
+@kb.command("list")
+def list_bases() -> None:
+    """List the bundled knowledge bases, one a line, with tabs between the columns.
+
+    \b
+    zsderm kb list
+    zsderm kb list | cut -f1
+    """
+    from zsderm.knowledge import KnowledgeBase, library
+
+    _table("name", "version", "diseases", "descriptions", "licence", "checksum")
+    for name in library.bundled():
+        base = KnowledgeBase.load(name)
+        _table(name, base.version, len(base.diseases), len(base), base.card.licence, base.checksum)
+
+
+@kb.command()
+@click.argument("name")
+@click.argument("disease", required=False)
+@click.option(
+    "--semantic/--no-semantic",
+    default=True,
+    show_default=True,
+    help="Suggest diseases by meaning where DISEASE is like no name; loads a sentence model.",
+)
+def show(name: str, disease: str | None, semantic: bool) -> None:
+    """Show the diseases of a knowledge base, or everything it says about one of them.
+
+    DISEASE may be an alias, in any spelling.
+
+    \b
+    zsderm kb show dermatology
+    zsderm kb show dermatology BCC
+    zsderm kb show dermatology "flesh eating sun spot"
+    """
+    from zsderm.knowledge import KnowledgeBase
+
+    base = KnowledgeBase.load(name)
+    if disease is None:
+        _show_base(base)
+        return
+    try:
+        found = base.find(disease)
+        _show_disease(found, members=base.card.groups.get(found.name, ()))
+    except AmbiguousClassError:
+        raise
+    except UnknownClassError as error:
+        suggestion = _by_meaning(base, disease) if semantic else ""
+        raise UnknownClassError(f"{error}{suggestion}") from error
+
+
+@kb.command()
+@click.argument("words", nargs=-1, metavar="[NAME] [QUERY]")
+@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph instead.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --image.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines at most.")
+@cache_option
+def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache_dir: Path) -> None:
+    """Find the names, aliases and descriptions that say what QUERY says, best first.
+
+    With --image: the descriptions that a photograph is most like, of all diseases. Without NAME it looks into
+    "dermatology". Columns: score, disease, where, text.
+
+    \b
+    zsderm kb search "pearly rolled border"
+    zsderm kb search dermatology "solar keratosis"
+    zsderm kb search ./my-knowledge/ "blue grey ovoid nests" --limit 3
+    zsderm kb search --image examples/images/PAT_1071_312_841.jpg
+    """
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.knowledge.search import search as find_hits
+
+    if image is not None:
+        _search_by_image(words, image, model, limit, cache_dir)
+        return
+    if not words:
+        raise click.UsageError("expected a QUERY in quotes, or --image FILE.")
+    *names, query = words
+    if len(names) > 1:
+        raise click.UsageError(f"expected [NAME] QUERY, but got {len(words)} arguments. Put the query in quotes.")
+    try:
+        base = KnowledgeBase.load(names[0] if names else DEFAULT_BASE)
+    except UnknownKnowledgeBaseError as error:
+        raise UnknownKnowledgeBaseError(f"{error}. A query of several words goes in quotes.") from error
+    hits = find_hits(base, query, limit)
+    for hit in hits:
+        _table(f"{hit.score:.3f}", hit.disease, hit.where, hit.text)
+    if not hits:
+        click.echo(f"Nothing in knowledge base {base.name!r} is like {query!r}. Try fewer words.", err=True)
+
+
+@kb.command()
+@click.argument("name", metavar="NAME|PATH", default=DEFAULT_BASE)
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Measure its quality with a sentence model and an encoder too, and print that as Markdown.",
+)
+@click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --report, beside a sentence model."
+)
+@click.pass_context
+def validate(ctx: click.Context, name: str, report: bool, model: str) -> None:
+    """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
+
+    Prints one problem a line, disease and reason, and ends with exit code 1 if there is any. With --report a page
+    follows: counts, readability, near-duplicates, specificity, texts too long for CLIP.
+
+    \b
+    zsderm kb validate dermatology
+    zsderm kb validate dermatology --report > quality.md
+    zsderm kb validate ./my-knowledge/lumps.jsonl
+    """
+    from zsderm.knowledge.authoring.validate import validate as find_problems
+
+    problems = find_problems(name)
+    for problem in problems:
+        _table(problem.disease, problem.reason)
+    click.echo(f"{name}: {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}", err=True)
+    if report:
+        if problems:
+            click.echo()  # a page of its own, apart from the table
+        _print_quality(name, model)
+    ctx.exit(1 if problems else 0)
+
+
+def _print_quality(name: str, model: str) -> None:
+    from zsderm import KnowledgeBase, load_encoder
+    from zsderm.tasks.knowledge_quality.measure import quality
+    from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+
+    click.echo(quality(SentenceModel(), KnowledgeBase.load(name), load_encoder(model)).to_markdown())
+    click.echo(f"Written by `zsderm kb validate {shlex.quote(name)} --report --model {shlex.quote(model)}`.")
+
+
+def _by_meaning(base: KnowledgeBase, disease: str) -> str:
+    """A line naming the diseases nearest in meaning; empty where spelling gave a hint, or without an encoder."""
+    if base.hint(disease):
+        return ""
+    from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+    from zsderm.tasks.knowledge_quality.suggest_names import suggest_names
+
+    try:
+        nearest = suggest_names(SentenceModel(), base, disease)
+    except ZsdermError:
+        return ""  # the mistake to report is the name, and not that this installation lacks the weights
+    return f"\nNearest in meaning: {' or '.join(map(repr, nearest))}."
+
+
+def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path) -> None:
+    from zsderm import KnowledgeBase, load_encoder
+    from zsderm.tasks.retrieval.description_search import nearest_descriptions
+
+    if len(words) > 1:
+        raise click.UsageError("expected at most the NAME of a knowledge base beside --image.")
+    base = KnowledgeBase.load(words[0] if words else DEFAULT_BASE)
+    for match in nearest_descriptions(load_encoder(model), base, image, limit, cache):
+        found = match.description
+        _table(f"{match.score:.3f}", found.disease, found.aspect, found.text)
+
+
+def _show_base(base: KnowledgeBase) -> None:
+    card = base.card
+    click.echo(f"{card.name} {card.version}, {card.licence}, checksum {base.checksum}. {card.description}", err=True)
+    _table("disease", "descriptions", "ontology", "aliases")
+    for disease in (*base.diseases.values(), *base.groups.values()):
+        aliases = disease.aliases or base.card.groups.get(disease.name, ())  # a group: the diseases it pools
+        _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(aliases))
+
+
+def _show_disease(disease: Disease, members: Iterable[str]) -> None:
+    _table("name", disease.name)
+    if members:
+        _table("members", _joined(members))
+    _table("aliases", _joined(disease.aliases))
+    _table("ontology", " > ".join(disease.ontology))
+    _table("sites", _joined(disease.sites))
+    _table("concepts", _joined(disease.concepts))
+    for text in disease.descriptions:
+        _table(text.aspect, text.modality, text.text)
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _table(*cells: object) -> None:
+    """One row on stdout."""
+    click.echo("\t".join(map(str, cells)))

@@ -1,0 +1,132 @@
+"""``zsderm kb build | diff | generate``: make knowledge bases, and say what changed in one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from zsderm.cli.parameters import ClassList
+from zsderm.errors import InputError
+
+_SHOWN = 20  # problems listed on stderr
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to make.")
+@click.option("--name", help="Name of the base.  [default: that of the folder]")
+@click.option("--licence", default="unknown", show_default=True, help="Licence of the texts.")
+def build(source: Path, output: Path, name: str | None, licence: str) -> None:
+    """Make a knowledge base from a table or a mapping of descriptions by class.
+
+    SOURCE is a .csv file with columns class,description (and, if wanted, aspect,modality), or a .json file
+    {class: [descriptions]}.
+
+    \b
+    zsderm kb build cupl.json --output ./birds
+    zsderm classify --images photos/ --classes classes.txt --knowledge ./birds
+    """
+    from zsderm.knowledge.authoring.build import read_class_texts
+    from zsderm.knowledge.base import KnowledgeCard
+    from zsderm.knowledge.store import write_base
+
+    diseases = read_class_texts(source)
+    card = KnowledgeCard(name or output.name, version="0.1.0", licence=licence, description=f"Built from {source.name}")
+    write_base(output, card, diseases, {"review": "as found"})
+    _written(output, len(diseases), sum(len(disease.descriptions) for disease in diseases))
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+def diff(before: str, after: str) -> None:
+    """Say what changed from one knowledge base to another, one difference a line.
+
+    Columns: + or -, disease, what, text. Ends with exit code 0 also when they differ.
+
+    \b
+    zsderm kb diff dermatology ./my-dermatology
+    """
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.knowledge.authoring.difference import changes
+
+    bases = [KnowledgeBase.load(name) for name in (before, after)]
+    found = list(changes(*bases))
+    for change in found:
+        click.echo("\t".join((change.sign, change.disease, change.what, change.text)))
+    click.echo(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences", err=True)
+
+
+@click.command()
+@click.option("--classes", required=True, type=ClassList(), help='A file, one class per line, or "a, b, c".')
+@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to make.")
+@click.option("--endpoint", required=True, envvar="ZSDERM_LLM_ENDPOINT", show_envvar=True, help="OpenAI-compatible.")
+@click.option("--model", required=True, help="Name of the language model at the endpoint.")
+@click.option("--api-key", envvar="ZSDERM_LLM_API_KEY", show_envvar=True, help="Key for the endpoint, if it wants one.")
+@click.option("--domain", default="skin diseases in photographs", show_default=True, help="What the images are of.")
+@click.option("--aspect", "aspects", multiple=True, help="Ask about these only; may repeat.  [default: all ten]")
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1, 20), help="Sentences per aspect.")
+@click.option(
+    "--answers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps every answer.  [default: OUTPUT-answers]",
+)
+def generate(
+    *,
+    classes: tuple[str, ...],
+    output: Path,
+    endpoint: str,
+    model: str,
+    api_key: str | None,
+    domain: str,
+    aspects: tuple[str, ...],
+    count: int,
+    answers: Path | None,
+) -> None:
+    """Draft a knowledge base for any classes with a language model.
+
+    Every answer is kept as it arrives: a run that stops goes on where it stood. The draft is checked, and marked as
+    unreviewed; read it before you use it.
+
+    \b
+    zsderm kb generate --classes "robin, crow" --output ./birds --endpoint http://localhost:11434/v1 --model M
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from zsderm import language_model
+    from zsderm.knowledge.authoring import generate as drafting
+    from zsderm.knowledge.authoring.vocabulary import ASPECTS
+    from zsderm.knowledge.base import KnowledgeCard
+    from zsderm.knowledge.store import write_base
+
+    if output.exists() and any(output.iterdir()):
+        raise InputError(f"expected {str(output)!r} to be new or empty, but it is not. Choose another --output.")
+    asked = aspects or ASPECTS
+    with Progress(console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("Asking", total=len(classes) * len(asked))
+        drafted = drafting.draft(
+            classes,
+            language_model.endpoint(endpoint, model, api_key),
+            answers or output.with_name(f"{output.name}-answers"),
+            domain=domain,
+            aspects=asked,
+            count=count,
+            model=model,
+            advance=lambda: bar.advance(task),
+        )
+    card = KnowledgeCard(output.name, version="0.0.1-draft", description=f"Drafted by {model}; {drafting.REVIEW}")
+    write_base(output, card, drafted.diseases, {"review": drafting.REVIEW, "model": model, "domain": domain})
+    for problem in drafted.problems[:_SHOWN]:
+        click.echo(f"left out: {problem}", err=True)
+    if len(drafted.problems) > _SHOWN:
+        click.echo(f"and {len(drafted.problems) - _SHOWN} more left out", err=True)
+    _written(output, len(drafted.diseases), sum(len(disease.descriptions) for disease in drafted.diseases))
+    click.echo(f"Nobody has reviewed it. Read it, then: zsderm kb validate {output}", err=True)
+
+
+def _written(folder: Path, classes: int, descriptions: int) -> None:
+    click.echo(folder)
+    click.echo(f"Written: {classes} classes, {descriptions} descriptions", err=True)

@@ -1,0 +1,123 @@
+"""``zsderm pretrain validate | pack``: look at the data of a run before it trains."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import click
+
+from zsderm.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from zsderm.pretrain.config import Source
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("tables", nargs=-1)
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Configuration (YAML).")
+@click.option("--data-root", type=_FOLDER, envvar="ZSDERM_DATA", show_envvar=True, help="Folder of the tables.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Report (.csv).  [default: stdout]")
+@click.option("--threads", default=2, show_default=True, type=click.IntRange(1), help="Images decoded at a time.")
+@click.pass_context
+def validate(
+    context: click.Context,
+    *,
+    tables: tuple[str, ...],
+    config: Path | None,
+    data_root: Path | None,
+    output: Path | None,
+    threads: int,
+) -> None:
+    """Check caption tables before training: every cell, text and image.
+
+    TABLES are .csv, .parquet or .tar files, or a pattern in quotes; without any, the tables of --config. With --config
+    the lengths of texts are checked by its tokenizer, and labels by its knowledge base.
+
+    The report is a CSV table: table, row, filename, kind, reason. It ends with exit code 1 if there is any problem.
+
+    \b
+    zsderm pretrain validate captions.csv --output report.csv
+    zsderm pretrain validate --config pretrain/configs/mini.yaml --data-root DATA
+    """
+    if not tables and config is None:
+        raise click.UsageError("expected TABLES, or --config FILE to check the tables of a run.")
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    sources, settings = _sources(tables), {}
+    if config:
+        run = _room("config").read_config(config)
+        sources = sources or list(run.train)
+        settings = {"limit": _room("data.validation").token_limit(run.model_cfg), "knowledge": _knowledge(run.knowledge)}
+    else:
+        click.echo("Lengths of texts and labels are not checked: they need --config.", err=True)
+    columns = SpinnerColumn(), TextColumn("{task.completed} rows")
+    with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("rows", total=None)
+        report = _room("data.validation").validate(
+            sources,
+            data_root or Path(),
+            threads=threads,
+            advance=lambda rows: bar.advance(task, rows),
+            **settings,
+        )
+    if output:
+        report.to_csv(output)
+        click.echo(output)
+    else:
+        report.write(sys.stdout)
+    for kind, count in report.counts.items():
+        click.echo(f"{kind}: {count}", err=True)
+    click.echo(f"{report.rows} rows, {len(report.problems) or 'no'} problems", err=True)
+    context.exit(1 if report.problems else 0)
+
+
+@click.command()
+@click.argument("table")
+@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the shards.")
+@click.option("--data-root", type=_FOLDER, envvar="ZSDERM_DATA", show_envvar=True, help="Folder of the table.")
+@click.option("--per-shard", default=1000, show_default=True, type=click.IntRange(1), help="Images in a shard.")
+def pack(table: str, output: Path, data_root: Path | None, per_shard: int) -> None:
+    """Write a table and its images as tar shards, for sets larger than a folder likes.
+
+    Shards are read where they lie: in a configuration write `table: shards/*.tar`. An image that cannot be read is left
+    out, with its reason on stderr. Paths of the shards go to stdout.
+
+    \b
+    zsderm pretrain pack captions.csv --output shards/
+    """
+    (source,) = _sources((table,))
+    shards, errors = _room("data.pack").pack(source, data_root or Path(), output, per_shard)
+    for shard in shards:
+        click.echo(shard)
+    for image, reason in errors.items():
+        click.echo(f"left out: {image}: {reason}", err=True)
+
+
+def _sources(tables: tuple[str, ...]) -> list[Source]:
+    config = _room("config")
+    return [config.Source(table) for table in tables]
+
+
+def _knowledge(name: str) -> object:
+    from zsderm.knowledge import KnowledgeBase
+
+    return KnowledgeBase.load(name)
+
+
+def _room(module: str) -> ModuleType:
+    """A module of the pretraining room, or the command that installs what it needs."""
+    try:
+        return import_module(f"zsderm.pretrain.{module}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("zsderm"):
+            raise
+        raise MissingDependencyError(
+            f"this needs the package {error.name}, which is not installed; pip install 'zsderm[pretrain]'"
+        ) from error

@@ -1,0 +1,94 @@
+"""``zsderm pretrain``: hand a configuration file to the pretraining room."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from zsderm.cli.parameters import Setting
+from zsderm.cli.pretrain.data import pack, validate
+from zsderm.cli.pretrain.extract import extract
+from zsderm.cli.pretrain.publish import publish
+from zsderm.errors import MissingDependencyError
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Configuration (YAML).",
+)
+@click.option(
+    "--data-root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="ZSDERM_DATA",
+    show_envvar=True,
+    help="Folder that the tables of the configuration are relative to.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default="runs/NAME-OF-CONFIG",
+    help="Run folder; a run that was stopped goes on where it stood.",
+)
+@click.option("--set", "overrides", multiple=True, type=Setting(), help="Override one setting; inner ones by dots.")
+@click.option("--dry-run", is_flag=True, help="Print what the run needs, and load neither data nor weights.")
+@click.pass_context
+def pretrain(
+    context: click.Context,
+    *,
+    config: Path | None,
+    data_root: Path | None,
+    output: Path | None,
+    overrides: tuple[tuple[str, object], ...],
+    dry_run: bool,
+) -> None:
+    """Train an encoder from a configuration file.
+
+    One line an epoch goes to stderr; the folder of the encoder, which --model local-dir:FOLDER reads, goes to stdout.
+    Several processes train together with torchrun: torchrun --nproc-per-node 8 -m zsderm.pretrain, same options.
+
+    \b
+    zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA
+    zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA --set epochs=1 --output runs/trial
+    zsderm pretrain extract --captions captions.csv --output multi_aspect.csv
+    zsderm pretrain --config pretrain/configs/make_vitb16.yaml --dry-run --set micro_batch=256
+    zsderm pretrain --config pretrain/configs/mini.yaml --set model_cfg.vision_cfg.image_size=192
+    zsderm pretrain validate --config pretrain/configs/mini.yaml --data-root DATA
+    """
+    if context.invoked_subcommand:
+        return  # the options belong to training; the commands below have their own
+    # Not `required=True` on the options: click would then demand them of the commands below as well.
+    for name, value in (("config", config), ("data_root", data_root)):
+        if value is None and not (dry_run and name == "data_root"):
+            parameter = next(option for option in context.command.params if option.name == name)
+            raise click.MissingParameter(ctx=context, param=parameter)
+    assert config is not None
+    try:
+        if dry_run:
+            settings = import_module("zsderm.pretrain.config").read_config(config, dict(overrides))
+            for line in import_module("zsderm.pretrain.estimate").estimate(settings).lines():
+                click.echo(line)
+            return
+        train = import_module("zsderm.pretrain.train")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("zsderm"):
+            raise
+        raise MissingDependencyError(
+            f"pretraining needs the package {error.name}, which is not installed; pip install 'zsderm[pretrain]'"
+        ) from error
+    first = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; one of them is enough to talk
+    level = logging.INFO if first else logging.ERROR
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    encoder = train.run(config, output or Path("runs") / config.stem, data_root, dict(overrides))
+    if first:
+        click.echo(encoder)
+
+
+for command in (extract, validate, pack, publish):
+    pretrain.add_command(command)

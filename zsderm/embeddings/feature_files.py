@@ -1,0 +1,201 @@
+"""Embeddings in a file, with what is needed to use them later: paths, errors, and whose embeddings they are.
+
+FILE.npy      (N, D) float32, a row of NaN for an image that could not be read; beside it FILE.csv (image, error) with
+              one line a row, and FILE.json with the encoder
+FILE.parquet  one row an image: image, embedding (null if it could not be read), error; the encoder in the metadata
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, tee
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from zsderm import __version__
+from zsderm.atomic_files import replaced
+from zsderm.embeddings.cache import IMAGES
+from zsderm.embeddings.image_features import ImageEmbeddings, embed_batches, progress_bar
+from zsderm.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from zsderm.encoders.base import Encoder
+
+SUFFIXES = (".npy", ".parquet")
+ROW_GROUP = 4096  # rows written to a Parquet file at a time
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEmbeddings:
+    """Embeddings as they were stored.
+
+    Attributes:
+        images: N paths.
+        features: (N, D) float32; NaN where the image could not be read.
+        errors: N reasons, empty where all went well.
+        encoder: model, fingerprint, width, licence and more of the encoder that made them.
+    """
+
+    images: list[str]
+    features: np.ndarray
+    errors: list[str]
+    encoder: Mapping[str, Any]
+
+
+def write_embeddings(
+    path: str | os.PathLike[str],
+    encoder: Encoder,
+    images: Iterable[str | os.PathLike[str]],
+    *,
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> tuple[int, int]:
+    """Embed images into a file as they come, in flat memory; the file appears when it is complete, or not at all.
+
+    Args:
+        path: ends in .npy or .parquet.
+        encoder: gives the rows.
+        images: paths, as from `images.walk`.
+        batch_size: images encoded at a time.
+        workers: decoding threads; by default one per processor, at most 8.
+        cache: a folder that keeps rows between runs, or ``None``.
+        progress: show a bar on stderr if that is a terminal.
+
+    Returns:
+        How many images there were, and how many of them could not be read.
+
+    Raises:
+        SettingsError: another suffix, or a place that cannot be written.
+    """
+    path = Path(path)
+    writers: dict[str, Callable[[Path, Encoder, Iterator[_Batch]], tuple[int, int]]]
+    writers = {".npy": _write_npy, ".parquet": _write_parquet}
+    if path.suffix.lower() not in writers:
+        raise SettingsError(f"Expected a file name ending in {' or '.join(SUFFIXES)}, but got '{path}'.")
+    to_embed, to_name = tee(images)
+    found = embed_batches(encoder, to_embed, batch_size=batch_size, workers=workers, cache=cache)
+    with progress_bar(None, progress) as advance:
+        return writers[path.suffix.lower()](path, encoder, _named(found, to_name, advance))
+
+
+def read_embeddings(path: str | os.PathLike[str], encoder: Encoder | None = None) -> StoredEmbeddings:
+    """Read what `write_embeddings` has written; a .npy is mapped into memory, not loaded.
+
+    Args:
+        path: ends in .npy, with FILE.csv and FILE.json beside it, or in .parquet.
+        encoder: the encoder that is to be used with the rows; ``None`` to ask for none in particular.
+
+    Raises:
+        InputError: not such a file, or embeddings of another encoder.
+    """
+    path = Path(path)
+    try:
+        stored = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_npy(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"cannot read embeddings from '{path}': {error}. Make them with: zsderm embed") from error
+    if encoder is not None and stored.encoder["fingerprint"] != encoder.fingerprint:
+        raise InputError(
+            f"expected embeddings of '{encoder.card.name}' ({encoder.fingerprint}) in '{path}', but they are of "
+            f"'{stored.encoder['model']}' ({stored.encoder['fingerprint']}). Make them again with: zsderm embed"
+        )
+    return stored
+
+
+_Batch = tuple[list[str], ImageEmbeddings]
+
+
+def _named(
+    batches: Iterator[ImageEmbeddings], images: Iterator[str | os.PathLike[str]], advance: Callable[[int], None]
+) -> Iterator[_Batch]:
+    """Batches with the paths of their images."""
+    for batch in batches:
+        # Names that are not valid UTF-8 (old cameras, foreign zip files) can be written to neither format.
+        names = [
+            os.fsencode(image).decode("utf-8", errors="backslashreplace") for image in islice(images, len(batch.ok))
+        ]
+        yield names, batch
+        advance(len(names))
+
+
+def _describe(encoder: Encoder) -> dict[str, Any]:
+    card = encoder.card
+    facts = {"model": card.name, "fingerprint": encoder.fingerprint, "width": card.width, "licence": card.licence}
+    return {**facts, "decoding": IMAGES, "zsderm": __version__}
+
+
+def _write_npy(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> tuple[int, int]:
+    count = failed = 0
+    beside = (path.with_suffix(".csv"), path.with_suffix(".json"))
+    with replaced(path) as rows, replaced(beside[0]) as table, replaced(beside[1]) as manifest:  # the rows come last
+        with rows.open("wb") as stream, table.open("w", encoding="utf-8", newline="") as lines:
+            _write_header(stream, (0, encoder.card.width))
+            writer = csv.writer(lines)
+            writer.writerow(["image", "error"])
+            for names, batch in batches:
+                stream.write(np.where(batch.ok[:, None], batch.features, np.float32(np.nan)).tobytes())
+                writer.writerows([name, batch.errors.get(index, "")] for index, name in enumerate(names))
+                count, failed = count + len(names), failed + len(batch.errors)
+            stream.seek(0)
+            _write_header(stream, (count, encoder.card.width))
+        about = {**_describe(encoder), "images": count, "failed": failed}
+        manifest.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return count, failed
+
+
+def _write_header(stream: BinaryIO, shape: tuple[int, int]) -> None:
+    """The header of a .npy file; numpy leaves room in it for the first number to grow."""
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+
+
+def _write_parquet(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> tuple[int, int]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    count = failed = 0
+    vector = pa.list_(pa.float32(), encoder.card.width)
+    schema = pa.schema([("image", pa.string()), ("embedding", vector), ("error", pa.string())])
+    schema = schema.with_metadata({"zsderm": json.dumps(_describe(encoder))})
+    with replaced(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
+        waiting: list[Any] = []
+        for names, batch in batches:
+            flat = pa.array(batch.features.ravel())
+            rows = pa.FixedSizeListArray.from_arrays(flat, encoder.card.width, mask=pa.array(~batch.ok))
+            errors = pa.array([batch.errors.get(index, "") for index in range(len(names))])
+            waiting.append(pa.record_batch([pa.array(names), rows, errors], schema=schema))
+            count, failed = count + len(names), failed + len(batch.errors)
+            if sum(part.num_rows for part in waiting) >= ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting).combine_chunks())
+                waiting = []
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting).combine_chunks())
+    return count, failed
+
+
+def _read_npy(path: Path) -> StoredEmbeddings:
+    features = np.load(path, mmap_mode="r", allow_pickle=False)
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    with path.with_suffix(".csv").open(encoding="utf-8", newline="") as lines:
+        table = list(csv.DictReader(lines))
+    if len(table) != len(features):
+        raise ValueError(f"{len(features)} rows, but {len(table)} images in {path.with_suffix('.csv').name}")
+    return StoredEmbeddings([row["image"] for row in table], features, [row["error"] for row in table], about)
+
+
+def _read_parquet(path: Path) -> StoredEmbeddings:
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    about = json.loads((table.schema.metadata or {})[b"zsderm"])
+    column = table["embedding"].combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)  # without the rows that are null
+    features = np.full((len(column), about["width"]), np.nan, np.float32)
+    features[np.asarray(column.is_valid())] = flat.reshape(-1, about["width"])
+    return StoredEmbeddings(table["image"].to_pylist(), features, table["error"].to_pylist(), about)

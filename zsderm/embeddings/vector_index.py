@@ -1,0 +1,333 @@
+"""One FAISS index over all entries of a base, whatever their class: searched, saved, mapped into memory, changed.
+
+`DescriptionIndex` asks one class at a time and is exact. This one answers "which of all entries is most like this?",
+for bases up to millions of entries: exact up to 200 000, beyond that an inverted file whose recall is measured when it
+is built.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from zsderm.errors import CheckpointError, InputError
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+LARGEST_FLAT = 200_000  # entries; a scan of these takes milliseconds, and is exact
+WANTED_RECALL = 0.95  # share of the true ten nearest that an inverted file has to find
+PROBED = 10  # neighbours that recall is measured on
+TRAINING_PER_CELL = 40  # points per cell that k-means sees; FAISS warns below 39
+SAMPLE = 500  # entries that are asked for their neighbours when recall is measured
+INDEX_FILE, CARD_FILE = "entries.faiss", "entries.json"
+
+
+@dataclass(frozen=True)
+class IndexCard:
+    """What an index is, and whose embeddings it holds."""
+
+    kind: str  # "flat" (exact) or "ivf" (inverted file)
+    width: int  # D
+    recall: float  # of the ten nearest, measured when it was built; 1.0 for flat
+    probes: int  # cells looked into per query; 0 for flat
+    checksum: str = ""  # of the knowledge base
+    fingerprint: str = ""  # of the encoder
+
+
+class EntryIndex:
+    """M entries by id, found by inner product. Its length is M.
+
+    Args:
+        card: what the index is.
+        index: the FAISS index, with ids.
+        writable: False when it is mapped from a file.
+    """
+
+    def __init__(self, card: IndexCard, index: Any, writable: bool = True) -> None:
+        self.card = card
+        self._index = index
+        self._writable = writable
+
+    @classmethod
+    def build(
+        cls,
+        features: npt.ArrayLike,
+        ids: npt.ArrayLike | None = None,
+        *,
+        kind: str = "auto",
+        checksum: str = "",
+        fingerprint: str = "",
+        seed: int = 0,
+    ) -> EntryIndex:
+        """Index entries; an inverted file looks into as many cells as it takes to reach a recall of 0.95.
+
+        Args:
+            features: (M, D) float32, unit rows.
+            ids: (M,) distinct integers; None numbers the rows from 0.
+            kind: "flat", "ivf", or "auto": flat up to 200 000 entries.
+            checksum: of the knowledge base, kept in the card.
+            fingerprint: of the encoder, kept in the card.
+            seed: of the sample that recall is measured on.
+
+        Raises:
+            InputError: if shapes do not belong together, ids repeat, or the kind is not known.
+        """
+        entries = _rows(features)
+        numbers = np.arange(len(entries)) if ids is None else np.asarray(ids, np.int64)
+        if numbers.shape != (len(entries),) or len(np.unique(numbers)) != len(numbers):
+            raise InputError(f"expected `ids` to be {len(entries)} distinct integers, one per row.")
+        if kind not in ("auto", "flat", "ivf"):
+            raise InputError(f"expected `kind` to be auto, flat or ivf, but got {kind!r}.")
+        if kind == "flat" or (kind == "auto" and len(entries) <= LARGEST_FLAT):
+            index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(entries.shape[1]))
+            index.add_with_ids(entries, numbers)
+            return cls(IndexCard("flat", entries.shape[1], 1.0, 0, checksum, fingerprint), index)
+        index = _inverted_file(entries, numbers, seed)
+        recall = _probe_until(index, entries, numbers, seed)
+        return cls(IndexCard("ivf", entries.shape[1], recall, index.nprobe, checksum, fingerprint), index)
+
+    def search(self, queries: npt.ArrayLike, k: int) -> tuple[Floats, Integers]:
+        """The k entries most like each query, best first.
+
+        Args:
+            queries: (Q, D) float32, unit rows.
+            k: how many; min(k, M) come back.
+
+        Returns:
+            scores (Q, k') float32 and ids (Q, k') int64; id -1 where an inverted file found fewer.
+
+        Raises:
+            InputError: if k is below 1 or the width differs.
+        """
+        asked = _rows(queries)
+        if asked.shape[1] != self.card.width:
+            raise InputError(f"expected queries of width {self.card.width}, but got {asked.shape[1]}.")
+        if k < 1:
+            raise InputError(f"expected `k` to be at least 1, but got {k}.")
+        return self._index.search(asked, min(k, len(self)))
+
+    def add(self, features: npt.ArrayLike, ids: npt.ArrayLike) -> None:
+        """Add entries without building anew.
+
+        Raises:
+            InputError: if an id is taken, the width differs, or the index is mapped from a file.
+        """
+        self._check_writable()
+        entries, numbers = _rows(features), np.asarray(ids, np.int64)
+        if entries.shape != (len(numbers), self.card.width):
+            raise InputError(f"expected features of shape ({len(numbers)}, {self.card.width}), got {entries.shape}.")
+        taken = np.intersect1d(numbers, self.ids)
+        if len(taken) or len(np.unique(numbers)) != len(numbers):
+            raise InputError(f"expected new ids, each once, but {(*taken[:3],)} are taken. Remove them first.")
+        self._index.add_with_ids(entries, numbers)
+
+    def remove(self, ids: npt.ArrayLike) -> int:
+        """Remove entries by id without building anew; ids that are not there are passed over.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            InputError: if the index is mapped from a file.
+        """
+        self._check_writable()
+        return int(self._index.remove_ids(np.asarray(ids, np.int64)))
+
+    @property
+    def ids(self) -> Integers:
+        """(M,) int64, in no particular order."""
+        if self.card.kind == "flat":
+            return faiss.vector_to_array(self._index.id_map)
+        lists = self._index.invlists
+        sizes = [lists.list_size(cell) for cell in range(lists.nlist)]
+        parts = [faiss.rev_swig_ptr(lists.get_ids(c), n).copy() for c, n in enumerate(sizes) if n]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def save(self, folder: Path) -> None:
+        """Write entries.faiss and entries.json; each appears whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".{INDEX_FILE}.{os.getpid()}"
+        faiss.write_index(self._index, str(draft))
+        draft.replace(folder / INDEX_FILE)
+        draft.write_text(json.dumps(asdict(self.card), indent=2) + "\n", encoding="utf-8")
+        draft.replace(folder / CARD_FILE)
+
+    @classmethod
+    def load(cls, folder: Path, *, checksum: str = "", fingerprint: str = "", mapped: bool = True) -> EntryIndex:
+        """Read an index that `save` wrote.
+
+        Args:
+            folder: where it is.
+            checksum: of the base at hand; an index of another base is refused. Empty asks for nothing.
+            fingerprint: of the encoder at hand, likewise.
+            mapped: leave the entries on disk and map them into memory; such an index cannot be changed.
+
+        Raises:
+            CheckpointError: if it is missing, unreadable, or belongs to another base or encoder.
+        """
+        try:
+            content: Mapping[str, object] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+            card = IndexCard(**content)  # type: ignore[arg-type]
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"there is no index in {str(folder)!r} that can be read: {error}. Build it."
+            ) from error
+        for what, mine, theirs in (("base", checksum, card.checksum), ("encoder", fingerprint, card.fingerprint)):
+            if mine and mine != theirs:
+                raise CheckpointError(
+                    f"the index in {str(folder)!r} was built with another {what} ({theirs or 'unknown'}, not {mine}). "
+                    "Build it again."
+                )
+        try:
+            index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP if mapped else 0)
+        except RuntimeError as error:  # what FAISS raises for a missing or damaged file
+            raise CheckpointError(f"the index in {str(folder)!r} is damaged. Build it again.") from error
+        return cls(card, index, writable=not mapped)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise InputError("this index is mapped from a file. Load it with mapped=False to change it.")
+
+
+def _inverted_file(entries: Floats, ids: Integers, seed: int) -> Any:
+    count, width = entries.shape
+    cells = int(min(4 * np.sqrt(count), count / TRAINING_PER_CELL))
+    index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, max(1, cells), faiss.METRIC_INNER_PRODUCT)
+    chosen = np.random.default_rng(seed).permutation(count)[: max(1, cells) * TRAINING_PER_CELL]
+    index.train(entries[chosen])
+    index.add_with_ids(entries, ids)
+    return index
+
+
+def _probe_until(index: Any, entries: Floats, ids: Integers, seed: int) -> float:
+    """Look into twice as many cells until the recall is reached; returns the recall."""
+    rng = np.random.default_rng(seed)
+    queries = entries[rng.permutation(len(entries))[:SAMPLE]]
+    # An entry finds itself anywhere; a step aside makes it a fair question.
+    queries = queries + rng.normal(0, 0.3 / np.sqrt(entries.shape[1]), queries.shape).astype(np.float32)
+    exact: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(entries.shape[1]))
+    exact.add_with_ids(entries, ids)
+    k = min(PROBED, len(entries))
+    true = exact.search(queries, k)[1]
+    index.nprobe = 1
+    while (recall := recall_of(index.search(queries, k)[1], true)) < WANTED_RECALL and index.nprobe < index.nlist:
+        index.nprobe = min(2 * index.nprobe, index.nlist)
+    return recall
+
+
+def recall_of(found: Integers, true: Integers) -> float:
+    """The share of the true neighbours that were found, whatever their order.
+
+    Args:
+        found: (Q, k) ids.
+        true: (Q, k) ids.
+    """
+    return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, true, strict=True)]))
+
+
+def _rows(values: npt.ArrayLike) -> Floats:
+    rows = np.ascontiguousarray(values, dtype=np.float32)
+    if rows.ndim != 2 or not len(rows):
+        raise InputError(f"expected rows of features, at least one, but got shape {rows.shape}.")
+    if not np.isfinite(rows).all():
+        raise InputError("expected finite features, but got NaN or infinity.")
+    return rows
+
+
+class DescriptionIndex:
+    """M description embeddings, one exact inner-product FAISS index per class.
+
+    One index per class, because a class is always asked alone: K is clipped per class, and a class with
+    3 descriptions never takes a place from, or lends one to, another. Its length is M.
+    """
+
+    def __init__(self, width: int, indexes: dict[int, faiss.IndexFlatIP], rows: dict[int, Integers]) -> None:
+        self.width = width
+        self._indexes = indexes
+        self._rows = rows  # class -> its rows among the M entries
+
+    @classmethod
+    def build(cls, features: npt.ArrayLike, classes: Sequence[int] | Integers) -> DescriptionIndex:
+        """Index M descriptions by class.
+
+        Args:
+            features: (M, D) float32, unit rows.
+            classes: (M,) integers, the class of each row.
+
+        Raises:
+            InputError: if the two do not belong together, or a row is not of length one.
+        """
+        entries = _matrix(features, "features")  # (M, D)
+        owners = np.asarray(classes, dtype=np.int64)
+        if owners.shape != (len(entries),):
+            raise InputError(
+                f"expected `classes` to have shape ({len(entries)},), one per row, but got {owners.shape}."
+            )
+        lengths = np.linalg.norm(entries, axis=1)
+        if not np.allclose(lengths, 1, atol=1e-2):  # float16 towers are off by about 1e-3
+            worst = lengths[np.abs(lengths - 1).argmax()]
+            raise InputError(
+                f"expected `features` to be unit rows, but one has length {worst:.4g}. Normalise them first."
+            )
+        rows = {int(owner): np.flatnonzero(owners == owner) for owner in np.unique(owners)}
+        return cls(entries.shape[1], {owner: _flat(entries[mine]) for owner, mine in rows.items()}, rows)
+
+    def top_k(self, queries: npt.ArrayLike, class_index: int, k: int) -> tuple[Floats, Integers]:
+        """The k descriptions of one class most like each query, best first.
+
+        Args:
+            queries: (Q, D) float32, unit rows.
+            class_index: the class to look in; one without descriptions gives k' = 0.
+            k: how many; k' = min(k, descriptions of that class) come back.
+
+        Returns:
+            scores (Q, k') float32, the cosines in falling order, and rows (Q, k') int64 into the M entries.
+
+        Raises:
+            InputError: if k is below 1, or the queries have another width or are not finite.
+        """
+        asked = _matrix(queries, "queries")  # (Q, D)
+        if asked.shape[1] != self.width:
+            raise InputError(f"expected `queries` to have width {self.width}, but got {asked.shape[1]}.")
+        if k < 1:
+            raise InputError(f"expected `k` to be at least 1, but got {k}.")
+        kept = min(k, self.count(class_index))
+        if not kept or not len(asked):
+            return np.empty((len(asked), kept), np.float32), np.empty((len(asked), kept), np.int64)
+        scores, positions = self._indexes[class_index].search(asked, kept)  # (Q, k') twice
+        return scores, self._rows[class_index][positions]
+
+    def count(self, class_index: int) -> int:
+        """How many descriptions a class has."""
+        return len(self._rows.get(class_index, ()))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._rows.values()))
+
+
+def _flat(entries: Floats) -> faiss.IndexFlatIP:
+    index = faiss.IndexFlatIP(entries.shape[1])
+    index.add(entries)
+    return index
+
+
+def _matrix(values: npt.ArrayLike, argument: str) -> Floats:
+    matrix = np.ascontiguousarray(values, dtype=np.float32)
+    if matrix.ndim != 2:
+        raise InputError(f"expected `{argument}` to have two dimensions, (rows, width), but got shape {matrix.shape}.")
+    # FAISS answers a NaN query with row -1, which numpy would read as the last row.
+    if not np.isfinite(matrix).all():
+        raise InputError(f"expected `{argument}` to be finite, but it holds NaN or infinity.")
+    return matrix

@@ -1,0 +1,199 @@
+"""A checkpoint in open_clip's format: its parts found and checked, before anything is built.
+
+open_clip warns where it should refuse (a folder without weights gives a random model), refuses where it could go on
+(a key it does not know), and asks the hub for files that the folder already holds. So a checkpoint is first taken apart
+here, and open_clip is then shown a tidy copy, in which every file that it may want is present.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from open_clip.coca_model import MultimodalCfg
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+
+from zsderm.encoders import tokenizer_files
+from zsderm.encoders.base import CONFIG_FILE, EncoderCard
+from zsderm.encoders.fingerprint import fingerprint, link, write_json
+from zsderm.errors import CheckpointError, FallbackWarning
+
+log = logging.getLogger(__name__)
+
+# In the order in which open_clip prefers them; the hub is asked for the same names.
+WEIGHT_FILES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+)
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
+
+# Top-level keys of a model_cfg that open_clip's three model classes take.
+MODEL_KEYS = (
+    "embed_dim",
+    "vision_cfg",
+    "text_cfg",
+    "multimodal_cfg",
+    "custom_text",
+    "quick_gelu",
+    "init_logit_scale",
+    "init_logit_bias",
+    "nonscalar_logit_scale",
+)
+PREPROCESS_CHOICES = {
+    "interpolation": ("bicubic", "bilinear", "random"),
+    "resize_mode": ("shortest", "longest", "squash"),
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The parts of a checkpoint, each known to be there."""
+
+    card: EncoderCard
+    model_cfg: Mapping[str, Any]  # only keys that open_clip knows
+    preprocess_cfg: Mapping[str, Any]  # complete
+    weights: Path
+    tokenizer: tuple[Path, ...] = ()  # none: CLIP's own byte-pair tokenizer
+    text_config: Path | None = None  # config.json of a transformers text tower
+    dropped: tuple[str, ...] = ()  # keys that open_clip does not know
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and preprocessing; where the files lie does not enter."""
+        settings = {"model": self.model_cfg, "preprocess": self.preprocess_cfg}
+        named = [*self.tokenizer, *([self.text_config] if self.text_config else [])]
+        return fingerprint(settings, self.weight_files, named)
+
+    @property
+    def weight_files(self) -> tuple[Path, ...]:
+        """The files that hold the weights."""
+        return (self.weights,)
+
+    @contextmanager
+    def tidy_folder(self) -> Iterator[Path]:
+        """A temporary folder that open_clip reads as it is, without a network.
+
+        Yields:
+            The folder: a configuration of known keys, and links to weights, tokenizer and text tower configuration.
+        """
+        with tempfile.TemporaryDirectory(prefix="zsderm-") as name:
+            folder = Path(name)
+            suffix = self.weights.suffix
+            link(self.weights, folder / ("model.safetensors" if suffix == ".safetensors" else "pytorch_model.bin"))
+            for path in self.tokenizer:
+                link(path, folder / path.name)
+            text_cfg = dict(self.model_cfg["text_cfg"])
+            if self.text_config:
+                text_cfg |= {"hf_model_name": name, "hf_model_pretrained": False}
+                write_json(folder / "config.json", tokenizer_files.tidy_config(self.text_config))
+            model_cfg = {**self.model_cfg, "text_cfg": text_cfg}
+            write_json(folder / CONFIG_FILE, {"model_cfg": model_cfg, "preprocess_cfg": dict(self.preprocess_cfg)})
+            yield folder
+
+    def facts(self) -> dict[str, str]:
+        """What its files say, for people."""
+        settings = {key: str(self.preprocess_cfg[key]) for key in ("resize_mode", "interpolation", "mean", "std")}
+        return {
+            "format": "open_clip",
+            **settings,
+            "tokenizer": ", ".join(path.name for path in self.tokenizer) or "CLIP's own",
+        }
+
+
+def assemble(
+    card: EncoderCard, config: Mapping[str, Any], weights: Path, folder: Path | None = None, *, download: bool = True
+) -> Checkpoint:
+    """Put a checkpoint together from a configuration and a weights file.
+
+    Args:
+        card: what is known about it.
+        config: content of an open_clip_config.json, with model_cfg and perhaps preprocess_cfg.
+        weights: the file with all weights.
+        folder: where tokenizer and text tower configuration are looked for, before the hub.
+        download: False looks only into the hub's cache.
+
+    Raises:
+        CheckpointError: a part is missing or cannot be right.
+    """
+    model_cfg, dropped = _known_keys(config["model_cfg"])
+    text_cfg = model_cfg["text_cfg"]
+    return Checkpoint(
+        card=card,
+        model_cfg=model_cfg,
+        preprocess_cfg=_preprocessing(config.get("preprocess_cfg") or {}, card, model_cfg["vision_cfg"]),
+        weights=weights,
+        tokenizer=tokenizer_files.find_tokenizer(text_cfg, folder, download=download),
+        text_config=tokenizer_files.find_config(text_cfg, folder, download=download),
+        dropped=dropped,
+    )
+
+
+def find_weights(folder: Path) -> Path | None:
+    """The weights file of a folder: a name that open_clip prefers, else the only one there is.
+
+    Raises:
+        CheckpointError: several files with names of their own.
+    """
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    others = sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES)
+    if len(others) > 1:
+        names = ", ".join(path.name for path in others)
+        raise CheckpointError(f"{folder} holds several weight files: {names}. Keep one, and name it model.safetensors.")
+    return others[0] if others else None
+
+
+def _known_keys(model_cfg: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The part of a model_cfg that open_clip understands, and the names of the keys left out."""
+    known = {key: model_cfg[key] for key in MODEL_KEYS if key in model_cfg}
+    dropped = [key for key in model_cfg if key not in MODEL_KEYS]
+    for part, kind in (("vision_cfg", CLIPVisionCfg), ("text_cfg", CLIPTextCfg), ("multimodal_cfg", MultimodalCfg)):
+        if part in known:
+            allowed = {field.name for field in fields(kind)}
+            dropped += [f"{part}.{key}" for key in known[part] if key not in allowed]
+            known[part] = {key: value for key, value in known[part].items() if key in allowed}
+    if dropped:
+        log.debug("open_clip does not know %s; left out", ", ".join(dropped))
+    if known["text_cfg"].get("tokenizer_kwargs", {}) is None:
+        del known["text_cfg"]["tokenizer_kwargs"]  # open_clip would call None.update
+    if "multimodal_cfg" not in known:
+        # A model trained on patches may say output_tokens; plain CLIP classes then trip over the pair that comes back.
+        for part in ("vision_cfg", "text_cfg"):
+            known[part].pop("output_tokens", None)
+    return known, tuple(dropped)
+
+
+def _preprocessing(given: Mapping[str, Any], card: EncoderCard, vision_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete preprocessing settings; what had to be assumed about colours is said aloud."""
+    missing = [key for key in ("mean", "std") if not given.get(key)]
+    if missing:
+        warnings.warn(
+            f"'{card.name}' does not say the {' and '.join(missing)} of its training images; OpenAI's are assumed. "
+            f"If that is wrong, set preprocess_cfg in its {CONFIG_FILE}: accuracy depends on it.",
+            FallbackWarning,
+            stacklevel=2,
+        )
+    settings: dict[str, Any] = merge_preprocess_dict(asdict(PreprocessCfg()), dict(given))
+    settings["size"] = vision_cfg.get("image_size", card.image_size)  # the tower's size wins, as in open_clip
+    for key, choices in PREPROCESS_CHOICES.items():
+        if settings[key] not in choices:
+            raise CheckpointError(
+                f"expected preprocess_cfg.{key} of '{card.name}' to be one of {', '.join(choices)}, "
+                f"but got {settings[key]!r}"
+            )
+    return settings

@@ -1,0 +1,1 @@
+"""CLIP and SigLIP as transformers saves them: their parts, and the encoder."""

@@ -1,0 +1,180 @@
+"""A CLIP or SigLIP in transformers' format: its parts found and checked, before anything is built.
+
+transformers makes up what it does not find: random layers with a log line, a tokenizer of five tokens, ImageNet's
+colours. So every file is asked for by name here, and what is not there is an error.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zsderm.encoders.base import CONFIG_FILE, SIGMOID, EncoderCard, read_json, read_words
+from zsderm.encoders.fingerprint import fingerprint, link, write_json
+from zsderm.encoders.tokenizer_files import UNWANTED_KEYS, tokenizer_files
+from zsderm.errors import CheckpointError
+
+# The kinds of model whose two towers end in one space and whose preprocessing is a plain resize.
+KINDS = ("clip", "siglip")
+
+PREPROCESSING_FILES = ("preprocessor_config.json", "processor_config.json")  # newer versions write the second
+WEIGHT_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
+
+@dataclass(frozen=True)
+class TransformersCheckpoint:
+    """The parts of a checkpoint, each known to be there."""
+
+    card: EncoderCard
+    kind: str  # one of KINDS
+    config: Path
+    preprocessing: tuple[Path, ...]
+    weights: Path  # one file, or the index of several
+    shards: tuple[Path, ...]
+    tokenizer: tuple[Path, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and preprocessing; where the files lie does not enter."""
+        settings = {"format": "transformers", "model": tidy_config(read_json(self.config))}
+        return fingerprint(settings, self.weight_files, [*self.tokenizer, *self.preprocessing])
+
+    @property
+    def weight_files(self) -> tuple[Path, ...]:
+        """The files that hold the weights."""
+        return self.shards or (self.weights,)
+
+    @contextmanager
+    def tidy_folder(self) -> Iterator[Path]:
+        """A temporary folder that holds links to these parts and nothing else: no code, no adapters.
+
+        Yields:
+            The folder, ready for transformers to read.
+        """
+        with tempfile.TemporaryDirectory(prefix="zsderm-") as name:
+            folder = Path(name)
+            write_json(folder / "config.json", tidy_config(read_json(self.config)))
+            for path in (self.weights, *self.shards, *self.tokenizer, *self.preprocessing):
+                link(path, folder / path.name)
+            yield folder
+
+    def facts(self) -> dict[str, str]:
+        """What its files say, for people."""
+        named = {"preprocessing": self.preprocessing, "tokenizer": self.tokenizer}
+        files = {part: ", ".join(path.name for path in paths) for part, paths in named.items()}
+        return {"format": f"transformers, {self.kind}", **files}
+
+
+def is_transformers(folder: Path) -> bool:
+    """Whether a folder without open_clip's configuration holds a whole model of transformers, of any kind."""
+    if (folder / CONFIG_FILE).is_file() or not (folder / "config.json").is_file():
+        return False
+    config = read_json(folder / "config.json")
+    return {"text_config", "vision_config"} <= config.keys() or config.get("model_type") in KINDS
+
+
+def from_folder(folder: Path, name: str, words: Mapping[str, Any] | None = None) -> TransformersCheckpoint:
+    """The checkpoint in a folder that transformers has saved.
+
+    Args:
+        folder: holds config.json, preprocessor_config.json, tokenizer files and weights.
+        name: the name the user gave.
+        words: licence, source, description to use where the folder does not say.
+
+    Raises:
+        CheckpointError: a part is missing, or it is a kind of model that has no such encoder.
+    """
+    config = read_json(folder / "config.json")
+    kind = config.get("model_type")
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"expected the model_type in {folder / 'config.json'} to be {' or '.join(KINDS)}, but got {kind!r}. "
+            "Other models of transformers are not supported as encoders; see: zsderm models list"
+        )
+    preprocessing = tuple(folder / file for file in PREPROCESSING_FILES if (folder / file).is_file())
+    weights = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
+    tokenizer = tokenizer_files(folder)
+    parts: dict[str, object] = {
+        PREPROCESSING_FILES[0]: preprocessing,
+        "a tokenizer": tokenizer,
+        WEIGHT_FILES[0]: weights,
+    }
+    parts |= {shard: (folder / shard).is_file() for shard in (shards(weights) if weights else ())}
+    if missing := [what for what, found in parts.items() if not found]:
+        raise CheckpointError(
+            f"{folder} lacks {' and '.join(missing)}, and nothing is guessed. Save all parts into it: "
+            "model.save_pretrained(FOLDER) and processor.save_pretrained(FOLDER)"
+        )
+    assert weights is not None
+    return TransformersCheckpoint(
+        card=_card(name, kind, config, read_words(folder, words)),
+        kind=kind,
+        config=folder / "config.json",
+        preprocessing=preprocessing,
+        weights=weights,
+        shards=tuple(folder / file for file in shards(weights)),
+        tokenizer=tokenizer,
+    )
+
+
+def shards(weights: Path) -> list[str]:
+    """Names of the files over which weights are spread, when the weights file is an index of them.
+
+    Raises:
+        CheckpointError: the index is not one, or names files elsewhere.
+    """
+    if weights.suffix != ".json":
+        return []
+    index = read_json(weights).get("weight_map")
+    names = sorted(set(index.values())) if isinstance(index, dict) else []
+    if not names or any(Path(name).name != name for name in names):
+        raise CheckpointError(f"expected {weights} to name the files that hold the weights, but it does not")
+    return names
+
+
+def tidy_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config.json without the keys that would run code or build the model in half precision."""
+    kept = {key: value for key, value in config.items() if key not in (*UNWANTED_KEYS, "transformers_version")}
+    return {key: tidy_config(value) if isinstance(value, dict) else value for key, value in kept.items()}
+
+
+def _card(name: str, kind: str, config: Mapping[str, Any], words: Mapping[str, Any]) -> EncoderCard:
+    """Card of a model given as its config.json and a few words about it."""
+    from transformers import CLIPConfig, SiglipConfig
+
+    with silence():
+        full: Any = (CLIPConfig if kind == "clip" else SiglipConfig)(**tidy_config(config))  # with every default
+    text, vision = full.text_config, full.vision_config
+    return EncoderCard(
+        name=name,
+        width=int(full.projection_dim if kind == "clip" else vision.hidden_size),
+        image_size=int(vision.image_size),
+        context_length=int(text.max_position_embeddings),
+        **EncoderCard.facts(words, {"head": SIGMOID} if kind == "siglip" else {}),
+    )
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep transformers from printing bars and reports; what matters is checked and raised."""
+    from transformers.utils import logging as talk
+
+    verbosity, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        yield
+    finally:
+        talk.set_verbosity(verbosity)
+        if bars:
+            talk.enable_progress_bar()

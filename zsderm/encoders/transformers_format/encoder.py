@@ -1,0 +1,158 @@
+"""A CLIP or SigLIP saved by transformers, run through transformers: its processor, its tokenizer, its towers."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image
+
+from zsderm.encoders.open_clip_format.build import BUILD_ERRORS, first_line
+from zsderm.encoders.torch_encoder import TwoTowers, choose_device
+from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint, silence
+from zsderm.errors import CheckpointError, MissingDependencyError
+
+# Their pixels are Pillow's, as in training; the other backend resizes tensors and differs in the last digits.
+_PILLOW: dict[str, Any] = {"backend": "pil"} if hasattr(transformers, "CLIPImageProcessorPil") else {"use_fast": False}
+
+
+class TransformersEncoder(TwoTowers):
+    """A CLIPModel or SiglipModel of transformers in evaluation mode.
+
+    SigLIP reads texts in lower case, padded to the whole context, because it was trained so; its sigmoid bias is kept
+    as `logit_bias` and leaves class probabilities alone, for softmax does not see what all classes share.
+
+    Args:
+        checkpoint: the parts, as found by zsderm.encoders.resolve.find_checkpoint.
+        device: a torch device; None takes a GPU where there is one, else the processor.
+
+    Raises:
+        CheckpointError: the parts do not fit together.
+        MissingDependencyError: the tokenizer needs a package that is not installed.
+        SettingsError: there is no such device.
+    """
+
+    def __init__(self, checkpoint: TransformersCheckpoint, device: str | torch.device | None = None) -> None:
+        self.card = checkpoint.card
+        self.device = choose_device(device)
+        self._checkpoint = checkpoint
+        self._sigmoid = checkpoint.kind == "siglip"
+        model, self._tokenizer, self._processor = _build(checkpoint)
+        self._model = model.float().eval().requires_grad_(False).to(self.device)
+        self.temperature = float(torch.exp(-model.logit_scale.detach().cpu()))
+        self.logit_bias = float(model.logit_bias.detach().cpu()) if self._sigmoid else None
+        self._check_tokenizer()
+        self._check_image_size()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and preprocessing: equal means the same embeddings."""
+        return self._checkpoint.fingerprint
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""
+        return self._processor(images=image, return_tensors="pt")["pixel_values"][0]
+
+    def image_tower(self) -> torch.nn.Module:
+        """The part of the model that turns (B, 3, H, W) float32 pixels into (B, D) rows of any length."""
+        return _ImageTower(self._model.vision_model, None if self._sigmoid else self._model.visual_projection)
+
+    def _embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.image_tower()(pixels.to(self.device))
+
+    def _embed_texts(self, texts: list[str]) -> tuple[torch.Tensor, int]:
+        texts = [text.lower() for text in texts] if self._sigmoid else texts
+        length = self.card.context_length
+        tokens = self._tokenizer(
+            texts,
+            padding="max_length" if self._sigmoid else "longest",
+            truncation=True,
+            max_length=length,
+            return_attention_mask=True,
+            return_tensors="pt",
+        ).to(self.device)
+        mask = {} if self._sigmoid else {"attention_mask": tokens["attention_mask"]}  # SigLIP was trained without one
+        pooled = self._model.text_model(input_ids=tokens["input_ids"], **mask).pooler_output
+        full = [text for text, kept in zip(texts, tokens["attention_mask"].sum(dim=1), strict=True) if kept == length]
+        ids = self._tokenizer(full, truncation=False, verbose=False)["input_ids"] if full else []
+        return pooled if self._sigmoid else self._model.text_projection(pooled), sum(len(row) > length for row in ids)
+
+    def _check_tokenizer(self) -> None:
+        """Refuse a tokenizer that cannot be the one the text tower was trained with."""
+        known, rows = len(self._tokenizer), self._model.config.text_config.vocab_size
+        if known > rows:
+            raise CheckpointError(
+                f"the tokenizer of '{self.card.name}' knows {known} tokens, but its text tower only {rows}: it belongs "
+                "to another model. Put the right tokenizer files beside the weights."
+            )
+        if self._tokenizer.pad_token_id is None:
+            raise CheckpointError(
+                f"the tokenizer of '{self.card.name}' has no padding token. Its files are incomplete: "
+                "tokenizer_config.json or special_tokens_map.json should name one."
+            )
+
+    def _check_image_size(self) -> None:
+        """Refuse preprocessing that makes images of another size than the tower has positions for."""
+        made = tuple(self.preprocess(Image.new("RGB", (64, 48))).shape)
+        if made != (3, self.card.image_size, self.card.image_size):
+            raise CheckpointError(
+                f"the preprocessing of '{self.card.name}' makes images of {made[2]} x {made[1]} pixels, but its image "
+                f"tower was trained with {self.card.image_size}: preprocessor_config.json belongs to another model."
+            )
+
+
+class _ImageTower(torch.nn.Module):
+    """An image tower of transformers with what leads from its width to that of the common space, if anything does."""
+
+    def __init__(self, vision_model: torch.nn.Module, projection: torch.nn.Module | None) -> None:
+        super().__init__()
+        self.vision_model, self.projection = vision_model, projection
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) pixels as (B, D) rows."""
+        pooled = self.vision_model(pixel_values=pixels).pooler_output  # (B, D')
+        return pooled if self.projection is None else self.projection(pooled)
+
+
+def _build(checkpoint: TransformersCheckpoint) -> tuple[Any, Any, Any]:
+    """Model, tokenizer and image processor, built without a network and without code from the checkpoint."""
+    _need_sentencepiece(checkpoint)
+    kind: Any = transformers.CLIPModel if checkpoint.kind == "clip" else transformers.SiglipModel
+    options = {"local_files_only": True, "trust_remote_code": False}
+    with checkpoint.tidy_folder() as folder, silence():
+        try:
+            model, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
+            processor = transformers.AutoImageProcessor.from_pretrained(folder, **options, **_PILLOW)
+        except (*BUILD_ERRORS, ImportError) as error:
+            raise CheckpointError(
+                f"'{checkpoint.card.name}' cannot be built from {checkpoint.weights}: {first_line(error)}. "
+                "Check that weights and configuration belong together."
+            ) from error
+    # Positions are computed; older files lack them, newer ones do not expect them.
+    if missing := sorted(key for key in report["missing_keys"] if not key.endswith("position_ids")):
+        raise CheckpointError(
+            f"'{checkpoint.card.name}' lacks {len(missing)} tensors, {missing[0]} first: transformers would have made "
+            f"them up. {checkpoint.weights} does not belong to its config.json."
+        )
+    return model, tokenizer, processor
+
+
+def _need_sentencepiece(checkpoint: TransformersCheckpoint) -> None:
+    """SigLIP's own tokenizer is read by two packages that transformers does not bring."""
+    if any(path.name == "spiece.model" for path in checkpoint.tokenizer):
+        for module, package in (("sentencepiece", "sentencepiece"), ("google.protobuf", "protobuf")):
+            if not _installed(module):
+                raise MissingDependencyError(
+                    f"the tokenizer of '{checkpoint.card.name}' needs {package}. "
+                    "Install it with: pip install 'zsderm[siglip]'"
+                )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package above it is absent
+        return False

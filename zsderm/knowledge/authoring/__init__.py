@@ -1,0 +1,1 @@
+"""Making and checking knowledge bases: from tables, with a language model, against the schema, one against another."""

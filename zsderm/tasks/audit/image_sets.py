@@ -1,0 +1,67 @@
+"""A set of photographs that is meant: a folder, an image, or the rows of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zsderm import images
+from zsderm.errors import InputError
+from zsderm.image_table import ImageTable
+
+# A path that may hold a colon itself (C:\data\index.csv), then column=value.
+_SELECTION = re.compile(r"(?P<file>.+\.csv)(?::(?P<column>[^=]+)=(?P<value>.*))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Photographs, and which of them belong together.
+
+    Attributes:
+        source: as it was given.
+        paths: N files, which need not exist.
+        groups: by column name (patient_id), the group of each image; an empty string where it is unknown.
+    """
+
+    source: str
+    paths: tuple[Path, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, source: str, group_columns: Sequence[str] = ()) -> ImageSet:
+        """The set that a text stands for.
+
+        Args:
+            source: a folder, an image, ``FILE.csv``, or ``FILE.csv:column=value`` for some rows of it. The names in a
+                table are relative to its folder.
+            group_columns: columns of the table that name patients or lesions; ``patient_id+lesion_id`` takes two
+                together, for lesions that are numbered anew for each patient.
+
+        Raises:
+            InputError: columns are asked of a folder, or the table lacks something.
+            ImageError: a folder that is missing or empty.
+        """
+        selection = None if Path(source).is_dir() else _SELECTION.fullmatch(source)
+        if selection is None:
+            if group_columns:
+                raise InputError(
+                    f"expected a CSV table for the column {group_columns[0]!r}, but got {source!r}; name a table with "
+                    "a column filename, as FILE.csv or FILE.csv:split=train"
+                )
+            return cls(source, tuple(images.find(source)))
+        table = ImageTable.read(Path(selection["file"]))
+        if selection["column"] is not None:
+            table = table.where(selection["column"].strip(), selection["value"].strip())
+        return cls(source, tuple(table.files), {name: _groups(table, name) for name in group_columns})
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def _groups(table: ImageTable, name: str) -> tuple[str, ...]:
+    """The cells of a column, or of several joined; empty where one of them is."""
+    parts = [name] if name in table.frame.columns else name.split("+")
+    rows = zip(*(table.column(part.strip()) for part in parts), strict=True)
+    return tuple("+".join(cells) if all(cells) else "" for cells in rows)

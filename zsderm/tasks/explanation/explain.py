@@ -1,0 +1,267 @@
+"""Why this class? The descriptions that spoke for it and for the runner-up, and where in the photograph.
+
+Letters: C classes, M descriptions, D embedding width.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from zsderm.class_texts import ClassTexts
+from zsderm.errors import ImageError, InputError
+from zsderm.images import ImageSource, open_image
+from zsderm.predictions import Evidence, Predictions
+from zsderm.tasks.explanation.field_of_view import FieldOfView, field_of_view
+from zsderm.tasks.explanation.heat_map import HeatMap, check_method, heat_map
+from zsderm.tasks.explanation.heat_picture import overlay, pair
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from zsderm.classifier import ZeroShotClassifier
+    from zsderm.encoders import Encoder
+
+Proxies = Tensor | Callable[[Tensor], Tensor]  # (C, D) rows that classify; or those of an image, from its (D,) feature
+
+SHOWN_SIDE = 512  # pixels of the longer side that are kept of a photograph
+EVIDENCE = 3  # descriptions per class
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why one photograph was given one class rather than the next."""
+
+    image: str  # its name
+    winner: str
+    runner_up: str  # empty where there is only one class
+    margin: float  # cosine with the proxy of the winner minus that with the runner-up's
+    evidence: tuple[Evidence, ...]  # the winner's descriptions most like the photograph, best first
+    runner_up_evidence: tuple[Evidence, ...]  # the runner-up's, on the same aspects where it has them
+    heat: HeatMap
+    picture: Image  # the photograph, made small
+
+    @property
+    def scale(self) -> float:
+        """The cosine at either end of the map's colours."""
+        return self.heat.scale
+
+    def overlay(self, side: int = SHOWN_SIDE) -> Image:
+        """The photograph under its heat map."""
+        return overlay(self.picture, self.heat, side)
+
+    def pair(self, side: int = 384) -> Image:
+        """Photograph and heat map side by side, with the scale and what it means below."""
+        return pair(self.picture, self.heat, self.winner, self.runner_up, side)
+
+
+def explain(
+    encoder: Encoder,
+    image: ImageSource,
+    proxies: Proxies,
+    classes: Sequence[str],
+    *,
+    texts: ClassTexts | None = None,
+    rows: Tensor | None = None,
+    ranked: tuple[int, int] | None = None,
+    evidence: int = EVIDENCE,
+    method: str = "occlusion",
+    name: str = "",
+    view: FieldOfView | None = None,
+) -> Explanation:
+    """Explain one photograph.
+
+    Args:
+        encoder: the one that the proxies belong to.
+        image: a path or a picture.
+        proxies: (C, D) unit rows that classify, or what makes them of the image's own (D,) feature.
+        classes: C names.
+        texts: what is said of the classes; None leaves the evidence empty.
+        rows: (M',) int64, the descriptions to choose from; None for all.
+        ranked: winner and runner-up as indices, where something else than the proxies ranked them.
+        evidence: descriptions per class.
+        method: of the heat map, see `heat_map`.
+        name: of the image; by default its path.
+        view: the field of view for pictures of this size, when it is known already.
+
+    Raises:
+        ImageError: the image cannot be read.
+        InputError: proxies and classes do not fit together.
+        CheckpointError, SettingsError: see `heat_map`.
+    """
+    check_method(method)
+    if isinstance(proxies, Tensor):
+        proxies = _checked(proxies, classes)  # before any work
+    photograph = open_image(image)
+    feature = encoder.encode_pixels(encoder.preprocess(photograph)[None])[0]  # (D,)
+    directions = proxies if isinstance(proxies, Tensor) else _checked(proxies(feature), classes)
+    winner, runner_up = ranked or _best_two(directions @ feature)
+    towards = directions[winner] - directions[runner_up] if runner_up != winner else directions[winner]
+    spoken: tuple[Evidence, ...] = ()
+    answered: tuple[Evidence, ...] = ()
+    if texts is not None:
+        spoken = _evidence(texts, feature, winner, rows)[:evidence]
+        others = _evidence(texts, feature, runner_up, rows) if runner_up != winner else ()
+        answered = on_the_same_aspects(spoken, others, evidence)
+    heat = heat_map(encoder, photograph, towards, method=method, view=view)
+    photograph.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    return Explanation(
+        image=name or (str(Path(image)) if isinstance(image, str | os.PathLike) else ""),
+        winner=classes[winner],
+        runner_up=classes[runner_up] if runner_up != winner else "",
+        margin=float(towards @ feature),
+        evidence=spoken,
+        runner_up_evidence=answered,
+        heat=heat,
+        picture=photograph,
+    )
+
+
+def explain_images(
+    encoder: Encoder,
+    predictions: Predictions,
+    proxies: Proxies,
+    *,
+    pictures: Sequence[ImageSource] | None = None,
+    texts: ClassTexts | None = None,
+    rows: Tensor | None = None,
+    evidence: int = EVIDENCE,
+    method: str = "occlusion",
+) -> Iterator[Explanation | None]:
+    """Explain the answers for N photographs, one at a time and only when asked for the next.
+
+    Args:
+        encoder: the one that predicted.
+        predictions: its answers; the first two classes of each are set against each other.
+        proxies: (C, D) unit rows that classified, or what makes them of an image's (D,) feature.
+        pictures: N images; by default the names in `predictions` are opened as files.
+        texts: what is said of the classes, see `explain`.
+        rows: the descriptions to choose from, see `explain`.
+        evidence: descriptions per class.
+        method: of the heat maps, see `heat_map`.
+
+    Yields:
+        An explanation for each image, in order; None for one that could not be read, then or now.
+
+    Raises:
+        InputError, CheckpointError, SettingsError: see `explain`.
+    """
+    pictures = predictions.images if pictures is None else pictures
+    if len(pictures) != len(predictions):
+        raise InputError(
+            f"expected `pictures` to have one entry for each of {len(predictions)} images, but got {len(pictures)}"
+        )
+    views: dict[tuple[int, int], FieldOfView] = {}  # a folder of one camera has one size
+    order = predictions.probabilities.argsort(dim=1, descending=True, stable=True)[:, :2].tolist()
+    for name, source, ok, best in zip(predictions.images, pictures, predictions.ok.tolist(), order, strict=True):
+        try:
+            photograph = open_image(source) if ok else None
+        except ImageError:
+            photograph = None
+        if photograph is None:
+            yield None
+            continue
+        if photograph.size not in views:
+            views[photograph.size] = field_of_view(encoder, photograph.size)
+        yield explain(
+            encoder,
+            photograph,
+            proxies,
+            predictions.classes,
+            texts=texts,
+            rows=rows,
+            ranked=(best[0], best[-1]),
+            evidence=evidence,
+            method=method,
+            name=name,
+            view=views[photograph.size],
+        )
+
+
+def explain_predictions(
+    classifier: ZeroShotClassifier,
+    predictions: Predictions,
+    *,
+    pictures: Sequence[ImageSource] | None = None,
+    evidence: int = EVIDENCE,
+    method: str = "occlusion",
+) -> Iterator[Explanation | None]:
+    """Explain what a classifier has answered, one photograph at a time and only when asked for the next.
+
+    Args:
+        classifier: the one that predicted.
+        predictions: its answers.
+        pictures: see `explain_images`, as for the rest.
+        evidence: descriptions per class.
+        method: of the heat maps.
+
+    Yields:
+        See `explain_images`.
+
+    Raises:
+        InputError, CheckpointError, SettingsError: see `explain`.
+    """
+    settings, texts = classifier.settings, classifier.texts
+
+    def own(feature: Tensor) -> Tensor:
+        return texts.own_proxies(feature, settings.k, settings.name_weight)
+
+    yield from explain_images(
+        classifier.encoder,
+        predictions,
+        own if predictions.proxies is None else predictions.proxies,
+        pictures=pictures,
+        texts=texts,
+        rows=predictions.sentences,
+        evidence=evidence,
+        method=method,
+    )
+
+
+def on_the_same_aspects(
+    spoken: Sequence[Evidence], others: Sequence[Evidence], count: int = EVIDENCE
+) -> tuple[Evidence, ...]:
+    """Descriptions of another class that answer those that spoke: on the same aspects first, then the best left.
+
+    Args:
+        spoken: the winner's descriptions.
+        others: descriptions of the other class, best first.
+        count: how many at most.
+
+    Returns:
+        Best first; none comes twice.
+    """
+    left, chosen = list(others), []
+    for aspect in [text.aspect for text in spoken][:count]:
+        match = next((text for text in left if text.aspect == aspect), None)
+        if match is not None:
+            left.remove(match)
+            chosen.append(match)
+    return tuple(sorted([*chosen, *left[: count - len(chosen)]], key=lambda text: -text.score))
+
+
+def _evidence(texts: ClassTexts, feature: Tensor, index: int, rows: Tensor | None) -> tuple[Evidence, ...]:
+    """Everything that is said of a class, most like the photograph first."""
+    return next(texts.evidence_for(feature[None], torch.tensor([index]), rows, len(texts.sentences)))
+
+
+def _best_two(scores: Tensor) -> tuple[int, int]:
+    order = scores.argsort(descending=True, stable=True).tolist()
+    return order[0], order[min(1, len(order) - 1)]
+
+
+def _checked(proxies: Tensor, classes: Sequence[str]) -> Tensor:
+    rows = torch.as_tensor(proxies).float()
+    if rows.ndim != 2 or len(rows) != len(classes) or not len(classes):
+        raise InputError(
+            f"expected `proxies` of shape (C, D) with a row for each of {len(classes)} classes, but got "
+            f"{tuple(rows.shape)}"
+        )
+    return normalize(rows, dim=1)

@@ -1,0 +1,8 @@
+"""How good a knowledge base is, measured with a sentence model and an encoder."""
+
+from zsderm.tasks.knowledge_quality.measure import quality
+from zsderm.tasks.knowledge_quality.report import QualityReport
+from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+from zsderm.tasks.knowledge_quality.suggest_names import suggest_names
+
+__all__ = ["QualityReport", "SentenceModel", "quality", "suggest_names"]

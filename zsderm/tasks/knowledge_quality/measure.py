@@ -1,0 +1,190 @@
+"""How good is a knowledge base in the eyes of an encoder? Counts, readability, repeats, specificity, length."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from open_clip.tokenizer import SimpleTokenizer
+
+from zsderm.errors import InputError
+from zsderm.knowledge.base import Description, KnowledgeBase
+from zsderm.knowledge.prompts import described
+from zsderm.tasks.knowledge_quality.report import (
+    CONTEXT,
+    LONG_WORD,
+    NEARLY_EQUAL,
+    LongText,
+    NearDuplicate,
+    QualityReport,
+    Readability,
+    Specificity,
+)
+
+if TYPE_CHECKING:
+    from zsderm.tasks.knowledge_quality.sentence_model import TextEncoder
+
+BLOCK = 1024  # rows compared with as many others at a time: 4 MB of cosines
+
+
+def quality(judge: TextEncoder, base: KnowledgeBase, *others: TextEncoder) -> QualityReport:
+    """Measure a knowledge base.
+
+    Similarity and specificity are taken on the bare texts: in its template, the name of the disease would decide both.
+
+    Args:
+        judge: embeds descriptions and names; finds near-duplicates and specificity. See `SentenceModel`.
+        others: encoders whose view of specificity stands beside the judge's.
+        base: a knowledge base with at least one description.
+
+    Raises:
+        InputError: if the base has no descriptions.
+    """
+    texts = base.descriptions
+    if not texts:
+        raise InputError(f"knowledge base {base.name!r} has no descriptions to measure.")
+    names = list(base.diseases)
+    place = {name: index for index, name in enumerate(names)}
+    owners = np.array([place[text.disease] for text in texts])
+    features, by_judge = _specificities_by(judge, texts, owners, names)
+    counts = [len(disease.descriptions) for disease in base.diseases.values()]
+    return QualityReport(
+        base=base.name,
+        version=base.version,
+        checksum=base.checksum,
+        encoder=_label(judge),
+        diseases=len(names),
+        aspects=dict(Counter(text.aspect for text in texts).most_common()),
+        modalities=dict(Counter(text.modality for text in texts).most_common()),
+        per_disease=(min(counts), median(counts), max(counts)),
+        readability=readability([text.text for text in texts]),
+        near_duplicates=tuple(
+            NearDuplicate(cosine, texts[one], texts[other]) for cosine, one, other in near_duplicates(features, owners)
+        ),
+        specificities=by_judge,
+        views={_label(other): _specificities_by(other, texts, owners, names)[1] for other in others},
+        long_texts=long_texts(texts),
+    )
+
+
+def _specificities_by(
+    encoder: TextEncoder, texts: Sequence[Description], owners: npt.NDArray[np.int_], names: Sequence[str]
+) -> tuple[npt.NDArray[np.float32], tuple[Specificity, ...]]:
+    """(M, D) unit rows of the bare texts, and the specificity of each disease in the eyes of one encoder."""
+    features = encoder.encode_texts([text.text for text in texts]).numpy()  # (M, D)
+    return features, specificities(features, owners, encoder.encode_texts(names).numpy(), names)
+
+
+def _label(encoder: TextEncoder) -> str:
+    return f"{encoder.card.name} ({encoder.fingerprint})"
+
+
+def readability(texts: Sequence[str]) -> Readability:
+    """How hard texts are to read.
+
+    reading ease = 206.835 - 1.015 words per sentence - 84.6 syllables per word
+
+    Syllables are counted as groups of vowels, without a silent e near the end. Two vowels that are spoken apart
+    ("ia") count once, so the ease of texts full of Latin comes out somewhat high.
+
+    Args:
+        texts: at least one word in all.
+
+    Source: Flesch, A new readability yardstick, Journal of Applied Psychology 32 (1948), 221-233.
+    """
+    sentences = [part for text in texts for part in re.split(r"[.!?]+(?=\s|$)", text) if part.strip()]
+    words = [word for sentence in sentences for word in re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*", sentence)]
+    if not words:
+        raise InputError("expected texts with at least one word, but got none.")
+    length, syllables = len(words) / len(sentences), sum(map(_syllables, words)) / len(words)
+    return Readability(
+        words_per_sentence=length,
+        syllables_per_word=syllables,
+        long_words=sum(len(word) > LONG_WORD for word in words) / len(words),
+        reading_ease=206.835 - 1.015 * length - 84.6 * syllables,
+    )
+
+
+def near_duplicates(
+    features: npt.NDArray[np.float32],
+    owners: npt.NDArray[np.int_],
+    threshold: float = NEARLY_EQUAL,
+    block: int = BLOCK,
+) -> list[tuple[float, int, int]]:
+    """Pairs of rows of different owners whose cosine is above a threshold, nearest first.
+
+    Block by block, so that memory grows with the block and the pairs found, and not with the square of M.
+
+    Args:
+        features: (M, D) float32 unit rows.
+        owners: (M,) integers.
+        threshold: cosine that a pair has to exceed.
+        block: rows at a time.
+
+    Returns:
+        (cosine, row, later row), each pair once.
+    """
+    found = list(_pairs_above(features, owners, threshold, block))
+    return sorted(found, key=lambda pair: (-pair[0], *pair[1:]))
+
+
+def specificities(
+    features: npt.NDArray[np.float32],
+    owners: npt.NDArray[np.int_],
+    name_features: npt.NDArray[np.float32],
+    names: Sequence[str],
+) -> tuple[Specificity, ...]:
+    """Whether the descriptions of each disease point to its own name among all names, worst first.
+
+    The worst has the smallest share and, among equals, the latest rank. Diseases without descriptions are left out;
+    their names still compete.
+
+    Args:
+        features: (M, D) float32 unit rows of the descriptions.
+        owners: (M,) the disease of each, an index into the names.
+        name_features: (C, D) float32 unit rows of the names.
+        names: C names.
+    """
+    found = []
+    for index in np.unique(owners).tolist():
+        own = features[owners == index]  # (m, D)
+        ranks = _own_ranks(own @ name_features.T, index)
+        mean_rank = _own_ranks(own.mean(axis=0, keepdims=True) @ name_features.T, index)[0]
+        found.append(Specificity(names[index], float((ranks == 1).mean()), int(mean_rank)))
+    return tuple(sorted(found, key=lambda item: (item.share, -item.rank, item.disease)))
+
+
+def long_texts(descriptions: Sequence[Description], context: int = CONTEXT) -> tuple[LongText, ...]:
+    """Descriptions that, in the sentence that names their disease, have more CLIP tokens than fit; longest first."""
+    tokenizer = SimpleTokenizer()
+    counted = [LongText(len(tokenizer.encode(described(d.disease, d.text))) + 2, d) for d in descriptions]
+    return tuple(sorted((text for text in counted if text.tokens > context), key=lambda text: -text.tokens))
+
+
+def _syllables(word: str) -> int:
+    vowels = re.findall(r"[aeiouyàâäæèéêëîïôöœùûü]+", word.casefold())
+    # scale, scales, plaques and raised end silently; purple, edges and crusted do not.
+    silent = re.search(r"[^aeiouyl]e$|[aeiouy]les?$|ques?$|[^aeiouylcgshxz]es$|[^aeiouytd]ed$", word.casefold())
+    return max(1, len(vowels) - bool(silent))
+
+
+def _pairs_above(
+    features: npt.NDArray[np.float32], owners: npt.NDArray[np.int_], threshold: float, block: int
+) -> Iterator[tuple[float, int, int]]:
+    for top in range(0, len(features), block):
+        for left in range(top, len(features), block):
+            cosines = features[top : top + block] @ features[left : left + block].T  # (block, block)
+            for row, column in np.argwhere(cosines > threshold).tolist():
+                one, other = top + row, left + column
+                if one < other and owners[one] != owners[other]:
+                    yield float(cosines[row, column]), one, other
+
+
+def _own_ranks(cosines: npt.NDArray[np.float32], own: int) -> npt.NDArray[np.int_]:
+    """1 plus the number of names that are nearer than the own one, for each row of (m, C) cosines."""
+    return 1 + (cosines > cosines[:, [own]]).sum(axis=1)

@@ -1,0 +1,173 @@
+"""Find photographs by a text or by another photograph: a FAISS index over a folder, built once.
+
+Letters: N images, D embedding width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zsderm import images
+from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
+from zsderm.embeddings.vector_index import EntryIndex
+from zsderm.errors import CheckpointError, ImageError, InputError
+
+if TYPE_CHECKING:
+    from zsderm.encoders import Encoder
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One photograph that was found."""
+
+    score: float  # cosine of query and image, -1 to 1
+    path: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageIndex:
+    """The photographs of a folder, found by inner product.
+
+    Attributes:
+        paths: N paths, sorted the way people count.
+        errors: a reason for each photograph that could not be read, by path.
+        rebuilt: whether the index had to be built, or was there already.
+    """
+
+    paths: tuple[str, ...]
+    errors: Mapping[str, str]
+    rebuilt: bool
+    _encoder: Encoder
+    _entries: EntryIndex
+
+    @classmethod
+    def open(
+        cls,
+        encoder: Encoder,
+        folder: str | os.PathLike[str],
+        *,
+        cache: Path | None = None,
+        batch_size: int = 64,
+        progress: bool = False,
+    ) -> ImageIndex:
+        """The index of a folder: from the cache if no photograph has come, gone or changed since, else built.
+
+        A photograph counts as changed when its size or its time of change differs. Features of unchanged photographs
+        come from the cache, so building again after a small change is quick.
+
+        Args:
+            encoder: embeds the photographs, and later the queries.
+            folder: searched in depth.
+            cache: keeps features and index; None keeps nothing.
+            batch_size: images encoded at once.
+            progress: show a bar on stderr if that is a terminal.
+
+        Raises:
+            ImageError: the folder is missing or holds no image that can be read.
+        """
+        paths = images.find(folder)
+        marks: dict[str, Any] = {"checksum": state_of(paths), "fingerprint": encoder.fingerprint}
+        place = cache and cache / "image-indexes" / f"{_short_hash(os.path.abspath(folder))}-{encoder.fingerprint}"
+        names = tuple(map(str, paths))
+        if place:
+            try:
+                entries = EntryIndex.load(place, **marks)
+                missing = sorted(set(range(len(paths))) - set(entries.ids.tolist()))
+                errors = _reasons(encoder, [names[row] for row in missing])
+                return cls(names, errors, False, encoder, entries)
+            except CheckpointError:
+                pass  # not there yet, out of date or damaged: built below
+        embedded = embed_images(encoder, paths, batch_size=batch_size, cache=cache, progress=progress)
+        if not embedded.ok.any():
+            raise ImageError(f"none of the {len(paths)} images in '{folder}' can be read: {embedded.errors[0]}")
+        entries = EntryIndex.build(embedded.features[embedded.ok], np.flatnonzero(embedded.ok), **marks)
+        if place:
+            entries.save(place)
+        return cls(names, {names[row]: reason for row, reason in embedded.errors.items()}, True, encoder, entries)
+
+    def by_text(self, text: str, k: int = 10) -> list[Hit]:
+        """The k photographs that are most like a text, best first; k is clipped to N."""
+        return self._search(embed_texts(self._encoder, [text]), k)
+
+    def by_image(self, image: EmbeddableImage, k: int = 10) -> list[Hit]:
+        """The k photographs that are most like a photograph, best first; the very same file is left out.
+
+        Raises:
+            ImageError: the photograph cannot be read.
+        """
+        embedded = embed_images(self._encoder, [image])
+        if not embedded.ok[0]:
+            raise ImageError(f"cannot read the image '{image}': {embedded.errors[0]}")
+        own = None if not isinstance(image, str | os.PathLike) else os.path.realpath(image)
+        hits = self._search(embedded.features, k + 1)
+        return [hit for hit in hits if os.path.realpath(hit.path) != own][:k]
+
+    def _search(self, query: Floats, k: int) -> list[Hit]:
+        if k < 1:
+            raise InputError(f"expected `k` to be at least 1, but got {k}.")
+        scores, rows = self._entries.search(query, k)
+        found = zip(scores[0].tolist(), rows[0].tolist(), strict=True)
+        return [Hit(score, self.paths[row]) for score, row in found if row >= 0]
+
+    def __len__(self) -> int:
+        """How many photographs can be found."""
+        return len(self._entries)
+
+
+def nearest_texts(
+    encoder: Encoder, texts: Sequence[str], query: str | None, image: EmbeddableImage | None, k: int = 10
+) -> list[tuple[float, str]]:
+    """The k texts of a list that a text or a photograph is most like, best first, each distinct one once.
+
+    Args:
+        encoder: embeds both sides.
+        texts: the candidates.
+        query: a text, or None.
+        image: a photograph where there is no text.
+        k: at least 1; clipped to the number of distinct texts.
+
+    Raises:
+        ImageError: the photograph cannot be read.
+    """
+    if query is not None or image is None:
+        asked = embed_texts(encoder, [query or ""])
+    else:
+        embedded = embed_images(encoder, [image])
+        if not embedded.ok[0]:
+            raise ImageError(f"cannot read the image '{image}': {embedded.errors[0]}")
+        asked = embedded.features
+    distinct = list(dict.fromkeys(texts))
+    scores = embed_texts(encoder, distinct) @ asked[0]
+    return [(float(scores[row]), distinct[row]) for row in np.argsort(-scores, kind="stable")[:k]]
+
+
+def state_of(paths: Sequence[Path]) -> str:
+    """16 hex digits over names, sizes and times of change; a file that is gone counts as one of size -1."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            status = path.stat()
+            facts = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:
+            facts = "-1"
+        digest.update(f"{path}\n{facts}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _reasons(encoder: Encoder, paths: Sequence[str]) -> dict[str, str]:
+    """Why photographs could not be read: they are few, so they are simply tried again."""
+    return {paths[row]: reason for row, reason in embed_images(encoder, paths).errors.items()} if paths else {}
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
