@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.results import Result, details
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
@@ -140,7 +140,7 @@ def save(figure: Figure, path: Path, svg: bool = False) -> list[Path]:
     """Write the figure to ``path`` with the suffix .png, and .svg where wanted."""
     files = [path.with_name(f"{path.name}.{suffix}") for suffix in (("png", "svg") if svg else ("png",))]
     for file in files:
-        with replaced(file) as draft, rc_context(STYLE):
+        with atomic_file(file) as draft, rc_context(STYLE):
             figure.savefig(draft, dpi=160, metadata={"Date": None} if file.suffix == ".svg" else None)
     return files
 

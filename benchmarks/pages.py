@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 
 
 def spliced(page: str, parts: Mapping[str, str], required: str) -> str:
@@ -38,5 +38,5 @@ def spliced(page: str, parts: Mapping[str, str], required: str) -> str:
 def splice(path: Path, parts: Mapping[str, str], required: str) -> None:
     """Replace parts of a page on disk, whole or not at all; arguments and errors as in `spliced`."""
     text = spliced(path.read_text(encoding="utf-8"), parts, required)
-    with replaced(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.datasets import cards
 from zsderm.benchmarks.grid import METHODS
 from zsderm.errors import InputError
@@ -77,7 +77,7 @@ def _place(result: Result) -> tuple[Any, ...]:
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """Write one result, with the layout."""
     text = json.dumps(_plain({"layout": LAYOUT, **result}), indent=1, ensure_ascii=False, allow_nan=False)
-    with replaced(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.grid import WITHOUT_DESCRIPTIONS, Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import Result, read_result, write_result
@@ -129,7 +129,7 @@ def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path
     rows = predictions.to_frame().assign(true_label=dataset.labels)
     if dataset.units is not None:
         rows[dataset.unit] = dataset.units
-    with replaced(answers) as draft:
+    with atomic_file(answers) as draft:
         rows.to_parquet(draft, index=False)
     result = score(run, dataset, predictions)
     write_result(path, {**result, "inputs": inputs})

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.published import WARNING, published
 from zsderm.benchmarks.published import to_markdown as published_to_markdown
 from zsderm.benchmarks.results import Result, details, read_results
@@ -139,7 +139,7 @@ def fill_page(page: Path, folder: Path) -> bool:
     before = page.read_text(encoding="utf-8")
     after = fill(before, folder)
     if after != before:
-        with replaced(page) as draft:
+        with atomic_file(page) as draft:
             draft.write_text(after, encoding="utf-8")
     return after != before
 

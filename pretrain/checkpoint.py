@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import SettingsError
 from zsderm.pretrain import distributed
 from zsderm.pretrain.config import FREE_TO_CHANGE, TrainConfig
@@ -61,7 +61,7 @@ def save(path: Path, progress: Progress, config: TrainConfig, **parts: Any) -> N
             "random": random,
             **{name: part.state_dict() for name, part in parts.items()},
         }
-        with replaced(path) as draft:
+        with atomic_file(path) as draft:
             torch.save(state, draft)
     distributed.wait_for_all()
 

@@ -20,7 +20,7 @@ from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.records import Record
 
 
-def run_manifest(
+def training_manifest(
     config: TrainConfig,
     config_path: Path,
     overrides: Mapping[str, Any],

@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE
 from zsderm.encoders.hub import REPOSITORY
 from zsderm.errors import CheckpointError, SettingsError
@@ -145,7 +145,7 @@ def _card_of(folder: Path, repository: str) -> str:
     words = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     model_cfg = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["model_cfg"]
     card = model_card(words, model_cfg, _last_figures(folder.parent / EVALUATION), repository) + f"\n{GENERATED}\n"
-    with replaced(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text(card, encoding="utf-8")
     return card
 

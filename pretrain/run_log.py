@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def _append(path: Path, rows: Sequence[Row]) -> None:
 
 def _write(path: Path, rows: Sequence[Row]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with replaced(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+    with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -158,7 +158,7 @@ def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:
     for axes in (losses, rates):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
-    with replaced(path) as draft:
+    with atomic_file(path) as draft:
         figure.savefig(draft, dpi=110, format="png")
 
 

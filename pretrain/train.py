@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import zsderm
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import SettingsError
 from zsderm.pretrain import checkpoint, distributed
 from zsderm.pretrain.accumulation import CachedFeatures, Features
@@ -34,7 +34,7 @@ from zsderm.pretrain.data.sampling import epoch_draws
 from zsderm.pretrain.data.sources import read_records
 from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
 from zsderm.pretrain.losses.make import MakeLoss, make_loss
-from zsderm.pretrain.manifest import run_manifest
+from zsderm.pretrain.manifest import training_manifest
 from zsderm.pretrain.model.export import export_folder
 from zsderm.pretrain.model.optimiser import cosine_with_warm_up, create_optimiser
 from zsderm.pretrain.model.start import begin
@@ -100,7 +100,7 @@ def _train(
     )
     parts = {"model": model, "optimiser": optimiser, "scheduler": scheduler}
     at = checkpoint.resume(output / "checkpoint.pt", asked, device, **parts)
-    manifest = run_manifest(asked, config_path, overrides, knowledge, records, root)
+    manifest = training_manifest(asked, config_path, overrides, knowledge, records, root)
     if first:
         _write(output / "manifest.json", json.dumps(manifest, indent=2))
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=first)
@@ -260,5 +260,5 @@ def _epoch_row(at: Progress, epoch: int, model: OpenClipModel) -> dict[str, Any]
 
 
 def _write(path: Path, text: str) -> None:
-    with replaced(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from zsderm.config import Settings
 from zsderm.errors import InputError, SettingsError
 from zsderm.fitted import Fitted
 from zsderm.knowledge.base import KnowledgeBase
-from zsderm.saved_classifier import Stored, read
+from zsderm.saved_classifier import SavedClassifier, read
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def saved(tmp_path: Path) -> Path:
         torch.arange(5), text, proxies, torch.zeros(4), torch.tensor([0.3, 0.7]), 20, 0.05, True, "given", "why"
     )
     base = KnowledgeBase.load("dermatology")
-    stored = Stored("tiny", "abc", "def", ("mole", "acne"), Settings(k=3), torch.tensor([0.3, 0.7]), base, fitted)
+    stored = SavedClassifier(
+        "tiny", "abc", "def", ("mole", "acne"), Settings(k=3), torch.tensor([0.3, 0.7]), base, fitted
+    )
     stored.write(tmp_path / "deep" / "saved")
     return tmp_path / "deep" / "saved"
 

@@ -12,7 +12,7 @@ from zsderm.errors import SettingsError
 
 
 @contextmanager
-def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Hand out a draft beside ``path`` and move it there when it is complete; missing parent folders are made.
 
     Raises:

@@ -29,7 +29,7 @@ from zsderm.encoders import load_encoder
 from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.knowledge.base import KnowledgeBase
-from zsderm.manifest import run_manifest
+from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
 from zsderm.proxies.chunks import KnownRows
 
@@ -185,7 +185,7 @@ class ZeroShotClassifier:
         """
         if self.fitted is None:
             raise SettingsError("the classifier has learned from no images yet: fit first, then save")
-        saved_classifier.Stored(
+        saved_classifier.SavedClassifier(
             model=self.encoder.card.name,
             fingerprint=self.encoder.fingerprint,
             sentences=self.texts.digest,
@@ -298,12 +298,12 @@ class ZeroShotClassifier:
             errors={names[index]: reason for index, reason in embeddings.errors.items()},
             proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
             sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
-            manifest=run_manifest(
+            manifest=prediction_manifest(
                 self.encoder,
                 self.knowledge,
                 self.settings,
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
-                None if fitted is None else {**fitted.story(self.classes), **self._identity()},
+                None if fitted is None else {**fitted.history(self.classes), **self._identity()},
                 ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
             ),
         )

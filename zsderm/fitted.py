@@ -113,7 +113,7 @@ class Fitted:
             return []
         return [f"Text proxies answered, without refinement: {self.reason}."]
 
-    def story(self, classes: Sequence[str]) -> Mapping[str, Any]:
+    def history(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """What was learned, for the manifest."""
         told: dict[str, Any] = {"images": self.images, "temperature": self.temperature}
         if self.reason:

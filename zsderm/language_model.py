@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import InputError
 
 Ask = Callable[[str, str], str]  # (system, request) -> the model's answer
@@ -102,7 +102,7 @@ class Answers:
         file = self.file(system, request)
         if not file.is_file():
             content = {"model": self.model, "request": request, "answer": ask(system, request)}
-            with replaced(file) as draft:
+            with atomic_file(file) as draft:
                 draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
             return content["answer"]
         try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PACKAGES = ("zsderm", "torch", "open_clip_torch", "numpy")
 
 
-def run_manifest(
+def prediction_manifest(
     encoder: Encoder,
     knowledge: KnowledgeBase | None,
     settings: Settings,

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import ClassListError, InputError, MissingDependencyError, SettingsError
 
 ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not
@@ -202,13 +202,13 @@ class Predictions:
 
     def to_csv(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        with replaced(path) as draft:
+        with atomic_file(path) as draft:
             self.to_frame(top_k).to_csv(draft, index=False, encoding="utf-8")
 
     def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all."""
         rows = self.to_frame(top_k).to_dict(orient="records")
-        with replaced(path) as draft, draft.open("w", encoding="utf-8") as lines:
+        with atomic_file(path) as draft, draft.open("w", encoding="utf-8") as lines:
             for row in rows:
                 cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
                 lines.write(json.dumps(cleaned, ensure_ascii=False) + "\n")
@@ -217,7 +217,7 @@ class Predictions:
         """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all."""
         if find_spec("pyarrow") is None:
             raise MissingDependencyError("writing Parquet needs pyarrow. Install it with: pip install pyarrow")
-        with replaced(path) as draft:
+        with atomic_file(path) as draft:
             self.to_frame(top_k).to_parquet(draft, index=False, engine="pyarrow")
 
     def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:

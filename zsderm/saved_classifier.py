@@ -35,7 +35,7 @@ FACTS_FILE, ARRAYS_FILE, KNOWLEDGE_FOLDER = "classifier.json", "proxies.safetens
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class SavedClassifier:
     """What a folder holds."""
 
     model: str
@@ -102,7 +102,7 @@ class Stored:
         }
 
 
-def read(folder: Path) -> Stored:
+def read(folder: Path) -> SavedClassifier:
     """Read a folder that `Stored.write` wrote.
 
     Raises:
@@ -120,7 +120,7 @@ def read(folder: Path) -> Stored:
         raise InputError(f"expected {path} to be of format {FORMAT}. Save the classifier again with this version.")
     try:
         base = KnowledgeBase.load(folder / KNOWLEDGE_FOLDER) if facts["knowledge"] else None
-        stored = Stored(
+        stored = SavedClassifier(
             model=facts["encoder"]["name"],
             fingerprint=facts["encoder"]["fingerprint"],
             sentences=facts["sentences"],
@@ -140,7 +140,7 @@ def _shares(stored: list[float]) -> torch.Tensor:
     return torch.tensor(stored, dtype=torch.float64)
 
 
-def _check(folder: Path, stored: Stored, facts: Mapping[str, Any]) -> None:
+def _check(folder: Path, stored: SavedClassifier, facts: Mapping[str, Any]) -> None:
     if stored.knowledge is not None and stored.knowledge.checksum != facts["knowledge"]:
         raise InputError(
             f"the knowledge base in '{folder}' was changed after the classifier was saved (checksum "

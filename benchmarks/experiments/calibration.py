@@ -158,11 +158,11 @@ def stranger_rows(case: Case, repeats: int) -> Iterator[dict[str, Any]]:
         for score in FAMILIARITIES:
             table = cosines if score == "energy" else probabilities
             values = familiarity(table, score, case.texts.encoder_temperature).numpy()
-            withheld = []
+            abstain = []
             for half in halves(case.units, repeats):
                 low = values < threshold_for_rate(values[known & half], RATE)
-                withheld.append((low[known & ~half].mean(), low[~known].mean()))
-            of_known, of_unknown = np.mean(withheld, axis=0)
+                abstain.append((low[known & ~half].mean(), low[~known].mean()))
+            of_known, of_unknown = np.mean(abstain, axis=0)
             yield {
                 "score": score,
                 "auroc": roc_auc_score(known, values),

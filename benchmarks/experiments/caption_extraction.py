@@ -25,7 +25,7 @@ from typing import Any
 import click
 
 from zsderm import KnowledgeBase, PretrainingDataError
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.protocol_server import Reply, completion, serving
 from zsderm.benchmarks.experiments.synthetic_captions import SIGNS, Case, SyntheticCaption, write_captions
 
@@ -117,10 +117,10 @@ def main(data_root: Path, count: int, seed: int, output: Path, kept: Path | None
     with tempfile.TemporaryDirectory() as folder:
         found = measure(captions, knowledge, Path(folder))
         if kept:
-            with replaced(kept) as draft:
+            with atomic_file(kept) as draft:
                 draft.write_bytes((Path(folder) / "captions.csv").read_bytes())
     content = {"captions": len(captions), "seed": seed, "knowledge": knowledge.checksum, **found}
-    with replaced(output) as draft:
+    with atomic_file(output) as draft:
         draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     click.echo(f"Written: {output}", err=True)
 

@@ -22,7 +22,7 @@ import pandas as pd
 import yaml
 
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.pages import splice
 from zsderm.metrics import evaluate
@@ -99,7 +99,7 @@ def measured(
         log = pd.read_csv(folder / "log.csv")
         cost = {"seconds": round(float(log["seconds"].sum()), 1), "loss": float(log["loss"].iloc[-1])}
         rows = [{**row, **cost} for row in figures_of(encoder, datasets, data_root)]
-        with replaced(kept) as draft:
+        with atomic_file(kept) as draft:
             draft.write_text(json.dumps({"settings": settings, "figures": rows}, indent=1) + "\n", encoding="utf-8")
     found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     if found["settings"] != settings:
@@ -170,7 +170,7 @@ def main(
             "knowledge": KnowledgeBase.load("dermatology").checksum,
             "figures": rows,
         }
-        with replaced(output) as draft:
+        with atomic_file(output) as draft:
             draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if document:
         splice(document, {"ablation": f"\n\n{table}\n\n"}, required="ablation")

@@ -17,7 +17,7 @@ IMAGES = (1, 10, 100, 300, 1000, 5000)
 MIXES = ("balanced", "long tail", "zipf", "one class")
 HAM10000_PERCENT = (67.0, 11.0, 11.0, 5.0, 3.3, 1.4, 1.1)
 SEPARATIONS = (0.2, 0.3, 0.4, 0.6)  # length of a class mean, in units of the noise's length
-BIASES = (0.0, 0.05, 0.1, 0.2)  # spread over classes of a text proxy's pull on all images
+BIASES = (0.0, 0.05, 0.1, 0.2)  # spread over classes of a text proxy's potential on all images
 TEXT_ERRORS = (0.5, 1.0, 2.0, 3.0)  # length of the error of a text proxy, in units of its class mean
 NUISANCES = ((0.0, 0.0), (0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5))  # correlated noise, two types per class
 TEXT_ACCURACY = (0.3, 0.9)  # the regimes of interest; one class only is kept whatever its text accuracy
@@ -94,11 +94,11 @@ def synthetic_world(
     kinds = _unit(rng.standard_normal((classes, 2, WIDTH)))
     noise += types * kinds[labels, rng.integers(0, 2, images)]
     wrong = error * _unit(rng.standard_normal((classes, WIDTH)))
-    pull = bias * rng.standard_normal((classes, 1)) * image_gap
+    potential = bias * rng.standard_normal((classes, 1)) * image_gap
     return World(
         mix,
         _unit(1.5 * image_gap + separation * means[labels] + noise).astype(np.float32),
-        _unit(1.5 * text_gap + means + wrong + pull).astype(np.float32),
+        _unit(1.5 * text_gap + means + wrong + potential).astype(np.float32),
         labels,
     )
 

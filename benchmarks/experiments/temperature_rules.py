@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.benchmarks.experiments.prior_worlds import BIASES, NUISANCES, SEPARATIONS, TEXT_ERRORS, synthetic_world
-from zsderm.calibration import fit_temperature, tempered, unlabelled_temperature
+from zsderm.calibration import fit_temperature, scale_probabilities, unlabelled_temperature
 from zsderm.metrics import calibration_error
 from zsderm.proxies import text_proxies
 
@@ -102,7 +102,9 @@ def fitted_across(logits: torch.Tensor, labels: np.ndarray, half: np.ndarray) ->
     fitted = torch.empty_like(logits)
     for seen in (half, ~half):
         temperature = fit_temperature(logits[torch.from_numpy(seen)], labels[seen]).value
-        fitted[torch.from_numpy(~seen)] = tempered(logits[torch.from_numpy(~seen)], temperature).double().log()
+        fitted[torch.from_numpy(~seen)] = (
+            scale_probabilities(logits[torch.from_numpy(~seen)], temperature).double().log()
+        )
     return surprise(fitted, labels)
 
 

@@ -8,7 +8,7 @@ from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import ImageError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.records import image_bytes
@@ -38,7 +38,7 @@ def pack(source: Source, root: Path, folder: Path, per_shard: int = PER_SHARD) -
     errors: dict[str, str] = {}
     while chunk := list(islice(rows, per_shard)):
         shard = folder / f"shard-{len(shards):06d}.tar"
-        with replaced(shard) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
+        with atomic_file(shard) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
             for number, (cells, place) in enumerate(chunk, start=len(shards) * per_shard):
                 try:
                     content = image_bytes(place.image, place.span)

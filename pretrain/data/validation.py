@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from zsderm import KnowledgeBase
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
 from zsderm.images import open_image
 from zsderm.pretrain.config import Source
@@ -65,7 +65,7 @@ class Report:
         Raises:
             SettingsError: the place cannot be written.
         """
-        with replaced(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             self.write(file)
 
 

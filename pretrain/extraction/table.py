@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import InputError, PretrainingDataError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import SUB_CAPTIONS
@@ -85,8 +85,8 @@ def extract_table(
     further = [column for column in first[0] if column not in (*WRITTEN, *DROPPED)]
     summary = Summary()
     with (
-        replaced(output) as draft,
-        replaced(rejected) as second,
+        atomic_file(output) as draft,
+        atomic_file(rejected) as second,
         draft.open("w", newline="", encoding="utf-8") as file,
         second.open("w", newline="", encoding="utf-8") as log,
     ):

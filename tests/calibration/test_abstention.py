@@ -12,10 +12,10 @@ import torch
 from zsderm.calibration import (
     FAMILIARITIES,
     AbstentionThreshold,
+    abstain,
     familiarity,
     fit_abstention,
     threshold_for_rate,
-    withheld,
 )
 from zsderm.errors import FallbackWarning, SettingsError
 
@@ -73,9 +73,9 @@ def test_too_few_images_for_the_rate_withhold_nothing_and_say_so() -> None:
 def test_the_least_familiar_images_are_withheld_and_those_without_an_answer() -> None:
     found = AbstentionThreshold("max-probability", 0.5, rate=0.1, n=9)
     table = torch.cat([TABLE, torch.full((1, 3), math.nan, dtype=torch.float64)])
-    assert withheld(table, found).tolist() == [False, True, False, True]
+    assert abstain(table, found).tolist() == [False, True, False, True]
     nothing = AbstentionThreshold("max-probability", -math.inf, rate=0.0, n=9)
-    assert withheld(table, nothing).tolist() == [False, False, False, True]
+    assert abstain(table, nothing).tolist() == [False, False, False, True]
 
 
 @pytest.mark.parametrize("score", FAMILIARITIES)
@@ -83,8 +83,8 @@ def test_familiarities_made_beforehand_do_as_well_as_the_table(score: str) -> No
     made = familiarity(TABLE, score, 0.04)
     found = fit_abstention(TABLE, 0.5, score=score, temperature=0.04)
     assert fit_abstention(made, 0.5, score=score, temperature=0.04) == found
-    assert torch.equal(withheld(made, found), withheld(TABLE, found))
-    assert withheld(torch.tensor([math.nan]), found).tolist() == [True]
+    assert torch.equal(abstain(made, found), abstain(TABLE, found))
+    assert abstain(torch.tensor([math.nan]), found).tolist() == [True]
 
 
 def test_what_a_threshold_reads() -> None:

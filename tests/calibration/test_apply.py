@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zsderm.calibration import Calibration, calibrate_on, familiarity, fit_calibration, trusted
+from zsderm.calibration import Calibration, apply_calibration, calibrate_on, familiarity, fit_calibration
 from zsderm.errors import InputError, SettingsError
 from zsderm.predictions import Predictions
 
@@ -49,7 +49,7 @@ def calibration(predictions: Predictions, **how: object) -> Calibration:
 
 
 def test_no_label_changes_and_an_image_without_an_answer_stays_one(predictions: Predictions) -> None:
-    answer = trusted(predictions, calibration(predictions, coverage=0.8))
+    answer = apply_calibration(predictions, calibration(predictions, coverage=0.8))
     assert answer.labels == predictions.labels and not torch.equal(answer.probabilities, predictions.probabilities)
     assert answer.probabilities[-1].isnan().all() and answer.set_names[-1] == [] and answer.abstained is None
     assert all(label in names for label, names in zip(answer.labels[:59], answer.set_names[:59], strict=True))
@@ -58,7 +58,9 @@ def test_no_label_changes_and_an_image_without_an_answer_stays_one(predictions: 
 
 @pytest.mark.parametrize("score", ["energy", "max-probability"])
 def test_the_stated_share_of_answers_is_withheld(predictions: Predictions, score: str) -> None:
-    answer = trusted(predictions, calibration(predictions, coverage=None, abstain_rate=0.2, abstain_score=score))
+    answer = apply_calibration(
+        predictions, calibration(predictions, coverage=None, abstain_rate=0.2, abstain_score=score)
+    )
     assert answer.sets is None and answer.abstained is not None
     assert 0.1 < answer.abstained[:59].float().mean() <= 0.2
 
@@ -67,10 +69,10 @@ def test_another_class_list_and_missing_energies_are_refused(predictions: Predic
     energetic = calibration(predictions, abstain_rate=0.2, abstain_score="energy")
     blind = Predictions(**{**vars(predictions), "familiarity": None})
     with pytest.raises(SettingsError, match="no familiarity"):
-        trusted(blind, energetic)
+        apply_calibration(blind, energetic)
     other = Predictions(**{**vars(predictions), "classes": ("a", "b", "c")})
     with pytest.raises(SettingsError, match="classes of the calibration"):
-        trusted(other, energetic)
+        apply_calibration(other, energetic)
 
 
 def mostly_right(predictions: Predictions) -> torch.Tensor:
@@ -121,11 +123,11 @@ def test_without_a_labelled_answer_there_is_nothing_to_calibrate_with(prediction
 def test_predictions_made_otherwise_are_refused(predictions, changes: dict[str, object], message: str) -> None:
     record = calibrate_on(changed(predictions), mostly_right(predictions), coverage=0.5)
     settings = {**MANIFEST["settings"], "batch_size": 8}  # changes nothing that counts
-    trusted(changed(predictions, settings=settings), record)
+    apply_calibration(changed(predictions, settings=settings), record)
     with pytest.raises(SettingsError, match=message):
-        trusted(changed(predictions, **changes), record)
+        apply_calibration(changed(predictions, **changes), record)
     with pytest.raises(SettingsError, match="method templates, but these were made with method kpl"):
-        trusted(replace(changed(predictions), method="kpl"), record)
+        apply_calibration(replace(changed(predictions), method="kpl"), record)
 
 
 def test_a_folder_of_another_temperature_gets_the_same_probabilities(predictions, scores: torch.Tensor) -> None:
@@ -134,5 +136,7 @@ def test_a_folder_of_another_temperature_gets_the_same_probabilities(predictions
     probabilities[-1] = NAN
     elsewhere = replace(changed(predictions, temperature=0.13), probabilities=probabilities)
     torch.testing.assert_close(
-        trusted(elsewhere, record).probabilities, trusted(changed(predictions), record).probabilities, equal_nan=True
+        apply_calibration(elsewhere, record).probabilities,
+        apply_calibration(changed(predictions), record).probabilities,
+        equal_nan=True,
     )

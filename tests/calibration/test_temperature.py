@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from zsderm.calibration import fit_temperature, tempered, unlabelled_temperature
+from zsderm.calibration import fit_temperature, scale_probabilities, unlabelled_temperature
 from zsderm.errors import FallbackWarning, SettingsError
 from zsderm.metrics import calibration_error
 from zsderm.proxies import text_proxies
@@ -54,7 +54,7 @@ def test_a_distortion_of_honest_probabilities_is_found_and_undone(distortion: fl
     logits, labels = honest_world(4000)
     found = fit_temperature(distortion * logits, labels)
     assert found.value == pytest.approx(distortion, rel=0.08)
-    probabilities = tempered(distortion * logits, found.value).double().numpy()
+    probabilities = scale_probabilities(distortion * logits, found.value).double().numpy()
     correct = probabilities.argmax(axis=1) == labels.numpy()
     assert calibration_error(probabilities.max(axis=1), correct) < 0.03
     assert found.loss_after <= found.loss_before + 1e-6
@@ -148,7 +148,7 @@ def test_a_spread_that_is_not_positive_is_refused() -> None:
 @given(seed=st.integers(0, 1000), temperature=st.floats(0.05, 20))
 def test_each_row_sums_to_1_and_the_order_of_classes_stays(seed: int, temperature: float) -> None:
     logits, _ = honest_world(10, seed=seed)
-    probabilities = tempered(logits, temperature)
+    probabilities = scale_probabilities(logits, temperature)
     assert probabilities.dtype == torch.float32
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(10), atol=1e-5, rtol=0)
     assert torch.equal(probabilities.argmax(dim=1), logits.argmax(dim=1))
@@ -156,17 +156,17 @@ def test_each_row_sums_to_1_and_the_order_of_classes_stays(seed: int, temperatur
 
 def test_temperature_1_gives_the_probabilities_back() -> None:
     logits, _ = honest_world(10)
-    torch.testing.assert_close(tempered(logits, 1.0).double(), logits.exp(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(scale_probabilities(logits, 1.0).double(), logits.exp(), atol=1e-6, rtol=0)
 
 
 def test_a_row_with_nan_stays_nan() -> None:
-    probabilities = tempered(torch.tensor([[math.nan, math.nan], [0.0, 0.0]]), 2.0)
+    probabilities = scale_probabilities(torch.tensor([[math.nan, math.nan], [0.0, 0.0]]), 2.0)
     assert probabilities[0].isnan().all()
     assert probabilities[1].tolist() == [0.5, 0.5]
 
 
 def test_an_empty_table_stays_empty() -> None:
-    assert tempered(torch.zeros(0, 3), 2.0).shape == (0, 3)
+    assert scale_probabilities(torch.zeros(0, 3), 2.0).shape == (0, 3)
 
 
 # unlabelled_temperature

@@ -21,7 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs a function as if it were the command ``kb``."""
 
     def call(body: Callable[[], None], *before: str) -> Result:
-        monkeypatch.setattr(cli.HouseGroup, "get_command", lambda self, ctx, name: click.Command(name, callback=body))
+        monkeypatch.setattr(cli.OrderedGroup, "get_command", lambda self, ctx, name: click.Command(name, callback=body))
         return CliRunner().invoke(cli.main, [*before, "kb"])
 
     return call

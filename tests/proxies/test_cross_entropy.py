@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.proxies.chunks import FeatureChunks
-from zsderm.proxies.cross_entropy import ChunkedCrossEntropy, CrossEntropy, TextLabels, harden, meet_totals, text_mix
+from zsderm.proxies.cross_entropy import ChunkedCrossEntropy, CrossEntropy, TextLabels, harden, match_marginal, text_mix
 from zsderm.proxies.multimodal import proxy_objective
 from zsderm.proxies.transport import transport, transport_labels
 
@@ -31,7 +31,7 @@ def text_labels(text: torch.Tensor) -> TextLabels:
 def test_labels_are_those_of_transport_and_each_row_sums_to_1(chunk_size: int) -> None:
     features, text = skin()
     plan = transport(features @ text.T, [3.0, 0, 1, 1, 1])
-    labels = TextLabels(text, 0.01, plan.pulls)
+    labels = TextLabels(text, 0.01, plan.potentials)
     streamed = torch.cat([labels.of(chunk) for chunk in FeatureChunks(features, chunk_size).read()])
     torch.testing.assert_close(streamed, plan.labels, atol=1e-5, rtol=0)
     torch.testing.assert_close(streamed.sum(dim=1), torch.ones(200))
@@ -42,12 +42,12 @@ def test_labels_are_those_of_transport_and_each_row_sums_to_1(chunk_size: int) -
 def test_totals_are_met_with_the_pulls_of_transport(chunk_size: int, mix: list[float]) -> None:
     features, text = skin()
     shares = torch.tensor(mix, dtype=torch.float64) / sum(mix)
-    pulls, ending = meet_totals(FeatureChunks(features, chunk_size), text_labels(text), shares, 1e-8, 100)
+    potentials, ending = match_marginal(FeatureChunks(features, chunk_size), text_labels(text), shares, 1e-8, 100)
     assert ending.residual < 1e-8
     wanted = shares > 0
-    assert torch.equal(pulls[~wanted], torch.full_like(pulls[~wanted], -math.inf))
-    exact = transport(features @ text.T, shares, tolerance=1e-8).pulls[wanted]
-    difference = pulls[wanted] - exact
+    assert torch.equal(potentials[~wanted], torch.full_like(potentials[~wanted], -math.inf))
+    exact = transport(features @ text.T, shares, tolerance=1e-8).potentials[wanted]
+    difference = potentials[wanted] - exact
     torch.testing.assert_close(difference, difference.mean().expand_as(difference), atol=1e-4, rtol=0)
 
 
@@ -108,10 +108,10 @@ def test_every_look_at_the_images_counts_as_a_pass() -> None:
 
 
 def test_labels_of_a_common_transport_agree() -> None:
-    """A chain of the two: pulls from passes, labels from pulls, against transport in memory."""
+    """A chain of the two: potentials from passes, labels from potentials, against transport in memory."""
     features, text = skin()
-    pulls, _ = meet_totals(
+    potentials, _ = match_marginal(
         FeatureChunks(features, 60), text_labels(text), torch.full((5,), 0.2, dtype=torch.float64), 1e-6, 100
     )
-    labels = TextLabels(text, 0.01, pulls).of(features)
+    labels = TextLabels(text, 0.01, potentials).of(features)
     torch.testing.assert_close(labels, transport_labels(features @ text.T), atol=1e-4, rtol=0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zsderm.proxies.dual import Totals, gather_moments
+from zsderm.proxies.dual import Marginal, dual_gradient
 from zsderm.proxies.greenkhorn import solve_greedily
 from zsderm.proxies.transport import transport, transport_labels
 
@@ -18,9 +18,9 @@ def cosines(images: int, classes: int, seed: int = 0, spread: float = 0.03) -> t
     return 0.25 + spread * torch.randn(images, classes, generator=generator, dtype=torch.float64)
 
 
-def totals(weights: list[float], strength: float = math.inf) -> Totals:
+def marginal(weights: list[float], strength: float = math.inf) -> Marginal:
     target = torch.tensor(weights, dtype=torch.float64)
-    return Totals((target / target.sum()).log(), strength)
+    return Marginal((target / target.sum()).log(), strength)
 
 
 @pytest.mark.parametrize(("images", "classes"), [(30, 4), (12, 20), (60, 134)])
@@ -35,10 +35,10 @@ def test_equals_python_optimal_transport(images: int, classes: int) -> None:
 
 
 def test_the_residual_is_that_of_rows_that_are_met_exactly() -> None:
-    logits, wanted = cosines(40, 5) / 0.01, totals([1, 2, 3, 4, 5])
+    logits, wanted = cosines(40, 5) / 0.01, marginal([1, 2, 3, 4, 5])
     ending = solve_greedily(logits, wanted, 1e-6, 3)
-    moments = gather_moments([logits], ending.pull, overlap=False)
-    assert ending.residual == wanted.residual(ending.pull, moments.log_shares)
+    gradient = dual_gradient([logits], ending.potential, overlap=False)
+    assert ending.residual == wanted.residual(ending.potential, gradient.log_shares)
 
 
 def test_a_sweep_is_one_update_per_row_and_column_and_the_worst_come_first() -> None:
@@ -46,7 +46,7 @@ def test_a_sweep_is_one_update_per_row_and_column_and_the_worst_come_first() -> 
     scores = cosines(300, 3, spread=0.001)
     scores[:, 0] += 0.03
     before = transport(scores, strength=0.0).labels.mean(dim=0)
-    after = solve_greedily(scores / 0.01, totals([1, 1, 1]), 1e-9, 1)
+    after = solve_greedily(scores / 0.01, marginal([1, 1, 1]), 1e-9, 1)
     assert before[0] > 0.8
     assert after.sweeps == 1
     assert after.residual < 0.05
@@ -55,15 +55,15 @@ def test_a_sweep_is_one_update_per_row_and_column_and_the_worst_come_first() -> 
 def test_logits_far_beyond_the_range_of_exp_do_no_harm() -> None:
     """exp(2 000) overflows; in logarithms nothing does."""
     logits = torch.tensor([[2000.0, 0.0], [0.0, 2000.0], [1990.0, 2000.0], [-2000.0, -1999.0]], dtype=torch.float64)
-    ending = solve_greedily(logits, totals([1, 1]), 1e-6, 1000)
+    ending = solve_greedily(logits, marginal([1, 1]), 1e-6, 1000)
     assert ending.residual < 1e-6
-    assert torch.isfinite(ending.pull).all()
+    assert torch.isfinite(ending.potential).all()
 
 
 def test_strength_0_needs_no_update() -> None:
-    ending = solve_greedily(cosines(9, 4) / 0.01, totals([1, 2, 3, 4], strength=0.0), 1e-6, 10)
+    ending = solve_greedily(cosines(9, 4) / 0.01, marginal([1, 2, 3, 4], strength=0.0), 1e-6, 10)
     assert (ending.sweeps, ending.residual) == (0, 0.0)
-    assert (ending.pull == 0).all()
+    assert (ending.potential == 0).all()
 
 
 def test_more_columns_than_20_are_touched() -> None:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zsderm.proxies.guard import LEAST_GAIN, SPARE_ERRORS, Gain, Judge, Verdict, component_count, distinct_images
+from zsderm.proxies.guard import (
+    LEAST_GAIN,
+    SPARE_ERRORS,
+    HeldOutGain,
+    RefinementTest,
+    RefinementTestResult,
+    component_count,
+    distinct_images,
+)
 from zsderm.proxies.mixture import held_out_log_density
 
-ENOUGH = Gain(LEAST_GAIN + 0.01 + 0.01 * SPARE_ERRORS, 0.01)
-UNSURE = Gain(LEAST_GAIN - 0.01 + 0.01 * SPARE_ERRORS, 0.01)
+ENOUGH = HeldOutGain(LEAST_GAIN + 0.01 + 0.01 * SPARE_ERRORS, 0.01)
+UNSURE = HeldOutGain(LEAST_GAIN - 0.01 + 0.01 * SPARE_ERRORS, 0.01)
 
 
 def cluster_pair(images: int = 300, distance: float = 8.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -20,14 +28,14 @@ def cluster_pair(images: int = 300, distance: float = 8.0) -> tuple[torch.Tensor
     return points - points.mean(dim=0), truth
 
 
-def verdict(points: torch.Tensor, text: torch.Tensor, new: torch.Tensor, seed: int = 0) -> Verdict:
-    return Judge.of(points, torch.eye(2)[text], seed).verdict(torch.eye(2)[new])
+def result(points: torch.Tensor, text: torch.Tensor, new: torch.Tensor, seed: int = 0) -> RefinementTestResult:
+    return RefinementTest.of(points, torch.eye(2)[text], seed).result(torch.eye(2)[new])
 
 
 def test_labels_that_follow_the_clusters_are_accepted_over_biased_ones() -> None:
     points, truth = cluster_pair()
     biased = torch.where(torch.arange(300) % 5 == 1, 0, truth)
-    judged = verdict(points, biased, truth)
+    judged = result(points, biased, truth)
     assert judged.accepted
     assert judged.changed == pytest.approx((biased != truth).double().mean().item())
     assert "better than the text labels" in judged.reason
@@ -36,57 +44,57 @@ def test_labels_that_follow_the_clusters_are_accepted_over_biased_ones() -> None
 def test_biased_labels_are_refused_over_those_that_follow_the_clusters() -> None:
     points, truth = cluster_pair()
     biased = torch.where(torch.arange(300) % 5 == 1, 0, truth)
-    judged = verdict(points, truth, biased)
+    judged = result(points, truth, biased)
     assert not judged.accepted
     assert judged.over_text.mean < 0
 
 
 def test_labels_that_cut_one_cluster_are_refused() -> None:
     points, _ = cluster_pair(distance=0.0)
-    judged = verdict(points, torch.zeros(300, dtype=torch.long), (points[:, 0] > 0).long())
+    judged = result(points, torch.zeros(300, dtype=torch.long), (points[:, 0] > 0).long())
     assert not judged.accepted
     assert judged.reason == "the images form no clusters that match these classes"
 
 
 def test_the_same_labels_are_refused() -> None:
     points, truth = cluster_pair()
-    judged = verdict(points, truth, truth)
+    judged = result(points, truth, truth)
     assert not judged.accepted
-    assert judged.over_text == Gain(0.0, 0.0)
+    assert judged.over_text == HeldOutGain(0.0, 0.0)
     assert "not describe the images clearly better" in judged.reason
 
 
 def test_both_gains_must_be_surely_large_enough() -> None:
-    assert Verdict(ENOUGH, ENOUGH, changed=0.01).accepted
-    assert not Verdict(UNSURE, ENOUGH, changed=0.01).accepted
-    assert not Verdict(ENOUGH, UNSURE, changed=0.01).accepted
+    assert RefinementTestResult(ENOUGH, ENOUGH, changed=0.01).accepted
+    assert not RefinementTestResult(UNSURE, ENOUGH, changed=0.01).accepted
+    assert not RefinementTestResult(ENOUGH, UNSURE, changed=0.01).accepted
 
 
 def test_a_gain_is_sure_when_it_is_large_for_its_error() -> None:
-    assert Gain(0.5, 0.0).sure == 0.5
-    assert Gain(0.5, 0.1).sure == pytest.approx(0.5 - 0.1 * SPARE_ERRORS)
-    assert str(Gain(0.5, 0.04)) == "+0.50 nats an image, standard error 0.04"
+    assert HeldOutGain(0.5, 0.0).sure == 0.5
+    assert HeldOutGain(0.5, 0.1).sure == pytest.approx(0.5 - 0.1 * SPARE_ERRORS)
+    assert str(HeldOutGain(0.5, 0.04)) == "+0.50 nats an image, standard error 0.04"
 
 
 def test_many_changes_need_a_gain_to_match() -> None:
-    assert Verdict(ENOUGH, ENOUGH, changed=0.3).accepted
-    assert not Verdict(ENOUGH, ENOUGH, changed=0.5).accepted
+    assert RefinementTestResult(ENOUGH, ENOUGH, changed=0.3).accepted
+    assert not RefinementTestResult(ENOUGH, ENOUGH, changed=0.5).accepted
 
 
 def test_gains_are_paired_by_image_and_held_out() -> None:
     points, truth = cluster_pair()
     text, new = torch.eye(2)[truth.flip(0)], torch.eye(2)[truth]
-    judge = Judge.of(points, text, seed=2)
-    densities = [held_out_log_density(points, labels, judge.folds) for labels in (new, text)]
+    test = RefinementTest.of(points, text, seed=2)
+    densities = [held_out_log_density(points, labels, test.folds) for labels in (new, text)]
     difference = densities[0] - densities[1]
-    gain = judge.verdict(new).over_text
+    gain = test.result(new).over_text
     assert gain.mean == pytest.approx(difference.mean().item())
     assert gain.error == pytest.approx(difference.std().item() / 300**0.5)
 
 
 def test_the_verdict_depends_on_nothing_but_its_arguments() -> None:
     points, truth = cluster_pair()
-    assert verdict(points, truth, 1 - truth, seed=3) == verdict(points, truth, 1 - truth, seed=3)
+    assert result(points, truth, 1 - truth, seed=3) == result(points, truth, 1 - truth, seed=3)
 
 
 def test_component_count_leaves_sixteen_images_for_every_direction() -> None:
@@ -98,23 +106,25 @@ def test_component_count_leaves_sixteen_images_for_every_direction() -> None:
 
 def test_a_class_that_fills_most_of_the_folder_loses_no_images() -> None:
     fills = {"changed": 0.01, "dominant_before": 0.7, "class_count": 6}
-    assert not Verdict(ENOUGH, ENOUGH, **fills, dominant_after=0.65).accepted
-    assert "in 70% of them" in Verdict(ENOUGH, ENOUGH, **fills, dominant_after=0.65).reason
-    assert Verdict(ENOUGH, ENOUGH, **fills, dominant_after=0.75).accepted
-    assert Verdict(ENOUGH, ENOUGH, changed=0.01, dominant_before=0.6, dominant_after=0.4, class_count=6).accepted
+    assert not RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.65).accepted
+    assert "in 70% of them" in RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.65).reason
+    assert RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.75).accepted
+    assert RefinementTestResult(
+        ENOUGH, ENOUGH, changed=0.01, dominant_before=0.6, dominant_after=0.4, class_count=6
+    ).accepted
     by_both = {"changed": 0.01, "dominant_before": 0.65, "dominant_after": 0.55}  # groups out of one class look so
-    assert not Verdict(ENOUGH, ENOUGH, **by_both, class_count=6).accepted
-    assert Verdict(ENOUGH, ENOUGH, **by_both, class_count=2).accepted
+    assert not RefinementTestResult(ENOUGH, ENOUGH, **by_both, class_count=6).accepted
+    assert RefinementTestResult(ENOUGH, ENOUGH, **by_both, class_count=2).accepted
     two_classes = {"changed": 0.01, "dominant_before": 0.7, "dominant_after": 0.6, "class_count": 2}
-    assert Verdict(ENOUGH, ENOUGH, **two_classes).accepted, "of two classes one often fills two thirds"
+    assert RefinementTestResult(ENOUGH, ENOUGH, **two_classes).accepted, "of two classes one often fills two thirds"
 
 
 def test_the_judge_sees_which_class_fills_the_folder() -> None:
     points, truth = cluster_pair()
     text = (torch.arange(300) >= 240).long()
-    judged = Judge.of(points, torch.eye(3)[text]).verdict(torch.eye(3)[truth])
+    judged = RefinementTest.of(points, torch.eye(3)[text]).result(torch.eye(3)[truth])
     assert (judged.dominant_before, judged.dominant_after, judged.class_count) == (0.8, 0.5, 3)
-    assert judged.robs_dominant
+    assert judged.shrinks_dominant_class
 
 
 def test_a_copy_of_an_earlier_image_is_not_distinct() -> None:

@@ -16,7 +16,7 @@ CLASSES, WIDTH = 6, 48
 def folder(
     mix: list[float], images: int = 400, bias: float = 0.1, separation: float = 0.8, seed: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Images of the given mix, text proxies of which some pull on all images, and the true classes."""
+    """Images of the given mix, text proxies of which some potential on all images, and the true classes."""
     generator = torch.Generator().manual_seed(seed)
     gap, text_gap = 1.5 * normalize(torch.randn(2, WIDTH, generator=generator), dim=1)
     means = normalize(torch.randn(len(mix), WIDTH, generator=generator), dim=1)
@@ -24,8 +24,12 @@ def folder(
     truth = torch.repeat_interleave(torch.arange(len(mix)), counts)
     noise = torch.randn(len(truth), WIDTH, generator=generator) / WIDTH**0.5
     error = normalize(torch.randn(len(mix), WIDTH, generator=generator), dim=1)
-    pull = bias * torch.randn(len(mix), 1, generator=generator) * gap
-    return normalize(gap + separation * means[truth] + noise, dim=1), normalize(text_gap + means + error + pull), truth
+    potential = bias * torch.randn(len(mix), 1, generator=generator) * gap
+    return (
+        normalize(gap + separation * means[truth] + noise, dim=1),
+        normalize(text_gap + means + error + potential),
+        truth,
+    )
 
 
 def accuracy(scores: torch.Tensor, truth: torch.Tensor) -> float:

@@ -137,7 +137,7 @@ def test_each_row_of_labels_sums_to_1_and_proxies_are_unit_rows() -> None:
 def test_a_class_of_weight_0_gets_no_label() -> None:
     features, text, _ = skin(1000)
     streamed = refine_streamed(features, text, [1.0, 1, 0, 1, 1, 1], chunk_size=300, sample_size=300)
-    assert streamed.pulls[2] == -math.inf
+    assert streamed.potentials[2] == -math.inf
     assert (labels(streamed, features)[:, 2] == 0).all()
 
 

@@ -59,7 +59,7 @@ def test_relaxed_totals_equal_python_optimal_transport() -> None:
     ot = pytest.importorskip("ot")
     scores, weights, strength = cosines(60, 5), np.array([0.5, 0.2, 0.1, 0.1, 0.1]), 2.0
     # Hard rows are the limit of a large penalty on rows. With reg_type "kl", POT's entropy term is relative to the
-    # product of the marginals, which would pull toward the prior a second time.
+    # product of the marginals, which would potential toward the prior a second time.
     penalties = (1e4, strength * 0.01)
     rows = np.full(60, 1 / 60)
     with warnings.catch_warnings():
@@ -104,8 +104,8 @@ def test_both_solvers_agree_to_1e_minus_5(images: int, classes: int, strength: f
 def test_pulls_make_the_labels_again(strength: float) -> None:
     scores = cosines(60, 5)
     plan = transport(scores, [0.0, 1, 1, 3, 2], strength=strength)
-    assert plan.pulls[0] == -math.inf
-    torch.testing.assert_close(torch.softmax(scores / 0.01 + plan.pulls, dim=1).float(), plan.labels)
+    assert plan.potentials[0] == -math.inf
+    torch.testing.assert_close(torch.softmax(scores / 0.01 + plan.potentials, dim=1).float(), plan.labels)
 
 
 @settings(max_examples=25, deadline=None)

@@ -8,22 +8,22 @@
     calibrated                log probabilities -> probabilities as sure as the labelled images allow
     prediction_sets           probabilities -> the classes that cannot be ruled out
     abstains                  probabilities or cosines -> "none of these"
-    trusted                   predictions and a calibration -> the same answers with all of the above
+    apply_calibration         predictions and a calibration -> the same answers with all of the above
 """
 
 from zsderm.calibration.abstention import (
     FAMILIARITIES,
     AbstentionThreshold,
+    abstain,
     familiarity,
     fit_abstention,
     threshold_for_rate,
-    withheld,
 )
-from zsderm.calibration.apply import trusted
+from zsderm.calibration.apply import apply_calibration
 from zsderm.calibration.conformal import SET_SCORES, ConformalThresholds, conformal_sets, fit_conformal
 from zsderm.calibration.fit import calibrate_on, fit_calibration
 from zsderm.calibration.record import Calibration, abstains, calibrated, prediction_sets
-from zsderm.calibration.temperature import Temperature, fit_temperature, tempered, unlabelled_temperature
+from zsderm.calibration.temperature import Temperature, fit_temperature, scale_probabilities, unlabelled_temperature
 
 __all__ = [
     "FAMILIARITIES",
@@ -32,7 +32,9 @@ __all__ = [
     "Calibration",
     "ConformalThresholds",
     "Temperature",
+    "abstain",
     "abstains",
+    "apply_calibration",
     "calibrate_on",
     "calibrated",
     "conformal_sets",
@@ -42,9 +44,7 @@ __all__ = [
     "fit_conformal",
     "fit_temperature",
     "prediction_sets",
-    "tempered",
+    "scale_probabilities",
     "threshold_for_rate",
-    "trusted",
     "unlabelled_temperature",
-    "withheld",
 ]

@@ -158,7 +158,7 @@ def fit_abstention(table: Array, rate: float, *, score: str, temperature: float 
     return AbstentionThreshold(score, threshold_for_rate(values, rate), rate, len(values), temperature)
 
 
-def withheld(table: Array, abstention: AbstentionThreshold) -> torch.Tensor:
+def abstain(table: Array, abstention: AbstentionThreshold) -> torch.Tensor:
     """(N,) bool: which answers are withheld. An image without an answer counts as withheld.
 
     Args:

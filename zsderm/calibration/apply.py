@@ -13,7 +13,7 @@ import torch
 
 from zsderm.calibration.abstention import AbstentionThreshold
 from zsderm.calibration.record import Calibration, abstains, prediction_sets
-from zsderm.calibration.temperature import tempered
+from zsderm.calibration.temperature import scale_probabilities
 from zsderm.errors import SettingsError
 from zsderm.predictions import Predictions
 
@@ -21,7 +21,7 @@ SETTINGS = ("retrieval", "k", "name_weight", "centre")  # those that change what
 TEMPERATURE = "temperature"
 
 
-def made_with(predictions: Predictions) -> dict[str, Any]:
+def prediction_settings(predictions: Predictions) -> dict[str, Any]:
     """What a probability depends on besides the image: encoder, class texts, method, settings, fitted proxies."""
     manifest = predictions.manifest
     if not manifest.get("encoder"):
@@ -38,7 +38,7 @@ def made_with(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def trusted(predictions: Predictions, calibration: Calibration) -> Predictions:
+def apply_calibration(predictions: Predictions, calibration: Calibration) -> Predictions:
     """The same answers, as sure as the labelled images of a calibration allow.
 
     Args:
@@ -54,11 +54,11 @@ def trusted(predictions: Predictions, calibration: Calibration) -> Predictions:
             abstention by energy where the predictions have no familiarity.
     """
     calibration.check_classes(predictions.classes)
-    maker = made_with(predictions)
+    maker = prediction_settings(predictions)
     if predictions.ok.any():  # else there is nothing to hold against it
         _check_maker(calibration.made_with, maker)
     factor = calibration.temperature * _rescaling(calibration.made_with, maker)
-    probabilities = tempered(predictions.probabilities.log(), factor)
+    probabilities = scale_probabilities(predictions.probabilities.log(), factor)
     abstained = None
     if calibration.abstention is not None:
         abstained = abstains(_read_by(calibration.abstention, predictions, probabilities), calibration)

@@ -13,10 +13,10 @@ import torch
 
 from zsderm.arrays import Array, Labels
 from zsderm.calibration.abstention import fit_abstention
-from zsderm.calibration.apply import made_with
+from zsderm.calibration.apply import prediction_settings
 from zsderm.calibration.conformal import fit_conformal
 from zsderm.calibration.record import Calibration
-from zsderm.calibration.temperature import fit_temperature, tempered
+from zsderm.calibration.temperature import fit_temperature, scale_probabilities
 from zsderm.errors import InputError, SettingsError
 from zsderm.predictions import Predictions
 
@@ -66,7 +66,7 @@ def fit_calibration(
         FallbackWarning: too few images for the coverage or rate, or labels that contradict the probabilities.
     """
     temperature = fit_temperature(log_probabilities, labels)
-    probabilities = tempered(log_probabilities, temperature.value)  # (N, C)
+    probabilities = scale_probabilities(log_probabilities, temperature.value)  # (N, C)
     conformal = abstention = None
     if coverage is not None:
         conformal = fit_conformal(probabilities, labels, coverage, score=set_score, class_conditional=class_conditional)
@@ -106,7 +106,7 @@ def calibrate_on(
         source: where the labels came from.
 
     Returns:
-        The record, with what made the predictions: `trusted` refuses those of another encoder or method.
+        The record, with what made the predictions: `apply_calibration` refuses those of another encoder or method.
 
     Raises:
         InputError: no image has both a label and an answer.
@@ -119,7 +119,7 @@ def calibrate_on(
     known = predictions.ok & (true >= 0)  # (N,)
     if not known.any():
         raise InputError(f"none of {len(predictions)} images has both a true label and an answer to calibrate with")
-    maker = made_with(predictions)
+    maker = prediction_settings(predictions)
     energies = None if predictions.familiarity is None else predictions.familiarity[known]
     return fit_calibration(
         predictions.probabilities[known].log(),

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from zsderm.arrays import Array, check_positive
-from zsderm.atomic_files import replaced
-from zsderm.calibration.abstention import AbstentionThreshold, withheld
+from zsderm.atomic_files import atomic_file
+from zsderm.calibration.abstention import AbstentionThreshold, abstain
 from zsderm.calibration.conformal import ConformalThresholds, conformal_sets
-from zsderm.calibration.temperature import tempered
+from zsderm.calibration.temperature import scale_probabilities
 from zsderm.errors import SettingsError
 
 VERSION = 1  # of the dictionary; another number is refused
@@ -97,7 +97,7 @@ class Calibration:
         Raises:
             SettingsError: a place that cannot be written.
         """
-        with replaced(path) as draft:
+        with atomic_file(path) as draft:
             draft.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
@@ -125,7 +125,7 @@ def calibrated(log_probabilities: Array, calibration: Calibration) -> torch.Tens
     Returns:
         (N, C) float32, each row sums to 1. The most probable class of an image does not change.
     """
-    return tempered(log_probabilities, calibration.temperature)
+    return scale_probabilities(log_probabilities, calibration.temperature)
 
 
 def prediction_sets(probabilities: Array, calibration: Calibration) -> torch.Tensor:
@@ -160,4 +160,4 @@ def abstains(table: Array, calibration: Calibration) -> torch.Tensor:
     if calibration.abstention is None:
         missing = torch.as_tensor(table).detach().cpu().isnan()
         return missing if missing.ndim == 1 else missing.any(dim=1)
-    return withheld(table, calibration.abstention)
+    return abstain(table, calibration.abstention)

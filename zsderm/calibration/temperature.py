@@ -127,7 +127,7 @@ def unlabelled_temperature(
     return encoder_temperature * min(max(ratio, 1 / LARGEST_CHANGE), LARGEST_CHANGE)
 
 
-def tempered(log_probabilities: Array, temperature: float) -> torch.Tensor:
+def scale_probabilities(log_probabilities: Array, temperature: float) -> torch.Tensor:
     """Softmax of logits divided by a temperature; each row sums to 1.
 
     Args:

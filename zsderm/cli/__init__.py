@@ -33,7 +33,7 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
 }
 
 
-class HouseGroup(click.Group):
+class OrderedGroup(click.Group):
     """A group that imports a command when it runs, and shows the house's errors and warnings as one line each."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -76,7 +76,7 @@ class HouseGroup(click.Group):
                 raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=HouseGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being done, and show every warning.")
 @click.version_option(__version__, prog_name="zsderm")
 def main(verbose: bool) -> None:

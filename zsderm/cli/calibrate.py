@@ -107,10 +107,10 @@ def calibrate(
 
 def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibration) -> Iterator[str]:
     """What was learned, and what it changes on the photographs that it was learned from."""
-    from zsderm.calibration import trusted
+    from zsderm.calibration import apply_calibration
 
     known = predictions.ok.numpy() & (true >= 0)
-    after = trusted(predictions, record)
+    after = apply_calibration(predictions, record)
     errors = [_error(which.probabilities.numpy()[known], true[known]) for which in (predictions, after)]
     yield f"{record.n} labelled images of {len(predictions)}; method {predictions.method}"
     yield (

@@ -121,9 +121,9 @@ def _answers(classifier: ZeroShotClassifier, images: tuple[str, ...], fit: Path 
     predictions = classifier.predict(images, progress=progress)
     if record is None:
         return predictions
-    from zsderm.calibration import trusted
+    from zsderm.calibration import apply_calibration
 
-    return trusted(predictions, record)
+    return apply_calibration(predictions, record)
 
 
 def _explanations(

@@ -154,13 +154,13 @@ def _measure_recall(
 
 def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
-    from zsderm.atomic_files import replaced
+    from zsderm.atomic_files import atomic_file
 
     table = [("score", what), *((f"{score:.4f}", text) for score, text in rows)]
     if output is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows(table)
         return
-    with replaced(output) as draft, draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with atomic_file(output) as draft, draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(table)
     click.echo(f"Written: {output}", err=True)
 

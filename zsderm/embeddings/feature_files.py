@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from zsderm import __version__
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.image_features import ImageEmbeddings, embed_batches, progress_bar
 from zsderm.errors import InputError, SettingsError
@@ -134,7 +134,11 @@ def _describe(encoder: Encoder) -> dict[str, Any]:
 def _write_npy(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> tuple[int, int]:
     count = failed = 0
     beside = (path.with_suffix(".csv"), path.with_suffix(".json"))
-    with replaced(path) as rows, replaced(beside[0]) as table, replaced(beside[1]) as manifest:  # the rows come last
+    with (
+        atomic_file(path) as rows,
+        atomic_file(beside[0]) as table,
+        atomic_file(beside[1]) as manifest,
+    ):  # the rows come last
         with rows.open("wb") as stream, table.open("w", encoding="utf-8", newline="") as lines:
             _write_header(stream, (0, encoder.card.width))
             writer = csv.writer(lines)
@@ -163,7 +167,7 @@ def _write_parquet(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> t
     vector = pa.list_(pa.float32(), encoder.card.width)
     schema = pa.schema([("image", pa.string()), ("embedding", vector), ("error", pa.string())])
     schema = schema.with_metadata({"zsderm": json.dumps(_describe(encoder))})
-    with replaced(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
+    with atomic_file(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
         waiting: list[Any] = []
         for names, batch in batches:
             flat = pa.array(batch.features.ravel())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
-    from zsderm.encoders.torch_encoder import TwoTowers
+    from zsderm.encoders.torch_encoder import TorchEncoder
     from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
@@ -72,7 +72,7 @@ def load_encoder(name: str | Path, device: str | torch.device | None = None, *, 
     return EngineEncoder(_by_torch(checkpoint.original, "cpu"), checkpoint)
 
 
-def _by_torch(checkpoint: Checkpoint | TransformersCheckpoint, device: str | torch.device | None) -> TwoTowers:
+def _by_torch(checkpoint: Checkpoint | TransformersCheckpoint, device: str | torch.device | None) -> TorchEncoder:
     """The encoder of a checkpoint as its own library runs it."""
     from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 

@@ -19,7 +19,7 @@ import torch
 from zsderm.encoders.base import EncoderCard, read_json
 from zsderm.encoders.fingerprint import fingerprint
 from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
-from zsderm.encoders.torch_encoder import TwoTowers
+from zsderm.encoders.torch_encoder import TorchEncoder
 from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 
@@ -77,7 +77,7 @@ class ExportedCheckpoint:
         return {**self.original.facts(), "engine": f"{self.engine}, {self.precision}", **parity}
 
 
-class EngineEncoder(TwoTowers):
+class EngineEncoder(TorchEncoder):
     """An encoder whose image tower is run by an engine on the processor; texts and preprocessing are the original's.
 
     Args:
@@ -89,7 +89,7 @@ class EngineEncoder(TwoTowers):
         MissingDependencyError: the engine is not installed.
     """
 
-    def __init__(self, original: TwoTowers, checkpoint: ExportedCheckpoint) -> None:
+    def __init__(self, original: TorchEncoder, checkpoint: ExportedCheckpoint) -> None:
         self.card = original.card
         self.device = torch.device("cpu")
         self.temperature, self.logit_bias = original.temperature, original.logit_bias

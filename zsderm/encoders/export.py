@@ -24,7 +24,7 @@ from zsderm.encoders.fingerprint import write_json
 from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
 from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, compare
 from zsderm.encoders.resolve import find_checkpoint
-from zsderm.encoders.torch_encoder import TwoTowers
+from zsderm.encoders.torch_encoder import TorchEncoder
 from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.images import open_image
@@ -72,7 +72,7 @@ def export_encoder(
     return parity
 
 
-def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> TwoTowers:
+def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> TorchEncoder:
     """Fill a folder without asking whether the engine says what the original says.
 
     Args:
@@ -90,7 +90,7 @@ def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> Two
         SettingsError: the encoder is exported already.
     """
     checkpoint, encoder = find_checkpoint(name), load_encoder(name, "cpu")
-    if isinstance(checkpoint, ExportedCheckpoint) or not isinstance(encoder, TwoTowers):
+    if isinstance(checkpoint, ExportedCheckpoint) or not isinstance(encoder, TorchEncoder):
         raise SettingsError(f"'{name}' is exported already. Export the original checkpoint instead.")
     _copy(checkpoint, folder)
     blank = encoder.preprocess(Image.new("RGB", (64, 64)))  # (3, H, W)
@@ -137,7 +137,7 @@ def _words(card: EncoderCard) -> dict[str, Any]:
     return {**words, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
 
 
-def _write_tower(encoder: TwoTowers, engine: str, precision: str, pixels: torch.Tensor, folder: Path) -> None:
+def _write_tower(encoder: TorchEncoder, engine: str, precision: str, pixels: torch.Tensor, folder: Path) -> None:
     """The image tower in the engine's format; torch needs no other than its own."""
     if engine == "torch":
         return

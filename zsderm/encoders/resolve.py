@@ -80,7 +80,7 @@ def from_folder(folder: Path, name: str, *, download: bool = True) -> AnyCheckpo
         CheckpointError: a part is missing or cannot be right.
     """
     if transformers_checkpoint.is_transformers(folder):
-        return with_engine(folder, transformers_checkpoint.from_folder(folder, name, _words(name)))
+        return with_engine(folder, transformers_checkpoint.from_folder(folder, name, card_facts(name)))
     config = read_config(folder)
     weights = find_weights(folder)
     if weights is None:
@@ -88,7 +88,7 @@ def from_folder(folder: Path, name: str, *, download: bool = True) -> AnyCheckpo
             f"{folder} has a {CONFIG_FILE} but no weights. Expected model.safetensors, open_clip_model.safetensors or "
             "open_clip_pytorch_model.bin beside it; a model without weights would answer at random."
         )
-    card = EncoderCard.read(folder, name, otherwise=_words(name))
+    card = EncoderCard.read(folder, name, otherwise=card_facts(name))
     return with_engine(folder, assemble(card, config, weights, folder, download=download))
 
 
@@ -123,7 +123,7 @@ def _from_tag(name: str, architecture: str, tag: str, download: bool) -> Checkpo
     weights = hub.fetch_one(repository, names, folder.name, download=download)
     licence = {"licence": read_licence(folder)} if read_licence(folder) else {}
     page = {"source": f"{catalogue.HUB}/{repository}"}
-    card = EncoderCard.describe(name, model_cfg, page | _words(name) | licence)
+    card = EncoderCard.describe(name, model_cfg, page | card_facts(name) | licence)
     return assemble(card, {"model_cfg": model_cfg, "preprocess_cfg": listed}, weights, download=download)
 
 
@@ -150,7 +150,7 @@ def _agreed_preprocessing(architecture: str) -> dict[str, Any]:
     return said[0] if said and all(entry == said[0] for entry in said) else {}
 
 
-def _words(name: str) -> dict[str, Any]:
+def card_facts(name: str) -> dict[str, Any]:
     """What the catalogue says about a checkpoint; for one of the hub at least where it is."""
     card = catalogue.known(name)
     if card:

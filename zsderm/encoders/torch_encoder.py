@@ -20,7 +20,7 @@ from zsderm.images import open_image
 IMAGE_BATCH, TEXT_BATCH = 32, 64
 
 
-class TwoTowers(ABC):
+class TorchEncoder(ABC):
     """An image tower and a text tower that end in one space; see zsderm.encoders.base.Encoder."""
 
     card: EncoderCard

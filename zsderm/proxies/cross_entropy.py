@@ -12,36 +12,36 @@ from dataclasses import dataclass
 import torch
 
 from zsderm.proxies.chunks import FeatureChunks
-from zsderm.proxies.dual import Ending, Moments, Totals, gather_moments, solve_dual
+from zsderm.proxies.dual import DualGradient, DualSolution, Marginal, dual_gradient, solve_dual
 
 
 @dataclass(frozen=True)
 class TextLabels:
-    """Soft labels of any rows, from their text scores and the pulls of the classes."""
+    """Soft labels of any rows, from their text scores and the potentials of the classes."""
 
     proxies: torch.Tensor  # (C, D) float32 unit rows
     temperature: float
-    pulls: torch.Tensor  # (C,) float64; -inf for a class that gets no label
+    potentials: torch.Tensor  # (C,) float64; -inf for a class that gets no label
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, C) float64, before the pulls."""
+        """(n, C) float64, before the potentials."""
         return (images @ self.proxies.T).double().div_(self.temperature)
 
     def of(self, images: torch.Tensor) -> torch.Tensor:
         """(n, C) float32, each row sums to 1."""
-        return torch.softmax(self.logits(images).add_(self.pulls), dim=1).float()
+        return torch.softmax(self.logits(images).add_(self.potentials), dim=1).float()
 
 
 def text_mix(chunks: FeatureChunks, text: TextLabels) -> torch.Tensor:
     """The class shares (C,) float64 that the text proxies predict."""
     logits = (text.logits(chunk) for chunk in chunks.read("text labels"))
-    return gather_moments(logits, torch.zeros_like(text.pulls), overlap=False).log_shares.exp()
+    return dual_gradient(logits, torch.zeros_like(text.potentials), overlap=False).log_shares.exp()
 
 
-def meet_totals(
+def match_marginal(
     chunks: FeatureChunks, text: TextLabels, mix: torch.Tensor, tolerance: float, max_sweeps: int
-) -> tuple[torch.Tensor, Ending]:
-    """Find the pulls that bring the classes their shares, starting from the pulls of `text`.
+) -> tuple[torch.Tensor, DualSolution]:
+    """Find the potentials that bring the classes their shares, starting from the potentials of `text`.
 
     Args:
         chunks: (N, D) image features.
@@ -51,18 +51,18 @@ def meet_totals(
         max_sweeps: cap on passes.
 
     Returns:
-        (C,) float64 pulls, and how the iteration ended.
+        (C,) float64 potentials, and how the iteration ended.
     """
     wanted = mix > 0
-    wanted_text = TextLabels(text.proxies[wanted], text.temperature, text.pulls[wanted])
+    wanted_text = TextLabels(text.proxies[wanted], text.temperature, text.potentials[wanted])
 
-    def take_pass(pull: torch.Tensor, overlap: bool) -> Moments:
+    def take_pass(potential: torch.Tensor, overlap: bool) -> DualGradient:
         logits = (wanted_text.logits(chunk) for chunk in chunks.read("class totals"))
-        return gather_moments(logits, pull, overlap)
+        return dual_gradient(logits, potential, overlap)
 
-    totals = Totals(mix[wanted].log(), math.inf)
-    ending = solve_dual(take_pass, totals, tolerance, max_sweeps, start=wanted_text.pulls, plain_sweeps=0)
-    return torch.full_like(mix, -math.inf).masked_scatter_(wanted, ending.pull), ending
+    totals = Marginal(mix[wanted].log(), math.inf)
+    ending = solve_dual(take_pass, totals, tolerance, max_sweeps, start=wanted_text.potentials, plain_sweeps=0)
+    return torch.full_like(mix, -math.inf).masked_scatter_(wanted, ending.potential), ending
 
 
 class ChunkedCrossEntropy:
@@ -140,14 +140,14 @@ class CrossEntropy:
     """`proxy_objective` with its gradient, as the descent asks for them: two products with the images and one pass.
 
     Labels meet the images once, before the descent: mean cross-entropy is
-    mean(logsumexp(x @ W.T / temperature)) - sum(W * pull), where pull = labels.T @ images / (N * temperature).
+    mean(logsumexp(x @ W.T / temperature)) - sum(W * G), where G = labels.T @ images / (N * temperature).
     """
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor, temperature: float) -> None:
         self.images = images  # (N, D)
         self.temperature = temperature
         self.per_image = 1.0 / (len(images) * temperature)
-        self.pull = labels.T @ images * self.per_image  # (C, D)
+        self.potential = labels.T @ images * self.per_image  # (C, D)
 
     def __call__(self, proxies: torch.Tensor) -> tuple[float, torch.Tensor]:
         """Value in nats and (C, D) gradient at (C, D) unit rows."""
@@ -155,10 +155,10 @@ class CrossEntropy:
         highest = weights.amax(dim=1, keepdim=True)
         weights.sub_(highest).exp_()
         total = weights.sum(dim=1, keepdim=True)
-        attained = (proxies.double() * self.pull).sum()
+        attained = (proxies.double() * self.potential).sum()
         value = (highest.double() + total.double().log()).mean() - attained
         weights.mul_(self.per_image / total)
-        return float(value), weights.T @ self.images - self.pull
+        return float(value), weights.T @ self.images - self.potential
 
     def inverse_curvature(self) -> torch.Tensor:
         """(D, D) inverse of the second derivative of one proxy where all classes are equally likely.
@@ -168,4 +168,4 @@ class CrossEntropy:
         """
         second_moment = self.images.T @ self.images / len(self.images)  # (D, D)
         second_moment.diagonal().add_(_RIDGE * second_moment.trace() / len(second_moment) + 1e-12)
-        return torch.linalg.inv(second_moment) * (len(self.pull) * self.temperature**2)
+        return torch.linalg.inv(second_moment) * (len(self.potential) * self.temperature**2)

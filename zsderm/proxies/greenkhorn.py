@@ -10,11 +10,11 @@ import math
 import numpy as np
 import torch
 
-from zsderm.proxies.dual import Ending, Totals, gather_moments
+from zsderm.proxies.dual import DualSolution, Marginal, dual_gradient
 
 
-def solve_greedily(logits: torch.Tensor, totals: Totals, tolerance: float, max_sweeps: int) -> Ending:
-    """Find the pulls that bring the classes their totals, one row or column at a time.
+def solve_greedily(logits: torch.Tensor, marginal: Marginal, tolerance: float, max_sweeps: int) -> DualSolution:
+    """Find the potentials that bring the classes their totals, one row or column at a time.
 
     Works on logarithms throughout, so that nothing over- or underflows, and takes all sums afresh after every N + C
     updates, so that rounding does not add up. Well separated clusters need thousands of sweeps; Sinkhorn with its
@@ -22,42 +22,42 @@ def solve_greedily(logits: torch.Tensor, totals: Totals, tolerance: float, max_s
 
     Args:
         logits: (N, C) float64.
-        totals: what the classes ask for.
+        marginal: what the classes ask for.
         tolerance: relative error of a class total at which to stop.
         max_sweeps: cap, in N + C updates.
 
     Returns:
-        The pulls; a sweep is N + C updates.
+        The potentials; a sweep is N + C updates.
 
     Source: Altschuler, Weed and Rigollet 2017; with relaxed totals a column is mended as Chizat et al. 2018 do.
     """
-    pull, sweeps = torch.zeros_like(totals.log_target), 0
-    if totals.strength == 0:
-        return Ending(pull, sweeps, 0.0)  # a plain softmax
-    greedy = _Greedy(logits.numpy(), totals)
+    potential, sweeps = torch.zeros_like(marginal.log_target), 0
+    if marginal.strength == 0:
+        return DualSolution(potential, sweeps, 0.0)  # a plain softmax
+    greedy = _Greedy(logits.numpy(), marginal)
     while True:
-        moments = gather_moments([logits], pull, overlap=False)  # rows are met exactly, as in the labels
-        residual = totals.residual(pull, moments.log_shares)
+        gradient = dual_gradient([logits], potential, overlap=False)  # rows are met exactly, as in the labels
+        residual = marginal.residual(potential, gradient.log_shares)
         if residual < tolerance or sweeps == max_sweeps:
-            return Ending(pull, sweeps, residual)
-        pull = torch.from_numpy(greedy.sweep())
+            return DualSolution(potential, sweeps, residual)
+        potential = torch.from_numpy(greedy.sweep())
         sweeps += 1
 
 
 class _Greedy:
     """The plan exp(row_pull + logits + column_pull), whose rows want 1/N and whose columns want their totals."""
 
-    def __init__(self, logits: np.ndarray, totals: Totals) -> None:
+    def __init__(self, logits: np.ndarray, marginal: Marginal) -> None:
         self._logits = logits  # (N, C)
         self._by_class = np.ascontiguousarray(logits.T)  # (C, N)
-        self._target = totals.log_target.numpy()
-        self._strength = totals.strength
+        self._target = marginal.log_target.numpy()
+        self._strength = marginal.strength
         self._row_log = -math.log(len(logits))
         self._pull = np.zeros(logits.shape[1])
         self._row_pull = self._row_log - _log_sums(logits)
 
     def sweep(self) -> np.ndarray:
-        """Make N + C updates, each of the worst row or column; the pulls (C,) afterwards."""
+        """Make N + C updates, each of the worst row or column; the potentials (C,) afterwards."""
         images, classes = self._logits.shape
         rows = np.exp(self._row_pull + _log_sums(self._logits + self._pull))  # (N,) masses
         columns = np.exp(self._pull + _log_sums(self._by_class + self._row_pull))  # (C,)

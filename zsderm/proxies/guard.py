@@ -27,7 +27,7 @@ _CHUNK = 1024  # rows compared with all others at a time
 
 
 @dataclass(frozen=True)
-class Gain:
+class HeldOutGain:
     """How much better some labels predict where unseen images lie than others do, in nats per image."""
 
     mean: float
@@ -43,11 +43,11 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RefinementTestResult:
     """What new labels gain, and what they change."""
 
-    over_text: Gain  # against the text labels
-    over_none: Gain  # against no labels, that is, one cluster of all images
+    over_text: HeldOutGain  # against the text labels
+    over_none: HeldOutGain  # against no labels, that is, one cluster of all images
     changed: float  # share of images whose label changes
     dominant_before: float = 0.0  # share of the class that the text labels name most often
     dominant_after: float = 0.0  # its share with the new labels
@@ -56,13 +56,13 @@ class Verdict:
     @property
     def accepted(self) -> bool:
         """Whether both gains are surely large enough to risk a change of labels, and no dominant class is robbed."""
-        if self.robs_dominant:
+        if self.shrinks_dominant_class:
             return False
         sure = min(self.over_text.sure, self.over_none.sure) > LEAST_GAIN
         return sure and self.over_text.mean > LEAST_GAIN_PER_CHANGE * self.changed
 
     @property
-    def robs_dominant(self) -> bool:
+    def shrinks_dominant_class(self) -> bool:
         """Whether a class that fills most of the folder, by the text labels or by both, would lose images."""
         excess = DOMINANT_EXCESS / self.class_count
         by_text = self.dominant_before >= max(DOMINANT_SHARE, excess)
@@ -76,7 +76,7 @@ class Verdict:
             return f"the refined labels predict where unseen images lie better than the text labels ({self.over_text})"
         if self.over_none.sure <= LEAST_GAIN:
             return "the images form no clusters that match these classes"
-        if self.robs_dominant:
+        if self.shrinks_dominant_class:
             return (
                 f"it would take images from the class that the text proxies see in {self.dominant_before:.0%} of them"
             )
@@ -84,7 +84,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Judge:
+class RefinementTest:
     """Compares labels with the text labels, and with no labels at all, on images that each mixture has not seen.
 
     From scores alone, a bias of the text proxies and a skewed folder look the same. On the images they differ: labels
@@ -100,7 +100,7 @@ class Judge:
     by_none: torch.Tensor  # (N,) the same without labels
 
     @classmethod
-    def of(cls, components: torch.Tensor, text_labels: torch.Tensor, seed: int = 0) -> Judge:
+    def of(cls, components: torch.Tensor, text_labels: torch.Tensor, seed: int = 0) -> RefinementTest:
         """Get ready to compare with these text labels.
 
         Args:
@@ -118,12 +118,12 @@ class Judge:
         )
         return cls(components, folds, text_labels.argmax(dim=1), by_text, by_none)
 
-    def verdict(self, new_labels: torch.Tensor) -> Verdict:
+    def result(self, new_labels: torch.Tensor) -> RefinementTestResult:
         """Judge new labels, (N, C) rows that sum to 1."""
         by_new = held_out_log_density(self.components, new_labels, self.folds)
         named = new_labels.argmax(dim=1)  # (N,)
         dominant = self.named_by_text.mode().values
-        return Verdict(
+        return RefinementTestResult(
             over_text=_gain(by_new - self.by_text),
             over_none=_gain(by_new - self.by_none),
             changed=(named != self.named_by_text).double().mean().item(),
@@ -164,5 +164,5 @@ def component_count(images: int, width: int, classes: int) -> int:
     return max(2, min(width, images // 16, max(16, classes + 8)))
 
 
-def _gain(differences: torch.Tensor) -> Gain:
-    return Gain(differences.mean().item(), (differences.std() / len(differences) ** 0.5).item())
+def _gain(differences: torch.Tensor) -> HeldOutGain:
+    return HeldOutGain(differences.mean().item(), (differences.std() / len(differences) ** 0.5).item())

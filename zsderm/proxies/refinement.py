@@ -16,8 +16,8 @@ from zsderm.errors import SettingsError
 from zsderm.proxies.guard import (
     MIN_EVIDENCE_IMAGES,
     MIN_EVIDENCE_PER_CLASS,
-    Judge,
-    Verdict,
+    RefinementTest,
+    RefinementTestResult,
     component_count,
     distinct_images,
 )
@@ -166,14 +166,14 @@ def _guarded(images: torch.Tensor, text: Refinement, settings: _Settings, seed: 
         return replace(text, reason=f"{count} {kind} are too few to learn their class mix from (at least {least})")
     components = principal_components(images[distinct], component_count(count, width, class_count))
     text_labels = text.labels[distinct]
-    judge = Judge.of(components, text_labels, seed)
+    test = RefinementTest.of(components, text_labels, seed)
 
-    def trial(mix: torch.Tensor) -> tuple[Refinement, Verdict]:
+    def trial(mix: torch.Tensor) -> tuple[Refinement, RefinementTestResult]:
         candidate = _refined(images, text, mix, "estimated", settings)
         logits = candidate.scores[distinct].double() / settings.proxy_temperature
-        return candidate, judge.verdict(torch.softmax(logits, dim=1))
+        return candidate, test.result(torch.softmax(logits, dim=1))
 
     mixes = [estimate_prior(components, text_labels, anchor=anchor) for anchor in ANCHORS]
     trials = [trial(mix) for mix in (resolve_prior("uniform", text.labels), *mixes)]
-    best, verdict = max(trials, key=lambda one: one[1].over_text.mean)
-    return replace(best if verdict.accepted else text, reason=verdict.reason)
+    best, result = max(trials, key=lambda one: one[1].over_text.mean)
+    return replace(best if result.accepted else text, reason=result.reason)

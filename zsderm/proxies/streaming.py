@@ -18,7 +18,7 @@ from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import ConvergenceWarning, SettingsError
 from zsderm.progress import progress_bar
 from zsderm.proxies.chunks import CHUNK_SIZE, FeatureChunks, KnownRows
-from zsderm.proxies.cross_entropy import ChunkedCrossEntropy, CrossEntropy, TextLabels, meet_totals, text_mix
+from zsderm.proxies.cross_entropy import ChunkedCrossEntropy, CrossEntropy, TextLabels, match_marginal, text_mix
 from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE
 from zsderm.proxies.prior import Prior, resolve_prior
 from zsderm.proxies.refinement import Refinement, refine
@@ -37,7 +37,7 @@ class StreamedRefinement:
     centre: torch.Tensor  # (D,) float32, to be subtracted from features before scoring; zeros unless asked for
     prior: torch.Tensor  # (C,) float64 class shares of the labels
     prior_name: str  # as in Refinement
-    text: TextLabels  # text proxies and pulls, which make the labels of any row
+    text: TextLabels  # text proxies and potentials, which make the labels of any row
     objective: float | None  # mean cross-entropy in nats; None where the text proxies stand
     iterations: int  # of the descent over all images; 0 when the text proxies stand
     passes: int  # through all images
@@ -46,9 +46,9 @@ class StreamedRefinement:
     reason: str  # why, as a clause without a full stop
 
     @property
-    def pulls(self) -> torch.Tensor:
+    def potentials(self) -> torch.Tensor:
         """What each class adds to its text logits (C,) float64; -inf for a class of weight 0."""
-        return self.text.pulls
+        return self.text.potentials
 
     def scores(self, features: Array, *, chunk_size: int = CHUNK_SIZE) -> Iterator[torch.Tensor]:
         """Score features, the ones that were refined on or others.
@@ -132,7 +132,7 @@ def refine_streamed(
     """Refine text proxies on features that need not fit in memory: what `refine` does, chunk by chunk.
 
     A random sample is refined in memory first. With "auto" its verdict and its class mix hold for all images; with
-    any prior its pulls and its proxies are the start of the passes through the file.
+    any prior its potentials and its proxies are the start of the passes through the file.
 
     Args:
         features: (N, D) unit rows, any float type; numpy.load(path, mmap_mode="r") leaves them in their file.
@@ -179,7 +179,7 @@ def refine_streamed(
         if not started.accepted:
             return _text_stands(chunks, text, started)
         mix = resolve_prior(started.prior if isinstance(prior, str) else prior, started.labels)
-        text = replace(text, pulls=_sample_pulls(sample, text, mix))
+        text = replace(text, potentials=_sample_potentials(sample, text, mix))
         return _refined(chunks, sample, text, mix, started, descent)
 
 
@@ -190,10 +190,10 @@ class _Descent(NamedTuple):
     max_iterations: int
 
 
-def _sample_pulls(sample: torch.Tensor, text: TextLabels, mix: torch.Tensor) -> torch.Tensor:
+def _sample_potentials(sample: torch.Tensor, text: TextLabels, mix: torch.Tensor) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is only where the passes start
-        return transport(sample @ text.proxies.T, mix, text.temperature).pulls
+        return transport(sample @ text.proxies.T, mix, text.temperature).potentials
 
 
 def _text_stands(chunks: FeatureChunks, text: TextLabels, started: Refinement) -> StreamedRefinement:
@@ -220,10 +220,10 @@ def _refined(
     started: Refinement,
     settings: _Descent,
 ) -> StreamedRefinement:
-    pulls, ending = meet_totals(chunks, text, mix, TOTAL_TOLERANCE, MAX_SWEEPS)
+    potentials, ending = match_marginal(chunks, text, mix, TOTAL_TOLERANCE, MAX_SWEEPS)
     if not (met := ending.residual < TOTAL_TOLERANCE):
         warn_of_residual(ending, TOTAL_TOLERANCE)
-    text = replace(text, pulls=pulls)
+    text = replace(text, potentials=potentials)
     problem = ChunkedCrossEntropy(chunks, text, settings.temperature, centre=settings.centre)
     guess = CrossEntropy(sample - problem.centre, started.labels, settings.temperature).inverse_curvature()
     end = descend(problem, started.proxies.double(), guess.double(), settings.tolerance, settings.max_iterations)

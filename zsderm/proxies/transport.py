@@ -14,7 +14,7 @@ import torch
 
 from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import ConvergenceWarning, SettingsError, did_you_mean
-from zsderm.proxies.dual import Ending, Totals, gather_moments, solve_dual
+from zsderm.proxies.dual import DualSolution, Marginal, dual_gradient, solve_dual
 from zsderm.proxies.greenkhorn import solve_greedily
 from zsderm.proxies.prior import Prior, resolve_prior
 
@@ -31,7 +31,9 @@ class Transport:
 
     labels: torch.Tensor  # (N, C) float32, each row sums to 1
     prior: torch.Tensor  # (C,) float64, sums to 1: the class totals that were asked for
-    pulls: torch.Tensor  # (C,) float64: labels = softmax(scores / temperature + pulls); -inf for a class of weight 0
+    potentials: (
+        torch.Tensor
+    )  # (C,) float64: labels = softmax(scores / temperature + potentials); -inf for a class of weight 0
     sweeps: int
     residual: float  # largest relative error of a class total when the iteration stopped
     converged: bool
@@ -103,16 +105,16 @@ def transport(
     logits = finite_rows(scores, "scores", torch.float64) / temperature  # (N, C)
     target = resolve_prior(prior, torch.softmax(logits, dim=1))
     wanted = target > 0  # a class of weight 0 attracts nothing and is left out of the problem
-    totals = Totals(target[wanted].log(), strength)
+    totals = Marginal(target[wanted].log(), strength)
     ending = _solve(logits[:, wanted], totals, solver, tolerance, max_sweeps)
     if not ending.residual < tolerance:
         warn_of_residual(ending, tolerance)
-    pulls = torch.full_like(target, -math.inf).masked_scatter_(wanted, ending.pull)
-    labels = torch.softmax(logits + pulls, dim=1).float()  # the last step is the rows: they sum to 1
-    return Transport(labels, target, pulls, ending.sweeps, ending.residual, ending.residual < tolerance)
+    potentials = torch.full_like(target, -math.inf).masked_scatter_(wanted, ending.potential)
+    labels = torch.softmax(logits + potentials, dim=1).float()  # the last step is the rows: they sum to 1
+    return Transport(labels, target, potentials, ending.sweeps, ending.residual, ending.residual < tolerance)
 
 
-def warn_of_residual(ending: Ending, tolerance: float) -> None:
+def warn_of_residual(ending: DualSolution, tolerance: float) -> None:
     """Say that the iteration stopped at its cap, and how far off the totals still are."""
     warnings.warn(
         f"Transport stopped at its cap of {ending.sweeps} sweeps; a class total is still off by {ending.residual:.1e} "
@@ -123,7 +125,9 @@ def warn_of_residual(ending: Ending, tolerance: float) -> None:
     )
 
 
-def _solve(logits: torch.Tensor, totals: Totals, solver: Solver, tolerance: float, max_sweeps: int) -> Ending:
+def _solve(logits: torch.Tensor, totals: Marginal, solver: Solver, tolerance: float, max_sweeps: int) -> DualSolution:
     if solver == "greenkhorn":
         return solve_greedily(logits, totals, tolerance, max_sweeps)
-    return solve_dual(lambda pull, overlap: gather_moments([logits], pull, overlap), totals, tolerance, max_sweeps)
+    return solve_dual(
+        lambda potential, overlap: dual_gradient([logits], potential, overlap), totals, tolerance, max_sweeps
+    )

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import zsderm
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.report import thumbnail
 
 
@@ -89,5 +89,5 @@ class ContactSheet:
         ).get_template("contact_sheet.html.j2")
         written = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
         stream = page.stream(sheet=self, written=written, version=zsderm.__version__)
-        with replaced(path) as draft, draft.open("wb") as file:
+        with atomic_file(path) as draft, draft.open("wb") as file:
             stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode

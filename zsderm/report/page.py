@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import ArrayLike, NDArray
 
 from zsderm import __version__, images
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import InputError
 from zsderm.metrics import Metrics, evaluate
 from zsderm.predictions import Predictions
@@ -71,7 +71,7 @@ def write_report(
             evidence_shown=EVIDENCE_SHOWN,
         )
     )
-    with replaced(path) as draft, draft.open("wb") as file:
+    with atomic_file(path) as draft, draft.open("wb") as file:
         stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode
 
 

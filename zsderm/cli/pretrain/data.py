@@ -54,7 +54,10 @@ def validate(
     if config:
         run = _room("config").read_config(config)
         sources = sources or list(run.train)
-        settings = {"limit": _room("data.validation").token_limit(run.model_cfg), "knowledge": _knowledge(run.knowledge)}
+        settings = {
+            "limit": _room("data.validation").token_limit(run.model_cfg),
+            "knowledge": _knowledge(run.knowledge),
+        }
     else:
         click.echo("Lengths of texts and labels are not checked: they need --config.", err=True)
     columns = SpinnerColumn(), TextColumn("{task.completed} rows")

@@ -13,10 +13,10 @@ from PIL.Image import Image
 
 from zsderm.encoders.open_clip_format.build import build
 from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
-from zsderm.encoders.torch_encoder import TwoTowers, choose_device
+from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
 
 
-class OpenClipEncoder(TwoTowers):
+class OpenClipEncoder(TorchEncoder):
     """An open_clip model in evaluation mode: CLIP, SigLIP, custom text towers, CoCa, timm image towers.
 
     Args:

@@ -10,7 +10,7 @@ import transformers
 from PIL import Image
 
 from zsderm.encoders.open_clip_format.build import BUILD_ERRORS, first_line
-from zsderm.encoders.torch_encoder import TwoTowers, choose_device
+from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
 from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint, silence
 from zsderm.errors import CheckpointError, MissingDependencyError
 
@@ -18,7 +18,7 @@ from zsderm.errors import CheckpointError, MissingDependencyError
 _PILLOW: dict[str, Any] = {"backend": "pil"} if hasattr(transformers, "CLIPImageProcessorPil") else {"use_fast": False}
 
 
-class TransformersEncoder(TwoTowers):
+class TransformersEncoder(TorchEncoder):
     """A CLIPModel or SiglipModel of transformers in evaluation mode.
 
     SigLIP reads texts in lower case, padded to the whole context, because it was trained so; its sigmoid bias is kept

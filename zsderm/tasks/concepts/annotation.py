@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
@@ -46,7 +46,7 @@ class ConceptScores:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        with replaced(path) as draft:
+        with atomic_file(path) as draft:
             self.to_frame().to_csv(draft, index=False, encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from zsderm.atomic_files import replaced
+from zsderm.atomic_files import atomic_file
 from zsderm.tasks.explanation.explain import Explanation
 
 TABLE = "explanations.jsonl"
@@ -34,12 +34,12 @@ def written(explanations: Iterable[Explanation | None], folder: str | Path) -> I
     for number, explanation in enumerate(explanations, start=1):
         if explanation is not None:
             name = f"{number:04d}_{_stem(explanation.image)}.png"
-            with replaced(folder / name) as draft:
+            with atomic_file(folder / name) as draft:
                 explanation.pair().save(draft, format="PNG")
             lines.append(json.dumps(record(explanation, name), ensure_ascii=False))
         yield explanation
     text = "".join(f"{line}\n" for line in lines)
-    with replaced(folder / TABLE) as draft:
+    with atomic_file(folder / TABLE) as draft:
         draft.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
