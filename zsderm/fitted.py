@@ -14,9 +14,10 @@ import torch
 
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
-from zsderm.proxies import Refinement, StreamedRefinement, refine, refine_streamed
-from zsderm.proxies.chunks import FeatureChunks, KnownRows
-from zsderm.proxies.streaming import SAMPLE_SIZE
+from zsderm.progress import progress_bar
+from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
+from zsderm.proxies.chunks import CHUNK_SIZE
+from zsderm.proxies.refinement import SAMPLE_SIZE
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class Fitted:
         shares = torch.full((len(text),), 1 / len(text))
         return cls(kept, text, text, torch.zeros(text.shape[1]), shares, images, temperature)
 
-    def refined_by(self, refinement: Refinement | StreamedRefinement, temperature: float) -> Fitted:
+    def refined_by(self, refinement: Refinement, temperature: float) -> Fitted:
         """The same after a refinement: what it learned, or why it was set aside.
 
         Args:
@@ -68,7 +69,7 @@ class Fitted:
             self,
             proxies=refinement.proxies,
             centre=refinement.centre,
-            mix=refinement.prior.float(),
+            mix=refinement.prior,
             temperature=temperature if refinement.accepted else self.temperature,
             refined=refinement.accepted,
             prior=refinement.prior_name if refinement.accepted else "none",
@@ -155,7 +156,7 @@ def learn(
 ) -> Fitted:
     """The method on one batch: retrieve, average, refine.
 
-    From `settings.streamed_from` images on, features are read in chunks, and what needs them at once (the judgement of
+    From `settings.streamed_from` images on, features are read in chunks, and what needs them at once (the test of
     "auto", the temperature) sees a random sample of them.
 
     Args:
@@ -168,54 +169,28 @@ def learn(
         tempered: whether the temperature may be learned from the images.
         progress: show a bar on stderr while chunks are read.
     """
-    if len(features) >= settings.streamed_from and not (retrieves and settings.retrieval == "image"):
-        return _learn_streamed(features, texts, settings, prior, temperature, retrieves, progress)
-    images = features[:]  # in memory
-    kept = texts.kept_for(images, settings.k if retrieves else None)  # (M',) rows
-    text = texts.proxies(kept, settings.name_weight)  # (C, D)
-    scores = text_scores(images, text, texts, settings, retrieves)  # (N, C)
-    if tempered and len(images) >= settings.min_images:
-        temperature = texts.temperature(temperature, scores, images, kept)
-    fitted = Fitted.on_text(kept, text, len(images), temperature)
-    if settings.method != "kpl":
-        return fitted
-    refinement = refine(
-        images,
-        text,
-        prior,
-        scores=scores,
-        proxy_temperature=settings.proxy_temperature,
-        centre=settings.centre,
-        min_images=settings.min_images,
-    )
-    return fitted.refined_by(refinement, settings.proxy_temperature)
-
-
-def _learn_streamed(
-    features: torch.Tensor | KnownRows,
-    texts: ClassTexts,
-    settings: Settings,
-    prior: str | torch.Tensor,
-    temperature: float,
-    retrieves: bool,
-    progress: bool,
-) -> Fitted:
-    chunks = FeatureChunks(features)
-    kept = texts.kept_for(_mean(chunks), settings.k if retrieves else None)  # (M',) rows
-    text = texts.proxies(kept, settings.name_weight)  # (C, D)
-    sample = chunks.sample(SAMPLE_SIZE, seed=0)  # (n, D)
-    temperature = texts.temperature(temperature, sample @ text.T, sample, kept)
-    fitted = Fitted.on_text(kept, text, len(chunks), temperature)
-    if settings.method != "kpl":
-        return fitted
-    refinement = refine_streamed(
-        features,
-        text,
-        prior,
-        proxy_temperature=settings.proxy_temperature,
-        centre=settings.centre,
-        progress=progress,
-    )
+    by_image = retrieves and settings.retrieval == "image"
+    streamed = len(features) >= settings.streamed_from and not by_image
+    with progress_bar(len(features), progress and streamed) as announce:
+        images = FeatureChunks(features, CHUNK_SIZE if streamed else None, announce)
+        kept = texts.kept_for(images.mean()[None], settings.k if retrieves else None)  # (M',) rows
+        text = texts.proxies(kept, settings.name_weight)  # (C, D)
+        sample = images.sampled(SAMPLE_SIZE, seed=0).load()  # (n, D); all images where they are not streamed
+        scores = text_scores(sample, text, texts, settings, retrieves)  # (n, C)
+        if tempered and len(images) >= settings.min_images:
+            temperature = texts.temperature(temperature, scores, sample, kept)
+        fitted = Fitted.on_text(kept, text, len(images), temperature)
+        if settings.method != "kpl":
+            return fitted
+        refinement = refine(
+            images,
+            text,
+            prior,
+            scores=None if streamed else scores,
+            proxy_temperature=settings.proxy_temperature,
+            centre=settings.centre,
+            min_images=settings.min_images,
+        )
     return fitted.refined_by(refinement, settings.proxy_temperature)
 
 
@@ -226,11 +201,3 @@ def text_scores(
     if retrieves and settings.retrieval == "image":
         return texts.scores_by_image(features, settings.k, settings.name_weight)
     return features @ text.T
-
-
-def _mean(chunks: FeatureChunks) -> torch.Tensor:
-    """(1, D) float32, the mean image, which asks for the same descriptions as all images."""
-    total = torch.zeros(chunks.width, dtype=torch.float64)
-    for chunk in chunks.read("mean image"):
-        total += chunk.sum(dim=0)
-    return (total / len(chunks)).float()[None]

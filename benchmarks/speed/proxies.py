@@ -19,7 +19,8 @@ import click
 import torch
 from torch.nn.functional import normalize
 
-from zsderm.proxies.cross_entropy import CrossEntropy, harden
+from zsderm.proxies.chunks import FeatureChunks
+from zsderm.proxies.cross_entropy import CrossEntropy, harden, inverse_curvature
 from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE
 from zsderm.proxies.sphere_descent import Objective, descend
 from zsderm.proxies.transport import transport_labels
@@ -81,12 +82,17 @@ class Counted:
         return self.objective(proxies)
 
 
+def cross_entropy(images: torch.Tensor, labels: torch.Tensor) -> CrossEntropy:
+    """The objective that `learn_proxies` minimises, in the precision of the images (N, D), for labels (N, C)."""
+    return CrossEntropy(FeatureChunks(images, None, dtype=images.dtype), lambda _: labels, PROXY_TEMPERATURE)
+
+
 def ours(given: Problem, tolerance: float = TOLERANCE) -> Run:
     """The descent of `learn_proxies`, with the guess at curvature inside the clock."""
     started, cpu = time.perf_counter(), time.process_time()
-    objective = CrossEntropy(given.images, given.labels, PROXY_TEMPERATURE)
-    counted = Counted(objective)
-    end = descend(counted, given.text, objective.inverse_curvature(), tolerance, MAX_ITERATIONS)
+    counted = Counted(cross_entropy(given.images, given.labels))
+    guess = inverse_curvature(given.images, len(given.text), PROXY_TEMPERATURE)
+    end = descend(counted, given.text, guess, tolerance, MAX_ITERATIONS)
     elapsed = time.perf_counter() - started, time.process_time() - cpu
     return Run("zsderm", end.proxies, *elapsed, end.iterations, counted.evaluations)
 
@@ -111,7 +117,7 @@ def published_schedule(given: Problem, first_step: float, steps: int) -> Run:
 
 def objective_of(given: Problem, proxies: torch.Tensor) -> tuple[float, float]:
     """Mean cross-entropy in nats and length of its gradient along the sphere, in float64."""
-    exact = CrossEntropy(given.images.double(), given.labels.double(), PROXY_TEMPERATURE)
+    exact = cross_entropy(given.images.double(), given.labels.double())
     rows = normalize(proxies.double(), dim=1)
     value, gradient = exact(rows)
     return value, float((gradient - (gradient * rows).sum(dim=1, keepdim=True) * rows).norm())
@@ -149,7 +155,7 @@ def main(
         peers.append(published_schedule(given, step, steps))
         own.append(ours(given))  # in between, so that a busy minute of the machine hits both
     runs = [sorted(own, key=lambda run: run.seconds)[len(own) // 2], *peers]
-    half = CrossEntropy(given.images.bfloat16().float(), given.labels, PROXY_TEMPERATURE)
+    half = cross_entropy(given.images.bfloat16().float(), given.labels)
     rounded = descend(half, given.text.bfloat16().float(), half.inverse_curvature(), TOLERANCE, MAX_ITERATIONS).proxies
     click.echo(f"N = {images}, C = {classes}, D = {width}, seed {seed}, {torch.get_num_threads()} threads\n")
     click.echo(

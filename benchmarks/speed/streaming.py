@@ -27,10 +27,11 @@ import numpy as np
 import torch
 
 from zsderm.errors import ConvergenceWarning
+from zsderm.progress import progress_bar
+from zsderm.proxies.chunks import CHUNK_SIZE, FeatureChunks
 from zsderm.proxies.cross_entropy import harden
 from zsderm.proxies.multimodal import TOLERANCE, learn_proxies, proxy_objective
-from zsderm.proxies.refinement import refine
-from zsderm.proxies.streaming import StreamedRefinement, refine_streamed
+from zsderm.proxies.refinement import Refinement, refine
 
 BLOCK = 8192  # rows written at a time; each has its own seed
 SEPARATION = 0.25  # length of a class mean, in units of the noise's length
@@ -117,22 +118,26 @@ def main(
                    f"{path.stat().st_size / 1e9:.2f} GB, {_allocated():.2f} GB allocated before")  # fmt: skip
         features = np.load(path, mmap_mode="r")
         started = time.perf_counter(), time.process_time()
-        with AllocatedMemory() as memory:
-            streamed = refine_streamed(
-                features, world.text_proxies, prior, sample_size=sample_size, tolerance=tolerance, progress=True
+        with AllocatedMemory() as memory, progress_bar(images, True) as announce:
+            streamed = refine(
+                FeatureChunks(features, CHUNK_SIZE, announce),
+                world.text_proxies,
+                prior,
+                sample_size=sample_size,
+                tolerance=tolerance,
             )
         passed, worked = time.perf_counter() - started[0], time.process_time() - started[1]
         click.echo(f"streamed: {passed:.1f} s, {worked:.1f} s of processor time; {_story(streamed)}")
         click.echo(f"peak: {memory.peak:.2f} GB allocated (RssAnon), {_high_water():.2f} GB with the file's pages")
         text = replace(streamed, proxies=streamed.text.proxies, centre=torch.zeros_like(streamed.centre))
-        accuracies = [_accuracy(which.scores(features), truth) for which in (text, streamed)]
+        accuracies = [_accuracy(which.score_chunks(FeatureChunks(features)), truth) for which in (text, streamed)]
         click.echo("accuracy: text {:.2%}, refined {:.2%}".format(*accuracies))
         if images <= compare:
             _compare(streamed, features, world.text_proxies, prior, tolerance)
 
 
 def _compare(
-    streamed: StreamedRefinement, features: np.ndarray, text_proxies: np.ndarray, prior: str, tolerance: float
+    streamed: Refinement, features: np.ndarray, text_proxies: np.ndarray, prior: str, tolerance: float
 ) -> None:
     rows = torch.from_numpy(np.array(features, np.float32))
     started = time.perf_counter()
@@ -142,7 +147,7 @@ def _compare(
     if tolerance < TOLERANCE and whole.accepted:
         proxies = learn_proxies(rows, text_proxies, whole.labels, tolerance=tolerance).proxies
         expected = rows @ proxies.T
-    labels, scores = torch.cat(list(streamed.labels(features))), torch.cat(list(streamed.scores(features)))
+    labels, scores = streamed.labels, streamed.scores
     objective = proxy_objective(rows, proxies, harden(whole.labels)).item()
     click.echo(
         f"largest difference of a label: {(labels - whole.labels).abs().max():.1e}; of a score: "
@@ -152,7 +157,7 @@ def _compare(
     )
 
 
-def _story(streamed: StreamedRefinement) -> str:
+def _story(streamed: Refinement) -> str:
     if streamed.objective is None:
         return f"the text proxies stand: {streamed.reason}"
     ending = "converged" if streamed.converged else "stopped at a cap"

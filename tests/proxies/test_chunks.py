@@ -40,9 +40,44 @@ def test_half_precision_tensors_are_read_too(kind: torch.dtype) -> None:
     assert torch.equal(torch.cat([chunk.clone() for chunk in FeatureChunks(features, 6).read()]), features.float())
 
 
-def test_every_pass_reads_into_one_buffer() -> None:
-    places = {chunk.data_ptr() for chunk in FeatureChunks(rows(), 4).read()}
-    assert len(places) == 1
+def test_a_pass_through_a_file_needs_the_memory_of_one_chunk(tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", np.ones((200_000, 64), np.float16))  # 51 MB as float32
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        count = sum(len(chunk) for chunk in FeatureChunks(mapped, 1000).read())
+    assert count == 200_000
+    assert sum(max(event.cpu_memory_usage, 0) for event in profile.events()) < 2_000_000
+
+
+@pytest.mark.parametrize("chunk_size", [None, 25, 1000])
+def test_features_in_one_chunk_are_kept_and_are_not_sampled(chunk_size: int | None) -> None:
+    chunks = FeatureChunks(rows(), chunk_size)
+    assert chunks.whole is not None and next(chunks.read()) is chunks.whole
+    assert chunks.sampled(3, seed=0) is chunks and chunks.load() is chunks.whole
+
+
+def test_a_sample_of_several_chunks_is_one_chunk() -> None:
+    chunks = FeatureChunks(rows(), 4)
+    sample = chunks.sampled(10, seed=3)
+    assert sample.whole is not None and torch.equal(sample.whole, chunks.sample(10, seed=3))
+    assert torch.equal(chunks.load(), torch.from_numpy(rows()))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 4])
+def test_the_mean_is_subtracted_from_every_row_and_the_features_are_not_changed(chunk_size: int | None) -> None:
+    features = torch.from_numpy(rows())
+    chunks = FeatureChunks(features, chunk_size)
+    torch.testing.assert_close(chunks.mean(), features.mean(dim=0))
+    centred = torch.cat([chunk.clone() for chunk in chunks.centred(chunks.mean()).read()])
+    torch.testing.assert_close(centred, features - features.mean(dim=0))
+    assert torch.equal(features, torch.from_numpy(rows()))
+
+
+def test_rows_are_read_in_double_precision_where_asked_for() -> None:
+    for chunk_size in (None, 4):
+        assert {chunk.dtype for chunk in FeatureChunks(rows(), chunk_size, dtype=torch.float64).read()} == {
+            torch.float64
+        }
 
 
 def test_a_sample_is_seeded_drawn_without_replacement_and_in_the_order_of_the_file() -> None:

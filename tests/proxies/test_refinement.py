@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import SettingsError
-from zsderm.proxies import Refinement, refine
+from zsderm.proxies import Refinement, refine, transport
+from zsderm.proxies.refinement import TextLabels
 
 CLASSES, WIDTH = 6, 48
 
@@ -16,7 +17,7 @@ CLASSES, WIDTH = 6, 48
 def folder(
     mix: list[float], images: int = 400, bias: float = 0.1, separation: float = 0.8, seed: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Images of the given mix, text proxies of which some potential on all images, and the true classes."""
+    """Images of the given mix, text proxies some of which are nearer to all images, and the true classes."""
     generator = torch.Generator().manual_seed(seed)
     gap, text_gap = 1.5 * normalize(torch.randn(2, WIDTH, generator=generator), dim=1)
     means = normalize(torch.randn(len(mix), WIDTH, generator=generator), dim=1)
@@ -24,10 +25,10 @@ def folder(
     truth = torch.repeat_interleave(torch.arange(len(mix)), counts)
     noise = torch.randn(len(truth), WIDTH, generator=generator) / WIDTH**0.5
     error = normalize(torch.randn(len(mix), WIDTH, generator=generator), dim=1)
-    potential = bias * torch.randn(len(mix), 1, generator=generator) * gap
+    offset = bias * torch.randn(len(mix), 1, generator=generator) * gap
     return (
         normalize(gap + separation * means[truth] + noise, dim=1),
-        normalize(text_gap + means + error + potential),
+        normalize(text_gap + means + error + offset),
         truth,
     )
 
@@ -189,3 +190,12 @@ def test_widths_that_differ_are_refused() -> None:
         refine(images, proxies, "natural")
     with pytest.raises(SettingsError, match="finite image features"):
         refine(np.full((20, 48), np.nan), proxies)
+
+
+def test_text_labels_are_those_of_transport_whether_scores_are_kept_or_not() -> None:
+    images, proxies, _ = folder([1] * CLASSES)
+    plan = transport(images @ proxies.T, [3.0, 0, 1, 1, 1, 1])
+    for scores in (None, images @ proxies.T):
+        labels = TextLabels(proxies, 0.01, plan.potentials, scores).of(images)
+        torch.testing.assert_close(labels, plan.labels, atol=1e-5, rtol=0)
+        torch.testing.assert_close(labels.sum(dim=1), torch.ones(len(images)))

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from zsderm.proxies.cross_entropy import CrossEntropy
+from zsderm.proxies.chunks import FeatureChunks
+from zsderm.proxies.cross_entropy import CrossEntropy, inverse_curvature
 from zsderm.proxies.sphere_descent import descend
 
 
@@ -75,7 +76,7 @@ def test_the_cap_is_told() -> None:
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 def test_a_tolerance_below_rounding_ends_all_the_same(kind: torch.dtype) -> None:
     images, labels = unit_rows(80, 6).to(kind), torch.softmax(5 * unit_rows(80, 4, seed=2), dim=1).to(kind)
-    problem = CrossEntropy(images, labels, 0.04)
-    end = descend(problem, unit_rows(4, 6, seed=3).to(kind), problem.inverse_curvature(), 1e-30, 3000)
+    problem = CrossEntropy(FeatureChunks(images, None, dtype=kind), lambda _: labels, 0.04, hard_label=1.0)
+    end = descend(problem, unit_rows(4, 6, seed=3).to(kind), inverse_curvature(images, 4, 0.04), 1e-30, 3000)
     assert end.converged
     assert end.iterations < 1000

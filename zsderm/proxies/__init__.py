@@ -6,26 +6,26 @@
     transport_labels      cosines and a class mix -> soft labels
     multimodal_proxies    images and labels -> proxies that have seen the images
     refine                the last two in one guarded step, as the classifier takes it
-    refine_streamed       the same for features that stay in their file
+    FeatureChunks         features that stay in their file, for `refine`
 """
 
+from zsderm.proxies.chunks import FeatureChunks, KnownRows
 from zsderm.proxies.multimodal import LearnedProxies, learn_proxies, multimodal_proxies
 from zsderm.proxies.prior import resolve_prior
 from zsderm.proxies.refinement import Refinement, refine
-from zsderm.proxies.streaming import StreamedRefinement, refine_streamed, write_rows
 from zsderm.proxies.text import batch_query, relevant_descriptions, retrieved_scores, text_proxies, with_names
 from zsderm.proxies.transport import Transport, transport, transport_labels
 
 __all__ = [
+    "FeatureChunks",
+    "KnownRows",
     "LearnedProxies",
     "Refinement",
-    "StreamedRefinement",
     "Transport",
     "batch_query",
     "learn_proxies",
     "multimodal_proxies",
     "refine",
-    "refine_streamed",
     "relevant_descriptions",
     "resolve_prior",
     "retrieved_scores",
@@ -33,5 +33,4 @@ __all__ = [
     "transport",
     "transport_labels",
     "with_names",
-    "write_rows",
 ]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -46,15 +47,25 @@ class KnownRows:
 
 @dataclass(frozen=True)
 class FeatureChunks:
-    """(N, D) features of any float type, of which one chunk at a time is in memory as float32."""
+    """(N, D) features of any float type, read a chunk at a time; one chunk that holds all of them stays in memory.
+
+    Attributes:
+        features: (N, D), in memory or mapped from a file.
+        chunk_size: n, rows in memory at a time; None keeps all rows in memory as one chunk.
+        announce: is told how far each pass has come.
+        dtype: of the rows as they are read.
+        centre: (D,) what is subtracted from each row as it is read; None subtracts nothing.
+    """
 
     features: Array | KnownRows
-    chunk_size: int = CHUNK_SIZE
+    chunk_size: int | None = CHUNK_SIZE
     announce: Announce = silent
+    dtype: torch.dtype = torch.float32
+    centre: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is not a matrix; the values are looked at as they are read."""
-        check_positive(chunk_size=self.chunk_size)
+        """Refuse what is not a matrix; the values are checked as they are read."""
+        check_positive(chunk_size=1 if self.chunk_size is None else self.chunk_size)
         if self.features.ndim != 2 or 0 in self.features.shape:
             raise SettingsError(
                 "Expected image features to be a matrix with at least one row and one column, but got shape "
@@ -70,8 +81,20 @@ class FeatureChunks:
         """D."""
         return self.features.shape[1]
 
+    @cached_property
+    def whole(self) -> torch.Tensor | None:
+        """(N, D) all rows where they are one chunk, not to be written to; None where there are several chunks.
+
+        Raises:
+            SettingsError: for NaN or infinity.
+        """
+        if self.chunk_size is not None and self.chunk_size < len(self):
+            return None
+        rows = finite_rows(self.features[:], "image features", self.dtype)
+        return rows if self.centre is None else rows - self.centre
+
     def read(self, title: str = "") -> Iterator[torch.Tensor]:
-        """Make a pass: the rows (n, D) float32 of each chunk, which hold until the next is asked for.
+        """Make a pass: the rows (n, D) of each chunk, not to be written to, which hold until the next is asked for.
 
         Every pass reads into one buffer, and all chunks but the last have one shape: allocators hoard a block per shape
         and thread otherwise.
@@ -82,9 +105,14 @@ class FeatureChunks:
         Raises:
             SettingsError: for NaN or infinity.
         """
-        buffer = torch.empty(min(self.chunk_size, len(self)), self.width)
-        for start in range(0, len(self), self.chunk_size):
-            rows = self.features[start : start + self.chunk_size]
+        if self.whole is not None:
+            yield self.whole
+            self.announce(title, len(self))
+            return
+        size = self.chunk_size or len(self)
+        buffer = torch.empty(size, self.width, dtype=self.dtype)
+        for start in range(0, len(self), size):
+            rows = self.features[start : start + size]
             chunk = buffer[: len(rows)]
             if isinstance(rows, torch.Tensor):
                 chunk.copy_(rows)
@@ -93,8 +121,27 @@ class FeatureChunks:
             # A sum is finite only if its terms are, and ten times quicker than looking at each; it may also overflow.
             if not math.isfinite(chunk.sum().item()):
                 finite_rows(chunk, "image features")
-            yield chunk
+            yield chunk if self.centre is None else chunk.sub_(self.centre)
             self.announce(title, start + len(rows))
+
+    def centred(self, centre: torch.Tensor) -> FeatureChunks:
+        """The same rows with `centre`, (D,), subtracted from each as it is read."""
+        return replace(self, centre=centre.to(self.dtype))
+
+    def mean(self) -> torch.Tensor:
+        """(D,) float32, the mean image."""
+        total = torch.zeros(self.width, dtype=torch.float64)
+        for rows in self.read("mean image"):
+            total += rows.sum(dim=0)
+        return (total / len(self)).float()
+
+    def load(self) -> torch.Tensor:
+        """(N, D) all rows in memory, not to be written to."""
+        return self.whole if self.whole is not None else torch.cat([rows.clone() for rows in self.read()])
+
+    def sampled(self, count: int, seed: int) -> FeatureChunks:
+        """These rows where they are one chunk; else a sample of them as one chunk, see `sample`."""
+        return self if self.whole is not None else FeatureChunks(self.sample(count, seed), None, dtype=self.dtype)
 
     def sample(self, count: int, seed: int) -> torch.Tensor:
         """Rows drawn without replacement, in the order of the file; all of them where there are not more.

@@ -31,6 +31,7 @@ class DualSolution(NamedTuple):
     potential: torch.Tensor  # (C,) float64, what each class adds to its logits
     sweeps: int  # passes over all images
     residual: float  # largest relative error of a class total
+    converged: bool  # whether that is below the tolerance
 
 
 Pass = Callable[[torch.Tensor, bool], DualGradient]  # potential, whether to take the overlap
@@ -138,7 +139,7 @@ def solve_dual(
     """
     potential = torch.zeros_like(totals.log_target) if start is None else start
     if totals.strength == 0:
-        return DualSolution(torch.zeros_like(potential), 0, 0.0)  # a plain softmax
+        return DualSolution(torch.zeros_like(potential), 0, 0.0, True)  # a plain softmax
     moments, sweeps = take_pass(potential, plain_sweeps <= 0), 1
     while (residual := totals.residual(potential, moments.log_shares)) >= tolerance and sweeps < max_sweeps:
         found, used = _climb(take_pass, totals, potential, moments, max_sweeps - sweeps)
@@ -148,7 +149,7 @@ def solve_dual(
         elif sweeps < max_sweeps:
             potential = totals.rescaled(potential, moments.log_shares)
             moments, sweeps = take_pass(potential, sweeps >= plain_sweeps), sweeps + 1
-    return DualSolution(potential, sweeps, residual)
+    return DualSolution(potential, sweeps, residual, residual < tolerance)
 
 
 def _climb(

@@ -14,7 +14,8 @@ from torch.nn.functional import normalize
 
 from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import ConvergenceWarning, SettingsError
-from zsderm.proxies.cross_entropy import HARD_LABEL, CrossEntropy, harden
+from zsderm.proxies.chunks import FeatureChunks
+from zsderm.proxies.cross_entropy import HARD_LABEL, CrossEntropy, inverse_curvature
 from zsderm.proxies.sphere_descent import descend
 
 PROXY_TEMPERATURE = 0.04  # tau_i in KPL (arXiv 2501.11231)
@@ -32,12 +33,6 @@ class LearnedProxies:
     iterations: int
     converged: bool
     gradient_norm: float = math.nan  # length of the gradient along the sphere; 0 at a stationary point
-
-    @property
-    def largest_cosine(self) -> float:
-        """Of any two proxies, -1 with one class: near 1, proxies have collapsed and low precision cannot tell them."""
-        cosines = self.proxies @ self.proxies.T  # (C, C)
-        return float(cosines.fill_diagonal_(-1.0).max())
 
 
 def multimodal_proxies(
@@ -76,7 +71,7 @@ def learn_proxies(
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
 ) -> LearnedProxies:
-    """The same as `multimodal_proxies`, with its settings in the open and the story of the descent.
+    """The same as `multimodal_proxies`, with all settings, and with how the descent ended.
 
     It minimises the mean over images of cross-entropy(labels, softmax(x @ W.T / temperature)) over unit rows W by
     L-BFGS on the sphere, which first guesses that the objective bends where images spread. It stops when the next
@@ -101,21 +96,39 @@ def learn_proxies(
     Warns:
         ConvergenceWarning: when the descent met its cap of iterations.
     """
-    images, start, targets = _checked(image_features, text_proxies, labels, temperature)
-    mean_image = images.mean(dim=0) if centre else torch.zeros_like(images[0])
-    images = images - mean_image
     precise = torch.float64 if tolerance < TOLERANCE else torch.float32  # below it, rounding to float32 is larger
-    problem = CrossEntropy(images.to(precise), harden(targets, hard_label).to(precise), temperature)
-    end = descend(problem, start.to(precise), problem.inverse_curvature(), tolerance, max_iterations)
+    images, start, targets = _checked(image_features, text_proxies, labels, temperature)
+    chunks = FeatureChunks(images, None, dtype=precise)
+    problem = CrossEntropy(chunks, lambda _: targets, temperature, centre=centre, hard_label=hard_label)
+    return fit_proxies(problem, start, images - problem.centre, tolerance, max_iterations)
+
+
+def fit_proxies(
+    problem: CrossEntropy, start: torch.Tensor, sample: torch.Tensor, tolerance: float, max_iterations: int
+) -> LearnedProxies:
+    """Minimise a cross-entropy by L-BFGS on the sphere.
+
+    Args:
+        problem: the objective over all images.
+        start: (C, D) unit rows.
+        sample: (n, D) images, centred as those of the problem, whose spread is the first guess at the curvature.
+        tolerance: decrease of the objective, in nats, that is not worth another step.
+        max_iterations: cap on the descent.
+
+    Warns:
+        ConvergenceWarning: when the descent met its cap of iterations.
+    """
+    guess = inverse_curvature(sample.to(problem.dtype), len(start), problem.temperature)
+    end = descend(problem, start.to(problem.dtype), guess, tolerance, max_iterations)
     if not end.converged:
         warnings.warn(
             f"Multimodal proxies stopped at their cap of {end.iterations} iterations with objective "
             f"{end.objective:.6f}. They can be used; raise max_iterations to go on.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return LearnedProxies(
-        end.proxies.float(), mean_image, end.objective, end.iterations, end.converged, gradient_norm=end.gradient_norm
+        end.proxies.float(), problem.centre, end.objective, end.iterations, end.converged, end.gradient_norm
     )
 
 

@@ -1,11 +1,13 @@
 """KPL as one step: text proxies in, multimodal proxies out, or the text proxies back when refining is not safe.
 
-Letters: N images, C classes, D embedding width.
+Letters: N images, C classes, D embedding width, n rows of a chunk.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -13,6 +15,9 @@ from torch.nn.functional import normalize
 
 from zsderm.arrays import Array, check_positive, finite_rows
 from zsderm.errors import SettingsError
+from zsderm.proxies.chunks import FeatureChunks, KnownRows
+from zsderm.proxies.cross_entropy import CrossEntropy
+from zsderm.proxies.dual import dual_gradient
 from zsderm.proxies.guard import (
     MIN_EVIDENCE_IMAGES,
     MIN_EVIDENCE_PER_CLASS,
@@ -22,32 +27,87 @@ from zsderm.proxies.guard import (
     distinct_images,
 )
 from zsderm.proxies.mixture import principal_components
-from zsderm.proxies.multimodal import PROXY_TEMPERATURE, learn_proxies
+from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE, fit_proxies
 from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
-from zsderm.proxies.transport import LABEL_TEMPERATURE, transport
+from zsderm.proxies.transport import LABEL_TEMPERATURE, match_marginal
 
 MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
 ANCHORS = (0.3, 1.0)  # how firmly the estimates that "auto" tries hold on to the text labels
+SAMPLE_SIZE = 20_000  # images; enough to judge "auto" on, and as a start it saves most passes through a file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class TextLabels:
+    """Soft labels of images, from their text scores and the potentials of the classes."""
+
+    proxies: torch.Tensor  # (C, D) float32 unit rows
+    temperature: float  # of the softmax, in units of cosine
+    potentials: torch.Tensor  # (C,) float64; -inf for a class that gets no label
+    scores: torch.Tensor | None = field(default=None, repr=False)  # (N, C) kept where all images are one chunk
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, C) float64 of images (n, D), before the potentials; not to be written to."""
+        if self.scores is not None:
+            return self._kept_logits
+        return (images.float() @ self.proxies.T).double().div_(self.temperature)
+
+    def of(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, C) float32 labels of images (n, D), each row sums to 1."""
+        return torch.softmax(self.logits(images) + self.potentials, dim=1).float()
+
+    @cached_property
+    def _kept_logits(self) -> torch.Tensor:
+        assert self.scores is not None
+        return self.scores.double() / self.temperature
+
+
+@dataclass(frozen=True, eq=False)
 class Refinement:
     """Proxies to classify with, and how they came about."""
 
     proxies: torch.Tensor  # (C, D) float32 unit rows: multimodal when accepted, else the text proxies
     centre: torch.Tensor  # (D,) float32, to be subtracted from features before scoring; zeros unless asked for
-    scores: torch.Tensor  # (N, C) float32 (image features - centre) @ proxies.T
-    labels: torch.Tensor  # (N, C) float32 that the proxies rest on, each row sums to 1
     prior: torch.Tensor  # (C,) float32 class shares of the labels
     prior_name: str  # "uniform", "given", "estimated" (auto, accepted) or "text" (the mix the text proxies predict)
+    text: TextLabels  # makes the labels that the proxies rest on
+    images: FeatureChunks = field(repr=False)  # (N, D) that were refined on
+    objective: float | None  # mean cross-entropy in nats; None when the text proxies stand
     iterations: int  # of the descent; 0 when the text proxies stand
+    passes: int  # through all images
     converged: bool
     accepted: bool  # False: the text proxies stand
     reason: str  # why, as a clause without a full stop
 
+    @cached_property
+    def labels(self) -> torch.Tensor:
+        """(N, C) float32 that the proxies rest on, each row sums to 1; made when first asked for."""
+        return torch.cat([self.text.of(rows) for rows in self.images.read()])
+
+    @cached_property
+    def scores(self) -> torch.Tensor:
+        """(N, C) float32 (image features - centre) @ proxies.T; made when first asked for."""
+        if not self.accepted and self.text.scores is not None:
+            return self.text.scores
+        return torch.cat(list(self.score_chunks(self.images)))
+
+    def score_chunks(self, images: FeatureChunks) -> Iterator[torch.Tensor]:
+        """Score images, the ones that were refined on or others, without keeping what was read.
+
+        Args:
+            images: (N', D).
+
+        Returns:
+            (n, C) float32 (images - centre) @ proxies.T, chunk by chunk in the order of the rows.
+
+        Raises:
+            SettingsError: for features of another width, and as they are read for NaN or infinity.
+        """
+        _check_width(images, self.proxies)
+        return ((rows.float() - self.centre) @ self.proxies.T for rows in images.read())
+
 
 def refine(
-    image_features: Array,
+    image_features: Array | KnownRows | FeatureChunks,
     text_proxies: Array,
     prior: Prior = "auto",
     *,
@@ -56,6 +116,9 @@ def refine(
     proxy_temperature: float = PROXY_TEMPERATURE,
     centre: bool = False,
     min_images: int = MIN_IMAGES,
+    sample_size: int = SAMPLE_SIZE,
+    tolerance: float = TOLERANCE,
+    max_iterations: int = MAX_ITERATIONS,
     seed: int = 0,
 ) -> Refinement:
     """Refine text proxies on a batch of images, unless that would not be safe.
@@ -66,20 +129,29 @@ def refine(
     better than no labels at all. One cluster that a prior cuts into classes fails, whatever the scores say; a folder
     whose clusters agree with the text, or too small to tell, keeps its text proxies. See docs/priors.md.
 
+    Images that are more than one chunk are refined in two steps: a random sample in memory, and then all of them, as
+    sums over chunks that start from the proxies and potentials of the sample. The sample decides whether "auto" is
+    accepted, and with which class mix.
+
     Args:
-        image_features: (N, D) unit rows, any float type; not changed.
+        image_features: (N, D) unit rows, any float type, in memory; or `FeatureChunks`, which may lie in a file:
+            FeatureChunks(numpy.load(path, mmap_mode="r")). Not changed.
         text_proxies: (C, D) unit rows; not changed.
         prior: "auto", "uniform" or (C,) weights of any positive scale.
         scores: (N, C) text scores to label by, where they are not image_features @ text_proxies.T, for instance when
-            each image retrieves its own descriptions.
+            each image retrieves its own descriptions; only for images in memory.
         label_temperature: of the softmax behind the labels, in units of cosine.
         proxy_temperature: of the softmax behind the proxies, in units of cosine.
         centre: subtract the mean image before the proxies are learned and applied.
         min_images: with fewer images the text proxies stand, whatever the prior.
-        seed: of the folds that judge "auto".
+        sample_size: images in the sample, where they are more than one chunk.
+        tolerance: decrease of the objective, in nats, that is not worth another step; below 1e-7 it costs float64.
+        max_iterations: cap on the descent.
+        seed: of the sample, and of the folds that judge "auto".
 
     Returns:
-        Proxies, labels and the story; `accepted` says whether anything was refined, `reason` why or why not.
+        Proxies and how they came about; `accepted` says whether anything was refined, `reason` why or why not. Labels
+        and scores of all images are made when they are asked for.
 
     Raises:
         SettingsError: for features, proxies, a prior or a setting that cannot be used.
@@ -89,91 +161,144 @@ def refine(
 
     Source: KPL (arXiv 2501.11231) for labels and proxies; the guard is ours.
     """
-    images = finite_rows(image_features, "image features")
+    check_positive(
+        label_temperature=label_temperature,
+        proxy_temperature=proxy_temperature,
+        sample_size=sample_size,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+    settings = _Settings(proxy_temperature, centre, tolerance, max_iterations)
+    images = image_features if isinstance(image_features, FeatureChunks) else FeatureChunks(image_features, None)
+    if tolerance < TOLERANCE:
+        images = replace(images, dtype=torch.float64)
     proxies = normalize(finite_rows(text_proxies, "text proxies"), dim=1)
-    check_positive(label_temperature=label_temperature, proxy_temperature=proxy_temperature)
-    if images.shape[1] != proxies.shape[1]:
-        raise SettingsError(
-            f"Expected image features and text proxies of one width, but got {images.shape[1]} and {proxies.shape[1]}. "
-            "Encode both with the same encoder."
-        )
-    text_scores = images @ proxies.T if scores is None else finite_rows(scores, "scores")  # (N, C)
-    if text_scores.shape != (len(images), len(proxies)):
-        raise SettingsError(
-            f"Expected scores of shape {(len(images), len(proxies))}, one per image and class, but got "
-            f"{tuple(text_scores.shape)}."
-        )
-    text = _text_refinement(proxies, text_scores, label_temperature)
-    stated = resolve_prior(prior, text.labels)
+    _check_width(images, proxies)
+    sample = images.sampled(sample_size, seed)
+    text = TextLabels(proxies, label_temperature, torch.zeros(len(proxies), dtype=torch.float64))
+    on_sample = replace(text, scores=_text_scores(images, sample, proxies, scores))
+    stated = resolve_prior(prior, torch.full((1, len(proxies)), 1 / len(proxies)))
     if len(proxies) == 1:
-        return replace(text, reason="one class leaves nothing to refine")
+        return _text_stands(images, on_sample if sample is images else text, "one class leaves nothing to refine")
     if len(images) < min_images:
-        return replace(text, reason=f"{len(images)} images are too few to refine on (at least {min_images})")
-    settings = _Settings(label_temperature, proxy_temperature, centre)
+        reason = f"{len(images)} images are too few to refine on (at least {min_images})"
+        return _text_stands(images, on_sample if sample is images else text, reason)
     if isinstance(prior, str) and prior == "auto":
-        return _guarded(images, text, settings, seed)
-    name = "uniform" if isinstance(prior, str) else "given"
-    return _refined(images, text, stated, name, settings)
+        started = _guarded(sample, on_sample, settings, seed)
+    else:
+        name = "uniform" if isinstance(prior, str) else "given"
+        started = _refined(sample, on_sample, stated, name, settings)
+    if sample is images:
+        return started
+    if not started.accepted:
+        return _text_stands(images, text, started.reason)
+    mix = started.prior.double() / started.prior.double().sum() if started.prior_name == "estimated" else stated
+    return _refined(images, text, mix, started.prior_name, settings, started)
 
 
 class _Settings(NamedTuple):
-    label_temperature: float
     proxy_temperature: float
     centre: bool
+    tolerance: float
+    max_iterations: int
 
 
-def _text_refinement(proxies: torch.Tensor, scores: torch.Tensor, label_temperature: float) -> Refinement:
-    labels = torch.softmax(scores.double() / label_temperature, dim=1).float()
+def _check_width(images: FeatureChunks, proxies: torch.Tensor) -> None:
+    if images.width != proxies.shape[1]:
+        raise SettingsError(
+            f"Expected image features and text proxies of one width, but got {images.width} and {proxies.shape[1]}. "
+            "Encode both with the same encoder."
+        )
+
+
+def _text_scores(
+    images: FeatureChunks, sample: FeatureChunks, proxies: torch.Tensor, given: Array | None
+) -> torch.Tensor:
+    """(N, C) text scores of images in memory, or of their sample: the given ones, or cosines."""
+    if given is None:
+        return torch.cat([rows.float() @ proxies.T for rows in sample.read()])
+    scores = finite_rows(given, "scores")
+    if sample is not images or scores.shape != (len(images), len(proxies)):
+        raise SettingsError(
+            f"Expected scores of shape {(len(images), len(proxies))}, one per image in memory and class, but got "
+            f"{tuple(scores.shape)}."
+        )
+    return scores
+
+
+def _text_stands(images: FeatureChunks, text: TextLabels, reason: str) -> Refinement:
+    logits = (text.logits(rows) for rows in images.read("text labels"))
     return Refinement(
-        proxies=proxies,
-        centre=torch.zeros_like(proxies[0]),
-        scores=scores,
-        labels=labels,
-        prior=labels.mean(dim=0),
+        proxies=text.proxies,
+        centre=torch.zeros_like(text.proxies[0]),
+        prior=dual_gradient(logits, torch.zeros_like(text.potentials), overlap=False).log_shares.exp().float(),
         prior_name="text",
+        text=text,
+        images=images,
+        objective=None,
         iterations=0,
+        passes=1,
         converged=True,
         accepted=False,
-        reason="the text proxies were not refined",
+        reason=reason,
     )
 
 
 def _refined(
-    images: torch.Tensor, text: Refinement, mix: torch.Tensor, prior_name: str, settings: _Settings
+    images: FeatureChunks,
+    text: TextLabels,
+    mix: torch.Tensor,
+    prior_name: str,
+    settings: _Settings,
+    started: Refinement | None = None,
 ) -> Refinement:
-    plan = transport(text.scores, mix, settings.label_temperature)
-    learned = learn_proxies(images, text.proxies, plan.labels, settings.proxy_temperature, centre=settings.centre)
+    """Label the images to a class mix and fit proxies to them, from the text proxies or from those of a sample."""
+    potentials, solution = match_marginal(
+        lambda: (text.logits(rows) for rows in images.read("class totals")),
+        mix,
+        start=None if started is None else started.text.potentials,
+    )
+    text = replace(text, potentials=potentials)
+    problem = CrossEntropy(images, text.of, settings.proxy_temperature, centre=settings.centre)
+    start, spread = text.proxies, problem.images
+    if started is not None:
+        start, spread = started.proxies, started.images.centred(problem.centre)
+    learned = fit_proxies(problem, start, spread.load(), settings.tolerance, settings.max_iterations)
     return Refinement(
         proxies=learned.proxies,
         centre=learned.centre,
-        scores=(images - learned.centre) @ learned.proxies.T,
-        labels=plan.labels,
         prior=mix.float(),
         prior_name=prior_name,
+        text=text,
+        images=images,
+        objective=learned.objective,
         iterations=learned.iterations,
-        converged=plan.converged and learned.converged,
+        passes=solution.sweeps + problem.passes,
+        converged=solution.converged and learned.converged,
         accepted=True,
-        reason=f"the images were labelled to the {prior_name} class mix",
+        reason=f"the images were labelled to the {prior_name} class mix" if started is None else started.reason,
     )
 
 
-def _guarded(images: torch.Tensor, text: Refinement, settings: _Settings, seed: int) -> Refinement:
+def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed: int) -> Refinement:
     class_count, width = text.proxies.shape
-    distinct = distinct_images(images)  # (N,)
+    features = images.load()  # (N, D)
+    distinct = distinct_images(features)  # (N,)
     count, least = int(distinct.sum()), max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
     if count < least:
         kind = "images" if count == len(images) else f"different images among {len(images)}"
-        return replace(text, reason=f"{count} {kind} are too few to learn their class mix from (at least {least})")
-    components = principal_components(images[distinct], component_count(count, width, class_count))
-    text_labels = text.labels[distinct]
-    test = RefinementTest.of(components, text_labels, seed)
+        reason = f"{count} {kind} are too few to learn their class mix from (at least {least})"
+        return _text_stands(images, text, reason)
+    components = principal_components(features[distinct], component_count(count, width, class_count))
+    labels = text.of(features)
+    test = RefinementTest.of(components, labels[distinct], seed)
 
     def trial(mix: torch.Tensor) -> tuple[Refinement, RefinementTestResult]:
         candidate = _refined(images, text, mix, "estimated", settings)
         logits = candidate.scores[distinct].double() / settings.proxy_temperature
         return candidate, test.result(torch.softmax(logits, dim=1))
 
-    mixes = [estimate_prior(components, text_labels, anchor=anchor) for anchor in ANCHORS]
-    trials = [trial(mix) for mix in (resolve_prior("uniform", text.labels), *mixes)]
+    mixes = [estimate_prior(components, labels[distinct], anchor=anchor) for anchor in ANCHORS]
+    trials = [trial(mix) for mix in (resolve_prior("uniform", labels), *mixes)]
     best, result = max(trials, key=lambda one: one[1].over_text.mean)
-    return replace(best if result.accepted else text, reason=result.reason)
+    return replace(best, reason=result.reason) if result.accepted else _text_stands(images, text, result.reason)

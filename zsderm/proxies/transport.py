@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 
 from zsderm.arrays import Array, check_positive, finite_rows
-from zsderm.errors import ConvergenceWarning, SettingsError, did_you_mean
-from zsderm.proxies.dual import DualSolution, Marginal, dual_gradient, solve_dual
-from zsderm.proxies.greenkhorn import solve_greedily
+from zsderm.errors import ConvergenceWarning, SettingsError
+from zsderm.proxies.dual import PLAIN_SWEEPS, DualGradient, DualSolution, Marginal, dual_gradient, solve_dual
 from zsderm.proxies.prior import Prior, resolve_prior
 
 LABEL_TEMPERATURE = 0.01  # tau_t in KPL (arXiv 2501.11231); the inverse of CLIP's logit scale
 TOLERANCE = 1e-6  # relative error of a class total
 MAX_SWEEPS = 1000
-
-Solver = Literal["sinkhorn", "greenkhorn"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +28,8 @@ class Transport:
 
     labels: torch.Tensor  # (N, C) float32, each row sums to 1
     prior: torch.Tensor  # (C,) float64, sums to 1: the class totals that were asked for
-    potentials: (
-        torch.Tensor
-    )  # (C,) float64: labels = softmax(scores / temperature + potentials); -inf for a class of weight 0
+    # (C,) float64: labels = softmax(scores / temperature + potentials); -inf for a class of weight 0
+    potentials: torch.Tensor
     sweeps: int
     residual: float  # largest relative error of a class total when the iteration stopped
     converged: bool
@@ -45,7 +41,6 @@ def transport_labels(
     temperature: float = LABEL_TEMPERATURE,
     *,
     strength: float = math.inf,
-    solver: Solver = "sinkhorn",
     tolerance: float = TOLERANCE,
     max_sweeps: int = MAX_SWEEPS,
 ) -> torch.Tensor:
@@ -59,8 +54,6 @@ def transport_labels(
         temperature: of the softmax that turns scores into a start, in units of cosine.
         strength: weight of the penalty on class totals, in units of `temperature`. Infinite: the totals are met;
             0: plain softmax; between: unbalanced transport, where the totals give way to strong scores.
-        solver: "sinkhorn" alternates rows and columns and then turns to Newton steps; "greenkhorn" mends the one row
-            or column that is furthest off, again and again. Both find the same labels, sinkhorn sooner.
         tolerance: relative error of a class total at which the iteration stops.
         max_sweeps: cap on the iteration, in updates of all rows and columns.
 
@@ -73,12 +66,10 @@ def transport_labels(
     Warns:
         ConvergenceWarning: when the cap was met first; the message carries the residual.
 
-    Source: KPL (arXiv 2501.11231); Cuturi 2013 and Altschuler et al. 2017 for the iterations, Brauer et al. 2017 for
-    the Newton steps, Chizat et al. 2018 for the relaxed totals.
+    Source: KPL (arXiv 2501.11231); Cuturi 2013 for the iterations, Brauer et al. 2017 for the Newton steps, Chizat et
+    al. 2018 for the relaxed totals.
     """
-    return transport(
-        scores, prior, temperature, strength=strength, solver=solver, tolerance=tolerance, max_sweeps=max_sweeps
-    ).labels
+    return transport(scores, prior, temperature, strength=strength, tolerance=tolerance, max_sweeps=max_sweeps).labels
 
 
 def transport(
@@ -87,11 +78,10 @@ def transport(
     temperature: float = LABEL_TEMPERATURE,
     *,
     strength: float = math.inf,
-    solver: Solver = "sinkhorn",
     tolerance: float = TOLERANCE,
     max_sweeps: int = MAX_SWEEPS,
 ) -> Transport:
-    """The same as `transport_labels`, with the story of the iteration.
+    """The same as `transport_labels`, with how the iteration ended.
 
     It minimises <P, -scores> / temperature - entropy(P) + strength * KL(column sums of P | prior) over (N, C) plans
     whose rows have mass 1/N, and returns N * P. See `transport_labels` for arguments, errors and sources.
@@ -99,35 +89,57 @@ def transport(
     check_positive(temperature=temperature, tolerance=tolerance, max_sweeps=max_sweeps)
     if not strength >= 0:
         raise SettingsError(f"Expected strength to be 0 or more, but got {strength}. Use math.inf to meet the prior.")
-    if solver not in get_args(Solver):
-        hint = did_you_mean(solver, get_args(Solver))
-        raise SettingsError(f"Expected solver to be 'sinkhorn' or 'greenkhorn', but got {solver!r}.{hint}")
     logits = finite_rows(scores, "scores", torch.float64) / temperature  # (N, C)
     target = resolve_prior(prior, torch.softmax(logits, dim=1))
-    wanted = target > 0  # a class of weight 0 attracts nothing and is left out of the problem
-    totals = Marginal(target[wanted].log(), strength)
-    ending = _solve(logits[:, wanted], totals, solver, tolerance, max_sweeps)
-    if not ending.residual < tolerance:
-        warn_of_residual(ending, tolerance)
-    potentials = torch.full_like(target, -math.inf).masked_scatter_(wanted, ending.potential)
+    potentials, solution = match_marginal(lambda: [logits], target, strength, tolerance, max_sweeps)
     labels = torch.softmax(logits + potentials, dim=1).float()  # the last step is the rows: they sum to 1
-    return Transport(labels, target, potentials, ending.sweeps, ending.residual, ending.residual < tolerance)
+    return Transport(labels, target, potentials, solution.sweeps, solution.residual, solution.converged)
 
 
-def warn_of_residual(ending: DualSolution, tolerance: float) -> None:
-    """Say that the iteration stopped at its cap, and how far off the totals still are."""
-    warnings.warn(
-        f"Transport stopped at its cap of {ending.sweeps} sweeps; a class total is still off by {ending.residual:.1e} "
-        f"of its prior (asked for: {tolerance:.1e}). Rows sum to 1 all the same. Raise max_sweeps or the "
-        "temperature, or state a prior closer to the folder.",
-        ConvergenceWarning,
-        stacklevel=4,
+def match_marginal(
+    logits: Callable[[], Iterable[torch.Tensor]],
+    target: torch.Tensor,
+    strength: float = math.inf,
+    tolerance: float = TOLERANCE,
+    max_sweeps: int = MAX_SWEEPS,
+    start: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, DualSolution]:
+    """Find what has to be added to the logits of each class so that the labels have the class shares asked for.
+
+    Args:
+        logits: gives the logits (n, C) float64 of all images, chunk by chunk, each time it is called; not changed.
+        target: (C,) float64 class shares that sum to 1; a class of weight 0 gets no label.
+        strength: see `transport_labels`.
+        tolerance: relative error of a class total at which the iteration stops.
+        max_sweeps: cap on the passes through all images.
+        start: (C,) potentials of a sample of the images; then Newton steps are taken at once.
+
+    Returns:
+        (C,) float64 potentials, -inf for a class of weight 0, and how the iteration ended.
+
+    Warns:
+        ConvergenceWarning: when the cap was met first; the message carries the residual.
+    """
+    wanted = target > 0  # a class of weight 0 is left out of the problem
+
+    def take_pass(potential: torch.Tensor, overlap: bool) -> DualGradient:
+        chunks = logits() if wanted.all() else (rows[:, wanted] for rows in logits())
+        return dual_gradient(chunks, potential, overlap)
+
+    solution = solve_dual(
+        take_pass,
+        Marginal(target[wanted].log(), strength),
+        tolerance,
+        max_sweeps,
+        start=None if start is None else start[wanted],
+        plain_sweeps=PLAIN_SWEEPS if start is None else 0,
     )
-
-
-def _solve(logits: torch.Tensor, totals: Marginal, solver: Solver, tolerance: float, max_sweeps: int) -> DualSolution:
-    if solver == "greenkhorn":
-        return solve_greedily(logits, totals, tolerance, max_sweeps)
-    return solve_dual(
-        lambda potential, overlap: dual_gradient([logits], potential, overlap), totals, tolerance, max_sweeps
-    )
+    if not solution.converged:
+        warnings.warn(
+            f"Transport stopped at its cap of {solution.sweeps} sweeps; a class total is still off by "
+            f"{solution.residual:.1e} of its prior (asked for: {tolerance:.1e}). Rows sum to 1 all the same. Raise "
+            "max_sweeps or the temperature, or state a prior closer to the folder.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return torch.full_like(target, -math.inf).masked_scatter_(wanted, solution.potential), solution

@@ -1,4 +1,4 @@
-"""Refinement of features in a file: what refinement in memory finds, in chunks of any size."""
+"""`refine` on features in a file: what it finds in memory, in chunks of any size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import ConvergenceWarning, SettingsError
+from zsderm.proxies.chunks import CHUNK_SIZE, FeatureChunks
 from zsderm.proxies.cross_entropy import harden
 from zsderm.proxies.multimodal import learn_proxies, proxy_objective
-from zsderm.proxies.refinement import refine
-from zsderm.proxies.streaming import StreamedRefinement, refine_streamed, write_rows
+from zsderm.proxies.refinement import Refinement, refine
 from zsderm.proxies.transport import transport, transport_labels
 
 
@@ -34,12 +34,18 @@ def mapped(folder: Path, features: torch.Tensor, kind: str) -> np.ndarray:
     return np.load(folder / "features.npy", mmap_mode="r")
 
 
-def scores(refined: StreamedRefinement, features: np.ndarray | torch.Tensor) -> torch.Tensor:
-    return torch.cat(list(refined.scores(features, chunk_size=611)))
+def refine_streamed(
+    features: np.ndarray | torch.Tensor,
+    text: torch.Tensor,
+    prior: str | list[float] = "auto",
+    chunk_size: int = CHUNK_SIZE,
+    **settings: object,
+) -> Refinement:
+    return refine(FeatureChunks(features, chunk_size), text, prior, **settings)  # type: ignore[arg-type]
 
 
-def labels(refined: StreamedRefinement, features: np.ndarray | torch.Tensor) -> torch.Tensor:
-    return torch.cat(list(refined.labels(features, chunk_size=611)))
+def scores(refined: Refinement, features: np.ndarray | torch.Tensor) -> torch.Tensor:
+    return torch.cat(list(refined.score_chunks(FeatureChunks(features, 611))))
 
 
 def probabilities(rows: torch.Tensor) -> torch.Tensor:
@@ -61,8 +67,8 @@ def test_the_result_equals_the_one_in_memory_to_1e_minus_4(
     learned = learn_proxies(whole, text, plan.labels, tolerance=1e-8)
     assert streamed.accepted
     assert streamed.converged
-    torch.testing.assert_close(labels(streamed, file), plan.labels, atol=1e-4, rtol=0)
-    torch.testing.assert_close(streamed.prior, plan.prior, atol=1e-6, rtol=0)
+    torch.testing.assert_close(streamed.labels, plan.labels, atol=1e-4, rtol=0)
+    torch.testing.assert_close(streamed.prior, plan.prior.float(), atol=1e-6, rtol=0)
     assert streamed.objective == pytest.approx(learned.objective, abs=1e-4)
     difference = (probabilities(scores(streamed, file)) - probabilities(whole @ learned.proxies.T)).abs()
     assert difference.mean() < 1e-4
@@ -90,19 +96,19 @@ def test_a_folder_that_fits_in_the_sample_gets_what_refine_gives(prior: str) -> 
         whole.prior_name,
         whole.reason,
     )
-    torch.testing.assert_close(streamed.prior.float(), whole.prior, atol=1e-6, rtol=0)
-    torch.testing.assert_close(labels(streamed, features), whole.labels, atol=1e-4, rtol=0)
+    torch.testing.assert_close(streamed.prior, whole.prior, atol=1e-6, rtol=0)
+    torch.testing.assert_close(streamed.labels, whole.labels, atol=1e-4, rtol=0)
     torch.testing.assert_close(scores(streamed, features), whole.scores, atol=1e-3, rtol=0)
 
 
-def test_auto_takes_verdict_and_mix_of_a_sample() -> None:
+def test_auto_takes_the_test_result_and_the_mix_of_a_sample() -> None:
     features, text, truth = skin()
     streamed = refine_streamed(features, text, sample_size=1500)
     assert streamed.accepted
     assert (scores(streamed, features).argmax(dim=1) == truth).float().mean() > (
         (features @ text.T).argmax(dim=1) == truth
     ).float().mean() + 0.05
-    torch.testing.assert_close(labels(streamed, features).double().mean(dim=0), streamed.prior, atol=1e-5, rtol=0)
+    torch.testing.assert_close(streamed.labels.double().mean(dim=0).float(), streamed.prior, atol=1e-5, rtol=0)
 
 
 def test_where_the_guard_refuses_the_text_proxies_stand() -> None:
@@ -114,8 +120,8 @@ def test_where_the_guard_refuses_the_text_proxies_stand() -> None:
     assert (streamed.objective, streamed.iterations, streamed.passes) == (None, 0, 1)
     torch.testing.assert_close(streamed.proxies, text)
     plain = torch.softmax(features @ text.T / 0.01, dim=1)
-    torch.testing.assert_close(labels(streamed, features), plain, atol=1e-4, rtol=0)
-    torch.testing.assert_close(streamed.prior.float(), plain.mean(dim=0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(streamed.labels, plain, atol=1e-4, rtol=0)
+    torch.testing.assert_close(streamed.prior, plain.mean(dim=0), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("images", "classes"), [(1, 3), (15, 3), (200, 1)])
@@ -126,10 +132,24 @@ def test_too_few_images_or_one_class_keep_the_text_proxies(images: int, classes:
     assert scores(streamed, features).shape == (images, classes)
 
 
+def test_too_few_images_are_counted_in_the_whole_file_and_not_in_the_sample() -> None:
+    features, text, _ = skin(200)
+    streamed = refine_streamed(features, text, "uniform", chunk_size=50, sample_size=100, min_images=201)
+    assert not streamed.accepted
+    assert streamed.reason == "200 images are too few to refine on (at least 201)"
+    assert refine_streamed(features, text, "uniform", chunk_size=50, sample_size=100, min_images=200).accepted
+
+
+def test_scores_of_ones_own_need_images_in_memory() -> None:
+    features, text, _ = skin(200)
+    with pytest.raises(SettingsError, match=r"one per image in memory"):
+        refine_streamed(features, text, chunk_size=50, scores=features @ text.T)
+
+
 def test_each_row_of_labels_sums_to_1_and_proxies_are_unit_rows() -> None:
     features, text, _ = skin(1000)
     streamed = refine_streamed(features, text, "uniform", chunk_size=77, sample_size=300)
-    torch.testing.assert_close(labels(streamed, features).sum(dim=1), torch.ones(1000))
+    torch.testing.assert_close(streamed.labels.sum(dim=1), torch.ones(1000))
     torch.testing.assert_close(streamed.proxies.norm(dim=1), torch.ones(6))
     assert streamed.proxies.dtype == torch.float32
 
@@ -137,8 +157,8 @@ def test_each_row_of_labels_sums_to_1_and_proxies_are_unit_rows() -> None:
 def test_a_class_of_weight_0_gets_no_label() -> None:
     features, text, _ = skin(1000)
     streamed = refine_streamed(features, text, [1.0, 1, 0, 1, 1, 1], chunk_size=300, sample_size=300)
-    assert streamed.potentials[2] == -math.inf
-    assert (labels(streamed, features)[:, 2] == 0).all()
+    assert streamed.text.potentials[2] == -math.inf
+    assert (streamed.labels[:, 2] == 0).all()
 
 
 def test_features_and_text_proxies_are_never_changed_in_place() -> None:
@@ -155,24 +175,8 @@ def test_proxies_score_images_that_were_not_refined_on() -> None:
     torch.testing.assert_close(
         scores(streamed, features[900:]), (features[900:] - streamed.centre) @ streamed.proxies.T
     )
-    with pytest.raises(SettingsError, match="width 24, as the proxies, but got 23"):
-        streamed.scores(features[:, 1:])
-
-
-def test_scores_are_written_into_a_mapped_file(tmp_path: Path) -> None:
-    features, text, _ = skin(500)
-    streamed = refine_streamed(features, text, "uniform")
-    out = np.lib.format.open_memmap(tmp_path / "scores.npy", "w+", np.float16, (500, 6))
-    write_rows(streamed.scores(features, chunk_size=64), out)
-    out.flush()
-    stored = torch.from_numpy(np.load(tmp_path / "scores.npy")).float()
-    torch.testing.assert_close(stored, scores(streamed, features), atol=1e-3, rtol=0)
-
-
-@pytest.mark.parametrize("shape", [(499, 6), (501, 6), (500, 7)])
-def test_an_array_of_another_shape_is_refused(shape: tuple[int, int]) -> None:
-    with pytest.raises(SettingsError, match="Expected"):
-        write_rows(torch.zeros(500, 6).split(64), np.empty(shape, np.float32))
+    with pytest.raises(SettingsError, match="one width, but got 23 and 24"):
+        streamed.score_chunks(FeatureChunks(features[:, 1:]))
 
 
 def test_stopping_early_warns_with_the_objective() -> None:
@@ -199,4 +203,4 @@ def test_stopping_early_warns_with_the_objective() -> None:
 def test_what_cannot_be_refined_is_refused(change: dict[str, object], message: str) -> None:
     features, text, _ = skin(100)
     with pytest.raises(SettingsError, match=message):
-        refine_streamed(**{"features": features, "text_proxies": text, **change})  # type: ignore[arg-type]
+        refine_streamed(**{"features": features, "text": text, "chunk_size": 60, **change})  # type: ignore[arg-type]
