@@ -18,7 +18,7 @@ demo: $(VENV)/.installed ## Classify the photographs in examples/, and compare w
 	    --labels examples/labels.csv --classes examples/classes.txt
 
 test: $(VENV)/.installed-test ## Run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.installed-lint ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff check .

@@ -9,11 +9,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from zsderm.encoders.base import EncoderCard
 from zsderm.images import open_image
 
 WIDTH, SIDE, WORD_SLOTS = 32, 8, 512
+
+
+def pytest_configure() -> None:
+    """One thread for each worker, and for what it starts: small sums lose more by waiting than they gain."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    threadpool_limits(1)
+    torch.set_num_threads(1)
 
 
 class TinyEncoder:

@@ -8,8 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.errors import SettingsError
-from zsderm.proxies import Refinement, refine, transport
-from zsderm.proxies.refinement import TextLabels
+from zsderm.proxies import Refinement, refine
 
 CLASSES, WIDTH = 6, 48
 
@@ -190,12 +189,3 @@ def test_widths_that_differ_are_refused() -> None:
         refine(images, proxies, "natural")
     with pytest.raises(SettingsError, match="finite image features"):
         refine(np.full((20, 48), np.nan), proxies)
-
-
-def test_text_labels_are_those_of_transport_whether_scores_are_kept_or_not() -> None:
-    images, proxies, _ = folder([1] * CLASSES)
-    plan = transport(images @ proxies.T, [3.0, 0, 1, 1, 1, 1])
-    for scores in (None, images @ proxies.T):
-        labels = TextLabels(proxies, 0.01, plan.potentials, scores).of(images)
-        torch.testing.assert_close(labels, plan.labels, atol=1e-5, rtol=0)
-        torch.testing.assert_close(labels.sum(dim=1), torch.ones(len(images)))

@@ -29,36 +29,12 @@ from zsderm.proxies.guard import (
 from zsderm.proxies.mixture import principal_components
 from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERANCE, fit_proxies
 from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
+from zsderm.proxies.text_labels import TextLabels
 from zsderm.proxies.transport import LABEL_TEMPERATURE, match_marginal
 
 MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
 ANCHORS = (0.3, 1.0)  # how firmly the estimates that "auto" tries hold on to the text labels
 SAMPLE_SIZE = 20_000  # images; enough to judge "auto" on, and as a start it saves most passes through a file
-
-
-@dataclass(frozen=True, eq=False)
-class TextLabels:
-    """Soft labels of images, from their text scores and the potentials of the classes."""
-
-    proxies: torch.Tensor  # (C, D) float32 unit rows
-    temperature: float  # of the softmax, in units of cosine
-    potentials: torch.Tensor  # (C,) float64; -inf for a class that gets no label
-    scores: torch.Tensor | None = field(default=None, repr=False)  # (N, C) kept where all images are one chunk
-
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, C) float64 of images (n, D), before the potentials; not to be written to."""
-        if self.scores is not None:
-            return self._kept_logits
-        return (images.float() @ self.proxies.T).double().div_(self.temperature)
-
-    def of(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, C) float32 labels of images (n, D), each row sums to 1."""
-        return torch.softmax(self.logits(images) + self.potentials, dim=1).float()
-
-    @cached_property
-    def _kept_logits(self) -> torch.Tensor:
-        assert self.scores is not None
-        return self.scores.double() / self.temperature
 
 
 @dataclass(frozen=True, eq=False)
