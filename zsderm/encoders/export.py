@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from zsderm.atomic_files import atomic_folder
 from zsderm.encoders import load_encoder
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, Encoder, EncoderCard
 from zsderm.encoders.engines import ENGINE_FILE, TOWER_FILES, ExportedCheckpoint, check_offered
@@ -59,7 +59,7 @@ def export_encoder(
     if folder.exists():
         raise SettingsError(f"expected a folder to make, but '{folder}' is there already")
     check_count(len(images))
-    with _draft(folder) as draft:
+    with atomic_folder(folder) as draft:
         encoder = write_unchecked(name, draft, engine, precision)
         pixels = torch.stack([encoder.preprocess(open_image(image)) for image in images])  # (N, 3, H, W)
         parity = _measure(encoder, load_encoder(draft), pixels, encoder.encode_texts(classes))
@@ -97,20 +97,6 @@ def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> Tor
     _write_tower(encoder, engine, precision, torch.stack([blank, blank]), folder)
     _seal(folder, name, engine, precision, {})
     return encoder
-
-
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """A folder to fill that takes its place when all went well."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
-            draft = Path(name) / folder.name
-            draft.mkdir()
-            yield draft
-            draft.replace(folder)
-    except OSError as error:
-        raise SettingsError(f"cannot write '{folder}': {error.strerror or error}. Choose another place.") from error
 
 
 def _copy(checkpoint: Checkpoint | TransformersCheckpoint, folder: Path) -> None:
