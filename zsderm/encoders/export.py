@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
 from zsderm.atomic_files import atomic_folder
 from zsderm.encoders import load_encoder
-from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, Encoder, EncoderCard
+from zsderm.encoders.base import CARD_FILE, Encoder, card_facts
 from zsderm.encoders.engines import ENGINE_FILE, TOWER_FILES, ExportedCheckpoint, check_offered
 from zsderm.encoders.fingerprint import write_json
-from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
 from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, compare
 from zsderm.encoders.resolve import find_checkpoint
 from zsderm.encoders.torch_encoder import TorchEncoder
-from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.images import open_image
 
@@ -89,38 +84,14 @@ def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> Tor
         MissingDependencyError: what exports to it is not installed.
         SettingsError: the encoder is exported already.
     """
-    checkpoint, encoder = find_checkpoint(name), load_encoder(name, "cpu")
-    if isinstance(checkpoint, ExportedCheckpoint) or not isinstance(encoder, TorchEncoder):
-        raise SettingsError(f"'{name}' is exported already. Export the original checkpoint instead.")
-    _copy(checkpoint, folder)
+    checkpoint = find_checkpoint(name)
+    checkpoint.copy_to(folder)
+    write_json(folder / CARD_FILE, card_facts(checkpoint.card))
+    encoder = checkpoint.encoder("cpu")
     blank = encoder.preprocess(Image.new("RGB", (64, 64)))  # (3, H, W)
     _write_tower(encoder, engine, precision, torch.stack([blank, blank]), folder)
     _seal(folder, name, engine, precision, {})
     return encoder
-
-
-def _copy(checkpoint: Checkpoint | TransformersCheckpoint, folder: Path) -> None:
-    """All parts of a checkpoint under the names by which they are found again."""
-    if isinstance(checkpoint, TransformersCheckpoint):
-        parts = (checkpoint.config, checkpoint.weights, *checkpoint.shards, *checkpoint.tokenizer)
-        copies = {path: path.name for path in (*parts, *checkpoint.preprocessing)}
-    else:
-        suffix = checkpoint.weights.suffix
-        copies = {checkpoint.weights: "model.safetensors" if suffix == ".safetensors" else "pytorch_model.bin"}
-        copies |= {path: path.name for path in checkpoint.tokenizer}
-        copies |= {checkpoint.text_config: "config.json"} if checkpoint.text_config else {}
-        config = {"model_cfg": checkpoint.model_cfg, "preprocess_cfg": checkpoint.preprocess_cfg}
-        write_json(folder / CONFIG_FILE, config)
-    for path, name in copies.items():
-        shutil.copyfile(path, folder / name)
-    write_json(folder / CARD_FILE, _words(checkpoint.card))
-
-
-def _words(card: EncoderCard) -> dict[str, Any]:
-    """What a card says beyond shapes, as a zsderm.json holds it."""
-    told = ("licence", "source", "description", "training_data", "gated")
-    words: dict[str, Any] = {key: getattr(card, key) for key in told}
-    return {**words, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
 
 
 def _write_tower(encoder: TorchEncoder, engine: str, precision: str, pixels: torch.Tensor, folder: Path) -> None:
@@ -179,9 +150,8 @@ def _seal(folder: Path, name: str, engine: str, precision: str, parity: dict[str
     """Write which engine runs the folder, and the fingerprint by which later changes show."""
     (folder / ENGINE_FILE).unlink(missing_ok=True)
     original = find_checkpoint(str(folder))
-    assert not isinstance(original, ExportedCheckpoint)
     tower = tuple(folder / file for file in TOWER_FILES[engine])
-    sealed = ExportedCheckpoint(original, engine, precision, tower, parity)
+    sealed = ExportedCheckpoint.of(original, engine, precision, tower, parity)
     content = {"engine": engine, "precision": precision, "fingerprint": sealed.fingerprint, "of": name}
     (folder / ENGINE_FILE).write_text(json.dumps({**content, "parity": parity}, indent=2) + "\n", encoding="utf-8")
 
