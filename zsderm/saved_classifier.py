@@ -1,4 +1,4 @@
-"""A classifier as a folder: what it was fitted on, its classes and settings, and the knowledge it used.
+"""A fitted classifier as a folder: its classes and settings, what was learned, and the knowledge it used.
 
     classifier.json         classes, settings, prior, encoder (name and fingerprint), what was learned
     proxies.safetensors     the arrays

@@ -1,4 +1,4 @@
-"""What an encoder is to the rest of the library: a card, and four ways to turn input into unit rows."""
+"""The interface of an encoder, which turns images and texts into unit rows, and its card."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGMOID = "sigmoid: each pair was judged alone in training; over named classes i
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure of an encoder, so that a run of one's own can be held against it."""
+    """A published figure of an encoder, to compare one's own run with."""
 
     dataset: str
     metric: str

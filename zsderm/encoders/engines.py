@@ -1,7 +1,7 @@
 """Other ways to run an image tower on a processor: half precision, ONNX Runtime, OpenVINO.
 
 An exported folder is a whole checkpoint with zsderm_engine.json beside it, which says how its image tower is run, and
-with the tower in the engine's own format. Texts are few and cached, so they stay with torch.
+with the tower in the engine's own format. Texts are few and cached, so torch encodes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make a checkpoint folder whose image tower an engine runs, and keep it only if it still says what it said."""
+"""Make a checkpoint folder whose image tower an engine runs; it is kept only if its answers are those of the original."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def export_encoder(
         What was kept of the original.
 
     Raises:
-        CheckpointError: the engine strays too far from the original, or the tower cannot be brought into its format.
+        CheckpointError: the engine differs too much from the original, or the tower cannot be brought into its format.
         ImageError: a photograph cannot be read.
         InputError: too few photographs to tell.
         MissingDependencyError: the engine, or what exports to it, is not installed.
@@ -68,7 +68,7 @@ def export_encoder(
 
 
 def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> TorchEncoder:
-    """Fill a folder without asking whether the engine says what the original says.
+    """Fill a folder without comparing the engine with the original.
 
     Args:
         name: the encoder, as for load_encoder.
@@ -137,7 +137,7 @@ def _to_onnx(tower: torch.nn.Module, pixels: torch.Tensor, path: Path) -> None:
 
 
 def _to_int8(source: Path, target: Path) -> None:
-    """Eight-bit weights for each output alone; activations are scaled as they come, so nothing has to be calibrated."""
+    """Eight-bit weights, one scale per output; activations are scaled at run time, so nothing has to be calibrated."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with _silence():
@@ -147,7 +147,7 @@ def _to_int8(source: Path, target: Path) -> None:
 
 
 def _seal(folder: Path, name: str, engine: str, precision: str, parity: dict[str, float]) -> None:
-    """Write which engine runs the folder, and the fingerprint by which later changes show."""
+    """Write which engine runs the folder, and the fingerprint by which later changes are noticed."""
     (folder / ENGINE_FILE).unlink(missing_ok=True)
     original = find_checkpoint(str(folder))
     tower = tuple(folder / file for file in TOWER_FILES[engine])
@@ -158,14 +158,14 @@ def _seal(folder: Path, name: str, engine: str, precision: str, parity: dict[str
 
 def _measure(original: Encoder, exported: Encoder, pixels: torch.Tensor, texts: torch.Tensor) -> Parity:
     """Run both over the same pixels."""
-    exported.encode_pixels(pixels[:BATCH])  # the first run makes things ready
+    exported.encode_pixels(pixels[:BATCH])  # the first run allocates memory and compiles
     expected, before = _timed(original.encode_pixels, pixels)
     rows, after = _timed(exported.encode_pixels, pixels)
     return compare(rows, expected, texts, before / after)
 
 
 def _timed(run: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """(N, D) rows and the seconds they took; the quicker of two runs, for other work may come between."""
+    """(N, D) rows and the seconds they took; the quicker of two runs, because other processes may slow one down."""
     seconds = []
     for _ in range(2):
         started = time.perf_counter()
@@ -176,7 +176,7 @@ def _timed(run: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) ->
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep exporters from talking about themselves; what matters is measured afterwards."""
+    """Keep exporters from logging and warning; the result is measured afterwards."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,8 +1,8 @@
 """A checkpoint in open_clip's format: its parts found and checked, before anything is built.
 
-open_clip warns where it should refuse (a folder without weights gives a random model), refuses where it could go on
-(a key it does not know), and asks the hub for files that the folder already holds. So a checkpoint is first taken apart
-here, and open_clip is then shown a tidy copy, in which every file that it may want is present.
+open_clip only warns about a folder without weights and makes a random model, refuses a key that it does not know, and
+asks the hub for files that the folder already holds. So the parts of a checkpoint are first found and checked here, and
+open_clip then reads a tidy copy, in which every file that it may ask for is present.
 """
 
 from __future__ import annotations

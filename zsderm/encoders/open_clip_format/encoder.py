@@ -1,4 +1,4 @@
-"""Any checkpoint that open_clip can build, as an encoder whose parts have been checked against each other."""
+"""The encoder of a model that open_clip has built."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A CLIP or SigLIP in transformers' format: its parts found and checked, before anything is built.
 
 transformers makes up what it does not find: random layers with a log line, a tokenizer of five tokens, ImageNet's
-colours. So every file is asked for by name here, and what is not there is an error.
+colours. So every file is looked for by name here, and a missing one is an error.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class SentenceModel:
         else:
             state = self._model.state_dict()
             parts = [name.encode() + state[name].float().cpu().numpy().tobytes() for name in sorted(state)]
-            vocabulary = getattr(self._model.tokenizer, "get_vocab", dict)()
+            vocabulary: dict[str, int] = getattr(self._model.tokenizer, "get_vocab", dict)()
             parts.append(json.dumps([vocabulary, self.card.context_length], sort_keys=True).encode())
         return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Which descriptions of a whole knowledge base is a photograph most like? Asked of every disease at once."""
+"""The descriptions of a knowledge base that a photograph is most like, among all diseases."""
 
 from __future__ import annotations
 
