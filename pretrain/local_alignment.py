@@ -23,7 +23,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zsderm import KnowledgeBase
-from zsderm.encoders.open_clip_format.build import build
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CaptionWriter
 from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
@@ -96,7 +95,7 @@ def losses(patches: Tensor, text: Tensor, mask: Tensor, scale: Tensor, sigma: fl
 def main(data_root: Path, model: str, config: Path, split: str, count: int, sigmas: tuple[float, ...]) -> None:
     """Print the loss of every kind of patches at every threshold."""
     recipe = read_config(config)
-    towers, tokenizer = build(open_clip_checkpoint(model))
+    towers, tokenizer = open_clip_checkpoint(model).build()
     towers = towers.float().eval()
     bank, rng = TextBank(towers, tokenizer, trainable=False), np.random.default_rng(0)
     torch.manual_seed(0)  # of the noise

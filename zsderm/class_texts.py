@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 
 from zsderm.calibration import unlabelled_temperature
 from zsderm.embeddings import embed_texts
-from zsderm.embeddings.vector_index import DescriptionIndex
+from zsderm.embeddings.vector_index import ClassIndex
 from zsderm.errors import FallbackWarning
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.prompts import template_prompts
@@ -49,7 +49,7 @@ class ClassTexts:
     features: torch.Tensor
     class_of: torch.Tensor
     names: torch.Tensor | None
-    index: DescriptionIndex
+    index: ClassIndex
     notes: tuple[str, ...]
 
     @classmethod
@@ -88,7 +88,7 @@ class ClassTexts:
             features=torch.from_numpy(features),
             class_of=torch.tensor(owners),
             names=_name_proxies(encoder, classes, knowledge, cache) if with_names else None,
-            index=DescriptionIndex.build(features, owners),
+            index=ClassIndex.build(features, owners),
             notes=tuple(str(w.message) for w in caught if issubclass(w.category, FallbackWarning)),
         )
 

@@ -1,4 +1,4 @@
-"""A classifier as a folder: what it was fitted on, its classes and settings, and the knowledge it used.
+"""A fitted classifier as a folder: its classes and settings, what was learned, and the knowledge it used.
 
     classifier.json         classes, settings, prior, encoder (name and fingerprint), what was learned
     proxies.safetensors     the arrays
@@ -10,8 +10,6 @@ The encoder is not in it: it is loaded by its name and must have the fingerprint
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,8 +19,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from zsderm.atomic_files import atomic_folder
 from zsderm.config import Settings
-from zsderm.errors import CheckpointError, InputError, SettingsError
+from zsderm.errors import CheckpointError, InputError
 from zsderm.fitted import Fitted
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.store import write_base
@@ -53,26 +52,11 @@ class SavedClassifier:
         Raises:
             SettingsError: the place holds something already, or cannot be written.
         """
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise SettingsError(f"expected '{folder}' to be new or empty, but it is not. Choose another place.")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        except OSError as error:
-            raise SettingsError(f"cannot write '{folder}': {error.strerror}. Choose another place.") from error
-        try:
-            draft.chmod(0o755)
+        with atomic_folder(folder) as draft:
             (draft / FACTS_FILE).write_text(json.dumps(self._facts(), indent=1) + "\n", encoding="utf-8")
             save_file(self.fitted.tensors(), draft / ARRAYS_FILE)
             if self.knowledge is not None:
                 write_base(draft / KNOWLEDGE_FOLDER, self.knowledge.card, self.knowledge.diseases.values(), {})
-            if folder.exists():
-                folder.rmdir()
-            draft.replace(folder)
-        except OSError as error:
-            raise SettingsError(f"cannot write '{folder}': {error.strerror}. Choose another place.") from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
     def check(self, encoder: Encoder, sentences: str) -> None:
         """Refuse an encoder or class texts other than those that were fitted.
@@ -103,7 +87,7 @@ class SavedClassifier:
 
 
 def read(folder: Path) -> SavedClassifier:
-    """Read a folder that `Stored.write` wrote.
+    """Read a folder that `SavedClassifier.write` wrote.
 
     Raises:
         InputError: it is not such a folder, or its parts do not belong together.

@@ -17,7 +17,7 @@ import click
 import faiss
 import numpy as np
 
-from zsderm.embeddings.vector_index import EntryIndex, recall_of
+from zsderm.embeddings.vector_index import VectorIndex, recall_of
 
 PER_CENTRE = 20  # entries around one centre, as a disease has descriptions
 NEIGHBOURS = 10
@@ -48,7 +48,7 @@ def main(sizes: str, width: int, queries: int) -> None:
         rows = embeddings(size + queries, width)
         entries, asked = rows[:size], rows[size:]
         started = time.perf_counter()
-        index = EntryIndex.build(entries)
+        index = VectorIndex.build(entries)
         built = time.perf_counter() - started
         exact = faiss.IndexFlatIP(width)
         exact.add(entries)
@@ -58,7 +58,7 @@ def main(sizes: str, width: int, queries: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             index.save(Path(folder))
             started = time.perf_counter()
-            EntryIndex.load(Path(folder))
+            VectorIndex.load(Path(folder))
             loaded = time.perf_counter() - started
         click.echo(
             f"| {size:,} | {index.card.kind} | {built:.1f} | {1e3 * single:.2f} / {1e3 * exact_single:.2f} "

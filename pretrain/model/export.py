@@ -8,9 +8,7 @@ its tokenizer. zsderm.json is the card of the encoder.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import torch
 from open_clip.hf_model import HFTextEncoder
 from safetensors.torch import save_file
 
+from zsderm.atomic_files import atomic_folder
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.model.towers import OpenClipModel
 
@@ -30,7 +29,7 @@ def export_folder(
     manifest: Mapping[str, Any],
     folder: Path,
 ) -> None:
-    """Write a model, its tokenizer, its preprocessing and its card into one folder, all or nothing.
+    """Write a model, its tokenizer, its preprocessing and its card into one folder, whole or not at all.
 
     Weights are float16. An existing folder is replaced only once the new one is complete.
 
@@ -40,31 +39,27 @@ def export_folder(
         config: the settings of the run; `model_cfg` and `preprocess_cfg` travel with the weights.
         manifest: what zsderm.json records of the run beside the card.
         folder: where the encoder will be.
+
+    Raises:
+        SettingsError: the place is a file, or cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.parent.glob(f".{folder.name}-*"):
-        shutil.rmtree(left_over)  # of a run that was killed while it wrote
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    fresh.chmod(0o755)
-    weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
-    save_file(weights, str(fresh / "model.safetensors"), metadata={"format": "pt"})
-    text_tower = getattr(model, "text", None)
-    if isinstance(text_tower, HFTextEncoder):
-        text_tower.config.save_pretrained(fresh)
-        tokenizer.tokenizer.save_pretrained(fresh)
-    _write_json(
-        fresh / "open_clip_config.json",
-        {"model_cfg": dict(config.model_cfg), "preprocess_cfg": dict(config.preprocess_cfg)},
-    )
-    card = {**config.card, "sigma": config.sigma, "lambda_m": config.lambda_m, "lambda_s": config.lambda_s}
-    _write_json(fresh / "zsderm.json", {**card, "pretraining": dict(manifest)})
-    for file in fresh.iterdir():
-        file.chmod(0o644)  # safetensors writes for the owner only; an installed package is read by others
-    if folder.exists():
+    with atomic_folder(folder, must_be_new=False) as draft:
+        weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
+        save_file(weights, str(draft / "model.safetensors"), metadata={"format": "pt"})
+        text_tower = getattr(model, "text", None)
+        if isinstance(text_tower, HFTextEncoder):
+            text_tower.config.save_pretrained(draft)
+            tokenizer.tokenizer.save_pretrained(draft)
+        _write_json(
+            draft / "open_clip_config.json",
+            {"model_cfg": dict(config.model_cfg), "preprocess_cfg": dict(config.preprocess_cfg)},
+        )
+        card = {**config.card, "sigma": config.sigma, "lambda_m": config.lambda_m, "lambda_s": config.lambda_s}
+        _write_json(draft / "zsderm.json", {**card, "pretraining": dict(manifest)})
+        for file in draft.iterdir():
+            file.chmod(0o644)  # safetensors writes for the owner only; an installed package is read by others
         for kept in folder.glob("*.md"):
-            shutil.copy2(kept, fresh / kept.name)  # a card written by hand outlives the weights it was written beside
-        shutil.rmtree(folder)
-    os.replace(fresh, folder)
+            shutil.copy2(kept, draft / kept.name)  # a card written by hand is kept when new weights replace the old
 
 
 def _compact(tensor: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,7 @@ import open_clip
 import torch
 from torch import nn
 
-from zsderm.encoders.open_clip_format.build import build
-from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
+from zsderm.encoders.open_clip_format.checkpoint import OpenClipCheckpoint
 from zsderm.encoders.resolve import find_checkpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.pretrain.config import TrainConfig
@@ -45,7 +44,7 @@ def begin(config: TrainConfig) -> tuple[TrainConfig, OpenClipModel, Any]:
         model, tokenizer = create_model(config.model_cfg, config.image_start, config.text_start, config.temperature)
         return config, model, tokenizer
     checkpoint = open_clip_checkpoint(config.start)
-    model, tokenizer = build(checkpoint)
+    model, tokenizer = checkpoint.build()
     return with_architecture(config, checkpoint.model_cfg, checkpoint.preprocess_cfg), model.float(), tokenizer
 
 
@@ -58,14 +57,14 @@ def with_architecture(
     return dataclasses.replace(config, image_start="random", text_start="random")  # the checkpoint had it all
 
 
-def open_clip_checkpoint(name: str) -> Checkpoint:
+def open_clip_checkpoint(name: str) -> OpenClipCheckpoint:
     """The parts of a checkpoint that can be trained further.
 
     Raises:
         CheckpointError: it is in the format of transformers.
     """
     checkpoint = find_checkpoint(name)
-    if not isinstance(checkpoint, Checkpoint):
+    if not isinstance(checkpoint, OpenClipCheckpoint):
         raise CheckpointError(
             f"'{name}' is in the format of transformers, whose towers are not trained here. Take the same weights "
             "in open_clip's format: zsderm models list"
@@ -169,7 +168,7 @@ def _load_image_tower(model: OpenClipModel, name: str) -> None:
             f"Expected setting `image_start` to be one of {', '.join(IMAGE_STARTS)} or the name of a checkpoint, "
             f"but got {name!r}."
         )
-    theirs, _ = build(open_clip_checkpoint(name))
+    theirs, _ = open_clip_checkpoint(name).build()
     try:
         model.visual.load_state_dict(theirs.visual.state_dict())
     except RuntimeError as error:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zsderm import CheckpointError, InputError
-from zsderm.embeddings.vector_index import CARD_FILE, INDEX_FILE, WANTED_RECALL, DescriptionIndex, EntryIndex, recall_of
+from zsderm.embeddings.vector_index import CARD_FILE, INDEX_FILE, WANTED_RECALL, ClassIndex, VectorIndex, recall_of
 
 
 def rows(count: int, width: int = 16, seed: int = 0) -> np.ndarray:
@@ -21,63 +21,54 @@ def exact(queries: np.ndarray, entries: np.ndarray, k: int) -> np.ndarray:
 
 def test_a_flat_index_equals_sorting_every_inner_product() -> None:
     entries, queries = rows(300), rows(20, seed=1)
-    scores, ids = EntryIndex.build(entries).search(queries, 7)
+    scores, ids = VectorIndex.build(entries).search(queries, 7)
     np.testing.assert_array_equal(ids, exact(queries, entries, 7))
     np.testing.assert_allclose(scores, np.take_along_axis(queries @ entries.T, ids, 1), rtol=1e-5)
 
 
 def test_an_inverted_file_reaches_the_recall_that_its_card_states() -> None:
     entries = rows(4000)
-    index = EntryIndex.build(entries, kind="ivf")
+    index = VectorIndex.build(entries, kind="ivf")
     queries = rows(200, seed=2)
     assert index.card.kind == "ivf" and index.card.recall >= WANTED_RECALL
     assert recall_of(index.search(queries, 10)[1], exact(queries, entries, 10)) >= WANTED_RECALL - 0.1
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
-def test_entries_are_added_and_removed_without_building_anew(kind: str) -> None:
+def test_entries_are_found_by_their_own_ids(kind: str) -> None:
     entries = rows(2000)
-    index = EntryIndex.build(entries[:1500], np.arange(1500) + 10, kind=kind)
-    index.add(entries[1500:], np.arange(1500, 2000) + 10)
+    index = VectorIndex.build(entries, np.arange(2000) + 10, kind=kind)
     assert len(index) == 2000
     assert index.search(entries[1999:], 1)[1].item() == 2009
-    assert index.remove([2009, 99999]) == 1
-    assert index.search(entries[1999:], 1)[1].item() != 2009
-    assert sorted(index.ids) == [*range(10, 2009)]
+    assert sorted(index.ids) == [*range(10, 2010)]
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
-@pytest.mark.parametrize("mapped", [True, False])
-def test_what_is_saved_is_loaded(tmp_path: Path, kind: str, mapped: bool) -> None:
-    index = EntryIndex.build(rows(1000), kind=kind, checksum="c", fingerprint="f")
+def test_what_is_saved_is_loaded(tmp_path: Path, kind: str) -> None:
+    index = VectorIndex.build(rows(1000), kind=kind, checksum="c", fingerprint="f")
     index.save(tmp_path)
-    loaded = EntryIndex.load(tmp_path, checksum="c", fingerprint="f", mapped=mapped)
+    loaded = VectorIndex.load(tmp_path, checksum="c", fingerprint="f")
     assert loaded.card == index.card and len(loaded) == 1000
     for mine, theirs in zip(index.search(rows(5, seed=3), 4), loaded.search(rows(5, seed=3), 4), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert {path.name for path in tmp_path.iterdir()} == {INDEX_FILE, CARD_FILE}
-    if mapped:
-        with pytest.raises(InputError, match="mapped=False"):
-            loaded.remove([1])
-    else:
-        assert loaded.remove([1]) == 1
 
 
 def test_an_index_of_another_base_or_encoder_is_refused(tmp_path: Path) -> None:
-    EntryIndex.build(rows(10), checksum="c", fingerprint="f").save(tmp_path)
+    VectorIndex.build(rows(10), checksum="c", fingerprint="f").save(tmp_path)
     with pytest.raises(CheckpointError, match="another base"):
-        EntryIndex.load(tmp_path, checksum="d")
+        VectorIndex.load(tmp_path, checksum="d")
     with pytest.raises(CheckpointError, match="another encoder"):
-        EntryIndex.load(tmp_path, fingerprint="g")
+        VectorIndex.load(tmp_path, fingerprint="g")
 
 
 def test_a_missing_or_damaged_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no index"):
-        EntryIndex.load(tmp_path)
-    EntryIndex.build(rows(10)).save(tmp_path)
+        VectorIndex.load(tmp_path)
+    VectorIndex.build(rows(10)).save(tmp_path)
     (tmp_path / INDEX_FILE).write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match="damaged"):
-        EntryIndex.load(tmp_path)
+        VectorIndex.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +82,11 @@ def test_a_missing_or_damaged_index_is_refused(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_indexed_is_refused(arguments: dict, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        EntryIndex.build(**arguments)
+        VectorIndex.build(**arguments)
 
 
-def test_ids_that_are_taken_and_queries_of_another_width_are_refused() -> None:
-    index = EntryIndex.build(rows(10))
-    with pytest.raises(InputError, match="taken"):
-        index.add(rows(1), [3])
+def test_queries_of_another_width_are_refused() -> None:
+    index = VectorIndex.build(rows(10))
     with pytest.raises(InputError, match="width"):
         index.search(rows(1, width=8), 1)
     with pytest.raises(InputError, match="k"):
@@ -120,8 +109,8 @@ def entries() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture
-def index(entries) -> DescriptionIndex:
-    return DescriptionIndex.build(*entries)
+def index(entries) -> ClassIndex:
+    return ClassIndex.build(*entries)
 
 
 def reference_top_k(features, classes, queries, class_index, k):
@@ -191,7 +180,7 @@ def test_one_query_alone_gets_what_it_gets_among_others(entries, index):
 
 def test_equal_descriptions_are_both_returned():
     row = unit_rows(np.random.default_rng(4), 1)
-    scores, rows = DescriptionIndex.build(np.repeat(row, 3, axis=0), [0, 0, 0]).top_k(row, 0, 2)
+    scores, rows = ClassIndex.build(np.repeat(row, 3, axis=0), [0, 0, 0]).top_k(row, 0, 2)
     assert len(set(rows[0].tolist())) == 2
     np.testing.assert_allclose(scores, 1, atol=1e-5)
 
@@ -213,7 +202,7 @@ def test_the_length_is_the_number_of_descriptions(index):
 
 def test_arguments_are_never_changed(entries):
     features, classes = entries[0].copy(), entries[1].copy()
-    index = DescriptionIndex.build(features, classes)
+    index = ClassIndex.build(features, classes)
     index.top_k(features, 0, 2)
     np.testing.assert_array_equal(features, entries[0])
     np.testing.assert_array_equal(classes, entries[1])
@@ -230,7 +219,7 @@ def test_arguments_are_never_changed(entries):
 )
 def test_features_that_cannot_be_indexed_are_an_error(features, classes, reason):
     with pytest.raises(InputError, match=reason):
-        DescriptionIndex.build(features, classes)
+        ClassIndex.build(features, classes)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from zsderm.errors import CheckpointError
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import EncoderCard
-    from zsderm.encoders.resolve import AnyCheckpoint
+    from zsderm.encoders.checkpoint import Checkpoint
 
 
 _LISTED = ("name", "width", "image_size", "context_length", "licence")
@@ -108,7 +108,7 @@ def _millions(count: int | None) -> str:
     return "not stated" if count is None else f"{count / 1e6:.1f} million"
 
 
-def _show_files(checkpoint: AnyCheckpoint) -> None:
+def _show_files(checkpoint: Checkpoint) -> None:
     """What its files say, one line each."""
     for key, value in checkpoint.facts().items():
         _row(key, value)

@@ -1,9 +1,10 @@
-"""Turn images and texts into unit rows, once: what is on disk from an earlier run is not computed again.
+"""Turn images and texts into unit rows; rows that an earlier run has kept on disk are not computed again.
 
-pipeline  images to rows, in memory or batch by batch
-texts     texts to rows
-cache     rows of earlier runs
-files     rows with their paths, their errors and the encoder's fingerprint, in a file
+image_features  images to rows, in memory or batch by batch
+text_features   texts to rows
+cache           rows of earlier runs
+feature_files   rows with their paths, their errors and the encoder's fingerprint, in a file
+vector_index    the rows most like a query, found with FAISS
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Embeddings in a file, with what is needed to use them later: paths, errors, and whose embeddings they are.
+"""Embeddings in a file, with what is needed to use them later: paths, errors, and which encoder made them.
 
 FILE.npy      (N, D) float32, a row of NaN for an image that could not be read; beside it FILE.csv (image, error) with
               one line a row, and FILE.json with the encoder

@@ -1,14 +1,14 @@
-"""One FAISS index over all entries of a base, whatever their class: searched, saved, mapped into memory, changed.
+"""M embeddings found by inner product with FAISS: of a whole base or folder, or one class at a time.
 
-`DescriptionIndex` asks one class at a time and is exact. This one answers "which of all entries is most like this?",
-for bases up to millions of entries: exact up to 200 000, beyond that an inverted file whose recall is measured when it
-is built.
+`VectorIndex` answers "which of all entries is most like this?". It is exact up to 200 000 entries; beyond that it is an
+inverted file whose recall is measured when it is built. `ClassIndex` holds one exact VectorIndex for each class.
+
+Letters: M entries, Q queries, k neighbours, D embedding width.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import CheckpointError, InputError
 
 Floats = npt.NDArray[np.float32]
@@ -43,19 +44,17 @@ class IndexCard:
     fingerprint: str = ""  # of the encoder
 
 
-class EntryIndex:
+class VectorIndex:
     """M entries by id, found by inner product. Its length is M.
 
     Args:
         card: what the index is.
         index: the FAISS index, with ids.
-        writable: False when it is mapped from a file.
     """
 
-    def __init__(self, card: IndexCard, index: Any, writable: bool = True) -> None:
+    def __init__(self, card: IndexCard, index: Any) -> None:
         self.card = card
         self._index = index
-        self._writable = writable
 
     @classmethod
     def build(
@@ -67,7 +66,7 @@ class EntryIndex:
         checksum: str = "",
         fingerprint: str = "",
         seed: int = 0,
-    ) -> EntryIndex:
+    ) -> VectorIndex:
         """Index entries; an inverted file looks into as many cells as it takes to reach a recall of 0.95.
 
         Args:
@@ -79,68 +78,41 @@ class EntryIndex:
             seed: of the sample that recall is measured on.
 
         Raises:
-            InputError: if shapes do not belong together, ids repeat, or the kind is not known.
+            InputError: if there are no rows, shapes do not belong together, ids repeat, or the kind is not known.
         """
-        entries = _rows(features)
+        entries = _matrix(features, "features")  # (M, D)
+        if not len(entries):
+            raise InputError("expected `features` to have at least one row, but got none.")
         numbers = np.arange(len(entries)) if ids is None else np.asarray(ids, np.int64)
         if numbers.shape != (len(entries),) or len(np.unique(numbers)) != len(numbers):
             raise InputError(f"expected `ids` to be {len(entries)} distinct integers, one per row.")
         if kind not in ("auto", "flat", "ivf"):
             raise InputError(f"expected `kind` to be auto, flat or ivf, but got {kind!r}.")
+        width = entries.shape[1]
         if kind == "flat" or (kind == "auto" and len(entries) <= LARGEST_FLAT):
-            index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(entries.shape[1]))
-            index.add_with_ids(entries, numbers)
-            return cls(IndexCard("flat", entries.shape[1], 1.0, 0, checksum, fingerprint), index)
+            return cls(IndexCard("flat", width, 1.0, 0, checksum, fingerprint), _flat(entries, numbers))
         index = _inverted_file(entries, numbers, seed)
         recall = _probe_until(index, entries, numbers, seed)
-        return cls(IndexCard("ivf", entries.shape[1], recall, index.nprobe, checksum, fingerprint), index)
+        return cls(IndexCard("ivf", width, recall, index.nprobe, checksum, fingerprint), index)
 
     def search(self, queries: npt.ArrayLike, k: int) -> tuple[Floats, Integers]:
         """The k entries most like each query, best first.
 
         Args:
             queries: (Q, D) float32, unit rows.
-            k: how many; min(k, M) come back.
+            k: how many; k' = min(k, M) come back.
 
         Returns:
             scores (Q, k') float32 and ids (Q, k') int64; id -1 where an inverted file found fewer.
 
         Raises:
-            InputError: if k is below 1 or the width differs.
+            InputError: if k is below 1, or the queries have another width or are not finite.
         """
-        asked = _rows(queries)
-        if asked.shape[1] != self.card.width:
-            raise InputError(f"expected queries of width {self.card.width}, but got {asked.shape[1]}.")
-        if k < 1:
-            raise InputError(f"expected `k` to be at least 1, but got {k}.")
-        return self._index.search(asked, min(k, len(self)))
-
-    def add(self, features: npt.ArrayLike, ids: npt.ArrayLike) -> None:
-        """Add entries without building anew.
-
-        Raises:
-            InputError: if an id is taken, the width differs, or the index is mapped from a file.
-        """
-        self._check_writable()
-        entries, numbers = _rows(features), np.asarray(ids, np.int64)
-        if entries.shape != (len(numbers), self.card.width):
-            raise InputError(f"expected features of shape ({len(numbers)}, {self.card.width}), got {entries.shape}.")
-        taken = np.intersect1d(numbers, self.ids)
-        if len(taken) or len(np.unique(numbers)) != len(numbers):
-            raise InputError(f"expected new ids, each once, but {(*taken[:3],)} are taken. Remove them first.")
-        self._index.add_with_ids(entries, numbers)
-
-    def remove(self, ids: npt.ArrayLike) -> int:
-        """Remove entries by id without building anew; ids that are not there are passed over.
-
-        Returns:
-            How many were removed.
-
-        Raises:
-            InputError: if the index is mapped from a file.
-        """
-        self._check_writable()
-        return int(self._index.remove_ids(np.asarray(ids, np.int64)))
+        asked = _queries(queries, self.card.width, k)  # (Q, D)
+        kept = min(k, len(self))
+        if not len(asked):
+            return np.empty((0, kept), np.float32), np.empty((0, kept), np.int64)
+        return self._index.search(asked, kept)
 
     @property
     def ids(self) -> Integers:
@@ -153,23 +125,24 @@ class EntryIndex:
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
     def save(self, folder: Path) -> None:
-        """Write entries.faiss and entries.json; each appears whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{INDEX_FILE}.{os.getpid()}"
-        faiss.write_index(self._index, str(draft))
-        draft.replace(folder / INDEX_FILE)
-        draft.write_text(json.dumps(asdict(self.card), indent=2) + "\n", encoding="utf-8")
-        draft.replace(folder / CARD_FILE)
+        """Write entries.faiss and entries.json; each appears whole or not at all.
+
+        Raises:
+            SettingsError: the folder cannot be written.
+        """
+        with atomic_file(folder / INDEX_FILE) as draft:
+            faiss.write_index(self._index, str(draft))
+        with atomic_file(folder / CARD_FILE) as draft:
+            draft.write_text(json.dumps(asdict(self.card), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, checksum: str = "", fingerprint: str = "", mapped: bool = True) -> EntryIndex:
-        """Read an index that `save` wrote.
+    def load(cls, folder: Path, *, checksum: str = "", fingerprint: str = "") -> VectorIndex:
+        """Read an index that `save` wrote; its entries stay on disk and are mapped into memory.
 
         Args:
             folder: where it is.
             checksum: of the base at hand; an index of another base is refused. Empty asks for nothing.
             fingerprint: of the encoder at hand, likewise.
-            mapped: leave the entries on disk and map them into memory; such an index cannot be changed.
 
         Raises:
             CheckpointError: if it is missing, unreadable, or belongs to another base or encoder.
@@ -188,79 +161,29 @@ class EntryIndex:
                     "Build it again."
                 )
         try:
-            index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP if mapped else 0)
+            index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP)
         except RuntimeError as error:  # what FAISS raises for a missing or damaged file
             raise CheckpointError(f"the index in {str(folder)!r} is damaged. Build it again.") from error
-        return cls(card, index, writable=not mapped)
+        return cls(card, index)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def _check_writable(self) -> None:
-        if not self._writable:
-            raise InputError("this index is mapped from a file. Load it with mapped=False to change it.")
 
+class ClassIndex:
+    """M entries of several classes, one exact VectorIndex per class. Its length is M.
 
-def _inverted_file(entries: Floats, ids: Integers, seed: int) -> Any:
-    count, width = entries.shape
-    cells = int(min(4 * np.sqrt(count), count / TRAINING_PER_CELL))
-    index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, max(1, cells), faiss.METRIC_INNER_PRODUCT)
-    chosen = np.random.default_rng(seed).permutation(count)[: max(1, cells) * TRAINING_PER_CELL]
-    index.train(entries[chosen])
-    index.add_with_ids(entries, ids)
-    return index
-
-
-def _probe_until(index: Any, entries: Floats, ids: Integers, seed: int) -> float:
-    """Look into twice as many cells until the recall is reached; returns the recall."""
-    rng = np.random.default_rng(seed)
-    queries = entries[rng.permutation(len(entries))[:SAMPLE]]
-    # An entry finds itself anywhere; a step aside makes it a fair question.
-    queries = queries + rng.normal(0, 0.3 / np.sqrt(entries.shape[1]), queries.shape).astype(np.float32)
-    exact: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(entries.shape[1]))
-    exact.add_with_ids(entries, ids)
-    k = min(PROBED, len(entries))
-    true = exact.search(queries, k)[1]
-    index.nprobe = 1
-    while (recall := recall_of(index.search(queries, k)[1], true)) < WANTED_RECALL and index.nprobe < index.nlist:
-        index.nprobe = min(2 * index.nprobe, index.nlist)
-    return recall
-
-
-def recall_of(found: Integers, true: Integers) -> float:
-    """The share of the true neighbours that were found, whatever their order.
-
-    Args:
-        found: (Q, k) ids.
-        true: (Q, k) ids.
-    """
-    return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, true, strict=True)]))
-
-
-def _rows(values: npt.ArrayLike) -> Floats:
-    rows = np.ascontiguousarray(values, dtype=np.float32)
-    if rows.ndim != 2 or not len(rows):
-        raise InputError(f"expected rows of features, at least one, but got shape {rows.shape}.")
-    if not np.isfinite(rows).all():
-        raise InputError("expected finite features, but got NaN or infinity.")
-    return rows
-
-
-class DescriptionIndex:
-    """M description embeddings, one exact inner-product FAISS index per class.
-
-    One index per class, because a class is always asked alone: K is clipped per class, and a class with
-    3 descriptions never takes a place from, or lends one to, another. Its length is M.
+    A class is always asked alone: k is clipped per class, and a class with 3 entries neither gives a place to another
+    class nor takes one from it.
     """
 
-    def __init__(self, width: int, indexes: dict[int, faiss.IndexFlatIP], rows: dict[int, Integers]) -> None:
+    def __init__(self, width: int, indexes: Mapping[int, VectorIndex]) -> None:
         self.width = width
         self._indexes = indexes
-        self._rows = rows  # class -> its rows among the M entries
 
     @classmethod
-    def build(cls, features: npt.ArrayLike, classes: Sequence[int] | Integers) -> DescriptionIndex:
-        """Index M descriptions by class.
+    def build(cls, features: npt.ArrayLike, classes: Sequence[int] | Integers) -> ClassIndex:
+        """Index M entries by class.
 
         Args:
             features: (M, D) float32, unit rows.
@@ -282,15 +205,16 @@ class DescriptionIndex:
                 f"expected `features` to be unit rows, but one has length {worst:.4g}. Normalise them first."
             )
         rows = {int(owner): np.flatnonzero(owners == owner) for owner in np.unique(owners)}
-        return cls(entries.shape[1], {owner: _flat(entries[mine]) for owner, mine in rows.items()}, rows)
+        indexes = {owner: VectorIndex.build(entries[own], own, kind="flat") for owner, own in rows.items()}
+        return cls(entries.shape[1], indexes)
 
     def top_k(self, queries: npt.ArrayLike, class_index: int, k: int) -> tuple[Floats, Integers]:
-        """The k descriptions of one class most like each query, best first.
+        """The k entries of one class most like each query, best first.
 
         Args:
             queries: (Q, D) float32, unit rows.
-            class_index: the class to look in; one without descriptions gives k' = 0.
-            k: how many; k' = min(k, descriptions of that class) come back.
+            class_index: the class to look in; one without entries gives k' = 0.
+            k: how many; k' = min(k, entries of that class) come back.
 
         Returns:
             scores (Q, k') float32, the cosines in falling order, and rows (Q, k') int64 into the M entries.
@@ -298,29 +222,57 @@ class DescriptionIndex:
         Raises:
             InputError: if k is below 1, or the queries have another width or are not finite.
         """
-        asked = _matrix(queries, "queries")  # (Q, D)
-        if asked.shape[1] != self.width:
-            raise InputError(f"expected `queries` to have width {self.width}, but got {asked.shape[1]}.")
-        if k < 1:
-            raise InputError(f"expected `k` to be at least 1, but got {k}.")
-        kept = min(k, self.count(class_index))
-        if not kept or not len(asked):
-            return np.empty((len(asked), kept), np.float32), np.empty((len(asked), kept), np.int64)
-        scores, positions = self._indexes[class_index].search(asked, kept)  # (Q, k') twice
-        return scores, self._rows[class_index][positions]
+        if class_index in self._indexes:
+            return self._indexes[class_index].search(queries, k)
+        count = len(_queries(queries, self.width, k))
+        return np.empty((count, 0), np.float32), np.empty((count, 0), np.int64)
 
     def count(self, class_index: int) -> int:
-        """How many descriptions a class has."""
-        return len(self._rows.get(class_index, ()))
+        """How many entries a class has."""
+        return len(self._indexes.get(class_index, ()))
 
     def __len__(self) -> int:
-        return sum(map(len, self._rows.values()))
+        return sum(map(len, self._indexes.values()))
 
 
-def _flat(entries: Floats) -> faiss.IndexFlatIP:
-    index = faiss.IndexFlatIP(entries.shape[1])
-    index.add(entries)
+def recall_of(found: Integers, true: Integers) -> float:
+    """The share of the true neighbours that were found, whatever their order.
+
+    Args:
+        found: (Q, k) ids.
+        true: (Q, k) ids.
+    """
+    return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, true, strict=True)]))
+
+
+def _flat(entries: Floats, ids: Integers) -> Any:
+    index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(entries.shape[1]))
+    index.add_with_ids(entries, ids)
     return index
+
+
+def _inverted_file(entries: Floats, ids: Integers, seed: int) -> Any:
+    count, width = entries.shape
+    cells = int(min(4 * np.sqrt(count), count / TRAINING_PER_CELL))
+    index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, max(1, cells), faiss.METRIC_INNER_PRODUCT)
+    chosen = np.random.default_rng(seed).permutation(count)[: max(1, cells) * TRAINING_PER_CELL]
+    index.train(entries[chosen])
+    index.add_with_ids(entries, ids)
+    return index
+
+
+def _probe_until(index: Any, entries: Floats, ids: Integers, seed: int) -> float:
+    """Look into twice as many cells until the recall is reached; returns the recall."""
+    rng = np.random.default_rng(seed)
+    queries = entries[rng.permutation(len(entries))[:SAMPLE]]
+    # An entry finds itself anywhere; a step aside makes it a fair question.
+    queries = queries + rng.normal(0, 0.3 / np.sqrt(entries.shape[1]), queries.shape).astype(np.float32)
+    k = min(PROBED, len(entries))
+    true = _flat(entries, ids).search(queries, k)[1]
+    index.nprobe = 1
+    while (recall := recall_of(index.search(queries, k)[1], true)) < WANTED_RECALL and index.nprobe < index.nlist:
+        index.nprobe = min(2 * index.nprobe, index.nlist)
+    return recall
 
 
 def _matrix(values: npt.ArrayLike, argument: str) -> Floats:
@@ -331,3 +283,13 @@ def _matrix(values: npt.ArrayLike, argument: str) -> Floats:
     if not np.isfinite(matrix).all():
         raise InputError(f"expected `{argument}` to be finite, but it holds NaN or infinity.")
     return matrix
+
+
+def _queries(values: npt.ArrayLike, width: int, k: int) -> Floats:
+    """(Q, D) float32 queries, of the width of the entries; k is checked as well."""
+    asked = _matrix(values, "queries")
+    if asked.shape[1] != width:
+        raise InputError(f"expected `queries` to have width {width}, but got {asked.shape[1]}.")
+    if k < 1:
+        raise InputError(f"expected `k` to be at least 1, but got {k}.")
+    return asked

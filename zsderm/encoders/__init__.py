@@ -3,16 +3,18 @@
     encoder = load_encoder("zsderm-mini")
     encoder.encode_images(["mole.jpg"]) @ encoder.encode_texts(["melanoma", "nevus"]).T   # (1, 2) cosines
 
-base         what an encoder is, and its card
-catalogue    encoders worth knowing by name
-mini         the bundled one
-names        from a name to a checkpoint
-checkpoint   the parts of a checkpoint in open_clip's format; text_tower and hub find what lies elsewhere
-model        builds them with open_clip and checks that they belong together
-two_towers   what encoders do alike
-open_clip    the encoder itself
-engines      the image tower run by something else; parity and export make such a folder
-transformers the other one, for CLIP and SigLIP as transformers saves them; transformers_checkpoint finds its parts
+base                what an encoder is, and its card
+catalogue, mini     encoders worth knowing by name, and the bundled one
+resolve             from a name to a checkpoint; the list of formats
+checkpoint          what every checkpoint can do, and what a format has to say
+open_clip_format    checkpoints of open_clip: their parts, the model built from them, the encoder
+transformers_format the same for CLIP and SigLIP as transformers saves them
+hub                 files from the Hugging Face hub
+tokenizer_files     tokenizer and configuration of a text tower
+fingerprint         files of a checkpoint: fingerprint, links, number of parameters
+torch_encoder       what all encoders do alike
+engines             the image tower run by something else; export makes such a folder, parity measures it
+patches             features of the places of an image
 """
 
 from __future__ import annotations
@@ -22,14 +24,9 @@ from typing import TYPE_CHECKING
 
 from zsderm.encoders.base import Encoder, EncoderCard
 from zsderm.encoders.catalogue import BUNDLED
-from zsderm.errors import SettingsError
 
 if TYPE_CHECKING:
     import torch
-
-    from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
-    from zsderm.encoders.torch_encoder import TorchEncoder
-    from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
 
@@ -55,31 +52,9 @@ def load_encoder(name: str | Path, device: str | torch.device | None = None, *, 
             nor compilation.
     """
     # torch and open_clip take seconds to import: here, so that the catalogue can be listed without them.
-    from zsderm.encoders.engines import EngineEncoder, ExportedCheckpoint
     from zsderm.encoders.resolve import find_checkpoint
 
-    checkpoint = find_checkpoint(str(name))
-    if not isinstance(checkpoint, ExportedCheckpoint):
-        encoder = _by_torch(checkpoint, device)
-        if compile:
-            encoder.compile()
-        return encoder
-    if compile or str(device or "cpu") != "cpu":
-        raise SettingsError(
-            f"'{name}' was exported for {checkpoint.engine}, which runs on the processor as it is: leave out `compile` "
-            f"and `device`, or name the original checkpoint"
-        )
-    return EngineEncoder(_by_torch(checkpoint.original, "cpu"), checkpoint)
-
-
-def _by_torch(checkpoint: Checkpoint | TransformersCheckpoint, device: str | torch.device | None) -> TorchEncoder:
-    """The encoder of a checkpoint as its own library runs it."""
-    from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
-
-    if isinstance(checkpoint, TransformersCheckpoint):
-        from zsderm.encoders.transformers_format.encoder import TransformersEncoder
-
-        return TransformersEncoder(checkpoint, device)
-    from zsderm.encoders.open_clip_format.encoder import OpenClipEncoder
-
-    return OpenClipEncoder(checkpoint, device)
+    encoder = find_checkpoint(str(name)).encoder(device)
+    if compile:
+        encoder.compile()
+    return encoder

@@ -1,11 +1,11 @@
-"""What an encoder is to the rest of the library: a card, and four ways to turn input into unit rows."""
+"""The interface of an encoder, which turns images and texts into unit rows, and its card."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
+OPEN_CLIP_FILES = f"an open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors)"
 
-# Keys of a vision_cfg that tell how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
+# Keys of a vision_cfg that say how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
 TRAINING_KEYS = ("sigma", "patch_embeddings")
 
 # What a card says of a model that was trained to answer yes or no for each pair: see docs/encoders.md.
@@ -28,7 +29,7 @@ SIGMOID = "sigmoid: each pair was judged alone in training; over named classes i
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure of an encoder, so that a run of one's own can be held against it."""
+    """A published figure of an encoder, to compare one's own run with."""
 
     dataset: str
     metric: str
@@ -75,7 +76,7 @@ class EncoderCard:
     def read(cls, folder: Path, name: str, otherwise: Mapping[str, Any] | None = None) -> EncoderCard:
         """Read the card of a checkpoint folder, without loading its weights.
 
-        Shapes come from open_clip_config.json; words from zsderm.json where there is one, else the licence from the
+        Shapes come from open_clip_config.json; facts from zsderm.json where there is one, else the licence from the
         front matter of README.md. What zsderm.json says beyond the fields of a card becomes metadata.
 
         Args:
@@ -86,16 +87,16 @@ class EncoderCard:
         Raises:
             CheckpointError: a file is missing or is not what it should be.
         """
-        return cls.describe(name, read_config(folder)["model_cfg"], read_words(folder, otherwise))
+        return cls.describe(name, read_config(folder)["model_cfg"], folder_facts(folder, otherwise))
 
     @classmethod
-    def describe(cls, name: str, model_cfg: Mapping[str, Any], words: Mapping[str, Any]) -> EncoderCard:
-        """Card of a model given as an open_clip configuration and a few words about it.
+    def describe(cls, name: str, model_cfg: Mapping[str, Any], facts: Mapping[str, Any]) -> EncoderCard:
+        """Card of a model given as an open_clip configuration and facts about it.
 
         Args:
             name: the name the user gave.
             model_cfg: open_clip's configuration, with embed_dim, vision_cfg and text_cfg.
-            words: licence, source, description; what the card has no field for is metadata.
+            facts: licence, source, description; what the card has no field for is metadata.
         """
         vision, text = model_cfg["vision_cfg"], model_cfg["text_cfg"]
         size = vision.get("image_size", 224)  # 224 and 77 are open_clip's defaults
@@ -107,29 +108,36 @@ class EncoderCard:
             width=int(model_cfg["embed_dim"]),
             image_size=int(max(size) if isinstance(size, (list, tuple)) else size),
             context_length=int(text.get("context_length", 77)),
-            **cls.facts(words, metadata),
+            **cls.fields_from(facts, metadata),
         )
 
     @classmethod
-    def facts(cls, words: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields that are words and not shapes, as arguments for a card.
+    def fields_from(cls, facts: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that are no shapes, as arguments for a card.
 
         Args:
-            words: what a zsderm.json, a page or the catalogue says; what no field is for becomes metadata.
+            facts: what a zsderm.json, a page or the catalogue says; what no field is for becomes metadata.
             metadata: what is known besides.
         """
-        data = words.get("training_data", ())
-        extra = {key: value for key, value in words.items() if key not in cls.__dataclass_fields__}
+        data = facts.get("training_data", ())
+        extra = {key: value for key, value in facts.items() if key not in cls.__dataclass_fields__}
         return {
-            "licence": words.get("licence", "unknown"),
-            "source": words.get("source", ""),
-            "description": words.get("description", ""),
-            "metadata": {**metadata, **extra, **words.get("metadata", {})},
-            "parameters": words.get("parameters"),
+            "licence": facts.get("licence", "unknown"),
+            "source": facts.get("source", ""),
+            "description": facts.get("description", ""),
+            "metadata": {**metadata, **extra, **facts.get("metadata", {})},
+            "parameters": facts.get("parameters"),
             "training_data": (data,) if isinstance(data, str) else tuple(data),
-            "gated": words.get("gated"),
-            "figures": tuple(Figure.read(row) for row in words.get("figures", ())),
+            "gated": facts.get("gated"),
+            "figures": tuple(Figure.read(row) for row in facts.get("figures", ())),
         }
+
+
+def card_facts(card: EncoderCard) -> dict[str, Any]:
+    """What a card says beyond its name and shapes, as a zsderm.json holds it; what is not known is left out."""
+    names = ("licence", "source", "description", "parameters", "training_data", "gated")
+    known = {name: getattr(card, name) for name in names if getattr(card, name) is not None}
+    return {**known, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -155,12 +163,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG_FILE
     if not path.is_file():
-        other = " Its config.json alone belongs to another format." if (folder / "config.json").is_file() else ""
-        raise CheckpointError(
-            f"{folder} has no {CONFIG_FILE}, so its architecture and preprocessing are unknown.{other} Expected an "
-            f"open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors), or a CLIP or "
-            "SigLIP saved by transformers (config.json, preprocessor_config.json, a tokenizer, model.safetensors)."
-        )
+        raise unknown_format(folder, OPEN_CLIP_FILES)
     config = read_json(path)
     model_cfg = config.get("model_cfg")
     wanted = {"embed_dim": int, "vision_cfg": dict, "text_cfg": dict}
@@ -169,22 +172,31 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_words(folder: Path, otherwise: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What a folder says about its model in words: zsderm.json where there is one, else the licence of its README.md.
+def unknown_format(folder: Path, *expected: str) -> CheckpointError:
+    """The error for a folder without open_clip's configuration, and what the formats expect instead."""
+    other = " Its config.json alone belongs to another format." if (folder / "config.json").is_file() else ""
+    return CheckpointError(
+        f"{folder} has no {CONFIG_FILE}, so its architecture and preprocessing are unknown.{other} "
+        f"Expected {', or '.join(expected)}."
+    )
+
+
+def folder_facts(folder: Path, otherwise: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a folder says about its model: zsderm.json where there is one, else the licence of its README.md.
 
     Args:
-        folder: a checkpoint folder; its safetensors are counted, not loaded.
+        folder: a checkpoint folder; the numbers in its safetensors are counted, not loaded.
         otherwise: what to say where the folder does not.
     """
-    words = dict(otherwise or {})
+    facts = dict(otherwise or {})
     counts = [count_parameters(path) for path in sorted(folder.glob("*.safetensors"))]
     if len(counts) == 1:
-        words["parameters"] = counts[0] or words.get("parameters")
+        facts["parameters"] = counts[0] or facts.get("parameters")
     if (folder / CARD_FILE).is_file():
-        words |= read_json(folder / CARD_FILE)
+        facts |= read_json(folder / CARD_FILE)
     elif licence := read_licence(folder):
-        words["licence"] = licence
-    return words
+        facts["licence"] = licence
+    return facts
 
 
 def read_licence(folder: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Encoders worth knowing by name. Anything else that open_clip can read loads too; these come with a card."""
+"""Encoders listed by name, each with a card. Any other checkpoint in a known format can be loaded too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BUNDLED: tuple[str, ...] = (mini.NAME,)  # loadable without a network
 HUB = "https://huggingface.co"
 OPENAI = "https://github.com/openai/CLIP"
 
-# Where the figures below are published; each set beside one of your own tells whether preprocessing is right.
+# Where the figures below are published; compared with one of your own, they show whether preprocessing is right.
 _DERMFM = "DermFM-Zero, README, arXiv 2602.10624"
 _OMAKE = "O-MAKE, README, arXiv 2512.03445"
 _MAKE = "MAKE, arXiv 2505.09372"

@@ -1,13 +1,13 @@
 """Other ways to run an image tower on a processor: half precision, ONNX Runtime, OpenVINO.
 
 An exported folder is a whole checkpoint with zsderm_engine.json beside it, which says how its image tower is run, and
-with the tower in the engine's own format. Texts are few and cached, so they stay with torch.
+with the tower in the engine's own format. Texts are few and cached, so torch encodes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -16,11 +16,10 @@ from typing import Any
 
 import torch
 
-from zsderm.encoders.base import EncoderCard, read_json
+from zsderm.encoders.base import read_json
+from zsderm.encoders.checkpoint import Checkpoint
 from zsderm.encoders.fingerprint import fingerprint
-from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
 from zsderm.encoders.torch_encoder import TorchEncoder
-from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 
 ENGINE_FILE = "zsderm_engine.json"
@@ -35,19 +34,21 @@ Runner = Callable[[torch.Tensor], torch.Tensor]  # (B, 3, H, W) float32 to (B, D
 
 
 @dataclass(frozen=True)
-class ExportedCheckpoint:
+class ExportedCheckpoint(Checkpoint):
     """A checkpoint whose image tower is run by an engine."""
 
-    original: Checkpoint | TransformersCheckpoint
+    original: Checkpoint
     engine: str
     precision: str
     tower: tuple[Path, ...]
     parity: Mapping[str, Any]  # what was measured when it was exported
 
-    @property
-    def card(self) -> EncoderCard:
-        """The card of the original."""
-        return self.original.card
+    @classmethod
+    def of(
+        cls, original: Checkpoint, engine: str, precision: str, tower: tuple[Path, ...], parity: Mapping[str, Any]
+    ) -> ExportedCheckpoint:
+        """A checkpoint with the card and the weights of its original."""
+        return cls(original.card, original.weights, original, engine, precision, tower, parity)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -56,20 +57,31 @@ class ExportedCheckpoint:
         return fingerprint(settings, self.tower, [])
 
     @property
-    def weights(self) -> Path:
-        """The weights file of the original."""
-        return self.original.weights
-
-    @property
     def weight_files(self) -> tuple[Path, ...]:
         """The files that hold weights, those of the engine among them."""
         return (*self.original.weight_files, *self.tower)
 
-    @contextmanager
-    def tidy_folder(self) -> Iterator[Path]:
+    def tidy_folder(self) -> AbstractContextManager[Path]:
         """The original's temporary folder."""
-        with self.original.tidy_folder() as folder:
-            yield folder
+        return self.original.tidy_folder()
+
+    def copy_to(self, folder: Path) -> None:
+        """An exported checkpoint is not exported again.
+
+        Raises:
+            SettingsError: always.
+        """
+        raise _exported_already(self.card.name)
+
+    def encoder(self, device: str | torch.device | None = None) -> EngineEncoder:
+        """The encoder whose image tower the engine runs; see Checkpoint.encoder.
+
+        Raises:
+            SettingsError: a device other than the processor is asked for.
+        """
+        if str(device or "cpu") != "cpu":
+            raise _runs_as_it_is(self)
+        return EngineEncoder(self.original.encoder("cpu"), self)
 
     def facts(self) -> dict[str, str]:
         """What its files say, for people."""
@@ -106,12 +118,20 @@ class EngineEncoder(TorchEncoder):
         return self._original.preprocess(image)
 
     def image_tower(self) -> torch.nn.Module:
-        """There is none to take any more.
+        """The engine has replaced it.
 
         Raises:
             SettingsError: always.
         """
-        raise SettingsError(f"'{self.card.name}' is exported already. Export the original checkpoint instead.")
+        raise _exported_already(self.card.name)
+
+    def compile(self) -> None:
+        """An engine's tower is not compiled again.
+
+        Raises:
+            SettingsError: always.
+        """
+        raise _runs_as_it_is(self._checkpoint)
 
     def _embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         return self._run(pixels)
@@ -120,9 +140,7 @@ class EngineEncoder(TorchEncoder):
         return self._original._embed_texts(texts)
 
 
-def with_engine(
-    folder: Path, original: Checkpoint | TransformersCheckpoint
-) -> Checkpoint | TransformersCheckpoint | ExportedCheckpoint:
+def with_engine(folder: Path, original: Checkpoint) -> Checkpoint:
     """The checkpoint of a folder, with the engine that the folder names, if it names one.
 
     Args:
@@ -144,7 +162,7 @@ def with_engine(
     tower = tuple(folder / name for name in TOWER_FILES[str(engine)])
     if missing := [file.name for file in tower if not file.is_file()]:
         raise CheckpointError(f"{folder} lacks {' and '.join(missing)}. Make it again with: zsderm export")
-    checkpoint = ExportedCheckpoint(original, str(engine), str(precision), tower, said.get("parity", {}))
+    checkpoint = ExportedCheckpoint.of(original, str(engine), str(precision), tower, said.get("parity", {}))
     if said.get("fingerprint") != checkpoint.fingerprint:
         raise CheckpointError(
             f"{folder} was changed after it was exported: its parts have the fingerprint {checkpoint.fingerprint}, but "
@@ -228,6 +246,17 @@ def _need(engine: str) -> Any:
         raise MissingDependencyError(
             f"the engine '{engine}' needs {package}. Install it with: pip install 'zsderm[{engine}]'"
         ) from error
+
+
+def _exported_already(name: str) -> SettingsError:
+    return SettingsError(f"'{name}' is exported already. Export the original checkpoint instead.")
+
+
+def _runs_as_it_is(checkpoint: ExportedCheckpoint) -> SettingsError:
+    return SettingsError(
+        f"'{checkpoint.card.name}' was exported for {checkpoint.engine}, which runs on the processor as it is: leave "
+        "out `compile` and `device`, or name the original checkpoint"
+    )
 
 
 def _offered() -> str:

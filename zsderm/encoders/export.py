@@ -1,31 +1,26 @@
-"""Make a checkpoint folder whose image tower an engine runs, and keep it only if it still says what it said."""
+"""Make a checkpoint folder whose image tower an engine runs; it is kept only if its answers are those of the original."""
 
 from __future__ import annotations
 
 import json
 import logging
-import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
+from zsderm.atomic_files import atomic_folder
 from zsderm.encoders import load_encoder
-from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, Encoder, EncoderCard
+from zsderm.encoders.base import CARD_FILE, Encoder, card_facts
 from zsderm.encoders.engines import ENGINE_FILE, TOWER_FILES, ExportedCheckpoint, check_offered
 from zsderm.encoders.fingerprint import write_json
-from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
 from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, compare
 from zsderm.encoders.resolve import find_checkpoint
 from zsderm.encoders.torch_encoder import TorchEncoder
-from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.images import open_image
 
@@ -49,7 +44,7 @@ def export_encoder(
         What was kept of the original.
 
     Raises:
-        CheckpointError: the engine strays too far from the original, or the tower cannot be brought into its format.
+        CheckpointError: the engine differs too much from the original, or the tower cannot be brought into its format.
         ImageError: a photograph cannot be read.
         InputError: too few photographs to tell.
         MissingDependencyError: the engine, or what exports to it, is not installed.
@@ -59,7 +54,7 @@ def export_encoder(
     if folder.exists():
         raise SettingsError(f"expected a folder to make, but '{folder}' is there already")
     check_count(len(images))
-    with _draft(folder) as draft:
+    with atomic_folder(folder) as draft:
         encoder = write_unchecked(name, draft, engine, precision)
         pixels = torch.stack([encoder.preprocess(open_image(image)) for image in images])  # (N, 3, H, W)
         parity = _measure(encoder, load_encoder(draft), pixels, encoder.encode_texts(classes))
@@ -73,7 +68,7 @@ def export_encoder(
 
 
 def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> TorchEncoder:
-    """Fill a folder without asking whether the engine says what the original says.
+    """Fill a folder without comparing the engine with the original.
 
     Args:
         name: the encoder, as for load_encoder.
@@ -89,52 +84,14 @@ def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> Tor
         MissingDependencyError: what exports to it is not installed.
         SettingsError: the encoder is exported already.
     """
-    checkpoint, encoder = find_checkpoint(name), load_encoder(name, "cpu")
-    if isinstance(checkpoint, ExportedCheckpoint) or not isinstance(encoder, TorchEncoder):
-        raise SettingsError(f"'{name}' is exported already. Export the original checkpoint instead.")
-    _copy(checkpoint, folder)
+    checkpoint = find_checkpoint(name)
+    checkpoint.copy_to(folder)
+    write_json(folder / CARD_FILE, card_facts(checkpoint.card))
+    encoder = checkpoint.encoder("cpu")
     blank = encoder.preprocess(Image.new("RGB", (64, 64)))  # (3, H, W)
     _write_tower(encoder, engine, precision, torch.stack([blank, blank]), folder)
     _seal(folder, name, engine, precision, {})
     return encoder
-
-
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """A folder to fill that takes its place when all went well."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
-            draft = Path(name) / folder.name
-            draft.mkdir()
-            yield draft
-            draft.replace(folder)
-    except OSError as error:
-        raise SettingsError(f"cannot write '{folder}': {error.strerror or error}. Choose another place.") from error
-
-
-def _copy(checkpoint: Checkpoint | TransformersCheckpoint, folder: Path) -> None:
-    """All parts of a checkpoint under the names by which they are found again."""
-    if isinstance(checkpoint, TransformersCheckpoint):
-        parts = (checkpoint.config, checkpoint.weights, *checkpoint.shards, *checkpoint.tokenizer)
-        copies = {path: path.name for path in (*parts, *checkpoint.preprocessing)}
-    else:
-        suffix = checkpoint.weights.suffix
-        copies = {checkpoint.weights: "model.safetensors" if suffix == ".safetensors" else "pytorch_model.bin"}
-        copies |= {path: path.name for path in checkpoint.tokenizer}
-        copies |= {checkpoint.text_config: "config.json"} if checkpoint.text_config else {}
-        config = {"model_cfg": checkpoint.model_cfg, "preprocess_cfg": checkpoint.preprocess_cfg}
-        write_json(folder / CONFIG_FILE, config)
-    for path, name in copies.items():
-        shutil.copyfile(path, folder / name)
-    write_json(folder / CARD_FILE, _words(checkpoint.card))
-
-
-def _words(card: EncoderCard) -> dict[str, Any]:
-    """What a card says beyond shapes, as a zsderm.json holds it."""
-    told = ("licence", "source", "description", "training_data", "gated")
-    words: dict[str, Any] = {key: getattr(card, key) for key in told}
-    return {**words, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
 
 
 def _write_tower(encoder: TorchEncoder, engine: str, precision: str, pixels: torch.Tensor, folder: Path) -> None:
@@ -180,7 +137,7 @@ def _to_onnx(tower: torch.nn.Module, pixels: torch.Tensor, path: Path) -> None:
 
 
 def _to_int8(source: Path, target: Path) -> None:
-    """Eight-bit weights for each output alone; activations are scaled as they come, so nothing has to be calibrated."""
+    """Eight-bit weights, one scale per output; activations are scaled at run time, so nothing has to be calibrated."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with _silence():
@@ -190,26 +147,25 @@ def _to_int8(source: Path, target: Path) -> None:
 
 
 def _seal(folder: Path, name: str, engine: str, precision: str, parity: dict[str, float]) -> None:
-    """Write which engine runs the folder, and the fingerprint by which later changes show."""
+    """Write which engine runs the folder, and the fingerprint by which later changes are noticed."""
     (folder / ENGINE_FILE).unlink(missing_ok=True)
     original = find_checkpoint(str(folder))
-    assert not isinstance(original, ExportedCheckpoint)
     tower = tuple(folder / file for file in TOWER_FILES[engine])
-    sealed = ExportedCheckpoint(original, engine, precision, tower, parity)
+    sealed = ExportedCheckpoint.of(original, engine, precision, tower, parity)
     content = {"engine": engine, "precision": precision, "fingerprint": sealed.fingerprint, "of": name}
     (folder / ENGINE_FILE).write_text(json.dumps({**content, "parity": parity}, indent=2) + "\n", encoding="utf-8")
 
 
 def _measure(original: Encoder, exported: Encoder, pixels: torch.Tensor, texts: torch.Tensor) -> Parity:
     """Run both over the same pixels."""
-    exported.encode_pixels(pixels[:BATCH])  # the first run makes things ready
+    exported.encode_pixels(pixels[:BATCH])  # the first run allocates memory and compiles
     expected, before = _timed(original.encode_pixels, pixels)
     rows, after = _timed(exported.encode_pixels, pixels)
     return compare(rows, expected, texts, before / after)
 
 
 def _timed(run: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """(N, D) rows and the seconds they took; the quicker of two runs, for other work may come between."""
+    """(N, D) rows and the seconds they took; the quicker of two runs, because other processes may slow one down."""
     seconds = []
     for _ in range(2):
         started = time.perf_counter()
@@ -220,7 +176,7 @@ def _timed(run: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor) ->
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep exporters from talking about themselves; what matters is measured afterwards."""
+    """Keep exporters from logging and warning; the result is measured afterwards."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Checkpoint files from the Hugging Face hub: from the cache where they are there, else fetched, else a clear error.
+"""Checkpoint files from the Hugging Face hub: taken from the cache, else fetched, else an error that says what to do.
 
 HF_HUB_OFFLINE, HF_HUB_CACHE (or HF_HOME), HF_ENDPOINT and HF_TOKEN mean here what they mean to huggingface_hub.
 """
@@ -24,7 +24,7 @@ from zsderm.errors import CheckpointError, UnknownModelError
 
 REPOSITORY = re.compile(r"(?:[\w.-]+/)?[\w.-]+")  # org/name; a few old ones are only a name, as "roberta-base"
 
-# A proxy that refuses or a broken TLS raises what the hub client's HTTP library raises, which differs between versions;
+# A proxy that refuses and broken TLS raise what the hub client's HTTP library raises, which differs between versions;
 # the client's own HTTP error names the base of it.
 _TRANSPORT = (cast("type[Exception]", HfHubHTTPError.__mro__[1]), OSError)
 

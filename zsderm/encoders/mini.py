@@ -1,4 +1,4 @@
-"""zsderm-mini, the encoder that comes with the package: an image tower and a text tower that have seen skin."""
+"""zsderm-mini, the encoder that comes with the package: an image tower and a text tower trained on skin photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an engine say what the original says? Cosines and first answers on real photographs, held against a bar."""
+"""Whether an engine gives what the original gives: cosines and first answers on photographs, and what is required."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zsderm.errors import InputError
 
 LEAST_IMAGES = 20
 # The least cosine that any photograph may have between engine and original, and the share of photographs whose first
-# answer has to stay. What each engine reaches with the towers at hand stands in docs/encoders.md.
+# answer has to stay the same. Measured values of each engine are in docs/encoders.md.
 COSINES = {"fp32": 0.9999, "bf16": 0.999, "int8": 0.99}
 AGREEMENT = 0.95
 
@@ -36,7 +36,7 @@ class Parity:
     speed: float
 
     def passes(self, precision: str) -> bool:
-        """Whether it stays above the bar of a precision."""
+        """Whether cosines and agreement are at least what a precision requires."""
         return self.least_cosine >= COSINES[precision] and self.agreement >= AGREEMENT
 
     def rounded(self) -> dict[str, float]:
@@ -51,7 +51,7 @@ class Parity:
 
 
 def check_count(images: int) -> None:
-    """Refuse to compare on a handful of photographs.
+    """Refuse to compare on too few photographs.
 
     Raises:
         InputError: too few to tell.
@@ -61,7 +61,7 @@ def check_count(images: int) -> None:
 
 
 def compare(rows: torch.Tensor, expected: torch.Tensor, texts: torch.Tensor, speed: float) -> Parity:
-    """Hold the rows of an engine against those of the original.
+    """Compare the rows of an engine with those of the original.
 
     Args:
         rows: (N, D) unit rows of the engine.

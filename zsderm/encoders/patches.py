@@ -1,4 +1,4 @@
-"""What an image tower sees at each place: patch features out of the same pass as the image feature.
+"""Patch features: the features of each place of an image, from the same pass as the image feature.
 
 A tower ends in a pooling that makes one feature out of a map of places. Here each place goes through the rest of the
 tower alone, so that patches and texts share one space. Nothing is normalised, and gradients flow.
@@ -35,7 +35,7 @@ def patch_features(model: nn.Module, pixels: Tensor) -> PatchFeatures:
 
     A patch feature is what the image feature would be if its place were all there is to pool. Where the tower pools by
     the mean (most convolutional towers), the image feature is the mean of the patch features. Where it pools by
-    attention, a place is worth its value vector, as if all attention went to it.
+    attention, a patch feature is made of the value vector of its place, as if all attention went to it.
 
     Args:
         model: an open_clip CLIP, CustomTextCLIP or CoCa, in any mode, on any device, with or without autocast.

@@ -1,4 +1,4 @@
-"""Tokenizer and configuration of a text tower, found beside the weights or in the hub's cache, never guessed."""
+"""Tokenizer and configuration of a text tower: from beside the weights or from the hub's cache, never guessed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What every loaded encoder does alike: batches, unit rows on the CPU, and a warning about texts that were cut.
+"""What all loaded encoders have in common: batches, unit rows on the CPU, and a warning about texts that were cut.
 
-A subclass says how pixels and tokens go through its model, whichever library that comes from.
+A subclass defines how pixels and tokens go through its model, whichever library that comes from.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""Writing a knowledge base: a folder with one .jsonl file and a base.json, all or nothing."""
+"""Writing a knowledge base: a folder with one .jsonl file and a base.json, written whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from zsderm.atomic_files import atomic_folder, is_new_or_empty
 from zsderm.errors import InputError
 from zsderm.knowledge.base import Disease, KnowledgeCard
 from zsderm.knowledge.library import CARD_FILE
@@ -40,19 +39,12 @@ def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], n
 
     Raises:
         InputError: if the folder exists and holds something, so that nothing of the user's is lost.
+        SettingsError: if the place cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not is_new_or_empty(folder):
         raise InputError(f"expected {str(folder)!r} to be new or empty, but it is not. Choose another --output.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        draft.chmod(0o755)
+    with atomic_folder(folder) as draft:
         content = {**asdict(card), **notes}
         (draft / CARD_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         lines = [json.dumps(record_of(disease), ensure_ascii=False) for disease in diseases]
         (draft / f"{folder.name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

@@ -102,6 +102,13 @@ def test_show_an_unknown_disease_stays_the_mistake_without_weights(folder, monke
     assert "weights" not in result.stderr
 
 
+def test_show_with_a_judge_that_cannot_be_loaded_says_so(folder, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    result = run("show", str(folder), "xylophone", "--judge", "nobody/nothing")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "the sentence model 'nobody/nothing' cannot be loaded" in result.stderr
+
+
 def test_show_an_unknown_base_is_one_sentence_with_what_to_do():
     result = run("show", "dermatolgy")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -167,3 +174,13 @@ def test_kb_commands_do_not_import_torch():
         "sys.exit('torch' in sys.modules or 'faiss' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0
+
+
+def test_validate_with_a_judge_measures_with_that_model(folder, tmp_path):
+    from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+
+    judge = tmp_path / "judge"
+    SentenceModel()._model.save(str(judge))
+    page = run("validate", str(folder), "--report", "--judge", str(judge)).stdout
+    assert f"measured with {judge} (" in page
+    assert page.endswith(f"--report --model zsderm-mini --judge {judge}`.\n")

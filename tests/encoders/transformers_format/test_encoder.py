@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from zsderm.encoders import load_encoder
-from zsderm.encoders.transformers_format.encoder import _PILLOW
+from zsderm.encoders.transformers_format.encoder import pillow_only
 from zsderm.errors import CheckpointError, FallbackWarning, MissingDependencyError
 
 TEXTS = ["melanoma", "nevus of skin", "a brown macule"]
@@ -32,7 +32,7 @@ def plain_transformers(folder, kind, images, texts, **padding):
     """What the documentation of transformers does, one image and one text at a time."""
     model = kind.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    processor = transformers.AutoImageProcessor.from_pretrained(folder, **_PILLOW)
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, **pillow_only())
     image_rows, text_rows = [], []
     with torch.no_grad():
         for image in images:

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from zsderm import InputError
+from zsderm.encoders import mini
 from zsderm.errors import CheckpointError
-from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+from zsderm.tasks.knowledge_quality.sentence_model import BATCH, CONTEXT, TOWER, SentenceModel
 
 TEXTS = ["Pearly papule with a rolled border.", "basal cell carcinoma", "scaly plaque " * 40, ""]
 
@@ -47,4 +50,58 @@ def test_one_string_is_refused(model: SentenceModel) -> None:
 
 def test_a_folder_without_such_a_tower_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="transformers text tower"):
+        SentenceModel(tmp_path)
+
+
+def by_hand(texts: list[str]) -> torch.Tensor:
+    """The slow twin: tokens through the bundled tower, then their mean, without sentence-transformers."""
+    stored = load_file(mini.FOLDER / "model.safetensors")
+    tower = {name.removeprefix(TOWER): rows for name, rows in stored.items() if name.startswith(TOWER)}
+    model = AutoModel.from_config(AutoConfig.from_pretrained(mini.FOLDER), add_pooling_layer=False)
+    assert not [name for name in model.load_state_dict(tower, strict=False).missing_keys if "position_ids" not in name]
+    tokens = AutoTokenizer.from_pretrained(mini.FOLDER)(
+        texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        hidden = model.float().eval()(**tokens).last_hidden_state  # (M, L, D)
+    kept = tokens["attention_mask"].unsqueeze(-1)  # (M, L, 1)
+    return torch.nn.functional.normalize((hidden * kept).sum(dim=1) / kept.sum(dim=1), dim=-1)
+
+
+def test_the_bundled_tower_gives_the_mean_of_its_tokens(model: SentenceModel) -> None:
+    texts = [*TEXTS, "scaly plaque " * 300, *(f"lesion {number}" for number in range(BATCH))]
+    torch.testing.assert_close(model.encode_texts(texts), by_hand(texts), atol=1e-5, rtol=0)
+
+
+def test_a_model_may_be_a_folder_that_sentence_transformers_wrote(model: SentenceModel, tmp_path: Path) -> None:
+    model._model.save(str(tmp_path))
+    named = SentenceModel(str(tmp_path))
+    torch.testing.assert_close(named.encode_texts(TEXTS), model.encode_texts(TEXTS), atol=1e-5, rtol=0)
+    assert (named.card.name, named.card.width) == (str(tmp_path), model.card.width)
+    assert named.card.context_length == model.card.context_length == CONTEXT
+    assert named.fingerprint == SentenceModel(tmp_path).fingerprint != model.fingerprint
+
+
+def test_a_model_that_is_nowhere_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match=r"sentence model 'nobody/nothing' cannot be loaded: .* hf download NAME"):
+        SentenceModel("nobody/nothing")
+
+
+def test_pickled_weights_are_refused(model: SentenceModel, tmp_path: Path) -> None:
+    model._model.save(str(tmp_path))
+    torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="with safetensors"):
+        SentenceModel(tmp_path)
+
+
+def test_a_tower_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    for file in mini.FOLDER.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    stored = load_file(mini.FOLDER / "model.safetensors")
+    lost = next(name for name in stored if name.startswith(TOWER) and "encoder.layer" in name)
+    (tmp_path / "model.safetensors").unlink()
+    save_file({name: rows for name, rows in stored.items() if name != lost}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=f"lacks {lost.removeprefix(TOWER)}"):
         SentenceModel(tmp_path)

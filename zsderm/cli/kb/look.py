@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 DEFAULT_BASE = "dermatology"
 DEFAULT_MODEL = "zsderm-mini"
 
+judge_option = click.option(
+    "--judge",
+    metavar="MODEL",
+    help="The model that compares meanings: one of sentence-transformers, by its name on the Hugging Face hub or as a "
+    "folder.  [default: the bundled all-MiniLM-L6-v2]",
+)
+
 
 @click.group()
 def kb() -> None:
@@ -64,7 +71,8 @@ def list_bases() -> None:
     show_default=True,
     help="Suggest diseases by meaning where DISEASE is like no name; loads a sentence model.",
 )
-def show(name: str, disease: str | None, semantic: bool) -> None:
+@judge_option
+def show(name: str, disease: str | None, semantic: bool, judge: str | None) -> None:
     """Show the diseases of a knowledge base, or everything it says about one of them.
 
     DISEASE may be an alias, in any spelling.
@@ -86,7 +94,7 @@ def show(name: str, disease: str | None, semantic: bool) -> None:
     except AmbiguousClassError:
         raise
     except UnknownClassError as error:
-        suggestion = _by_meaning(base, disease) if semantic else ""
+        suggestion = _by_meaning(base, disease, judge) if semantic else ""
         raise UnknownClassError(f"{error}{suggestion}") from error
 
 
@@ -140,8 +148,9 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 @click.option(
     "--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --report, beside a sentence model."
 )
+@judge_option
 @click.pass_context
-def validate(ctx: click.Context, name: str, report: bool, model: str) -> None:
+def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
 
     Prints one problem a line, disease and reason, and ends with exit code 1 if there is any. With --report a page
@@ -161,29 +170,36 @@ def validate(ctx: click.Context, name: str, report: bool, model: str) -> None:
     if report:
         if problems:
             click.echo()  # a page of its own, apart from the table
-        _print_quality(name, model)
+        _print_quality(name, model, judge)
     ctx.exit(1 if problems else 0)
 
 
-def _print_quality(name: str, model: str) -> None:
+def _print_quality(name: str, model: str, judge: str | None) -> None:
     from zsderm import KnowledgeBase, load_encoder
     from zsderm.tasks.knowledge_quality.measure import quality
     from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
-    click.echo(quality(SentenceModel(), KnowledgeBase.load(name), load_encoder(model)).to_markdown())
-    click.echo(f"Written by `zsderm kb validate {shlex.quote(name)} --report --model {shlex.quote(model)}`.")
+    click.echo(quality(SentenceModel(judge), KnowledgeBase.load(name), load_encoder(model)).to_markdown())
+    options = f"--model {shlex.quote(model)}" + (f" --judge {shlex.quote(judge)}" if judge else "")
+    click.echo(f"Written by `zsderm kb validate {shlex.quote(name)} --report {options}`.")
 
 
-def _by_meaning(base: KnowledgeBase, disease: str) -> str:
-    """A line naming the diseases nearest in meaning; empty where spelling gave a hint, or without an encoder."""
+def _by_meaning(base: KnowledgeBase, disease: str, judge: str | None) -> str:
+    """A line naming the diseases nearest in meaning; empty where spelling gave a hint, or without the bundled model.
+
+    Raises:
+        CheckpointError: the named model cannot be loaded.
+    """
     if base.hint(disease):
         return ""
     from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
     from zsderm.tasks.knowledge_quality.suggest_names import suggest_names
 
     try:
-        nearest = suggest_names(SentenceModel(), base, disease)
+        nearest = suggest_names(SentenceModel(judge), base, disease)
     except ZsdermError:
+        if judge:
+            raise
         return ""  # the mistake to report is the name, and not that this installation lacks the weights
     return f"\nNearest in meaning: {' or '.join(map(repr, nearest))}."
 

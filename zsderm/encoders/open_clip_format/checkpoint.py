@@ -1,13 +1,14 @@
 """A checkpoint in open_clip's format: its parts found and checked, before anything is built.
 
-open_clip warns where it should refuse (a folder without weights gives a random model), refuses where it could go on
-(a key it does not know), and asks the hub for files that the folder already holds. So a checkpoint is first taken apart
-here, and open_clip is then shown a tidy copy, in which every file that it may want is present.
+open_clip only warns about a folder without weights and makes a random model, refuses a key that it does not know, and
+asks the hub for files that the folder already holds. So the parts of a checkpoint are first found and checked here, and
+open_clip then reads a tidy copy, in which every file that it may ask for is present.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,13 +18,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from open_clip.coca_model import MultimodalCfg
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-from zsderm.encoders import tokenizer_files
-from zsderm.encoders.base import CONFIG_FILE, EncoderCard
+from zsderm.encoders import hub, tokenizer_files
+from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, OPEN_CLIP_FILES, EncoderCard, read_config
+from zsderm.encoders.checkpoint import CheckpointFormat
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
+from zsderm.encoders.open_clip_format.build import build
+from zsderm.encoders.open_clip_format.encoder import OpenClipEncoder
+from zsderm.encoders.torch_encoder import choose_device
 from zsderm.errors import CheckpointError, FallbackWarning
 
 log = logging.getLogger(__name__)
@@ -60,16 +66,58 @@ PREPROCESS_CHOICES = {
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """The parts of a checkpoint, each known to be there."""
+class OpenClipCheckpoint(CheckpointFormat):
+    """The parts of a checkpoint in open_clip's format, each known to be there."""
 
-    card: EncoderCard
+    EXPECTED = OPEN_CLIP_FILES
+    SMALL_FILES = (CONFIG_FILE, CARD_FILE, "config.json", "README.md", *tokenizer_files.TOKENIZER_FILES)
+
     model_cfg: Mapping[str, Any]  # only keys that open_clip knows
     preprocess_cfg: Mapping[str, Any]  # complete
-    weights: Path
     tokenizer: tuple[Path, ...] = ()  # none: CLIP's own byte-pair tokenizer
     text_config: Path | None = None  # config.json of a transformers text tower
     dropped: tuple[str, ...] = ()  # keys that open_clip does not know
+
+    @classmethod
+    def holds(cls, folder: Path) -> bool:
+        """Whether a folder has open_clip's configuration."""
+        return (folder / CONFIG_FILE).is_file()
+
+    @classmethod
+    def fetch(cls, repository: str, folder: Path, *, download: bool) -> None:
+        """Fetch the weights of a hub repository, and its configuration if it is not there yet."""
+        if not cls.holds(folder):
+            hub.fetch_one(repository, [CONFIG_FILE], folder.name, download=download)
+        if find_weights(folder) is None:
+            hub.fetch_one(repository, WEIGHT_FILES, folder.name, download=download)
+
+    @classmethod
+    def read(cls, folder: Path, name: str, facts: Mapping[str, Any], *, download: bool) -> OpenClipCheckpoint:
+        """The checkpoint in a folder with open_clip_config.json, one weights file, and perhaps tokenizer files."""
+        config = read_config(folder)
+        weights = find_weights(folder)
+        if weights is None:
+            raise CheckpointError(
+                f"{folder} has a {CONFIG_FILE} but no weights. Expected model.safetensors, "
+                "open_clip_model.safetensors or open_clip_pytorch_model.bin beside it; a model without weights would "
+                "answer at random."
+            )
+        card = EncoderCard.read(folder, name, otherwise=facts)
+        return assemble(card, config, weights, folder, download=download)
+
+    def build(self) -> tuple[Any, Any]:
+        """The model with all its weights, on the processor, and a callable from strings to (B, L) token ids.
+
+        Raises:
+            CheckpointError: the parts do not fit together.
+        """
+        with self.tidy_folder() as folder:
+            return build(folder, self.card, self.weights, own_tokenizer=bool(self.tokenizer), dropped=self.dropped)
+
+    def encoder(self, device: str | torch.device | None = None) -> OpenClipEncoder:
+        """Build the model and load its weights; see Checkpoint.encoder."""
+        chosen = choose_device(device)
+        return OpenClipEncoder(self, *self.build(), chosen)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -104,6 +152,15 @@ class Checkpoint:
             write_json(folder / CONFIG_FILE, {"model_cfg": model_cfg, "preprocess_cfg": dict(self.preprocess_cfg)})
             yield folder
 
+    def copy_to(self, folder: Path) -> None:
+        """Copy all parts but the card into an empty folder, under names by which they are found again."""
+        weights = "model.safetensors" if self.weights.suffix == ".safetensors" else "pytorch_model.bin"
+        copies = {self.weights: weights, **{path: path.name for path in self.tokenizer}}
+        copies |= {self.text_config: "config.json"} if self.text_config else {}
+        write_json(folder / CONFIG_FILE, {"model_cfg": self.model_cfg, "preprocess_cfg": self.preprocess_cfg})
+        for path, name in copies.items():
+            shutil.copyfile(path, folder / name)
+
     def facts(self) -> dict[str, str]:
         """What its files say, for people."""
         settings = {key: str(self.preprocess_cfg[key]) for key in ("resize_mode", "interpolation", "mean", "std")}
@@ -116,7 +173,7 @@ class Checkpoint:
 
 def assemble(
     card: EncoderCard, config: Mapping[str, Any], weights: Path, folder: Path | None = None, *, download: bool = True
-) -> Checkpoint:
+) -> OpenClipCheckpoint:
     """Put a checkpoint together from a configuration and a weights file.
 
     Args:
@@ -131,7 +188,7 @@ def assemble(
     """
     model_cfg, dropped = _known_keys(config["model_cfg"])
     text_cfg = model_cfg["text_cfg"]
-    return Checkpoint(
+    return OpenClipCheckpoint(
         card=card,
         model_cfg=model_cfg,
         preprocess_cfg=_preprocessing(config.get("preprocess_cfg") or {}, card, model_cfg["vision_cfg"]),
@@ -179,7 +236,7 @@ def _known_keys(model_cfg: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str
 
 
 def _preprocessing(given: Mapping[str, Any], card: EncoderCard, vision_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete preprocessing settings; what had to be assumed about colours is said aloud."""
+    """Complete preprocessing settings; a warning says what had to be assumed about colours."""
     missing = [key for key in ("mean", "std") if not given.get(key)]
     if missing:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Any checkpoint that open_clip can build, as an encoder whose parts have been checked against each other."""
+"""The encoder of a model that open_clip has built."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ from open_clip.hf_model import HFTextEncoder
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL.Image import Image
 
-from zsderm.encoders.open_clip_format.build import build
-from zsderm.encoders.open_clip_format.checkpoint import Checkpoint
-from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
+from zsderm.encoders.checkpoint import Checkpoint
+from zsderm.encoders.torch_encoder import TorchEncoder
 
 
 class OpenClipEncoder(TorchEncoder):
     """An open_clip model in evaluation mode: CLIP, SigLIP, custom text towers, CoCa, timm image towers.
 
     Args:
-        checkpoint: the parts, as found by zsderm.encoders.resolve.find_checkpoint.
-        device: a torch device; None takes a GPU where there is one, else the processor.
-
-    Raises:
-        CheckpointError: the parts do not fit together.
-        SettingsError: there is no such device.
+        checkpoint: where the model comes from; gives card and fingerprint.
+        model: an open_clip model with its weights.
+        tokenizer: from a list of strings to (B, L) token ids.
+        device: where to run it.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str | torch.device | None = None) -> None:
+    def __init__(self, checkpoint: Checkpoint, model: Any, tokenizer: Any, device: torch.device) -> None:
         self.card = checkpoint.card
-        self.device = choose_device(device)
+        self.device = device
         self._checkpoint = checkpoint
-        model, self._tokenizer = build(checkpoint)
+        self._tokenizer = tokenizer
         settings = PreprocessCfg(**model.visual.preprocess_cfg)
         self._transform = on_one_thread(image_transform_v2(settings, is_train=False))
         self._model = model.float().eval().requires_grad_(False).to(self.device)

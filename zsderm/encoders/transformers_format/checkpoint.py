@@ -1,11 +1,12 @@
 """A CLIP or SigLIP in transformers' format: its parts found and checked, before anything is built.
 
 transformers makes up what it does not find: random layers with a log line, a tokenizer of five tokens, ImageNet's
-colours. So every file is asked for by name here, and what is not there is an error.
+colours. So every file is looked for by name here, and a missing one is an error.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +15,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zsderm.encoders.base import CONFIG_FILE, SIGMOID, EncoderCard, read_json, read_words
+import torch
+
+from zsderm.encoders import hub
+from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, SIGMOID, EncoderCard, folder_facts, read_json
+from zsderm.encoders.checkpoint import CheckpointFormat
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
-from zsderm.encoders.tokenizer_files import UNWANTED_KEYS, tokenizer_files
+from zsderm.encoders.tokenizer_files import TOKENIZER_FILES, UNWANTED_KEYS, tokenizer_files
+from zsderm.encoders.torch_encoder import choose_device
+from zsderm.encoders.transformers_format.encoder import TransformersEncoder, build, silence
 from zsderm.errors import CheckpointError
 
 # The kinds of model whose two towers end in one space and whose preprocessing is a plain resize.
@@ -32,16 +39,76 @@ WEIGHT_FILES = (
 
 
 @dataclass(frozen=True)
-class TransformersCheckpoint:
-    """The parts of a checkpoint, each known to be there."""
+class TransformersCheckpoint(CheckpointFormat):
+    """The parts of a checkpoint in transformers' format, each known to be there."""
 
-    card: EncoderCard
+    EXPECTED = (
+        "a CLIP or SigLIP saved by transformers (config.json, preprocessor_config.json, a tokenizer, model.safetensors)"
+    )
+    SMALL_FILES = (CARD_FILE, "config.json", "README.md", *TOKENIZER_FILES, *PREPROCESSING_FILES)
+
     kind: str  # one of KINDS
     config: Path
     preprocessing: tuple[Path, ...]
-    weights: Path  # one file, or the index of several
     shards: tuple[Path, ...]
     tokenizer: tuple[Path, ...]
+
+    @classmethod
+    def holds(cls, folder: Path) -> bool:
+        """Whether a folder without open_clip's configuration holds a whole model of transformers, of any kind."""
+        if (folder / CONFIG_FILE).is_file() or not (folder / "config.json").is_file():
+            return False
+        config = read_json(folder / "config.json")
+        return {"text_config", "vision_config"} <= config.keys() or config.get("model_type") in KINDS
+
+    @classmethod
+    def fetch(cls, repository: str, folder: Path, *, download: bool) -> None:
+        """Fetch the weights of a hub repository, one file or several."""
+        weights = hub.fetch_one(repository, WEIGHT_FILES, folder.name, download=download)
+        for shard in shards(weights):
+            hub.fetch_one(repository, [shard], folder.name, download=download)
+
+    @classmethod
+    def read(cls, folder: Path, name: str, facts: Mapping[str, Any], *, download: bool) -> TransformersCheckpoint:
+        """The checkpoint in a folder with config.json, preprocessor_config.json, tokenizer files and weights."""
+        config = read_json(folder / "config.json")
+        kind = config.get("model_type")
+        if kind not in KINDS:
+            raise CheckpointError(
+                f"expected the model_type in {folder / 'config.json'} to be {' or '.join(KINDS)}, but got {kind!r}. "
+                "Other models of transformers are not supported as encoders; see: zsderm models list"
+            )
+        preprocessing = tuple(folder / file for file in PREPROCESSING_FILES if (folder / file).is_file())
+        weights = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
+        tokenizer = tokenizer_files(folder)
+        parts: dict[str, object] = {
+            PREPROCESSING_FILES[0]: preprocessing,
+            "a tokenizer": tokenizer,
+            WEIGHT_FILES[0]: weights,
+        }
+        parts |= {shard: (folder / shard).is_file() for shard in (shards(weights) if weights else ())}
+        if missing := [what for what, found in parts.items() if not found]:
+            raise CheckpointError(
+                f"{folder} lacks {' and '.join(missing)}, and nothing is guessed. Save all parts into it: "
+                "model.save_pretrained(FOLDER) and processor.save_pretrained(FOLDER)"
+            )
+        assert weights is not None
+        return cls(
+            card=_card(name, kind, config, folder_facts(folder, facts)),
+            kind=kind,
+            config=folder / "config.json",
+            preprocessing=preprocessing,
+            weights=weights,
+            shards=tuple(folder / file for file in shards(weights)),
+            tokenizer=tokenizer,
+        )
+
+    def encoder(self, device: str | torch.device | None = None) -> TransformersEncoder:
+        """Build the model and load its weights; see Checkpoint.encoder."""
+        chosen = choose_device(device)
+        with self.tidy_folder() as folder:
+            parts = build(folder, self.card, self.kind, self.weights, self.tokenizer)
+        return TransformersEncoder(self, *parts, chosen, sigmoid=self.kind == "siglip")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -68,63 +135,16 @@ class TransformersCheckpoint:
                 link(path, folder / path.name)
             yield folder
 
+    def copy_to(self, folder: Path) -> None:
+        """Copy all parts but the card into an empty folder, under their own names."""
+        for path in (self.config, self.weights, *self.shards, *self.tokenizer, *self.preprocessing):
+            shutil.copyfile(path, folder / path.name)
+
     def facts(self) -> dict[str, str]:
         """What its files say, for people."""
         named = {"preprocessing": self.preprocessing, "tokenizer": self.tokenizer}
         files = {part: ", ".join(path.name for path in paths) for part, paths in named.items()}
         return {"format": f"transformers, {self.kind}", **files}
-
-
-def is_transformers(folder: Path) -> bool:
-    """Whether a folder without open_clip's configuration holds a whole model of transformers, of any kind."""
-    if (folder / CONFIG_FILE).is_file() or not (folder / "config.json").is_file():
-        return False
-    config = read_json(folder / "config.json")
-    return {"text_config", "vision_config"} <= config.keys() or config.get("model_type") in KINDS
-
-
-def from_folder(folder: Path, name: str, words: Mapping[str, Any] | None = None) -> TransformersCheckpoint:
-    """The checkpoint in a folder that transformers has saved.
-
-    Args:
-        folder: holds config.json, preprocessor_config.json, tokenizer files and weights.
-        name: the name the user gave.
-        words: licence, source, description to use where the folder does not say.
-
-    Raises:
-        CheckpointError: a part is missing, or it is a kind of model that has no such encoder.
-    """
-    config = read_json(folder / "config.json")
-    kind = config.get("model_type")
-    if kind not in KINDS:
-        raise CheckpointError(
-            f"expected the model_type in {folder / 'config.json'} to be {' or '.join(KINDS)}, but got {kind!r}. "
-            "Other models of transformers are not supported as encoders; see: zsderm models list"
-        )
-    preprocessing = tuple(folder / file for file in PREPROCESSING_FILES if (folder / file).is_file())
-    weights = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
-    tokenizer = tokenizer_files(folder)
-    parts: dict[str, object] = {
-        PREPROCESSING_FILES[0]: preprocessing,
-        "a tokenizer": tokenizer,
-        WEIGHT_FILES[0]: weights,
-    }
-    parts |= {shard: (folder / shard).is_file() for shard in (shards(weights) if weights else ())}
-    if missing := [what for what, found in parts.items() if not found]:
-        raise CheckpointError(
-            f"{folder} lacks {' and '.join(missing)}, and nothing is guessed. Save all parts into it: "
-            "model.save_pretrained(FOLDER) and processor.save_pretrained(FOLDER)"
-        )
-    assert weights is not None
-    return TransformersCheckpoint(
-        card=_card(name, kind, config, read_words(folder, words)),
-        kind=kind,
-        config=folder / "config.json",
-        preprocessing=preprocessing,
-        weights=weights,
-        shards=tuple(folder / file for file in shards(weights)),
-        tokenizer=tokenizer,
-    )
 
 
 def shards(weights: Path) -> list[str]:
@@ -148,8 +168,8 @@ def tidy_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tidy_config(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
-def _card(name: str, kind: str, config: Mapping[str, Any], words: Mapping[str, Any]) -> EncoderCard:
-    """Card of a model given as its config.json and a few words about it."""
+def _card(name: str, kind: str, config: Mapping[str, Any], facts: Mapping[str, Any]) -> EncoderCard:
+    """Card of a model given as its config.json and facts about it."""
     from transformers import CLIPConfig, SiglipConfig
 
     with silence():
@@ -160,21 +180,5 @@ def _card(name: str, kind: str, config: Mapping[str, Any], words: Mapping[str, A
         width=int(full.projection_dim if kind == "clip" else vision.hidden_size),
         image_size=int(vision.image_size),
         context_length=int(text.max_position_embeddings),
-        **EncoderCard.facts(words, {"head": SIGMOID} if kind == "siglip" else {}),
+        **EncoderCard.fields_from(facts, {"head": SIGMOID} if kind == "siglip" else {}),
     )
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Keep transformers from printing bars and reports; what matters is checked and raised."""
-    from transformers.utils import logging as talk
-
-    verbosity, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
-    talk.set_verbosity_error()
-    talk.disable_progress_bar()
-    try:
-        yield
-    finally:
-        talk.set_verbosity(verbosity)
-        if bars:
-            talk.enable_progress_bar()

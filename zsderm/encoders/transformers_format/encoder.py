@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from PIL import Image
 
-from zsderm.encoders.open_clip_format.build import BUILD_ERRORS, first_line
-from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
-from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint, silence
+from zsderm.encoders.base import EncoderCard
+from zsderm.encoders.checkpoint import BUILD_ERRORS, Checkpoint, first_line
+from zsderm.encoders.torch_encoder import TorchEncoder
 from zsderm.errors import CheckpointError, MissingDependencyError
-
-# Their pixels are Pillow's, as in training; the other backend resizes tensors and differs in the last digits.
-_PILLOW: dict[str, Any] = {"backend": "pil"} if hasattr(transformers, "CLIPImageProcessorPil") else {"use_fast": False}
 
 
 class TransformersEncoder(TorchEncoder):
@@ -25,21 +25,25 @@ class TransformersEncoder(TorchEncoder):
     as `logit_bias` and leaves class probabilities alone, for softmax does not see what all classes share.
 
     Args:
-        checkpoint: the parts, as found by zsderm.encoders.resolve.find_checkpoint.
-        device: a torch device; None takes a GPU where there is one, else the processor.
+        checkpoint: where the model comes from; gives card and fingerprint.
+        model: a CLIPModel or SiglipModel with its weights.
+        tokenizer: of transformers.
+        processor: makes pixels of images.
+        device: where to run it.
+        sigmoid: whether it is a SigLIP.
 
     Raises:
         CheckpointError: the parts do not fit together.
-        MissingDependencyError: the tokenizer needs a package that is not installed.
-        SettingsError: there is no such device.
     """
 
-    def __init__(self, checkpoint: TransformersCheckpoint, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, model: Any, tokenizer: Any, processor: Any, device: torch.device, *, sigmoid: bool
+    ) -> None:
         self.card = checkpoint.card
-        self.device = choose_device(device)
+        self.device = device
         self._checkpoint = checkpoint
-        self._sigmoid = checkpoint.kind == "siglip"
-        model, self._tokenizer, self._processor = _build(checkpoint)
+        self._sigmoid = sigmoid
+        self._tokenizer, self._processor = tokenizer, processor
         self._model = model.float().eval().requires_grad_(False).to(self.device)
         self.temperature = float(torch.exp(-model.logit_scale.detach().cpu()))
         self.logit_bias = float(model.logit_bias.detach().cpu()) if self._sigmoid else None
@@ -116,38 +120,75 @@ class _ImageTower(torch.nn.Module):
         return pooled if self.projection is None else self.projection(pooled)
 
 
-def _build(checkpoint: TransformersCheckpoint) -> tuple[Any, Any, Any]:
-    """Model, tokenizer and image processor, built without a network and without code from the checkpoint."""
-    _need_sentencepiece(checkpoint)
-    kind: Any = transformers.CLIPModel if checkpoint.kind == "clip" else transformers.SiglipModel
+def build(
+    folder: Path, card: EncoderCard, kind: str, weights: Path, tokenizer_files: Sequence[Path]
+) -> tuple[Any, Any, Any]:
+    """Build model, tokenizer and image processor, without a network and without code from the checkpoint.
+
+    Args:
+        folder: as TransformersCheckpoint.tidy_folder gives it.
+        card: of the checkpoint.
+        kind: "clip" or "siglip".
+        weights: its file, as the user knows it.
+        tokenizer_files: its files.
+
+    Raises:
+        CheckpointError: the parts do not fit together.
+        MissingDependencyError: the tokenizer needs a package that is not installed.
+    """
+    _need_sentencepiece(card, tokenizer_files)
+    model_class: Any = transformers.CLIPModel if kind == "clip" else transformers.SiglipModel
     options = {"local_files_only": True, "trust_remote_code": False}
-    with checkpoint.tidy_folder() as folder, silence():
+    with silence():
         try:
-            model, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+            model, report = model_class.from_pretrained(folder, local_files_only=True, output_loading_info=True)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
-            processor = transformers.AutoImageProcessor.from_pretrained(folder, **options, **_PILLOW)
+            processor = transformers.AutoImageProcessor.from_pretrained(folder, **options, **pillow_only())
         except (*BUILD_ERRORS, ImportError) as error:
             raise CheckpointError(
-                f"'{checkpoint.card.name}' cannot be built from {checkpoint.weights}: {first_line(error)}. "
+                f"'{card.name}' cannot be built from {weights}: {first_line(error)}. "
                 "Check that weights and configuration belong together."
             ) from error
     # Positions are computed; older files lack them, newer ones do not expect them.
     if missing := sorted(key for key in report["missing_keys"] if not key.endswith("position_ids")):
         raise CheckpointError(
-            f"'{checkpoint.card.name}' lacks {len(missing)} tensors, {missing[0]} first: transformers would have made "
-            f"them up. {checkpoint.weights} does not belong to its config.json."
+            f"'{card.name}' lacks {len(missing)} tensors, {missing[0]} first: transformers would have made "
+            f"them up. {weights} does not belong to its config.json."
         )
     return model, tokenizer, processor
 
 
-def _need_sentencepiece(checkpoint: TransformersCheckpoint) -> None:
+def pillow_only() -> dict[str, Any]:
+    """The option of from_pretrained that makes pixels with Pillow, as in training.
+
+    The other backend of image processors resizes tensors, and its pixels differ in the last digits.
+    """
+    return {"backend": "pil"} if hasattr(transformers, "CLIPImageProcessorPil") else {"use_fast": False}
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep transformers from printing bars and reports; errors are checked for and raised."""
+    from transformers.utils import logging as talk
+
+    verbosity, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        yield
+    finally:
+        talk.set_verbosity(verbosity)
+        if bars:
+            talk.enable_progress_bar()
+
+
+def _need_sentencepiece(card: EncoderCard, tokenizer_files: Sequence[Path]) -> None:
     """SigLIP's own tokenizer is read by two packages that transformers does not bring."""
-    if any(path.name == "spiece.model" for path in checkpoint.tokenizer):
+    if any(path.name == "spiece.model" for path in tokenizer_files):
         for module, package in (("sentencepiece", "sentencepiece"), ("google.protobuf", "protobuf")):
             if not _installed(module):
                 raise MissingDependencyError(
-                    f"the tokenizer of '{checkpoint.card.name}' needs {package}. "
-                    "Install it with: pip install 'zsderm[siglip]'"
+                    f"the tokenizer of '{card.name}' needs {package}. Install it with: pip install 'zsderm[siglip]'"
                 )
 
 

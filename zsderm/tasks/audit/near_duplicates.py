@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsderm.embeddings import embed_images
-from zsderm.embeddings.vector_index import EntryIndex
+from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import ImageError
 from zsderm.images import open_image
 from zsderm.tasks.audit.image_sets import ImageSet
@@ -174,7 +174,7 @@ def _close_pairs(
 
 def _by_cosine(features: npt.NDArray[np.float32]) -> Nearest:
     def nearest(stored: Rows, asked: Rows, k: int) -> tuple[Floats, Rows]:
-        return EntryIndex.build(features[stored]).search(features[asked], k)
+        return VectorIndex.build(features[stored]).search(features[asked], k)
 
     return nearest
 

@@ -1,4 +1,4 @@
-"""How good a knowledge base is, measured with a sentence model and an encoder."""
+"""The quality of a knowledge base, measured with a sentence model and an encoder."""
 
 from zsderm.tasks.knowledge_quality.measure import quality
 from zsderm.tasks.knowledge_quality.report import QualityReport

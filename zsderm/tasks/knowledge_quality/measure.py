@@ -1,4 +1,4 @@
-"""How good is a knowledge base in the eyes of an encoder? Counts, readability, repeats, specificity, length."""
+"""Measures of the quality of a knowledge base: counts, readability, near-duplicates, specificity, length."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def quality(judge: TextEncoder, base: KnowledgeBase, *others: TextEncoder) -> Qu
 
     Args:
         judge: embeds descriptions and names; finds near-duplicates and specificity. See `SentenceModel`.
-        others: encoders whose view of specificity stands beside the judge's.
+        others: encoders by which specificity is measured as well.
         base: a knowledge base with at least one description.
 
     Raises:
@@ -75,7 +75,7 @@ def quality(judge: TextEncoder, base: KnowledgeBase, *others: TextEncoder) -> Qu
 def _specificities_by(
     encoder: TextEncoder, texts: Sequence[Description], owners: npt.NDArray[np.int_], names: Sequence[str]
 ) -> tuple[npt.NDArray[np.float32], tuple[Specificity, ...]]:
-    """(M, D) unit rows of the bare texts, and the specificity of each disease in the eyes of one encoder."""
+    """(M, D) unit rows of the bare texts, and the specificity of each disease by one encoder."""
     features = encoder.encode_texts([text.text for text in texts]).numpy()  # (M, D)
     return features, specificities(features, owners, encoder.encode_texts(names).numpy(), names)
 

@@ -1,4 +1,4 @@
-"""What was measured on a knowledge base, and the page of Markdown that says it."""
+"""What was measured on a knowledge base, and the same as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class QualityReport:
     near_duplicates: tuple[NearDuplicate, ...]  # nearest first
     specificities: tuple[Specificity, ...]  # one per described disease, worst first
     long_texts: tuple[LongText, ...]  # longest first
-    views: Mapping[str, tuple[Specificity, ...]] = field(default_factory=dict)  # specificity in the eyes of others
+    views: Mapping[str, tuple[Specificity, ...]] = field(default_factory=dict)  # specificity by other encoders
 
     def to_markdown(self) -> str:
         """The report as a page of Markdown."""

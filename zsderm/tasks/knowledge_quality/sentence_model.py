@@ -1,8 +1,8 @@
-"""A judge of meaning that has seen no skin: all-MiniLM-L6-v2, out of the bundled encoder.
+"""A model of the meaning of sentences, from sentence-transformers: the bundled one, or any that the user names.
 
-The text tower of zsderm-mini is that sentence-transformers model, frozen, with a projection on top that was trained on
-eight diagnoses. Without the projection it knows what words mean in general, which is what names and near-duplicates
-are to be judged by.
+The bundled one is all-MiniLM-L6-v2, which has seen no skin. It is the text tower of zsderm-mini, frozen, without the
+projection that was trained on eight diagnoses: it knows what words mean in general, which is what names and
+near-duplicates are compared by.
 
 Source: Reimers and Gurevych, Sentence-BERT (arXiv 1908.10084); weights sentence-transformers/all-MiniLM-L6-v2,
 Apache-2.0.
@@ -11,23 +11,26 @@ Apache-2.0.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zsderm.encoders.base import EncoderCard
+from zsderm.encoders import mini
+from zsderm.encoders.base import CONFIG_FILE, EncoderCard
 from zsderm.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
     import torch
 
 NAME = "all-MiniLM-L6-v2"
-TOWER = "text.transformer."  # where the weights stand in the bundled checkpoint
+TOWER = "text.transformer."  # where the weights stand in an open_clip checkpoint
 CONTEXT = 256  # tokens, as sentence-transformers publishes it
 BATCH = 64
+# The files by which sentence-transformers knows a model, as it writes them itself since version 2.
+_MODULES = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
 
 
 class TextEncoder(Protocol):
@@ -46,24 +49,46 @@ class TextEncoder(Protocol):
 
 
 class SentenceModel:
-    """Texts to unit rows by meaning.
+    """A SentenceTransformer on the processor, as a TextEncoder.
 
     Args:
-        folder: an open_clip checkpoint folder whose text tower is a transformers model; None takes the bundled one.
+        model: a model of sentence-transformers, by its name on the Hugging Face hub or as a folder; or an open_clip
+            checkpoint folder whose text tower is a transformers model. None takes the text tower of zsderm-mini.
+            Weights are read from safetensors only, and no code that comes with a model is run.
 
     Raises:
-        CheckpointError: the folder holds no such tower.
+        CheckpointError: there is no such model, or it cannot be loaded.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path(str(resources.files("zsderm"))) / "weights" / "zsderm-mini"
-        self.card = EncoderCard(NAME, int(self._config["hidden_size"]), image_size=0, context_length=CONTEXT)
+    def __init__(self, model: str | Path | None = None) -> None:
+        folder = mini.folder() if model is None else Path(model).expanduser()
+        if model is None or (folder / CONFIG_FILE).is_file():
+            self._model = _of_text_tower(folder)
+            self._files: tuple[Path, ...] = (folder / "model.safetensors", folder / "tokenizer.json")
+        elif folder.is_dir() and not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+            file = folder / "config.json"
+            raise CheckpointError(f"expected {str(file)!r} to describe a transformers text tower, but it is not there.")
+        else:
+            self._model = _load(str(folder if folder.is_dir() else model))
+            self._files = ()
+        self.card = EncoderCard(
+            NAME if model is None else str(model),
+            width=int(self._model.encode([""], show_progress_bar=False).shape[1]),
+            image_size=0,
+            context_length=int(self._model.max_seq_length or 0),
+        )
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over weights and tokenizer."""
-        files = [self._folder / "model.safetensors", self._folder / "tokenizer.json"]
-        return sha256(b"".join(sha256(file.read_bytes()).digest() for file in files)).hexdigest()[:16]
+        if self._files:
+            parts = [file.read_bytes() for file in self._files]
+        else:
+            state = self._model.state_dict()
+            parts = [name.encode() + state[name].float().cpu().numpy().tobytes() for name in sorted(state)]
+            vocabulary: dict[str, int] = getattr(self._model.tokenizer, "get_vocab", dict)()
+            parts.append(json.dumps([vocabulary, self.card.context_length], sort_keys=True).encode())
+        return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()[:16]
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """Embed texts; what is beyond the context is cut.
@@ -72,47 +97,90 @@ class SentenceModel:
             texts: M strings.
 
         Returns:
-            (M, D) float32 unit rows on the CPU: the mean of the token embeddings.
+            (M, D) float32 unit rows on the CPU: the mean of the token embeddings, unless a named model pools otherwise.
+
+        Raises:
+            InputError: a single string instead of a list.
         """
         import torch
 
         if isinstance(texts, str):
             raise InputError(f"expected `texts` to be a list of strings, but got one string: {texts[:40]!r}")
-        tokenizer, model = self._parts
-        rows = [torch.empty(0, self.card.width)]
-        for start in range(0, len(texts), BATCH):
-            tokens = tokenizer(
-                list(texts[start : start + BATCH]),
-                padding=True,
-                truncation=True,
-                max_length=CONTEXT,
-                return_tensors="pt",
-            )
-            with torch.inference_mode():
-                hidden = model(**tokens).last_hidden_state  # (B, L, D)
-                kept = tokens["attention_mask"].unsqueeze(-1)  # (B, L, 1)
-                mean = (hidden * kept).sum(dim=1) / kept.sum(dim=1)  # (B, D)
-            rows.append(torch.nn.functional.normalize(mean.float(), dim=-1))
-        return torch.cat(rows)
+        if not len(texts):
+            return torch.empty(0, self.card.width)
+        rows = self._model.encode(
+            list(texts), batch_size=BATCH, normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False
+        )
+        return rows.float().cpu().clone()
 
-    @cached_property
-    def _config(self) -> dict[str, Any]:
-        file = self._folder / "config.json"
-        if not file.is_file():
-            raise CheckpointError(f"expected {str(file)!r} to describe a transformers text tower, but it is not there.")
-        return json.loads(file.read_text(encoding="utf-8"))
 
-    @cached_property
-    def _parts(self) -> tuple[Any, Any]:
-        from safetensors.torch import load_file
-        from transformers import AutoConfig, AutoModel, AutoTokenizer
+def _load(name: str, *, local_files_only: bool = False) -> Any:
+    """A SentenceTransformer on the processor, from a hub name or a folder.
 
-        stored = load_file(self._folder / "model.safetensors")
-        tower = {name.removeprefix(TOWER): rows for name, rows in stored.items() if name.startswith(TOWER)}
-        if not tower:
-            raise CheckpointError(f"expected {str(self._folder)!r} to hold weights named {TOWER}..., but it has none.")
-        model = AutoModel.from_config(AutoConfig.from_pretrained(self._folder), add_pooling_layer=False)
-        missing = model.load_state_dict(tower, strict=False).missing_keys
-        if [name for name in missing if not name.endswith("position_ids")]:
-            raise CheckpointError(f"the text tower of {str(self._folder)!r} lacks {', '.join(missing[:3])}.")
-        return AutoTokenizer.from_pretrained(self._folder), model.float().eval().requires_grad_(False)
+    Raises:
+        CheckpointError: there is no such model, or it cannot be loaded.
+    """
+    from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
+    from zsderm.encoders.transformers_format.encoder import silence
+
+    with silence():
+        try:
+            # It takes seconds to import, and other commands have no use for it.
+            from sentence_transformers import SentenceTransformer
+
+            options = {"use_safetensors": True}
+            model = SentenceTransformer(name, device="cpu", local_files_only=local_files_only, model_kwargs=options)
+        except (*BUILD_ERRORS, ImportError) as error:
+            raise CheckpointError(
+                f"the sentence model '{name}' cannot be loaded: {first_line(error)}. Expected a model of "
+                "sentence-transformers with safetensors, by its name on the Hugging Face hub or as a folder; without a "
+                "network it has to be in the cache: hf download NAME"
+            ) from error
+    return model.float().eval().requires_grad_(False)
+
+
+def _of_text_tower(folder: Path) -> Any:
+    """A SentenceTransformer of the transformers text tower in an open_clip checkpoint, with mean pooling.
+
+    Raises:
+        CheckpointError: the folder holds no such tower, or not all of it.
+    """
+    from safetensors.torch import load_file, save_file
+
+    from zsderm.encoders.fingerprint import link, write_json
+    from zsderm.encoders.tokenizer_files import tidy_config, tokenizer_files
+
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    if not config.is_file():
+        raise CheckpointError(f"expected {str(config)!r} to describe a transformers text tower, but it is not there.")
+    stored = load_file(weights) if weights.is_file() else {}
+    tower = {
+        name.removeprefix(TOWER): rows.float() if rows.is_floating_point() else rows
+        for name, rows in stored.items()
+        if name.startswith(TOWER)
+    }
+    if not tower:
+        raise CheckpointError(f"expected {str(folder)!r} to hold weights named {TOWER}..., but it has none.")
+    with tempfile.TemporaryDirectory(prefix="zsderm-") as name:
+        place, content = Path(name), tidy_config(config)
+        save_file(tower, place / "model.safetensors", metadata={"format": "pt"})
+        write_json(place / "config.json", content)
+        for file in tokenizer_files(folder):
+            link(file, place / file.name)
+        modules = [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (path, kind) in enumerate(_MODULES.items())
+        ]
+        (place / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+        write_json(place / "sentence_bert_config.json", {"max_seq_length": CONTEXT, "do_lower_case": False})
+        for path in filter(None, _MODULES):
+            (place / path).mkdir()
+        pooling = {"word_embedding_dimension": content["hidden_size"], "pooling_mode_mean_tokens": True}
+        write_json(place / "1_Pooling" / "config.json", pooling)
+        model = _load(name, local_files_only=True)
+    built = [key.partition(".")[2] for key in model[0].state_dict()]
+    # The pooler of BERT is not used: sentences are the mean of their tokens.
+    missing = [key for key in built if key not in tower and not key.startswith("pooler.")]
+    if missing := [key for key in missing if not key.endswith("position_ids")]:
+        raise CheckpointError(f"the text tower of {str(folder)!r} lacks {', '.join(missing[:3])}.")
+    return model

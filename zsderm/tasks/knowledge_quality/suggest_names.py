@@ -1,4 +1,4 @@
-"""Which diseases of a knowledge base are nearest in meaning to a name that it does not hold?"""
+"""The diseases of a knowledge base nearest in meaning to a name that it does not hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding photographs and sentences by a text or a photograph, and how often the right one is found."""
+"""Search for photographs and sentences by a text or a photograph, and recall: how often the right one is found."""
 
 from zsderm.tasks.retrieval.captioned_images import CaptionedImages
 from zsderm.tasks.retrieval.description_search import nearest_descriptions

@@ -1,4 +1,4 @@
-"""Photographs with their captions: which belongs to which, and how well an encoder finds one by the other."""
+"""Photographs with captions: which caption belongs to which image, and recall of one by the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which descriptions of a whole knowledge base is a photograph most like? Asked of every disease at once."""
+"""The descriptions of a knowledge base that a photograph is most like, among all diseases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
-from zsderm.embeddings.vector_index import EntryIndex
+from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import CheckpointError, ImageError, InputError
 from zsderm.knowledge.base import Description, KnowledgeBase
 from zsderm.knowledge.prompts import described
@@ -54,18 +54,18 @@ def nearest_descriptions(
     return [Match(score, base.descriptions[row]) for score, row in found if row >= 0]
 
 
-def _index_of(encoder: Encoder, base: KnowledgeBase, cache: Path | None) -> EntryIndex:
+def _index_of(encoder: Encoder, base: KnowledgeBase, cache: Path | None) -> VectorIndex:
     """The index of all descriptions, in the order of `base.descriptions`; from the cache where it is there."""
     marks: dict[str, Any] = {"checksum": base.checksum, "fingerprint": encoder.fingerprint}
     # The order of lines is part of the key, because rows are numbered by it and the checksum does not see it.
     folder = cache and cache / "indexes" / f"{base.checksum}-{encoder.fingerprint}-{_order(base)}"
     if folder:
         try:
-            return EntryIndex.load(folder, **marks)
+            return VectorIndex.load(folder, **marks)
         except CheckpointError:
             pass  # not there yet, or damaged: built below
     sentences = [described(d.disease, d.text) for d in base.descriptions]
-    index = EntryIndex.build(embed_texts(encoder, sentences), **marks)
+    index = VectorIndex.build(embed_texts(encoder, sentences), **marks)
     if folder:
         index.save(folder)
     return index

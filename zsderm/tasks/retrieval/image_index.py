@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from zsderm import images
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
-from zsderm.embeddings.vector_index import EntryIndex
+from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import CheckpointError, ImageError, InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ImageIndex:
     errors: Mapping[str, str]
     rebuilt: bool
     _encoder: Encoder
-    _entries: EntryIndex
+    _entries: VectorIndex
 
     @classmethod
     def open(
@@ -81,7 +81,7 @@ class ImageIndex:
         names = tuple(map(str, paths))
         if place:
             try:
-                entries = EntryIndex.load(place, **marks)
+                entries = VectorIndex.load(place, **marks)
                 missing = sorted(set(range(len(paths))) - set(entries.ids.tolist()))
                 errors = _reasons(encoder, [names[row] for row in missing])
                 return cls(names, errors, False, encoder, entries)
@@ -90,7 +90,7 @@ class ImageIndex:
         embedded = embed_images(encoder, paths, batch_size=batch_size, cache=cache, progress=progress)
         if not embedded.ok.any():
             raise ImageError(f"none of the {len(paths)} images in '{folder}' can be read: {embedded.errors[0]}")
-        entries = EntryIndex.build(embedded.features[embedded.ok], np.flatnonzero(embedded.ok), **marks)
+        entries = VectorIndex.build(embedded.features[embedded.ok], np.flatnonzero(embedded.ok), **marks)
         if place:
             entries.save(place)
         return cls(names, {names[row]: reason for row, reason in embedded.errors.items()}, True, encoder, entries)
