@@ -64,7 +64,7 @@ def refine(
     tried, the uniform one and two that are learned from the images, and the best must then earn its place: as labels
     for a mixture of clusters the refined ones must predict where unseen images lie better than the text labels do, and
     better than no labels at all. One cluster that a prior cuts into classes fails, whatever the scores say; a folder
-    whose clusters agree with the text, or too small to tell, keeps its text proxies. See docs/priors.md.
+    whose clusters agree with the text, or too small to tell, keeps its text proxies. See docs/method.md.
 
     Args:
         image_features: (N, D) unit rows, any float type; not changed.
