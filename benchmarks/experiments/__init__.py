@@ -1,1 +1,1 @@
-"""Measurements behind single pages of docs/; each is a command: python -m zsderm.benchmarks.experiments.NAME."""
+"""Measurements that docs/ reports; each is a command: python -m zsderm.benchmarks.experiments.NAME."""

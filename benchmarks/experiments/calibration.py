@@ -268,7 +268,7 @@ def _sets_table(rows: pd.DataFrame) -> str:
 
 def _strangers_table(rows: pd.DataFrame) -> str:
     lines = [
-        "| data set (n) | wording | score | AUROC: mean, least | withheld of known | withheld of the unknown class |"
+        "| data set (n) | wording | score | AUROC: mean, least | abstained, known | abstained, unknown class |"
     ]
     lines += ["|---|---|---|---|---:|---:|"]
     for (dataset, wording, score), part in rows.groupby(["dataset", "wording", "score"], sort=False):

@@ -1,9 +1,12 @@
 """Concept annotation and retrieval on real photographs, beside what chance and the diagnosis alone would give.
 
-    python -m zsderm.benchmarks.experiments.concepts_and_retrieval --data-root DATA --output docs/concepts_and_retrieval
+    python -m zsderm.benchmarks.experiments.concepts_and_retrieval --data-root DATA \\
+        --output docs/concepts_and_retrieval --document docs/tasks.md
 
-writes a .md and a .json. DATA holds pad/ and ham10000/, each with an index.csv (filename, label, split, and the patient
-data of the set). Neither set has concept labels or captions, so they are made from what there is, which is weak:
+writes a .json, prints the tables, and puts them between "<!-- concepts and retrieval -->" and
+"<!-- end of concepts and retrieval -->" of a page. DATA holds pad/ and ham10000/, each with an index.csv (filename,
+label, split, and the patient data of the set). Neither set has concept labels or captions, so they are made from what
+there is, which is weak:
 
 reported   what PAD-UFES-20's patients say of the lesion. It is told, not seen; itch and hurt are controls.
 implied    a concept counts as present where the knowledge base lists it for the diagnosis. Whoever knows the diagnosis
@@ -27,6 +30,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from zsderm import KnowledgeBase, load_encoder
+from zsderm.benchmarks.pages import splice
 from zsderm.image_table import ImageTable
 from zsderm.tasks.concepts.agreement import PRESENT, UNKNOWN, Agreement, agreement
 from zsderm.tasks.concepts.annotation import annotate
@@ -51,8 +55,9 @@ REPORTED = {
 @click.option("--model", default="zsderm-mini", show_default=True)
 @click.option("--split", default="dev", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Path without a suffix.")
+@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
 @click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
-def main(data_root: Path, model: str, split: str, output: Path, cache_dir: Path | None) -> None:
+def main(data_root: Path, model: str, split: str, output: Path, document: Path | None, cache_dir: Path | None) -> None:
     """Measure, then write the tables and the figures."""
     encoder = load_encoder(model)
     base = KnowledgeBase.load("dermatology")
@@ -74,8 +79,11 @@ def main(data_root: Path, model: str, split: str, output: Path, cache_dir: Path 
         content["sets"][dataset] = figures
     output.parent.mkdir(parents=True, exist_ok=True)
     output.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    output.with_suffix(".md").write_text("\n".join(markdown(content)) + "\n", encoding="utf-8")
-    click.echo(f"Written: {output}.md, .json", err=True)
+    part = "\n".join(markdown(content))
+    click.echo(part)
+    if document:
+        splice(document, {"concepts and retrieval": f"\n\n{part}\n"}, required="concepts and retrieval")
+    click.echo(f"Written: {output}.json", err=True)
 
 
 def reported() -> ConceptVocabulary:
@@ -134,17 +142,17 @@ def recall_told_the_diagnosis(table: ImageTable, recall: RecallReport) -> dict[s
 
 
 def markdown(content: dict[str, Any]) -> Iterator[str]:
-    """The page."""
-    yield "# Concepts and retrieval on real photographs\n"
+    """The part of the page."""
     yield (
         f"Written by `python -m zsderm.benchmarks.experiments.concepts_and_retrieval`: {content['model']} "
-        f"({content['encoder']}), `{content['split']}` splits. The module says how these weak labels and captions are "
-        'made and what leaks into them. "Diagnosis alone" is an oracle that knows the true diagnosis and nothing else: '
-        "a figure that is not above it is no evidence that the encoder sees the sign or the site. In brackets: 95 % "
-        "bootstrap intervals: of concepts by patient (PAD) or lesion (HAM10000), of recall by query.\n"
+        f"({content['encoder']}), `{content['split']}` splits. The docstring of that module says how these weak labels "
+        'and captions are made, and what leaks into them. "Diagnosis alone" is an oracle that knows the true diagnosis '
+        "and nothing else: a figure that is not above it is no evidence that the encoder sees the sign or the site. "
+        "In brackets: 95 % bootstrap intervals, of concepts by patient (PAD) or lesion (HAM10000), of recall by "
+        "query.\n"
     )
     for dataset, figures in content["sets"].items():
-        yield f"## {dataset}, n = {figures['n']}\n"
+        yield f"### {dataset}, n = {figures['n']}\n"
         if "reported" in figures:
             yield from _reported(figures["reported"])
         found = figures["implied"]

@@ -2,7 +2,7 @@
 
     python -m zsderm.benchmarks.experiments.knowledge_variants --data-root DATA
 
-Prints the tables of docs/knowledge_variants.md. Every variant scores images by cosine with one proxy per class; they
+Prints the tables of docs/knowledge.md. Every variant scores images by cosine with one proxy per class; they
 differ in which descriptions make it, how they are weighed, and how much of it is the class name. The last row needs
 labels, and shows how far this kind of classifier goes in this space: the proxy of a class is the mean of its own
 images, each image left out of its own class's mean.

@@ -1,6 +1,8 @@
 """Which thresholds tell copies from strangers: pairs within a distance, and how many of them are of one lesion.
 
-    python -m zsderm.benchmarks.experiments.look_alikes --data-root DATA --output docs/look_alikes.md
+    python -m zsderm.benchmarks.experiments.look_alikes --data-root DATA --document docs/tasks.md
+
+Prints the table and puts it between "<!-- look-alikes -->" and "<!-- end of look-alikes -->" of a page.
 
 DATA holds ham10000/index.csv with the columns filename and lesion_id. A pair of one lesion is right, others are wrong,
 though two photographs of one lesion need not look alike: the share of right pairs is what matters, not how many there
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import load_encoder
+from zsderm.benchmarks.pages import splice
 from zsderm.image_table import ImageTable
 from zsderm.images import open_image
 from zsderm.tasks.audit.image_sets import ImageSet
@@ -34,10 +37,10 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.float64]]  # (P, 2) rows, and (P,) h
 @click.command(help=__doc__)
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
 @click.option("--model", default="zsderm-mini", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
 @click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
-def main(data_root: Path, model: str, output: Path, cache_dir: Path | None) -> None:
-    """Measure, then write the table."""
+def main(data_root: Path, model: str, document: Path | None, cache_dir: Path | None) -> None:
+    """Measure, then print the table."""
     table = ImageTable.read(data_root / "ham10000" / "index.csv")
     files, lesions = table.files, np.array(table.column("lesion_id"))
     rows = []
@@ -48,9 +51,10 @@ def main(data_root: Path, model: str, output: Path, cache_dir: Path | None) -> N
     encoder = load_encoder(model)
     pairs = cosine_pairs(encoder, files, cache_dir)
     rows += [(f"cosine, {model}", f"at least {c}", *right(pairs, lesions, 1 - c)) for c in COSINES]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text("\n".join(markdown(len(files), encoder.fingerprint, rows)) + "\n", encoding="utf-8")
-    click.echo(f"Written: {output}", err=True)
+    part = "\n".join(markdown(len(files), encoder.fingerprint, rows))
+    click.echo(part)
+    if document:
+        splice(document, {"look-alikes": f"\n\n{part}\n\n"}, required="look-alikes")
 
 
 def hash_pairs(hashes: NDArray[np.uint8]) -> Pairs:
@@ -74,8 +78,7 @@ def right(pairs: Pairs, lesions: NDArray[np.str_], limit: float) -> tuple[int, i
 
 
 def markdown(images: int, fingerprint: str, rows: list[tuple[str, str, int, int]]) -> Iterator[str]:
-    """The page."""
-    yield "# Which thresholds tell copies from strangers\n"
+    """The part of the page."""
     yield (
         f"Written by `python -m zsderm.benchmarks.experiments.look_alikes` on the {images} images of HAM10000 at hand "
         f"(encoder {fingerprint}). A pair of one lesion is right.\n"

@@ -2,14 +2,14 @@
 
     python -m zsderm.benchmarks.experiments.prior_regimes --output synthetic.csv
     python -m zsderm.benchmarks.experiments.prior_regimes --features FEATURES.npz --output real.csv
-    python -m zsderm.benchmarks.experiments.prior_regimes --rows synthetic.csv --rows real.csv --document PAGE.md \\
-        --picture DOTS.png
+    python -m zsderm.benchmarks.experiments.prior_regimes --rows synthetic.csv --rows real.csv \\
+        --document docs/priors.md --picture docs/priors.png
 
-Prints Markdown, and with --document also puts it between the lines "<!-- tables -->" and "<!-- end of tables -->" of a
-page, and what its prose quotes between marks of the same kind. Figures are points of accuracy against argmax of
-image @ text proxy, on the same images. FEATURES.npz holds image_features (N, D), labels (N,) as indices, and
-text_proxies (C, D); natural, partial, balanced, skewed and single-class folders are drawn from it, with the text
-proxies as they are and with a class bias added.
+Prints Markdown, and with --document also puts it between the lines "<!-- prior tables -->" and
+"<!-- end of prior tables -->" of a page, and what its prose quotes between marks of the same kind. Figures are points
+of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz holds image_features (N, D), labels
+(N,) as indices, and text_proxies (C, D); natural, partial, balanced, skewed and single-class folders are drawn from it,
+with the text proxies as they are and with a class bias added.
 
 The constants of the guard were set on seeds 0 to 4: report other seeds.
 """
@@ -225,8 +225,8 @@ def main(
     parts = [overview(tables), *(f"### {source}\n\n{regimes(figures)}" for source, figures in tables.items())]
     click.echo("\n\n".join(parts))
     if document:
-        places = {"tables": "\n\n" + "\n\n".join(parts) + "\n\n", **sentences(tables)}
-        splice(document, places, required="tables")
+        places = {"prior tables": "\n\n" + "\n\n".join(parts) + "\n\n", **sentences(tables)}
+        splice(document, places, required="prior tables")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """What retrieval adds: accuracy against the number of descriptions kept per class, in both modes, table and plot.
 
-    python -m zsderm.benchmarks.experiments.retrieval_k --data-root DATA --output docs/retrieval
+    python -m zsderm.benchmarks.experiments.retrieval_k --data-root DATA \\
+        --output docs/retrieval --document docs/knowledge.md
 
-writes retrieval.md, retrieval.png and retrieval.json. DATA holds pad/ and ham10000/, each with an index.csv (filename,
+writes retrieval.png and retrieval.json, prints the tables, and puts them between "<!-- retrieval curve -->" and
+"<!-- end of retrieval curve -->" of a page. DATA holds pad/ and ham10000/, each with an index.csv (filename,
 label, split). Text proxies are measured twice: of descriptions alone, as KPL is published (`name_weight` 0), and with
 the class name blended in, as `Settings` does by default. The default K was kept after a look at these curves, so it is
 set on dev. The whole curve is shown, because a K picked on the images it is reported on proves nothing about others.
@@ -33,6 +35,7 @@ from zsderm.benchmarks.experiments.knowledge_variants import (
     subject_of,
     with_name,
 )
+from zsderm.benchmarks.pages import splice
 from zsderm.pretrain import held_out
 
 DATASETS = ("pad", "ham10000")
@@ -49,9 +52,10 @@ STYLES = {0.0: ":", DEFAULT["name_weight"]: "-"}  # share of the class name in a
 @click.option("--model", default="zsderm-mini", show_default=True)
 @click.option("--split", default="dev", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Path without a suffix.")
+@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
 @click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
-def main(data_root: Path, model: str, split: str, output: Path, cache_dir: Path | None) -> None:
-    """Measure, then write the table, the plot and the figures."""
+def main(data_root: Path, model: str, split: str, output: Path, document: Path | None, cache_dir: Path | None) -> None:
+    """Measure, then write the tables, the plot and the figures."""
     encoder = load_encoder(model)
     base = KnowledgeBase.load("dermatology")
     rows: list[dict[str, object]] = []
@@ -73,8 +77,11 @@ def main(data_root: Path, model: str, split: str, output: Path, cache_dir: Path 
     _plot(table, output.with_suffix(".png"))
     content = {"encoder": encoder.fingerprint, "knowledge": base.checksum, "figures": rows}
     output.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    output.with_suffix(".md").write_text(_markdown(table, base, split, output.name), encoding="utf-8")
-    click.echo(f"Written: {output}.md, .png, .json", err=True)
+    part = _markdown(table, base, split, output.name)
+    click.echo(part)
+    if document:
+        splice(document, {"retrieval curve": f"\n\n{part}\n"}, required="retrieval curve")
+    click.echo(f"Written: {output}.png, .json", err=True)
 
 
 def unseen_wording(subject: Subject, classifier: ZeroShotClassifier) -> Subject:
@@ -127,21 +134,18 @@ def _plot(table: pd.DataFrame, path: Path) -> None:
 
 def _markdown(table: pd.DataFrame, base: KnowledgeBase, split: str, name: str) -> str:
     lines = [
-        "# What retrieval adds",
-        "",
         "Written by `python -m zsderm.benchmarks.experiments.retrieval_k`: zsderm-mini, knowledge base "
-        f"{base.name} {base.version} "
-        f"({base.checksum}), `{split}` splits. Accuracy / balanced accuracy, in per cent. Name weight: share of the "
-        f"class name in a text proxy; 0 is KPL as published, {DEFAULT['name_weight']:g} the default. Unseen wording: "
-        "only the descriptions that were held out of the encoder's training. "
-        f"Templates speak the base's own name of a class. The default, K = {DEFAULT['k']}, was set on these very "
-        "images: a look at the curves gave no reason to move it.",
+        f"{base.name} {base.version} ({base.checksum}), `{split}` splits. A cell is accuracy / balanced accuracy, in "
+        f"per cent. Name weight: share of the class name in a text proxy; 0 is KPL as published, "
+        f"{DEFAULT['name_weight']:g} the default. Unseen wording: only the descriptions that were held out of the "
+        "encoder's training. Templates contain the name that the knowledge base gives the class. The default, "
+        f"K = {DEFAULT['k']}, was kept after a look at these curves, so it was chosen on these same images.",
         "",
         f"![balanced accuracy against K]({name}.png)",
     ]
     for (dataset, wording), part in table.groupby(["dataset", "wording"], sort=False):
         plain = {row.method: _cell(row) for row in part.itertuples() if row.method in BASELINES}
-        lines += ["", f"## {dataset} {split}, n = {int(part['n'].iloc[0])}, {WORDINGS[wording]} wording", ""]
+        lines += ["", f"### {dataset} {split}, n = {int(part['n'].iloc[0])}, {WORDINGS[wording]} wording", ""]
         lines += ["; ".join(f"{method} {cell}" for method, cell in plain.items()) + ".", ""]
         lines += [
             "| mode | name weight | " + " | ".join(f"K = {k}" for k in KEPT) + " |",

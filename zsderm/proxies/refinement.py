@@ -103,7 +103,7 @@ def refine(
     tried, the uniform one and two that are learned from the images, and the best must then earn its place: as labels
     for a mixture of clusters the refined ones must predict where unseen images lie better than the text labels do, and
     better than no labels at all. One cluster that a prior cuts into classes fails, whatever the scores say; a folder
-    whose clusters agree with the text, or too small to tell, keeps its text proxies. See docs/priors.md.
+    whose clusters agree with the text, or too small to tell, keeps its text proxies. See docs/method.md.
 
     Images that are more than one chunk are refined in two steps: a random sample in memory, and then all of them, as
     sums over chunks that start from the proxies and potentials of the sample. The sample decides whether "auto" is

@@ -2,7 +2,7 @@
 
 Two answers. "occlusion" covers one place after another and asks how much the preference shrinks; it needs nothing but
 an encoder. "patches" holds the encoder's patch features against the class proxies; it needs a tower that has them, and
-a tenth of the time. docs/explanations.md says how faithful each of them is.
+a tenth of the time. docs/tasks.md says how faithful each of them is.
 
 Letters: D embedding width, H and W of the encoder's input in pixels, h and w of the map.
 """
