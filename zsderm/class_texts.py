@@ -100,8 +100,8 @@ class ClassTexts:
     @cached_property
     def digest(self) -> str:
         """16 hex digits that change with the sentences, their order, or their classes."""
-        told = json.dumps([(sentence.class_index, sentence.text) for sentence in self.sentences])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        listed = json.dumps([(sentence.class_index, sentence.text) for sentence in self.sentences])
+        return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
     def kept_for(self, features: torch.Tensor, k: int | None) -> torch.Tensor:
         """The K sentences of each class most like the mean image; a class with fewer keeps them all.
@@ -136,7 +136,7 @@ class ClassTexts:
     def temperature(
         self, encoder_temperature: float, scores: torch.Tensor, features: torch.Tensor, rows: torch.Tensor
     ) -> float:
-        """How sure scores (N, C) of images (N, D) may sound that some sentences made, see `unlabelled_temperature`."""
+        """The temperature for scores (N, C) of images (N, D) that some sentences made, see `unlabelled_temperature`."""
         return unlabelled_temperature(encoder_temperature, scores, features, self.features[rows], self.class_of[rows])
 
     def evidence_for(
@@ -162,7 +162,7 @@ class ClassTexts:
 def _name_proxies(
     encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None, cache: str | Path | None
 ) -> torch.Tensor:
-    """(C, D) the mean of all templates with a class's name in them, by the name that stands in its descriptions."""
+    """(C, D) the mean of all templates with a class's name in them, by the name that is used in its descriptions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FallbackWarning)  # the sentences have said it
         names = list(classes) if knowledge is None else spoken_names(classes, knowledge)

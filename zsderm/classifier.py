@@ -148,8 +148,8 @@ class ZeroShotClassifier:
         scores = fitted.scores(features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
         familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (N,)
-        told = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all sentences
-        evidence = self.texts.evidence_for(features, probabilities.argmax(dim=1), told, self.settings.evidence)
+        chosen = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all sentences
+        evidence = self.texts.evidence_for(features, probabilities.argmax(dim=1), chosen, self.settings.evidence)
         return self._answer(names, embeddings, probabilities, familiar, evidence, fitted)
 
     def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
@@ -178,7 +178,7 @@ class ZeroShotClassifier:
         return self
 
     def save(self, folder: str | Path) -> None:
-        """Write the fitted classifier as a new folder, without its encoder; `stored` says what it holds.
+        """Write the fitted classifier as a new folder, without its encoder; `zsderm.saved_classifier` lists its files.
 
         Raises:
             SettingsError: nothing was fitted, or the place is taken or cannot be written.
@@ -273,7 +273,7 @@ class ZeroShotClassifier:
         )
 
     def _identity(self) -> dict[str, str | None]:
-        """What says later whether another answer rests on the same texts, and on the same fit."""
+        """Digests that show later whether another answer used the same texts and the same fit."""
         return {"sentences": self.texts.digest, "fitted": None if self.fitted is None else self.fitted.digest}
 
     def _answer(

@@ -132,7 +132,7 @@ def tokenizers() -> Finding:
 
 
 def engines() -> Finding:
-    """What can run an image tower besides torch; a broken engine fails, an absent one is nobody's fault."""
+    """What can run an image tower besides torch; a broken engine is a FAIL, an absent one is not."""
     found = [f"torch {_version('torch')}"]
     for name, module in (("onnx", "onnxruntime"), ("openvino", "openvino")):
         if find_spec(module) is None:

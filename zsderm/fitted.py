@@ -1,4 +1,4 @@
-"""What one batch of images taught a classifier, ready to be applied to others.
+"""What was learned from one batch of images, ready to be applied to others.
 
 Letters: N images, C classes, M sentences, D embedding width.
 """
@@ -32,7 +32,7 @@ class Fitted:
         mix: (C,) float32 class shares that the proxies rest on.
         images: N, how many images were in the batch.
         temperature: what scores are divided by, in units of cosine.
-        refined: whether `proxies` have seen images; when not, text proxies answer.
+        refined: whether `proxies` were moved to the images; when not, the text proxies answer.
         prior: the class prior really used, "none" when nothing was refined.
         reason: why it was refined or not; empty when it was not asked for.
         iterations: of the descent that made the proxies.
@@ -54,12 +54,12 @@ class Fitted:
 
     @classmethod
     def on_text(cls, kept: torch.Tensor, text: torch.Tensor, images: int, temperature: float) -> Fitted:
-        """Text proxies as they are: what the methods without refinement know."""
+        """Text proxies without refinement."""
         shares = torch.full((len(text),), 1 / len(text))
         return cls(kept, text, text, torch.zeros(text.shape[1]), shares, images, temperature)
 
     def refined_by(self, refinement: Refinement, temperature: float) -> Fitted:
-        """The same after a refinement: what it learned, or why it was set aside.
+        """The same after a refinement: what it learned, or why it was not used.
 
         Args:
             refinement: of `text`.
@@ -86,10 +86,10 @@ class Fitted:
     @property
     def digest(self) -> str:
         """16 hex digits that change with the proxies that answer and with their temperature."""
-        told = hashlib.sha256(repr(self.temperature).encode())
+        digest = hashlib.sha256(repr(self.temperature).encode())
         for array in (self.rows, self.centre):
-            told.update(array.contiguous().numpy().tobytes())
-        return told.hexdigest()[:16]
+            digest.update(array.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def scores(self, features: torch.Tensor) -> torch.Tensor:
         """(N, C) float32 inner products of features (N, D) and refined proxies."""
@@ -109,23 +109,23 @@ class Fitted:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the result should know: that a refinement was asked for and set aside."""
+        """Notes for the reader of the result: a refinement was asked for and not used, and why."""
         if self.refined or not self.reason:
             return []
         return [f"Text proxies answered, without refinement: {self.reason}."]
 
     def history(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """What was learned, for the manifest."""
-        told: dict[str, Any] = {"images": self.images, "temperature": self.temperature}
+        facts: dict[str, Any] = {"images": self.images, "temperature": self.temperature}
         if self.reason:
-            told["refinement"] = {
+            facts["refinement"] = {
                 "accepted": self.refined,
                 "reason": self.reason,
                 "prior": dict(zip(classes, (round(share, 4) for share in self.mix.tolist()), strict=True)),
                 "iterations": self.iterations,
                 "converged": self.converged,
             }
-        return told
+        return facts
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The arrays, for a file; `from_parts` takes them back."""
@@ -161,7 +161,7 @@ def learn(
 
     Args:
         features: (N, D) float32 unit rows, in memory or in their file.
-        texts: what is said of the classes.
+        texts: the sentences of the classes.
         settings: method, retrieval, K and the rest.
         prior: a word, or (C,) shares.
         temperature: the encoder's.

@@ -1,7 +1,7 @@
 """Find photographs and open them as plain RGB, whatever camera or scanner wrote them.
 
 ``find`` lists paths and ``walk`` goes through them, ``open_image`` gives pixels, and a file that cannot be read is an
-``ImageError`` whose message is one clause without the path, ready to stand in the ``error`` column of a row.
+``ImageError`` whose message is one clause without the path, ready for the ``error`` column of a row.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
 
 
 def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """List the photographs that a folder, a file or a list of both stands for.
+    """List the photographs in a folder, a file or a list of both.
 
     Folders are walked to the bottom and sorted the way people count (``2.jpg`` before ``10.jpg``); hidden files and
     hidden folders are skipped, links to folders are not followed. Files named one by one are kept as they are, in the
@@ -76,7 +76,7 @@ def walk(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> I
         source: as `find`.
 
     Raises:
-        ImageError: as `find`, when the walk comes to what is wrong.
+        ImageError: as `find`, when the faulty path is reached.
     """
     items = [source] if isinstance(source, str | os.PathLike) else source
     if not items:

@@ -89,7 +89,7 @@ class Answers:
     model: str
 
     def file(self, system: str, request: str) -> Path:
-        """Where the answer to a request stands, whether it is there or not."""
+        """The file of the answer to a request, whether it exists or not."""
         digest = hashlib.sha256(f"{self.model}|{system}|{request}".encode()).hexdigest()[:24]
         return self.folder / digest[:2] / f"{digest}.json"  # hundreds of thousands are too many for one folder
 
@@ -114,7 +114,7 @@ class Answers:
 def json_object(answer: str) -> dict[str, object] | None:
     """The JSON object in an answer, or None.
 
-    Models wrap JSON in code fences and in talk; what stands between the outermost braces is what counts.
+    Models wrap JSON in code fences and in prose; only what is between the outermost braces is read.
 
     >>> json_object('Sure! {"disease": "melanoma"}')
     {'disease': 'melanoma'}

@@ -32,7 +32,7 @@ def prediction_manifest(
         knowledge: the base that described the classes.
         settings: of the run.
         prior: as it was asked for.
-        learned: what the images taught, see `Fitted.story`; None when none could be read.
+        learned: see `Fitted.history`; None when no image could be read.
         notes: what had to be done differently from what was asked.
     """
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}

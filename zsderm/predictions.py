@@ -1,4 +1,4 @@
-"""What a classifier answers: probabilities, the label, the text that spoke for it, and how it came about.
+"""What a classifier answers: probabilities, the label, the nearest descriptions, and how the answer was made.
 
 Letters: N images, C classes. An image that could not be read keeps its row, with NaN probabilities and a reason.
 """
@@ -27,7 +27,7 @@ ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a lo
 
 @dataclass(frozen=True)
 class Evidence:
-    """One description that spoke for the winning class of an image."""
+    """One description of the winning class that is near the image."""
 
     text: str
     score: float  # cosine of image and description, -1..1
@@ -46,7 +46,7 @@ class Predictions:
         method: the method really used, such as "kpl" or "knowledge".
         prior: the class prior really used, such as "auto".
         requested_method: the method that was asked for.
-        evidence: for each image the descriptions that spoke for the winning class, best first; may be empty.
+        evidence: for each image the descriptions of the winning class nearest to it, nearest first; may be empty.
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
         sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.

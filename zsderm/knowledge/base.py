@@ -23,7 +23,7 @@ class Description:
 
     text: str
     disease: str  # canonical name
-    aspect: str  # what it speaks of: "colour", "surface and scale", ... (vocabulary.ASPECTS)
+    aspect: str  # what it describes: "colour", "surface and scale", ... (vocabulary.ASPECTS)
     modality: str  # "clinical" | "dermoscopic" | "either"
     source: str  # who says so; the name of the knowledge base where its file says nothing
 
@@ -44,9 +44,9 @@ class Disease:
         """A disease from one line of a .jsonl file. Only its name is demanded here; `validate` demands the rest.
 
         Args:
-            place: where the line stands, for the error.
+            place: file and line, for the error.
             record: the parsed line.
-            source: stands in for the source of texts that name none.
+            source: used for texts that name no source.
 
         Raises:
             InputError: if a value is not of the kind that its key asks for.
@@ -74,7 +74,7 @@ class KnowledgeBase:
         origin: what `load` was given, so that errors can name a command that works.
 
     Raises:
-        InputError: if a disease comes twice, a name stands for two diseases, or a group pools one that is not there.
+        InputError: if a disease comes twice, a name means two diseases, or a group pools one that is not there.
     """
 
     def __init__(self, card: KnowledgeCard, diseases: Iterable[Disease], origin: str | None = None) -> None:
@@ -187,7 +187,7 @@ class KnowledgeBase:
         if name is None and (known := self._ambiguous.get(spelling(class_name))):
             short, meanings = known
             raise AmbiguousClassError(
-                f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short} stands for each of them. "
+                f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short} is short for each of them. "
                 "Write the one you mean."
             )
         return name
@@ -196,7 +196,7 @@ class KnowledgeBase:
         return self.diseases.get(name) or self.groups[name]
 
     def _pooled(self, group: str) -> Disease:
-        """A class that stands for several diseases, as data sets have them ("acne and rosacea")."""
+        """A class that pools several diseases, as in data sets ("acne and rosacea")."""
         if missing := [name for name in self.card.groups[group] if name not in self.diseases]:
             raise InputError(
                 f"expected the members of group {group!r} to be diseases of knowledge base {self.name!r}, "

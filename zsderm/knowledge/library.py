@@ -73,7 +73,7 @@ def read_card(location: Path) -> dict[str, object]:
 
 
 def parse_object(place: str, text: str) -> dict[str, object]:
-    """A text as a JSON object; `place` says where it stands, for the error.
+    """A text as a JSON object; `place` is its file and line, for the error.
 
     Raises:
         InputError: if it is anything else.

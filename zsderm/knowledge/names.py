@@ -61,7 +61,7 @@ def words(text: str) -> list[str]:
 
 
 def _fold(word: str) -> str:
-    if len(word) <= 3:  # too short to tell a plural from a word
+    if len(word) <= 3:  # too short to know a plural from a word
         return word
     if word.endswith("ae"):
         word = word[:-1]  # a Latin plural (verrucae), before "ae" is read as British
@@ -96,14 +96,14 @@ def without_photos(name: str) -> str:
 
 
 class NameTable:
-    """Every name and alias of a knowledge base, and the disease it stands for.
+    """Every name and alias of a knowledge base, and the disease it means.
 
     Args:
         base: the knowledge base's name, for the error.
         diseases: pairs of a canonical name and its aliases.
 
     Raises:
-        InputError: if one name, in any spelling, stands for two diseases.
+        InputError: if one name, in any spelling, means two diseases.
     """
 
     def __init__(self, base: str, diseases: Iterable[tuple[str, Iterable[str]]]) -> None:
@@ -146,5 +146,5 @@ class NameTable:
 
 
 def _split_brackets(name: str) -> tuple[str, str]:
-    """What stands outside and what stands inside round brackets."""
+    """The text outside and the text inside round brackets."""
     return re.sub(r"\([^()]*\)", " ", name), " ".join(re.findall(r"\(([^()]*)\)", name))

@@ -1,4 +1,4 @@
-"""The sentences that a class name stands in before the text tower reads it."""
+"""The prompt templates: sentences into which a class name is put before the text tower reads it."""
 
 from __future__ import annotations
 

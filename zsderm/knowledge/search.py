@@ -12,7 +12,7 @@ from zsderm.knowledge.names import words
 
 # Below this likeness two words are different words: "scale" and "scalp" are at 0.8.
 _ALIKE = 0.82
-# A text on look-alikes also says what the others look like, so it yields to texts that speak of their own disease.
+# A text on look-alikes also says what the others look like, so it ranks below texts that describe their own disease.
 _WEIGHT = {"look-alikes": 0.9}
 
 
@@ -20,7 +20,7 @@ _WEIGHT = {"look-alikes": 0.9}
 class Hit:
     """One name, alias or description that a query met."""
 
-    score: float  # 0 to 1; 1 when every word of the query stands there
+    score: float  # 0 to 1; 1 when every word of the query is in the text
     disease: str  # canonical name
     where: str  # "name", "alias", or the aspect of the description
     text: str

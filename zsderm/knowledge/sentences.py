@@ -1,4 +1,4 @@
-"""The sentences that speak for each class: what the text tower reads under each method."""
+"""The sentences of each class: what the text tower reads under each method."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def class_sentences(classes: Sequence[str], method: str, knowledge: KnowledgeBas
     names = spoken_names(classes, knowledge)
     sentences: list[Sentence] = []
     for index, given in enumerate(classes):
-        pooled = _canonical(given, knowledge) in knowledge.groups  # each description then speaks of its own disease
+        pooled = _canonical(given, knowledge) in knowledge.groups  # each description then names its own disease
         texts = [Sentence(described(d.disease if pooled else names[index], d.text), index, d) for d in found[given]]
         sentences += texts or _templates(given, index)
     return sentences
 
 
 def spoken_names(classes: Sequence[str], knowledge: KnowledgeBase) -> list[str]:
-    """The name that stands in the sentences of each class: the canonical one, which the text tower knows best.
+    """The name used in the sentences of each class: the canonical one, which the text tower knows best.
 
     Classes that mean the same disease keep the names they were given, with a FallbackWarning: only their names set them
     apart.

@@ -97,7 +97,7 @@ def _is_nan(value: object) -> bool:
 
 
 def _unit_of(clusters: ArrayLike) -> NDArray[np.int_]:
-    """(N,) int, the same for images that belong together; an image that belongs to nothing stands alone."""
+    """(N,) int, the same for images that belong together; an image without a group is a group of its own."""
     names = names_of(clusters)
     known = {name: index for index, name in enumerate(dict.fromkeys(filter(None, names)))}
     return np.array([known[name] if name else len(known) + row for row, name in enumerate(names)], dtype=np.int_)

@@ -1,11 +1,11 @@
-"""The heart of the method: pure functions from embeddings to class proxies.
+"""Class proxies: pure functions from embeddings to class proxies.
 
 ::
 
     text_proxies          descriptions -> one proxy per class
     transport_labels      cosines and a class mix -> soft labels
-    multimodal_proxies    images and labels -> proxies that have seen the images
-    refine                the last two in one guarded step, as the classifier takes it
+    multimodal_proxies    images and labels -> proxies moved to where the images lie
+    refine                the last two in one step with a test, as the classifier uses it
     FeatureChunks         features that stay in their file, for `refine`
 """
 

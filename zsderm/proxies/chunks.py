@@ -52,7 +52,7 @@ class FeatureChunks:
     Attributes:
         features: (N, D), in memory or mapped from a file.
         chunk_size: n, rows in memory at a time; None keeps all rows in memory as one chunk.
-        announce: is told how far each pass has come.
+        announce: is called with the progress of each pass.
         dtype: of the rows as they are read.
         centre: (D,) what is subtracted from each row as it is read; None subtracts nothing.
     """
@@ -96,8 +96,8 @@ class FeatureChunks:
     def read(self, title: str = "") -> Iterator[torch.Tensor]:
         """Make a pass: the rows (n, D) of each chunk, not to be written to, which hold until the next is asked for.
 
-        Every pass reads into one buffer, and all chunks but the last have one shape: allocators hoard a block per shape
-        and thread otherwise.
+        Every pass reads into one buffer, and all chunks but the last have one shape: otherwise the allocator
+        keeps a block for each shape and thread.
 
         Args:
             title: what the pass is for, as the progress bar says it.

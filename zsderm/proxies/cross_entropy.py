@@ -75,8 +75,8 @@ class CrossEntropy:
             total = weights.sub_(highest).exp_().sum(dim=1, keepdim=True)
             value += (highest.double() + total.double().log()).sum().item() / len(self.images)
             gradient += weights.mul_(per_image / total).T @ images
-        # Both terms see the rows as rounded: then rounding moves the point, which near the end changes nothing, and
-        # does not tear the terms apart.
+        # Both terms see the rows as rounded: then rounding moves the point a little, which near the end changes
+        # nothing, and the two terms stay consistent.
         return value - (scaled.double() * self._label_gradient).sum().item() * self.temperature, gradient
 
 
@@ -84,7 +84,7 @@ def inverse_curvature(images: torch.Tensor, class_count: int, temperature: float
     """(D, D) inverse of the second derivative of one proxy where all classes are equally likely.
 
     That is images.T @ images / (N * C * temperature^2), with average eigenvalues added to all: images differ most
-    in a direction that all share, and there the labels soon agree and bend the objective less.
+    in a direction that all share, and there the objective is curved less once labels agree.
 
     Args:
         images: (N, D), all of them or a sample.

@@ -18,7 +18,7 @@ _HALVINGS = 12
 
 
 class DualGradient(NamedTuple):
-    """What a pass over the images says about the potentials it was made with."""
+    """What a pass over the images gives for the potentials it was made with."""
 
     log_normaliser: torch.Tensor  # () mean of logsumexp(logits + potential), which is 0 in a plain softmax
     log_shares: torch.Tensor  # (C,) log of the mean label
@@ -39,10 +39,10 @@ Pass = Callable[[torch.Tensor, bool], DualGradient]  # potential, whether to tak
 
 @dataclass(frozen=True)
 class Marginal:
-    """What the classes ask for, and with what insistence; all of positive weight.
+    """The class shares asked for, all of positive weight, and the penalty on missing them.
 
     The potentials v maximise  sum(target * v) - mean(logsumexp(logits + v)),  where the totals are to be met, and
-    -strength * sum(target * exp(-v / strength)) - mean(logsumexp(logits + v)),  where they give way.
+    -strength * sum(target * exp(-v / strength)) - mean(logsumexp(logits + v)),  where they may be missed.
     """
 
     log_target: torch.Tensor  # (C,) float64, finite
@@ -125,11 +125,11 @@ def solve_dual(
 
     Args:
         take_pass: a pass over all images.
-        totals: what the classes ask for.
+        totals: the class shares asked for.
         tolerance: relative error of a class total at which to stop.
         max_sweeps: cap on passes.
         start: (C,) potentials to start from, for instance those of a subsample; zeros by default.
-        plain_sweeps: passes before Newton steps, which cost a (C, C) product; 0 where passes are dear.
+        plain_sweeps: passes before Newton steps, which cost a (C, C) product; 0 where a pass is slow.
 
     Returns:
         The potentials with the residual that they have, also when the cap was met.

@@ -1,4 +1,4 @@
-"""The judge of a refinement: do the new labels describe the images better than the text labels did?
+"""The test that a refinement has to pass: do the new labels describe the images better than the text labels?
 
 Letters: N images, C classes, M components of the image space.
 """
@@ -55,7 +55,7 @@ class RefinementTestResult:
 
     @property
     def accepted(self) -> bool:
-        """Whether both gains are surely large enough to risk a change of labels, and no dominant class is robbed."""
+        """Whether both gains are certain and large enough to change labels, and no dominant class would shrink."""
         if self.shrinks_dominant_class:
             return False
         sure = min(self.over_text.sure, self.over_none.sure) > LEAST_GAIN
@@ -89,8 +89,8 @@ class RefinementTest:
 
     From scores alone, a bias of the text proxies and a skewed folder look the same. On the images they differ: labels
     that follow clusters predict where unseen images lie, labels that cut one cluster in pieces do not. The comparison
-    is paired by image and says nothing about which name a cluster deserves; that stays with the text proxies, from
-    which the new labels start.
+    is paired by image and does not say which class a cluster is; that comes from the text proxies, from which the new
+    labels start.
     """
 
     components: torch.Tensor  # (N, M) float64 principal components of the image features
@@ -101,7 +101,7 @@ class RefinementTest:
 
     @classmethod
     def of(cls, components: torch.Tensor, text_labels: torch.Tensor, seed: int = 0) -> RefinementTest:
-        """Get ready to compare with these text labels.
+        """Prepare the comparison with these text labels.
 
         Args:
             components: (N, M) float64.
@@ -109,7 +109,7 @@ class RefinementTest:
             seed: of the split into folds.
 
         Returns:
-            The judge.
+            The test, which can be asked for the result of any new labels.
         """
         generator = torch.Generator().manual_seed(seed)
         folds = torch.randperm(len(components), generator=generator) % FOLDS
@@ -119,7 +119,7 @@ class RefinementTest:
         return cls(components, folds, text_labels.argmax(dim=1), by_text, by_none)
 
     def result(self, new_labels: torch.Tensor) -> RefinementTestResult:
-        """Judge new labels, (N, C) rows that sum to 1."""
+        """Compare new labels, (N, C) rows that sum to 1, with the text labels and with no labels."""
         by_new = held_out_log_density(self.components, new_labels, self.folds)
         named = new_labels.argmax(dim=1)  # (N,)
         dominant = self.named_by_text.mode().values

@@ -1,4 +1,4 @@
-"""Class proxies that have seen the images: the text proxies moved to where the labelled images lie.
+"""Multimodal proxies: the text proxies moved to where the labelled images lie.
 
 Letters: N images, C classes, D embedding width.
 """
@@ -74,8 +74,8 @@ def learn_proxies(
     """The same as `multimodal_proxies`, with all settings, and with how the descent ended.
 
     It minimises the mean over images of cross-entropy(labels, softmax(x @ W.T / temperature)) over unit rows W by
-    L-BFGS on the sphere, which first guesses that the objective bends where images spread. It stops when the next
-    step promises to gain less than the tolerance, near a stationary point; the gradient there is reported.
+    L-BFGS on the sphere, whose first guess at the curvature is the spread of the images. It stops when the next step
+    is expected to gain less than the tolerance, near a stationary point; the gradient there is reported.
 
     Args:
         image_features: (N, D) unit rows, any float type.
@@ -83,7 +83,7 @@ def learn_proxies(
         labels: (N, C) rows that sum to 1.
         temperature: of the softmax over classes, in units of cosine.
         hard_label: a label above it becomes one-hot; 1 keeps all labels soft.
-        centre: subtract the mean image first, so that proxies tell images apart rather than images from text.
+        centre: subtract the mean image first, so that proxies separate images from images and not images from text.
         tolerance: decrease of the objective, in nats, that is not worth another step; below 1e-7 it costs float64.
         max_iterations: cap on the descent.
 

@@ -58,12 +58,12 @@ def estimate_prior(
     anchor: float = 0.0,
     steps: int = EM_STEPS,
 ) -> torch.Tensor:
-    """Learn the class mix from where the images lie, starting from what the text proxies say.
+    """Estimate the class mix from where the images lie, starting from the text labels.
 
     Scores alone cannot tell a bias of the text proxies from a skewed folder. Images can: clusters stay where they are
     when a proxy is biased. Expectation-maximisation of a mixture with one shared covariance starts from the
-    text labels, so that each cluster keeps its name, and ends with the shares of the clusters. Plain EM is unstable;
-    damping mixes every estimate of the shares with the uniform mix, and the anchor holds images to their text labels.
+    text labels, so that each cluster keeps its class, and ends with the shares of the clusters. Plain EM is unstable;
+    damping mixes every estimate of the shares with the uniform mix, and the anchor keeps images near their text labels.
 
     Args:
         components: (N, M) float64 principal components of the image features.
@@ -77,7 +77,7 @@ def estimate_prior(
     Returns:
         (C,) float64 positive shares that sum to 1.
 
-    Source: Dempster, Laird and Rubin 1977; the start from zero-shot labels, and holding on to them, follow TransCLIP
+    Source: Dempster, Laird and Rubin 1977; the start from zero-shot labels, and the anchor to them, follow TransCLIP
     (Zanella et al. 2024).
     """
     labels = text_labels.double()

@@ -1,4 +1,4 @@
-"""KPL as one step: text proxies in, multimodal proxies out, or the text proxies back when refining is not safe.
+"""KPL as one step: text proxies in, multimodal proxies out, or the text proxies again when refining is not safe.
 
 Letters: N images, C classes, D embedding width, n rows of a chunk.
 """
@@ -32,9 +32,9 @@ from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
 from zsderm.proxies.text_labels import TextLabels
 from zsderm.proxies.transport import LABEL_TEMPERATURE, match_marginal
 
-MIN_IMAGES = 16  # fewer say nothing about a mix; the text proxies stand
-ANCHORS = (0.3, 1.0)  # how firmly the estimates that "auto" tries hold on to the text labels
-SAMPLE_SIZE = 20_000  # images; enough to judge "auto" on, and as a start it saves most passes through a file
+MIN_IMAGES = 16  # fewer are not enough to learn a class mix; the text proxies are kept
+ANCHORS = (0.3, 1.0)  # weight of the text labels in the two estimates of the mix that "auto" tries
+SAMPLE_SIZE = 20_000  # images; enough to test "auto" on; starting from it saves most passes through a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +47,11 @@ class Refinement:
     prior_name: str  # "uniform", "given", "estimated" (auto, accepted) or "text" (the mix the text proxies predict)
     text: TextLabels  # makes the labels that the proxies rest on
     images: FeatureChunks = field(repr=False)  # (N, D) that were refined on
-    objective: float | None  # mean cross-entropy in nats; None when the text proxies stand
+    objective: float | None  # mean cross-entropy in nats; None when the text proxies are kept
     iterations: int  # of the descent; 0 when the text proxies stand
     passes: int  # through all images
     converged: bool
-    accepted: bool  # False: the text proxies stand
+    accepted: bool  # False: the text proxies are kept
     reason: str  # why, as a clause without a full stop
 
     @cached_property
@@ -99,11 +99,12 @@ def refine(
 ) -> Refinement:
     """Refine text proxies on a batch of images, unless that would not be safe.
 
-    With a stated prior ("uniform" or weights) the batch is labelled to that mix, as told. With "auto" three mixes are
-    tried, the uniform one and two that are learned from the images, and the best must then earn its place: as labels
-    for a mixture of clusters the refined ones must predict where unseen images lie better than the text labels do, and
-    better than no labels at all. One cluster that a prior cuts into classes fails, whatever the scores say; a folder
-    whose clusters agree with the text, or too small to tell, keeps its text proxies. See docs/method.md.
+    With a stated prior ("uniform" or weights) the batch is labelled to that mix without a test. With "auto" three mixes
+    are tried, the uniform one and two that are estimated from the images, and the best is used only if it passes a
+    test: as labels for a mixture of clusters the refined ones must predict where unseen images lie better than the text
+    labels do, and better than no labels at all. One cluster that a prior cuts into classes does not pass, whatever the
+    scores are; a folder whose clusters agree with the text, or that is too small for the test, keeps its text proxies.
+    See docs/method.md.
 
     Images that are more than one chunk are refined in two steps: a random sample in memory, and then all of them, as
     sums over chunks that start from the proxies and potentials of the sample. The sample decides whether "auto" is
@@ -119,11 +120,11 @@ def refine(
         label_temperature: of the softmax behind the labels, in units of cosine.
         proxy_temperature: of the softmax behind the proxies, in units of cosine.
         centre: subtract the mean image before the proxies are learned and applied.
-        min_images: with fewer images the text proxies stand, whatever the prior.
+        min_images: with fewer images the text proxies are kept, whatever the prior.
         sample_size: images in the sample, where they are more than one chunk.
         tolerance: decrease of the objective, in nats, that is not worth another step; below 1e-7 it costs float64.
         max_iterations: cap on the descent.
-        seed: of the sample, and of the folds that judge "auto".
+        seed: of the sample, and of the folds that test "auto".
 
     Returns:
         Proxies and how they came about; `accepted` says whether anything was refined, `reason` why or why not. Labels

@@ -1,4 +1,4 @@
-"""Minimise over unit rows: L-BFGS on the sphere that knows how unevenly the images are spread.
+"""Minimise over unit rows: L-BFGS on the sphere, with a first guess at the curvature from the spread of the images.
 
 Letters: C classes, D embedding width.
 """
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
-MEMORY = 10  # past steps that tell L-BFGS about curvature
-SUFFICIENT = 1e-4  # share of the promised decrease that a step has to deliver (Armijo)
+MEMORY = 10  # past steps from which L-BFGS estimates the curvature
+SUFFICIENT = 1e-4  # share of the expected decrease that a step must reach (Armijo)
 MAX_SHORTENINGS = 10
 _ROUNDING = 1e-10  # of |y|^2: with less curvature along a step than this, what is left is rounding
 
@@ -34,7 +34,7 @@ class Descent:
 def descend(
     objective: Objective, start: torch.Tensor, inverse_curvature: torch.Tensor, tolerance: float, max_iterations: int
 ) -> Descent:
-    """Walk downhill from the start until the next step promises, or the last ten gained, less than the tolerance.
+    """Minimise from a start until the next step is expected to gain, or the last ten gained, less than the tolerance.
 
     The rows are W = V / |V| with V free, so every iterate has unit rows and no step size is tuned. L-BFGS learns the
     curvature as it goes, from a first guess that treats all classes alike; the guess is what makes it quick, because
@@ -48,7 +48,7 @@ def descend(
         max_iterations: cap on the steps.
 
     Returns:
-        The proxies and the story; `converged` also where rounding leaves no way down.
+        The proxies and how the descent ended; `converged` also where rounding prevents any further decrease.
 
     Source: Nocedal and Wright 2006, algorithm 7.4, with half the squared Newton decrement as the stopping rule.
     """
@@ -76,7 +76,7 @@ def descend(
 
 
 class _Memory:
-    """The inverse second derivative as far as the last steps have shown it."""
+    """The inverse second derivative as estimated from the last steps."""
 
     def __init__(self, inverse_curvature: torch.Tensor) -> None:
         self.guess = inverse_curvature
@@ -95,7 +95,7 @@ class _Memory:
         return rest
 
     def learn(self, step: torch.Tensor, change: torch.Tensor) -> None:
-        """Remember how the gradient changed along a step; a step along which it did not grow teaches nothing."""
+        """Remember how the gradient changed along a step; a step along which it did not grow is left out."""
         curvature = float((step * change).sum())
         if curvature > _ROUNDING * float(change.square().sum()):
             self.steps.append((step, change, curvature))
@@ -105,7 +105,7 @@ class _Memory:
 def _line_search(
     objective: Objective, point: torch.Tensor, direction: torch.Tensor, value: float, slope: float
 ) -> tuple[torch.Tensor, float, torch.Tensor] | None:
-    """Shorten the step until it delivers; None when none does, which only rounding can cause."""
+    """Shorten the step until the objective decreases enough; None when it never does, which only rounding can cause."""
     length = 1.0
     for _ in range(MAX_SHORTENINGS):
         trial = point + length * direction

@@ -1,7 +1,7 @@
 """Draft a knowledge base for any list of classes with a language model behind an OpenAI-compatible endpoint.
 
 One request a class and aspect. Every answer is kept in a folder as it arrives, so a run that stops goes on where it
-stood and no request is paid for twice. What comes out is a draft: it says of itself that nobody has reviewed it.
+stood and no request is paid for twice. What comes out is a draft: it is marked as not reviewed.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def disease_problems(disease: Disease) -> Iterator[str]:
 
 
 def shared_names(diseases: Iterable[Disease]) -> Iterator[Problem]:
-    """Names and aliases that stand for two diseases, in any spelling."""
+    """Names and aliases that mean two diseases, in any spelling."""
     owners: dict[str, str] = {}
     seen: set[str] = set()
     for disease in diseases:
@@ -110,7 +110,7 @@ def foreign_names(diseases: Sequence[Disease]) -> Iterator[Problem]:
 
 
 def card_names(location: Path, diseases: Iterable[Disease]) -> Iterator[Problem]:
-    """Abbreviations and groups of base.json that speak of diseases which are not there, or take the name of one."""
+    """Abbreviations and groups of base.json that name diseases which are not in the base, or take the name of one."""
     try:
         card = KnowledgeCard.read(location)
     except InputError:

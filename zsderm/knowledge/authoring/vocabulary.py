@@ -1,4 +1,4 @@
-"""The fixed words of a knowledge base: what a description may speak of, and which concepts a disease may show."""
+"""The fixed words of a knowledge base: what a description may be about, and which concepts a disease may show."""
 
 from __future__ import annotations
 
