@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,39 @@ def test_a_public_name_counts_as_the_room_it_lives_in() -> None:
         "errors",
         "report",
     ]
+
+
+def _graph() -> dict[str, set[str]]:
+    """Every module of the project, and what it imports at any place: at its top, inside a function, or for types."""
+    files = {
+        ".".join([name, *path.relative_to(ROOT / name.rpartition(".")[2]).with_suffix("").parts]).removesuffix(
+            ".__init__"
+        ): path
+        for name in ("zsderm", "zsderm.pretrain", "zsderm.benchmarks")
+        for path in _sources(name.rpartition(".")[2])
+    }
+    graph = {}
+    for module, path in files.items():
+        package = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
+        names = _imports(ast.parse(path.read_text(encoding="utf-8")), package)
+        graph[module] = {found for name in names if (found := _module_of(name, files)) and found != module}
+    graph["zsderm"] = set()  # the public surface loads by name what stands above it (test_public_surface.py)
+    return graph
+
+
+def _module_of(name: str, files: dict[str, Path]) -> str:
+    """The module that an imported name is or lives in; empty for what is not of the project."""
+    if name.rpartition(".")[0] == "zsderm" and name.rpartition(".")[2] in zsderm._HOMES:
+        return zsderm._HOMES[name.rpartition(".")[2]]
+    return name if name in files else name.rpartition(".")[0] if name.rpartition(".")[0] in files else ""
+
+
+def test_there_is_no_import_circle_not_even_a_lazy_one() -> None:
+    graph = _graph()
+    assert len(graph) > 200 and sum(map(len, graph.values())) > 600
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+
+
+def test_a_circle_would_be_found() -> None:
+    with pytest.raises(CycleError):
+        list(TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
