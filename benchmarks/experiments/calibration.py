@@ -267,9 +267,7 @@ def _sets_table(rows: pd.DataFrame) -> str:
 
 
 def _strangers_table(rows: pd.DataFrame) -> str:
-    lines = [
-        "| data set (n) | wording | score | AUROC: mean, least | abstained, known | abstained, unknown class |"
-    ]
+    lines = ["| data set (n) | wording | score | AUROC: mean, least | abstained, known | abstained, unknown class |"]
     lines += ["|---|---|---|---|---:|---:|"]
     for (dataset, wording, score), part in rows.groupby(["dataset", "wording", "score"], sort=False):
         lines.append(
