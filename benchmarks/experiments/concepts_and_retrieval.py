@@ -79,10 +79,10 @@ def main(data_root: Path, model: str, split: str, output: Path, document: Path |
         content["sets"][dataset] = figures
     output.parent.mkdir(parents=True, exist_ok=True)
     output.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part = "\n".join(markdown(content))
-    click.echo(part)
+    tables = "\n".join(markdown(content))
+    click.echo(tables)
     if document:
-        splice(document, {"concepts and retrieval": f"\n\n{part}\n"}, required="concepts and retrieval")
+        splice(document, {"concepts and retrieval": f"\n\n{tables}\n"}, required="concepts and retrieval")
     click.echo(f"Written: {output}.json", err=True)
 
 

@@ -67,7 +67,7 @@ def cosine_pairs(encoder: Any, files: Sequence[Path], cache_dir: Path | None) ->
     """Each image's nearest five by embedding, as far as an audit lists them; distance 1 - cosine."""
     found = audit(ImageSet("", tuple(files)), encoder=encoder, bits=0, cosine=min(COSINES), cache=cache_dir).pairs
     distances = [0.0 if pair.cosine is None else 1 - pair.cosine for pair in found]  # equal pictures
-    return np.array([(pair.one, pair.other) for pair in found]), np.array(distances)
+    return np.array([(pair.one, pair.other) for pair in found], dtype=np.int64).reshape(-1, 2), np.array(distances)
 
 
 def right(pairs: Pairs, lesions: NDArray[np.str_], limit: float) -> tuple[int, int]:

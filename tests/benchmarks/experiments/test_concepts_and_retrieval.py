@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from zsderm import KnowledgeBase
 from zsderm.benchmarks.experiments.concepts_and_retrieval import (
     implied,
+    markdown,
     recall_told_the_diagnosis,
     reported,
     told_the_diagnosis,
@@ -75,3 +77,10 @@ def test_the_recall_oracle_equals_ranking_the_true_diagnosis_first_at_random(tab
 
 def test_reported_signs_have_terms_and_prompts() -> None:
     assert reported().names == ["elevation", "bleed", "changed", "grew", "hurt", "itch"]
+
+
+def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    part = "\n".join(markdown(json.loads((docs / "concepts_and_retrieval.json").read_text("utf-8"))))
+    marked = f"<!-- concepts and retrieval -->\n\n{part}\n<!-- end of concepts and retrieval -->"
+    assert marked in (docs / "tasks.md").read_text("utf-8")

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 from PIL import Image
 
-from zsderm.benchmarks.experiments.look_alikes import HASHES, cosine_pairs, hash_pairs, markdown, right
+from zsderm.benchmarks.experiments.look_alikes import HASHES, cosine_pairs, hash_pairs, main, markdown, right
 from zsderm.tasks.audit.perceptual_hash import turned_hashes
 
 
@@ -43,3 +44,17 @@ def test_a_pair_of_one_lesion_is_right() -> None:
     assert right(pairs, np.array(["a", "a", "b"]), 5) == (2, 1)
     page = "\n".join(markdown(3, "00", [("hash", "at most 5", 2, 1), ("hash", "at most 0", 0, 0)]))
     assert "| hash | at most 5 | 2 | 1 | 0.50 |" in page
+
+
+def test_the_table_fills_its_place_in_a_page(tmp_path: Path) -> None:
+    folder, page = tmp_path / "ham10000", tmp_path / "page.md"
+    folder.mkdir()
+    for index, picture in enumerate(_pictures(3)):
+        picture.save(folder / f"{index}.png")
+    (folder / "index.csv").write_text("filename,lesion_id\n0.png,a\n1.png,a\n2.png,b\n")
+    page.write_text("before\n<!-- look-alikes -->\nstale\n<!-- end of look-alikes -->\nafter\n")
+    result = CliRunner().invoke(main, ["--data-root", str(tmp_path), "--document", str(page)], catch_exceptions=False)
+    assert result.exit_code == 0 and "on the 3 images of HAM10000" in result.output
+    text = page.read_text()
+    assert text.startswith("before\n<!-- look-alikes -->\n\nWritten by") and "stale" not in text
+    assert text.endswith("|\n\n<!-- end of look-alikes -->\nafter\n") and "| cosine, zsderm-mini |" in text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,11 @@ def test_every_curve_ends_at_all_descriptions(subject: Subject) -> None:
     for mode in COLOURS:  # a class has ten descriptions here, so larger K changes nothing
         assert (answers[mode, 0.0, 10] == answers["descriptions", 0.0, 0]).all()
         assert (answers[mode, 0.5, 10] == answers[mode, 0.5, 30]).all()
+
+
+def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    committed = pd.DataFrame(json.loads((docs / "retrieval.json").read_text("utf-8"))["figures"])
+    part = _markdown(committed, KnowledgeBase.load("dermatology"), "dev", "retrieval")
+    marked = f"<!-- retrieval curve -->\n\n{part}\n<!-- end of retrieval curve -->"
+    assert marked in (docs / "knowledge.md").read_text("utf-8")

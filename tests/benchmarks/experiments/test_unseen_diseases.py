@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from zsderm.benchmarks.experiments.unseen_diseases import main
+from zsderm.benchmarks.experiments.unseen_diseases import main, markdown
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,9 @@ def test_a_disease_without_images_is_refused(data_root: Path) -> None:
     options = ["--model", "zsderm-mini", "--data-root", str(data_root), "--dataset", "set", "--disease", "measles"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 2 and "measles: not among acne, melanoma, psoriasis" in result.output
+
+
+def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    figures = json.loads((docs / "unseen_diseases.json").read_text("utf-8"))["figures"]
+    assert markdown(figures, 7) in (docs / "benchmarks.md").read_text("utf-8")
