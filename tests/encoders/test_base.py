@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from zsderm.encoders.base import Encoder, EncoderCard
+from zsderm.encoders.base import Encoder, EncoderCard, Figure, card_facts
 from zsderm.errors import CheckpointError
 
 MODEL = {"embed_dim": 8, "vision_cfg": {"image_size": 32}, "text_cfg": {"context_length": 16}}
@@ -92,3 +92,13 @@ def test_a_folder_of_another_format_says_so(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
     with pytest.raises(CheckpointError, match=r"Its config.json alone belongs to another format"):
         EncoderCard.read(tmp_path, "x")
+
+
+def test_the_facts_of_a_card_make_the_same_card_again():
+    figure = Figure("PAD", "accuracy", 0.5, "a paper")
+    card = EncoderCard("x", 8, 32, 16, "MIT", "s", "d", {"sigma": 0.3}, 100, ("pairs",), False, (figure,))
+    facts = json.loads(json.dumps(card_facts(card)))
+    assert EncoderCard.describe("x", MODEL, facts) == card
+    unknown = EncoderCard("x", 8, 32, 16)
+    assert {"parameters", "gated"}.isdisjoint(card_facts(unknown))
+    assert EncoderCard.describe("x", MODEL, card_facts(unknown)) == unknown

@@ -10,8 +10,9 @@ from open_clip import factory, pretrained
 from open_clip.model import CLIP
 from safetensors.torch import save_file
 
-from zsderm.encoders import load_encoder
-from zsderm.encoders.resolve import find_checkpoint
+from zsderm.encoders import load_encoder, resolve
+from zsderm.encoders.open_clip_format.checkpoint import OpenClipCheckpoint
+from zsderm.encoders.resolve import FORMATS, find_checkpoint
 from zsderm.errors import CheckpointError, FallbackWarning, UnknownModelError
 
 TEXTS = ["melanoma", "nevus of skin"]
@@ -142,3 +143,35 @@ def test_preprocessing_on_which_an_architectures_tags_differ_is_assumed_aloud(ti
     torch.save(tiny_architecture.state_dict(), tmp_path / "weights.pt")
     with pytest.warns(FallbackWarning, match="OpenAI's are assumed"):
         find_checkpoint(f"Tiny-16@{tmp_path / 'weights.pt'}")
+
+
+def test_a_folder_of_no_format_is_told_what_every_format_expects(tmp_path):
+    with pytest.raises(CheckpointError, match=r"Expected an open_clip folder \(.*\), or a CLIP or SigLIP saved by"):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("fixture", ["clip_folder", "bert_folder", "hf_clip_folder", "hf_siglip2_folder"])
+def test_one_format_alone_holds_a_folder(request, fixture):
+    assert sum(kind.holds(request.getfixturevalue(fixture)) for kind in FORMATS) == 1
+
+
+def test_a_format_is_added_by_a_class_and_a_line_in_the_list(clip_folder, tmp_path, monkeypatch):
+    class Nested(OpenClipCheckpoint):
+        EXPECTED = "a folder with inner/"
+
+        @classmethod
+        def holds(cls, folder):
+            return (folder / "inner").is_dir()
+
+        @classmethod
+        def read(cls, folder, name, facts, *, download):
+            return OpenClipCheckpoint.read(folder / "inner", name, facts, download=download)
+
+    (tmp_path / "inner").symlink_to(clip_folder)
+    with pytest.raises(CheckpointError, match="Expected an open_clip folder"):
+        load_encoder(tmp_path)
+    monkeypatch.setattr(resolve, "FORMATS", (*FORMATS, Nested))
+    assert load_encoder(tmp_path).fingerprint == load_encoder(clip_folder).fingerprint
+    (tmp_path / "inner").unlink()
+    with pytest.raises(CheckpointError, match="or a folder with inner/"):
+        load_encoder(tmp_path)

@@ -1,4 +1,4 @@
-"""Make a checkpoint folder whose image tower an engine runs; it is kept only if it answers like the original."""
+"""Make a checkpoint folder whose image tower an engine runs; it is kept only if it agrees with the original."""
 
 from __future__ import annotations
 
