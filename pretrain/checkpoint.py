@@ -17,8 +17,8 @@ from torch import Tensor
 
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import SettingsError
-from zsderm.pretrain import distributed
 from zsderm.pretrain.config import FREE_TO_CHANGE, TrainConfig
+from zsderm.pretrain.distributed import Group
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +43,18 @@ class Progress:
         self.seconds, self.waited = self.seconds + seconds, self.waited + waited
 
 
-def save(path: Path, progress: Progress, config: TrainConfig, **parts: Any) -> None:
+def save(path: Path, progress: Progress, config: TrainConfig, group: Group, **parts: Any) -> None:
     """Write a checkpoint; every process calls it, the first one writes.
 
     Args:
         path: the file.
         progress: how far the run is.
         config: its settings, which a run that goes on must share.
+        group: the processes that train together.
         parts: objects with a `state_dict`.
     """
-    random = distributed.gathered_objects(_random_state())
-    if distributed.rank() == 0:
+    random = group.gather_objects(_random_state())
+    if group.is_first:
         state = {
             "epochs_done": progress.epoch,
             "progress": vars(progress),
@@ -63,10 +64,10 @@ def save(path: Path, progress: Progress, config: TrainConfig, **parts: Any) -> N
         }
         with atomic_file(path) as draft:
             torch.save(state, draft)
-    distributed.wait_for_all()
+    group.wait()
 
 
-def resume(path: Path, config: TrainConfig, device: torch.device, **parts: Any) -> Progress:
+def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, **parts: Any) -> Progress:
     """Bring a run to where its checkpoint left it; to the beginning where there is none.
 
     Raises:
@@ -82,8 +83,8 @@ def resume(path: Path, config: TrainConfig, device: torch.device, **parts: Any) 
         torch.set_rng_state(state["torch_rng"])
         steps = int(state["scheduler"]["last_epoch"])
         return Progress(epoch=int(state["epochs_done"]), step=steps)
-    if len(state["random"]) == distributed.world_size():
-        _set_random_state(state["random"][distributed.rank()], device)
+    if len(state["random"]) == group.size:
+        _set_random_state(state["random"][group.rank], device)
     else:
         log.warning("the number of processes has changed: random numbers begin anew, so the weights will differ")
     progress = Progress(**state["progress"])

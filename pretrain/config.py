@@ -133,6 +133,16 @@ class TrainConfig:
         return self.early_sigma if epoch < self.early_sigma_epochs else self.sigma
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch, each one step of the optimiser; images that do not fill a batch are left out."""
+        return max(1, self.samples_per_epoch // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Batches of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
     def image_size(self) -> int:
         """Side of the square that the image tower sees, in pixels."""
         return int(self.model_cfg["vision_cfg"].get("image_size", 224))  # open_clip's default

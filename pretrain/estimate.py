@@ -19,9 +19,9 @@ from open_clip.pretrained import get_pretrained_cfg
 from torch import Tensor, nn
 
 from zsderm.errors import CheckpointError
-from zsderm.pretrain import distributed
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
+from zsderm.pretrain.distributed import launched_size
 from zsderm.pretrain.model.optimiser import create_optimiser
 from zsderm.pretrain.model.start import open_clip_checkpoint, text_settings, with_architecture
 from zsderm.pretrain.model.towers import (
@@ -94,14 +94,13 @@ def estimate(config: TrainConfig) -> Estimate:
     learning = sum(p.numel() for p in parameters.values() if p.requires_grad)
     every = sum(t.numel() * t.element_size() for t in (*parameters.values(), *model.buffers()))
     half = config.precision == "bfloat16"
-    ranks = distributed.world_size()
+    ranks = launched_size()
     own = max(1, config.batch_size // ranks)
     at_a_time = min(config.micro_batch or own, own)
     patches, kept_image = _image_activations(model, config, half)
     kept_text = _text_activations(model, config, half) if config.train_text else 0
     width = int(config.model_cfg["embed_dim"])
     features = own * (1 + patches + CAPTIONS_PER_IMAGE) * width
-    steps = max(1, config.samples_per_epoch // config.batch_size)
     return Estimate(
         image_parameters=image,
         text_parameters=sum(p.numel() for p in parameters.values()) - image,
@@ -113,9 +112,9 @@ def estimate(config: TrainConfig) -> Estimate:
         image_activations=at_a_time * kept_image,
         text_activations=at_a_time * CAPTIONS_PER_IMAGE * kept_text,
         features=2 * features * FLOAT32,
-        steps_per_epoch=steps,
-        steps=steps * config.epochs,
-        images_drawn=steps * config.epochs * config.batch_size,
+        steps_per_epoch=config.steps_per_epoch,
+        steps=config.steps,
+        images_drawn=config.steps * config.batch_size,
         processes=ranks,
     )
 

@@ -27,7 +27,7 @@ from zsderm.encoders.open_clip_format.build import build
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CaptionWriter
 from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
-from zsderm.pretrain.data.sampling import Draws
+from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.sources import read_records
 from zsderm.pretrain.losses.attended_regions import attended_regions
 from zsderm.pretrain.losses.make import FIRST_SUB_CAPTION, local_alignment_loss
@@ -49,7 +49,7 @@ def batches(config: TrainConfig, data_root: Path, split: str, count: int) -> lis
     writer = CaptionWriter(KnowledgeBase.load(config.knowledge), config.named_share)
     images = CaptionedImages(records, writer, train_transform(config))
     found = []
-    for draws in Draws(records, config, epoch=0).batches[:count]:
+    for draws in Draws(records, DrawPlan(config)).batches[:count]:
         items = [(images[draw], records[draw[0]].case) for draw in draws]
         read = [(item, case.label if case else "") for item, case in items if item is not None]
         found.append((collate([item for item, _ in read]), [label for _, label in read]))

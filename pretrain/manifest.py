@@ -15,7 +15,6 @@ import torch
 import transformers
 
 import zsderm
-from zsderm.pretrain import distributed
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.records import Record
 
@@ -27,6 +26,7 @@ def training_manifest(
     knowledge: zsderm.KnowledgeBase,
     records: Sequence[Record],
     root: Path,
+    processes: int,
 ) -> dict[str, Any]:
     """The manifest of a run, ready for JSON.
 
@@ -37,6 +37,7 @@ def training_manifest(
         knowledge: what captions are written from.
         records: the images.
         root: the data folder.
+        processes: how many train together.
     """
     return {
         "config": config_path.read_text(encoding="utf-8"),
@@ -45,7 +46,7 @@ def training_manifest(
         "images": len(records),
         "data": data_checksum(records, root),
         "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
-        "processes": distributed.world_size(),
+        "processes": processes,
         "git": git_commit(),
         "versions": {
             "zsderm": zsderm.__version__,
