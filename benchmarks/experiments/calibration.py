@@ -33,11 +33,11 @@ from zsderm.benchmarks.experiments.temperature_rules import (
 from zsderm.calibration import (
     FAMILIARITIES,
     SET_SCORES,
-    calibrated,
+    conformal_sets,
     familiarity,
     fit_calibration,
     fit_temperature,
-    prediction_sets,
+    scale_probabilities,
     threshold_for_rate,
 )
 from zsderm.pretrain import held_out
@@ -134,7 +134,7 @@ def set_rows(case: Case, repeats: int) -> Iterator[dict[str, Any]]:
                 learned = fit_calibration(
                     logs[seen], labels[seen], coverage=COVERAGE, set_score=score, class_conditional=conditional
                 )
-                sets = prediction_sets(calibrated(logs[new], learned), learned)
+                sets = conformal_sets(scale_probabilities(logs[new], learned.temperature), learned.conformal)
                 hit = sets[torch.arange(len(sets)), labels[new]].numpy()
                 covered.append(hit.mean())
                 sizes.append(sets.sum(dim=1).double().mean().item())
