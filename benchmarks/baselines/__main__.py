@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from zsderm.benchmarks.baselines.folders import read_features
 from zsderm.benchmarks.baselines.table import as_markdown, measure, texts_as_markdown
+from zsderm.benchmarks.features import read_features
 from zsderm.errors import ZsdermError
 
 

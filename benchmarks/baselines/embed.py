@@ -14,14 +14,13 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.features import image_features
 from zsderm.errors import ZsdermError
 
 TEXTS = ("class-name", "templates", "descriptions", "knowledge")
-BATCH = 64
 
 
 @click.command(help=__doc__)
@@ -37,8 +36,7 @@ def main(dataset: str, data_root: Path | None, split: str, model: str, knowledge
         labelled = load(dataset, data_root, split)
         encoder, base = load_encoder(model), KnowledgeBase.load(knowledge)
         paths = list(labelled.images)
-        batches = [encoder.encode_images(paths[i : i + BATCH]) for i in range(0, len(paths), BATCH)]
-        images = torch.cat(batches).float().numpy()
+        images = image_features(encoder, paths).numpy()
         output.mkdir(parents=True, exist_ok=True)
         for method in TEXTS:
             classifier = ZeroShotClassifier.from_pretrained(

@@ -30,6 +30,7 @@ from zsderm.benchmarks.experiments.temperature_rules import (
     synthetic_texts,
     unavoidable,
 )
+from zsderm.benchmarks.features import image_features
 from zsderm.calibration import (
     FAMILIARITIES,
     SET_SCORES,
@@ -72,7 +73,7 @@ def cases(
             continue
         table = pd.read_csv(index)
         table = table[table["split"] == split]
-        features = _features(encoder, [index.parent / name for name in table["filename"]], dataset, split, cache_dir)
+        features = image_features(encoder, [index.parent / name for name in table["filename"]], cache_dir)
         classes = sorted(set(table["label"]))
         labels = np.array([classes.index(label) for label in table["label"]])
         for wording in wordings:
@@ -214,18 +215,6 @@ def main(
         rows = list(synthetic_rows(worlds)) if title == "synthetic" else measured[title]
         if rows:
             click.echo(write(pd.DataFrame(rows)) + "\n")
-
-
-def _features(encoder: Any, paths: list[Path], dataset: str, split: str, cache_dir: Path | None) -> torch.Tensor:
-    """(N, D) unit rows, kept between runs where there is a folder to keep them in."""
-    kept = cache_dir and cache_dir / f"{dataset}_{split}_{encoder.fingerprint}_{len(paths)}.npy"
-    if kept and kept.is_file():
-        return torch.from_numpy(np.load(kept))
-    rows = torch.cat([encoder.encode_images(paths[start : start + 64]) for start in range(0, len(paths), 64)])
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.save(kept, rows.numpy())
-    return rows
 
 
 def _temperature_table(rows: pd.DataFrame) -> str:
