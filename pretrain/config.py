@@ -132,6 +132,15 @@ class TrainConfig:
         """The threshold of an epoch, counted from 0."""
         return self.early_sigma if epoch < self.early_sigma_epochs else self.sigma
 
+    def loss_settings(self, epoch: int) -> dict[str, Any]:
+        """What `make_loss` is given in an epoch, counted from 0."""
+        return {
+            "lambda_m": self.lambda_m,
+            "lambda_s": self.lambda_s,
+            "sigma": self.sigma_at(epoch),
+            "guided_weights": self.guided_weights,
+        }
+
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch, each one step of the optimiser; images that do not fill a batch are left out."""

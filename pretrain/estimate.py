@@ -23,7 +23,7 @@ from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
 from zsderm.pretrain.distributed import launched_size
 from zsderm.pretrain.model.optimiser import create_optimiser
-from zsderm.pretrain.model.start import open_clip_checkpoint, text_settings, with_architecture
+from zsderm.pretrain.model.start import context_length, open_clip_checkpoint, text_settings, with_architecture
 from zsderm.pretrain.model.towers import (
     OpenClipModel,
     build_towers,
@@ -143,7 +143,7 @@ def _towers(config: TrainConfig) -> OpenClipModel:
 
 def _image_activations(model: OpenClipModel, config: TrainConfig, half: bool) -> tuple[int, int]:
     """Patches of an image, and bytes that backward keeps of it."""
-    size = config.model_cfg["vision_cfg"].get("image_size", 224)
+    size = config.model_cfg["vision_cfg"].get("image_size", 224)  # open_clip's default
     height, width = (size, size) if isinstance(size, int) else size
     found: list[Tensor] = []
 
@@ -157,8 +157,7 @@ def _image_activations(model: OpenClipModel, config: TrainConfig, half: bool) ->
 
 def _text_activations(model: OpenClipModel, config: TrainConfig, half: bool) -> int:
     """Bytes that backward keeps of a caption of full length."""
-    length = int(config.model_cfg["text_cfg"].get("context_length", 77))
-    tokens = torch.ones(PROBE, length, device="meta", dtype=torch.long)
+    tokens = torch.ones(PROBE, context_length(config.model_cfg), device="meta", dtype=torch.long)
     text = getattr(model, "text", None)
     if isinstance(text, HFTextEncoder):
         mask = torch.ones_like(tokens)

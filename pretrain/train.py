@@ -210,11 +210,8 @@ def _loss(
         *features,
         mask,
         model.logit_scale.exp(),
-        lambda_m=config.lambda_m,
-        lambda_s=config.lambda_s,
-        sigma=config.sigma_at(epoch),
-        guided_weights=config.guided_weights,
         group=group,
+        **config.loss_settings(epoch),
     )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.features import image_features
+from zsderm.benchmarks.options import model_option, split_option
 from zsderm.errors import ZsdermError
 
 TEXTS = ("class-name", "templates", "descriptions", "knowledge")
@@ -26,8 +27,8 @@ TEXTS = ("class-name", "templates", "descriptions", "knowledge")
 @click.command(help=__doc__)
 @click.option("--dataset", required=True, help="A data set by name, a table, or a folder with a sub-folder per class.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA")
-@click.option("--split", default="dev", show_default=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
+@split_option
+@model_option
 @click.option("--knowledge", default="dermatology", show_default=True)
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(dataset: str, data_root: Path | None, split: str, model: str, knowledge: str, output: Path) -> None:

@@ -31,6 +31,7 @@ from zsderm.benchmarks.experiments.temperature_rules import (
     unavoidable,
 )
 from zsderm.benchmarks.features import image_features
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 from zsderm.calibration import (
     FAMILIARITIES,
     SET_SCORES,
@@ -135,6 +136,7 @@ def set_rows(case: Case, repeats: int) -> Iterator[dict[str, Any]]:
                 learned = fit_calibration(
                     logs[seen], labels[seen], coverage=COVERAGE, set_score=score, class_conditional=conditional
                 )
+                assert learned.conformal is not None, "a coverage was asked for"
                 sets = conformal_sets(scale_probabilities(logs[new], learned.temperature), learned.conformal)
                 hit = sets[torch.arange(len(sets)), labels[new]].numpy()
                 covered.append(hit.mean())
@@ -183,15 +185,15 @@ def synthetic_rows(worlds: int) -> Iterator[dict[str, Any]]:
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
-@click.option("--split", default="dev", show_default=True)
+@data_root_option
+@model_option
+@split_option
 @click.option("--repeats", default=50, show_default=True, help="Random halves by patient or lesion.")
 @click.option("--worlds", default=60, show_default=True, help="Synthetic worlds.")
 @click.option(
     "--wording", "wordings", type=click.Choice(WORDINGS), multiple=True, default=WORDINGS, help="Only this one."
 )
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image features.")
+@cache_dir_option
 def main(
     data_root: Path,
     model: str,

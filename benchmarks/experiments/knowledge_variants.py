@@ -27,6 +27,7 @@ from zsderm import ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.labelled import LabelledImages
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 
 Floats = NDArray[np.float32]
 DATASETS = ("pad", "ham10000")
@@ -212,10 +213,10 @@ def subject_of(classifier: ZeroShotClassifier, images: LabelledImages, cache: Pa
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
-@click.option("--split", default="dev", show_default=True)
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
+@data_root_option
+@model_option
+@split_option
+@cache_dir_option
 def main(data_root: Path, model: str, split: str, cache_dir: Path | None) -> None:
     """Measure every variant on both data sets, and print Markdown."""
     encoder = load_encoder(model)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import load_encoder
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
 from zsderm.image_table import ImageTable
 from zsderm.images import open_image
 from zsderm.tasks.audit.image_sets import ImageSet
@@ -32,10 +33,10 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.float64]]  # (P, 2) rows, and (P,) h
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
+@data_root_option
+@model_option
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
+@cache_dir_option
 def main(data_root: Path, model: str, output: Path, cache_dir: Path | None) -> None:
     """Measure, then write the table."""
     table = ImageTable.read(data_root / "ham10000" / "index.csv")

