@@ -1,7 +1,7 @@
-"""Where a run stands, on disk: written whole or not at all, and read back to the last bit.
+"""The checkpoint of a run: written whole or not at all, and read back without any loss.
 
-A run that is killed at any moment goes on from its last checkpoint and ends with the weights that it would have had:
-model, optimiser and schedule are there, the random numbers of every process, and the place inside the epoch.
+A run that is killed at any moment is resumed from its last checkpoint and ends with the same weights as without the
+kill: the file holds model, optimiser, schedule, the random state of every process, and the place inside the epoch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """How far a run has come, and what the epoch it is in has summed up so far."""
+    """How many epochs and batches a run has done, and the sums of its current epoch."""
 
     epoch: int = 0  # whole epochs done
     batch: int = 0  # batches done of the next one
@@ -49,7 +49,7 @@ def save(path: Path, progress: Progress, config: TrainConfig, group: Group, **pa
     Args:
         path: the file.
         progress: how far the run is.
-        config: its settings, which a run that goes on must share.
+        config: its settings, which a resumed run must have too.
         group: the processes that train together.
         parts: objects with a `state_dict`.
     """
@@ -68,7 +68,10 @@ def save(path: Path, progress: Progress, config: TrainConfig, group: Group, **pa
 
 
 def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, **parts: Any) -> Progress:
-    """Bring a run to where its checkpoint left it; to the beginning where there is none.
+    """Load the checkpoint of a run into its parts, if there is one.
+
+    Returns:
+        How far the run is; the start where there is no checkpoint.
 
     Raises:
         SettingsError: the checkpoint belongs to a run with other settings.

@@ -18,7 +18,7 @@ LEAST = {
     2: ("batch_size",),  # contrast needs two
 }
 CAPTION_KINDS = ("caption", "ontology", "visual", "sub-captions")  # in the order of the losses
-# What may differ between a run that was stopped and the one that goes on: nothing that decides the weights.
+# Settings that may change when a stopped run is resumed: those that the weights do not depend on.
 FREE_TO_CHANGE = (
     "card", "workers", "checkpoint_every", "log_every", "tensorboard", "evaluate", "evaluate_every", "compile"
 )  # fmt: skip
@@ -60,7 +60,7 @@ class TrainConfig:
     start: str = ""  # a checkpoint to start from, by any name that --model takes; it brings the two settings below
     model_cfg: Mapping[str, Any] = field(default_factory=dict)  # `model_cfg` of open_clip_config.json
     preprocess_cfg: Mapping[str, Any] = field(default_factory=dict)  # as in open_clip_config.json, used at inference
-    leave_out: tuple[str, ...] = ()  # labels that training never sees, to measure what zero-shot is worth
+    leave_out: tuple[str, ...] = ()  # labels without training images, to measure zero-shot classification
     knowledge: str = "dermatology"  # knowledge base that captions are written from
     named_share: float = 0.7  # share of sub-captions that name the disease, in [0, 1]
     captions: tuple[str, ...] = CAPTION_KINDS  # the kinds that are trained with; the others count as missing

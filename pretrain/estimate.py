@@ -1,8 +1,8 @@
-"""What a run will need, before any data or weights are loaded: parameters, memory of each process, steps.
+"""Estimate of a run before any data or weights are loaded: parameters, memory of each process, steps.
 
 The towers are built without storage (torch's meta device) and a few images and texts without content are sent through
-them, while every tensor that backward would keep is counted. So activations are those of the architecture, not of a
-rule of thumb. What is not counted: temporary buffers, the allocator's slack, kernels' workspaces.
+them, while every tensor that backward would keep is counted. So activations are counted, not estimated by a rule of
+thumb. What is not counted: temporary buffers, the allocator's slack, kernels' workspaces.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FLOAT32 = 4  # bytes
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one process needs, in bytes, and how long the run is, in steps."""
+    """Memory of one process in bytes, and length of the run in steps."""
 
     image_parameters: int
     text_parameters: int
@@ -73,7 +73,7 @@ class Estimate:
 
 
 def estimate(config: TrainConfig) -> Estimate:
-    """The needs of a run.
+    """Parameters, memory and steps of a run.
 
     Args:
         config: the settings; `processes` is taken from torchrun, 1 without it.

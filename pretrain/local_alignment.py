@@ -1,13 +1,13 @@
-"""Does the local loss look at the image? The same loss on patches of the right image, of a wrong one, and of none.
+"""Does the local loss depend on the image? The loss on patches of the right image, of a wrong image, and of noise.
 
     python -m zsderm.pretrain.local_alignment --data-root DATA
 
-A region is a sum of patches that its own sub-caption has chosen, and is then asked to name that sub-caption. Patches of
-any image can answer that, if they are many and point many ways: the loss then falls without anything being learned of
-the image. So it is taken on regions from three kinds of patches: those of the image that the sub-captions belong to,
-those of an image with another diagnosis, and Gaussian noise. Where the first two are alike, sub-captions are told apart
-by their own reflection. Draws of a recipe are taken, from the split that is named, as in training but without dropout.
-Prints Markdown.
+A region is a sum of patches that are chosen by its own sub-caption, and the loss then compares it with that same
+sub-caption. Many patches in many directions allow that for any image: the loss then falls although nothing is learned
+about the image. So it is computed on regions from three kinds of patches: those of the image that the sub-captions
+belong to, those of an image with another diagnosis, and Gaussian noise. Where the first two losses are equal, the loss
+does not depend on the image. Images and captions are drawn as in training, from the split that is named; there is no
+dropout. Prints Markdown.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, gro
 def _encoder(
     model: OpenClipModel, text_bank: TextBank, config: TrainConfig, device: torch.device
 ) -> Callable[[Batch], Features]:
-    """What turns a batch into features, at the precision that is wanted."""
+    """A function from a batch to its features, at the precision of the configuration."""
     image_tower = torch.compile(image_and_patch_features) if config.compile else image_and_patch_features
     width = int(config.model_cfg["embed_dim"])
 

@@ -1,4 +1,4 @@
-"""What methods from the literature cost and gain against text proxies, beside ours, on real features.
+"""Methods from the literature and ours, each against text proxies, on real features.
 
     python -m zsderm.benchmarks.baselines.embed --dataset pad --data-root DATA --output FEATURES
     python -m zsderm.benchmarks.baselines --features FEATURES/pad-knowledge.npz

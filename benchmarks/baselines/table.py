@@ -1,4 +1,4 @@
-"""Every method on every folder, and what each costs or gains against text proxies on the same images.
+"""Every method on every folder, and its difference to text proxies on the same images.
 
 Letters: N images, C classes, D embedding width.
 """

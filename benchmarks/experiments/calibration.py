@@ -1,4 +1,4 @@
-"""How far probabilities, prediction sets and "none of these" can be trusted, on real images and on synthetic ones.
+"""How well probabilities, prediction sets and abstention are calibrated, on real and on synthetic images.
 
     python -m zsderm.benchmarks.experiments.calibration --data-root DATA --cache-dir CACHE
 

@@ -1,4 +1,4 @@
-"""What else a knowledge base could do for classes that the encoder was trained on: variants of the text proxies.
+"""Variants of the text proxies from a knowledge base, for classes that the encoder was trained on.
 
     python -m zsderm.benchmarks.experiments.knowledge_variants --data-root DATA
 
@@ -39,7 +39,7 @@ SHARPNESS = 0.03  # of the specificity weights, in cosines
 
 @dataclass(frozen=True)
 class Subject:
-    """One data set in the encoder's eyes."""
+    """One data set, embedded."""
 
     images: Floats  # (N, D) unit rows
     labels: NDArray[np.int_]  # (N,)

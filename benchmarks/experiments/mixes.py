@@ -1,4 +1,4 @@
-"""What refinement costs or gains on other class mixes: the natural one, balanced subsets, folders of a single class.
+"""What refinement changes on different class mixes: the natural one, balanced subsets, folders of a single class.
 
     python -m zsderm.benchmarks.experiments.mixes --dataset pad --dataset ham10000 --data-root DATA
 

@@ -1,4 +1,4 @@
-"""What each part of MAKE is worth at a small budget: the losses switched on one after the other, several seeds each.
+"""What each part of MAKE adds at a small budget: the losses switched on one after the other, several seeds each.
 
     python -m zsderm.benchmarks.experiments.pretraining_ablation --data-root DATA --runs RUNS \\
         --output docs/pretraining_ablation.json --document MODEL_CARD.md

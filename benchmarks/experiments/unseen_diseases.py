@@ -1,4 +1,4 @@
-"""Zero-shot proper: how often is a disease found that the encoder never saw, by its name and by its descriptions?
+"""How often a disease is found that the encoder was not trained with, by its name and by its descriptions.
 
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA --output RUN \\
         --set 'leave_out=["dermatofibroma", "vascular lesion"]'

@@ -1,8 +1,8 @@
 """The three losses of MAKE, as pure functions on tensors that keep their axes.
 
 B images in a batch, T captions per image (0 caption, 1 ontology, 2 visual concepts, 3.. sub-captions), S = T - 3
-sub-captions, P patches per image, D embedding width. Texts stay (B, T, D) from beginning to end: which caption belongs
-to which image is an axis, never a matter of how rows were flattened.
+sub-captions, P patches per image, D embedding width. Texts stay (B, T, D) throughout, so that the axes
+say which caption belongs to which image.
 
 With several processes each holds b images of the B, gathers the other images and texts, and computes its share of the
 loss: the shares add up to the loss of one process that holds all B, and so do the gradients.
@@ -130,11 +130,11 @@ def local_alignment_loss(
     sigma: float,
     group: Group = ALONE,
 ) -> Tensor:
-    """Each sub-caption must recognise itself in the image region that it attends to.
+    """Cross-entropy of the image region of each sub-caption against all sub-captions of the batch.
 
     The region of sub-caption (b, t) is the unit sum of the unit patches of image b, each weighted by its cosine with
-    the sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it only
-    stands among the wrong answers of the others. The loss is the cross-entropy of each region against all valid
+    the sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it
+    is only a wrong candidate for the others. The loss is the cross-entropy of each region against all valid
     sub-captions of the batch, mean weighted by `weights`.
 
     Args:
@@ -159,7 +159,7 @@ def local_alignment_loss(
 
 
 def diagnosis_weights(text: Tensor, caption_mask: Tensor) -> Tensor:
-    """How much each caption counts: sub-captions close to the diagnosis count most.
+    """Weights of the captions: sub-captions close to the diagnosis have the largest.
 
     w_bt is the softmax, over the valid sub-captions of image b, of their cosine with its ontology caption, divided by
     its maximum, so the closest sub-caption has weight 1. The three knowledge captions have weight 1, and so has every

@@ -1,6 +1,6 @@
-"""The model that a run begins with: a whole checkpoint (`start`), or two towers that begin apart.
+"""The model that a run starts from: a whole checkpoint (`start`), or two towers with weights from different sources.
 
-It is open_clip's own class from first to last, so that what is exported loads wherever open_clip does.
+It is always open_clip's own class, so that open_clip can load what is exported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def begin(config: TrainConfig) -> tuple[TrainConfig, OpenClipModel, Any]:
-    """The model that a configuration begins with.
+    """The model that a configuration starts from.
 
     Args:
         config: names a checkpoint to start from, or an architecture.
@@ -52,10 +52,12 @@ def begin(config: TrainConfig) -> tuple[TrainConfig, OpenClipModel, Any]:
 def with_architecture(
     config: TrainConfig, model_cfg: Mapping[str, Any], preprocess_cfg: Mapping[str, Any]
 ) -> TrainConfig:
-    """A configuration whose checkpoint has been opened; what the file says about preprocessing has the last word."""
+    """The configuration with the architecture of its checkpoint; its own preprocessing settings take precedence."""
     merged = {**preprocess_cfg, **config.preprocess_cfg}
     config = dataclasses.replace(config, start="", model_cfg=model_cfg, preprocess_cfg=merged)
-    return dataclasses.replace(config, image_start="random", text_start="random")  # the checkpoint had it all
+    return dataclasses.replace(
+        config, image_start="random", text_start="random"
+    )  # both towers came with the checkpoint
 
 
 def open_clip_checkpoint(name: str) -> Checkpoint:
@@ -112,7 +114,7 @@ def create_model(
     elif image_start not in IMAGE_STARTS:
         _load_image_tower(model, image_start)
     if model_cfg["text_cfg"].get("hf_model_name") == MINILM and isinstance(model.text.proj, nn.Linear):
-        nn.init.eye_(model.text.proj.weight)  # the sentence space as it is; training moves away only where that pays
+        nn.init.eye_(model.text.proj.weight)  # start with the sentence embeddings unchanged
     with torch.no_grad():
         model.logit_scale.fill_(-torch.tensor(temperature).log())
     return model, tokenizer
