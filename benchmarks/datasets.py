@@ -1,4 +1,4 @@
-"""The data sets of the field: what is in them, under which licence, where they come from, where they are looked for.
+"""The known data sets: their classes, licence, source, and the places where their files are looked for.
 
 The facts are data, in classes.json, and what is not known stands there as null. Nothing is downloaded: most of these
 sets want an agreement or a licence to be read first.
@@ -74,7 +74,7 @@ def card(name: str) -> Card:
 
 
 def load(dataset: str, data_root: Path | None = None, split: str = "dev") -> LabelledImages:
-    """The images of a data set with their classes, however much of it is there.
+    """The images of a data set with their classes; a part of its files is enough.
 
     Args:
         dataset: the name of a card, a folder with one sub-folder per class, or a table of images and labels.

@@ -1,42 +1,67 @@
-"""Pages that scripts write into: what stands between the marks of a part is replaced, the prose around it stays.
+"""Pages with generated parts: the text between the marks of a part is replaced, the prose around it stays.
 
-A part stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``.
+A part stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``, or, one of several of a kind, between
+``<!-- KIND: NAME -->`` and ``<!-- end of KIND -->``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 
 from zsderm.atomic_files import atomic_file
 
+_PART = re.compile(
+    r"(?P<begin><!-- (?P<name>(?P<kind>[\w-]+)(?:: [\w-]+)?) -->).*?(?P<end><!-- end of (?P=kind) -->)", re.DOTALL
+)
 
-def spliced(page: str, parts: Mapping[str, str], required: str) -> str:
-    """The page with every part that it has marks for replaced.
+
+def part_names(page: str) -> list[str]:
+    """The names of all parts of a page, "NAME" or "KIND: NAME", in their order."""
+    return [part["name"] for part in _PART.finditer(page)]
+
+
+def filled(page: str, parts: Mapping[str, str]) -> str:
+    """The page with the parts that are given replaced.
 
     Args:
         page: its text.
-        parts: name -> new text, put between the marks as it is.
-        required: the part that must have marks.
+        parts: name, as in `part_names`, -> new text, put between the marks as it is.
+    """
+
+    def part(found: re.Match[str]) -> str:
+        text = parts.get(found["name"])
+        return found[0] if text is None else found["begin"] + text + found["end"]
+
+    return _PART.sub(part, page)
+
+
+def rewrite(path: Path, change: Callable[[str], str]) -> bool:
+    """Replace a page on disk, whole or not at all, by what `change` makes of it; whether anything changed."""
+    before = path.read_text(encoding="utf-8")
+    after = change(before)
+    if after != before:
+        with atomic_file(path) as draft:
+            draft.write_text(after, encoding="utf-8")
+    return after != before
+
+
+def splice(path: Path, parts: Mapping[str, str], required: str) -> None:
+    """Replace parts of a page on disk.
+
+    Args:
+        path: the page.
+        parts: as in `filled`.
+        required: the part that must have marks; others may be missing.
 
     Raises:
         click.ClickException: the page has no marks for the required part.
     """
-    if f"<!-- {required} -->" not in page or f"<!-- end of {required} -->" not in page:
+    if required not in part_names(path.read_text(encoding="utf-8")):
         raise click.ClickException(
             f"Expected a page with the lines <!-- {required} --> and <!-- end of {required} -->."
         )
-    for name, text in parts.items():
-        before, begin, rest = page.partition(f"<!-- {name} -->")
-        _, end, after = rest.partition(f"<!-- end of {name} -->")
-        page = f"{before}{begin}{text}{end}{after}" if end else page
-    return page
-
-
-def splice(path: Path, parts: Mapping[str, str], required: str) -> None:
-    """Replace parts of a page on disk, whole or not at all; arguments and errors as in `spliced`."""
-    text = spliced(path.read_text(encoding="utf-8"), parts, required)
-    with atomic_file(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+    rewrite(path, lambda page: filled(page, parts))

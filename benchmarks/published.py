@@ -1,4 +1,4 @@
-"""Figures that others have published, in italics beside ours: other images, other prompts, never ours to claim.
+"""Figures that others have published, shown in italics: measured on other images and with other prompts.
 
 published.csv has one row a figure, with the place where it was read.
 """

@@ -35,7 +35,7 @@ def read_result(path: Path) -> Result:
 
 
 def read_results(folder: Path, kind: str = "run") -> list[Result]:
-    """All results of one kind in a folder, from the plainest method to the whole one.
+    """All results of one kind in a folder, ordered from the simplest method to the complete one.
 
     Args:
         folder: where `zsderm benchmark --output` wrote.

@@ -38,7 +38,7 @@ def run_grid(
     force: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
-    """Run what is not there yet, then compare the methods.
+    """Make the runs that have no result file yet, then compare the methods.
 
     Args:
         datasets: images with labels.
@@ -48,7 +48,7 @@ def run_grid(
         cache: folder of image features, shared by all runs; None computes them for each run.
         device: a torch device.
         force: repeat finished runs.
-        tell: is told one line a run.
+        tell: called with one line for each run.
 
     Returns:
         The JSON file of every run, finished earlier or now.
@@ -102,7 +102,7 @@ def classifier_of(
 
 
 def inputs_of(dataset: LabelledImages, classifier: ZeroShotClassifier) -> dict[str, Any]:
-    """What decides the answers: a run with the same inputs is not repeated.
+    """Everything that the answers depend on: a run with the same inputs is not repeated.
 
     Where the images lie does not matter, and a change of code within one version is not seen: that wants ``force``.
     """

@@ -9,21 +9,19 @@ printed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zsderm.atomic_files import atomic_file
+from zsderm.benchmarks.pages import filled, part_names, rewrite
 from zsderm.benchmarks.published import WARNING, published
 from zsderm.benchmarks.published import to_markdown as published_to_markdown
 from zsderm.benchmarks.results import Result, details, read_results
 from zsderm.errors import InputError, did_you_mean
 
-END = "<!-- end of results -->"
-_SECTION = re.compile(r"(<!-- results: (?P<name>[\w-]+) -->\n).*?(\n" + re.escape(END) + ")", re.DOTALL)
+MARK, END = "results: ", "<!-- end of results -->"
 MAKE = "hf-hub:xieji-x/MAKE"
 MAKE_NOTE = (
     f"The rows of MAKE are empty because its weights have to be fetched from a hub, which was out of reach where these "
@@ -118,30 +116,21 @@ def fill(text: str, folder: Path) -> str:
     Raises:
         InputError: the text has no marked table, or one of a name that is not known.
     """
-
-    def made(found: re.Match[str]) -> str:
-        name = found["name"]
-        if name not in SECTIONS:
-            hint = did_you_mean(name, SECTIONS)
-            raise InputError(f"expected a table named {', '.join(SECTIONS)}, but got 'results: {name}'.{hint}")
-        return found[1] + SECTIONS[name](folder) + found[3]
-
-    filled, count = _SECTION.subn(made, text)
-    if not count:
+    names = [name.removeprefix(MARK) for name in part_names(text) if name.startswith(MARK)]
+    if not names:
         raise InputError(
             f"expected '<!-- results: summary -->' and '{END}' around the place of a table, but found none"
         )
-    return filled
+    for name in names:
+        if name not in SECTIONS:
+            hint = did_you_mean(name, SECTIONS)
+            raise InputError(f"expected a table named {', '.join(SECTIONS)}, but got 'results: {name}'.{hint}")
+    return filled(text, {MARK + name: f"\n{SECTIONS[name](folder)}\n" for name in names})
 
 
 def fill_page(page: Path, folder: Path) -> bool:
     """Make the tables of a page anew; whether anything changed."""
-    before = page.read_text(encoding="utf-8")
-    after = fill(before, folder)
-    if after != before:
-        with atomic_file(page) as draft:
-            draft.write_text(after, encoding="utf-8")
-    return after != before
+    return rewrite(page, lambda text: fill(text, folder))
 
 
 @click.command(help=__doc__)

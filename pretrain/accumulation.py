@@ -1,9 +1,9 @@
-"""A batch too large for the towers, with the loss and the gradients that it would have had at once.
+"""Gradients of a batch that is too large for the towers, equal to those of the whole batch in one pass.
 
-The towers see a few images at a time, but a contrastive loss needs all of them: what each image is compared with is the
-batch. So features are made first, without a graph; the loss and the gradients of the features are taken over the whole
-batch; and then each part goes through the towers again, with its random numbers replayed, and takes its gradients back.
-Only one part is ever held with what its backward needs.
+A contrastive loss compares each image with the whole batch. So all features are computed first, part by part and
+without a graph; loss and gradients of the features are computed over the whole batch; then each part goes through the
+towers again, with the same random numbers, and its gradients are propagated. Only one part at a time keeps what its
+backward pass needs.
 
 Source: gradient caching, Gao et al. 2021 (arXiv 2101.06983).
 """
@@ -23,7 +23,7 @@ Part = TypeVar("Part")
 
 
 class Features(NamedTuple):
-    """What the towers make of b images and their captions."""
+    """Features of b images and their captions."""
 
     image: Tensor  # (b, D)
     patches: Tensor  # (b, P, D)
@@ -34,8 +34,8 @@ class CachedFeatures(Generic[Part]):
     """Backward passes over batches that come in parts.
 
     Args:
-        model: whose buffers (running statistics) must move once a batch, not once a pass.
-        encode: what makes features of a part; may draw random numbers from torch.
+        model: its buffers (running statistics) are updated once a batch, although parts pass twice.
+        encode: features of a part; may use torch's random numbers.
         loss_of: the loss of the features of a whole batch.
     """
 
@@ -57,26 +57,26 @@ class CachedFeatures(Generic[Part]):
         """
         if len(parts) == 1:
             whole = self.encode(parts[0])
-            loss, asked = self._asked_of(whole)
-            _backward(whole, asked)
+            loss, gradients = self._loss_and_gradients(whole)
+            _backward(whole, gradients)
             return loss
         with self._first_pass():
             states, features = zip(*((_random_state(), self.encode(part)) for part in parts), strict=True)
-        loss, asked = self._asked_of(Features(*map(torch.cat, zip(*features, strict=True))))
+        loss, gradients = self._loss_and_gradients(Features(*map(torch.cat, zip(*features, strict=True))))
         sizes = [len(part.image) for part in features]
-        shares = zip(*(gradient.split(sizes) for gradient in asked), strict=True)
+        shares = zip(*(gradient.split(sizes) for gradient in gradients), strict=True)
         for part, state, share in zip(parts, states, shares, strict=True):
             _set_random_state(state)
             _backward(self.encode(part), Features(*share))
         return loss
 
-    def _asked_of(self, features: Features) -> tuple[MakeLoss, Features]:
-        """The loss, and what it asks of each feature."""
+    def _loss_and_gradients(self, features: Features) -> tuple[MakeLoss, Features]:
+        """The loss, and its gradient with regard to each feature."""
         leaves = Features(*(tensor.detach().requires_grad_() for tensor in features))
         loss = self.loss_of(leaves)
         loss.total.backward()
-        asked = (torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves)
-        return MakeLoss(loss.total.detach(), loss.contrastive.detach(), loss.local.detach()), Features(*asked)
+        gradients = (torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves)
+        return MakeLoss(loss.total.detach(), loss.contrastive.detach(), loss.local.detach()), Features(*gradients)
 
     @contextmanager
     def _first_pass(self) -> Iterator[None]:
@@ -88,10 +88,12 @@ class CachedFeatures(Generic[Part]):
                 buffer.copy_(old)
 
 
-def _backward(features: Features, asked: Features) -> None:
-    pairs = [(feature, gradient) for feature, gradient in zip(features, asked, strict=True) if feature.requires_grad]
+def _backward(features: Features, gradients: Features) -> None:
+    pairs = [
+        (feature, gradient) for feature, gradient in zip(features, gradients, strict=True) if feature.requires_grad
+    ]
     if not pairs:
-        return  # a rank without images has nothing to pass on
+        return  # a process without images has no gradient
     torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
 
 

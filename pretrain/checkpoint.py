@@ -1,7 +1,7 @@
-"""Where a run stands, on disk: written whole or not at all, and read back to the last bit.
+"""The checkpoint of a run: written whole or not at all, and read back without any loss.
 
-A run that is killed at any moment goes on from its last checkpoint and ends with the weights that it would have had:
-model, optimiser and schedule are there, the random numbers of every process, and the place inside the epoch.
+A run that is killed at any moment is resumed from its last checkpoint and ends with the same weights as without the
+kill: the file holds model, optimiser, schedule, the random state of every process, and the place inside the epoch.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch import Tensor
 
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import SettingsError
-from zsderm.pretrain import distributed
 from zsderm.pretrain.config import FREE_TO_CHANGE, TrainConfig
+from zsderm.pretrain.distributed import Group
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """How far a run has come, and what the epoch it is in has summed up so far."""
+    """How many epochs and batches a run has done, and the sums of its current epoch."""
 
     epoch: int = 0  # whole epochs done
     batch: int = 0  # batches done of the next one
@@ -43,17 +43,18 @@ class Progress:
         self.seconds, self.waited = self.seconds + seconds, self.waited + waited
 
 
-def save(path: Path, progress: Progress, config: TrainConfig, **parts: Any) -> None:
+def save(path: Path, progress: Progress, config: TrainConfig, group: Group, **parts: Any) -> None:
     """Write a checkpoint; every process calls it, the first one writes.
 
     Args:
         path: the file.
         progress: how far the run is.
-        config: its settings, which a run that goes on must share.
+        config: its settings, which a resumed run must have too.
+        group: the processes that train together.
         parts: objects with a `state_dict`.
     """
-    random = distributed.gathered_objects(_random_state())
-    if distributed.rank() == 0:
+    random = group.gather_objects(_random_state())
+    if group.is_first:
         state = {
             "epochs_done": progress.epoch,
             "progress": vars(progress),
@@ -63,11 +64,14 @@ def save(path: Path, progress: Progress, config: TrainConfig, **parts: Any) -> N
         }
         with atomic_file(path) as draft:
             torch.save(state, draft)
-    distributed.wait_for_all()
+    group.wait()
 
 
-def resume(path: Path, config: TrainConfig, device: torch.device, **parts: Any) -> Progress:
-    """Bring a run to where its checkpoint left it; to the beginning where there is none.
+def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, **parts: Any) -> Progress:
+    """Load the checkpoint of a run into its parts, if there is one.
+
+    Returns:
+        How far the run is; the start where there is no checkpoint.
 
     Raises:
         SettingsError: the checkpoint belongs to a run with other settings.
@@ -82,8 +86,8 @@ def resume(path: Path, config: TrainConfig, device: torch.device, **parts: Any) 
         torch.set_rng_state(state["torch_rng"])
         steps = int(state["scheduler"]["last_epoch"])
         return Progress(epoch=int(state["epochs_done"]), step=steps)
-    if len(state["random"]) == distributed.world_size():
-        _set_random_state(state["random"][distributed.rank()], device)
+    if len(state["random"]) == group.size:
+        _set_random_state(state["random"][group.rank], device)
     else:
         log.warning("the number of processes has changed: random numbers begin anew, so the weights will differ")
     progress = Progress(**state["progress"])

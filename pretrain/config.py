@@ -18,7 +18,7 @@ LEAST = {
     2: ("batch_size",),  # contrast needs two
 }
 CAPTION_KINDS = ("caption", "ontology", "visual", "sub-captions")  # in the order of the losses
-# What may differ between a run that was stopped and the one that goes on: nothing that decides the weights.
+# Settings that may change when a stopped run is resumed: those that the weights do not depend on.
 FREE_TO_CHANGE = (
     "card", "workers", "checkpoint_every", "log_every", "tensorboard", "evaluate", "evaluate_every", "compile"
 )  # fmt: skip
@@ -60,7 +60,7 @@ class TrainConfig:
     start: str = ""  # a checkpoint to start from, by any name that --model takes; it brings the two settings below
     model_cfg: Mapping[str, Any] = field(default_factory=dict)  # `model_cfg` of open_clip_config.json
     preprocess_cfg: Mapping[str, Any] = field(default_factory=dict)  # as in open_clip_config.json, used at inference
-    leave_out: tuple[str, ...] = ()  # labels that training never sees, to measure what zero-shot is worth
+    leave_out: tuple[str, ...] = ()  # labels without training images, to measure zero-shot classification
     knowledge: str = "dermatology"  # knowledge base that captions are written from
     named_share: float = 0.7  # share of sub-captions that name the disease, in [0, 1]
     captions: tuple[str, ...] = CAPTION_KINDS  # the kinds that are trained with; the others count as missing
@@ -131,6 +131,25 @@ class TrainConfig:
     def sigma_at(self, epoch: int) -> float:
         """The threshold of an epoch, counted from 0."""
         return self.early_sigma if epoch < self.early_sigma_epochs else self.sigma
+
+    def loss_settings(self, epoch: int) -> dict[str, Any]:
+        """What `make_loss` is given in an epoch, counted from 0."""
+        return {
+            "lambda_m": self.lambda_m,
+            "lambda_s": self.lambda_s,
+            "sigma": self.sigma_at(epoch),
+            "guided_weights": self.guided_weights,
+        }
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch, each one step of the optimiser; images that do not fill a batch are left out."""
+        return max(1, self.samples_per_epoch // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Batches of the whole run."""
+        return self.epochs * self.steps_per_epoch
 
     @property
     def image_size(self) -> int:

@@ -1,8 +1,8 @@
-"""Several processes that train one model, as torchrun starts them: nccl where there are GPUs, else gloo.
+"""Several processes that train one model: torchrun starts them; they talk through nccl on GPUs, gloo elsewhere.
 
-R ranks with b images each are one batch of B = R * b: every rank computes its share of the loss against the features of
-all, and the gradients of the shares are added up. What a rank holds may differ in size, because an image that cannot be
-read is left out.
+R processes with b images each share one batch of B = R * b images. Each computes its share of the loss against the
+features of all, and the gradients of the shares are summed. The number of images may differ between processes, because
+an image that cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -10,96 +10,116 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from zsderm.errors import SettingsError
 
-class Ranks:
-    """The processes of the default group, as the losses see them."""
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that share a batch, seen from one of them. A group of size 1 exchanges nothing.
+
+    Raises:
+        SettingsError: there is no such process.
+    """
+
+    rank: int = 0  # which of them this process is, from 0
+    size: int = 1  # R, number of processes
+
+    def __post_init__(self) -> None:
+        """Refuse a rank outside of the group."""
+        if not 0 <= self.rank < self.size:
+            raise SettingsError(f"Expected a rank from 0 to {self.size - 1}, but got {self.rank}.")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return self.rank == 0
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all ranks in their order, (b, ...) to (B, ...), with gradient."""
-        return _Gather.apply(rows)
+        """The rows of all processes in the order of their ranks, with gradient.
 
-    def offset(self, rows: Tensor) -> int:
-        """Where own rows begin among those of all ranks."""
-        return sum(_sizes(rows)[: dist.get_rank()])
+        Args:
+            rows: (b, ...) of this process.
 
-    def total(self, value: Tensor) -> Tensor:
-        """The sum of a scalar over all ranks, without gradient."""
-        value = value.detach().clone()
-        dist.all_reduce(value)
-        return value
+        Returns:
+            (B, ...). The gradient of a row goes back to the process that the row came from.
+        """
+        return rows if self.size == 1 else _Gather.apply(rows)
 
+    def total(self, values: Tensor) -> Tensor:
+        """The element-wise sum of a small tensor over all processes, without gradient."""
+        values = values.detach().clone()
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
 
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        ctx.sizes = _sizes(rows)
-        as_bytes = rows.to(torch.uint8) if rows.dtype == torch.bool else rows
-        # Collectives want equal shapes: rows are filled up to the longest rank's, and the filling is cut off again.
-        filled = as_bytes.new_zeros(max(ctx.sizes), *rows.shape[1:])
-        filled[: len(rows)] = as_bytes
-        parts = [torch.empty_like(filled) for _ in ctx.sizes]
-        dist.all_gather(parts, filled)
-        return torch.cat([part[:size] for part, size in zip(parts, ctx.sizes, strict=True)]).to(rows.dtype)
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its sum over all processes, in one exchange for each dtype.
 
-    @staticmethod
-    def backward(ctx: Any, given: Tensor) -> Tensor:
-        given = given.contiguous()
-        dist.all_reduce(given)  # what the shares of all ranks ask of these rows
-        return given.split(ctx.sizes)[dist.get_rank()]
+        A parameter without a gradient in this process counts as zero.
 
+        Args:
+            parameters: the same in every process, in the same order; those that require no gradient are left out.
+        """
+        if self.size == 1:
+            return
+        wanted = [p for p in parameters if p.requires_grad]
+        for p in wanted:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        for dtype in dict.fromkeys(p.dtype for p in wanted):
+            gradients = [p.grad for p in wanted if p.dtype == dtype and p.grad is not None]
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            dist.all_reduce(flat)
+            for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                gradient.copy_(part.view_as(gradient))
 
-def _sizes(rows: Tensor) -> list[int]:
-    own = torch.tensor([len(rows)], device=rows.device)
-    sizes = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-    dist.all_gather(sizes, own)
-    return [int(size) for size in sizes]
+    def gather_objects(self, value: Any) -> list[Any]:
+        """A small object of every process, in the order of their ranks."""
+        values: list[Any] = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(values, value)
+        return values
 
-
-def is_launched() -> bool:
-    """Whether torchrun started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def rank() -> int:
-    """Number of this process, 0 when it is alone."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def world_size() -> int:
-    """R, 1 when the process is alone."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    def wait(self) -> None:
+        """Return when every process has called this."""
+        if self.size > 1:
+            dist.barrier()
 
 
-def peers() -> Peers:
-    """The other processes, for the losses."""
-    return Ranks() if dist.is_initialized() else ALONE
+ALONE = Group()
 
 
 @contextmanager
-def group(device: torch.device) -> Iterator[None]:
-    """Join the processes that torchrun started, if it did, and leave them at the end.
+def join_group(device: torch.device) -> Iterator[Group]:
+    """Join the processes that torchrun started, and leave them at the end; `ALONE` without torchrun.
 
     Args:
-        device: what this process computes on; decides between nccl and gloo.
+        device: what this process computes on: "cuda" takes nccl, anything else gloo.
     """
-    if not is_launched():
-        yield
+    if launched_size() == 1:
+        yield ALONE
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield
+        yield Group(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 
 
+def launched_size() -> int:
+    """How many processes torchrun started, 1 without torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def device_of_this_process() -> torch.device:
-    """The GPU that is this process's own, or the CPU where there is none."""
+    """The GPU that torchrun gave to this process, or the CPU where there is none."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -107,78 +127,29 @@ def device_of_this_process() -> torch.device:
     return device
 
 
-def add_up(values: Tensor) -> Tensor:
-    """The element-wise sum over all ranks of a small tensor."""
-    values = values.detach().clone()
-    if dist.is_initialized():
-        dist.all_reduce(values)
-    return values
+class _Gather(torch.autograd.Function):
+    """`Group.gather` of several processes."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.sizes = _sizes(rows)
+        as_bytes = rows.to(torch.uint8) if rows.dtype == torch.bool else rows
+        # Collectives need equal shapes: rows are padded to the longest process's, and the padding is cut off again.
+        padded = as_bytes.new_zeros(max(ctx.sizes), *rows.shape[1:])
+        padded[: len(rows)] = as_bytes
+        parts = [torch.empty_like(padded) for _ in ctx.sizes]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:size] for part, size in zip(parts, ctx.sizes, strict=True)]).to(rows.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)  # the share of every process has a gradient for these rows
+        return gradient.split(ctx.sizes)[dist.get_rank()]
 
 
-def add_up_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its sum over all ranks, in one exchange for each type of number.
-
-    A parameter that this rank's share did not reach counts as zero.
-
-    Args:
-        parameters: the same on every rank, in the same order; what wants no gradient is left alone.
-    """
-    if not dist.is_initialized():
-        return
-    wanted = [p for p in parameters if p.requires_grad]
-    for p in wanted:
-        if p.grad is None:
-            p.grad = torch.zeros_like(p)
-    for dtype in dict.fromkeys(p.dtype for p in wanted):
-        gradients = [p.grad for p in wanted if p.dtype == dtype and p.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-
-def gathered_objects(value: Any) -> list[Any]:
-    """A small object of every rank, in their order."""
-    if not dist.is_initialized():
-        return [value]
-    values: list[Any] = [None] * world_size()
-    dist.all_gather_object(values, value)
-    return values
-
-
-def wait_for_all() -> None:
-    """Go on when every rank has come here."""
-    if dist.is_initialized():
-        dist.barrier()
-
-
-class Peers(Protocol):
-    """What a loss needs of the other processes, so that the shares of all add up to the loss of one."""
-
-    def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, (b, ...) to (B, ...); gradients flow back to the process a row came from."""
-
-    def offset(self, rows: Tensor) -> int:
-        """Where own rows begin among those of all processes."""
-
-    def total(self, value: Tensor) -> Tensor:
-        """The sum of a scalar over all processes, without gradient."""
-
-
-class Alone:
-    """One process that holds the whole batch."""
-
-    def gather(self, rows: Tensor) -> Tensor:
-        """The rows themselves."""
-        return rows
-
-    def offset(self, rows: Tensor) -> int:
-        """Own rows are the first."""
-        return 0
-
-    def total(self, value: Tensor) -> Tensor:
-        """The value itself, detached."""
-        return value.detach()
-
-
-ALONE = Alone()
+def _sizes(rows: Tensor) -> list[int]:
+    own = torch.tensor([len(rows)], device=rows.device)
+    sizes = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, own)
+    return [int(size) for size in sizes]

@@ -1,8 +1,8 @@
-"""What a run will need, before any data or weights are loaded: parameters, memory of each process, steps.
+"""Estimate of a run before any data or weights are loaded: parameters, memory of each process, steps.
 
 The towers are built without storage (torch's meta device) and a few images and texts without content are sent through
-them, while every tensor that backward would keep is counted. So activations are those of the architecture, not of a
-rule of thumb. What is not counted: temporary buffers, the allocator's slack, kernels' workspaces.
+them, while every tensor that backward would keep is counted. So activations are counted, not estimated by a rule of
+thumb. What is not counted: temporary buffers, the allocator's slack, kernels' workspaces.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from open_clip.pretrained import get_pretrained_cfg
 from torch import Tensor, nn
 
 from zsderm.errors import CheckpointError
-from zsderm.pretrain import distributed
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
+from zsderm.pretrain.distributed import launched_size
 from zsderm.pretrain.model.optimiser import create_optimiser
-from zsderm.pretrain.model.start import open_clip_checkpoint, text_settings, with_architecture
+from zsderm.pretrain.model.start import context_length, open_clip_checkpoint, text_settings, with_architecture
 from zsderm.pretrain.model.towers import (
     OpenClipModel,
     build_towers,
@@ -37,7 +37,7 @@ FLOAT32 = 4  # bytes
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one process needs, in bytes, and how long the run is, in steps."""
+    """Memory of one process in bytes, and length of the run in steps."""
 
     image_parameters: int
     text_parameters: int
@@ -73,7 +73,7 @@ class Estimate:
 
 
 def estimate(config: TrainConfig) -> Estimate:
-    """The needs of a run.
+    """Parameters, memory and steps of a run.
 
     Args:
         config: the settings; `processes` is taken from torchrun, 1 without it.
@@ -94,14 +94,13 @@ def estimate(config: TrainConfig) -> Estimate:
     learning = sum(p.numel() for p in parameters.values() if p.requires_grad)
     every = sum(t.numel() * t.element_size() for t in (*parameters.values(), *model.buffers()))
     half = config.precision == "bfloat16"
-    ranks = distributed.world_size()
+    ranks = launched_size()
     own = max(1, config.batch_size // ranks)
     at_a_time = min(config.micro_batch or own, own)
     patches, kept_image = _image_activations(model, config, half)
     kept_text = _text_activations(model, config, half) if config.train_text else 0
     width = int(config.model_cfg["embed_dim"])
     features = own * (1 + patches + CAPTIONS_PER_IMAGE) * width
-    steps = max(1, config.samples_per_epoch // config.batch_size)
     return Estimate(
         image_parameters=image,
         text_parameters=sum(p.numel() for p in parameters.values()) - image,
@@ -113,9 +112,9 @@ def estimate(config: TrainConfig) -> Estimate:
         image_activations=at_a_time * kept_image,
         text_activations=at_a_time * CAPTIONS_PER_IMAGE * kept_text,
         features=2 * features * FLOAT32,
-        steps_per_epoch=steps,
-        steps=steps * config.epochs,
-        images_drawn=steps * config.epochs * config.batch_size,
+        steps_per_epoch=config.steps_per_epoch,
+        steps=config.steps,
+        images_drawn=config.steps * config.batch_size,
         processes=ranks,
     )
 
@@ -144,7 +143,7 @@ def _towers(config: TrainConfig) -> OpenClipModel:
 
 def _image_activations(model: OpenClipModel, config: TrainConfig, half: bool) -> tuple[int, int]:
     """Patches of an image, and bytes that backward keeps of it."""
-    size = config.model_cfg["vision_cfg"].get("image_size", 224)
+    size = config.model_cfg["vision_cfg"].get("image_size", 224)  # open_clip's default
     height, width = (size, size) if isinstance(size, int) else size
     found: list[Tensor] = []
 
@@ -158,8 +157,7 @@ def _image_activations(model: OpenClipModel, config: TrainConfig, half: bool) ->
 
 def _text_activations(model: OpenClipModel, config: TrainConfig, half: bool) -> int:
     """Bytes that backward keeps of a caption of full length."""
-    length = int(config.model_cfg["text_cfg"].get("context_length", 77))
-    tokens = torch.ones(PROBE, length, device="meta", dtype=torch.long)
+    tokens = torch.ones(PROBE, context_length(config.model_cfg), device="meta", dtype=torch.long)
     text = getattr(model, "text", None)
     if isinstance(text, HFTextEncoder):
         mask = torch.ones_like(tokens)

@@ -1,7 +1,7 @@
-"""What the encoder can do at the end of an epoch, asked through the code that users ask it with.
+"""Evaluation of the encoder at the end of an epoch, through the same code that users call.
 
-The exported folder is loaded as anybody would load it, so what is measured is what is delivered: float16 weights, the
-preprocessing beside them, the class texts of the library. Figures are taken once over all images of a table.
+The exported folder is loaded with `load_encoder`, so the figures are those of the delivered encoder: float16 weights,
+its preprocessing, the class texts of the library. Figures are taken once over all images of a table.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 from zsderm.tasks.retrieval.captioned_images import CaptionedImages
 
 CLASSIFICATION_FIGURES = ("accuracy", "balanced_accuracy", "macro_auroc", "calibration_error")
-RESAMPLES = 100  # nobody reads intervals of an epoch; the bootstrap is kept short
+RESAMPLES = 100  # few, because the intervals of an epoch are not shown
 
 
 def evaluate_encoder(config: TrainConfig, root: Path, folder: Path, epoch: int) -> list[dict[str, Any]]:
     """All evaluations of a configuration, as rows: epoch, name, metric, value.
 
     Args:
-        config: says what is asked.
+        config: the evaluations.
         root: the data folder.
         folder: the exported encoder.
         epoch: epochs done.
@@ -48,7 +48,7 @@ def evaluate_encoder(config: TrainConfig, root: Path, folder: Path, epoch: int) 
 
 
 def check_tables(config: TrainConfig, root: Path) -> None:
-    """Open every table and column that will be asked about, so that a mistake shows before the first epoch.
+    """Open every table and column that is evaluated, so that a mistake is found before the first epoch.
 
     Raises:
         InputError: a table is missing, or lacks a row or a column.

@@ -1,13 +1,13 @@
-"""Does the local loss look at the image? The same loss on patches of the right image, of a wrong one, and of none.
+"""Does the local loss depend on the image? The loss on patches of the right image, of a wrong image, and of noise.
 
     python -m zsderm.pretrain.local_alignment --data-root DATA
 
-A region is a sum of patches that its own sub-caption has chosen, and is then asked to name that sub-caption. Patches of
-any image can answer that, if they are many and point many ways: the loss then falls without anything being learned of
-the image. So it is taken on regions from three kinds of patches: those of the image that the sub-captions belong to,
-those of an image with another diagnosis, and Gaussian noise. Where the first two are alike, sub-captions are told apart
-by their own reflection. Draws of a recipe are taken, from the split that is named, as in training but without dropout.
-Prints Markdown.
+A region is a sum of patches that are chosen by its own sub-caption, and the loss then compares it with that same
+sub-caption. Many patches in many directions allow that for any image: the loss then falls although nothing is learned
+about the image. So it is computed on regions from three kinds of patches: those of the image that the sub-captions
+belong to, those of an image with another diagnosis, and Gaussian noise. Where the first two losses are equal, the loss
+does not depend on the image. Images and captions are drawn as in training, from the split that is named; there is no
+dropout. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from zsderm import KnowledgeBase
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CaptionWriter
 from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
-from zsderm.pretrain.data.sampling import Draws
+from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.sources import read_records
 from zsderm.pretrain.losses.attended_regions import attended_regions
 from zsderm.pretrain.losses.make import FIRST_SUB_CAPTION, local_alignment_loss
@@ -48,7 +48,7 @@ def batches(config: TrainConfig, data_root: Path, split: str, count: int) -> lis
     writer = CaptionWriter(KnowledgeBase.load(config.knowledge), config.named_share)
     images = CaptionedImages(records, writer, train_transform(config))
     found = []
-    for draws in Draws(records, config, epoch=0).batches[:count]:
+    for draws in Draws(records, DrawPlan(config)).batches[:count]:
         items = [(images[draw], records[draw[0]].case) for draw in draws]
         read = [(item, case.label if case else "") for item, case in items if item is not None]
         found.append((collate([item for item, _ in read]), [label for _, label in read]))

@@ -1,4 +1,4 @@
-"""What made an encoder: settings, data, code and versions, enough to repeat the run and to see what was different."""
+"""The manifest of a training run: settings, data, code and versions, to repeat it or to see what changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import torch
 import transformers
 
 import zsderm
-from zsderm.pretrain import distributed
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.records import Record
 
@@ -27,6 +26,7 @@ def training_manifest(
     knowledge: zsderm.KnowledgeBase,
     records: Sequence[Record],
     root: Path,
+    processes: int,
 ) -> dict[str, Any]:
     """The manifest of a run, ready for JSON.
 
@@ -37,6 +37,7 @@ def training_manifest(
         knowledge: what captions are written from.
         records: the images.
         root: the data folder.
+        processes: how many train together.
     """
     return {
         "config": config_path.read_text(encoding="utf-8"),
@@ -45,7 +46,7 @@ def training_manifest(
         "images": len(records),
         "data": data_checksum(records, root),
         "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
-        "processes": distributed.world_size(),
+        "processes": processes,
         "git": git_commit(),
         "versions": {
             "zsderm": zsderm.__version__,
@@ -61,8 +62,8 @@ def training_manifest(
 def data_checksum(records: Sequence[Record], root: Path) -> str:
     """16 hex digits over what is trained on: for each record its path, place, size in bytes, captions or facts.
 
-    Pixels are not read, which would take hours on a large set: a picture that is replaced by another of the same number
-    of bytes goes unnoticed. The order of the records counts, because what is drawn depends on it.
+    Pixels are not read, which would take hours on a large set: an image that is replaced by another of the same number
+    of bytes is not noticed. The order of the records counts, because the draws depend on it.
     """
     digest = hashlib.sha256()
     for record in records:
@@ -76,7 +77,7 @@ def git_commit() -> str | None:
     """The commit of the working tree that this code runs from, marked where files differ; None outside of one."""
     here = Path(__file__).resolve().parent
     if not (here.parent / ".git").exists():
-        return None  # an installed package: a repository further up would be somebody else's
+        return None  # an installed package: a repository further up is another project's
     try:
         commit = _git(here, "rev-parse", "HEAD")
         changed = _git(here, "status", "--porcelain", "--untracked-files=no")

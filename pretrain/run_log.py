@@ -1,4 +1,4 @@
-"""What a run has to say while it trains: tables for spreadsheets, TensorBoard where it is installed, a picture."""
+"""The log of a run: CSV tables of steps, epochs and evaluations, TensorBoard where it is installed, the loss curve."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from zsderm.atomic_files import atomic_file
 log = logging.getLogger(__name__)
 
 EPOCHS, STEPS, EVALUATION, PICTURE = "log.csv", "steps.csv", "evaluation.csv", "loss_curve.png"
+COLOURS = {"loss": "#1f4e79", "contrastive": "#c55a11", "local": "#548235"}  # of the loss curve
 Row = Mapping[str, Any]
+Rows = Sequence[Mapping[str, str]]  # as read back from a table
 
 
 class RunLog:
-    """Writes the tables of a run folder; a run that goes on continues them without a gap or a repeat.
+    """Writes the tables of a run folder; a run that is resumed continues them without a gap or a repeat.
 
     Args:
         folder: the run folder.
-        epoch: epochs done; what the tables say of later ones is of a run that was killed, and is done again.
-        step: batches done, alike.
+        epoch: epochs done; rows of later epochs are deleted, because these epochs are trained again.
+        step: batches done; rows of later batches are deleted alike.
         tensorboard: whether to write logs for TensorBoard.
         active: False in all processes but the first: nothing is written.
     """
@@ -47,14 +49,14 @@ class RunLog:
             self._scalars("step", row, row["step"])
 
     def epoch(self, row: Row) -> None:
-        """A line of log.csv, and of what is seen while a run trains."""
+        """A line of log.csv, also logged."""
         if self.active:
             log.info("%s", dict(row))
             _append(self.folder / EPOCHS, [row])
             self._scalars("epoch", row, row["step"])
 
     def evaluation(self, rows: Sequence[Row], step: int) -> None:
-        """Lines of evaluation.csv: epoch, name, metric, value; TensorBoard sees them behind so many batches."""
+        """Lines of evaluation.csv: epoch, name, metric, value; `step` is their place in TensorBoard."""
         if self.active and rows:
             _append(self.folder / EVALUATION, rows)
             for row in rows:
@@ -67,7 +69,7 @@ class RunLog:
             draw_loss_curve(_read(self.folder / EPOCHS), _read(self.folder / STEPS), self.folder / PICTURE)
 
     def close(self) -> None:
-        """Write what TensorBoard has not yet been given."""
+        """Flush what TensorBoard has not written yet."""
         if self.writer:
             self.writer.close()
 
@@ -88,7 +90,7 @@ def _tensorboard(folder: Path, step: int) -> Any:
 
 
 def _cut(path: Path, column: str, last: int) -> None:
-    """Leave away the rows behind `last`, and a line that a kill has left unfinished."""
+    """Delete the rows after `last`, and a last line that was only half written when the run was killed."""
     if not path.exists():
         return
     if last == 0:
@@ -125,10 +127,6 @@ def _write(path: Path, rows: Sequence[Row]) -> None:
         writer = csv.DictWriter(file, fieldnames=columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-
-
-COLOURS = {"loss": "#1f4e79", "contrastive": "#c55a11", "local": "#548235"}
-Rows = Sequence[Mapping[str, str]]
 
 
 def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:

@@ -24,19 +24,20 @@ from torch.utils.data import DataLoader
 import zsderm
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import SettingsError
-from zsderm.pretrain import checkpoint, distributed
+from zsderm.pretrain import checkpoint
 from zsderm.pretrain.accumulation import CachedFeatures, Features
 from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter
 from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
-from zsderm.pretrain.data.sampling import epoch_draws
+from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
 from zsderm.pretrain.data.sources import read_records
+from zsderm.pretrain.distributed import Group, device_of_this_process, join_group
 from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
 from zsderm.pretrain.losses.make import MakeLoss, make_loss
 from zsderm.pretrain.manifest import training_manifest
 from zsderm.pretrain.model.export import export_folder
-from zsderm.pretrain.model.optimiser import cosine_with_warm_up, create_optimiser
+from zsderm.pretrain.model.optimiser import create_optimiser, create_schedule
 from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.text_bank import TextBank
 from zsderm.pretrain.model.towers import OpenClipModel, image_and_patch_features, set_gradient_checkpointing
@@ -74,40 +75,42 @@ def run(
     named = data_root or os.environ.get("ZSDERM_DATA")
     if not named:
         raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
-    device = distributed.device_of_this_process()
-    with distributed.group(device):
-        return _train(config, config_path, overrides or {}, Path(named), output, device)
+    device = device_of_this_process()
+    with join_group(device) as group:
+        return _train(config, config_path, overrides or {}, Path(named), output, device, group)
 
 
 def _train(
-    asked: TrainConfig, config_path: Path, overrides: Mapping[str, Any], root: Path, output: Path, device: torch.device
+    asked: TrainConfig,
+    config_path: Path,
+    overrides: Mapping[str, Any],
+    root: Path,
+    output: Path,
+    device: torch.device,
+    group: Group,
 ) -> Path:
-    rank, ranks, first = distributed.rank(), distributed.world_size(), distributed.rank() == 0
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(asked.seed)
     knowledge = zsderm.KnowledgeBase.load(asked.knowledge)
     records = read_records(asked, root)
     check_tables(asked, root)
     config, model, tokenizer = begin(asked)
-    model = _placed(model, config, device)
+    model = _placed(model, config, device, group)
     writer = CaptionWriter(knowledge, config.named_share)
     dataset = CaptionedImages(records, writer, train_transform(config), config.captions)
     encode = _encoder(model, TextBank(model, tokenizer, trainable=config.train_text), config, device)
     optimiser = create_optimiser(model, config)
-    steps_per_epoch = max(1, config.samples_per_epoch // config.batch_size)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: cosine_with_warm_up(step, config.epochs * steps_per_epoch, config.warm_up_steps)
-    )
+    scheduler = create_schedule(optimiser, config)
     parts = {"model": model, "optimiser": optimiser, "scheduler": scheduler}
-    at = checkpoint.resume(output / "checkpoint.pt", asked, device, **parts)
-    manifest = training_manifest(asked, config_path, overrides, knowledge, records, root)
-    if first:
+    at = checkpoint.resume(output / "checkpoint.pt", asked, device, group, **parts)
+    manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
+    if group.is_first:
         _write(output / "manifest.json", json.dumps(manifest, indent=2))
-    logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=first)
+    logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
     for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(
             dataset,
-            batch_sampler=epoch_draws(records, config, epoch, rank, ranks, start=at.batch),
+            batch_sampler=epoch_draws(records, DrawPlan(config, epoch, group, start=at.batch)),
             num_workers=config.workers,
             collate_fn=collate,
             generator=torch.Generator().manual_seed(epoch),  # of its own: dropout's random numbers stay where they are
@@ -118,29 +121,29 @@ def _train(
         for batch in loader:
             waited = time.monotonic() - asked_at
             counts = torch.tensor([len(batch.captions), batch.skipped], device=device)
-            images, skipped = (int(count) for count in distributed.add_up(counts))
+            images, skipped = (int(count) for count in group.total(counts))
             loss = torch.full((3,), math.nan, dtype=torch.float64)
             norm = math.nan
             if images >= 2:  # contrast needs two
-                loss, norm = _update(batch, model, encode, optimiser, config, epoch, device)
+                loss, norm = _update(batch, model, encode, optimiser, config, epoch, device, group)
                 at.sums += loss
             rate = float(scheduler.get_last_lr()[0])
             scheduler.step()
             asked_at = time.monotonic()
             at.advance(images, skipped, asked_at - clock, waited)
             clock = asked_at
-            if config.log_every and at.step % config.log_every == 0:
+            if _is_due(config.log_every, at.step):
                 logs.step(_step_row(at, epoch, loss, rate, norm, model))
-            if config.checkpoint_every and at.batch % config.checkpoint_every == 0 and at.batch < steps_per_epoch:
-                checkpoint.save(output / "checkpoint.pt", at, asked, **parts)
+            if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
+                checkpoint.save(output / "checkpoint.pt", at, asked, group, **parts)
         logs.epoch(_epoch_row(at, epoch, model))
         logs.picture()
-        if first:
+        if group.is_first:
             export_folder(model, tokenizer, config, {**manifest, "epochs_done": epoch + 1}, output / "encoder")
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
                 logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
         at = Progress(epoch=epoch + 1, step=at.step)
-        checkpoint.save(output / "checkpoint.pt", at, asked, **parts)
+        checkpoint.save(output / "checkpoint.pt", at, asked, group, **parts)
     logs.close()
     return output / "encoder"
 
@@ -153,27 +156,28 @@ def _update(
     config: TrainConfig,
     epoch: int,
     device: torch.device,
+    group: Group,
 ) -> tuple[Tensor, float]:
     """One step of the optimiser; returns the losses of the whole batch (3,) and the norm of the gradient."""
-    learning = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    learning = [parameter for rates in optimiser.param_groups for parameter in rates["params"]]
     optimiser.zero_grad(set_to_none=True)
-    cached = CachedFeatures(model, encode, _loss(model, batch, config, epoch, device))
+    cached = CachedFeatures(model, encode, _loss(model, batch, config, epoch, device, group))
     own = cached.backward(_micro_batches(batch, config.micro_batch))
-    distributed.add_up_gradients(learning)
+    group.sum_gradients(learning)
     norm = float(nn.utils.clip_grad_norm_(learning, config.gradient_clip))
     optimiser.step()
     with torch.no_grad():
         model.logit_scale.clamp_(max=torch.tensor(LARGEST_LOGIT_SCALE).log())
-    return distributed.add_up(torch.stack([own.total, own.contrastive, own.local]).double()).cpu(), norm
+    return group.total(torch.stack([own.total, own.contrastive, own.local]).double()).cpu(), norm
 
 
-def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device) -> OpenClipModel:
+def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, group: Group) -> OpenClipModel:
     """The model on its device, with statistics over all processes where the hardware can, ready for its switches."""
-    if distributed.rank():
-        torch.manual_seed(config.seed + distributed.rank())  # weights begin alike; what is dropped out differs
+    if not group.is_first:
+        torch.manual_seed(config.seed + group.rank)  # weights begin alike; what is dropped out differs
     if config.gradient_checkpointing:
         set_gradient_checkpointing(model)
-    if device.type == "cuda" and distributed.world_size() > 1:
+    if device.type == "cuda" and group.size > 1:
         model = convert_sync_batchnorm(model)
     model.visual.to(memory_format=torch.channels_last)
     return model.to(device)
@@ -182,7 +186,7 @@ def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device) -> 
 def _encoder(
     model: OpenClipModel, text_bank: TextBank, config: TrainConfig, device: torch.device
 ) -> Callable[[Batch], Features]:
-    """What turns a batch into features, at the precision that is wanted."""
+    """A function from a batch to its features, at the precision of the configuration."""
     image_tower = torch.compile(image_and_patch_features) if config.compile else image_and_patch_features
     width = int(config.model_cfg["embed_dim"])
 
@@ -199,18 +203,15 @@ def _encoder(
 
 
 def _loss(
-    model: OpenClipModel, batch: Batch, config: TrainConfig, epoch: int, device: torch.device
+    model: OpenClipModel, batch: Batch, config: TrainConfig, epoch: int, device: torch.device, group: Group
 ) -> Callable[[Features], MakeLoss]:
     mask = batch.mask.reshape(-1, CAPTIONS_PER_IMAGE).to(device)
     return lambda features: make_loss(
         *features,
         mask,
         model.logit_scale.exp(),
-        lambda_m=config.lambda_m,
-        lambda_s=config.lambda_s,
-        sigma=config.sigma_at(epoch),
-        guided_weights=config.guided_weights,
-        peers=distributed.peers(),
+        group=group,
+        **config.loss_settings(epoch),
     )
 
 
@@ -221,6 +222,11 @@ def _micro_batches(batch: Batch, size: int) -> list[Batch]:
     return [
         Batch(batch.pixels[i : i + size], batch.captions[i : i + size], batch.mask[i : i + size], 0) for i in starts
     ]
+
+
+def _is_due(every: int, done: int) -> bool:
+    """Whether something that happens after each `every` batches happens now; 0: never."""
+    return every > 0 and done % every == 0
 
 
 def _text_tower(model: OpenClipModel) -> OpenClipModel:

@@ -1,4 +1,4 @@
-"""What the functions of the room accept: any float type, read-only arrays too, never changed."""
+"""Which arrays are accepted: any float type, read-only ones too; none is changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from zsderm.arrays import check_positive, checked_labels, finite_rows, float_rows, probability_rows
+from zsderm.arrays import are_probabilities, check_positive, checked_labels, finite_rows, float_rows, probability_rows
 from zsderm.errors import SettingsError
 
 
@@ -32,6 +32,18 @@ def test_tensors_of_any_float_type_are_read(kind: torch.dtype) -> None:
 def test_what_is_not_a_matrix_is_refused(values: np.ndarray) -> None:
     with pytest.raises(SettingsError, match="Expected rows to be a matrix"):
         finite_rows(values, "rows")
+
+
+def test_no_row_is_accepted_where_that_is_asked_for() -> None:
+    assert finite_rows(np.zeros((0, 3)), "rows", may_be_empty=True).shape == (0, 3)
+    with pytest.raises(SettingsError, match="Expected rows to be a matrix"):
+        finite_rows(np.zeros(3), "rows", may_be_empty=True)
+
+
+def test_which_rows_are_probabilities_depends_on_the_tolerance() -> None:
+    rows = torch.tensor([[0.5, 0.5], [0.5, 0.505], [-0.1, 1.1], [math.nan, 1.0]])
+    assert are_probabilities(rows).tolist() == [True, False, False, False]
+    assert are_probabilities(rows, tolerance=1e-2).tolist() == [True, True, False, False]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

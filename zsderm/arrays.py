@@ -1,4 +1,7 @@
-"""What the functions of this room accept, and how they refuse what they cannot use."""
+"""Arrays that callers give: which shapes, dtypes and values are accepted, and the errors for all others.
+
+Letters: N images, C classes. Every function returns a detached tensor on the CPU and never changes its argument.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,29 @@ import torch
 from zsderm.errors import SettingsError
 
 Array = torch.Tensor | np.ndarray
+Labels = Sequence[int] | np.ndarray | torch.Tensor
+ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not
 
 
-def finite_rows(values: Array, what: str, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Read a matrix of any float type as a detached tensor on the CPU; the argument itself is never changed.
+def finite_rows(
+    values: Array, what: str, dtype: torch.dtype = torch.float32, *, may_be_empty: bool = False
+) -> torch.Tensor:
+    """Read a matrix of any float type that holds finite numbers only, such as embeddings.
 
     Args:
         values: (rows, columns), both at least 1.
         what: the plural noun an error should use, for instance "image features".
         dtype: of the result.
+        may_be_empty: whether no row or no column is accepted too.
 
     Returns:
-        (rows, columns) of `dtype`.
+        (rows, columns) of `dtype`; `finite_rows(...).numpy()` is a NumPy array without a copy.
 
     Raises:
-        SettingsError: when it is not a matrix, is empty, or holds NaN or infinity.
+        SettingsError: it is not a matrix, is empty, or holds NaN or infinity.
     """
-    if isinstance(values, np.ndarray) and not values.flags.writeable:
-        values = np.array(values)  # torch warns of views it could write to; mapped files and pandas give such arrays
-    rows = torch.as_tensor(values).detach().to("cpu", dtype)
-    if rows.ndim != 2 or 0 in rows.shape:
+    rows = _read(values, dtype)
+    if rows.ndim != 2 or (0 in rows.shape and not may_be_empty):
         raise SettingsError(
             f"Expected {what} to be a matrix with at least one row and one column, but got shape {tuple(rows.shape)}. "
             "A single vector is vector[None, :]."
@@ -40,22 +46,11 @@ def finite_rows(values: Array, what: str, dtype: torch.dtype = torch.float32) ->
     return rows
 
 
-def check_positive(**settings: float) -> None:
-    """Refuse a setting that is not a positive, finite number, by its name."""
-    for name, value in settings.items():
-        if not 0 < value < math.inf:
-            raise SettingsError(f"Expected {name} to be a positive number, but got {value}.")
-
-
-Labels = Sequence[int] | np.ndarray | torch.Tensor
-ROW_SUM_TOLERANCE = 1e-3  # as in `Predictions`: float32 stays well within, logits and percentages do not
-
-
 def float_rows(values: Array, what: str, *, gaps: bool = False) -> torch.Tensor:
-    """Read a table of any float type as detached float64 on the CPU; the argument itself is never changed.
+    """Read a table of any float type with one row for each image, such as logits; rows may be marked as missing.
 
     Args:
-        values: (N, C); minus infinity is welcome as long as a row has something finite.
+        values: (N, C); minus infinity is accepted in a row that also has something finite.
         what: the plural noun an error should use.
         gaps: whether rows may hold NaN, as those of images without an answer do.
 
@@ -65,7 +60,7 @@ def float_rows(values: Array, what: str, *, gaps: bool = False) -> torch.Tensor:
     Raises:
         SettingsError: not a matrix, no column, NaN where there may be none, or plus infinity.
     """
-    rows = torch.as_tensor(values).detach().to("cpu", torch.float64)
+    rows = _read(values, torch.float64)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise SettingsError(f"Expected {what} of shape (N, C), one row per image, but got shape {tuple(rows.shape)}.")
     missing = rows.isnan().any(dim=1)  # (N,)
@@ -80,16 +75,26 @@ def float_rows(values: Array, what: str, *, gaps: bool = False) -> torch.Tensor:
 
 
 def probability_rows(values: Array, *, gaps: bool = False) -> torch.Tensor:
-    """The same for probabilities, which are not negative and sum to 1 in each row."""
+    """Read probabilities: as `float_rows`, and each row is not negative and sums to 1."""
     rows = float_rows(values, "probabilities", gaps=gaps)
     known = rows[~rows.isnan().any(dim=1)]
-    unsound = (known < 0).any(dim=1) | ((known.sum(dim=1) - 1).abs() > ROW_SUM_TOLERANCE)
+    unsound = ~are_probabilities(known)
     if unsound.any():
         raise SettingsError(
             f"Expected rows of probabilities, which sum to 1, but got {known[unsound][0].tolist()}. "
             "Logits become probabilities by softmax."
         )
     return rows
+
+
+def are_probabilities(rows: torch.Tensor, tolerance: float = ROW_SUM_TOLERANCE) -> torch.Tensor:
+    """(N,) bool: which rows of (N, C) are not negative and sum to 1. A row with NaN is not one of them.
+
+    Args:
+        rows: (N, C) of any float type.
+        tolerance: how far the sum of a row may be from 1.
+    """
+    return (rows >= 0).all(dim=1) & ((rows.sum(dim=1) - 1).abs() <= tolerance)
 
 
 def checked_labels(labels: Labels, rows: torch.Tensor) -> torch.Tensor:
@@ -118,3 +123,16 @@ def checked_labels(labels: Labels, rows: torch.Tensor) -> torch.Tensor:
             f"but got {int(true.min())} to {int(true.max())}. Leave out images of other classes."
         )
     return true
+
+
+def check_positive(**settings: float) -> None:
+    """Refuse a setting that is not a positive, finite number, by its name."""
+    for name, value in settings.items():
+        if not 0 < value < math.inf:
+            raise SettingsError(f"Expected {name} to be a positive number, but got {value}.")
+
+
+def _read(values: Array, dtype: torch.dtype) -> torch.Tensor:
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        values = np.array(values)  # torch warns of views it could write to; mapped files and pandas give such arrays
+    return torch.as_tensor(values).detach().to("cpu", dtype)

@@ -1,4 +1,4 @@
-"""What made an answer: enough to repeat the run, and to see later that something was different."""
+"""The manifest of predictions: what they were made with, enough to repeat the run or to see what changed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def prediction_manifest(
     """The manifest of one run, ready for JSON.
 
     Args:
-        encoder: what embedded images and texts.
-        knowledge: the base that described the classes.
+        encoder: of images and texts.
+        knowledge: the knowledge base of the class descriptions.
         settings: of the run.
-        prior: as it was asked for.
-        learned: see `Fitted.history`; None when no image could be read.
-        notes: what had to be done differently from what was asked.
+        prior: as the user gave it.
+        learned: what was learned from the images, see `Fitted.history`; None when none could be read.
+        notes: sentences on what differs from what was asked for.
     """
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {

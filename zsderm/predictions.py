@@ -1,4 +1,4 @@
-"""What a classifier answers: probabilities, the label, the nearest descriptions, and how the answer was made.
+"""Predictions: probabilities, labels, the descriptions behind each label, and how the answer was made.
 
 Letters: N images, C classes. An image that could not be read keeps its row, with NaN probabilities and a reason.
 """
@@ -19,15 +19,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from zsderm.arrays import are_probabilities
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import ClassListError, InputError, MissingDependencyError, SettingsError
-
-ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One description of the winning class that is near the image."""
+    """One description of the most probable class of an image, and how well it matches the image."""
 
     text: str
     score: float  # cosine of image and description, -1..1
@@ -46,7 +45,7 @@ class Predictions:
         method: the method really used, such as "kpl" or "knowledge".
         prior: the class prior really used, such as "auto".
         requested_method: the method that was asked for.
-        evidence: for each image the descriptions of the winning class nearest to it, nearest first; may be empty.
+        evidence: for each image descriptions of its most probable class, best match first; may be empty.
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
         sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.
@@ -118,8 +117,7 @@ class Predictions:
 
     def _check_rows(self) -> None:
         failed = self.probabilities.isnan().all(dim=1)  # (N,)
-        sound = (self.probabilities >= 0).all(dim=1) & ((self.probabilities.sum(dim=1) - 1).abs() <= ROW_SUM_TOLERANCE)
-        for index in (~(failed | sound)).nonzero().flatten().tolist():
+        for index in (~(failed | are_probabilities(self.probabilities))).nonzero().flatten().tolist():
             raise InputError(
                 "Expected each row of `probabilities` to be non-negative and sum to 1, "
                 f"but got {self.probabilities[index].tolist()} for image {self.images[index]!r}."

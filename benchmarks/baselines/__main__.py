@@ -1,4 +1,4 @@
-"""What methods from the literature cost and gain against text proxies, beside ours, on real features.
+"""Methods from the literature and ours, each against text proxies, on real features.
 
     python -m zsderm.benchmarks.baselines.embed --dataset pad --data-root DATA --output FEATURES
     python -m zsderm.benchmarks.baselines --features FEATURES/pad-knowledge.npz
@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from zsderm.benchmarks.baselines.folders import read_features
 from zsderm.benchmarks.baselines.table import as_markdown, measure, texts_as_markdown
+from zsderm.benchmarks.features import read_features
 from zsderm.errors import ZsdermError
 
 

@@ -14,21 +14,21 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.features import image_features
+from zsderm.benchmarks.options import model_option, split_option
 from zsderm.errors import ZsdermError
 
 TEXTS = ("class-name", "templates", "descriptions", "knowledge")
-BATCH = 64
 
 
 @click.command(help=__doc__)
 @click.option("--dataset", required=True, help="A data set by name, a table, or a folder with a sub-folder per class.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA")
-@click.option("--split", default="dev", show_default=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
+@split_option
+@model_option
 @click.option("--knowledge", default="dermatology", show_default=True)
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(dataset: str, data_root: Path | None, split: str, model: str, knowledge: str, output: Path) -> None:
@@ -37,8 +37,7 @@ def main(dataset: str, data_root: Path | None, split: str, model: str, knowledge
         labelled = load(dataset, data_root, split)
         encoder, base = load_encoder(model), KnowledgeBase.load(knowledge)
         paths = list(labelled.images)
-        batches = [encoder.encode_images(paths[i : i + BATCH]) for i in range(0, len(paths), BATCH)]
-        images = torch.cat(batches).float().numpy()
+        images = image_features(encoder, paths).numpy()
         output.mkdir(parents=True, exist_ok=True)
         for method in TEXTS:
             classifier = ZeroShotClassifier.from_pretrained(

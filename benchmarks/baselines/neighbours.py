@@ -6,7 +6,7 @@ import torch
 
 
 def nearest_images(images: torch.Tensor, count: int) -> torch.Tensor:
-    """Join each image to the images most like it.
+    """Connect each image with the images that are most similar to it.
 
     Args:
         images: (N, D) unit rows.

@@ -1,4 +1,4 @@
-"""Every method on every folder, and what each costs or gains against text proxies on the same images.
+"""Every method on every folder, and its difference to text proxies on the same images.
 
 Letters: N images, C classes, D embedding width.
 """
@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zsderm.benchmarks.baselines.folders import Features, folders
 from zsderm.benchmarks.baselines.inmap import inmap
 from zsderm.benchmarks.baselines.prior_shift import estimated_mix, flattened_mix
 from zsderm.benchmarks.baselines.transclip import transclip
 from zsderm.benchmarks.baselines.zlap import zlap
+from zsderm.benchmarks.class_mixes import class_mixes
+from zsderm.benchmarks.features import Features
 from zsderm.errors import ConvergenceWarning
 from zsderm.metrics import balanced_accuracy
 from zsderm.proxies import refine
@@ -61,7 +62,7 @@ def methods(temperature: float) -> Mapping[str, Method]:
 def measure(features: Features, temperature: float, seeds: int) -> pd.DataFrame:
     """One row per folder and method: accuracy, balanced accuracy, and the change against text proxies in points."""
     rows = []
-    for folder in folders(features.labels, seeds):
+    for folder in class_mixes(features.labels, seeds):
         images, truth = features.image_features[folder.rows], features.labels[folder.rows]
         before = np.nan
         for name, method in methods(temperature).items():
@@ -71,7 +72,7 @@ def measure(features: Features, temperature: float, seeds: int) -> pd.DataFrame:
             accuracy = 100 * float((answers == truth).mean())
             before = accuracy if name == TEXT else before
             balanced = 100 * balanced_accuracy(truth, answers)
-            rows.append((folder.mix, len(truth), name, accuracy, balanced, accuracy - before))
+            rows.append((folder.kind, len(truth), name, accuracy, balanced, accuracy - before))
     return pd.DataFrame(rows, columns=["mix", "images", "method", "accuracy", "balanced_accuracy", "change"])
 
 

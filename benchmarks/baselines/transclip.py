@@ -1,4 +1,4 @@
-"""TransCLIP, zero-shot: a Gaussian mixture of the images, smoothed over neighbours, held near the text labels.
+"""TransCLIP, zero-shot: a Gaussian mixture of the images, smoothed over neighbours, kept close to the text labels.
 
 Letters: N images, C classes, D embedding width.
 """
@@ -19,7 +19,7 @@ _FLOOR = 1e-6  # of a variance, and of the weight of a class that lost all its i
 
 
 def transclip(image_features: torch.Tensor, text_proxies: torch.Tensor, temperature: float = 0.01) -> torch.Tensor:
-    """Fit one Gaussian per class to the images, starting from the text labels and never far from them.
+    """Fit one Gaussian per class to the images, starting from the text labels and kept close to them.
 
     The labels z maximise LIKELIHOOD_WEIGHT * sum z log N(x | mean, diagonal variance shared by all classes) plus the
     agreement of neighbours, sum over pairs of affinity * z z', minus KL(z | text labels). Each round updates labels,

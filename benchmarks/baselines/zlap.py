@@ -16,7 +16,7 @@ STEPS = 30  # what is left after them is below 0.3 ** 30
 
 
 def zlap(image_features: torch.Tensor, text_proxies: torch.Tensor) -> torch.Tensor:
-    """Let each class flow from its text along a graph of images, and name an image by the class that arrives most.
+    """Propagate each class from its text over a graph of images; each image takes the class with the largest share.
 
     Nodes are the texts and the images. An image is joined to its nearest images by their cosine and to its nearest
     texts by their cosine to the power TEXT_POWER; the symmetric graph is normalised by the roots of the degrees, and

@@ -1,4 +1,4 @@
-"""How far probabilities, prediction sets and "none of these" can be trusted, on real images and on synthetic ones.
+"""How well probabilities, prediction sets and abstention are calibrated, on real and on synthetic images.
 
     python -m zsderm.benchmarks.experiments.calibration --data-root DATA --cache-dir CACHE
 
@@ -30,14 +30,16 @@ from zsderm.benchmarks.experiments.temperature_rules import (
     synthetic_texts,
     unavoidable,
 )
+from zsderm.benchmarks.features import image_features
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 from zsderm.calibration import (
     FAMILIARITIES,
     SET_SCORES,
-    calibrated,
+    conformal_sets,
     familiarity,
     fit_calibration,
     fit_temperature,
-    prediction_sets,
+    scale_probabilities,
     threshold_for_rate,
 )
 from zsderm.pretrain import held_out
@@ -72,7 +74,7 @@ def cases(
             continue
         table = pd.read_csv(index)
         table = table[table["split"] == split]
-        features = _features(encoder, [index.parent / name for name in table["filename"]], dataset, split, cache_dir)
+        features = image_features(encoder, [index.parent / name for name in table["filename"]], cache_dir)
         classes = sorted(set(table["label"]))
         labels = np.array([classes.index(label) for label in table["label"]])
         for wording in wordings:
@@ -134,7 +136,8 @@ def set_rows(case: Case, repeats: int) -> Iterator[dict[str, Any]]:
                 learned = fit_calibration(
                     logs[seen], labels[seen], coverage=COVERAGE, set_score=score, class_conditional=conditional
                 )
-                sets = prediction_sets(calibrated(logs[new], learned), learned)
+                assert learned.conformal is not None, "a coverage was asked for"
+                sets = conformal_sets(scale_probabilities(logs[new], learned.temperature), learned.conformal)
                 hit = sets[torch.arange(len(sets)), labels[new]].numpy()
                 covered.append(hit.mean())
                 sizes.append(sets.sum(dim=1).double().mean().item())
@@ -182,15 +185,15 @@ def synthetic_rows(worlds: int) -> Iterator[dict[str, Any]]:
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
-@click.option("--split", default="dev", show_default=True)
+@data_root_option
+@model_option
+@split_option
 @click.option("--repeats", default=50, show_default=True, help="Random halves by patient or lesion.")
 @click.option("--worlds", default=60, show_default=True, help="Synthetic worlds.")
 @click.option(
     "--wording", "wordings", type=click.Choice(WORDINGS), multiple=True, default=WORDINGS, help="Only this one."
 )
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image features.")
+@cache_dir_option
 def main(
     data_root: Path,
     model: str,
@@ -214,18 +217,6 @@ def main(
         rows = list(synthetic_rows(worlds)) if title == "synthetic" else measured[title]
         if rows:
             click.echo(write(pd.DataFrame(rows)) + "\n")
-
-
-def _features(encoder: Any, paths: list[Path], dataset: str, split: str, cache_dir: Path | None) -> torch.Tensor:
-    """(N, D) unit rows, kept between runs where there is a folder to keep them in."""
-    kept = cache_dir and cache_dir / f"{dataset}_{split}_{encoder.fingerprint}_{len(paths)}.npy"
-    if kept and kept.is_file():
-        return torch.from_numpy(np.load(kept))
-    rows = torch.cat([encoder.encode_images(paths[start : start + 64]) for start in range(0, len(paths), 64)])
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.save(kept, rows.numpy())
-    return rows
 
 
 def _temperature_table(rows: pd.DataFrame) -> str:

@@ -28,6 +28,7 @@ from zsderm import KnowledgeBase, PretrainingDataError
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.protocol_server import Reply, completion, serving
 from zsderm.benchmarks.experiments.synthetic_captions import SIGNS, Case, SyntheticCaption, write_captions
+from zsderm.benchmarks.options import data_root_option
 
 CAPTIONS = 240
 TABLES = {"pad/index.csv": ("region", "age", "gender"), "ham10000/index.csv": ("localization", "age", "sex")}
@@ -105,7 +106,7 @@ class Script:
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
+@data_root_option
 @click.option("--count", default=CAPTIONS, show_default=True, help="Captions.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True)

@@ -30,6 +30,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from zsderm import KnowledgeBase, load_encoder
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 from zsderm.benchmarks.pages import splice
 from zsderm.image_table import ImageTable
 from zsderm.tasks.concepts.agreement import PRESENT, UNKNOWN, Agreement, agreement
@@ -51,12 +52,12 @@ REPORTED = {
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
-@click.option("--split", default="dev", show_default=True)
+@data_root_option
+@model_option
+@split_option
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Path without a suffix.")
 @click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
+@cache_dir_option
 def main(data_root: Path, model: str, split: str, output: Path, document: Path | None, cache_dir: Path | None) -> None:
     """Measure, then write the tables and the figures."""
     encoder = load_encoder(model)

@@ -1,4 +1,4 @@
-"""Do heat maps show what the answer rests on? Cover the hottest places and see whether the preference falls.
+"""Do heat maps show what the answer depends on? Cover the places with the largest values and measure the margin.
 
 Letters: N images, C classes, D embedding width, h and w of a map.
 """

@@ -1,4 +1,4 @@
-"""What else a knowledge base could do for classes that the encoder was trained on: variants of the text proxies.
+"""Variants of the text proxies from a knowledge base, for classes that the encoder was trained on.
 
     python -m zsderm.benchmarks.experiments.knowledge_variants --data-root DATA
 
@@ -15,12 +15,9 @@ Letters: N images, C classes, M descriptions, D width, B resamples.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -28,10 +25,9 @@ from numpy.typing import NDArray
 
 from zsderm import ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.labelled import LabelledImages
-
-if TYPE_CHECKING:
-    from zsderm.encoders import Encoder
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 
 Floats = NDArray[np.float32]
 DATASETS = ("pad", "ham10000")
@@ -43,7 +39,7 @@ SHARPNESS = 0.03  # of the specificity weights, in cosines
 
 @dataclass(frozen=True)
 class Subject:
-    """One data set in the encoder's eyes."""
+    """One data set, embedded."""
 
     images: Floats  # (N, D) unit rows
     labels: NDArray[np.int_]  # (N,)
@@ -194,28 +190,13 @@ def _interval(values: NDArray[np.floating]) -> str:
     return f"{values[0]:.1f} ({low:.1f}–{high:.1f})"
 
 
-def image_features(encoder: Encoder, images: LabelledImages, cache: Path | None) -> Floats:
-    """(N, D) unit rows, kept in a folder between runs."""
-    listed = sha256("\n".join(images.images).encode()).hexdigest()[:16]
-    file = cache and cache / f"{encoder.fingerprint}-{listed}.npy"
-    if file and file.is_file():
-        return np.load(file)
-    rows = encoder.encode_images(list(images.images)).numpy()
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}.npy")
-        np.save(draft, rows)
-        draft.replace(file)
-    return rows
-
-
 def subject_of(classifier: ZeroShotClassifier, images: LabelledImages, cache: Path | None = None) -> Subject:
     """Embed everything that the variants need, once."""
     encoder, texts = classifier.encoder, classifier.texts
     described = [sentence.description for sentence in texts.sentences if sentence.description is not None]
     if texts.names is None or len(described) != len(texts.sentences):
         raise click.ClickException("this measurement wants a base that describes every class")
-    features = image_features(encoder, images, cache)
+    features = image_features(encoder, images.images, cache).numpy()
     wordings = encoder.encode_texts(list(MODALITIES.values())).numpy()
     return Subject(
         images=features,
@@ -232,10 +213,10 @@ def subject_of(classifier: ZeroShotClassifier, images: LabelledImages, cache: Pa
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
-@click.option("--split", default="dev", show_default=True)
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
+@data_root_option
+@model_option
+@split_option
+@cache_dir_option
 def main(data_root: Path, model: str, split: str, cache_dir: Path | None) -> None:
     """Measure every variant on both data sets, and print Markdown."""
     encoder = load_encoder(model)

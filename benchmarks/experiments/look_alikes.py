@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import load_encoder
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
 from zsderm.benchmarks.pages import splice
 from zsderm.image_table import ImageTable
 from zsderm.images import open_image
@@ -35,10 +36,10 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.float64]]  # (P, 2) rows, and (P,) h
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
-@click.option("--model", default="zsderm-mini", show_default=True)
+@data_root_option
+@model_option
 @click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
+@cache_dir_option
 def main(data_root: Path, model: str, document: Path | None, cache_dir: Path | None) -> None:
     """Measure, then print the table."""
     table = ImageTable.read(data_root / "ham10000" / "index.csv")

@@ -1,4 +1,4 @@
-"""What each part of MAKE is worth at a small budget: the losses switched on one after the other, several seeds each.
+"""What each part of MAKE adds at a small budget: the losses switched on one after the other, several seeds each.
 
     python -m zsderm.benchmarks.experiments.pretraining_ablation --data-root DATA --runs RUNS \\
         --output docs/pretraining_ablation.json --document MODEL_CARD.md
@@ -24,6 +24,7 @@ import yaml
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.options import data_root_option
 from zsderm.benchmarks.pages import splice
 from zsderm.metrics import evaluate
 from zsderm.pretrain import run
@@ -127,7 +128,7 @@ def _cell(values: pd.Series[float]) -> str:
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
+@data_root_option
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=CONFIG, help="The recipe.")
 @click.option("--runs", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the runs.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2, 3), show_default=True, help="May repeat.")

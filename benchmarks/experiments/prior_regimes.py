@@ -1,4 +1,4 @@
-"""What a class prior costs and gains against plain text proxies: synthetic regimes, and real features where given.
+"""What a class prior changes against plain text proxies, on synthetic folders and on real features where given.
 
     python -m zsderm.benchmarks.experiments.prior_regimes --output synthetic.csv
     python -m zsderm.benchmarks.experiments.prior_regimes --features FEATURES.npz --output real.csv
@@ -35,7 +35,7 @@ from zsderm.proxies.prior import estimate_prior
 from zsderm.proxies.refinement import ANCHORS
 from zsderm.proxies.transport import LABEL_TEMPERATURE
 
-PRIORS = ("uniform", "mean^0.8", "learned", "auto", "true mix", "sqrt true")  # the last two are told what nobody knows
+PRIORS = ("uniform", "mean^0.8", "learned", "auto", "true mix", "sqrt true")  # the last two use the true labels
 DRAWN = PRIORS[:4]  # in the picture
 COLOURS = {"balanced": "#1f6f6b", "skewed": "#c9a227", "one class": "#b5562b"}
 ENOUGH_IMAGES = 100  # of a balanced folder, to ask how much of the gain of the uniform mix is kept

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from zsderm.benchmarks.class_mixes import LARGEST_CLASS, at_most, rows_of_classes
+
 CLASSES = (2, 6, 7, 40, 134)
 IMAGES = (1, 10, 100, 300, 1000, 5000)
 MIXES = ("balanced", "long tail", "zipf", "one class")
@@ -132,19 +134,17 @@ def real_worlds(file: Path, seeds: Iterable[int]) -> Iterator[World]:
 
 
 def _folders(features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
-    classes = np.unique(labels)
-    rows_of = {c: rng.permutation(np.flatnonzero(labels == c)) for c in classes}
+    rows_of = rows_of_classes(labels, rng)
     yield "natural", np.arange(len(labels))
     yield "part of the images", rng.permutation(len(labels))[: len(labels) // 2]
-    some = rng.permutation(classes)[: max(2, len(classes) // 2)]
+    some = rng.permutation(len(rows_of))[: max(2, len(rows_of) // 2)]
     yield "half of the classes", np.concatenate([rows_of[c] for c in some])
     for _ in range(BALANCED_DRAWS):
-        least = min(map(len, rows_of.values()))
-        yield "balanced", np.concatenate([rng.permutation(rows)[:least] for rows in rows_of.values()])
-    yield "at most 40 a class", np.concatenate([rows[:40] for rows in rows_of.values()])
-    weights = rng.dirichlet(np.full(len(classes), 0.5))[np.searchsorted(classes, labels)] + 1e-9
+        yield "balanced", at_most(min(map(len, rows_of)), [rng.permutation(rows) for rows in rows_of])
+    yield "at most 40 a class", at_most(LARGEST_CLASS, rows_of)
+    weights = rng.dirichlet(np.full(len(rows_of), 0.5))[np.searchsorted(np.unique(labels), labels)] + 1e-9
     yield "skewed", rng.choice(len(labels), len(labels) // 2, replace=False, p=weights / weights.sum())
-    for rows in rows_of.values():
+    for rows in rows_of:
         yield "one class", rows
         if len(rows) >= 2 * CLUMPS * CLUMP_SIZE:
             yield "one class in clumps", _clumps(features, rows)

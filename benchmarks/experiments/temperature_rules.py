@@ -1,4 +1,4 @@
-"""Rules that choose a temperature without labels, the one that was taken and those that were not.
+"""Rules that choose a temperature without labels: the one of the library, and those that were compared with it.
 
 Letters: N images, C classes, M sentences, D embedding width.
 """
@@ -45,7 +45,7 @@ class TextScores:
 
 
 def by_encoder(texts: TextScores) -> float:
-    """What the encoder learned."""
+    """The encoder's own temperature."""
     return texts.encoder_temperature
 
 

@@ -1,4 +1,4 @@
-"""Zero-shot proper: how often is a disease found that the encoder never saw, by its name and by its descriptions?
+"""How often a disease is found that the encoder was not trained with, by its name and by its descriptions.
 
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA --output RUN \\
         --set 'leave_out=["dermatofibroma", "vascular lesion"]'
@@ -25,6 +25,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from zsderm import Predictions, ZeroShotClassifier, load_encoder
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, split_option
 from zsderm.metrics import evaluate
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -39,11 +40,11 @@ RESAMPLES = 2000
 
 @click.command(help=__doc__)
 @click.option("--model", required=True, help="An encoder that was trained without the diseases.")
-@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), envvar="ZSDERM_DATA", required=True)
+@data_root_option
 @click.option("--disease", "diseases", multiple=True, required=True, help="A label the encoder never saw; may repeat.")
 @click.option("--dataset", default="ham10000", show_default=True)
-@click.option("--split", default="dev", show_default=True)
-@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Keeps image embeddings.")
+@split_option
+@cache_dir_option
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
 def main(
     model: str,

@@ -51,7 +51,7 @@ class Thumbnail:
         return self.encode_pixels(torch.stack([self.preprocess(open_image(image)) for image in images]))
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """(M, D) unit rows, all alike: nobody asks for them here."""
+        """(M, D) unit rows, all equal; they are not used here."""
         return torch.eye(1, self.card.width).repeat(len(texts), 1)
 
 

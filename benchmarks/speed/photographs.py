@@ -58,7 +58,7 @@ def large(
 
 
 def links(folder: Path, source: Path, count: int, per_folder: int = 1000) -> None:
-    """A folder of many photographs that takes no room: links to a few.
+    """A folder of many photographs that takes no disk space: links to a few.
 
     Args:
         folder: to write into; gets folders of its own, numbered.

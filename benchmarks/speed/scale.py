@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import torch
 
+from zsderm.benchmarks.options import model_option
 from zsderm.benchmarks.speed import photographs
 from zsderm.benchmarks.speed.folder_memory import EXAMPLES
 from zsderm.encoders import load_encoder
@@ -23,7 +24,7 @@ from zsderm.images import open_image
 
 
 @click.command(help=__doc__)
-@click.option("--model", default="zsderm-mini", show_default=True)
+@model_option
 @click.option("--images", default=30, show_default=True)
 @click.option("--megapixels", default=12.0, show_default=True)
 @click.option("--grain", "grains", multiple=True, default=[0.0, 6.0], show_default=True, help="Sensor noise.")

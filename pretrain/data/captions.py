@@ -64,7 +64,7 @@ SIGN_PHRASINGS = ("the patient says that it {signs}", "reported: it {signs}", "i
 
 @dataclass(frozen=True)
 class Case:
-    """What is known of one image besides its pixels; an empty field is unknown.
+    """The facts about one image, such as label and age; an empty field is unknown.
 
     Attributes:
         label: diagnosis as the data set spells it.
@@ -92,7 +92,7 @@ class Case:
 
 
 def held_out(text: str) -> bool:
-    """Whether a description is kept out of training: about one in three, decided by its own text.
+    """Whether a description is kept out of training: about one in three, by a checksum of its text.
 
     The rule depends on nothing but the wording, so adding, moving or removing other descriptions changes no decision.
 

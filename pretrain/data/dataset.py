@@ -40,7 +40,7 @@ class Batch:
 
 
 class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
-    """Crops of images with captions; an item is asked for by (record, seed of the draw).
+    """Crops of images with captions; the index of an item is (record, seed of the draw).
 
     Args:
         records: the images.

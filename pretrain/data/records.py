@@ -31,7 +31,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands.
+    """The place of a row in its table.
 
     Attributes:
         table: the table, or the shard.

@@ -1,9 +1,10 @@
-"""Which image is drawn when: one seeded order for the whole run, cut into the parts of every process."""
+"""Which image is drawn when: one seeded order for an epoch, cut into a part for every process."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -12,45 +13,80 @@ import numpy as np
 from zsderm.errors import SettingsError
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.records import Record
+from zsderm.pretrain.distributed import ALONE, Group
+
+WINDOW = 1024  # records of a shard among which the next one is chosen at random
 
 
-class Draws:
-    """The draws of one epoch, in batches: rare classes more often than they occur, always from a seeded generator.
+@dataclass(frozen=True)
+class DrawPlan:
+    """One epoch's draws for one process.
 
-    `batch_size` of the configuration is that of all processes together. Every batch of it is cut into equal
-    consecutive blocks, one for each process in the order of their ranks: together they draw what one process would
-    draw, in its order, and no draw twice.
+    Raises:
+        SettingsError: the batch cannot be cut into equal blocks.
+    """
+
+    config: TrainConfig  # batch size of all processes together, samples per epoch, class balance, workers, seed
+    epoch: int = 0  # from 0
+    group: Group = ALONE  # the processes that share a batch
+    start: int = 0  # batches of this epoch that were drawn before a run stopped; they are left out
+
+    def __post_init__(self) -> None:
+        """Refuse a batch that cannot be cut into equal blocks."""
+        processes, batch_size = self.group.size, self.config.batch_size
+        if batch_size % processes:
+            near = max(1, round(batch_size / processes)) * processes
+            raise SettingsError(
+                f"Expected setting `batch_size` to be a multiple of the {processes} processes that share a batch, "
+                f"but got {batch_size}. The nearest that fits is {near}."
+            )
+
+    @property
+    def block(self) -> int:
+        """Images of a batch that each process takes."""
+        return self.config.batch_size // self.group.size
+
+    @property
+    def seed(self) -> list[int]:
+        """What starts the random numbers of the epoch, the same in every process."""
+        return [self.config.seed, self.epoch]
+
+
+def epoch_draws(records: Sequence[Record], plan: DrawPlan) -> Draws | ShardDraws:
+    """The draws of one epoch: `ShardDraws` where every image is in a shard and all are equally likely, else `Draws`.
 
     Args:
         records: the images, the same in every process.
-        config: batch size, samples per epoch, class balance, seed.
-        epoch: which epoch, from 0.
-        rank: which process this is, from 0.
-        world_size: number of processes.
-        start: batches of this epoch that were drawn before, to go on after them.
+        plan: which epoch and process.
 
     Raises:
-        SettingsError: if the batch cannot be cut into equal blocks.
+        SettingsError: see `ShardDraws`.
+    """
+    alike = not any(record.case for record in records) and len({record.weight for record in records}) == 1
+    return (ShardDraws if alike and all(record.span for record in records) else Draws)(records, plan)
+
+
+class Draws:
+    """The draws of one epoch, in batches; images of rare classes are drawn more often than they occur.
+
+    Every batch is cut into equal consecutive blocks, one for each process in the order of their ranks: together the
+    processes draw what one process would draw, in its order, and no draw twice.
+
+    Args:
+        records: the images, the same in every process.
+        plan: which epoch and process.
     """
 
-    def __init__(
-        self,
-        records: Sequence[Record],
-        config: TrainConfig,
-        epoch: int,
-        rank: int = 0,
-        world_size: int = 1,
-        start: int = 0,
-    ) -> None:
-        block = block_size(config.batch_size, rank, world_size)
-        rng = np.random.default_rng([config.seed, epoch])
+    def __init__(self, records: Sequence[Record], plan: DrawPlan) -> None:
+        config = plan.config
+        rng = np.random.default_rng(plan.seed)
         weights = draw_weights(records, config.class_balance)
         indices = rng.choice(len(records), size=config.samples_per_epoch, p=weights / weights.sum())
         seeds = rng.integers(2**31, size=config.samples_per_epoch)
         draws = [(int(index), int(seed)) for index, seed in zip(indices, seeds, strict=True)]
-        whole = max(1, config.samples_per_epoch // config.batch_size)
-        first = [batch * config.batch_size + rank * block for batch in range(start, whole)]
-        self.batches = [draws[place : place + block] for place in first]
+        batches = range(plan.start, config.steps_per_epoch)
+        first = [batch * config.batch_size + plan.group.rank * plan.block for batch in batches]
+        self.batches = [draws[place : place + plan.block] for place in first]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         """Batch after batch of (record, seed)."""
@@ -59,23 +95,6 @@ class Draws:
     def __len__(self) -> int:
         """Number of batches; what does not fill a batch is left out."""
         return len(self.batches)
-
-
-def block_size(batch_size: int, rank: int, world_size: int) -> int:
-    """How many images of a batch each process takes.
-
-    Raises:
-        SettingsError: if the batch cannot be cut into equal blocks, or there is no such process.
-    """
-    if not 0 <= rank < world_size:
-        raise SettingsError(f"Expected a rank from 0 to {world_size - 1}, but got {rank}.")
-    if batch_size % world_size:
-        near = max(1, round(batch_size / world_size)) * world_size
-        raise SettingsError(
-            f"Expected setting `batch_size` to be a multiple of the {world_size} processes that share a batch, "
-            f"but got {batch_size}. The nearest that fits is {near}."
-        )
-    return batch_size // world_size
 
 
 def draw_weights(records: Sequence[Record], class_balance: float) -> np.ndarray:
@@ -93,26 +112,6 @@ def draw_weights(records: Sequence[Record], class_balance: float) -> np.ndarray:
     return np.array([r.weight * counts[kind] ** -class_balance for r, kind in zip(records, kinds, strict=True)])
 
 
-WINDOW = 1024  # records of a shard among which the next one is chosen at random
-
-
-def epoch_draws(
-    records: Sequence[Record],
-    config: TrainConfig,
-    epoch: int,
-    rank: int = 0,
-    world_size: int = 1,
-    start: int = 0,
-) -> Draws | ShardDraws:
-    """The draws of one epoch: shard by shard where every image lies in a shard and is as likely as any other.
-
-    Args and errors as those of `Draws` and `ShardDraws`.
-    """
-    alike = not any(record.case for record in records) and len({record.weight for record in records}) == 1
-    kind = ShardDraws if alike and all(record.span for record in records) else Draws
-    return kind(records, config, epoch, rank, world_size, start)
-
-
 class ShardDraws:
     """The draws of one epoch that read shards nearly from front to back.
 
@@ -124,55 +123,41 @@ class ShardDraws:
 
     Args:
         records: the images, the same in every process; all of them inside shards.
-        config: batch size of all processes together, samples per epoch, workers, seed.
-        epoch: which epoch, from 0.
-        rank: which process this is, from 0.
-        world_size: number of processes.
-        start: batches of this epoch that were drawn before, to go on after them.
+        plan: which epoch and process.
 
     Raises:
-        SettingsError: there are fewer shards than workers, or the batch cannot be cut into equal blocks.
+        SettingsError: there are fewer shards than workers.
     """
 
-    def __init__(
-        self,
-        records: Sequence[Record],
-        config: TrainConfig,
-        epoch: int,
-        rank: int = 0,
-        world_size: int = 1,
-        start: int = 0,
-    ) -> None:
-        self.block = block_size(config.batch_size, rank, world_size)
-        self.count = max(1, config.samples_per_epoch // config.batch_size)
-        self.start = start
+    def __init__(self, records: Sequence[Record], plan: DrawPlan) -> None:
+        self.plan = plan
         shards: dict[Path, list[int]] = {}
         for index, record in enumerate(records):
             shards.setdefault(record.path, []).append(index)
-        workers = max(1, config.workers)
-        if len(shards) < workers * world_size:
+        workers, rank, processes = max(1, plan.config.workers), plan.group.rank, plan.group.size
+        if len(shards) < workers * processes:
             raise SettingsError(
-                f"Expected at least one shard for each of the {workers * world_size} workers ({workers} in each of "
-                f"{world_size} processes), but there are {len(shards)}. Set `workers` lower, or write smaller shards."
+                f"Expected at least one shard for each of the {workers * processes} workers ({workers} in each of "
+                f"{processes} processes), but there are {len(shards)}. Set `workers` lower, or write smaller shards."
             )
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(shards))
+        order = np.random.default_rng(plan.seed).permutation(len(shards))
         dealt = [list(shards.values())[place] for place in order]
         self.readers = [
-            _Reader(dealt[stream :: workers * world_size], [config.seed, epoch, stream])
+            _Reader(dealt[stream :: workers * processes], [*plan.seed, stream])
             for stream in range(rank * workers, (rank + 1) * workers)
         ]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         """Batch after batch of (record, seed); the loader hands the k-th to worker k modulo their number."""
         streams = [reader() for reader in self.readers]
-        for batch in range(self.count):
-            draws = list(islice(streams[batch % len(streams)], self.block))
-            if batch >= self.start:
+        for batch in range(self.plan.config.steps_per_epoch):
+            draws = list(islice(streams[batch % len(streams)], self.plan.block))
+            if batch >= self.plan.start:
                 yield draws
 
     def __len__(self) -> int:
         """Number of batches."""
-        return max(0, self.count - self.start)
+        return max(0, self.plan.config.steps_per_epoch - self.plan.start)
 
 
 class _Reader:

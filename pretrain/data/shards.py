@@ -1,4 +1,4 @@
-"""Sets larger than a folder likes: tar shards with an image and a .json beside it, as the webdataset tools write them.
+"""Image sets in tar shards, each image with a .json file, as the webdataset tools write them.
 
 A shard is read where it lies: its headers are walked once, and from then on an image is a file name, a place and a
 length. So everything that works for tables works for shards: weights, draws in any order, resuming in mid-epoch.

@@ -1,4 +1,4 @@
-"""From a source of the configuration to its records: the one place that asks whether it is CSV, Parquet or shards."""
+"""The records of a source of the configuration, be it a CSV table, a Parquet table or shards."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_source(source: Source, root: Path) -> list[Record]:
 
 
 def read_rows(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
-    """The rows of a source and where each stands, without a look at their captions.
+    """The rows of a source, each with its place; captions are not checked.
 
     Raises:
         PretrainingDataError: if the table is missing, cannot be read, has no matching row or no image column.

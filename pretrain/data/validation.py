@@ -1,4 +1,4 @@
-"""What is wrong with the tables of a run, row by row, found before the training and not during its third night."""
+"""Checks of the tables of a run, row by row, before it is trained: cells, labels, lengths of texts, images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
 from zsderm.pretrain.data.records import Place, image_bytes
 from zsderm.pretrain.data.sources import read_rows, record_of
-from zsderm.pretrain.model.start import minilm_folder
+from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
 
 MISSING, UNREADABLE, DUPLICATE = "missing image", "unreadable image", "duplicate image"
 CONTRADICTION, NO_CAPTION, TOO_LONG, LABEL = "contradiction", "no caption", "text too long", "unknown label"
@@ -32,7 +32,7 @@ CHUNK = 256  # rows whose images are in memory at a time
 
 @dataclass(frozen=True)
 class Problem:
-    """One reason not to train on a row as it is."""
+    """One mistake in one row of a table."""
 
     table: str
     row: int  # as `Place.row`
@@ -43,7 +43,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Report:
-    """What was looked at, and what was found, table by table and row by row."""
+    """The number of rows that were checked, and the problems in the order of the tables and rows."""
 
     rows: int
     problems: tuple[Problem, ...]
@@ -69,6 +69,39 @@ class Report:
             self.write(file)
 
 
+@dataclass(frozen=True)
+class TokenLimit:
+    """How to count the tokens of a text, start and end tokens included, and how many the text tower reads."""
+
+    count: Callable[[str], int]
+    most: int
+
+
+def token_limit(model_cfg: Mapping[str, Any]) -> TokenLimit:
+    """The tokenizer and context length of a model configuration.
+
+    Args:
+        model_cfg: as in open_clip_config.json.
+
+    Raises:
+        MissingDependencyError: the tokenizer is in a package that is not installed.
+        CheckpointError: the tokenizer is neither a folder nor in the hub's cache, and cannot be fetched.
+    """
+    text_cfg, most = model_cfg["text_cfg"], context_length(model_cfg)
+    name = text_cfg.get("hf_tokenizer_name") or text_cfg.get("hf_model_name")
+    if not name:
+        clip = SimpleTokenizer(context_length=most)
+        return TokenLimit(lambda text: len(clip.encode(text)) + 2, most)
+    try:
+        wrapped = HFTokenizer(str(minilm_folder()) if name == MINILM else name, context_length=most)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"The tokenizer {name!r} of the configuration is not to be had: {' '.join(str(error).split())[:200]}. "
+            "Fetch it once, or check the tables without --config; then the lengths of texts stay unchecked."
+        ) from error
+    return TokenLimit(lambda text: len(wrapped.tokenizer(wrapped.clean_fn(text), verbose=False)["input_ids"]), most)
+
+
 def validate(
     sources: Sequence[Source],
     root: Path,
@@ -78,7 +111,7 @@ def validate(
     threads: int = 2,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Report:
-    """Look at every row of every table: its cells, its texts and its image.
+    """Check every row of every table: its cells, its texts and its image.
 
     Args:
         sources: the tables; the same image in two of them counts as a duplicate.
@@ -86,7 +119,7 @@ def validate(
         limit: the tokenizer and context length; None leaves the lengths of texts unchecked.
         knowledge: where captions of labelled images are written from; None leaves the labels unchecked.
         threads: images decoded at a time.
-        advance: called with the number of rows that were looked at.
+        advance: called with the number of rows that were checked.
 
     Raises:
         PretrainingDataError: if a table is missing, is none, or has no matching row.
@@ -150,41 +183,3 @@ def _image_state(place: Place) -> tuple[str, ...]:
 def _pairs(flaw: Iterable[str]) -> list[tuple[str, str]]:
     kind_and_reason = tuple(flaw)
     return [(kind_and_reason[0], kind_and_reason[1])] if kind_and_reason else []
-
-
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-CLIP_CONTEXT = 77  # what open_clip takes where a configuration does not say
-
-
-@dataclass(frozen=True)
-class TokenLimit:
-    """Counts the tokens of a text, with the ones that mark its beginning and end, and says how many are read."""
-
-    count: Callable[[str], int]
-    most: int
-
-
-def token_limit(model_cfg: Mapping[str, Any]) -> TokenLimit:
-    """The tokenizer and context length of a model configuration.
-
-    Args:
-        model_cfg: as in open_clip_config.json.
-
-    Raises:
-        MissingDependencyError: the tokenizer is in a package that is not installed.
-        CheckpointError: the tokenizer is neither a folder nor in the hub's cache, and cannot be fetched.
-    """
-    text_cfg = model_cfg["text_cfg"]
-    most = int(text_cfg.get("context_length", CLIP_CONTEXT))
-    name = text_cfg.get("hf_tokenizer_name") or text_cfg.get("hf_model_name")
-    if not name:
-        clip = SimpleTokenizer(context_length=most)
-        return TokenLimit(lambda text: len(clip.encode(text)) + 2, most)
-    try:
-        wrapped = HFTokenizer(str(minilm_folder()) if name == MINILM else name, context_length=most)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"The tokenizer {name!r} of the configuration is not to be had: {' '.join(str(error).split())[:200]}. "
-            "Fetch it once, or check the tables without --config; then the lengths of texts stay unchecked."
-        ) from error
-    return TokenLimit(lambda text: len(wrapped.tokenizer(wrapped.clean_fn(text), verbose=False)["input_ids"]), most)

@@ -1,8 +1,8 @@
-"""The one large thing in a contrastive loss, the log-sum-exp over all wrong answers, in chunks.
+"""The log-sum-exp over all candidates in a contrastive loss, computed in chunks to save memory.
 
-m rows of this process against M columns of the whole batch. The (m, M) logits are walked through a few rows at a time,
-and the softmax, which loss and gradient both need, is turned into the gradient while it is there: what is kept is of
-the size of the inputs.
+m rows of this process against M columns of the whole batch. The (m, M) logits are computed a few rows at a time, and
+each chunk's gradient is computed in the same pass from the same softmax, so that only tensors of the size of the inputs
+are kept.
 """
 
 from __future__ import annotations

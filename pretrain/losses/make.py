@@ -1,8 +1,8 @@
 """The three losses of MAKE, as pure functions on tensors that keep their axes.
 
 B images in a batch, T captions per image (0 caption, 1 ontology, 2 visual concepts, 3.. sub-captions), S = T - 3
-sub-captions, P patches per image, D embedding width. Texts stay (B, T, D) from beginning to end: which caption belongs
-to which image is an axis, never a matter of how rows were flattened.
+sub-captions, P patches per image, D embedding width. Texts stay (B, T, D) throughout, so that the axes
+say which caption belongs to which image.
 
 With several processes each holds b images of the B, gathers the other images and texts, and computes its share of the
 loss: the shares add up to the loss of one process that holds all B, and so do the gradients.
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zsderm.pretrain.distributed import ALONE, Peers
+from zsderm.pretrain.distributed import ALONE, Group
 from zsderm.pretrain.losses.attended_regions import attended_regions
 from zsderm.pretrain.losses.log_sum_exp import log_normaliser
 
@@ -44,7 +44,7 @@ def make_loss(
     lambda_s: float = 0.7,
     sigma: float = 0.3,
     guided_weights: bool = True,
-    peers: Peers = ALONE,
+    group: Group = ALONE,
 ) -> MakeLoss:
     """The whole MAKE objective: lambda_m * contrastive + lambda_s * local alignment.
 
@@ -61,7 +61,7 @@ def make_loss(
         lambda_s: weight of the local alignment part.
         sigma: cosine below which a patch does not belong to a sub-caption, in [-1, 1].
         guided_weights: whether sub-captions count by `diagnosis_weights`; otherwise every valid caption counts 1.
-        peers: the other processes that hold images of the same batch.
+        group: the processes that hold images of the same batch.
 
     Returns:
         A `MakeLoss` of three scalars; with several processes this one's share, to be added up.
@@ -76,10 +76,10 @@ def make_loss(
         image = _unit(image_features)  # (B, D)
         text = _unit(text_features.masked_fill(~caption_mask[..., None], 0.0))  # (B, T, D)
         weights = diagnosis_weights(text, caption_mask) if guided_weights else caption_mask.to(text.dtype)  # (B, T)
-        contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale, peers)
+        contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale, group)
         subs = slice(FIRST_SUB_CAPTION, None)
         local = local_alignment_loss(
-            patch_features, text[:, subs], caption_mask[:, subs], weights[:, subs], logit_scale, sigma, peers
+            patch_features, text[:, subs], caption_mask[:, subs], weights[:, subs], logit_scale, sigma, group
         )
     return MakeLoss(lambda_m * contrastive + lambda_s * local, contrastive, local)
 
@@ -90,7 +90,7 @@ def contrastive_loss(
     caption_mask: Tensor,
     weights: Tensor,
     logit_scale: Tensor | float,
-    peers: Peers = ALONE,
+    group: Group = ALONE,
 ) -> Tensor:
     """Every valid caption of an image is a positive for it, against all valid captions and all images of the batch.
 
@@ -103,17 +103,17 @@ def contrastive_loss(
         caption_mask: (b, T) bool.
         weights: (b, T) float >= 0, from `diagnosis_weights`.
         logit_scale: inverse temperature.
-        peers: who holds the other B - b images.
+        group: the processes that hold the other B - b images.
 
     Returns:
         A scalar.
 
     Source: MAKE (arXiv 2505.09372), multi-aspect contrastive loss.
     """
-    images = peers.gather(image)  # (B, D)
-    captions = peers.gather(text)[peers.gather(caption_mask)]  # (V, D), valid ones of the whole batch
-    to_text = _shares(weights * caption_mask, peers)  # (b, T), 1 in all over the batch
-    to_image = _shares(caption_mask.to(text.dtype), peers)  # (b, T)
+    images = group.gather(image)  # (B, D)
+    captions = group.gather(text)[group.gather(caption_mask)]  # (V, D), valid ones of the whole batch
+    to_text = _shares(weights * caption_mask, group)  # (b, T), 1 in all over the batch
+    to_image = _shares(caption_mask.to(text.dtype), group)  # (b, T)
     normalisers = log_normaliser(image, captions, to_text.sum(dim=1), logit_scale) + log_normaliser(
         text[caption_mask], images, to_image[caption_mask], logit_scale
     )
@@ -128,13 +128,13 @@ def local_alignment_loss(
     weights: Tensor,
     logit_scale: Tensor | float,
     sigma: float,
-    peers: Peers = ALONE,
+    group: Group = ALONE,
 ) -> Tensor:
-    """Each sub-caption must recognise itself in the image region that it attends to.
+    """Cross-entropy of the image region of each sub-caption against all sub-captions of the batch.
 
     The region of sub-caption (b, t) is the unit sum of the unit patches of image b, each weighted by its cosine with
-    the sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it only
-    stands among the wrong answers of the others. The loss is the cross-entropy of each region against all valid
+    the sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it
+    is only a wrong candidate for the others. The loss is the cross-entropy of each region against all valid
     sub-captions of the batch, mean weighted by `weights`.
 
     Args:
@@ -144,7 +144,7 @@ def local_alignment_loss(
         weights: (b, S) float >= 0.
         logit_scale: inverse temperature.
         sigma: cosine threshold.
-        peers: who holds the other B - b images.
+        group: the processes that hold the other B - b images.
 
     Returns:
         A scalar; zero when the batch has no valid sub-caption.
@@ -152,14 +152,14 @@ def local_alignment_loss(
     Source: MAKE (arXiv 2505.09372), sub-caption to local-region alignment.
     """
     region = F.normalize(attended_regions(patch, text, sigma), dim=-1)  # (b, S, D)
-    sentences = peers.gather(text)[peers.gather(caption_mask)]  # (M, D)
-    share = _shares(weights * caption_mask, peers)  # (b, S)
+    sentences = group.gather(text)[group.gather(caption_mask)]  # (M, D)
+    share = _shares(weights * caption_mask, group)  # (b, S)
     normalisers = log_normaliser(region[caption_mask], sentences, share[caption_mask], logit_scale)
     return normalisers - logit_scale * (share[..., None] * region * text).sum()
 
 
 def diagnosis_weights(text: Tensor, caption_mask: Tensor) -> Tensor:
-    """How much each caption counts: sub-captions close to the diagnosis count most.
+    """Weights of the captions: sub-captions close to the diagnosis have the largest.
 
     w_bt is the softmax, over the valid sub-captions of image b, of their cosine with its ontology caption, divided by
     its maximum, so the closest sub-caption has weight 1. The three knowledge captions have weight 1, and so has every
@@ -191,9 +191,9 @@ def _hide(values: Tensor, where: Tensor) -> Tensor:
     return values.masked_fill(where, torch.finfo(values.dtype).min)
 
 
-def _shares(weights: Tensor, peers: Peers) -> Tensor:
+def _shares(weights: Tensor, group: Group) -> Tensor:
     # Weights that sum to 1 over the whole batch; all zero where there is nothing to weigh.
-    return weights / peers.total(weights.sum()).clamp_min(torch.finfo(weights.dtype).tiny)
+    return weights / group.total(weights.sum()).clamp_min(torch.finfo(weights.dtype).tiny)
 
 
 def _unit(rows: Tensor) -> Tensor:

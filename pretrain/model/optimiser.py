@@ -1,8 +1,9 @@
-"""Which parameter learns, how fast, and what is decayed."""
+"""The optimiser of a run: which parameters learn, how fast at each step, and which are decayed."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from open_clip.hf_model import HFTextEncoder
@@ -48,6 +49,17 @@ def _rate(name: str, model: OpenClipModel, config: TrainConfig) -> float | None:
     if isinstance(getattr(model, "text", None), HFTextEncoder) and not name.startswith("text.transformer"):
         return config.head_learning_rate  # its projection
     return config.text_learning_rate if config.train_text else None
+
+
+def create_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rates of a whole run, see `cosine_with_warm_up`.
+
+    Args:
+        optimiser: whose rates are changed at every step.
+        config: number of steps, and of warm-up steps.
+    """
+    factor = partial(cosine_with_warm_up, steps=config.steps, warm_up=config.warm_up_steps)
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
 def cosine_with_warm_up(step: int, steps: int, warm_up: int) -> float:

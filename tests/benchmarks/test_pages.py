@@ -5,15 +5,22 @@ from pathlib import Path
 import click
 import pytest
 
-from zsderm.benchmarks.pages import splice, spliced
+from zsderm.benchmarks.pages import filled, part_names, splice
 
 PAGE = "<!-- tables -->x<!-- end of tables -->, up to <!-- learned -->0<!-- end of learned --> points"
 
 
 def test_parts_with_marks_are_replaced_and_the_prose_stays() -> None:
-    assert spliced(PAGE, {"tables": "y", "learned": "7.5", "headline": "unused"}, required="tables") == (
+    assert part_names(PAGE) == ["tables", "learned"]
+    assert filled(PAGE, {"tables": "y", "learned": "7.5", "headline": "unused"}) == (
         "<!-- tables -->y<!-- end of tables -->, up to <!-- learned -->7.5<!-- end of learned --> points"
     )
+
+
+def test_parts_of_one_kind_share_the_mark_at_their_end() -> None:
+    page = "<!-- results: a -->1<!-- end of results --><!-- results: b -->2<!-- end of results --><!-- c -->"
+    assert part_names(page) == ["results: a", "results: b"]
+    assert filled(page, {"results: b": "3"}) == page.replace("2", "3")
 
 
 def test_a_page_on_disk_is_replaced(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zsderm.pretrain import distributed
 from zsderm.pretrain.accumulation import CachedFeatures, Features
+from zsderm.pretrain.distributed import ALONE, Group, join_group
 from zsderm.pretrain.losses.make import MakeLoss, make_loss
 
 B, T, P, D = 9, 6, 4, 5
@@ -38,7 +38,7 @@ def batch(empty: bool) -> dict[str, Tensor]:
     }
 
 
-def step(whole: dict[str, Tensor], own: slice, micro: int) -> dict[str, Tensor]:
+def step(whole: dict[str, Tensor], own: slice, micro: int, group: Group = ALONE) -> dict[str, Tensor]:
     """Loss and gradients of a batch, of which this process sees the rows `own`, `micro` of them at a time."""
     towers = Towers()
     mine = {name: rows[own] for name, rows in whole.items()}
@@ -48,11 +48,11 @@ def step(whole: dict[str, Tensor], own: slice, micro: int) -> dict[str, Tensor]:
         return Features(towers.image(part["image"]), towers.image(part["patches"]), towers.text(part["text"]))
 
     def loss_of(features: Features) -> MakeLoss:
-        return make_loss(*features, mine["mask"], towers.logit_scale.exp(), sigma=0.1, peers=distributed.peers())
+        return make_loss(*features, mine["mask"], towers.logit_scale.exp(), sigma=0.1, group=group)
 
     loss = CachedFeatures(towers, encode, loss_of).backward(parts or [mine])
-    distributed.add_up_gradients(towers.parameters())
-    sums = distributed.add_up(torch.stack([loss.total, loss.contrastive, loss.local]))
+    group.sum_gradients(towers.parameters())
+    sums = group.total(torch.stack([loss.total, loss.contrastive, loss.local]))
     return {"loss": sums} | {name: p.grad for name, p in towers.named_parameters() if p.grad is not None}
 
 
@@ -68,13 +68,12 @@ CASES = {
 
 def main(output: Path) -> None:
     torch.set_num_threads(1)
-    with distributed.group(torch.device("cpu")):
-        first = distributed.rank() == 0
+    with join_group(torch.device("cpu")) as group:
         results = {}
         for name, (cut, empty, micro) in CASES.items():
-            results[name] = step(batch(empty), slice(0, cut) if first else slice(cut, B), micro)
-        results["sum"] = distributed.add_up(torch.tensor([1.0, distributed.rank()]))
-        if first:
+            results[name] = step(batch(empty), slice(0, cut) if group.is_first else slice(cut, B), micro, group)
+        results["sum"] = group.total(torch.tensor([1.0, group.rank]))
+        if group.is_first:
             torch.save(results, output)
 
 

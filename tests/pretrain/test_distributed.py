@@ -9,6 +9,9 @@ from types import ModuleType
 import pytest
 import torch
 
+from zsderm import SettingsError
+from zsderm.pretrain.distributed import ALONE, Group
+
 SCRIPT = Path(__file__).with_name("ranks.py")
 
 
@@ -45,6 +48,18 @@ def test_two_ranks_have_the_loss_and_the_gradients_of_one_with_all_images(
     assert together.keys() == alone.keys() and len(together) == 6
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=0, atol=1e-12, msg=f"{case}: {name}")
+
+
+def test_a_rank_outside_of_the_group_is_refused() -> None:
+    with pytest.raises(SettingsError, match="rank from 0 to 1, but got 2"):
+        Group(2, 2)
+
+
+def test_a_process_alone_exchanges_nothing() -> None:
+    rows = torch.ones(2, 3, requires_grad=True)
+    assert ALONE.gather(rows) is rows
+    assert ALONE.total(rows).tolist() == rows.tolist() and not ALONE.total(rows).requires_grad
+    assert ALONE.gather_objects("state") == ["state"]
 
 
 def test_small_tensors_are_added_up(on_two_ranks: dict[str, torch.Tensor]) -> None:

@@ -54,6 +54,12 @@ def test_the_published_recipe_needs_less_with_its_switches() -> None:
     assert parts.image_activations == base.image_activations // 8 and parts.steps == base.steps
 
 
+def test_processes_of_torchrun_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    needs = estimate(read_config(CONFIGS / "make_vitb16.yaml"))
+    assert needs.processes == 8 and needs.images_at_a_time == 2048 // 8
+
+
 def test_a_frozen_text_tower_keeps_nothing() -> None:
     needs = estimate(read_config(CONFIGS / "mini.yaml"))
     assert needs.text_activations == 0 and needs.learning_parameters < 5e6 < needs.text_parameters

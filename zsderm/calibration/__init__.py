@@ -1,14 +1,21 @@
-"""How far an answer can be trusted: pure functions from probabilities and labels to calibrated answers.
+"""Calibration: probabilities, prediction sets and "none of these" that agree with labelled images.
 
-::
+A calibration is learned once, kept as a record, and applied to the predictions of the same classifier::
 
-    unlabelled_temperature    images and sentences -> temperature, without labels
-    calibrate_on              predictions and their true labels -> temperature and thresholds, in one record
-    fit_calibration           the same from arrays
-    calibrated                log probabilities -> probabilities as sure as the labelled images allow
-    prediction_sets           probabilities -> the classes that cannot be ruled out
-    abstains                  probabilities or cosines -> "none of these"
-    apply_calibration         predictions and a calibration -> the same answers with all of the above
+    calibrate_on              predictions and their true labels -> Calibration (fit_calibration: from arrays)
+    Calibration               temperature, conformal thresholds and abstention threshold; save and load
+    apply_calibration         predictions and a Calibration -> the predictions, calibrated, with sets and abstention
+
+Each part alone, from arrays to arrays::
+
+    fit_temperature           log probabilities and labels -> Temperature
+    unlabelled_temperature    scores, image and sentence features -> temperature, without labels
+    scale_probabilities       log probabilities and a temperature -> probabilities
+    fit_conformal             probabilities and labels -> ConformalThresholds
+    conformal_sets            probabilities and ConformalThresholds -> the classes that cannot be ruled out
+    familiarity               probabilities or cosines -> how much each image looks like any of the classes
+    fit_abstention            the same -> AbstentionThreshold (threshold_for_rate: from familiarities)
+    abstain                   the same and an AbstentionThreshold -> which answers are withheld
 """
 
 from zsderm.calibration.abstention import (
@@ -22,7 +29,7 @@ from zsderm.calibration.abstention import (
 from zsderm.calibration.apply import apply_calibration
 from zsderm.calibration.conformal import SET_SCORES, ConformalThresholds, conformal_sets, fit_conformal
 from zsderm.calibration.fit import calibrate_on, fit_calibration
-from zsderm.calibration.record import Calibration, abstains, calibrated, prediction_sets
+from zsderm.calibration.record import Calibration
 from zsderm.calibration.temperature import Temperature, fit_temperature, scale_probabilities, unlabelled_temperature
 
 __all__ = [
@@ -33,17 +40,14 @@ __all__ = [
     "ConformalThresholds",
     "Temperature",
     "abstain",
-    "abstains",
     "apply_calibration",
     "calibrate_on",
-    "calibrated",
     "conformal_sets",
     "familiarity",
     "fit_abstention",
     "fit_calibration",
     "fit_conformal",
     "fit_temperature",
-    "prediction_sets",
     "scale_probabilities",
     "threshold_for_rate",
     "unlabelled_temperature",

@@ -1,4 +1,4 @@
-"""When to say "none of these": how familiar an image looks, and a threshold that withholds a stated share of answers.
+"""Abstention: how familiar an image looks, and a threshold that withholds a stated share of answers.
 
 Letters: N images, C classes.
 """
@@ -47,7 +47,7 @@ class AbstentionThreshold:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> AbstentionThreshold:
-        """What `to_dict` wrote.
+        """Read what `to_dict` wrote.
 
         Raises:
             SettingsError: fields that are missing or mean nothing.
@@ -67,7 +67,7 @@ class AbstentionThreshold:
 
 
 def familiarity(table: Array, score: str, temperature: float = 1.0) -> torch.Tensor:
-    """How much an image looks like one of the classes; the larger, the more familiar.
+    """How much an image looks like any of the classes; larger means more familiar.
 
     Probabilities only compare the classes with each other. Cosines also say how near an image is to any of them, which
     is why energy finds unknown classes better (docs/calibration.md).
@@ -102,8 +102,8 @@ def threshold_for_rate(familiarities: Array, rate: float) -> float:
     """The familiarity below which a stated share of answers to known classes is withheld.
 
     It is the floor((n + 1) * rate)-th smallest of the n familiarities. An unseen image of the known classes that is
-    exchangeable with the calibration images falls below it with probability `rate` or less. Labels are not needed;
-    what it withholds of unknown classes is not in anybody's hand, and has to be measured.
+    exchangeable with the calibration images falls below it with probability `rate` or less. Labels are not needed.
+    Which share of images of unknown classes it withholds is not guaranteed and has to be measured.
 
     Args:
         familiarities: (n,) of calibration images, all of them of known classes.

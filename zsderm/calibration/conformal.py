@@ -1,4 +1,4 @@
-"""Prediction sets that hold the true class as often as was asked, by split conformal prediction.
+"""Split conformal prediction: sets of classes that hold the true class with a stated probability.
 
 Letters: N images, C classes.
 """
@@ -18,12 +18,12 @@ from zsderm.errors import FallbackWarning, SettingsError, did_you_mean
 
 SET_SCORES = ("lac", "aps", "raps")
 RANK_PENALTY, FREE_RANKS = 0.01, 2  # of "raps": what each class beyond the free ones adds, and how many are free
-_ROUNDING = 1e-9  # (n + 1) * coverage is a whole number more often than floating point knows
+_ROUNDING = 1e-9  # (n + 1) * coverage may be a whole number that floating point misses by a little
 
 
 @dataclass(frozen=True)
 class ConformalThresholds:
-    """How strange a class may be for an image and still be in its set."""
+    """The largest score at which a class is still in the set of an image, for each class."""
 
     coverage: float  # share of images whose set holds the true class, as asked for
     score: str  # one of SET_SCORES
@@ -48,7 +48,7 @@ class ConformalThresholds:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> ConformalThresholds:
-        """What `to_dict` wrote.
+        """Read what `to_dict` wrote.
 
         Raises:
             SettingsError: fields that are missing or mean nothing.
@@ -76,7 +76,7 @@ def fit_conformal(
     score: str = "lac",
     class_conditional: bool = False,
 ) -> ConformalThresholds:
-    """Read off labelled images how strange a true class can look, so that sets of unseen images hold theirs.
+    """Learn thresholds from labelled images, so that the sets of unseen images hold their true class.
 
     The threshold is the ceil((n + 1) * coverage)-th smallest score of the n true classes. If an unseen image is
     exchangeable with these (drawn from the same folders, patients and cameras, and neither the encoder nor the texts
@@ -87,9 +87,9 @@ def fit_conformal(
         probabilities: (N, C) rows that sum to 1.
         labels: (N,) int, the true class of each image, 0 to C - 1.
         coverage: between 0 and 1.
-        score: how strange a class is for an image. "lac": 1 - p, the smallest sets on average; "aps": the probability
-            of all classes that are more probable than it, larger sets where an image is hard; "raps": the same plus
-            RANK_PENALTY for each class beyond the first FREE_RANKS, which cuts long tails of sets.
+        score: how implausible a class is for an image. "lac": 1 - p, the smallest sets on average; "aps": the
+            probability of all classes that are more probable than it, larger sets where an image is hard; "raps": the
+            same plus RANK_PENALTY for each class beyond the first FREE_RANKS, which makes large sets smaller.
         class_conditional: one threshold a class, from its own images alone.
 
     Returns:
@@ -109,12 +109,12 @@ def fit_conformal(
     table = probability_rows(probabilities)
     true = checked_labels(labels, table)
     class_count = table.shape[1]
-    strangeness = _strangeness(table, score).gather(1, true[:, None]).flatten()  # (N,)
+    own_scores = _scores(table, score).gather(1, true[:, None]).flatten()  # (N,)
     counts = torch.bincount(true, minlength=class_count).tolist()
     if class_conditional:
-        thresholds = [_quantile(strangeness[true == index], coverage) for index in range(class_count)]
+        thresholds = [_quantile(own_scores[true == index], coverage) for index in range(class_count)]
     else:
-        thresholds = [_quantile(strangeness, coverage)] * class_count
+        thresholds = [_quantile(own_scores, coverage)] * class_count
     found = ConformalThresholds(coverage, score, class_conditional, tuple(thresholds), tuple(counts))
     if found.always_included:
         warnings.warn(_too_few(found), FallbackWarning, stacklevel=2)
@@ -142,13 +142,13 @@ def conformal_sets(probabilities: Array, conformal: ConformalThresholds) -> torc
             f"Expected the {len(conformal.thresholds)} classes of the calibration, but got {table.shape[1]} columns. "
             "Calibrate with the class list that is used."
         )
-    inside = _strangeness(table, conformal.score) <= torch.tensor(conformal.thresholds, dtype=torch.float64)  # (N, C)
+    inside = _scores(table, conformal.score) <= torch.tensor(conformal.thresholds, dtype=torch.float64)  # (N, C)
     inside |= table == table.amax(dim=1, keepdim=True)
     return inside & ~table.isnan()
 
 
-def _strangeness(table: torch.Tensor, score: str) -> torch.Tensor:
-    """(N, C) how strange each class is for each image; the larger, the stranger."""
+def _scores(table: torch.Tensor, score: str) -> torch.Tensor:
+    """(N, C) score of each class for each image; larger means less plausible."""
     if score == "lac":
         return 1 - table
     falling, order = table.sort(dim=1, descending=True, stable=True)

@@ -1,4 +1,4 @@
-"""A calibration learned from labelled images: from arrays, or from what a classifier answered.
+"""A calibration learned from labelled images: from the predictions of a classifier, or from plain arrays.
 
 Letters: N images, C classes.
 """
@@ -13,12 +13,67 @@ import torch
 
 from zsderm.arrays import Array, Labels
 from zsderm.calibration.abstention import fit_abstention
-from zsderm.calibration.apply import prediction_settings
 from zsderm.calibration.conformal import fit_conformal
-from zsderm.calibration.record import Calibration
+from zsderm.calibration.record import Calibration, prediction_settings
 from zsderm.calibration.temperature import fit_temperature, scale_probabilities
 from zsderm.errors import InputError, SettingsError
 from zsderm.predictions import Predictions
+
+
+def calibrate_on(
+    predictions: Predictions,
+    labels: Labels,
+    *,
+    coverage: float | None = 0.9,
+    set_score: str = "lac",
+    class_conditional: bool = False,
+    abstain_rate: float | None = None,
+    abstain_score: str = "energy",
+    source: str = "",
+) -> Calibration:
+    """Learn temperature, conformal thresholds and abstention threshold from predictions with true labels.
+
+    Args:
+        predictions: of N images.
+        labels: (N,) int, the true class of each image; negative where it is not known. Images without a label or an
+            answer are left out.
+        coverage: see `fit_calibration`, as for the rest.
+        set_score: of prediction sets.
+        class_conditional: whether the coverage holds within each class.
+        abstain_rate: share of answers to known classes to withhold; None for none.
+        abstain_score: what the threshold is on.
+        source: where the labels came from, kept with the record.
+
+    Returns:
+        The record, with the settings of the predictions: `apply_calibration` refuses those of other settings.
+
+    Raises:
+        InputError: no image has both a label and an answer.
+        SettingsError: see `fit_calibration`.
+
+    Warns:
+        FallbackWarning: see `fit_calibration`.
+    """
+    true = torch.as_tensor(labels)
+    known = predictions.ok & (true >= 0)  # (N,)
+    if not known.any():
+        raise InputError(f"none of {len(predictions)} images has both a true label and an answer to calibrate with")
+    made_with = prediction_settings(predictions)
+    energies = None if predictions.familiarity is None else predictions.familiarity[known]
+    return fit_calibration(
+        predictions.probabilities[known].log(),
+        true[known],
+        coverage=coverage,
+        set_score=set_score,
+        class_conditional=class_conditional,
+        abstain_rate=abstain_rate,
+        abstain_score=abstain_score,
+        scores=energies,
+        energy_temperature=made_with.get("encoder_temperature", 1.0),
+        classes=predictions.classes,
+        source=source,
+        made_with=made_with,
+    )
 
 
 def fit_calibration(
@@ -40,7 +95,7 @@ def fit_calibration(
 
     All three are learned from the same images, although strictly the thresholds should come from images that the
     temperature has not seen. A single number fitted to all of them moves coverage by less than can be measured, from
-    30 images on (tests/calibration/test_record.py).
+    30 images on (tests/calibration/test_fit.py).
 
     Args:
         log_probabilities: (N, C) log probabilities as the classifier gave them, without NaN.
@@ -57,7 +112,7 @@ def fit_calibration(
         made_with: encoder, method and the like of the probabilities, kept with the record.
 
     Returns:
-        The record for `calibrated`, `prediction_sets` and `abstains`.
+        The record; `scale_probabilities`, `conformal_sets` and `abstain` take its parts.
 
     Raises:
         SettingsError: a table, label or setting that cannot be used.
@@ -78,60 +133,4 @@ def fit_calibration(
         abstention = fit_abstention(probabilities, abstain_rate, score=abstain_score)
     return Calibration(
         temperature.value, conformal, abstention, temperature.n, source, tuple(classes), dict(made_with or {})
-    )
-
-
-def calibrate_on(
-    predictions: Predictions,
-    labels: Labels,
-    *,
-    coverage: float | None = 0.9,
-    set_score: str = "lac",
-    class_conditional: bool = False,
-    abstain_rate: float | None = None,
-    abstain_score: str = "energy",
-    source: str = "",
-) -> Calibration:
-    """Learn from labelled images how far the answers of a classifier can be trusted.
-
-    Args:
-        predictions: of N images.
-        labels: (N,) int, the true class of each image; negative where it is not known. Images without a label or an
-            answer are left out.
-        coverage: see `fit_calibration`, as for the rest.
-        set_score: of prediction sets.
-        class_conditional: whether the coverage holds within each class.
-        abstain_rate: share of answers to known classes to withhold; None for none.
-        abstain_score: what a threshold is chosen of.
-        source: where the labels came from.
-
-    Returns:
-        The record, with what made the predictions: `apply_calibration` refuses those of another encoder or method.
-
-    Raises:
-        InputError: no image has both a label and an answer.
-        SettingsError: see `fit_calibration`.
-
-    Warns:
-        FallbackWarning: see `fit_calibration`.
-    """
-    true = torch.as_tensor(labels)
-    known = predictions.ok & (true >= 0)  # (N,)
-    if not known.any():
-        raise InputError(f"none of {len(predictions)} images has both a true label and an answer to calibrate with")
-    maker = prediction_settings(predictions)
-    energies = None if predictions.familiarity is None else predictions.familiarity[known]
-    return fit_calibration(
-        predictions.probabilities[known].log(),
-        true[known],
-        coverage=coverage,
-        set_score=set_score,
-        class_conditional=class_conditional,
-        abstain_rate=abstain_rate,
-        abstain_score=abstain_score,
-        scores=energies,
-        energy_temperature=maker.get("encoder_temperature", 1.0),
-        classes=predictions.classes,
-        source=source,
-        made_with=maker,
     )

@@ -1,4 +1,4 @@
-"""Everything that one labelled folder teaches about probabilities, in one record that can be kept and applied.
+"""The record of a calibration: temperature, thresholds, and which predictions they belong to; kept as JSON.
 
 Letters: N images, C classes.
 """
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from zsderm.arrays import Array, check_positive
+from zsderm.arrays import check_positive
 from zsderm.atomic_files import atomic_file
-from zsderm.calibration.abstention import AbstentionThreshold, abstain
-from zsderm.calibration.conformal import ConformalThresholds, conformal_sets
-from zsderm.calibration.temperature import scale_probabilities
+from zsderm.calibration.abstention import AbstentionThreshold
+from zsderm.calibration.conformal import ConformalThresholds
 from zsderm.errors import SettingsError
+from zsderm.predictions import Predictions
 
 VERSION = 1  # of the dictionary; another number is refused
+SETTINGS = ("retrieval", "k", "name_weight", "centre")  # those that change what a probability means
+TEMPERATURE = "temperature"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Calibration:
     n: int = 0  # labelled images
     source: str = ""  # where the labels came from, and what made the probabilities
     classes: tuple[str, ...] = ()  # C names in the order of the columns; empty: not recorded
-    made_with: Mapping[str, Any] = field(default_factory=dict)  # what made the probabilities; empty: not recorded
+    made_with: Mapping[str, Any] = field(default_factory=dict)  # from `prediction_settings`; empty: not recorded
 
     def __post_init__(self) -> None:
         """Refuse a temperature that is none."""
@@ -51,6 +51,33 @@ class Calibration:
                 f"Expected the classes of the calibration, in their order ({', '.join(self.classes)}), "
                 f"but got {', '.join(classes)}. Calibrate again with the class list that is used."
             )
+
+    def check_settings(self, found: Mapping[str, Any]) -> None:
+        """Refuse predictions that were not made as those that were calibrated.
+
+        Args:
+            found: their `prediction_settings`. Temperatures may differ: see `temperature_for`.
+
+        Raises:
+            SettingsError: another encoder, class texts, method, setting or fit.
+        """
+        for name, value in self.made_with.items():
+            if name != TEMPERATURE and name in found and found[name] != value:
+                raise SettingsError(
+                    f"Expected predictions made as those that were calibrated, with {_said(name, value)}, but these "
+                    f"were made with {_said(name, found[name])}. Use the same settings, or fit once and calibrate that."
+                )
+
+    def temperature_for(self, found: Mapping[str, Any]) -> float:
+        """What log probabilities are divided by.
+
+        Two folders without a fit have slightly different temperatures, chosen without labels; that is undone here.
+
+        Args:
+            found: the `prediction_settings` of what is to be calibrated.
+        """
+        before, now = self.made_with.get(TEMPERATURE), found.get(TEMPERATURE)
+        return self.temperature * (before / now if before and now else 1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """The record, ready for JSON."""
@@ -114,50 +141,29 @@ class Calibration:
         return cls.from_dict(fields)
 
 
-def calibrated(log_probabilities: Array, calibration: Calibration) -> torch.Tensor:
-    """Probabilities as sure as the labelled images allow.
+def prediction_settings(predictions: Predictions) -> dict[str, Any]:
+    """What a probability depends on besides the image: encoder, class texts, method, settings, fitted proxies.
 
     Args:
-        log_probabilities: (N, C) log probabilities as the classifier gave them, with the classes, method and encoder
-            that were calibrated. A row with NaN, an image without an answer, stays NaN.
-        calibration: from `fit_calibration`.
-
-    Returns:
-        (N, C) float32, each row sums to 1. The most probable class of an image does not change.
+        predictions: of a classifier. Those without an encoder in their manifest, such as tables of other tools, give
+            an empty dictionary.
     """
-    return scale_probabilities(log_probabilities, calibration.temperature)
+    manifest = predictions.manifest
+    if not manifest.get("encoder"):
+        return {}
+    settings = manifest.get("settings", {})
+    return {
+        "encoder": manifest["encoder"]["fingerprint"],
+        "encoder_temperature": manifest["encoder"].get("temperature", 1.0),
+        "sentences": manifest.get("sentences"),
+        "method": predictions.method,
+        **{name: settings[name] for name in SETTINGS if name in settings},
+        "fitted": manifest.get("fitted"),
+        TEMPERATURE: manifest.get(TEMPERATURE),
+    }
 
 
-def prediction_sets(probabilities: Array, calibration: Calibration) -> torch.Tensor:
-    """The classes that cannot be ruled out for each image.
-
-    Args:
-        probabilities: (N, C) from `calibrated`.
-        calibration: one with conformal thresholds.
-
-    Returns:
-        (N, C) bool, see `conformal_sets`: the most probable class is always in the set; a row of NaN has none.
-
-    Raises:
-        SettingsError: a calibration without conformal thresholds, or another number of classes.
-    """
-    if calibration.conformal is None:
-        raise SettingsError("Expected a calibration with conformal thresholds, but it was made without a coverage.")
-    return conformal_sets(probabilities, calibration.conformal)
-
-
-def abstains(table: Array, calibration: Calibration) -> torch.Tensor:
-    """Whether to answer "none of these" for each image.
-
-    Args:
-        table: (N, C) of what `calibration.abstention.reads` names: probabilities from `calibrated`, or cosines; or
-            (N,) what `familiarity` made of it.
-        calibration: one with an abstention threshold; without one, only images without an answer abstain.
-
-    Returns:
-        (N,) bool; True for a row with NaN.
-    """
-    if calibration.abstention is None:
-        missing = torch.as_tensor(table).detach().cpu().isnan()
-        return missing if missing.ndim == 1 else missing.any(dim=1)
-    return abstain(table, calibration.abstention)
+def _said(name: str, value: object) -> str:
+    if name == "fitted":
+        return f"the fitted classifier {value}" if value else "a classifier that was not fitted"
+    return f"{'class texts' if name == 'sentences' else name} {value}"

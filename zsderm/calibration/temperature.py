@@ -1,6 +1,7 @@
-"""How sure to sound: one temperature, from labelled images, or from images alone.
+"""The temperature of probabilities, from labelled images or from images without labels.
 
-A temperature divides logits before the softmax. It changes how sure a probability sounds and never which class wins.
+A temperature divides logits before the softmax. It changes how large the largest probability is, never which
+class has it.
 Letters: N images, C classes, M sentences, D embedding width.
 """
 
@@ -16,7 +17,7 @@ from zsderm.arrays import Array, Labels, check_positive, checked_labels, finite_
 from zsderm.errors import FallbackWarning, SettingsError
 from zsderm.proxies.text import ClassOf
 
-PRIOR_SPREAD = 1.0  # of 1 / temperature around 1: outweighed by a few dozen images, holds back a handful
+PRIOR_SPREAD = 1.0  # of 1 / temperature around 1: outweighed by a few dozen images, strong against a handful
 LARGEST_TEMPERATURE = 50.0  # of a factor; beyond it probabilities are even for every practical purpose
 LOWEST_LOGIT = -80.0  # relative to the row's largest: a probability of 0 in float32, without its infinite penalty
 LARGEST_CHANGE = 2.0  # of an encoder's temperature without labels; on real folders the change is 1 to 1.35
@@ -33,18 +34,18 @@ class Temperature:
 
 
 def fit_temperature(log_probabilities: Array, labels: Labels, *, prior_spread: float = PRIOR_SPREAD) -> Temperature:
-    """Find the temperature under which the true classes are likeliest.
+    """Find the temperature that maximises the likelihood of the true classes.
 
     minimise over b >= 0:  sum_i -log softmax(b * l_i)[y_i] + (b - 1)^2 / (2 * prior_spread^2),  temperature = 1 / b
 
-    The problem is convex in b, so its solution is the one root of the derivative. The second term keeps a handful of
-    images, all of them right perhaps, from making every answer certain.
+    The problem is convex in b, so its solution is the one root of the derivative. The second term keeps a few images
+    that are all classified correctly from making every answer certain.
 
     Args:
         log_probabilities: (N, C) logits or log probabilities, any float type; minus infinity is read as a probability
             that float32 rounds to 0.
         labels: (N,) int, the true class of each image, 0 to C - 1.
-        prior_spread: how far 1 / temperature may stray from 1 without images that speak for it; infinite for plain
+        prior_spread: standard deviation of 1 / temperature around 1, as known without any image; infinite for plain
             maximum likelihood.
 
     Returns:
@@ -95,10 +96,10 @@ def unlabelled_temperature(
     class, averaged over all ways to choose them. An encoder learns its temperature on cosines with single sentences.
     Averaging sentences narrows the spread of scores, putting their mean back on the unit sphere widens it again, and
     choosing the sentences that are nearest to the images widens it further; this keeps the spread, in units of
-    temperature, what the encoder knows. With one sentence a class it is the encoder's own temperature.
+    temperature, as in the encoder's training. With one sentence a class it is the encoder's own temperature.
 
-    It assumes that the encoder is as sure of single sentences as it should be. It cannot know whether it is: one that
-    is four times too sure stays so, and only labelled images (`fit_temperature`) tell.
+    It assumes that the encoder is calibrated on cosines with single sentences. Without labels this cannot be checked:
+    an encoder that is overconfident by a factor of four stays so; `fit_temperature` corrects it.
 
     Args:
         encoder_temperature: what the encoder divides cosines by, above 0.

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from zsderm.benchmarks.baselines.embed import TEXTS, main
-from zsderm.benchmarks.baselines.folders import read_features
+from zsderm.benchmarks.features import read_features
 
 
 def test_one_file_per_kind_of_text_from_a_folder_with_a_subfolder_per_class(tmp_path: Path) -> None:

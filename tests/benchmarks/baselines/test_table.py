@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from torch.nn.functional import normalize
 
 from zsderm.benchmarks.baselines.__main__ import main
-from zsderm.benchmarks.baselines.folders import Features
 from zsderm.benchmarks.baselines.table import TEXT, as_markdown, measure, methods
+from zsderm.benchmarks.features import Features
 
 
 @pytest.fixture(scope="module")

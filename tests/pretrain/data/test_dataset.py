@@ -17,7 +17,7 @@ from zsderm.pretrain.config import Source, TrainConfig, read_config
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter
 from zsderm.pretrain.data.dataset import CaptionedImages, collate, train_transform
 from zsderm.pretrain.data.records import image_bytes
-from zsderm.pretrain.data.sampling import Draws
+from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.sources import read_source
 
 MINI = Path(__file__).parents[3] / "pretrain" / "configs" / "mini.yaml"
@@ -51,7 +51,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(labelled: Path) -> None:
         list(
             DataLoader(
                 dataset,
-                batch_sampler=Draws(dataset.records, config(), 0),
+                batch_sampler=Draws(dataset.records, DrawPlan(config())),
                 num_workers=workers,
                 collate_fn=collate,
                 generator=torch.Generator().manual_seed(workers),  # the loader's own seed does not matter either

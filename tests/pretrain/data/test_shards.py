@@ -19,8 +19,9 @@ from zsderm.pretrain.data.captions import CaptionWriter
 from zsderm.pretrain.data.dataset import CaptionedImages, collate, train_transform
 from zsderm.pretrain.data.pack import pack
 from zsderm.pretrain.data.records import image_bytes
-from zsderm.pretrain.data.sampling import Draws, ShardDraws, epoch_draws
+from zsderm.pretrain.data.sampling import DrawPlan, Draws, ShardDraws, epoch_draws
 from zsderm.pretrain.data.sources import read_source
+from zsderm.pretrain.distributed import Group
 
 MINI = Path(__file__).parents[3] / "pretrain" / "configs" / "mini.yaml"
 IMAGES, PER_SHARD = 24, 4
@@ -71,7 +72,7 @@ def test_batches_from_shards_are_those_of_the_table_for_any_number_of_workers(ro
     batches = []
     for source, workers in ((TABLE, 0), (SHARDS, 0), (SHARDS, 2)):
         dataset = CaptionedImages(read_source(source, root), writer, train_transform(config()))
-        draws = Draws(dataset.records, config(samples_per_epoch=8), 0)
+        draws = Draws(dataset.records, DrawPlan(config(samples_per_epoch=8), 0))
         batches.append(list(DataLoader(dataset, batch_sampler=draws, num_workers=workers, collate_fn=collate)))
     for one, *others in zip(*batches, strict=True):
         for other in others:
@@ -88,7 +89,7 @@ def test_no_two_workers_open_the_same_shard_and_no_image_is_drawn_twice(
     opened: list[set[Path]] = []
     drawn: list[int] = []
     for rank in range(world_size):
-        batches = list(ShardDraws(records, settings, 0, rank, world_size))
+        batches = list(ShardDraws(records, DrawPlan(settings, 0, Group(rank, world_size))))
         drawn += [index for batch in batches for index, _ in batch]
         opened += [
             {records[i].path for batch in batches[worker::workers] for i, _ in batch} for worker in range(workers)
@@ -99,15 +100,16 @@ def test_no_two_workers_open_the_same_shard_and_no_image_is_drawn_twice(
 
 def test_draws_from_shards_depend_on_seed_and_epoch_and_go_on_in_mid_epoch(root: Path) -> None:
     records = read_source(SHARDS, root)
-    whole = list(ShardDraws(records, config(), 1))
-    assert whole == list(ShardDraws(records, config(), 1))
-    assert whole != list(ShardDraws(records, config(), 2)) and whole != list(ShardDraws(records, config(seed=8), 1))
-    rest = ShardDraws(records, config(), 1, start=4)
+    whole = list(ShardDraws(records, DrawPlan(config(), 1)))
+    assert whole == list(ShardDraws(records, DrawPlan(config(), 1)))
+    assert whole != list(ShardDraws(records, DrawPlan(config(), 2)))
+    assert whole != list(ShardDraws(records, DrawPlan(config(seed=8), 1)))
+    rest = ShardDraws(records, DrawPlan(config(), 1, start=4))
     assert list(rest) == whole[4:] and len(rest) == 2
 
 
 def test_when_shards_are_used_up_a_worker_begins_again_in_another_order(root: Path) -> None:
-    draws = ShardDraws(read_source(SHARDS, root), config(samples_per_epoch=2 * IMAGES), 0)
+    draws = ShardDraws(read_source(SHARDS, root), DrawPlan(config(samples_per_epoch=2 * IMAGES), 0))
     indices = [index for batch in draws for index, _ in batch]
     first, second = indices[:IMAGES], indices[IMAGES:]
     assert sorted(first) == sorted(second) == list(range(IMAGES)) and first != second
@@ -116,14 +118,14 @@ def test_when_shards_are_used_up_a_worker_begins_again_in_another_order(root: Pa
 def test_shards_are_read_in_order_only_where_every_image_is_alike(root: Path) -> None:
     table, shards = read_source(TABLE, root), read_source(SHARDS, root)
     heavy = read_source(Source("shards/*.tar", weight=2.0), root)
-    assert isinstance(epoch_draws(shards, config(), 0), ShardDraws)
-    assert isinstance(epoch_draws(table, config(), 0), Draws)
-    assert isinstance(epoch_draws(shards + heavy, config(), 0), Draws)
+    assert isinstance(epoch_draws(shards, DrawPlan(config(), 0)), ShardDraws)
+    assert isinstance(epoch_draws(table, DrawPlan(config(), 0)), Draws)
+    assert isinstance(epoch_draws(shards + heavy, DrawPlan(config(), 0)), Draws)
 
 
 def test_fewer_shards_than_workers_is_refused(root: Path) -> None:
     with pytest.raises(SettingsError, match=r"each of the 8 workers \(4 in each of 2 processes\), but there are 6"):
-        ShardDraws(read_source(SHARDS, root), config(workers=4), 0, rank=0, world_size=2)
+        ShardDraws(read_source(SHARDS, root), DrawPlan(config(workers=4), group=Group(0, 2)))
 
 
 def write_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> None:

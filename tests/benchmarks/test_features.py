@@ -1,4 +1,4 @@
-"""Feature files are checked, and the folders drawn from them hold the mixes they claim."""
+"""Feature files are checked, and images are embedded once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zsderm.benchmarks.baselines.folders import LARGEST_CLASS, folders, read_features
+from zsderm.benchmarks.features import image_features, read_features
 from zsderm.errors import InputError
 
 
@@ -47,23 +47,20 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         read_features(tmp_path / "text.npz")
 
 
-def test_folders_hold_the_mixes_they_claim() -> None:
-    labels = np.repeat([0, 1, 2, 3], [100, 30, 7, 4])
-    drawn = list(folders(labels, seeds=3))
-    by_mix = {mix: [labels[folder.rows] for folder in drawn if folder.mix == mix] for mix in {f.mix for f in drawn}}
-    assert [len(part) for part in by_mix["natural"]] == [141]
-    assert [np.bincount(part).tolist() for part in by_mix["balanced"]] == [[4, 4, 4, 4]] * 3
-    assert [np.bincount(part).tolist() for part in by_mix["capped"]] == [[LARGEST_CLASS, 30, 7, 4]] * 3
-    assert [set(part) for part in by_mix["one class"]] == [{0}, {1}, {2}]  # four images are too few
-    assert all(len(set(folder.rows)) == len(folder.rows) for folder in drawn)
+def test_images_are_embedded_once_for_each_encoder_and_list(tmp_path: Path) -> None:
+    class Encoder:
+        fingerprint = "0123"
+        calls = 0
 
+        def encode_images(self, images: list[str]) -> torch.Tensor:
+            self.calls += 1
+            return torch.eye(4)[: len(images)]
 
-def test_a_cap_that_leaves_nothing_out_draws_no_folder() -> None:
-    mixes = [folder.mix for folder in folders(np.repeat([0, 1], [9, 6]), seeds=2)]
-    assert mixes == ["natural", "balanced", "balanced", "one class", "one class"]
-
-
-def test_folders_depend_on_the_seed_alone() -> None:
-    labels = np.repeat([0, 1], [50, 20])
-    for one, again in zip(folders(labels, 2), folders(labels, 2), strict=True):
-        assert np.array_equal(one.rows, again.rows)
+    encoder = Encoder()
+    first = image_features(encoder, ["a.jpg", "b.jpg"], tmp_path / "cache")
+    again = image_features(encoder, ["a.jpg", "b.jpg"], tmp_path / "cache")
+    assert torch.equal(first, again) and first.shape == (2, 4) and encoder.calls == 1
+    image_features(encoder, ["b.jpg", "a.jpg"], tmp_path / "cache")
+    assert encoder.calls == 2 and len(list((tmp_path / "cache").iterdir())) == 2
+    image_features(encoder, ["a.jpg", "b.jpg"])
+    assert encoder.calls == 3

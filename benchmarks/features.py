@@ -1,24 +1,29 @@
-"""Embedded images with true classes, and the folders of different class mixes that are drawn from them.
+"""Embedded images: computed once and kept in a folder, or read with their true classes from an .npz file.
 
 Letters: N images, C classes, D embedding width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
+from zsderm.atomic_files import atomic_file
 from zsderm.errors import InputError
 
+if TYPE_CHECKING:
+    from zsderm.encoders import Encoder
+
 ARRAYS = ("image_features", "labels", "text_proxies")
-SMALLEST_FOLDER = 5  # images; a folder of one class with fewer says little
-LARGEST_CLASS = 40  # images of one class in a capped folder
+BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +34,6 @@ class Features:
     image_features: torch.Tensor  # (N, D) float32 unit rows
     labels: NDArray[np.int64]  # (N,)
     text_proxies: torch.Tensor  # (C, D) float32 unit rows
-
-
-@dataclass(frozen=True, eq=False)
-class Folder:
-    """Some of the images, and what kind of mix they are."""
-
-    mix: str  # "natural", "capped", "balanced" or "one class"
-    rows: NDArray[np.int64]  # indices into the images
 
 
 def read_features(file: Path) -> Features:
@@ -61,22 +58,24 @@ def read_features(file: Path) -> Features:
     return Features(file.stem, rows[0], labels.astype(np.int64), rows[1])
 
 
-def folders(labels: NDArray[np.int64], seeds: int) -> Iterator[Folder]:
-    """The whole set; per seed a capped part, where that leaves anything out, and an evenly filled one; and each class.
+def image_features(encoder: Encoder, images: Sequence[str | Path], cache: Path | None = None) -> torch.Tensor:
+    """Embed images, or read what an earlier run has embedded.
 
     Args:
-        labels: (N,) true classes.
-        seeds: how many capped and balanced folders to draw.
+        encoder: its fingerprint and the paths of the images name the file in the cache.
+        images: N paths.
+        cache: a folder that keeps the rows between runs; None keeps nothing.
+
+    Returns:
+        (N, D) float32 unit rows.
     """
-    yield Folder("natural", np.arange(len(labels)))
-    classes, counts = np.unique(labels, return_counts=True)
-    for seed in range(seeds):
-        rng = np.random.default_rng(seed)
-        shuffled = [rng.permutation(np.flatnonzero(labels == name)) for name in classes]
-        for mix, largest in (("capped", LARGEST_CLASS), ("balanced", counts.min())):
-            if largest >= counts.max():
-                continue  # that is the whole set again
-            yield Folder(mix, np.sort(np.concatenate([rows[:largest] for rows in shuffled])))
-    for name, count in zip(classes, counts, strict=True):
-        if count >= SMALLEST_FOLDER:
-            yield Folder("one class", np.flatnonzero(labels == name))
+    listed = sha256("\n".join(map(str, images)).encode()).hexdigest()[:16]
+    file = cache and cache / f"{encoder.fingerprint}-{listed}.npy"
+    if file and file.is_file():
+        return torch.from_numpy(np.load(file))
+    batches = [list(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    rows = torch.cat([encoder.encode_images(batch) for batch in batches]).float()
+    if file:
+        with atomic_file(file) as draft, draft.open("wb") as content:
+            np.save(content, rows.numpy())
+    return rows
