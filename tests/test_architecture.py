@@ -19,6 +19,8 @@ FLOORS = [
     "arrays",
     "progress",
     "atomic_files",
+    "optional_packages",
+    "table_files",
     "image_table",
     "language_model",
     "config",
@@ -66,6 +68,7 @@ PUBLIC_MODULES = {
     "metrics",
     "proxies",
     "report",
+    "table_files",
     "tasks",
 }
 
