@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from zsderm.cli.parameters import cache_option
+from zsderm.cli.options import cache_dir_option
 
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
 
 
 @click.command()
-@cache_option
+@cache_dir_option
 @click.pass_context
 def doctor(ctx: click.Context, cache_dir: Path) -> None:
     """Check this installation and say how to mend it.

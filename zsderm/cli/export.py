@@ -6,16 +6,41 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
+from zsderm.cli.options import model_option
 from zsderm.cli.parameters import ClassList
 
 
-@click.command()
-@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list.")
-@click.option("--engine", default="torch", show_default=True, type=click.Choice(["torch", "onnx", "openvino"]))
-@click.option("--precision", default="bf16", show_default=True, type=click.Choice(["fp32", "bf16", "int8"]))
-@click.option("--images", required=True, multiple=True, help="Photographs to compare on: a folder, or at least 20.")
-@click.option("--classes", type=ClassList(), help="Names to compare on.  [default: all of the knowledge base]")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to make.")
+@click.command(cls=Command)
+@model_option
+@option(
+    "--engine",
+    default="torch",
+    show_default=True,
+    type=click.Choice(["torch", "onnx", "openvino"]),
+    help="What runs the image tower.",
+)
+@option(
+    "--precision",
+    default="bf16",
+    show_default=True,
+    type=click.Choice(["fp32", "bf16", "int8"]),
+    help="The numbers of the image tower.",
+)
+@option(
+    "--images",
+    required=True,
+    multiple=True,
+    heading=IMAGES,
+    help="At least 20 photographs to compare on: a folder, or image files. May be repeated.",
+)
+@option(
+    "--classes",
+    type=ClassList(),
+    heading=CLASSES,
+    help='The classes to compare on: a file, or "a, b, c".  [default: all of the knowledge base]',
+)
+@option("--output", required=True, type=click.Path(path_type=Path), heading=OUTPUT, help="The new folder to write.")
 def export(
     *,
     model: str,

@@ -97,4 +97,4 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(captions: Path) -> None:
 def test_a_server_needs_an_address_and_a_model(captions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZSDERM_LLM_ENDPOINT", raising=False)
     result = run("--captions", captions, "--output", captions.with_name("out.csv"), "--engine", "server")
-    assert result.exit_code == 2 and "--endpoint URL and --model NAME" in result.stderr
+    assert result.exit_code == 2 and "--endpoint URL and --language-model NAME" in result.stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zsderm.cli.kb.make import build, diff, generate
-from zsderm.cli.parameters import cache_option
+from zsderm.cli.options import cache_options
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
 if TYPE_CHECKING:
@@ -94,9 +94,11 @@ def show(name: str, disease: str | None, semantic: bool) -> None:
 @click.argument("words", nargs=-1, metavar="[NAME] [QUERY]")
 @click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph instead.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --image.")
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines at most.")
-@cache_option
-def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache_dir: Path) -> None:
+@click.option(
+    "--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines are listed at most."
+)
+@cache_options
+def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache: Path | None) -> None:
     """Find the names, aliases and descriptions that say what QUERY says, best first.
 
     With --image: the descriptions that a photograph is most like, of all diseases. Without NAME it looks into
@@ -112,7 +114,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     from zsderm.knowledge.search import search as find_hits
 
     if image is not None:
-        _search_by_image(words, image, model, limit, cache_dir)
+        _search_by_image(words, image, model, limit, cache)
         return
     if not words:
         raise click.UsageError("expected a QUERY in quotes, or --image FILE.")
@@ -188,7 +190,7 @@ def _by_meaning(base: KnowledgeBase, disease: str) -> str:
     return f"\nNearest in meaning: {' or '.join(map(repr, nearest))}."
 
 
-def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path) -> None:
+def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path | None) -> None:
     from zsderm import KnowledgeBase, load_encoder
     from zsderm.tasks.retrieval.description_search import nearest_descriptions
 
