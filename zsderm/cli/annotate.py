@@ -72,10 +72,10 @@ def annotate(
 ) -> None:
     """Score which visual concepts each photograph shows.
 
-    A score is the log-odds of phrases that say the concept against the same phrases without it: the higher, the more.
-    Scores rank photographs within a concept; between concepts they are not calibrated. The table has one row per
-    image: image, a column per concept, error. It goes to stdout unless --output names a file; with --labels stdout
-    has the AUROC per concept instead.
+    A score is the log-odds of phrases with the concept against the same phrases without it. A higher score means that
+    the concept is more likely. Compare the scores of one concept between photographs, not the scores of different
+    concepts. The table has one row for each image: image, a column for each concept, error. It goes to stdout, or to
+    --output; with --labels the AUROC of each concept goes to stdout instead.
 
     \b
     zsderm annotate --images photos/ --concepts skincon --output concepts.csv

@@ -83,12 +83,12 @@ def audit(
 ) -> None:
     """Look for photographs, patients and lesions that two sets share.
 
-    Three comparisons, across the sets and within each: equal files, look-alikes by a perceptual hash (another size,
-    quality or light, mirrored, turned), and near neighbours by embedding. Patients and lesions are compared where the
-    sets are tables that name them. The summary goes to stdout.
+    There are three comparisons, between the sets and within each set: equal files; look-alikes by a perceptual hash
+    (another size, quality or light, mirrored, turned); and near neighbours by embedding. Patients and lesions are
+    compared if the sets are tables with such columns. The summary goes to stdout.
 
-    The bundled encoder puts photographs of one diagnosis close together, so its threshold is high; choose one for
-    another encoder by looking at --sheet.
+    The default of --cosine is for the bundled encoder, which gives similar embeddings to photographs of one diagnosis.
+    For another encoder choose a value by looking at --sheet.
 
     \b
     zsderm audit --train train/ --test test/ --sheet pairs.html

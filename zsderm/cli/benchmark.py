@@ -133,10 +133,10 @@ def benchmark(
     device: str | None,
     cache: Path | None,
 ) -> None:
-    """Measure models and methods on labelled images: one JSON file a run, and tables and figures made from them.
+    """Measure models and methods on labelled images: one JSON file for each run, with tables and figures.
 
-    Every combination of what is repeated is run, and images are embedded once for each model. A data set that is not
-    there is an error that says how to get it; a part of one is measured and its n stated.
+    Every combination of the repeated options is one run. Images are embedded once for each model. If a data set is
+    missing, the error says how to get it; if images are missing, the others are measured and counted.
 
     \b
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results

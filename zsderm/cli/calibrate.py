@@ -1,4 +1,4 @@
-"""``zsderm calibrate``: labelled photographs in, a record of how far answers can be trusted out."""
+"""``zsderm calibrate``: labelled photographs in, a calibration out."""
 
 from __future__ import annotations
 
@@ -91,12 +91,13 @@ def calibrate(
     abstain_score: str,
     **options: Any,
 ) -> None:
-    """Learn from labelled photographs how far answers can be trusted.
+    """Learn from labelled photographs how reliable the answers are.
 
-    The record holds a temperature that makes probabilities come true, thresholds of prediction sets, and one of "none
-    of these"; zsderm classify --calibration applies it. Label photographs like those to come, of patients who are in
-    nothing else; a few hundred will do. It holds for one encoder, class list, method and kind of photograph. A
-    classifier that learns from the folder it answers (--method kpl) is best fitted first, and calibrated with --fitted.
+    The calibration holds a temperature for the probabilities, a threshold for prediction sets, and a threshold for
+    "none of these". zsderm classify --calibration applies it. Use a few hundred labelled photographs of the kind that
+    will be classified later, of patients whose photographs are used for nothing else. A calibration is valid for one
+    encoder, class list, method and kind of photograph. With --method kpl, which learns from the folder that it
+    classifies, fit first, and calibrate with --fitted.
 
     \b
     zsderm calibrate --images labelled/ --labels labels.csv --classes classes.txt --output record.json

@@ -92,11 +92,12 @@ def classify(
 ) -> None:
     """Name the most likely disease in each photograph.
 
-    The table has one row per image with at least image, label, probability, and error, which is empty when all went
-    well. Without --output it goes to stdout as CSV. Exit code 0 when at least one image was classified.
+    The table has one row for each image. Its columns are at least image, label, probability and error; error is empty
+    if there was none. Without --output the table goes to stdout as CSV. The exit code is 0 if at least one image was
+    classified.
 
-    With --calibration the probabilities are the calibrated ones, and the table says which classes cannot be ruled out
-    (prediction_set) and which photographs look like none of them (abstained), as far as the calibration goes.
+    With --calibration the probabilities are calibrated. If the calibration has thresholds for it, the table also says
+    which classes are possible (prediction_set) and which photographs look like none of the classes (abstained).
 
     \b
     zsderm classify --images photos/ --classes "melanoma, nevus, basal cell carcinoma"

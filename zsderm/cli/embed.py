@@ -38,9 +38,10 @@ def embed(
 ) -> None:
     """Write the embedding of each photograph to a file: unit rows of float32, in the order of the folder.
 
-    A .parquet file has the columns image, embedding and error, and the encoder's name and fingerprint in its metadata.
-    Beside a .npy file lie a .csv of the same name (image, error; one line a row) and a .json with the encoder. An image
-    that cannot be read has a null or a row of NaN, and its reason. Exit code 0 when at least one image was embedded.
+    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint are in its metadata.
+    Beside a .npy file two files of the same name are written: a .csv (image, error; one line for each row) and a .json
+    with the encoder. An image that cannot be read has a null (.parquet) or a row of NaN (.npy), and a reason. The exit
+    code is 0 if at least one image was embedded.
 
     \b
     zsderm embed --images photos/ --output embeddings.npy

@@ -122,13 +122,13 @@ def evaluate(
 ) -> None:
     """Compare predictions with the true labels.
 
-    Images are matched by name; those without a label are left out, and stderr says how many. Without --labels the
-    predictions must carry a column true_label themselves.
+    Images are matched by name. Images without a label are left out, and stderr says how many. Without --labels the
+    predictions need a column true_label.
 
-    Predictions of other tools are taken when they have one column of probabilities (not logits) for each class: named
-    after the class, or probability_class_0 onwards, in the order of --classes or of a --class-map. Several predictions
-    are compared with the first on the images that all of them name: the difference, its 95 % interval and p, from a
-    bootstrap that draws the same images, or patients, for both.
+    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class, or
+    probability_class_0, 1, ... in the order of --classes or of --class-map. Several predictions are each compared with
+    the first, on its images: the difference, its 95 % interval and p, from a bootstrap that draws the same images, or
+    patients, for both.
 
     \b
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt

@@ -87,9 +87,9 @@ def retrieve(
 ) -> None:
     """Find the photographs of a folder that are most like a text or another photograph.
 
-    The index of the folder is built on first use and kept in the cache until a photograph comes, goes or changes.
-    With --captions and --query the captions that are most like the query are found instead. With --captions and
-    --index, and no --query, recall at 1, 5, 10, 50 and 100 is measured both ways.
+    The index of the folder is built once and kept in the cache. It is built again after a photograph was added, removed
+    or changed. With --captions and --query, captions are found instead of photographs. With --captions and --index but
+    no --query, recall at 1, 5, 10, 50 and 100 is measured, from images to captions and from captions to images.
 
     \b
     zsderm retrieve --index photos/ --query "pearly nodule with fine vessels" --output sheet.html

@@ -41,7 +41,7 @@ for command in (build, diff, generate):
 
 @kb.command("list")
 def list_bases() -> None:
-    """List the bundled knowledge bases, one a line, with tabs between the columns.
+    """List the bundled knowledge bases, one on each line, with tabs between the columns.
 
     \b
     zsderm kb list
@@ -92,7 +92,7 @@ def show(name: str, disease: str | None, semantic: bool) -> None:
 
 @kb.command()
 @click.argument("words", nargs=-1, metavar="[NAME] [QUERY]")
-@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph instead.")
+@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph, not by a text.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --image.")
 @click.option(
     "--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines are listed at most."
@@ -146,7 +146,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 def validate(ctx: click.Context, name: str, report: bool, model: str) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
 
-    Prints one problem a line, disease and reason, and ends with exit code 1 if there is any. With --report a page
+    Prints one problem on each line: disease and reason. The exit code is 1 if there is any. With --report a page
     follows: counts, readability, near-duplicates, specificity, texts too long for CLIP.
 
     \b

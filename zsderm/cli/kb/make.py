@@ -25,7 +25,7 @@ _SHOWN = 20  # problems listed on stderr
 def build(source: Path, output: Path, name: str | None, licence: str) -> None:
     """Make a knowledge base from a table or a mapping of descriptions by class.
 
-    SOURCE is a .csv file with columns class,description (and, if wanted, aspect,modality), or a .json file
+    SOURCE is a .csv file with columns class,description (and optionally aspect,modality), or a .json file
     {class: [descriptions]}.
 
     \b
@@ -46,9 +46,9 @@ def build(source: Path, output: Path, name: str | None, licence: str) -> None:
 @click.argument("before")
 @click.argument("after")
 def diff(before: str, after: str) -> None:
-    """Say what changed from one knowledge base to another, one difference a line.
+    """List the differences between two knowledge bases, one on each line.
 
-    Columns: + or -, disease, what, text. Ends with exit code 0 also when they differ.
+    Columns: + or -, disease, what, text. The exit code is 0 even if there are differences.
 
     \b
     zsderm kb diff dermatology ./my-dermatology
@@ -118,8 +118,8 @@ def generate(
 ) -> None:
     """Draft a knowledge base for any classes with a language model.
 
-    Every answer is kept as it arrives: a run that stops goes on where it stood. The draft is checked, and marked as
-    unreviewed; read it before you use it.
+    Every answer is saved when it arrives, so a run that was stopped continues where it was. The draft is checked, and
+    marked as unreviewed. Read it before you use it.
 
     \b
     zsderm kb generate --classes "robin, crow" --output ./birds --endpoint http://localhost:11434/v1 \\

@@ -48,7 +48,7 @@ def validate(
     TABLES are .csv, .parquet or .tar files, or a pattern in quotes; without any, the tables of --config. With --config
     the lengths of texts are checked by its tokenizer, and labels by its knowledge base.
 
-    The report is a CSV table: table, row, filename, kind, reason. It ends with exit code 1 if there is any problem.
+    The report is a CSV table: table, row, filename, kind, reason. The exit code is 1 if there is any problem.
 
     \b
     zsderm pretrain validate captions.csv --output report.csv
@@ -100,10 +100,10 @@ def validate(
     "--per-shard", default=1000, show_default=True, type=click.IntRange(1), help="How many images a shard holds."
 )
 def pack(table: str, output: Path, data_root: Path | None, per_shard: int) -> None:
-    """Write a table and its images as tar shards, for sets larger than a folder likes.
+    """Write a table and its images as tar shards, for large data sets.
 
-    Shards are read where they lie: in a configuration write `table: shards/*.tar`. An image that cannot be read is left
-    out, with its reason on stderr. Paths of the shards go to stdout.
+    To train on shards, write `table: shards/*.tar` in the configuration. An image that cannot be read is left out, and
+    stderr says why. The paths of the shards go to stdout.
 
     \b
     zsderm pretrain pack captions.csv --output shards/

@@ -82,11 +82,12 @@ def extract(
     rejected: Path | None,
     knowledge: str,
 ) -> None:
-    """Take raw captions apart into the table that pretraining reads.
+    """Extract from raw captions the table that pretraining reads.
 
-    For each caption: its disease, the place of that in an ontology, what can be seen, and up to eight sub-captions.
-    The engine `rules` needs no model; `server` asks a language model, keeps every answer, goes on where it stood after
-    a stop, and believes only what the caption says. What was refused is a table too: row, kind, term, reason.
+    For each caption: its disease, the place of the disease in an ontology, visible concepts, and up to eight
+    sub-captions. The engine `rules` needs no model. The engine `server` asks a language model, saves every answer,
+    continues after a stop, and accepts only what the caption says. What was refused is written to another table: row,
+    kind, term, reason.
 
     \b
     zsderm pretrain extract --captions captions.csv --output multi_aspect.csv

@@ -46,8 +46,8 @@ def pretrain(
 ) -> None:
     """Train an encoder from a configuration file.
 
-    One line an epoch goes to stderr; the folder of the encoder, which --model local-dir:FOLDER reads, goes to stdout.
-    Several processes train together with torchrun: torchrun --nproc-per-node 8 -m zsderm.pretrain, same options.
+    One line for each epoch goes to stderr. The folder of the encoder goes to stdout; use it with --model
+    local-dir:FOLDER. For several processes: torchrun --nproc-per-node 8 -m zsderm.pretrain, with the same options.
 
     \b
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA
