@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from zsderm import images as photographs
 from zsderm.errors import ImageError, InputError
+from zsderm.image_table import ImageNames, ImageTable
 from zsderm.metrics import age_bands
+from zsderm.table_files import UNKNOWN_WORDS
 
-IMAGE_COLUMNS = ("filename", "image", "image_path", "img_id", "image_id", "isic_id", "md5hash", "file", "path")
 LABEL_COLUMNS = ("label", "class", "true_label", "diagnosis", "diagnostic", "dx", "diagnosis_3")
 UNIT_COLUMNS = ("patient_id", "patient", "lesion_id", "lesion")
 GROUP_COLUMNS = {
@@ -82,7 +83,7 @@ def read_folder(folder: Path, *, name: str, modality: str = "") -> LabelledImage
 def read_table(
     path: Path, *, name: str, published: Sequence[str], codes: Mapping[str, str], split: str, modality: str = ""
 ) -> LabelledImages:
-    """A CSV (or TSV) table with one row per image.
+    """A table with one row per image: see `zsderm.table_files` for the formats.
 
     Args:
         path: the table; images are looked for beside and below it, by relative path or by name.
@@ -95,16 +96,17 @@ def read_table(
     Raises:
         InputError: a column is missing, a label means nothing, the split is empty, or not one image is on the disk.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=_separator(path))
+    listed = ImageTable.read(path)
+    table, images = listed.frame, np.array(listed.names, dtype=object)  # (N,)
     names = _labels(table, path, codes)
     classes, labels = _classes(names, published, path)
     rows = _of_split(table, split, path) & (labels >= 0)
-    paths = _on_disk([str(image) for image in table.loc[rows, _column(table, IMAGE_COLUMNS, path, "an image")]], path)
+    paths = _on_disk(images[rows].tolist(), path)
     there = np.array([found is not None for found in paths], dtype=bool)
     if not there.any():
         raise InputError(
             f"expected the images of {path} beside or below it, but found none of {int(rows.sum())}; "
-            f"the first is {table.loc[rows].iloc[0][_column(table, IMAGE_COLUMNS, path, 'an image')]!r}"
+            f"the first is {images[rows][0]!r}"
         )
     kept = table.loc[rows].loc[there]
     unit = next((column for column in UNIT_COLUMNS if column in table.columns), "")
@@ -136,12 +138,8 @@ def groups_of(table: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
             found[title] = np.array([ROMAN.get(number, "") for number in numbers.fillna(0)], dtype=object)
         else:
             words = table[column].astype(str).str.strip().str.lower()
-            found[title] = words.where(~words.isin(["nan", "unknown", "none", "-1"]), "").to_numpy(object)
+            found[title] = words.where(~words.isin({*UNKNOWN_WORDS, "-1"}), "").to_numpy(object)
     return {title: names for title, names in found.items() if len(set(names) - {""}) > 1}
-
-
-def _separator(path: Path) -> str:
-    return "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
 
 
 def _column(table: pd.DataFrame, names: Sequence[str], path: Path, what: str) -> str:
@@ -203,7 +201,7 @@ def _of_split(table: pd.DataFrame, split: str, path: Path) -> NDArray[np.bool_]:
 
 
 def _on_disk(names: Sequence[str], table: Path) -> list[str | None]:
-    """The path of each image: as written, relative to the table, or by its name (suffix or not) anywhere below."""
+    """The path of each image: as written, relative to the table, or the one file below that the name can mean."""
     direct = [table.parent / name for name in names]
     if all(path.is_file() for path in direct):
         return [str(path) for path in direct]
@@ -211,15 +209,11 @@ def _on_disk(names: Sequence[str], table: Path) -> list[str | None]:
         below = photographs.find(table.parent)
     except ImageError:  # not one image there
         below = []
-    by_name: dict[str, list[str]] = {}
-    for path in below:
-        for key in {path.name, path.stem}:
-            by_name.setdefault(key, []).append(str(path))
+    known = ImageNames(str(path.relative_to(table.parent)) for path in below)
     pairs = zip(direct, names, strict=True)
-    return [str(path) if path.is_file() else _only(by_name, PurePath(name).name) for path, name in pairs]
+    return [str(path) if path.is_file() else _only(known.meant_by(name)[0], below) for path, name in pairs]
 
 
-def _only(by_name: Mapping[str, list[str]], name: str) -> str | None:
-    """The one file of that name; with two of them nothing says which is meant."""
-    found = by_name.get(name) or by_name.get(PurePath(name).stem) or []
-    return found[0] if len(found) == 1 else None
+def _only(found: Sequence[int], files: Sequence[Path]) -> str | None:
+    """The one file; with two of them nothing says which is meant."""
+    return str(files[found[0]]) if len(found) == 1 else None

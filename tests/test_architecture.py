@@ -20,6 +20,8 @@ FLOORS = [
     "arrays",
     "progress",
     "atomic_files",
+    "optional_packages",
+    "table_files",
     "image_table",
     "language_model",
     "config",
@@ -67,6 +69,7 @@ PUBLIC_MODULES = {
     "metrics",
     "proxies",
     "report",
+    "table_files",
     "tasks",
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from zsderm import InputError
-from zsderm.image_table import ImageTable
+from zsderm.image_table import IMAGE_COLUMNS, ImageNames, ImageTable, image_column
 
 
 def _table(tmp_path: Path, text: str) -> ImageTable:
@@ -57,7 +57,7 @@ def test_rows_are_chosen_by_the_value_of_a_column(tmp_path: Path) -> None:
 def test_a_missing_column_is_met_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Did you mean 'patient_id'"):
         _table(tmp_path, "image,patient_id\n1.jpg,1\n").column("patient")
-    with pytest.raises(InputError, match="column image or filename"):
+    with pytest.raises(InputError, match=r"an image column .*image, filename.* but its columns are: name"):
         _table(tmp_path, "name\n1.jpg\n")
 
 
@@ -66,3 +66,103 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> N
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(InputError, match="expected a"):
         ImageTable.read(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("name", [*IMAGE_COLUMNS, "Image", "FILE_NAME", "Image Name", "isic-id"])
+def test_the_column_of_the_images_is_known_by_any_usual_name(name: str) -> None:
+    assert image_column(["label", name]) == name
+
+
+def test_the_first_usual_name_decides_and_the_exact_spelling_before_another() -> None:
+    assert image_column(["image_id", "Filename", "Image", "image"]) == "image"
+    assert image_column(["label", "photo"]) == ""
+
+
+def test_a_column_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("image,photo\n1.jpg,2.jpg\n", encoding="utf-8")
+    assert ImageTable.read(tmp_path / "table.csv", "photo").names == ["2.jpg"]
+    with pytest.raises(InputError, match=r"'phot' in .* Did you mean 'photo'"):
+        ImageTable.read(tmp_path / "table.csv", "phot")
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("photos\\1.jpg", "photos/1.jpg"),
+        ("1.jpg ", "1.jpg"),
+        ("1.JPG", "1.jpg"),
+        ("Cafe\u0301.jpg", "Caf\u00e9.jpg"),
+        ("1.3.6.1.4.7", "1.3.6.1.4.7.dcm"),
+        ("1.png", "photos/1.jpg"),
+        ("1.jpg", "1"),
+        ("/data/a/1.jpg", "a/1.jpg"),
+        ("../a/1.jpg", "/data/a/1.jpg"),
+    ],
+)
+def test_other_spellings_of_a_name_are_the_same_image(tmp_path: Path, written: str, asked: str) -> None:
+    assert _table(tmp_path, f"image\n{written}\nother.jpg\n").rows_of([asked, "other.jpg"]) == [[0], [1]]
+
+
+@pytest.mark.parametrize("asked", ["11.jpg", "1_2.jpg", "2", "1.jpg.png"])
+def test_a_name_that_is_only_alike_is_another_image(tmp_path: Path, asked: str) -> None:
+    assert _table(tmp_path, "image\n1.jpg\nother.jpg\n").rows_of([asked, "other.jpg"]) == [[], [1]]
+
+
+def test_one_file_name_in_two_folders_is_told_apart_by_the_folders(tmp_path: Path) -> None:
+    table = _table(tmp_path, "image\na/1.jpg\nb/1.jpg\n")
+    assert table.rows_of(["photos/b/1.jpg", "photos/a/1.jpg"]) == [[1], [0]]
+
+
+def test_an_image_of_another_folder_does_not_take_the_row_of_its_namesake(tmp_path: Path) -> None:
+    table = _table(tmp_path, "image\na/1.jpg\n")
+    assert table.rows_of(["photos/a/1.jpg", "photos/b/1.jpg"]) == [[0], []]
+
+
+def test_a_name_that_stands_for_two_of_the_images_is_refused(tmp_path: Path) -> None:
+    for name, images in {"1.jpg": ["a/1.jpg", "b/1.jpg"], "1": ["1.jpg", "1.png"]}.items():
+        with pytest.raises(InputError, match="could be several images"):
+            _table(tmp_path, f"image\n{name}\n").rows_of(images)
+
+
+def test_case_and_suffix_decide_only_where_nothing_fits_better() -> None:
+    names = ImageNames(["1.JPG", "1.jpg", "1.png", "1"])
+    asked = ["1.JPG", "1.jpg", "1.png", "1", "1.tif"]
+    assert [names.meant_by(name)[0] for name in asked] == [[0], [1], [2], [3], [3]]
+
+
+def test_names_are_matched_whatever_their_order_and_each_finds_itself() -> None:
+    files = [f"{folder}/{number}.jpg" for folder in "abc" for number in range(5)]
+    for names in (files, files[::-1]):
+        known = ImageNames(names)
+        assert [names[known.meant_by(name)[0][0]] for name in files] == files
+
+
+def test_one_row_for_each_image_or_none(tmp_path: Path) -> None:
+    table = _table(tmp_path, "image,label\n1.jpg,a\n2.jpg,b\n")
+    assert table.row_of(["2.jpg", "3.jpg"]).tolist() == [1, -1]
+    beside = table.beside(["2.jpg", "3.jpg"])
+    assert beside.column("label") == ["b", ""]
+    with pytest.raises(InputError, match="one name stands for several predictions"):
+        table.row_of(["1.jpg", "1.jpg"])
+
+
+def _unnamed(tmp_path: Path, text: str) -> ImageTable:
+    (tmp_path / "unnamed.csv").write_text(text, encoding="utf-8")
+    return ImageTable.read(tmp_path / "unnamed.csv", required=False)
+
+
+def test_rows_are_taken_in_order_only_where_no_column_can_name_the_images(tmp_path: Path) -> None:
+    assert _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg"]).tolist() == [0, 1]
+    with pytest.raises(InputError, match=r"one row for each of the 3 .* it has 2 rows and its columns are: label"):
+        _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg", "3.jpg"])
+    with pytest.raises(InputError, match=r"--image-column .* its columns are: slide, label"):
+        _unnamed(tmp_path, "slide,label\n2,a\n1,b\n").row_of(["1.jpg", "2.jpg"])
+    with pytest.raises(InputError, match=r"--image-column .* its columns are: photo, label"):
+        _unnamed(tmp_path, "photo,label\nx.jpg,a\ny.jpg,b\n")
+    with pytest.raises(InputError, match="but the predictions name none"):
+        _table(tmp_path, "image\n1.jpg\n").row_of([""])
+
+
+def test_an_unknown_patient_is_no_patient(tmp_path: Path) -> None:
+    table = _table(tmp_path, "image,patient\n1.jpg,NA\n2.jpg,0e1\n3.jpg, 01 \n")
+    assert table.ids("patient") == ["", "0e1", "01"]

@@ -1,30 +1,83 @@
-"""Tables that say something of images: captions, concept labels, patients. One row an image, or several."""
+"""Tables that say something of images: labels, predictions, captions, concepts, patients. One row an image, or several.
+
+The rule which column names the image, and which row is whose, stands here and nowhere else.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.errors import InputError, did_you_mean
+from zsderm.table_files import is_unknown, read_cells
 
-IMAGE_COLUMNS = ("image", "filename", "file", "path", "img_id", "image_id")
+# The columns that name the image, the first one that a table has; in upper or lower case, with "_", "-" or a blank.
+IMAGE_COLUMNS = (
+    "image", "filename", "file_name", "image_name", "file", "path", "image_path", "img_id", "image_id", "isic_id",
+    "md5hash",
+)  # fmt: skip
+_SUFFIX = re.compile(r"(?P<stem>.+)\.[A-Za-z][A-Za-z0-9]{1,4}")  # ".jpg", ".dcm", ".jp2"; not the ".7" of an id
+_PICTURE = re.compile(r".+\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|heic|dcm)", re.IGNORECASE)
+
+Rank = tuple[int, int, int, int]
+
+
+def image_column(columns: Iterable[str]) -> str:
+    """The column that names the images; empty where there is none."""
+    spelled: dict[str, str] = {}
+    for column in columns:
+        key = re.sub(r"[\s-]+", "_", column.strip().casefold())
+        if key not in spelled or column == key:
+            spelled[key] = column
+    return next((spelled[name] for name in IMAGE_COLUMNS if name in spelled), "")
+
+
+class ImageNames:
+    """Names of images, among which another spelling of the same image is found.
+
+    Blanks around a name, "\\" for "/" and the form of accents (NFC, NFD) make no difference. In order: the same path;
+    the longest name that is an end of the path; a path of which the name is an end; the same file name in another
+    folder. Among these the same suffix comes before a name without one, and that before another suffix; and the same
+    case before another case.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._parts = [_parts(name) for name in names]
+        self._exact: dict[tuple[str, ...], int] = {}
+        self._by_stem: defaultdict[str, list[int]] = defaultdict(list)
+        for number, parts in enumerate(self._parts):
+            if parts and self._exact.setdefault(parts, number) == number:
+                self._by_stem[_stem(parts[-1]).casefold()].append(number)
+
+    def meant_by(self, name: str) -> tuple[list[int], Rank]:
+        """The numbers of the names that fit best: none, one, or several that nothing tells apart; and how well."""
+        parts = _parts(name)
+        for start in range(len(parts)):  # short for the loop below, which would rank these first
+            if (number := self._exact.get(parts[start:])) is not None:
+                return [number], _rank(parts, parts[start:])
+        found = self._by_stem.get(_stem(parts[-1]).casefold(), []) if parts else []
+        ranks = {number: _rank(parts, self._parts[number]) for number in found}
+        best = max(ranks.values(), default=(0, 0, 0, 0))
+        return [number for number, rank in ranks.items() if rank == best], best
 
 
 @dataclass(frozen=True, eq=False)
 class ImageTable:
-    """A CSV table whose cells are text; empty cells are empty strings.
+    """A table whose cells are text; empty cells are empty strings.
 
     Attributes:
         path: the file.
         frame: its rows.
-        image_column: the column that names the images.
+        image_column: the column that names the images; empty where none does.
     """
 
     path: Path
@@ -32,22 +85,31 @@ class ImageTable:
     image_column: str
 
     @classmethod
-    def read(cls, path: Path) -> ImageTable:
-        """Read a CSV file.
+    def read(cls, path: Path, image_column: str | None = None, *, required: bool = True) -> ImageTable:
+        """Read a CSV, JSON Lines or Parquet file.
+
+        Args:
+            path: the file.
+            image_column: the column that names the images; None: the first of `IMAGE_COLUMNS` that is there.
+            required: refuse a table in which no column names the images.
 
         Raises:
             InputError: it cannot be read, or no column names the images.
         """
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
-            raise InputError(f"expected a CSV table in {path}, but cannot read it: {error}") from error
-        for name in IMAGE_COLUMNS:
-            if name in frame.columns:
-                return cls(path, frame, name)
-        raise InputError(
-            f"expected a column {' or '.join(IMAGE_COLUMNS[:2])} in {path}, but its columns are: {', '.join(frame)}"
-        )
+        return cls.of(path, read_cells(path), image_column, required=required)
+
+    @classmethod
+    def of(
+        cls, path: Path, frame: pd.DataFrame, image_column: str | None = None, *, required: bool = True
+    ) -> ImageTable:
+        """As `read`, of cells that were read already."""
+        if image_column is not None:
+            cls(path, frame, image_column).column(image_column)
+            return cls(path, frame, image_column)
+        found = _image_column(frame.columns)
+        if not found and (required or any(_names_pictures(frame[name]) for name in frame)):
+            raise _no_image_column(path, frame)
+        return cls(path, frame, found)
 
     def column(self, name: str) -> list[str]:
         """The cells of a column, stripped.
@@ -57,10 +119,19 @@ class ImageTable:
         """
         if name not in self.frame.columns:
             raise InputError(
-                f"{self.path} has no column {name!r}; its columns are: {', '.join(self.frame)}."
+                f"expected a column {name!r} in {self.path}, but its columns are: {', '.join(self.frame)}."
                 f"{did_you_mean(name, self.frame.columns)}"
             )
         return [cell.strip() for cell in self.frame[name]]
+
+    def ids(self, name: str) -> list[str]:
+        """The cells of a column of patients, lesions or other groups; empty where they say "unknown" or the like.
+
+        Raises:
+            InputError: there is no such column.
+        """
+        cells = self.column(name)
+        return ["" if unknown else cell for cell, unknown in zip(cells, is_unknown(cells), strict=True)]
 
     def where(self, column: str, value: str) -> ImageTable:
         """The rows with one value in a column.
@@ -76,98 +147,153 @@ class ImageTable:
         return ImageTable(self.path, self.frame[rows], self.image_column)
 
     @property
+    def names(self) -> list[str]:
+        """The image of each row as the table names it; empty strings where no column does."""
+        return self.column(self.image_column) if self.image_column else [""] * len(self.frame)
+
+    @property
     def files(self) -> list[Path]:
         """The image of each row; names are relative to the folder of the table."""
         return [self.path.parent / name for name in self.column(self.image_column)]
 
     def rows_of(self, images: Sequence[str]) -> list[list[int]]:
-        """The rows that speak of each image.
-
-        The longest end of an image's path that the table knows decides ("images/1.jpg" before "1.jpg"); the table may
-        leave the suffix away. A table that names longer paths is matched by file name.
+        """The rows that speak of each image, matched by name as `ImageNames` says.
 
         Returns:
             For each image the numbers of its rows, in the order of the table; empty where there are none.
 
         Raises:
-            InputError: no image has a row, or a file name that decides stands for several images.
+            InputError: no image has a row, a name in the table stands for several of the images, or an image could be
+                one of several names.
         """
-        found = [self._rows_of(PurePath(image)) for image in images]
-        if not any(found):
+        named = list(self._rows)
+        known = ImageNames(named)
+        meant = {image: known.meant_by(image) for image in dict.fromkeys(images)}
+        claims: defaultdict[int, list[tuple[Rank, str]]] = defaultdict(list)
+        for image, (numbers, rank) in meant.items():
+            if len(numbers) > 1:
+                raise InputError(
+                    f"{self.path} names several images that {image!r} could be: "
+                    f"{', '.join(named[number] for number in numbers[:3])}; give them with their folders."
+                )
+            for number in numbers:
+                claims[number].append((rank, image))
+        rows: dict[str, list[int]] = {}
+        for number, claimed in claims.items():
+            best = max(rank for rank, _ in claimed)
+            first, *others = [image for rank, image in claimed if rank == best]
+            if others and _parts(first) != _parts(others[0]):
+                raise InputError(
+                    f"{named[number]!r} in {self.path} could be several images: {first}, {others[0]}; give it with its "
+                    "folder."
+                )
+            rows |= {image: self._rows[named[number]] for image in (first, *others)}
+        if not rows:
             raise InputError(
                 f"expected {self.path} to name the {len(images)} images, but it names none of them; it names "
-                f"{', '.join(self.column(self.image_column)[:2])}, the images are {', '.join(images[:2])}"
+                f"{', '.join(named[:2])}, the images are {', '.join(images[:2])}"
             )
-        return found
+        return [rows.get(image, []) for image in images]
 
-    def _rows_of(self, image: PurePath) -> list[int]:
-        for parts in (image.parts, (*image.parts[:-1], image.stem)):
-            for start in range(len(parts)):
-                if rows := self._rows.get(parts[start:]):
-                    return rows
-        rows = self._rows_by_file_name.get(image.name, [])
-        if len({self.frame[self.image_column].iloc[row] for row in rows}) > 1:
-            raise InputError(f"{self.path} names several images {image.name!r}; give them with their folders.")
-        return rows
+    def row_of(self, images: Sequence[str]) -> NDArray[np.int_]:
+        """(N,) int, the one row that speaks of each image; -1 where none does.
+
+        A table in which no column names images, or for images without names (all of them empty), is taken row by row
+        in the order of the images. That is done only if there is one row for each image, and no column looks like
+        names of these images.
+
+        Raises:
+            InputError: as `rows_of`, an image has several rows or is asked for twice, or the rows cannot be taken in
+                order.
+        """
+        unnamed = not any(images)
+        if unnamed or not self.image_column:
+            return self._in_order(images, unnamed)
+        if len(set(images)) < len(images):
+            twice = next(image for image in images if images.count(image) > 1)
+            raise InputError(f"expected every image once, but one name stands for several predictions: {twice!r}")
+        rows = self.rows_of(images)
+        for image, own in zip(images, rows, strict=True):
+            if len(own) > 1:
+                raise InputError(
+                    f"expected one row for each image in {self.path}, but one name stands for several: {image!r} has "
+                    f"{len(own)}"
+                )
+        return np.array([own[0] if own else -1 for own in rows], dtype=np.int_)
+
+    def beside(self, images: Sequence[str]) -> ImageTable:
+        """The row of each image, in the order of the images; empty cells where there is none.
+
+        Raises:
+            InputError: see `row_of`.
+        """
+        rows = self.row_of(images)
+        frame = self.frame.reset_index(drop=True).reindex(np.where(rows >= 0, rows, len(self.frame))).fillna("")
+        return ImageTable(self.path, frame.reset_index(drop=True), self.image_column)
+
+    def _in_order(self, images: Sequence[str], unnamed: bool) -> NDArray[np.int_]:
+        if unnamed and self.image_column:
+            raise InputError(
+                f"{self.path} names its images in the column {self.image_column!r}, but the predictions name none; "
+                "give them a column image"
+            )
+        if len(self.frame) != len(images) or any(_names_these(self.frame[name], images) for name in self.frame):
+            raise _no_image_column(self.path, self.frame, len(images))
+        return np.arange(len(images))
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, ...], list[int]]:
+    def _rows(self) -> dict[str, list[int]]:
+        """The rows of each name; spellings that mean the same path are one name."""
         rows: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
         for row, name in enumerate(self.column(self.image_column)):
-            rows[PurePosixPath(name.replace("\\", "/")).parts].append(row)
-        return dict(rows)
-
-    @cached_property
-    def _rows_by_file_name(self) -> dict[str, list[int]]:
-        rows: defaultdict[str, list[int]] = defaultdict(list)
-        for parts, numbers in self._rows.items():
-            if parts:
-                rows[parts[-1]] += numbers
-        return dict(rows)
+            rows[_parts(name)].append(row)
+        return {"/".join(parts): numbers for parts, numbers in rows.items() if parts}
 
 
-_IMAGE_COLUMNS = ("image", "filename", "file", "path", "image_path", "img_id", "image_id", "isic_id")
+_image_column = image_column  # inside `read` an argument has this name
 
 
-def rows_by_image(images: Sequence[str], table: pd.DataFrame, path: Path) -> NDArray[np.int_]:
-    """(N,) int, the row of ``table`` that speaks of each image; -1 where none does."""
-    column = image_column_of(table)
-    if column is None:
-        if len(table) != len(images):
-            raise InputError(
-                f"expected a column 'image' in {path}, or one row for each of the {len(images)} images in their order, "
-                f"but it has {len(table)} rows and the columns: {', '.join(map(str, table.columns))}"
-            )
-        return np.arange(len(images))
-    names = [str(name) for name in table[column]]
-    rows = _positions(images, names, path)
-    if (rows < 0).all():
-        rows = _positions([PurePath(name).name for name in images], [PurePath(name).name for name in names], path)
-    return rows
+def _parts(name: str) -> tuple[str, ...]:
+    """The folders and the file name of a path, in one spelling."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name.strip()).replace("\\", "/"))
+    return tuple(part for part in path.parts if part != "/")
 
 
-def image_column_of(table: pd.DataFrame) -> str | None:
-    """The column that names the image; None where there is none."""
-    return next((name for name in _IMAGE_COLUMNS if name in table.columns), None)
+def _stem(name: str) -> str:
+    """A file name without its suffix."""
+    found = _SUFFIX.fullmatch(name)
+    return name if found is None else found["stem"]
 
 
-def _positions(images: Sequence[str], names: Sequence[str], path: Path) -> NDArray[np.int_]:
-    """(N,) int, where in ``names`` each image stands; -1 where it does not."""
-    row_of = {name: row for row, name in enumerate(names)}
-    if len(row_of) < len(names) or len(set(images)) < len(images):
-        raise InputError(
-            f"expected every image once, but in {path} or the predictions one name stands for several images"
-        )
-    return np.array([row_of.get(name, -1) for name in images], dtype=np.int_)
+def _rank(image: tuple[str, ...], name: tuple[str, ...]) -> Rank:
+    """How well two paths fit whose file names are equal but for suffix and case: the larger the better."""
+    one, other = ([_stem(path[-1]), *reversed(path[:-1])] for path in (image, name))
+    equal = 0
+    while equal < min(len(one), len(other)) and one[equal].casefold() == other[equal].casefold():
+        equal += 1
+    end = 0 if equal < min(len(one), len(other)) else 2 + (len(name) == len(image)) - (len(name) > len(image))
+    without = one[0] == image[-1] or other[0] == name[-1]
+    suffix = 2 if image[-1].casefold() == name[-1].casefold() else int(without)
+    return end, suffix, int(one[:equal] == other[:equal]), equal
 
 
-def label_key(label: object) -> str:
-    """A label as it is looked up: a name loses its case."""
-    return cell_name(label).casefold()
+def _names_pictures(cells: Sequence[str]) -> bool:
+    """Whether most cells of a column are file names of pictures."""
+    return bool(len(cells)) and sum(bool(_PICTURE.fullmatch(cell.strip())) for cell in cells) * 2 > len(cells)
 
 
-def cell_name(value: object) -> str:
-    """A cell as a name: empty where it is missing, and a whole number that was read as a float loses its '.0'."""
-    if pd.isna(value):
-        return ""
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+def _names_these(cells: Sequence[str], images: Sequence[str]) -> bool:
+    """Whether a column names most of these images."""
+    if not any(images):
+        return False
+    known = ImageNames(cells)
+    return sum(len(known.meant_by(image)[0]) == 1 for image in images) * 2 > len(images)
+
+
+def _no_image_column(path: Path, frame: pd.DataFrame, count: int = 0) -> InputError:
+    order = f", or one row for each of the {count} images in their order" if count else ""
+    rows = f"it has {len(frame)} rows and its columns are" if count else "its columns are"
+    return InputError(
+        f"expected an image column in {path} ({', '.join(IMAGE_COLUMNS)}, or what --image-column names){order}, "
+        f"but {rows}: {', '.join(frame)}"
+    )

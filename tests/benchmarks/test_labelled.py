@@ -84,7 +84,7 @@ def test_groups_are_in_the_same_words_whatever_the_data_set() -> None:
 def _broken(table: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, dict, str]]:
     numbered = table.assign(label=[0, 1, 2, 3])
     return {
-        "no image column": (table.rename(columns={"filename": "picture"}), {}, "an image column .* filename, image"),
+        "no image column": (table.rename(columns={"filename": "picture"}), {}, "an image column .*image, filename"),
         "no label column": (table.rename(columns={"label": "truth"}), {}, "a label column"),
         "numbers without an order": (numbered, {"published": ()}, "nothing says which classes"),
         "a number out of range": (numbered, {}, "labels 0 to 2 .* but got 3"),

@@ -57,13 +57,13 @@ def test_without_output_the_table_goes_to_stdout_and_the_talk_to_stderr(run, pho
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_the_suffix_of_output_says_the_format(run, photos: Path, tmp_path: Path, suffix: str) -> None:
-    from zsderm.cli.prediction_tables import read_table
+    from zsderm.table_files import read_cells
 
     target = tmp_path / "out" / f"predictions{suffix}"
     done = run("--images", photos / "1.png", "--classes", "melanoma, nevus", "--output", target, "--top-k", 2)
     assert done.exit_code == 0, done.output
     assert done.stdout == "" and f"Written: {target}" in done.stderr
-    assert {"label_2", "probability_2"} <= set(read_table(target).columns)
+    assert {"label_2", "probability_2"} <= set(read_cells(target).columns)
 
 
 def test_a_report_with_labels_shows_figures(run, photos: Path, tmp_path: Path) -> None:

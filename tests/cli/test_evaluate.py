@@ -267,3 +267,45 @@ def test_a_class_map_for_a_file_that_is_not_given_is_refused(
 def test_one_file_twice_is_refused(tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame) -> None:
     done = _run(tmp_path, predictions, labels, "--predictions", str(tmp_path / "predictions.csv"))
     assert done.exit_code == 1 and "given twice" in done.stderr
+
+
+def test_labels_are_never_paired_by_row_where_a_column_names_images(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    expected = _run(tmp_path, predictions, labels).stdout
+    for name in ("image_name", "Image", "isic_id"):
+        assert _run(tmp_path, predictions, labels[::-1].rename(columns={"image": name})).stdout == expected
+    odd = labels[::-1].rename(columns={"image": "photo"})
+    refused = _run(tmp_path, predictions, odd)
+    assert refused.exit_code == 1 and "--image-column" in refused.stderr and "photo, true_label" in refused.stderr
+    assert _run(tmp_path, predictions, odd, "--image-column", "photo").stdout == expected
+
+
+def test_names_and_ids_that_look_like_numbers_stay_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("image,01,02,03\na.jpg,.9,.1,0\nb.jpg,.1,.9,0\nc.jpg,0,.1,.9\n")
+    (tmp_path / "l.csv").write_text("image,true_label,patient\na.jpg,01,01\nb.jpg,02,001\nc.jpg,03,NA\n")
+    files = ["--predictions", str(tmp_path / "p.csv"), "--labels", str(tmp_path / "l.csv"), "--cluster", "patient"]
+    done = CliRunner().invoke(main, ["evaluate", *files, "--classes", "01, 02, 03", "--json"])
+    shown = json.loads(done.stdout)
+    assert (shown["accuracy"], shown["units"]) == (1, 3)
+    assert "1 of 3 images have no patient" in done.stderr
+
+
+def test_decimal_commas_are_read_and_a_word_among_probabilities_is_refused(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    expected = _run(tmp_path, predictions, labels).stdout
+    shares = predictions.filter(like="probability_class_").columns
+    commas = predictions.assign(**{name: predictions[name].astype(str).str.replace(".", ",") for name in shares})
+    assert _run(tmp_path, commas, labels).stdout == expected
+    commas.loc[2, shares[1]] = "high"
+    wrong = _run(tmp_path, commas, labels)
+    assert wrong.exit_code == 1 and "'probability_class_1'" in wrong.stderr and "'high'" in wrong.stderr
+
+
+def test_age_groups_are_names_and_ages_are_put_into_bands(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = labels.assign(age_group=["20-39", "40-59"] * 4)
+    shown = json.loads(_run(tmp_path, predictions, table, "--groups", "age_group", "--json").stdout)
+    assert set(shown["groups"]["age_group"]["groups"]) == {"20-39", "40-59"}

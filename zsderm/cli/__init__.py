@@ -19,7 +19,7 @@ from zsderm.errors import ZsdermError, ZsdermWarning
 _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands imports none of them
     "classify": "Name the most likely disease in each photograph.",
     "evaluate": "Compare predictions with the true labels.",
-    "calibrate": "Learn from labelled photographs how far answers can be trusted.",
+    "calibrate": "Learn from labelled photographs how reliable the answers are.",
     "kb": "List, search, check and make knowledge bases.",
     "benchmark": "Measure models and methods on labelled images.",
     "annotate": "Score which visual concepts each photograph shows.",
@@ -27,9 +27,9 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "audit": "Look for photographs, patients and lesions that two sets share.",
     "embed": "Write the embedding of each photograph to a file.",
     "export": "Write an encoder whose image tower runs faster on a processor, and compare it with the original.",
-    "models": "List the encoders worth knowing, and show what is known about one.",
+    "models": "List encoders, and show what is known about one of them.",
     "pretrain": "Train an encoder from a configuration file.",
-    "doctor": "Check this installation and say how to mend it.",
+    "doctor": "Check this installation, and say how to repair it.",
 }
 
 

@@ -9,55 +9,73 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.cli.parameters import ResultFile, cache_option
+from zsderm.cli.failures import print_failures
+from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
+from zsderm.cli.options import (
+    FILE,
+    batch_option,
+    cache_options,
+    device_option,
+    image_column_option,
+    images_option,
+    json_option,
+    model_option,
+)
+from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
     from zsderm.tasks.concepts.annotation import ConceptScores
 
-_SHOWN = 8  # reasons listed in the summary; the table has them all
 
-
-@click.command()
-@click.option("--images", required=True, multiple=True, help="A folder, searched in depth, or an image; may repeat.")
-@click.option(
+@click.command(cls=Command)
+@images_option
+@option(
     "--concepts",
     default="skincon",
     show_default=True,
-    help="skincon (clinical), derm7pt (dermoscopic), or a .txt or .json file of one's own.",
+    heading=CLASSES,
+    help="skincon (clinical), derm7pt (dermoscopic), or your own .txt or .json file.",
 )
-@click.option(
+@option(
     "--labels",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV table with a column per concept (1, 0 or empty): gives an AUROC for each.",
+    type=FILE,
+    heading=IMAGES,
+    help="A table with a column for each concept (1, 0 or empty); gives an AUROC for each of them.",
 )
-@click.option("--group-column", default="", help="Column of --labels with patients or lesions, for the interval.")
-@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list.")
-@click.option("--output", type=ResultFile(".csv"), help="The scores: .csv.")
-@click.option("--json", "as_json", is_flag=True, help="With --labels: print JSON instead of a table.")
-@click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1), help="Images encoded at once.")
-@cache_option
-@click.option("--no-cache", is_flag=True, help="Keep no image features.")
+@image_column_option
+@option(
+    "--cluster",
+    default="",
+    old_names=("--group-column",),
+    heading=IMAGES,
+    help="A column of --labels such as patient_id: intervals draw patients, not images.",
+)
+@model_option
+@option("--output", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the scores: .csv.")
+@json_option
+@device_option
+@batch_option
+@cache_options
 def annotate(
     images: tuple[str, ...],
     concepts: str,
     labels: Path | None,
-    group_column: str,
+    image_column: str | None,
+    cluster: str,
     model: str,
     output: Path | None,
     as_json: bool,
     device: str | None,
     batch_size: int,
-    cache_dir: Path,
-    no_cache: bool,
+    cache: Path | None,
 ) -> None:
     """Score which visual concepts each photograph shows.
 
-    A score is the log-odds of phrases that say the concept against the same phrases without it: the higher, the more.
-    Scores rank photographs within a concept; between concepts they are not calibrated. The table has one row per
-    image: image, a column per concept, error. It goes to stdout unless --output names a file; with --labels stdout
-    has the AUROC per concept instead.
+    A score is the log-odds of phrases with the concept against the same phrases without it. A higher score means that
+    the concept is more likely. Compare the scores of one concept between photographs, not the scores of different
+    concepts. The table has one row for each image: image, a column for each concept, error. It goes to stdout, or to
+    --output; with --labels the AUROC of each concept goes to stdout instead.
 
     \b
     zsderm annotate --images photos/ --concepts skincon --output concepts.csv
@@ -72,13 +90,15 @@ def annotate(
     from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
     vocabulary = ConceptVocabulary.load(concepts)
-    table = None if labels is None else ImageTable.read(labels)  # before the work, so that a mistake shows early
+    table = (
+        None if labels is None else ImageTable.read(labels, image_column)
+    )  # before the work, so that a mistake shows early
     scores = scores_of(
         load_encoder(model, device),
         vocabulary,
         find(images),
         batch_size=batch_size,
-        cache=None if no_cache else cache_dir,
+        cache=cache,
         progress=sys.stderr.isatty(),
     )
     if output is not None:
@@ -88,7 +108,7 @@ def annotate(
         scores.to_frame().to_csv(sys.stdout, index=False)
     _report_failures(scores)
     if table is not None:
-        figures = agreement(scores, table, group_column=group_column)
+        figures = agreement(scores, table, group_column=cluster)
         click.echo(json.dumps(figures.to_dict(), indent=2) if as_json else figures.to_markdown())
 
 
@@ -96,7 +116,6 @@ def _report_failures(scores: ConceptScores) -> None:
     """Say which images could not be read; exit code 1 when none could."""
     done = len(scores.images) - len(scores.errors)
     click.echo(f"{len(scores.images)} images, {done} annotated with {len(scores.concepts)} concepts", err=True)
-    for name, reason in list(scores.errors.items())[:_SHOWN]:
-        click.echo(f"  failed: {name}: {reason}", err=True)
+    print_failures(scores.errors, "the column error")
     if not done:
         raise ImageError(f"none of the {len(scores.images)} images could be read; the reasons are above")

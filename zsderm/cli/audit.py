@@ -8,43 +8,62 @@ from pathlib import Path
 
 import click
 
-from zsderm.cli.parameters import ResultFile, cache_option
+from zsderm.cli.failures import print_failures
+from zsderm.cli.help import IMAGES, OUTPUT, Command, option
+from zsderm.cli.options import batch_option, cache_options, device_option, json_option
+from zsderm.cli.parameters import ResultFile
 
-_SHOWN = 8  # reasons listed; the rest is counted
+METHOD = "Comparison"
 LEAK = 1  # exit code of --fail-on-leak
 
 
-@click.command()
-@click.option("--train", required=True, help="A folder, a CSV table of images, or FILE.csv:column=value for some rows.")
-@click.option("--test", help="Likewise; without it --train alone is searched for repeats.")
-@click.option(
+@click.command(cls=Command)
+@option(
+    "--train",
+    required=True,
+    heading=IMAGES,
+    help="A folder, a CSV table of images, or FILE.csv:column=value for some rows of a table.",
+)
+@option(
+    "--test", heading=IMAGES, help="The second set, given in the same way. Without it --train is searched for repeats."
+)
+@option(
     "--group-column",
     "group_columns",
     multiple=True,
-    help="A column of the tables that must not be shared: patient_id, or patient_id+lesion_id; may repeat.",
+    heading=IMAGES,
+    help="A column whose values the sets must not share: patient_id, or patient_id+lesion_id. May be repeated.",
 )
-@click.option(
+@option(
     "--bits",
     default=40,
     show_default=True,
     type=click.IntRange(0, 128),
-    help="Of 256, by which look-alikes may differ.",
+    heading=METHOD,
+    help="Two images look alike if at most this many of the 256 bits of their hashes differ.",
 )
-@click.option(
+@option(
     "--cosine",
     default=0.998,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
-    help="At which embeddings are near neighbours.",
+    heading=METHOD,
+    help="Two images are near neighbours if the cosine of their embeddings is at least this.",
 )
-@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder for --cosine, or none.")
-@click.option("--output", type=ResultFile(".csv"), help="The pairs: .csv.")
-@click.option("--sheet", type=ResultFile(".html"), help="The pairs side by side, to look at: .html.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--fail-on-leak", is_flag=True, help="End with exit code 1 when train and test share something.")
-@click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1), help="Images encoded at once.")
-@cache_option
+@option(
+    "--model",
+    default="zsderm-mini",
+    show_default=True,
+    heading=METHOD,
+    help="The encoder for --cosine; none: no comparison by embedding. See: zsderm models list.",
+)
+@option("--output", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the pairs: .csv.")
+@option("--sheet", type=ResultFile(".html"), heading=OUTPUT, help="A page that shows the pairs side by side: .html.")
+@json_option
+@option("--fail-on-leak", is_flag=True, heading=OUTPUT, help="End with exit code 1 if train and test share something.")
+@device_option
+@batch_option
+@cache_options
 @click.pass_context
 def audit(
     context: click.Context,
@@ -60,16 +79,16 @@ def audit(
     fail_on_leak: bool,
     device: str | None,
     batch_size: int,
-    cache_dir: Path,
+    cache: Path | None,
 ) -> None:
     """Look for photographs, patients and lesions that two sets share.
 
-    Three comparisons, across the sets and within each: equal files, look-alikes by a perceptual hash (another size,
-    quality or light, mirrored, turned), and near neighbours by embedding. Patients and lesions are compared where the
-    sets are tables that name them. The summary goes to stdout.
+    There are three comparisons, between the sets and within each set: equal files; look-alikes by a perceptual hash
+    (another size, quality or light, mirrored, turned); and near neighbours by embedding. Patients and lesions are
+    compared if the sets are tables with such columns. The summary goes to stdout.
 
-    The bundled encoder puts photographs of one diagnosis close together, so its threshold is high; choose one for
-    another encoder by looking at --sheet.
+    The default of --cosine is for the bundled encoder, which gives similar embeddings to photographs of one diagnosis.
+    For another encoder choose a value by looking at --sheet.
 
     \b
     zsderm audit --train train/ --test test/ --sheet pairs.html
@@ -96,14 +115,11 @@ def audit(
             encoder=encoder,
             bits=bits,
             cosine=cosine,
-            cache=cache_dir,
+            cache=cache,
             batch_size=batch_size,
             advance=lambda: bar.advance(task),
         )
-    for name, reason in list(report.errors.items())[:_SHOWN]:
-        click.echo(f"  failed: {name}: {reason}", err=True)
-    if len(report.errors) > _SHOWN:
-        click.echo(f"  and {len(report.errors) - _SHOWN} more failures", err=True)
+    print_failures(report.errors)
     if output is not None:
         report.to_csv(output)
     if sheet is not None:

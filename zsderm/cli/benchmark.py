@@ -7,49 +7,110 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from zsderm.cli.parameters import ClassPrior, cache_option
+from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
+from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
+from zsderm.cli.parameters import ClassPrior
 from zsderm.config import METHODS, RETRIEVALS
 from zsderm.errors import InputError
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.command()
-@click.option(
-    "--dataset", "datasets", multiple=True, help="A name (see --cards), a folder of classes or a CSV; repeat."
+@click.command(cls=Command)
+@option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    heading=IMAGES,
+    help="A data set: a name (see --cards), a folder with a folder for each class, or a table. May be repeated.",
 )
-@click.option("--data-root", type=_FOLDER, envvar="ZSDERM_DATA", show_envvar=True, help="Where named sets are.")
-@click.option(
-    "--split", default="dev", show_default=True, help="Part of a table that has splits; all takes everything."
+@data_root_option(exists=False)
+@option(
+    "--split",
+    default="dev",
+    show_default=True,
+    heading=IMAGES,
+    help="The part of a table that has splits; all: every image.",
 )
-@click.option("--model", "models", multiple=True, default=["zsderm-mini"], show_default=True, help="Encoder; repeat.")
-@click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Repeat.  [default: all of them]")
-@click.option("--prior", "priors", multiple=True, default=["auto"], show_default=True, help="auto, uniform or a file.")
-@click.option("--k", "ks", multiple=True, type=click.IntRange(min=1), help="Descriptions kept per class; repeat.")
-@click.option(
-    "--retrieval", "retrievals", multiple=True, default=["batch"], show_default=True, type=click.Choice(RETRIEVALS)
+@option(
+    "--model",
+    "models",
+    multiple=True,
+    default=["zsderm-mini"],
+    show_default=True,
+    heading=CLASSES,
+    help="The encoder of images and texts. May be repeated. See: zsderm models list.",
 )
-@click.option(
+@knowledge_option
+@option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(METHODS),
+    heading=CLASSES,
+    help="How classes are told apart. May be repeated.  [default: all of them]",
+)
+@option(
+    "--prior",
+    "priors",
+    multiple=True,
+    default=["auto"],
+    show_default=True,
+    heading=CLASSES,
+    help="How common the classes are: auto, uniform or a file. May be repeated.",
+)
+@option(
+    "--retrieval",
+    "retrievals",
+    multiple=True,
+    default=["batch"],
+    show_default=True,
+    type=click.Choice(RETRIEVALS),
+    heading=RARE,
+    help="Choose descriptions for all images together (batch), or for each image. May be repeated.",
+)
+@option(
+    "--k",
+    "ks",
+    multiple=True,
+    type=click.IntRange(min=1),
+    heading=RARE,
+    help="How many descriptions are kept per class. May be repeated.",
+)
+@option(
     "--wording",
     "wordings",
     multiple=True,
     default=["all"],
     show_default=True,
     type=click.Choice(["all", "unseen"]),
-    help="unseen: only descriptions that were held out of the bundled encoder's training.",
+    heading=RARE,
+    help="unseen: use only descriptions that the bundled encoder was not trained on. May be repeated.",
 )
-@click.option("--knowledge", default="dermatology", show_default=True, help="A knowledge base or its folder.")
-@click.option("--output", type=_FOLDER, help="Folder of the results; finished runs in it are not repeated.")
-@click.option("--force", is_flag=True, help="Repeat finished runs.")
-@click.option("--tables", "results", type=_FOLDER, help="Make tables from the results in this folder; runs nothing.")
-@click.option("--into", "pages", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="With --tables: a page whose marked tables are made anew; repeat.")  # fmt: skip
-@click.option("--plots", type=_FOLDER, help="Draw figures into this folder, of what was run or of --tables.")
-@click.option("--svg", is_flag=True, help="Draw figures as SVG too.")
-@click.option("--cards", is_flag=True, help="Say what is known of the data sets, and where they come from.")
-@click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]")
-@cache_option
-@click.option("--no-cache", is_flag=True, help="Forget the image features when done.")
+@option(
+    "--output", type=_FOLDER, heading=OUTPUT, help="The folder of the results. Finished runs in it are not repeated."
+)
+@option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished runs.")
+@option(
+    "--tables",
+    "results",
+    type=_FOLDER,
+    heading=OUTPUT,
+    help="Make tables of the results in this folder; nothing is run.",
+)
+@option(
+    "--into",
+    "pages",
+    multiple=True,
+    type=FILE,
+    heading=OUTPUT,
+    help="With --tables: a page in which the marked tables are replaced. May be repeated.",
+)
+@option("--plots", type=_FOLDER, heading=OUTPUT, help="The folder for figures of the new runs, or of --tables.")
+@option("--svg", is_flag=True, heading=OUTPUT, help="Write the figures as SVG too.")
+@option("--cards", is_flag=True, heading=OUTPUT, help="Print what is known about the data sets, and where to get them.")
+@device_option
+@cache_options
 def benchmark(
     *,
     datasets: tuple[str, ...],
@@ -70,13 +131,12 @@ def benchmark(
     svg: bool,
     cards: bool,
     device: str | None,
-    cache_dir: Path,
-    no_cache: bool,
+    cache: Path | None,
 ) -> None:
-    """Measure models and methods on labelled images: one JSON file a run, and tables and figures made from them.
+    """Measure models and methods on labelled images: one JSON file for each run, with tables and figures.
 
-    Every combination of what is repeated is run, and images are embedded once for each model. A data set that is not
-    there is an error that says how to get it; a part of one is measured and its n stated.
+    Every combination of the repeated options is one run. Images are embedded once for each model. If a data set is
+    missing, the error says how to get it; if images are missing, the others are measured and counted.
 
     \b
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results
@@ -106,7 +166,7 @@ def benchmark(
                 grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge),
                 output,
                 priors=weights,
-                cache=Path(forgotten) if no_cache else cache_dir,
+                cache=cache or Path(forgotten),
                 device=device,
                 force=force,
                 tell=lambda line: click.echo(line, err=True),

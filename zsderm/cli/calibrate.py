@@ -1,4 +1,4 @@
-"""``zsderm calibrate``: labelled photographs in, a record of how far answers can be trusted out."""
+"""``zsderm calibrate``: labelled photographs in, a calibration out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsderm.cli.options import classifier_of, classifier_options
+from zsderm.cli.help import IMAGES, OUTPUT, Command, option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_option
 from zsderm.cli.parameters import ResultFile
 
 if TYPE_CHECKING:
@@ -22,46 +23,65 @@ if TYPE_CHECKING:
 # Those of zsderm.calibration, which takes torch to import.
 SET_SCORES = ("lac", "aps", "raps")
 FAMILIARITIES = ("energy", "max-probability", "margin")
+SETS = "Prediction sets and abstention"
 
 
-@click.command()
+@click.command(cls=Command)
 @classifier_options
-@click.option(
+@option(
     "--labels",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Columns image and true_label (a class name, or an index into the classes).",
+    type=FILE,
+    heading=IMAGES,
+    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
 )
-@click.option("--output", required=True, type=ResultFile(".json"), help="The record: .json.")
-@click.option(
+@image_column_option
+@option(
+    "--output", required=True, type=ResultFile(".json"), heading=OUTPUT, help="The file for the calibration: .json."
+)
+@option(
     "--coverage",
     default=0.9,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="How often a prediction set is to hold the true class.",
+    heading=SETS,
+    help="How often a prediction set should contain the true class.",
 )
-@click.option("--no-sets", is_flag=True, help="No prediction sets.")
-@click.option(
-    "--set-score", default="lac", show_default=True, type=click.Choice(SET_SCORES), help="How sets are built."
+@option("--no-sets", is_flag=True, heading=SETS, help="Make no prediction sets.")
+@option(
+    "--set-score",
+    default="lac",
+    show_default=True,
+    type=click.Choice(SET_SCORES),
+    heading=SETS,
+    help="The conformal score that builds the sets.",
 )
-@click.option("--class-conditional", is_flag=True, help="The coverage is to hold within each class; larger sets.")
-@click.option(
+@option(
+    "--class-conditional",
+    is_flag=True,
+    heading=SETS,
+    help="Reach the coverage within each class, not only on average. Sets get larger.",
+)
+@option(
     "--abstain-rate",
     type=click.FloatRange(0, 1, max_open=True),
-    help='Share of answers on known classes that may be marked "none of these".  [default: no abstention]',
+    heading=SETS,
+    help='Up to this share of images of known classes may be answered "none of these".  [default: no abstention]',
 )
-@click.option(
+@option(
     "--abstain-score",
     default="energy",
     show_default=True,
     type=click.Choice(FAMILIARITIES),
-    help='What "none of these" is told by.',
+    heading=SETS,
+    help='The score that decides "none of these".',
 )
 @click.pass_context
 def calibrate(
     context: click.Context,
     *,
     labels: Path,
+    image_column: str | None,
     output: Path,
     coverage: float,
     no_sets: bool,
@@ -71,12 +91,13 @@ def calibrate(
     abstain_score: str,
     **options: Any,
 ) -> None:
-    """Learn from labelled photographs how far answers can be trusted.
+    """Learn from labelled photographs how reliable the answers are.
 
-    The record holds a temperature that makes probabilities come true, thresholds of prediction sets, and one of "none
-    of these"; zsderm classify --calibration applies it. Label photographs like those to come, of patients who are in
-    nothing else; a few hundred will do. It holds for one encoder, class list, method and kind of photograph. A
-    classifier that learns from the folder it answers (--method kpl) is best fitted first, and calibrated with --fitted.
+    The calibration holds a temperature for the probabilities, a threshold for prediction sets, and a threshold for
+    "none of these". zsderm classify --calibration applies it. Use a few hundred labelled photographs of the kind that
+    will be classified later, of patients whose photographs are used for nothing else. A calibration is valid for one
+    encoder, class list, method and kind of photograph. With --method kpl, which learns from the folder that it
+    classifies, fit first, and calibrate with --fitted.
 
     \b
     zsderm calibrate --images labelled/ --labels labels.csv --classes classes.txt --output record.json
@@ -88,7 +109,7 @@ def calibrate(
 
     classifier = classifier_of(context, options)
     predictions = classifier.predict(options["images"], progress=sys.stderr.isatty())
-    true = labels_for(predictions.images, labels, predictions.classes)
+    true = labels_for(predictions.images, labels, predictions.classes, image_column)
     record = calibrate_on(
         predictions,
         true,

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsderm.cli.options import classifier_of, classifier_options
+from zsderm.cli.failures import print_failures
+from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_option
 from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError, SettingsError
 
@@ -20,30 +22,57 @@ if TYPE_CHECKING:
     from zsderm.tasks.explanation.explain import Explanation
 
 HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
-_SHOWN = 8  # classes and reasons listed in the summary; the table has them all
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_SHOWN = 8  # classes listed in the summary
 
 
-@click.command()
+@click.command(cls=Command)
 @classifier_options
-@click.option(
-    "--fit", type=click.Path(path_type=Path), help="Learn from these images once; save what was learned here."
+@option(
+    "--labels",
+    type=FILE,
+    heading=IMAGES,
+    help="A table with an image column and a column true_label (a class name, or its index), for the report.",
 )
-@click.option("--calibration", type=_FILE, help="What zsderm calibrate wrote, for probabilities that come true.")
-@click.option("--top-k", default=3, show_default=True, type=click.IntRange(min=1), help="Classes listed per image.")
-@click.option("--output", type=ResultFile(".csv", ".jsonl", ".parquet"), help="The table: .csv, .jsonl or .parquet.")
-@click.option("--report", type=ResultFile(".html"), help="An illustrated report: .html.")
-@click.option("--labels", type=_FILE, help="True labels, for the report.")
-@click.option(
+@image_column_option
+@option(
+    "--fit",
+    type=click.Path(path_type=Path),
+    heading=CLASSES,
+    help="Learn from these images once, and save the classifier in this new folder.",
+)
+@option(
+    "--calibration",
+    type=FILE,
+    heading=CLASSES,
+    help="A file that zsderm calibrate wrote; probabilities are corrected with it.",
+)
+@option(
+    "--output",
+    type=ResultFile(".csv", ".jsonl", ".parquet"),
+    heading=OUTPUT,
+    help="The file for the table: .csv, .jsonl or .parquet.",
+)
+@option("--report", type=ResultFile(".html"), heading=OUTPUT, help="A page with pictures and evidence: .html.")
+@option(
+    "--top-k",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=1),
+    heading=OUTPUT,
+    help="How many classes are listed for each image.",
+)
+@option(
     "--explain",
     type=click.Path(file_okay=False, path_type=Path),
-    help="A folder for heat maps: where in each photograph the answer was found. The report shows them too.",
+    heading=OUTPUT,
+    help="A folder for heat maps, which show where in a photograph the answer was found. The report shows them too.",
 )
-@click.option(
+@option(
     "--explain-method",
     default="occlusion",
     show_default=True,
     type=click.Choice(HEAT_METHODS),
+    heading=RARE,
     help="Cover one place after another, or compare patch features (quicker, less faithful).",
 )
 @click.pass_context
@@ -58,15 +87,17 @@ def classify(
     labels: Path | None,
     explain: Path | None,
     explain_method: str,
+    image_column: str | None,
     **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
 
-    The table has one row per image with at least image, label, probability, and error, which is empty when all went
-    well. Without --output it goes to stdout as CSV. Exit code 0 when at least one image was classified.
+    The table has one row for each image. Its columns are at least image, label, probability and error; error is empty
+    if there was none. Without --output the table goes to stdout as CSV. The exit code is 0 if at least one image was
+    classified.
 
-    With --calibration the probabilities are the calibrated ones, and the table says which classes cannot be ruled out
-    (prediction_set) and which photographs look like none of them (abstained), as far as the calibration goes.
+    With --calibration the probabilities are calibrated. If the calibration has thresholds for it, the table also says
+    which classes are possible (prediction_set) and which photographs look like none of the classes (abstained).
 
     \b
     zsderm classify --images photos/ --classes "melanoma, nevus, basal cell carcinoma"
@@ -90,13 +121,14 @@ def classify(
         predictions.save(output, top_k)
     explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
     if report is not None:
-        _write_report(predictions, report, labels, top_k, explanations)
+        _write_report(predictions, report, labels, image_column, top_k, explanations)
     elif explanations is not None:
         deque(explanations, maxlen=0)
     warned = context.find_root().obj or set()
     notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
     for line in (*notes, *_summary(predictions, seconds)):
         click.echo(line, err=True)
+    print_failures(predictions.errors, "the column error")
     for written in filter(None, (output, report, explain, fit)):
         click.echo(f"Written: {written}", err=True)
     if not predictions.ok.any():
@@ -153,6 +185,7 @@ def _write_report(
     predictions: Predictions,
     path: Path,
     labels: Path | None,
+    image_column: str | None,
     top_k: int,
     explanations: Iterator[Explanation | None] | None,
 ) -> None:
@@ -163,12 +196,12 @@ def _write_report(
     if labels is not None:
         from zsderm.cli.prediction_tables import labels_for
 
-        true = labels_for(predictions.images, labels, predictions.classes)
+        true = labels_for(predictions.images, labels, predictions.classes, image_column)
     write_report(predictions, path, top_k=top_k, true=true, explanations=explanations)
 
 
 def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
-    """The run in a few lines: how many images, by which method, which classes were named, what went wrong."""
+    """The run in a few lines: how many images, by which method, which classes were named."""
     done = int(predictions.ok.sum())
     images = "1 image" if len(predictions) == 1 else f"{len(predictions)} images"
     yield f"{images}, {done} classified in {seconds:.1f} s; method {predictions.method}, prior {predictions.prior}"
@@ -181,7 +214,3 @@ def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
     if predictions.abstained is not None:
         none = int((predictions.abstained & predictions.ok).sum())
         yield f"  {none} of them may be none of these: see the column abstained"
-    for name, reason in list(predictions.errors.items())[:_SHOWN]:
-        yield f"  failed: {name}: {reason}"
-    if len(predictions.errors) > _SHOWN:
-        yield f"  and {len(predictions.errors) - _SHOWN} more failures: see the column error"

@@ -1,4 +1,4 @@
-"""``zsderm doctor``: is this installation in working order?"""
+"""``zsderm doctor``: does this installation work?"""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from zsderm.cli.parameters import cache_option
+from zsderm.cli.options import cache_dir_option
 
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
 
 
 @click.command()
-@cache_option
+@cache_dir_option
 @click.pass_context
 def doctor(ctx: click.Context, cache_dir: Path) -> None:
-    """Check this installation and say how to mend it.
+    """Check this installation, and say how to repair it.
 
-    Prints PASS, WARN or FAIL for every part, with the command that mends it. Exit code 1 when something failed.
+    Prints PASS, WARN or FAIL for every part, with the command that repairs it. The exit code is 1 if something failed.
     """
     from zsderm.doctor import examine
 

@@ -8,18 +8,25 @@ from pathlib import Path
 
 import click
 
-from zsderm.cli.parameters import ResultFile, cache_option
+from zsderm.cli.help import OUTPUT, Command, option
+from zsderm.cli.options import batch_option, cache_options, device_option, images_option, model_option
+from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError
 
 
-@click.command()
-@click.option("--images", required=True, multiple=True, help="A folder, searched in depth, or an image; may repeat.")
-@click.option("--output", required=True, type=ResultFile(".npy", ".parquet"), help="The file: .npy or .parquet.")
-@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list.")
-@click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1), help="Images encoded at once.")
-@cache_option
-@click.option("--no-cache", is_flag=True, help="Keep no image features.")
+@click.command(cls=Command)
+@images_option
+@option(
+    "--output",
+    required=True,
+    type=ResultFile(".npy", ".parquet"),
+    heading=OUTPUT,
+    help="The file for the embeddings: .npy or .parquet.",
+)
+@model_option
+@device_option
+@batch_option
+@cache_options
 def embed(
     *,
     images: tuple[str, ...],
@@ -27,14 +34,14 @@ def embed(
     model: str,
     device: str | None,
     batch_size: int,
-    cache_dir: Path,
-    no_cache: bool,
+    cache: Path | None,
 ) -> None:
     """Write the embedding of each photograph to a file: unit rows of float32, in the order of the folder.
 
-    A .parquet file has the columns image, embedding and error, and the encoder's name and fingerprint in its metadata.
-    Beside a .npy file lie a .csv of the same name (image, error; one line a row) and a .json with the encoder. An image
-    that cannot be read has a null or a row of NaN, and its reason. Exit code 0 when at least one image was embedded.
+    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint are in its metadata.
+    Beside a .npy file two files of the same name are written: a .csv (image, error; one line for each row) and a .json
+    with the encoder. An image that cannot be read has a null (.parquet) or a row of NaN (.npy), and a reason. The exit
+    code is 0 if at least one image was embedded.
 
     \b
     zsderm embed --images photos/ --output embeddings.npy
@@ -51,7 +58,7 @@ def embed(
         encoder,
         walk(images),
         batch_size=batch_size,
-        cache=None if no_cache else cache_dir,
+        cache=cache,
         progress=sys.stderr.isatty(),
     )
     seconds = time.monotonic() - started

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import CLASSES, IMAGES, Command, option
+from zsderm.cli.options import FILE, image_column_option, json_option
 from zsderm.cli.parameters import ClassList
 from zsderm.errors import ClassListError
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FIGURES = "Figures"
 
 
 class ClassOrder(ClassList):
@@ -65,24 +67,52 @@ def _in_order(content: object) -> list[str]:
     return [str(name) for name in content] if isinstance(content, list) else []
 
 
-@click.command()
-@click.option(
+@click.command(cls=Command)
+@option(
     "--predictions",
     required=True,
     multiple=True,
-    type=_FILE,
-    help="What zsderm classify or another tool wrote: .csv, .jsonl or .parquet; repeat to compare.",
+    type=FILE,
+    heading=IMAGES,
+    help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet. May be repeated to compare.",
 )
-@click.option("--labels", type=_FILE, help="Columns image and true_label (a class name, or an index into the classes).")
-@click.option("--classes", required=True, type=ClassOrder(), help='The classes in order: a file, or "a, b, c".')
-@click.option("--class-map", "maps", multiple=True, type=ClassMap(), help="What probability_class_i stands for.")
-@click.option("--groups", multiple=True, help="A column of the labels: figures by group, and the gap; repeat.")
-@click.option("--cluster", help="A column of the labels, such as patient_id: intervals draw patients, not images.")
-@click.option("--published", help="A data set: show what others have published on it, in italics.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@option(
+    "--labels",
+    type=FILE,
+    heading=IMAGES,
+    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
+)
+@image_column_option
+@option(
+    "--classes",
+    required=True,
+    type=ClassOrder(),
+    heading=CLASSES,
+    help='The classes in their order: a file with one class per line, or "a, b, c".',
+)
+@option(
+    "--class-map",
+    "maps",
+    multiple=True,
+    type=ClassMap(),
+    heading=CLASSES,
+    help="The classes that probability_class_0, 1, ... stand for, where their order is another one.",
+)
+@option(
+    "--groups",
+    multiple=True,
+    heading=FIGURES,
+    help="A column of --labels: figures for each group, and how far the groups are apart. May be repeated.",
+)
+@option(
+    "--cluster", heading=FIGURES, help="A column of --labels such as patient_id: intervals draw patients, not images."
+)
+@option("--published", heading=FIGURES, help="A data set: show what others have published on it, in italics.")
+@json_option
 def evaluate(
     predictions: tuple[Path, ...],
     labels: Path | None,
+    image_column: str | None,
     classes: tuple[str, ...],
     maps: tuple[tuple[str, tuple[str, ...]], ...],
     groups: tuple[str, ...],
@@ -92,13 +122,13 @@ def evaluate(
 ) -> None:
     """Compare predictions with the true labels.
 
-    Images are matched by name; those without a label are left out, and stderr says how many. Without --labels the
-    predictions must carry a column true_label themselves.
+    Images are matched by name. Images without a label are left out, and stderr says how many. Without --labels the
+    predictions need a column true_label.
 
-    Predictions of other tools are taken when they have one column of probabilities (not logits) for each class: named
-    after the class, or probability_class_0 onwards, in the order of --classes or of a --class-map. Several predictions
-    are compared with the first on the images that all of them name: the difference, its 95 % interval and p, from a
-    bootstrap that draws the same images, or patients, for both.
+    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class, or
+    probability_class_0, 1, ... in the order of --classes or of --class-map. Several predictions are each compared with
+    the first, on its images: the difference, its 95 % interval and p, from a bootstrap that draws the same images, or
+    patients, for both.
 
     \b
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt
@@ -107,7 +137,7 @@ def evaluate(
     """
     from zsderm.cli import scores
 
-    scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster)
+    scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster, image_column)
     for line in scored.talk:
         click.echo(line, err=True)
     click.echo(json.dumps(scored.to_dict(), indent=2) if as_json else scored.to_markdown())

@@ -1,4 +1,4 @@
-"""``zsderm export``: a folder whose image tower another engine runs, kept only if it still says what it said."""
+"""``zsderm export``: a folder whose image tower another engine runs, kept only if its answers are the same."""
 
 from __future__ import annotations
 
@@ -6,16 +6,41 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
+from zsderm.cli.options import model_option
 from zsderm.cli.parameters import ClassList
 
 
-@click.command()
-@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list.")
-@click.option("--engine", default="torch", show_default=True, type=click.Choice(["torch", "onnx", "openvino"]))
-@click.option("--precision", default="bf16", show_default=True, type=click.Choice(["fp32", "bf16", "int8"]))
-@click.option("--images", required=True, multiple=True, help="Photographs to compare on: a folder, or at least 20.")
-@click.option("--classes", type=ClassList(), help="Names to compare on.  [default: all of the knowledge base]")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to make.")
+@click.command(cls=Command)
+@model_option
+@option(
+    "--engine",
+    default="torch",
+    show_default=True,
+    type=click.Choice(["torch", "onnx", "openvino"]),
+    help="What runs the image tower.",
+)
+@option(
+    "--precision",
+    default="bf16",
+    show_default=True,
+    type=click.Choice(["fp32", "bf16", "int8"]),
+    help="The numbers of the image tower.",
+)
+@option(
+    "--images",
+    required=True,
+    multiple=True,
+    heading=IMAGES,
+    help="At least 20 photographs to compare on: a folder, or image files. May be repeated.",
+)
+@option(
+    "--classes",
+    type=ClassList(),
+    heading=CLASSES,
+    help='The classes to compare on: a file, or "a, b, c".  [default: all of the knowledge base]',
+)
+@option("--output", required=True, type=click.Path(path_type=Path), heading=OUTPUT, help="The new folder to write.")
 def export(
     *,
     model: str,
@@ -27,10 +52,11 @@ def export(
 ) -> None:
     """Write an encoder whose image tower runs faster on a processor, and compare it with the original.
 
-    torch offers fp32 and bf16; onnx (ONNX Runtime) fp32 and int8; openvino fp32 and bf16. The photographs should be of
-    the kind that the encoder will see. Printed are the least and the mean cosine between both, for how many photographs
-    the first answer is the same, and how much faster the image tower is here. Below a cosine of 0.9999 (fp32), 0.999
-    (bf16) or 0.99 (int8) for any photograph, or below 95 % same answers, nothing is written and the exit code is 1.
+    torch offers fp32 and bf16; onnx (ONNX Runtime) fp32 and int8; openvino fp32 and bf16. Use photographs of the kind
+    that the encoder will classify. The command prints the smallest and the mean cosine between the two image features,
+    the share of photographs with the same first answer, and how much faster the image tower is on this machine. If the
+    cosine of any photograph is below 0.9999 (fp32), 0.999 (bf16) or 0.99 (int8), or if fewer than 95 % of the answers
+    are the same, nothing is written and the exit code is 1.
 
     \b
     zsderm export --model hf-hub:xieji-x/MAKE --precision bf16 --images photos/ --output make-bf16

@@ -20,13 +20,13 @@ _GATED = {True: "yes", False: "no", None: "not known"}
 
 @click.group()
 def models() -> None:
-    """List the encoders worth knowing, and show what is known about one.
+    """List encoders, and show what is known about one of them.
 
     \b
     NAME is one of
       zsderm-mini        bundled, works offline
       hf-hub:org/name    a Hugging Face repository, open_clip's or a CLIP or SigLIP of transformers
-      local-dir:/folder  a folder in either format; a plain path will do
+      local-dir:/folder  a folder in one of these formats; a plain path works too
       ViT-B-32/openai    an open_clip architecture and the tag of its weights
       ViT-B-16@FILE      an open_clip architecture and a weights file: .safetensors, .pt, .pth, .bin
 
@@ -38,7 +38,7 @@ def models() -> None:
 
 @models.command("list")
 def list_models() -> None:
-    """List the encoders worth knowing, one a line, with tabs between the columns; the bundled one comes first.
+    """List encoders, one on each line, with tabs between the columns; the bundled one is first.
 
     \b
     zsderm models list
@@ -55,7 +55,7 @@ def list_models() -> None:
 @models.command("show")
 @click.argument("name")
 def show_model(name: str) -> None:
-    """Show the card of an encoder, and its files where they are on this machine. Nothing is downloaded.
+    """Show the card of an encoder, and its files if they are on this machine. Nothing is downloaded.
 
     \b
     zsderm models show zsderm-mini

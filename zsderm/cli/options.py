@@ -1,16 +1,18 @@
-"""The options that make a classifier, shared by the commands that need one, and the classifier they make."""
+"""The options that several commands share, each of them once, and the classifier that the options of one ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
+from platformdirs import user_cache_path
 
-from zsderm.cli.parameters import ClassList, ClassPrior, cache_option
+from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
+from zsderm.cli.parameters import ClassList, ClassPrior
 from zsderm.config import METHODS, RETRIEVALS
 
 if TYPE_CHECKING:
@@ -21,44 +23,181 @@ Command = TypeVar("Command", bound=Callable[..., object])
 # What a fitted classifier brings with it, so that it cannot be said again.
 FIXED = ("classes", "knowledge", "method", "prior", "retrieval", "k", "name_weight", "centre")
 
-_OPTIONS = (
-    click.option(
-        "--images", required=True, multiple=True, help="A folder, searched in depth, or an image; may repeat."
+LANGUAGE_MODEL = "Language model"
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+images_option = option(
+    "--images",
+    required=True,
+    multiple=True,
+    heading=IMAGES,
+    help="An image file, or a folder with all folders below it. May be repeated.",
+)
+image_column_option = option(
+    "--image-column",
+    heading=IMAGES,
+    help="The column of the table that names the images.  [default: image, filename or another usual name]",
+)
+classes_option = option(
+    "--classes", type=ClassList(), heading=CLASSES, help='The classes: a file with one class per line, or "a, b, c".'
+)
+model_option = option(
+    "--model",
+    default="zsderm-mini",
+    show_default=True,
+    heading=CLASSES,
+    help="The encoder of images and texts. See: zsderm models list.",
+)
+knowledge_option = option(
+    "--knowledge",
+    default="dermatology",
+    show_default=True,
+    heading=CLASSES,
+    help="A knowledge base: its name, or its folder.",
+)
+json_option = option(
+    "--json", "as_json", is_flag=True, heading=OUTPUT, help="Print the figures as JSON, not as a table."
+)
+device_option = option(
+    "--device", heading=SPEED, help="Where the encoder runs: cpu, cuda or mps.  [default: the fastest there is]"
+)
+batch_option = option(
+    "--batch-size",
+    default=64,
+    show_default=True,
+    type=click.IntRange(min=1),
+    heading=SPEED,
+    help="How many images are encoded at once.",
+)
+cache_dir_option = option(
+    "--cache-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="ZSDERM_CACHE",
+    default=lambda: user_cache_path("zsderm"),
+    show_default="the user's cache folder",
+    heading=SPEED,
+    help="The folder that keeps image features between runs.",
+)
+api_key_option = option(
+    "--api-key",
+    envvar="ZSDERM_LLM_API_KEY",
+    show_envvar=True,
+    heading=LANGUAGE_MODEL,
+    help="The key for the endpoint, if it needs one.",
+)
+answers_option = option(
+    "--answers",
+    type=click.Path(file_okay=False, path_type=Path),
+    heading=LANGUAGE_MODEL,
+    help="The folder that keeps every answer of the language model.  [default: OUTPUT-answers]",
+)
+
+
+def data_root_option(*, exists: bool = True) -> Callable[[Command], Command]:
+    """The folder of data sets; where ``exists`` is false, the command itself says what is missing."""
+    return option(
+        "--data-root",
+        type=click.Path(exists=exists, file_okay=False, path_type=Path),
+        envvar="ZSDERM_DATA",
+        show_envvar=True,
+        heading=IMAGES,
+        help="The folder of data sets; tables and images are looked for in it.",
+    )
+
+
+def endpoint_option(*, required: bool = False) -> Callable[[Command], Command]:
+    """The server of a language model."""
+    return option(
+        "--endpoint",
+        required=required,
+        envvar="ZSDERM_LLM_ENDPOINT",
+        show_envvar=True,
+        heading=LANGUAGE_MODEL,
+        help="The address of a server that speaks the protocol of OpenAI.",
+    )
+
+
+def language_model_option(*, required: bool = False) -> Callable[[Command], Command]:
+    """The language model to ask; `--model` is an encoder everywhere."""
+    return option(
+        "--language-model",
+        "model",
+        required=required,
+        old_names=("--model",),
+        heading=LANGUAGE_MODEL,
+        help="The name of the language model at the endpoint.",
+    )
+
+
+def cache_options(command: Command) -> Command:
+    """Add --cache-dir and --no-cache; the command gets ``cache``, the folder or None."""
+
+    @wraps(command)
+    def wrapped(*arguments: Any, cache_dir: Path, no_cache: bool, **options: Any) -> object:
+        return command(*arguments, cache=None if no_cache else cache_dir, **options)
+
+    no_cache = option("--no-cache", is_flag=True, heading=SPEED, help="Neither read nor keep image features.")
+    return cast("Command", cache_dir_option(no_cache(wrapped)))
+
+
+def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in the order of the help."""
+    return lambda command: reduce(lambda wrapped, added: added(wrapped), reversed(options), command)
+
+
+classifier_options = all_of(
+    images_option,
+    classes_option,
+    model_option,
+    option(
+        "--knowledge",
+        default="dermatology",
+        show_default=True,
+        heading=CLASSES,
+        help="A knowledge base: its name, or its folder; none: names alone.",
     ),
-    click.option("--classes", type=ClassList(), help='A file, one class per line, or "a, b, c".'),
-    click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list."),
-    click.option(
-        "--knowledge", default="dermatology", show_default=True, help="A knowledge base, its folder, or none."
+    option(
+        "--method",
+        default="kpl",
+        show_default=True,
+        type=click.Choice(METHODS),
+        heading=CLASSES,
+        help="How classes are told apart; kpl also learns from all images together.",
     ),
-    click.option(
-        "--method", default="kpl", show_default=True, type=click.Choice(METHODS), help="How to tell classes apart."
+    option(
+        "--prior",
+        default="auto",
+        show_default=True,
+        type=ClassPrior(),
+        heading=CLASSES,
+        help="How common the classes are; auto: found from the images where that is safe.",
     ),
-    click.option("--prior", default="auto", show_default=True, type=ClassPrior(), help="How common the classes are."),
-    click.option(
+    option(
+        "--fitted",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        heading=CLASSES,
+        help="A classifier that --fit has saved. It brings its classes and settings.",
+    ),
+    option(
         "--retrieval",
         default="batch",
         show_default=True,
         type=click.Choice(RETRIEVALS),
-        help="Choose descriptions for all images together, or for each one.",
+        heading=RARE,
+        help="Choose descriptions for all images together (batch), or for each image.",
     ),
-    click.option("--k", type=click.IntRange(min=1), help="Descriptions kept per class."),
-    click.option("--name-weight", type=click.FloatRange(0, 1), help="Share of the class name beside descriptions."),
-    click.option("--centre", is_flag=True, help="Take the mean image off before proxies are learned."),
-    click.option(
-        "--fitted",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="A classifier that --fit has saved; it brings its classes and settings.",
+    option("--k", type=click.IntRange(min=1), heading=RARE, help="How many descriptions are kept per class."),
+    option(
+        "--name-weight",
+        type=click.FloatRange(0, 1),
+        heading=RARE,
+        help="The weight of the class name beside its descriptions.",
     ),
-    click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]"),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Images encoded at once."),
-    cache_option,
-    click.option("--no-cache", is_flag=True, help="Keep no image features."),
+    option("--centre", is_flag=True, heading=RARE, help="Subtract the mean image feature first."),
+    device_option,
+    batch_option,
+    cache_options,
 )
-
-
-def classifier_options(command: Command) -> Command:
-    """Add the options that say which images, which classes, and how to tell them apart."""
-    return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)
 
 
 def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
@@ -74,7 +213,7 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
     from zsderm import ZeroShotClassifier
 
     given = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
-    cache = None if options["no_cache"] else options["cache_dir"]
+    cache = options["cache"]
     if options["fitted"] is not None:
         if said := [f"--{name.replace('_', '-')}" for name in FIXED if name in given]:
             raise click.UsageError(f"{said[0]} cannot be given with --fitted: a fitted classifier brings its own.")

@@ -1,4 +1,4 @@
-"""What the commands accept as a value: a class list, a class prior, a result file, a setting, the cache folder."""
+"""What the commands accept as a value: a class list, a class prior, a result file, a setting."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from platformdirs import user_cache_path
 
 from zsderm.errors import ClassListError, SettingsError
-
-cache_option = click.option(
-    "--cache-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="ZSDERM_CACHE",
-    default=lambda: user_cache_path("zsderm"),
-    show_default="the user's cache folder",
-    help="Where image features are kept between runs.",
-)
 
 
 class ClassList(click.ParamType):

@@ -11,58 +11,94 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.cli.parameters import ResultFile, cache_option
+from zsderm.cli.failures import print_failures
+from zsderm.cli.help import IMAGES, OUTPUT, Command, option
+from zsderm.cli.options import (
+    FILE,
+    batch_option,
+    cache_options,
+    device_option,
+    image_column_option,
+    json_option,
+    model_option,
+)
+from zsderm.cli.parameters import ResultFile
 from zsderm.errors import InputError
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
+    from zsderm.image_table import ImageTable
     from zsderm.report.contact_sheet import ContactSheet
 
-_SHOWN = 8  # reasons listed; the rest is counted
+
+QUERY = "Query"
 
 
-@click.command()
-@click.option("--index", type=click.Path(path_type=Path), help="A folder of photographs, searched in depth.")
-@click.option("--query", help="A text in quotes, or an image file.")
-@click.option(
-    "--captions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV table with the columns filename and caption.",
+@click.command(cls=Command)
+@option(
+    "--index",
+    type=click.Path(path_type=Path),
+    heading=IMAGES,
+    help="The photographs to search: a folder with all folders below it.",
 )
-@click.option("--caption-column", default="caption", show_default=True, help="The column of --captions that is meant.")
-@click.option("--k", default=10, show_default=True, type=click.IntRange(min=1), help="How many to find.")
-@click.option("--model", default="zsderm-mini", show_default=True, help="An encoder; see: zsderm models list.")
-@click.option("--output", type=ResultFile(".csv", ".html"), help="The hits: .csv, or .html for a contact sheet.")
-@click.option("--json", "as_json", is_flag=True, help="Print recall as JSON instead of a table.")
-@click.option("--device", help="cpu, cuda or mps.  [default: the fastest there is]")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1), help="Images encoded at once.")
-@cache_option
+@option("--query", heading=QUERY, help="What to search for: a text in quotes, or an image file.")
+@option("--captions", type=FILE, heading=IMAGES, help="A table with an image column and a column of captions.")
+@option(
+    "--caption-column",
+    default="caption",
+    show_default=True,
+    heading=IMAGES,
+    help="The column of --captions that holds the captions.",
+)
+@image_column_option
+@option(
+    "--limit",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    old_names=("--k",),
+    heading=QUERY,
+    help="How many lines are listed at most.",
+)
+@model_option
+@option(
+    "--output",
+    type=ResultFile(".csv", ".html"),
+    heading=OUTPUT,
+    help="The file for what was found: .csv, or .html for a page of pictures.",
+)
+@json_option
+@device_option
+@batch_option
+@cache_options
 def retrieve(
     index: Path | None,
     query: str | None,
     captions: Path | None,
     caption_column: str,
-    k: int,
+    image_column: str | None,
+    limit: int,
     model: str,
     output: Path | None,
     as_json: bool,
     device: str | None,
     batch_size: int,
-    cache_dir: Path,
+    cache: Path | None,
 ) -> None:
     """Find the photographs of a folder that are most like a text or another photograph.
 
-    The index of the folder is built on first use and kept in the cache until a photograph comes, goes or changes.
-    With --captions and --query the captions that are most like the query are found instead. With --captions and
-    --index, and no --query, recall at 1, 5, 10, 50 and 100 is measured both ways.
+    The index of the folder is built once and kept in the cache. It is built again after a photograph was added, removed
+    or changed. With --captions and --query, captions are found instead of photographs. With --captions and --index but
+    no --query, recall at 1, 5, 10, 50 and 100 is measured, from images to captions and from captions to images.
 
     \b
     zsderm retrieve --index photos/ --query "pearly nodule with fine vessels" --output sheet.html
-    zsderm retrieve --index photos/ --query photos/IMG_0001.jpg --k 5
+    zsderm retrieve --index photos/ --query photos/IMG_0001.jpg --limit 5
     zsderm retrieve --captions captions.csv --query photos/IMG_0001.jpg
     zsderm retrieve --index photos/ --captions captions.csv
     """
     from zsderm import load_encoder
+    from zsderm.image_table import ImageTable
 
     if query is not None and (index is None) == (captions is None):
         raise click.UsageError("expected --query with either --index (finds photographs) or --captions (finds texts).")
@@ -74,12 +110,14 @@ def retrieve(
     encoder = load_encoder(model, device)
     if query is None:
         assert index is not None and captions is not None
-        _measure_recall(encoder, index, captions, caption_column, as_json, batch_size, cache_dir)
+        table = ImageTable.read(captions, image_column)
+        _measure_recall(encoder, index, table, caption_column, as_json, batch_size, cache)
     elif captions is not None:
-        _find_captions(encoder, captions, caption_column, query, image, k, output)
+        texts = ImageTable.read(captions, image_column).column(caption_column)
+        _find_captions(encoder, captions, texts, query, image, limit, output)
     else:
         assert index is not None
-        _find_images(encoder, index, query, image, k, output, batch_size, cache_dir)
+        _find_images(encoder, index, query, image, limit, output, batch_size, cache)
 
 
 def _image_meant(query: str) -> Path | None:
@@ -105,14 +143,14 @@ def _find_images(
     k: int,
     output: Path | None,
     batch_size: int,
-    cache_dir: Path,
+    cache: Path | None,
 ) -> None:
     from zsderm.tasks.retrieval.image_index import ImageIndex
 
-    index = ImageIndex.open(encoder, folder, cache=cache_dir, batch_size=batch_size, progress=sys.stderr.isatty())
+    index = ImageIndex.open(encoder, folder, cache=cache, batch_size=batch_size, progress=sys.stderr.isatty())
     made = "built" if index.rebuilt else "from the cache"
     click.echo(f"{len(index.paths)} images, {len(index)} indexed ({made})", err=True)
-    _say_failures(list(index.errors.items()))
+    print_failures(index.errors)
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
     if output is not None and output.suffix.lower() == ".html":
@@ -123,32 +161,35 @@ def _find_images(
 
 
 def _find_captions(
-    encoder: Encoder, captions: Path, column: str, query: str, image: Path | None, k: int, output: Path | None
+    encoder: Encoder, captions: Path, cells: Sequence[str], query: str, image: Path | None, k: int, output: Path | None
 ) -> None:
-    from zsderm.image_table import ImageTable
     from zsderm.tasks.retrieval.image_index import nearest_texts
 
     if output is not None and output.suffix.lower() == ".html":
         raise click.UsageError("expected --output .csv with --captions; a contact sheet is for photographs.")
-    texts = [text for text in ImageTable.read(captions).column(column) if text]
+    texts = [text for text in cells if text]
     if not texts:
-        raise InputError(f"expected captions in column {column!r} of {captions}, but all its cells are empty")
+        raise InputError(f"expected captions in {captions}, but all cells of the column are empty")
     _write_hits("caption", nearest_texts(encoder, texts, query if image is None else None, image, k), output)
 
 
 def _measure_recall(
-    encoder: Encoder, folder: Path, captions: Path, column: str, as_json: bool, batch_size: int, cache_dir: Path
+    encoder: Encoder,
+    folder: Path,
+    table: ImageTable,
+    column: str,
+    as_json: bool,
+    batch_size: int,
+    cache: Path | None,
 ) -> None:
-    from zsderm.image_table import ImageTable
     from zsderm.images import find
     from zsderm.tasks.retrieval.captioned_images import CaptionedImages
 
-    table = ImageTable.read(captions)
     matched = CaptionedImages.match(find(folder), table, column)
     if matched.without_caption:
         click.echo(f"{matched.without_caption} images of {folder} have no caption; they are left out.", err=True)
-    report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache_dir, progress=sys.stderr.isatty())
-    _say_failures(list(errors.items()))
+    report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache, progress=sys.stderr.isatty())
+    print_failures(errors)
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
 
 
@@ -176,10 +217,3 @@ def _sheet(
     title = image.name if image is not None else f"“{query}”"
     lead = f"The {len(rows)} most like it, of {searched}. Encoder {model}."
     return ContactSheet("zsderm retrieve", title, lead, [*asked, found])
-
-
-def _say_failures(errors: Sequence[tuple[str, str]]) -> None:
-    for name, reason in errors[:_SHOWN]:
-        click.echo(f"  failed: {name}: {reason}", err=True)
-    if len(errors) > _SHOWN:
-        click.echo(f"  and {len(errors) - _SHOWN} more failures", err=True)

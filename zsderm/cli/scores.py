@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.cli import prediction_tables
 from zsderm.errors import InputError, SettingsError
+from zsderm.image_table import ImageTable
 from zsderm.metrics import Comparison, Difference, Grouping, Metrics, by_group, compare, evaluate, evaluate_labels
 from zsderm.metrics.summary import certain
+from zsderm.table_files import read_cells
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 
@@ -72,6 +73,7 @@ def score(
     maps: Mapping[str, Sequence[str]],
     groups: Sequence[str] = (),
     cluster: str | None = None,
+    image_column: str | None = None,
 ) -> Scored:
     """Read the files and compute everything.
 
@@ -82,6 +84,8 @@ def score(
         maps: what ``probability_class_i`` stands for, by file as it was named; "" is for every file.
         groups: columns of the labels.
         cluster: a column of the labels.
+        image_column: the column that names the images, where it has no usual name; the labels must have it, and
+            predictions may.
 
     Raises:
         InputError: a file that does not fit; see `zsderm.cli.prediction_tables`.
@@ -89,23 +93,21 @@ def score(
     """
     if strangers := set(maps) - {"", *map(str, files)}:
         raise SettingsError(f"there is a class map for {strangers.pop()}, which is not among the --predictions")
-    first = prediction_tables.read_table(files[0])
-    images = prediction_tables.image_names(first)
-    facts, source = (first, files[0]) if labels is None else (prediction_tables.rows_for(images, labels), labels)
-    true = (
-        prediction_tables.own_labels(first, files[0], classes)
-        if labels is None
-        else prediction_tables.labels_in(facts, labels, classes)
-    )
+    first = _predictions(files[0], image_column)
+    facts = first if labels is None else ImageTable.read(labels, image_column, required=False).beside(first.names)
+    read_labels = prediction_tables.own_labels if labels is None else prediction_tables.labels_in
+    true = read_labels(facts, classes)
     known = true != prediction_tables.NO_LABEL
     talk = (
         []
         if known.all()
-        else [f"{(~known).sum()} of {len(known)} images have no label in {source}; they are left out."]
+        else [f"{(~known).sum()} of {len(known)} images have no label in {facts.path}; they are left out."]
     )
-    units = None if cluster is None else prediction_tables.names_in(facts, cluster, source)[known]
-    columns = {column: prediction_tables.names_in(facts, column, source)[known] for column in groups}
-    answers = list(_read(files, first, images, classes, maps, known))
+    units = None if cluster is None else prediction_tables.names_in(facts, cluster)[known]
+    if units is not None and (alone := int((units == "").sum())):
+        talk.append(f"{alone} of {len(units)} images have no {cluster}; each of them counts as one of its own.")
+    columns = {column: prediction_tables.names_in(facts, column)[known] for column in groups}
+    answers = list(_read(files, first, classes, maps, known, image_column))
     if len({answer.name for answer in answers}) < len(answers):
         raise InputError("expected every file of predictions once, but one is given twice")
     named = {answer.name: answer for answer in answers}
@@ -126,20 +128,26 @@ def score(
     )
 
 
+def _predictions(path: Path, image_column: str | None) -> ImageTable:
+    """A file of predictions; other tools may call its image column otherwise than the labels do."""
+    frame = read_cells(path)
+    return ImageTable.of(path, frame, image_column if image_column in frame.columns else None, required=False)
+
+
 def _read(
     files: Sequence[Path],
-    first: pd.DataFrame,
-    images: Sequence[str],
+    first: ImageTable,
     classes: Sequence[str],
     maps: Mapping[str, Sequence[str]],
     known: NDArray[np.bool_],
+    image_column: str | None,
 ) -> Iterator[Answers]:
     """The answers of every file, on the images of the first that have a label."""
     for index, path in enumerate(files):
-        table = first if index == 0 else prediction_tables.rows_for(images, path)
+        table = first if index == 0 else _predictions(path, image_column).beside(first.names)
         order = maps.get(str(path), maps.get(""))
-        rows = prediction_tables.class_probabilities(table, path, classes, order)
-        chosen = None if rows is not None else prediction_tables.predicted_classes(table, path, classes)
+        rows = prediction_tables.class_probabilities(table, classes, order)
+        chosen = None if rows is not None else prediction_tables.predicted_classes(table, classes)
         certainly = rows if chosen is None else certain(chosen, len(classes))
         name = path.stem if len({other.stem for other in files}) == len(files) else str(path)
         yield Answers(name, np.asarray(certainly)[known], rows is None)

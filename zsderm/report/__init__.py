@@ -5,8 +5,8 @@ row          one image: its picture, its classes, and why they were named
 reliability  what was claimed beside what came true
 """
 
-from zsderm.report.page import confusion, flatten, write_report
+from zsderm.report.page import flatten, write_report
 from zsderm.report.reliability import ReliabilityPlot, reliability_plot
 from zsderm.report.row import Row, Why, thumbnail
 
-__all__ = ["ReliabilityPlot", "Row", "Why", "confusion", "flatten", "reliability_plot", "thumbnail", "write_report"]
+__all__ = ["ReliabilityPlot", "Row", "Why", "flatten", "reliability_plot", "thumbnail", "write_report"]

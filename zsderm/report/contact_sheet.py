@@ -9,15 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-import zsderm
-from zsderm.atomic_files import atomic_file
-from zsderm.report import thumbnail
+from zsderm.report.row import thumbnail
+from zsderm.report.template import write_page
 
 
 @dataclass(frozen=True)
@@ -80,14 +76,4 @@ class ContactSheet:
         Raises:
             SettingsError: the place cannot be written.
         """
-        page = Environment(
-            loader=FileSystemLoader(Path(zsderm.__file__).parent / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        ).get_template("contact_sheet.html.j2")
-        written = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
-        stream = page.stream(sheet=self, written=written, version=zsderm.__version__)
-        with atomic_file(path) as draft, draft.open("wb") as file:
-            stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode
+        write_page("contact_sheet.html.j2", path, sheet=self)

@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 
 import numpy as np
-import torch
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import ArrayLike, NDArray
 
-from zsderm import __version__, images
-from zsderm.atomic_files import atomic_file
+from zsderm import images
 from zsderm.errors import InputError
-from zsderm.metrics import Metrics, evaluate
+from zsderm.metrics import Metrics, confusion_matrix, evaluate
 from zsderm.predictions import Predictions
 from zsderm.report.reliability import reliability_plot
 from zsderm.report.row import Why, rows
+from zsderm.report.template import write_page
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 EVIDENCE_SHOWN = 3  # texts in view per image; the others unfold
 MATRIX_LIMIT = 12  # classes up to which a confusion matrix is readable
 
@@ -36,8 +31,6 @@ def write_report(
     true: ArrayLike | None = None,
     top_k: int = 3,
     explanations: Iterable[Why | None] | None = None,
-    sets: ArrayLike | None = None,
-    abstained: ArrayLike | None = None,
 ) -> None:
     """Write the report; the file is replaced whole or not at all.
 
@@ -48,8 +41,6 @@ def write_report(
         true: (N,) int, the index of the true class of each image, negative where it is unknown.
         top_k: classes shown per image.
         explanations: N explanations in the order of the images, None for those without one; taken one at a time.
-        sets: (N, C) bool, the classes that each image could be; by default those of ``predictions``.
-        abstained: (N,) bool, whether an image looks like none of the classes; by default as in ``predictions``.
 
     Raises:
         InputError: an argument has not one entry for each image.
@@ -57,22 +48,16 @@ def write_report(
     """
     pictures = predictions.images if pictures is None else pictures
     answers = np.full(len(predictions), -1) if true is None else np.asarray(true)
-    could_be = _flags(sets, predictions.sets)
-    withheld = _flags(abstained, predictions.abstained)
-    _check(predictions, pictures, answers, could_be, withheld)
-    stream = (
-        _environment()
-        .get_template("report.html.j2")
-        .stream(
-            **_overview(predictions, answers),
-            **_trust(predictions, answers, could_be, withheld),
-            rows=rows(predictions, pictures, answers, top_k, explanations, could_be, withheld),
-            explained=explanations is not None,
-            evidence_shown=EVIDENCE_SHOWN,
-        )
+    _check(predictions, pictures, answers)
+    write_page(
+        "report.html.j2",
+        path,
+        **_overview(predictions, answers),
+        **_trust(predictions, answers),
+        rows=rows(predictions, pictures, answers, top_k, explanations),
+        explained=explanations is not None,
+        evidence_shown=EVIDENCE_SHOWN,
     )
-    with atomic_file(path) as draft, draft.open("wb") as file:
-        stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode
 
 
 def flatten(manifest: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
@@ -87,54 +72,14 @@ def flatten(manifest: Mapping[str, object], above: str = "") -> Iterator[tuple[s
             yield name, "–" if value is None else str(value)
 
 
-def confusion(predictions: Predictions, true: NDArray[np.int_]) -> NDArray[np.int_]:
-    """(C, C) int, how many images of each true class (row) got each answer (column)."""
-    counts = np.zeros((len(predictions.classes),) * 2, dtype=np.int_)
-    known = predictions.ok.numpy() & (true >= 0)
-    answers = predictions.probabilities.numpy()[known].argmax(axis=1)
-    np.add.at(counts, (true[known], answers), 1)
-    return counts
-
-
-def _flags(given: ArrayLike | None, otherwise: torch.Tensor | None) -> NDArray[np.bool_] | None:
-    chosen = otherwise if given is None else given
-    return None if chosen is None else np.asarray(chosen, dtype=bool)
-
-
-def _check(
-    predictions: Predictions,
-    pictures: Sequence[images.ImageSource],
-    true: NDArray[np.int_],
-    sets: NDArray[np.bool_] | None,
-    abstained: NDArray[np.bool_] | None,
-) -> None:
+def _check(predictions: Predictions, pictures: Sequence[images.ImageSource], true: NDArray[np.int_]) -> None:
     """Refuse arguments that have not one entry for each image."""
-    given: dict[str, Sequence[object] | NDArray[np.generic] | None] = {
-        "pictures": pictures,
-        "true": true,
-        "sets": sets,
-        "abstained": abstained,
-    }
+    given: dict[str, Sequence[object] | NDArray[np.int_]] = {"pictures": pictures, "true": true}
     for name, values in given.items():
-        if values is not None and len(values) != len(predictions):
+        if len(values) != len(predictions):
             raise InputError(
                 f"expected `{name}` to have one entry for each of {len(predictions)} images, but got {len(values)}"
             )
-    if sets is not None and sets.shape != (len(predictions), len(predictions.classes)):
-        raise InputError(
-            f"expected `sets` of shape (images, classes) = {(len(predictions), len(predictions.classes))}, "
-            f"but got {sets.shape}"
-        )
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object]:
@@ -143,8 +88,6 @@ def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, obj
     small = len(predictions.classes) <= MATRIX_LIMIT
     return {
         "predictions": predictions,
-        "written": datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
-        "version": __version__,
         "encoder": (predictions.manifest.get("encoder") or {}).get("name", ""),
         "notes": predictions.manifest.get("notes", ()),
         "calibration": predictions.manifest.get("calibration"),
@@ -152,17 +95,21 @@ def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, obj
         "counts": _counts(predictions, true),
         "metrics": _metrics(predictions, true) if labelled else None,
         "reliability": reliability_plot(predictions, true) if labelled else None,
-        "matrix": confusion(predictions, true).tolist() if labelled and small else None,
+        "matrix": _confusion(predictions, true).tolist() if labelled and small else None,
     }
 
 
-def _trust(
-    predictions: Predictions,
-    true: NDArray[np.int_],
-    sets: NDArray[np.bool_] | None,
-    abstained: NDArray[np.bool_] | None,
-) -> dict[str, object]:
+def _confusion(predictions: Predictions, true: NDArray[np.int_]) -> NDArray[np.int_]:
+    """(C, C) int, of the images that were answered and have a true label."""
+    known = predictions.ok.numpy() & (true >= 0)
+    answers = predictions.probabilities.numpy()[known].argmax(axis=1)
+    return confusion_matrix(true[known], answers, len(predictions.classes))
+
+
+def _trust(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object]:
     """How many images are left open, and whether the truth is where it could be."""
+    sets = None if predictions.sets is None else predictions.sets.numpy()
+    abstained = None if predictions.abstained is None else predictions.abstained.numpy()
     answered = predictions.ok.numpy()
     known = answered & (true >= 0)
     inside = [] if sets is None else sets[known, true[known]].tolist()

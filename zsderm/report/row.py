@@ -78,8 +78,6 @@ def rows(
     true: NDArray[np.int_],
     top_k: int,
     explanations: Iterable[Why | None] | None = None,
-    sets: NDArray[np.bool_] | None = None,
-    abstained: NDArray[np.bool_] | None = None,
 ) -> Iterator[Row]:
     """One row at a time: a thumbnail is made when the page gets there, and forgotten after.
 
@@ -88,10 +86,10 @@ def rows(
     """
     ranked, order = predictions.top_k(top_k), predictions.top_k(len(predictions.classes))
     reasons = None if explanations is None else iter(explanations)
+    sets, abstained = predictions.set_names, predictions.abstained
     for index, image in enumerate(predictions.images):
         why = None if reasons is None else _next(reasons, index, len(predictions))
         answered = bool(ranked[index])
-        inside = set() if sets is None else {predictions.classes[c] for c in np.flatnonzero(sets[index])}
         yield Row(
             image=image,
             thumbnail=thumbnail(pictures[index]) if answered else "",
@@ -101,8 +99,8 @@ def rows(
             true=predictions.classes[true[index]] if true[index] >= 0 else "",
             why=why if answered else None,
             heat=data_uri(why.overlay(THUMBNAIL_SIDE)) if why is not None and answered else "",
-            could_be=[name for name, _ in order[index] if name in inside],
-            empty_set=answered and sets is not None and not inside,
+            could_be=[name for name, _ in order[index] if name in sets[index]],
+            empty_set=answered and predictions.sets is not None and not sets[index],
             abstained=answered and abstained is not None and bool(abstained[index]),
         )
     if reasons is not None:

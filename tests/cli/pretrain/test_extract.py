@@ -38,7 +38,18 @@ def answer(request: str, number: int) -> str:
 
 def told(server: ProtocolServer, captions: Path, *more: object) -> list[str]:
     output = captions.with_name("out.csv")
-    fixed = ["--captions", captions, "--output", output, "--engine", "server", "--endpoint", server.url, "--model", "m"]
+    fixed = [
+        "--captions",
+        captions,
+        "--output",
+        output,
+        "--engine",
+        "server",
+        "--endpoint",
+        server.url,
+        "--language-model",
+        "m",
+    ]
     return [str(word) for word in (*fixed, *more)]
 
 
@@ -78,7 +89,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(captions: Path) -> None:
     with serving(slowly) as server:
         arguments = told(server, captions, "--workers", 2)
         killed = subprocess.Popen([sys.executable, "-c", code, "pretrain", "extract", *arguments])
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120  # a busy machine takes its time to start Python
         while len(server.requests) < 10 and time.monotonic() < until:
             time.sleep(0.01)
         killed.kill()
@@ -97,4 +108,4 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(captions: Path) -> None:
 def test_a_server_needs_an_address_and_a_model(captions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZSDERM_LLM_ENDPOINT", raising=False)
     result = run("--captions", captions, "--output", captions.with_name("out.csv"), "--engine", "server")
-    assert result.exit_code == 2 and "--endpoint URL and --model NAME" in result.stderr
+    assert result.exit_code == 2 and "--endpoint URL and --language-model NAME" in result.stderr

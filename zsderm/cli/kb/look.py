@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zsderm.cli.kb.make import build, diff, generate
-from zsderm.cli.parameters import cache_option
+from zsderm.cli.options import cache_options
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ for command in (build, diff, generate):
 
 @kb.command("list")
 def list_bases() -> None:
-    """List the bundled knowledge bases, one a line, with tabs between the columns.
+    """List the bundled knowledge bases, one on each line, with tabs between the columns.
 
     \b
     zsderm kb list
@@ -100,11 +100,13 @@ def show(name: str, disease: str | None, semantic: bool, judge: str | None) -> N
 
 @kb.command()
 @click.argument("words", nargs=-1, metavar="[NAME] [QUERY]")
-@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph instead.")
+@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Search by a photograph, not by a text.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --image.")
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines at most.")
-@cache_option
-def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache_dir: Path) -> None:
+@click.option(
+    "--limit", default=10, show_default=True, type=click.IntRange(min=1), help="How many lines are listed at most."
+)
+@cache_options
+def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache: Path | None) -> None:
     """Find the names, aliases and descriptions that say what QUERY says, best first.
 
     With --image: the descriptions that a photograph is most like, of all diseases. Without NAME it looks into
@@ -120,7 +122,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     from zsderm.knowledge.search import search as find_hits
 
     if image is not None:
-        _search_by_image(words, image, model, limit, cache_dir)
+        _search_by_image(words, image, model, limit, cache)
         return
     if not words:
         raise click.UsageError("expected a QUERY in quotes, or --image FILE.")
@@ -153,7 +155,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
 
-    Prints one problem a line, disease and reason, and ends with exit code 1 if there is any. With --report a page
+    Prints one problem on each line: disease and reason. The exit code is 1 if there is any. With --report a page
     follows: counts, readability, near-duplicates, specificity, texts too long for CLIP.
 
     \b
@@ -204,7 +206,7 @@ def _by_meaning(base: KnowledgeBase, disease: str, judge: str | None) -> str:
     return f"\nNearest in meaning: {' or '.join(map(repr, nearest))}."
 
 
-def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path) -> None:
+def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int, cache: Path | None) -> None:
     from zsderm import KnowledgeBase, load_encoder
     from zsderm.tasks.retrieval.description_search import nearest_descriptions
 

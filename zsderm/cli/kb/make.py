@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import CLASSES, OUTPUT, RARE, Command, option
+from zsderm.cli.options import answers_option, api_key_option, endpoint_option, language_model_option
 from zsderm.cli.parameters import ClassList
 from zsderm.errors import InputError
 
@@ -15,13 +17,15 @@ _SHOWN = 20  # problems listed on stderr
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to make.")
-@click.option("--name", help="Name of the base.  [default: that of the folder]")
-@click.option("--licence", default="unknown", show_default=True, help="Licence of the texts.")
+@click.option(
+    "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="The new folder to write."
+)
+@click.option("--name", help="The name of the base.  [default: the name of the folder]")
+@click.option("--licence", default="unknown", show_default=True, help="The licence of the texts.")
 def build(source: Path, output: Path, name: str | None, licence: str) -> None:
     """Make a knowledge base from a table or a mapping of descriptions by class.
 
-    SOURCE is a .csv file with columns class,description (and, if wanted, aspect,modality), or a .json file
+    SOURCE is a .csv file with columns class,description (and optionally aspect,modality), or a .json file
     {class: [descriptions]}.
 
     \b
@@ -42,9 +46,9 @@ def build(source: Path, output: Path, name: str | None, licence: str) -> None:
 @click.argument("before")
 @click.argument("after")
 def diff(before: str, after: str) -> None:
-    """Say what changed from one knowledge base to another, one difference a line.
+    """List the differences between two knowledge bases, one on each line.
 
-    Columns: + or -, disease, what, text. Ends with exit code 0 also when they differ.
+    Columns: + or -, disease, what, text. The exit code is 0 even if there are differences.
 
     \b
     zsderm kb diff dermatology ./my-dermatology
@@ -59,19 +63,46 @@ def diff(before: str, after: str) -> None:
     click.echo(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences", err=True)
 
 
-@click.command()
-@click.option("--classes", required=True, type=ClassList(), help='A file, one class per line, or "a, b, c".')
-@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to make.")
-@click.option("--endpoint", required=True, envvar="ZSDERM_LLM_ENDPOINT", show_envvar=True, help="OpenAI-compatible.")
-@click.option("--model", required=True, help="Name of the language model at the endpoint.")
-@click.option("--api-key", envvar="ZSDERM_LLM_API_KEY", show_envvar=True, help="Key for the endpoint, if it wants one.")
-@click.option("--domain", default="skin diseases in photographs", show_default=True, help="What the images are of.")
-@click.option("--aspect", "aspects", multiple=True, help="Ask about these only; may repeat.  [default: all ten]")
-@click.option("--count", default=3, show_default=True, type=click.IntRange(1, 20), help="Sentences per aspect.")
-@click.option(
-    "--answers",
+@click.command(cls=Command)
+@option(
+    "--classes",
+    required=True,
+    type=ClassList(),
+    heading=CLASSES,
+    help='The classes: a file with one class per line, or "a, b, c".',
+)
+@option(
+    "--output",
+    required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that keeps every answer.  [default: OUTPUT-answers]",
+    heading=OUTPUT,
+    help="The new folder to write.",
+)
+@endpoint_option(required=True)
+@language_model_option(required=True)
+@api_key_option
+@answers_option
+@option(
+    "--domain",
+    default="skin diseases in photographs",
+    show_default=True,
+    heading=CLASSES,
+    help="What the images show, for the questions.",
+)
+@option(
+    "--aspect",
+    "aspects",
+    multiple=True,
+    heading=RARE,
+    help="Ask about this aspect only. May be repeated.  [default: all ten]",
+)
+@option(
+    "--count",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 20),
+    heading=RARE,
+    help="How many sentences to ask for per aspect.",
 )
 def generate(
     *,
@@ -87,11 +118,12 @@ def generate(
 ) -> None:
     """Draft a knowledge base for any classes with a language model.
 
-    Every answer is kept as it arrives: a run that stops goes on where it stood. The draft is checked, and marked as
-    unreviewed; read it before you use it.
+    Every answer is saved when it arrives, so a run that was stopped continues where it was. The draft is checked, and
+    marked as unreviewed. Read it before you use it.
 
     \b
-    zsderm kb generate --classes "robin, crow" --output ./birds --endpoint http://localhost:11434/v1 --model M
+    zsderm kb generate --classes "robin, crow" --output ./birds --endpoint http://localhost:11434/v1 \\
+        --language-model M
     """
     from rich.console import Console
     from rich.progress import Progress

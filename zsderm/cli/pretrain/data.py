@@ -10,20 +10,29 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.errors import MissingDependencyError
+from zsderm.cli.options import FILE, data_root_option
+from zsderm.optional_packages import requires
 
 if TYPE_CHECKING:
     from zsderm.pretrain.config import Source
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
 @click.argument("tables", nargs=-1)
-@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Configuration (YAML).")
-@click.option("--data-root", type=_FOLDER, envvar="ZSDERM_DATA", show_envvar=True, help="Folder of the tables.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Report (.csv).  [default: stdout]")
-@click.option("--threads", default=2, show_default=True, type=click.IntRange(1), help="Images decoded at a time.")
+@click.option("--config", type=FILE, help="The configuration of a run (YAML).")
+@data_root_option()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file for the report: .csv.  [default: stdout]",
+)
+@click.option(
+    "--threads",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many images are decoded at the same time.",
+)
 @click.pass_context
 def validate(
     context: click.Context,
@@ -39,7 +48,7 @@ def validate(
     TABLES are .csv, .parquet or .tar files, or a pattern in quotes; without any, the tables of --config. With --config
     the lengths of texts are checked by its tokenizer, and labels by its knowledge base.
 
-    The report is a CSV table: table, row, filename, kind, reason. It ends with exit code 1 if there is any problem.
+    The report is a CSV table: table, row, filename, kind, reason. The exit code is 1 if there is any problem.
 
     \b
     zsderm pretrain validate captions.csv --output report.csv
@@ -83,14 +92,18 @@ def validate(
 
 @click.command()
 @click.argument("table")
-@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the shards.")
-@click.option("--data-root", type=_FOLDER, envvar="ZSDERM_DATA", show_envvar=True, help="Folder of the table.")
-@click.option("--per-shard", default=1000, show_default=True, type=click.IntRange(1), help="Images in a shard.")
+@click.option(
+    "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder for the shards."
+)
+@data_root_option()
+@click.option(
+    "--per-shard", default=1000, show_default=True, type=click.IntRange(1), help="How many images a shard holds."
+)
 def pack(table: str, output: Path, data_root: Path | None, per_shard: int) -> None:
-    """Write a table and its images as tar shards, for sets larger than a folder likes.
+    """Write a table and its images as tar shards, for large data sets.
 
-    Shards are read where they lie: in a configuration write `table: shards/*.tar`. An image that cannot be read is left
-    out, with its reason on stderr. Paths of the shards go to stdout.
+    To train on shards, write `table: shards/*.tar` in the configuration. An image that cannot be read is left out, and
+    stderr says why. The paths of the shards go to stdout.
 
     \b
     zsderm pretrain pack captions.csv --output shards/
@@ -116,11 +129,5 @@ def _knowledge(name: str) -> object:
 
 def _room(module: str) -> ModuleType:
     """A module of the pretraining room, or the command that installs what it needs."""
-    try:
+    with requires("zsderm[pretrain]"):
         return import_module(f"zsderm.pretrain.{module}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("zsderm"):
-            raise
-        raise MissingDependencyError(
-            f"this needs the package {error.name}, which is not installed; pip install 'zsderm[pretrain]'"
-        ) from error

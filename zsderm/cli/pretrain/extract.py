@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.help import IMAGES, OUTPUT, SPEED, Command, option
+from zsderm.cli.options import (
+    FILE,
+    answers_option,
+    api_key_option,
+    endpoint_option,
+    knowledge_option,
+    language_model_option,
+)
 from zsderm.cli.parameters import ResultFile
 
 if TYPE_CHECKING:
@@ -15,27 +24,50 @@ if TYPE_CHECKING:
     from zsderm.pretrain.extraction.reading import CaptionReader
 
 
-@click.command()
-@click.option(
+@click.command(cls=Command)
+@option(
     "--captions",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Table (.csv or .parquet) with the columns filename and caption.",
+    type=FILE,
+    heading=IMAGES,
+    help="A table (.csv or .parquet) with the columns filename and caption.",
 )
-@click.option("--output", required=True, type=ResultFile(".csv"), help="Table to write.")
-@click.option("--engine", type=click.Choice(["rules", "server"]), default="rules", show_default=True)
-@click.option("--endpoint", envvar="ZSDERM_LLM_ENDPOINT", show_envvar=True, help="OpenAI-compatible, for the server.")
-@click.option("--model", help="Name of the language model at the endpoint.")
-@click.option("--api-key", envvar="ZSDERM_LLM_API_KEY", show_envvar=True, help="Key for the endpoint, if it wants one.")
-@click.option("--workers", default=4, show_default=True, type=click.IntRange(1), help="Requests at a time.")
-@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds a request.")
-@click.option(
-    "--answers",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that keeps every answer of the server.  [default: OUTPUT-answers]",
+@option(
+    "--engine",
+    type=click.Choice(["rules", "server"]),
+    default="rules",
+    show_default=True,
+    heading=IMAGES,
+    help="What reads the captions: rules, or a language model on a server.",
 )
-@click.option("--rejected", type=ResultFile(".csv"), help="What was refused, and why.  [default: OUTPUT-rejected.csv]")
-@click.option("--knowledge", default="dermatology", show_default=True, help="Knowledge base with the diseases.")
+@knowledge_option
+@option("--output", required=True, type=ResultFile(".csv"), heading=OUTPUT, help="The file for the table: .csv.")
+@option(
+    "--rejected",
+    type=ResultFile(".csv"),
+    heading=OUTPUT,
+    help="The file for what was refused, and why.  [default: OUTPUT-rejected.csv]",
+)
+@endpoint_option()
+@language_model_option()
+@api_key_option
+@answers_option
+@option(
+    "--workers",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    heading=SPEED,
+    help="How many requests are sent at the same time.",
+)
+@option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    heading=SPEED,
+    help="How many seconds to wait for an answer.",
+)
 def extract(
     *,
     captions: Path,
@@ -50,16 +82,17 @@ def extract(
     rejected: Path | None,
     knowledge: str,
 ) -> None:
-    """Take raw captions apart into the table that pretraining reads.
+    """Extract from raw captions the table that pretraining reads.
 
-    For each caption: its disease, the place of that in an ontology, what can be seen, and up to eight sub-captions.
-    The engine `rules` needs no model; `server` asks a language model, keeps every answer, goes on where it stood after
-    a stop, and believes only what the caption says. What was refused is a table too: row, kind, term, reason.
+    For each caption: its disease, the place of the disease in an ontology, visible concepts, and up to eight
+    sub-captions. The engine `rules` needs no model. The engine `server` asks a language model, saves every answer,
+    continues after a stop, and accepts only what the caption says. What was refused is written to another table: row,
+    kind, term, reason.
 
     \b
     zsderm pretrain extract --captions captions.csv --output multi_aspect.csv
     zsderm pretrain extract --captions captions.csv --output multi_aspect.csv --engine server \\
-        --endpoint http://localhost:11434/v1 --model M
+        --endpoint http://localhost:11434/v1 --language-model M
     """
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
@@ -70,7 +103,7 @@ def extract(
     from zsderm.pretrain.extraction.table import extract_table
 
     if engine == "server" and not (endpoint and model):
-        raise click.UsageError("expected --endpoint URL and --model NAME with --engine server.")
+        raise click.UsageError("expected --endpoint URL and --language-model NAME with --engine server.")
     reader = CaptionReader(KnowledgeBase.load(knowledge))
     reads: Engine = RuleEngine(reader)
     if engine == "server" and endpoint and model:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import click
 
-from zsderm.errors import MissingDependencyError
+from zsderm.optional_packages import requires
 
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--repository", required=True, help="organisation/name on the hub; made when it is not there.")
-@click.option("--public", is_flag=True, help="Let everybody see a new repository; by default only its owners do.")
-@click.option("--dry-run", is_flag=True, help="Write the model card and list the files; ask nobody, upload nothing.")
+@click.option(
+    "--repository", required=True, help="The repository on the hub: organisation/name. It is made if it does not exist."
+)
+@click.option("--public", is_flag=True, help="Everybody may see a new repository; without it only its owners do.")
+@click.option("--dry-run", is_flag=True, help="Write the model card and list the files, but connect to no server.")
 def publish(folder: Path, repository: str, public: bool, dry_run: bool) -> None:
     """Upload the encoder in FOLDER, as training exports it, with a generated model card.
 
@@ -24,14 +26,8 @@ def publish(folder: Path, repository: str, public: bool, dry_run: bool) -> None:
     zsderm pretrain publish runs/mini/encoder --repository you/skin-encoder --dry-run
     zsderm pretrain publish runs/mini/encoder --repository you/skin-encoder
     """
-    try:
+    with requires("zsderm[pretrain]"):
         publication = import_module("zsderm.pretrain.publish")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("zsderm"):
-            raise
-        raise MissingDependencyError(
-            f"this needs the package {error.name}, which is not installed; pip install 'zsderm[pretrain]'"
-        ) from error
     done = publication.push_to_hub(folder, repository, private=not public, dry_run=dry_run)
     for name, size in done.files.items():
         click.echo(f"{'would upload' if dry_run else 'uploaded'} {name} ({size / 1e6:.2f} MB)", err=True)

@@ -9,34 +9,31 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.options import FILE, data_root_option
 from zsderm.cli.parameters import Setting
 from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
 from zsderm.cli.pretrain.publish import publish
-from zsderm.errors import MissingDependencyError
+from zsderm.optional_packages import requires
 
 
 @click.group(invoke_without_command=True)
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Configuration (YAML).",
-)
-@click.option(
-    "--data-root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    envvar="ZSDERM_DATA",
-    show_envvar=True,
-    help="Folder that the tables of the configuration are relative to.",
-)
+@click.option("--config", type=FILE, help="The configuration of a run (YAML).")
+@data_root_option()
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     show_default="runs/NAME-OF-CONFIG",
-    help="Run folder; a run that was stopped goes on where it stood.",
+    help="The folder of the run. A run that was stopped continues where it was.",
 )
-@click.option("--set", "overrides", multiple=True, type=Setting(), help="Override one setting; inner ones by dots.")
-@click.option("--dry-run", is_flag=True, help="Print what the run needs, and load neither data nor weights.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    type=Setting(),
+    help="Change one setting of the configuration; a.b=value for one inside another. May be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what the run would need; load neither data nor weights.")
 @click.pass_context
 def pretrain(
     context: click.Context,
@@ -49,8 +46,8 @@ def pretrain(
 ) -> None:
     """Train an encoder from a configuration file.
 
-    One line an epoch goes to stderr; the folder of the encoder, which --model local-dir:FOLDER reads, goes to stdout.
-    Several processes train together with torchrun: torchrun --nproc-per-node 8 -m zsderm.pretrain, same options.
+    One line for each epoch goes to stderr. The folder of the encoder goes to stdout; use it with --model
+    local-dir:FOLDER. For several processes: torchrun --nproc-per-node 8 -m zsderm.pretrain, with the same options.
 
     \b
     zsderm pretrain --config pretrain/configs/mini.yaml --data-root DATA
@@ -68,19 +65,13 @@ def pretrain(
             parameter = next(option for option in context.command.params if option.name == name)
             raise click.MissingParameter(ctx=context, param=parameter)
     assert config is not None
-    try:
+    with requires("zsderm[pretrain]", "pretraining"):
         if dry_run:
             settings = import_module("zsderm.pretrain.config").read_config(config, dict(overrides))
             for line in import_module("zsderm.pretrain.estimate").estimate(settings).lines():
                 click.echo(line)
             return
         train = import_module("zsderm.pretrain.train")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("zsderm"):
-            raise
-        raise MissingDependencyError(
-            f"pretraining needs the package {error.name}, which is not installed; pip install 'zsderm[pretrain]'"
-        ) from error
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; one of them is enough to talk
     level = logging.INFO if first else logging.ERROR
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

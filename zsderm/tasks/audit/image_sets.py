@@ -63,5 +63,5 @@ class ImageSet:
 def _groups(table: ImageTable, name: str) -> tuple[str, ...]:
     """The cells of a column, or of several joined; empty where one of them is."""
     parts = [name] if name in table.frame.columns else name.split("+")
-    rows = zip(*(table.column(part.strip()) for part in parts), strict=True)
+    rows = zip(*(table.ids(part.strip()) for part in parts), strict=True)
     return tuple("+".join(cells) if all(cells) else "" for cells in rows)

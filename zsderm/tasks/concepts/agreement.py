@@ -16,13 +16,14 @@ from sklearn.metrics import roc_auc_score
 from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
 from zsderm.knowledge.names import spelling
+from zsderm.table_files import UNKNOWN_WORDS
 from zsderm.tasks.concepts.annotation import ConceptScores
 
 Floats = npt.NDArray[np.float64]
 
 PRESENT = frozenset({"1", "1.0", "true", "yes", "present"})
 ABSENT = frozenset({"0", "0.0", "false", "no", "absent"})
-UNKNOWN = frozenset({"", "nan", "na", "n/a", "unk", "unknown"})
+UNKNOWN = UNKNOWN_WORDS
 RESAMPLES = 1000
 BLOCK = 50  # resamples weighed at a time
 
@@ -102,7 +103,7 @@ def agreement(
         InputError: no image has a row, an image has several, no column names a concept, a cell is something else, or
             no concept has both sides.
     """
-    rows, columns = _rows(scores, table), _columns(scores, table)
+    rows, columns = table.row_of(scores.images).tolist(), _columns(scores, table)
     cells = {concept: table.column(column) for concept, column in columns.items()}
     labels = {concept: _labels(cells[concept], rows, table, columns[concept]) for concept in columns}  # (N,) each
     usable = ~np.isnan(scores.scores).any(axis=1)  # (N,)
@@ -174,15 +175,6 @@ def _mean_interval(
     return float(low), float(high)
 
 
-def _rows(scores: ConceptScores, table: ImageTable) -> list[int]:
-    """The row of each image; -1 where there is none."""
-    found = table.rows_of(scores.images)
-    for image, rows in zip(scores.images, found, strict=True):
-        if len(rows) > 1:
-            raise InputError(f"expected one row per image in {table.path}, but {image!r} has {len(rows)}.")
-    return [rows[0] if rows else -1 for rows in found]
-
-
 def _columns(scores: ConceptScores, table: ImageTable) -> dict[str, str]:
     """Concept to column, in the order of the concepts."""
     by_spelling: dict[str, str] = {}
@@ -221,7 +213,7 @@ def _one_sided(labels: Floats) -> str:
 
 def _groups(scores: ConceptScores, table: ImageTable, rows: Sequence[int], column: str) -> npt.NDArray[np.int_]:
     """(N,) the group of each image, 0 upwards in the order of names; an image without one is a group of its own."""
-    cells = table.column(column) if column else []
+    cells = table.ids(column) if column else []
     own = [cells[row] if column and row >= 0 else "" for row in rows]
     names = [("group", group) if group else ("image", image) for group, image in zip(own, scores.images, strict=True)]
     number = {name: index for index, name in enumerate(sorted(set(names)))}

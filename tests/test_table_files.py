@@ -1,0 +1,104 @@
+"""Every cell is text until a number is wanted, whatever program wrote the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zsderm.errors import FallbackWarning, InputError
+from zsderm.table_files import is_unknown, numbers, read_cells, whole_numbers
+
+IDS = ["007", "01", "0e1", "12345678901234567890", "172.0", "NA", "nan", "None", ""]
+
+
+def _written(path: Path, ids: list[str]) -> Path:
+    frame = pd.DataFrame({"id": ids, "value": ["0.1"] * len(ids)})
+    match path.suffix:
+        case ".jsonl":
+            frame.to_json(path, orient="records", lines=True)
+        case ".parquet":
+            frame.to_parquet(path)
+        case _:
+            frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_cell_is_what_stands_in_the_file(tmp_path: Path, suffix: str) -> None:
+    assert read_cells(_written(tmp_path / f"table.{suffix}", IDS))["id"].tolist() == IDS
+
+
+def test_numbers_of_jsonl_and_parquet_keep_every_digit(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"id": 12345678901234567, "p": 0.10, "none": null}\n{"id": 2}\n')
+    table = read_cells(tmp_path / "t.jsonl")
+    assert table.to_dict("list") == {"id": ["12345678901234567", "2"], "p": ["0.10", ""], "none": ["", ""]}
+    frame = pd.DataFrame({"id": pd.array([12345678901234567, None], dtype="Int64"), "p": np.float32([0.1, np.nan])})
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = read_cells(tmp_path / "t.parquet")
+    assert table["id"].tolist() == ["12345678901234567", ""]
+    assert float(table["p"][0]) == float(np.float32(0.1)) and table["p"][1] == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("image,label\nCafé.jpg,näevus\n", "utf-8"),
+        ("image,label\r\nCafé.jpg,näevus\r\n", "utf-8-sig"),
+        ("image;label\nCafé.jpg;näevus\n", "utf-16"),
+        ("image\tlabel\nCafé.jpg\tnäevus\n", "utf-8"),
+        (' image ,"label"\nCafé.jpg,näevus', "utf-8"),
+    ],
+)
+def test_separators_and_encodings_are_found(tmp_path: Path, content: str, encoding: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content.encode(encoding))
+    assert read_cells(tmp_path / "t.csv").to_dict("list") == {"image": ["Café.jpg"], "label": ["näevus"]}
+
+
+def test_what_is_not_utf8_is_read_as_windows_1252_and_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("image\nCafé.jpg\n".encode("cp1252"))
+    with pytest.warns(FallbackWarning, match="not UTF-8"):
+        assert read_cells(tmp_path / "t.csv")["image"].tolist() == ["Café.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("more cells than columns.csv", "image,label\n1.jpg,nevus, blue\n"),
+        ("more cells later.csv", "image,label\n1.jpg,nevus\n2.jpg,a,b\n"),
+        ("open quote.csv", 'image,label\n"1.jpg,nevus\n'),
+        ("no object.jsonl", "[1, 2]\n"),
+        ("no json.jsonl", "{image\n"),
+        ("nothing.parquet", "nothing"),
+        ("empty.csv", ""),
+        ("twice.jsonl", '{"image": 1, " image": 2}\n'),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_sentence(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match="expected") as caught:
+        read_cells(tmp_path / name)
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_row_that_ends_early_has_empty_cells(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,label\n1.jpg\n")
+    assert read_cells(tmp_path / "t.csv")["label"].tolist() == [""]
+
+
+def test_numbers_are_read_when_they_are_wanted_and_what_is_none_is_pointed_out() -> None:
+    values, wrong = numbers([" 0.25", "0,25", "1e-3", "", "NA", "high"])
+    assert values[:3].tolist() == [0.25, 0.25, 0.001] and np.isnan(values[3:]).all()
+    assert wrong.tolist() == [False] * 5 + [True]
+
+
+def test_unknown_is_said_in_the_same_words_everywhere() -> None:
+    assert is_unknown(["", "NA", "n/a", "None", "unknown ", "nan"]).all()
+    assert not is_unknown(["0", "nevus", "01"]).any()
+
+
+def test_whole_numbers_lose_the_point_only_if_all_of_them_have_it() -> None:
+    assert whole_numbers(["3.0", "", "12.0"]) == ["3", "", "12"]
+    assert whole_numbers(["3.0", "01"]) == ["3.0", "01"]

@@ -1,0 +1,22 @@
+"""What a command says on stderr about images that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+SHOWN = 8  # reasons that are listed; the others are counted
+
+
+def print_failures(errors: Mapping[str, str], see: str = "") -> None:
+    """Print the first reasons, one a line, and how many more there are.
+
+    Args:
+        errors: a reason for each image, by name.
+        see: where all of them stand, such as "the column error".
+    """
+    for name, reason in list(errors.items())[:SHOWN]:
+        click.echo(f"  failed: {name}: {reason}", err=True)
+    if len(errors) > SHOWN:
+        click.echo(f"  and {len(errors) - SHOWN} more failures{f': see {see}' if see else ''}", err=True)

@@ -1,0 +1,63 @@
+"""Commands whose ``--help`` groups options under headings, and whose options may have had another name before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+IMAGES, CLASSES, OUTPUT = "Images", "Classes and method", "Output"
+SPEED, RARE = "Speed and memory", "Rarely needed"
+_LAST = (SPEED, RARE)  # these stand below all others
+_PLAIN = 6  # options up to which a command needs no headings
+
+
+class Option(click.Option):
+    """An option that knows its heading, and the names that it had before.
+
+    Args:
+        declarations: as for `click.Option`.
+        heading: the heading in ``--help``; options without one stand under "Options".
+        old_names: names that still work, with a warning, and are not shown.
+        settings: as for `click.Option`.
+    """
+
+    def __init__(self, *declarations: Any, heading: str = "", old_names: tuple[str, ...] = (), **settings: Any) -> None:
+        super().__init__(*declarations, **settings)
+        self.heading, self.old_names = heading, old_names
+
+
+class Command(click.Command):
+    """A command that groups its options in ``--help``, if there are more than a few."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; an old name of an option is replaced by the new one, and stderr says so."""
+        new = {old: option.opts[0] for option in self.params if isinstance(option, Option) for old in option.old_names}
+        return super().parse_args(ctx, [_renamed(argument, new) for argument in args])
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, heading by heading in the order of the code; --help ends the list."""
+        shown = [(option, record) for option in self.get_params(ctx) if (record := option.get_help_record(ctx))]
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for option, record in shown[:-1]:
+            heading = getattr(option, "heading", "") if len(shown) - 1 > _PLAIN else ""
+            sections.setdefault(heading or "Options", []).append(record)
+        order = sorted(sections, key=lambda heading: _LAST.index(heading) + 1 if heading in _LAST else 0)
+        for heading in order or ["Options"]:
+            with formatter.section(heading):
+                own = sections.get(heading, [])
+                formatter.write_dl([*own, shown[-1][1]] if not order or heading == order[-1] else own)
+
+
+def option(*declarations: str, **settings: Any) -> Callable[[Any], Any]:
+    """`click.option` that makes an `Option`."""
+    return click.option(*declarations, cls=Option, **settings)
+
+
+def _renamed(argument: str, new: dict[str, str]) -> str:
+    name, equals, value = argument.partition("=")
+    if name not in new:
+        return argument
+    click.echo(f"Warning: {name} is now called {new[name]}; the old name will be removed in a later version.", err=True)
+    return f"{new[name]}{equals}{value}"

@@ -1,0 +1,39 @@
+"""Pages made from a template: one HTML file that needs no other file and no network."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from zsderm import __version__
+from zsderm.atomic_files import atomic_file
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+
+
+def write_page(template: str, path: str | os.PathLike[str], **content: object) -> None:
+    """Fill a template and write it as a stream; the file is replaced whole or not at all.
+
+    Args:
+        template: a file name in ``zsderm/templates``.
+        path: the HTML file; missing parent folders are made.
+        content: what the template names, besides ``written`` (the time) and ``version``; iterators are taken one item
+            at a time, while the page is written.
+
+    Raises:
+        SettingsError: the place cannot be written.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    written = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
+    stream = environment.get_template(template).stream(written=written, version=__version__, **content)
+    with atomic_file(path) as draft, draft.open("wb") as file:
+        stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode
