@@ -23,7 +23,13 @@ ROOMS = {
     "benchmarks": "zsderm/benchmarks",
     "knowledge_bases": "zsderm/knowledge_bases",
 }
-SOLD_AS = {"PIL": "pillow", "faiss": "faiss-gpu", "open_clip": "open_clip_torch", "sklearn": "scikit-learn"}
+SOLD_AS = {
+    "PIL": "pillow",
+    "faiss": "faiss-gpu",
+    "open_clip": "open_clip_torch",
+    "sentence_transformers": "sentence-transformers",
+    "sklearn": "scikit-learn",
+}
 UNPACKED = {"__pycache__", ".ipynb_checkpoints"}
 
 
