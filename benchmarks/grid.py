@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import PurePath
 
+from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_PRIOR
+
 METHODS = ("class-name", "templates", "descriptions", "knowledge", "kpl")  # from the plainest to the whole method
 WORDINGS = ("all", "unseen")
 RETRIEVING = ("knowledge", "kpl")  # methods for which k and the kind of retrieval matter
@@ -23,7 +25,7 @@ class Run:
     prior: str = ""  # a word, or the name of a prior file; empty where the method has none
     k: int | None = None  # None for the default, and where nothing is retrieved
     retrieval: str = "batch"
-    knowledge: str = "dermatology"
+    knowledge: str = DEFAULT_KNOWLEDGE
     wording: str = "all"  # "unseen": only descriptions held out of the bundled encoder's training
 
     @property
@@ -32,7 +34,7 @@ class Run:
         extras = [f"prior {self.prior}"] if self.prior not in ("", "auto") else []
         extras += [f"k = {self.k}"] if self.k is not None else []
         extras += [f"{self.retrieval} retrieval"] if self.retrieval != "batch" else []
-        extras += [PurePath(self.knowledge).name] if self.knowledge != "dermatology" else []
+        extras += [PurePath(self.knowledge).name] if self.knowledge != DEFAULT_KNOWLEDGE else []
         extras += [f"{self.wording} wording"] if self.wording != "all" else []
         return ", ".join([self.method, *extras])
 
@@ -51,11 +53,11 @@ class Run:
 def grid(
     models: Sequence[str],
     methods: Sequence[str],
-    priors: Sequence[str] = ("auto",),
+    priors: Sequence[str] = (DEFAULT_PRIOR,),
     ks: Sequence[int | None] = (None,),
     retrievals: Sequence[str] = ("batch",),
     wordings: Sequence[str] = ("all",),
-    knowledge: str = "dermatology",
+    knowledge: str = DEFAULT_KNOWLEDGE,
 ) -> list[Run]:
     """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k."""
     runs: dict[Run, None] = {}

@@ -60,6 +60,7 @@ PUBLIC_MODULES = {
     "arrays",
     "atomic_files",
     "calibration",
+    "config",
     "encoders",
     "errors",
     "image_table",

@@ -22,7 +22,7 @@ from zsderm import saved_classifier
 from zsderm.calibration import familiarity
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
-from zsderm.config import Settings
+from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
 from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images, read_embeddings
 from zsderm.embeddings.feature_files import SUFFIXES
 from zsderm.encoders import load_encoder
@@ -62,7 +62,7 @@ class ZeroShotClassifier:
         classes: Sequence[str],
         knowledge: KnowledgeBase | None = None,
         settings: Settings | None = None,
-        prior: PriorChoice = "auto",
+        prior: PriorChoice = DEFAULT_PRIOR,
         cache: str | Path | None = None,
     ) -> None:
         self.encoder = encoder
@@ -76,13 +76,13 @@ class ZeroShotClassifier:
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path | Encoder = "zsderm-mini",
+        model: str | Path | Encoder = DEFAULT_MODEL,
         *,
         classes: Sequence[str],
-        knowledge: str | Path | KnowledgeBase | None = "dermatology",
-        method: str = "kpl",
-        prior: PriorChoice = "auto",
-        retrieval: str = "batch",
+        knowledge: str | Path | KnowledgeBase | None = DEFAULT_KNOWLEDGE,
+        method: str = Settings.method,
+        prior: PriorChoice = DEFAULT_PRIOR,
+        retrieval: str = Settings.retrieval,
         k: int | None = None,
         name_weight: float | None = None,
         centre: bool = False,

@@ -8,6 +8,10 @@ from zsderm.errors import SettingsError, did_you_mean
 
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")
+# What is used where the user names nothing, by the library, the commands and the benchmarks.
+DEFAULT_MODEL = "zsderm-mini"
+DEFAULT_KNOWLEDGE = "dermatology"
+DEFAULT_PRIOR = "auto"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from zsderm.cli.failures import print_failures
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.options import batch_option, cache_options, device_option, json_option
 from zsderm.cli.parameters import ResultFile
+from zsderm.config import DEFAULT_MODEL
 
 METHOD = "Comparison"
 LEAK = 1  # exit code of --fail-on-leak
@@ -52,7 +53,7 @@ LEAK = 1  # exit code of --fail-on-leak
 )
 @option(
     "--model",
-    default="zsderm-mini",
+    default=DEFAULT_MODEL,
     show_default=True,
     heading=METHOD,
     help="The encoder for --cosine; none: no comparison by embedding. See: zsderm models list.",

@@ -10,7 +10,7 @@ import click
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
 from zsderm.cli.parameters import ClassPrior
-from zsderm.config import METHODS, RETRIEVALS
+from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, RETRIEVALS, Settings
 from zsderm.errors import InputError
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -36,7 +36,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--model",
     "models",
     multiple=True,
-    default=["zsderm-mini"],
+    default=[DEFAULT_MODEL],
     show_default=True,
     heading=CLASSES,
     help="The encoder of images and texts. May be repeated. See: zsderm models list.",
@@ -54,7 +54,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--prior",
     "priors",
     multiple=True,
-    default=["auto"],
+    default=[DEFAULT_PRIOR],
     show_default=True,
     heading=CLASSES,
     help="How common the classes are: auto, uniform or a file. May be repeated.",
@@ -63,7 +63,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--retrieval",
     "retrievals",
     multiple=True,
-    default=["batch"],
+    default=[Settings.retrieval],
     show_default=True,
     type=click.Choice(RETRIEVALS),
     heading=RARE,

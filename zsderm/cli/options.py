@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
 from zsderm.cli.parameters import ClassList, ClassPrior
-from zsderm.config import METHODS, RETRIEVALS
+from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, RETRIEVALS, Settings
 
 if TYPE_CHECKING:
     from zsderm import ZeroShotClassifier
@@ -43,14 +43,14 @@ classes_option = option(
 )
 model_option = option(
     "--model",
-    default="zsderm-mini",
+    default=DEFAULT_MODEL,
     show_default=True,
     heading=CLASSES,
     help="The encoder of images and texts. See: zsderm models list.",
 )
 knowledge_option = option(
     "--knowledge",
-    default="dermatology",
+    default=DEFAULT_KNOWLEDGE,
     show_default=True,
     heading=CLASSES,
     help="A knowledge base: its name, or its folder.",
@@ -151,14 +151,14 @@ classifier_options = all_of(
     model_option,
     option(
         "--knowledge",
-        default="dermatology",
+        default=DEFAULT_KNOWLEDGE,
         show_default=True,
         heading=CLASSES,
         help="A knowledge base: its name, or its folder; none: names alone.",
     ),
     option(
         "--method",
-        default="kpl",
+        default=Settings.method,
         show_default=True,
         type=click.Choice(METHODS),
         heading=CLASSES,
@@ -166,7 +166,7 @@ classifier_options = all_of(
     ),
     option(
         "--prior",
-        default="auto",
+        default=DEFAULT_PRIOR,
         show_default=True,
         type=ClassPrior(),
         heading=CLASSES,
@@ -180,7 +180,7 @@ classifier_options = all_of(
     ),
     option(
         "--retrieval",
-        default="batch",
+        default=Settings.retrieval,
         show_default=True,
         type=click.Choice(RETRIEVALS),
         heading=RARE,

@@ -13,12 +13,13 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.arrays import Array, check_positive, finite_rows
+from zsderm.config import Settings
 from zsderm.errors import ConvergenceWarning, SettingsError
 from zsderm.proxies.chunks import FeatureChunks
 from zsderm.proxies.cross_entropy import HARD_LABEL, CrossEntropy, inverse_curvature
 from zsderm.proxies.sphere_descent import descend
 
-PROXY_TEMPERATURE = 0.04  # tau_i in KPL (arXiv 2501.11231)
+PROXY_TEMPERATURE = Settings.proxy_temperature
 TOLERANCE = 1e-7  # nats; the objective then lies within 1e-4 of its minimum
 MAX_ITERATIONS = 500
 

@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import normalize
 
 from zsderm.arrays import Array, check_positive, finite_rows
+from zsderm.config import DEFAULT_PRIOR, Settings
 from zsderm.errors import SettingsError
 from zsderm.proxies.chunks import FeatureChunks, KnownRows
 from zsderm.proxies.cross_entropy import CrossEntropy
@@ -32,7 +33,7 @@ from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
 from zsderm.proxies.text_labels import TextLabels
 from zsderm.proxies.transport import LABEL_TEMPERATURE, match_marginal
 
-MIN_IMAGES = 16  # fewer are not enough to learn a class mix; the text proxies are kept
+MIN_IMAGES = Settings.min_images  # fewer are not enough to learn a class mix; the text proxies are kept
 ANCHORS = (0.3, 1.0)  # weight of the text labels in the two estimates of the mix that "auto" tries
 SAMPLE_SIZE = 20_000  # images; enough to test "auto" on; starting from it saves most passes through a file
 
@@ -85,7 +86,7 @@ class Refinement:
 def refine(
     image_features: Array | KnownRows | FeatureChunks,
     text_proxies: Array,
-    prior: Prior = "auto",
+    prior: Prior = DEFAULT_PRIOR,
     *,
     scores: Array | None = None,
     label_temperature: float = LABEL_TEMPERATURE,

@@ -11,13 +11,12 @@ import click
 
 from zsderm.cli.kb.make import build, diff, generate
 from zsderm.cli.options import cache_options
+from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
 if TYPE_CHECKING:
     from zsderm.knowledge import Disease, KnowledgeBase
 
-DEFAULT_BASE = "dermatology"
-DEFAULT_MODEL = "zsderm-mini"
 
 judge_option = click.option(
     "--judge",
@@ -130,7 +129,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     if len(names) > 1:
         raise click.UsageError(f"expected [NAME] QUERY, but got {len(words)} arguments. Put the query in quotes.")
     try:
-        base = KnowledgeBase.load(names[0] if names else DEFAULT_BASE)
+        base = KnowledgeBase.load(names[0] if names else DEFAULT_KNOWLEDGE)
     except UnknownKnowledgeBaseError as error:
         raise UnknownKnowledgeBaseError(f"{error}. A query of several words goes in quotes.") from error
     hits = find_hits(base, query, limit)
@@ -141,7 +140,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 
 
 @kb.command()
-@click.argument("name", metavar="NAME|PATH", default=DEFAULT_BASE)
+@click.argument("name", metavar="NAME|PATH", default=DEFAULT_KNOWLEDGE)
 @click.option(
     "--report",
     is_flag=True,
@@ -212,7 +211,7 @@ def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int
 
     if len(words) > 1:
         raise click.UsageError("expected at most the NAME of a knowledge base beside --image.")
-    base = KnowledgeBase.load(words[0] if words else DEFAULT_BASE)
+    base = KnowledgeBase.load(words[0] if words else DEFAULT_KNOWLEDGE)
     for match in nearest_descriptions(load_encoder(model), base, image, limit, cache):
         found = match.description
         _table(f"{match.score:.3f}", found.disease, found.aspect, found.text)
