@@ -16,14 +16,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
 
 from zsderm.encoders import mini
 from zsderm.encoders.base import CONFIG_FILE, EncoderCard
+from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
+from zsderm.encoders.fingerprint import link, write_json
+from zsderm.encoders.tokenizer_files import tidy_config, tokenizer_files
+from zsderm.encoders.transformers_format.encoder import silence
 from zsderm.errors import CheckpointError, InputError
-
-if TYPE_CHECKING:
-    import torch
 
 NAME = "all-MiniLM-L6-v2"
 TOWER = "text.transformer."  # where the weights stand in an open_clip checkpoint
@@ -102,8 +106,6 @@ class SentenceModel:
         Raises:
             InputError: a single string instead of a list.
         """
-        import torch
-
         if isinstance(texts, str):
             raise InputError(f"expected `texts` to be a list of strings, but got one string: {texts[:40]!r}")
         if not len(texts):
@@ -120,9 +122,6 @@ def _load(name: str, *, local_files_only: bool = False) -> Any:
     Raises:
         CheckpointError: there is no such model, or it cannot be loaded.
     """
-    from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
-    from zsderm.encoders.transformers_format.encoder import silence
-
     with silence():
         try:
             # It takes seconds to import, and other commands have no use for it.
@@ -145,11 +144,6 @@ def _of_text_tower(folder: Path) -> Any:
     Raises:
         CheckpointError: the folder holds no such tower, or not all of it.
     """
-    from safetensors.torch import load_file, save_file
-
-    from zsderm.encoders.fingerprint import link, write_json
-    from zsderm.encoders.tokenizer_files import tidy_config, tokenizer_files
-
     config, weights = folder / "config.json", folder / "model.safetensors"
     if not config.is_file():
         raise CheckpointError(f"expected {str(config)!r} to describe a transformers text tower, but it is not there.")
