@@ -15,7 +15,8 @@ import click
 from zsderm.atomic_files import atomic_file
 
 _PART = re.compile(
-    r"(?P<begin><!-- (?P<name>(?P<kind>[\w-]+)(?:: [\w-]+)?) -->).*?(?P<end><!-- end of (?P=kind) -->)", re.DOTALL
+    r"(?P<begin><!-- (?P<name>(?P<kind>[\w-]+(?: [\w-]+)*)(?:: [\w-]+)?) -->).*?(?P<end><!-- end of (?P=kind) -->)",
+    re.DOTALL,
 )
 
 

@@ -8,6 +8,7 @@ from zsderm.errors import SettingsError, did_you_mean
 
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")
+PRIORS = ("uniform", "auto")  # the words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior
 # What is used where the user names nothing, by the library, the commands and the benchmarks.
 DEFAULT_MODEL = "zsderm-mini"
 DEFAULT_KNOWLEDGE = "dermatology"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from zsderm.config import PRIORS
 from zsderm.errors import ClassListError, SettingsError
 
 
@@ -39,11 +40,12 @@ class ClassPrior(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | dict[str, float]:
         """The word itself, or the weight of each class in the file."""
-        if value in {"auto", "uniform"}:
+        if value in PRIORS:
             return value
         path = Path(value)
         if not path.is_file():
-            self.fail(f"expected auto, uniform or a file, but got {value!r}, and there is no such file.", param, ctx)
+            words = ", ".join(reversed(PRIORS))
+            self.fail(f"expected {words} or a file, but got {value!r}, and there is no such file.", param, ctx)
         return _prior_weights(path)
 
 

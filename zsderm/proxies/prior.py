@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from zsderm.arrays import Array
+from zsderm.config import PRIORS
 from zsderm.errors import SettingsError
 from zsderm.proxies.mixture import fit_mixture
 
@@ -37,7 +38,8 @@ def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
             return torch.full((class_count,), 1.0 / class_count, dtype=torch.float64)
         if prior == "auto":
             return text_labels.double().mean(dim=0)
-        raise SettingsError(f"Expected prior to be 'uniform', 'auto' or {class_count} weights, but got {prior!r}.")
+        words = ", ".join(map(repr, PRIORS))
+        raise SettingsError(f"Expected prior to be {words} or {class_count} weights, but got {prior!r}.")
     weights = torch.as_tensor(prior).detach().to("cpu", torch.float64)
     if weights.shape != (class_count,):
         raise SettingsError(

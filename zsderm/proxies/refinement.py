@@ -155,7 +155,7 @@ def refine(
     sample = images.sampled(sample_size, seed)
     text = TextLabels(proxies, label_temperature, torch.zeros(len(proxies), dtype=torch.float64))
     on_sample = replace(text, scores=_text_scores(images, sample, proxies, scores))
-    stated = resolve_prior(prior, torch.full((1, len(proxies)), 1 / len(proxies)))
+    stated = resolve_prior(prior, on_sample.of(sample.load()))
     if len(proxies) == 1:
         return _text_stands(images, on_sample if sample is images else text, "one class leaves nothing to refine")
     if len(images) < min_images:
@@ -164,7 +164,7 @@ def refine(
     if isinstance(prior, str) and prior == "auto":
         started = _guarded(sample, on_sample, settings, seed)
     else:
-        name = "uniform" if isinstance(prior, str) else "given"
+        name = prior if isinstance(prior, str) else "given"
         started = _refined(sample, on_sample, stated, name, settings)
     if sample is images:
         return started
