@@ -53,7 +53,7 @@ def test_a_folder_is_replaced_only_when_the_draft_is_complete(tmp_path: Path) ->
     place = tmp_path / "folder"
     place.mkdir()
     (place / "old.txt").write_text("old")
-    (tmp_path / ".folder-killed").mkdir()
+    (tmp_path / ".folder-draft-killed").mkdir()
     with pytest.raises(ValueError, match="stop"), atomic_folder(place, must_be_new=False):
         raise ValueError("stop")
     assert (place / "old.txt").read_text() == "old"

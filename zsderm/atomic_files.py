@@ -52,7 +52,7 @@ def atomic_folder(folder: str | os.PathLike[str], *, must_be_new: bool = True) -
     folder = Path(folder)
     if must_be_new and not is_new_or_empty(folder):
         raise SettingsError(f"expected '{folder}' to be new or empty, but it is not. Choose another place.")
-    hidden = f".{folder.name}-"
+    hidden = f".{folder.name}-draft-"
     try:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"'{folder}' is a file")

@@ -46,7 +46,7 @@ def test_plain_open_clip_loads_towers_of_its_own_and_agrees_with_load_encoder(ex
 
 
 def test_a_folder_of_a_killed_export_is_cleared_away(exported: Path) -> None:
-    (exported.parent / ".encoder-abc").mkdir()
+    (exported.parent / ".encoder-draft-abc").mkdir()
     config, model, tokenizer = begin(config_of(**TINY))
     export_folder(model, tokenizer, config, {}, exported)
     assert [path.name for path in exported.parent.iterdir()] == ["encoder"]
