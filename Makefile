@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+PYTEST  = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs
+.PHONY: help setup demo check test lint bench docs
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +18,11 @@ demo: $(VENV)/.installed ## Classify the photographs in examples/, and compare w
 	HF_HUB_OFFLINE=1 $(BIN)/zsderm evaluate --predictions predictions.csv \
 	    --labels examples/labels.csv --classes examples/classes.txt
 
+check: $(VENV)/.installed-test lint ## Lint, and the quick tests of the library: for work in progress
+	$(PYTEST) -m "not slow" $(addprefix --ignore=tests/,notebooks benchmarks pretrain)
+
 test: $(VENV)/.installed-test ## Run the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(PYTEST)
 
 lint: $(VENV)/.installed-lint ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff check .

@@ -206,6 +206,7 @@ def test_nothing_is_saved_before_a_fit_nor_fitted_without_images(tiny_encoder, k
         classifier(tiny_encoder, knowledge).fit(folder / "99.png")
 
 
+@pytest.mark.slow
 def test_a_saved_classifier_refuses_another_encoder(tiny_encoder, knowledge, folder, tmp_path) -> None:
     classifier(tiny_encoder, knowledge).fit(folder).save(tmp_path / "saved")
     with pytest.raises(CheckpointError, match="was fitted with encoder tiny"):

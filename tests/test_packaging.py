@@ -101,6 +101,7 @@ def test_the_command_is_installed() -> None:
     assert script.value == "zsderm.cli:main"
 
 
+@pytest.mark.slow
 def test_every_import_of_the_library_is_declared() -> None:
     needed = {Requirement(line).name.lower() for line in requires("zsderm") or () if "extra ==" not in line}
     offered = {Requirement(line).name.lower() for line in requires("zsderm") or ()}

@@ -78,6 +78,7 @@ def test_what_the_record_promises_is_in_the_table(run, photos: Path, labels: Pat
     assert np.mean(inside) >= 0.8 and 0 < table["abstained"].sum() <= 4
 
 
+@pytest.mark.slow
 def test_a_fitted_classifier_is_calibrated_and_applied(run, photos: Path, labels: Path, tmp_path: Path) -> None:
     fitted, record = tmp_path / "fitted", tmp_path / "record.json"
     fit = run("classify", "--images", photos, "--classes", CLASSES, "--prior", "uniform", "--fit", fitted)

@@ -216,6 +216,7 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, photos: P
     assert isinstance(done.exception, ZeroDivisionError)
 
 
+@pytest.mark.slow
 def test_the_bundled_encoder_classifies_the_examples_as_a_user_runs_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from zsderm.cli import main; main()", "classify"]
     options = {

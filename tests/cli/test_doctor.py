@@ -28,6 +28,7 @@ SUBJECTS = [
 DEPENDS = {"bundled weights", "threads", "tokenizers", "packages"}  # on the machine at hand
 
 
+@pytest.mark.slow
 def test_every_part_is_examined(tmp_path: Path) -> None:
     findings = list(doctor.examine(tmp_path / "cache"))
     assert [finding.subject for finding in findings] == SUBJECTS

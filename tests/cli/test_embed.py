@@ -29,6 +29,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(embed, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rows.npy", "rows.parquet"])
 def test_the_rows_are_the_encoders_and_what_cannot_be_read_has_a_reason(photos, tmp_path: Path, name: str) -> None:
     output = tmp_path / name
@@ -43,6 +44,7 @@ def test_the_rows_are_the_encoders_and_what_cannot_be_read_has_a_reason(photos, 
     np.testing.assert_allclose(stored.features[:2], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_second_run_comes_from_the_cache(photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("--images", photos, "--output", tmp_path / "rows.npy", "--cache-dir", tmp_path / "cache")
     assert run(*arguments).exit_code == 0

@@ -19,6 +19,7 @@ def run(output: Path, *arguments: str, images: int = 20) -> Result:
     return CliRunner().invoke(main, ["export", *names, *arguments])
 
 
+@pytest.mark.slow
 def test_cosines_and_agreement_are_printed_and_the_folder_loads(tmp_path):
     done = run(tmp_path / "out", "--precision", "fp32")
     assert done.exit_code == 0, done.output

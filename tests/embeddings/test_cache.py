@@ -163,6 +163,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_processes_may_share_the_folder(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     names: dict[str, Any] = {"__name__": "here"}

@@ -198,6 +198,7 @@ def photographs() -> list[bytes]:
     return files
 
 
+@pytest.mark.slow
 def test_large_photographs_are_decoded_smaller_and_their_rows_stay_within_a_cosine_of_0_999_on_average(
     photographs: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ def need(engine: str) -> None:
         pytest.importorskip(package)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "precision"), ALL)
 def test_every_engine_says_what_torch_says(engine, precision, clip_folder, tmp_path, capfd):
     need(engine)
@@ -37,6 +38,7 @@ def test_every_engine_says_what_torch_says(engine, precision, clip_folder, tmp_p
     assert all((tmp_path / "out" / name).is_file() for name in TOWER_FILES[engine])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bert_folder", "coca_folder", "siglip_folder", "hf_clip_folder", "hf_siglip2_folder"])
 def test_every_kind_of_checkpoint_can_be_exported(kind, request, tmp_path):
     need("onnx")

@@ -49,6 +49,7 @@ def test_the_canonical_sentence_gives_the_canonical_values(encoder):
     check_canonical(encoder.encode_texts([CANONICAL_SENTENCE])[0], CANONICAL_TEXT)
 
 
+@pytest.mark.slow
 def test_it_loads_offline_from_its_own_folder(encoder, hub_cache):
     assert load_encoder(mini.NAME).fingerprint == encoder.fingerprint  # hub_cache: an empty cache, and offline
     assert load_encoder(mini.FOLDER).fingerprint == encoder.fingerprint

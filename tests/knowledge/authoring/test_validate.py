@@ -44,6 +44,7 @@ def test_a_sound_base_has_no_problems(write_base):
     assert validate(write_base(sound("wart", "pink"), sound("corn", "yellow"), card=CARD)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", library.bundled())
 def test_the_bundled_bases_are_sound(name):
     assert validate(name) == []

@@ -77,6 +77,7 @@ def test_on_a_long_photograph_the_crop_is_allowed_for(encoder, method: str, size
     assert not unseen[size[1] // 2, size[0] // 2] and unseen[0, 0] and unseen[-1, -1]
 
 
+@pytest.mark.slow
 def test_the_bundled_encoder_follows_a_lesion_from_left_to_right() -> None:
     encoder = load_encoder("zsderm-mini")
     noise = np.random.default_rng(0).normal(0, 6, (160, 160, 3))

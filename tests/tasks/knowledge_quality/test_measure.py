@@ -137,5 +137,6 @@ def test_long_texts_are_counted_in_their_sentence_with_start_and_end() -> None:
     assert [(item.tokens, item.description) for item in found] == [(97, longest), (78, over)]
 
 
+@pytest.mark.slow
 def test_no_bundled_text_is_beyond_77_tokens() -> None:
     assert long_texts(KnowledgeBase.load("dermatology").descriptions) == ()

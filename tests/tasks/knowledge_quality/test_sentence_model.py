@@ -68,11 +68,13 @@ def by_hand(texts: list[str]) -> torch.Tensor:
     return torch.nn.functional.normalize((hidden * kept).sum(dim=1) / kept.sum(dim=1), dim=-1)
 
 
+@pytest.mark.slow
 def test_the_bundled_tower_gives_the_mean_of_its_tokens(model: SentenceModel) -> None:
     texts = [*TEXTS, "scaly plaque " * 300, *(f"lesion {number}" for number in range(BATCH))]
     torch.testing.assert_close(model.encode_texts(texts), by_hand(texts), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_model_may_be_a_folder_that_sentence_transformers_wrote(model: SentenceModel, tmp_path: Path) -> None:
     model._model.save(str(tmp_path))
     named = SentenceModel(str(tmp_path))

@@ -16,6 +16,7 @@ def base() -> KnowledgeBase:
     return KnowledgeBase.load("dermatology")
 
 
+@pytest.mark.slow
 def test_the_nearest_descriptions_equal_scoring_every_one(
     tiny_encoder, base: KnowledgeBase, photo: Image.Image
 ) -> None:
