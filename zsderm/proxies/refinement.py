@@ -170,6 +170,7 @@ def refine(
         return started
     if not started.accepted:
         return _text_stands(images, text, started.reason)
+    started, on_sample = replace(started, text=replace(started.text, scores=None)), text  # frees what the sample kept
     mix = started.prior.double() / started.prior.double().sum() if started.prior_name == "estimated" else stated
     return _refined(images, text, mix, started.prior_name, settings, started)
 
