@@ -193,6 +193,7 @@ def _module_of(name: str, files: dict[str, Path]) -> str:
     return name if name in files else name.rpartition(".")[0] if name.rpartition(".")[0] in files else ""
 
 
+@pytest.mark.slow
 def test_there_is_no_import_circle_not_even_a_lazy_one() -> None:
     graph = _graph()
     assert len(graph) > 200 and sum(map(len, graph.values())) > 600

@@ -138,6 +138,7 @@ def test_what_was_fitted_on_one_folder_answers_for_a_single_photo(tiny_encoder, 
         torch.testing.assert_close(alone.probabilities[0], together.probabilities[n], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"prior": "uniform"}, {"prior": [1, 2, 7]}, {"method": "templates"}, {}])
 def test_a_saved_classifier_answers_as_before(tiny_encoder, knowledge, folder, tmp_path, changes) -> None:
     subject = classifier(tiny_encoder, knowledge, **changes).fit(folder)
@@ -149,6 +150,7 @@ def test_a_saved_classifier_answers_as_before(tiny_encoder, knowledge, folder, t
     assert after.manifest == before.manifest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed_from", [10, 100_000])
 def test_fitting_on_embeddings_equals_fitting_on_photographs(
     tiny_encoder, knowledge, folder, tmp_path, streamed_from

@@ -437,6 +437,7 @@ def test_strips_are_refused() -> None:
         open_image(Image.new("RGB", (0, 5)))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]), st.data())
 def test_a_damaged_file_is_an_rgb_image_or_an_image_error_and_nothing_else(form: str, data: st.DataObject) -> None:

@@ -41,6 +41,7 @@ def test_a_request_carries_what_was_said_and_the_answer_comes_back(server: Proto
     assert [message["content"] for message in sent["messages"]] == ["be brief", "what?"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN)
 def test_what_may_pass_is_tried_again(server: ProtocolServer, reply: Reply) -> None:
     server.script = lambda request, number: reply if number < 3 else "at last"

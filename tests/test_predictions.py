@@ -66,6 +66,7 @@ def test_top_k_is_clipped_to_the_number_of_classes_and_at_least_one() -> None:
         predictions().top_k(0)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9), st.integers(0, 999))
 def test_top_k_equals_sorting_by_hand(count: int, class_count: int, k: int, seed: int) -> None:

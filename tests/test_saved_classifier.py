@@ -52,6 +52,7 @@ def test_what_was_written_is_read_back(saved: Path) -> None:
     assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]  # no draft is left behind
 
 
+@pytest.mark.slow
 def test_a_place_that_is_taken_is_not_written_over(saved: Path) -> None:
     with pytest.raises(SettingsError, match="new or empty"):
         read(saved).write(saved)

@@ -8,7 +8,8 @@ from zsderm.errors import SettingsError, did_you_mean
 
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")
-PRIORS = ("uniform", "auto")  # the words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior
+# The words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior.
+PRIORS = ("uniform", "auto")
 # What is used where the user names nothing, by the library, the commands and the benchmarks.
 DEFAULT_MODEL = "zsderm-mini"
 DEFAULT_KNOWLEDGE = "dermatology"
@@ -28,7 +29,9 @@ class Settings:
     evidence: int = 3  # descriptions listed for each image
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
     batch_size: int = 64  # images encoded at a time; changes memory, not the result
-    streamed_from: int = 100_000  # with so many images refinement goes chunk by chunk: flat memory, the same answers
+    streamed_from: int = (
+        100_000  # with so many images refinement goes chunk by chunk: flat memory, the same answers but for rounding
+    )
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning, before anything is loaded.

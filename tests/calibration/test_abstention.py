@@ -46,6 +46,7 @@ def test_the_order_of_classes_does_not_matter(score: str) -> None:
     torch.testing.assert_close(familiarity(TABLE, score, 0.1), familiarity(TABLE.flip(1), score, 0.1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("images", "rate"), [(30, 0.1), (200, 0.05), (99, 0.01)])
 def test_an_unseen_image_of_the_known_classes_is_withheld_at_the_rate_or_less(images: int, rate: float) -> None:
     rng = np.random.default_rng(0)

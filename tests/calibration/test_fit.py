@@ -30,6 +30,7 @@ def test_a_record_does_on_unseen_images_what_it_was_asked_for(
     assert abstain(cosines, record.abstention).double().mean().item() == pytest.approx(0.1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_coverage_holds_although_the_temperature_saw_the_same_images(folder: Callable[..., Arrays]) -> None:
     held = []
     for seed in range(150):

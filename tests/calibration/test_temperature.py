@@ -189,6 +189,7 @@ def proxy_scores(images: torch.Tensor, sentences: torch.Tensor, owners: torch.Te
     return images @ text_proxies(sentences, owners, int(owners.max()) + 1).double().T
 
 
+@pytest.mark.slow
 def test_it_keeps_the_spread_of_scores_what_it_is_for_single_sentences() -> None:
     images, sentences, owners = sentence_world(per_class=6, scatter=1.5)
     scores = proxy_scores(images, sentences, owners)

@@ -41,6 +41,7 @@ def _run(cache: Path, concepts: Path, *arguments: object) -> Result:
     return CliRunner().invoke(annotate, [*images, *options])
 
 
+@pytest.mark.slow
 def test_the_scores_go_to_stdout_as_csv(cache: Path, concepts: Path) -> None:
     result = _run(cache, concepts)
     rows = list(csv.DictReader(io.StringIO(result.stdout)))

@@ -52,6 +52,7 @@ def test_a_grid_leaves_results_and_figures_and_says_a_line_a_run(done: Result, f
     assert (folder / "plots" / "ablation.png").is_file()
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_repeated(done: Result, folder: Path) -> None:
     again = _run("--dataset", folder / "mine.csv", "--method", "class-name", "--output", folder / "results")
     assert "mine--zsderm-mini--class-name: there already" in again.stderr
@@ -90,6 +91,7 @@ def test_a_mistake_is_one_sentence(
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_prior_for_other_classes_is_refused(done: Result, folder: Path, tmp_path: Path) -> None:
     prior = tmp_path / "other.json"
     prior.write_text('{"wart": 1}')

@@ -57,6 +57,7 @@ def labels(run, photos: Path, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_what_the_record_promises_is_in_the_table(run, photos: Path, labels: Path, tmp_path: Path) -> None:
     record, how = tmp_path / "record.json", ("--classes", CLASSES, "--method", "knowledge", "--images", photos)
     done = run("calibrate", *how, "--labels", labels, "--abstain-rate", 0.1, "--coverage", 0.8, "--output", record)

@@ -115,6 +115,7 @@ def test_a_prior_file_is_used(run, photos: Path, tmp_path: Path) -> None:
     assert "0.9" in report.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_explanations_are_written_and_shown_in_the_report(run, photos: Path, tmp_path: Path) -> None:
     heat, report = tmp_path / "heat", tmp_path / "report.html"
     images = ("--images", photos / "1.png", "--images", photos / "torn.jpg", "--images", photos / "2.png")
@@ -127,6 +128,7 @@ def test_explanations_are_written_and_shown_in_the_report(run, photos: Path, tmp
     assert report.read_text(encoding="utf-8").count('class="heat"') == 2 and f"Written: {heat}" in done.stderr
 
 
+@pytest.mark.slow
 def test_explanations_need_no_report_and_patches_need_patch_features(run, photos: Path, tmp_path: Path) -> None:
     one = ("--images", photos / "1.png", "--classes", "melanoma, nevus", "--explain", tmp_path / "heat")
     assert run(*one, "--retrieval", "image").exit_code == 0
@@ -135,6 +137,7 @@ def test_explanations_need_no_report_and_patches_need_patch_features(run, photos
     assert done.exit_code == 1 and "none for its patches" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_was_fitted_on_one_folder_answers_for_another(run, photos: Path, tmp_path: Path) -> None:
     fitted = tmp_path / "fitted"
     first = run("--images", photos, "--classes", "melanoma, nevus", "--k", "3", "--fit", fitted)
@@ -163,6 +166,7 @@ def test_the_heat_maps_to_choose_from_are_those_of_the_library() -> None:
     assert classify.HEAT_METHODS == heat_map.HEAT_METHODS
 
 
+@pytest.mark.slow
 def test_when_no_image_can_be_read_the_exit_code_is_1(run, photos: Path) -> None:
     done = run("--images", photos / "torn.jpg", "--classes", "melanoma, nevus")
     assert done.exit_code == 1

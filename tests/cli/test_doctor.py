@@ -37,6 +37,7 @@ def test_every_part_is_examined(tmp_path: Path) -> None:
     assert all(finding.remedy for finding in findings if finding.status != "PASS")
 
 
+@pytest.mark.slow
 def test_the_bundled_weights_load() -> None:
     assert doctor.bundled_weights().status == "PASS"
 

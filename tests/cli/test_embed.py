@@ -58,6 +58,7 @@ def test_a_second_run_comes_from_the_cache(photos, tmp_path: Path, monkeypatch: 
     np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), first)
 
 
+@pytest.mark.slow
 def test_a_folder_without_readable_images_is_a_mistake_with_the_reasons_in_the_file(photos, tmp_path: Path) -> None:
     done = run("--images", photos / "3.jpg", "--output", tmp_path / "rows.npy", "--no-cache")
     assert isinstance(done.exception, ImageError) and "none of the 1 images" in str(done.exception)

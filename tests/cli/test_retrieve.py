@@ -62,6 +62,7 @@ def test_the_index_comes_from_the_cache_the_second_time(tmp_path: Path, folder: 
     assert "(built)" in first.stderr and "(from the cache)" in second.stderr and first.stdout == second.stdout
 
 
+@pytest.mark.slow
 def test_an_image_finds_its_copy_elsewhere(cache: Path, folder: Path) -> None:
     result = _run(cache, "--index", folder, "--query", PHOTOS[2], "--k", 1)
     (row,) = csv.DictReader(io.StringIO(result.stdout))

@@ -53,6 +53,7 @@ def test_every_kind_of_checkpoint_can_be_exported(kind, request, tmp_path):
     assert encoder.card.metadata == original.card.metadata
 
 
+@pytest.mark.slow
 def test_what_strays_too_far_is_refused_and_nothing_is_left(clip_folder, tmp_path, monkeypatch):
     far = Parity(20, 3, 0.99, 0.9999, 1.0, 2.0)
     monkeypatch.setattr(export, "compare", lambda *_: far)
@@ -61,6 +62,7 @@ def test_what_strays_too_far_is_refused_and_nothing_is_left(clip_folder, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_there_and_a_second_export_are_refused(clip_folder, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(SettingsError, match="is there already"):

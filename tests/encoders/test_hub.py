@@ -56,6 +56,7 @@ def test_cached_weights_without_a_configuration_are_the_same_error(clip_folder, 
         load_encoder("hf-hub:someone/skin")
 
 
+@pytest.mark.slow
 def test_the_environment_says_where_the_cache_is_and_that_there_is_no_network(clip_folder, hub_cache, tmp_path):
     snapshot = hub_cache("someone/skin", clip_folder)
     code = "from zsderm.encoders import hub; print(hub.fetch('someone/skin', ['*.json']))"
@@ -111,6 +112,7 @@ def test_a_mirror_that_cannot_be_reached_is_named(monkeypatch):
     assert "set HF_ENDPOINT to its address" in hub._absent("someone/skin", download=True)
 
 
+@pytest.mark.slow
 def test_the_environment_names_the_mirror(tmp_path):
     code = "from zsderm.encoders import hub; print(hub._gated('a/b'))"
     environment = {**os.environ, "HF_ENDPOINT": "https://mirror.example"}

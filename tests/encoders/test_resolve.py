@@ -25,6 +25,7 @@ def test_a_folder_may_be_named_with_or_without_a_prefix(clip_folder, spelling):
     assert encoder.card.width == 24
 
 
+@pytest.mark.slow
 def test_a_folder_may_be_a_path_and_may_begin_at_home(clip_folder, monkeypatch):
     monkeypatch.setenv("HOME", str(clip_folder.parent))
     monkeypatch.setenv("USERPROFILE", str(clip_folder.parent))
@@ -117,6 +118,7 @@ def test_nothing_is_downloaded_when_told_not_to(hub_cache, monkeypatch):
             find_checkpoint(name, download=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["tiny.safetensors", "epoch_15.pt", "odd@name.bin"])
 @pytest.mark.parametrize("wrap", [False, True], ids=["bare", "as training saves it"])
 def test_a_weights_file_of_a_named_architecture_loads(tiny_architecture, tmp_path, monkeypatch, file, wrap):
@@ -155,6 +157,7 @@ def test_one_format_alone_holds_a_folder(request, fixture):
     assert sum(kind.holds(request.getfixturevalue(fixture)) for kind in FORMATS) == 1
 
 
+@pytest.mark.slow
 def test_a_format_is_added_by_a_class_and_a_line_in_the_list(clip_folder, tmp_path, monkeypatch):
     class Nested(OpenClipCheckpoint):
         EXPECTED = "a folder with inner/"

@@ -10,6 +10,7 @@ from zsderm.knowledge.base import KnowledgeCard
 from zsderm.knowledge.store import write_base
 
 
+@pytest.mark.slow
 def test_what_is_written_is_read_back_with_the_same_checksum(tmp_path: Path) -> None:
     base = KnowledgeBase.load("dermatology")
     write_base(tmp_path / "copy", base.card, base.diseases.values(), {"review": "none"})

@@ -44,6 +44,7 @@ def test_the_same_predictions_scored_in_batches_and_shuffled_give_identical_figu
     assert metrics.evaluate(again[0], again[1], clusters=again[2]) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000))
 def test_no_figure_depends_on_the_order_of_the_images(seed: int) -> None:

@@ -27,6 +27,7 @@ def marginal(weights: list[float], strength: float = math.inf) -> Marginal:
     return Marginal((target / target.sum()).log(), strength)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("images", "classes"), [(30, 4), (12, 20), (60, 134)])
 def test_equals_python_optimal_transport(images: int, classes: int) -> None:
     ot = pytest.importorskip("ot")

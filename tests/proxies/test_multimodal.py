@@ -48,6 +48,7 @@ def largest_cosine(proxies: torch.Tensor) -> float:
     return float((proxies @ proxies.T).fill_diagonal_(-1.0).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("images", "classes"), [(240, 2), (240, 5), (30, 12)])
 def test_objective_is_not_worse_than_the_slow_twins(images: int, classes: int) -> None:
     features, start, _ = skin(images, classes)

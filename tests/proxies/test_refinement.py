@@ -103,6 +103,7 @@ def test_a_folder_of_one_class_keeps_its_text_proxies() -> None:
     torch.testing.assert_close(refined.scores, images @ proxies.T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 3, 4])
 def test_a_class_that_fills_a_folder_with_clusters_of_its_own_is_not_shared_out(seed: int) -> None:
     images, proxies, truth = folder([1, 0, 0, 0, 0, 0], images=300, seed=seed)
@@ -155,6 +156,7 @@ def test_rows_of_labels_sum_to_1_and_proxies_are_unit_rows(prior: str, centre: b
     torch.testing.assert_close(refined.scores, (images - refined.centre) @ refined.proxies.T)
 
 
+@pytest.mark.slow
 def test_arguments_are_not_changed_and_numpy_equals_torch() -> None:
     images, proxies, _ = folder([1] * CLASSES)
     before = images.clone(), proxies.clone()
@@ -162,8 +164,10 @@ def test_arguments_are_not_changed_and_numpy_equals_torch() -> None:
     assert torch.equal(images, before[0])
     assert torch.equal(proxies, before[1])
     assert torch.equal(refine(images.numpy(), proxies.numpy()).scores, refined.scores)
+    assert torch.equal(refine(images.tolist(), proxies.tolist()).scores, refined.scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 def test_half_precision_keeps_what_refinement_gains(kind: torch.dtype) -> None:
     images, proxies, truth = folder([1] * CLASSES)

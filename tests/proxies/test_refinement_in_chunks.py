@@ -87,6 +87,7 @@ def test_at_its_usual_tolerance_the_objective_equals_the_one_in_memory_to_1e_min
     assert streamed.objective == pytest.approx(again, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["auto", "uniform"])
 def test_a_folder_that_fits_in_the_sample_gets_what_refine_gives(prior: str) -> None:
     features, text, _ = skin(900)
@@ -142,7 +143,7 @@ def test_too_few_images_are_counted_in_the_whole_file_and_not_in_the_sample() ->
 
 def test_scores_of_ones_own_need_images_in_memory() -> None:
     features, text, _ = skin(200)
-    with pytest.raises(SettingsError, match=r"one per image in memory"):
+    with pytest.raises(SettingsError, match="only for images in one chunk"):
         refine_streamed(features, text, chunk_size=50, scores=features @ text.T)
 
 

@@ -18,3 +18,5 @@ def test_labels_are_those_of_transport_and_each_row_sums_to_1() -> None:
         torch.testing.assert_close(labels, plan.labels, atol=1e-5, rtol=0)
         torch.testing.assert_close(labels.sum(dim=1), torch.ones(200))
         assert (labels[:, 1] == 0).all()
+    kept = TextLabels(proxies, 0.01, plan.potentials, images @ proxies.T)
+    torch.testing.assert_close(kept.of(images[:3]), plan.labels[:3], atol=1e-5, rtol=0)

@@ -150,6 +150,7 @@ def test_top_k_says_how_many_classes_are_shown(tmp_path: Path) -> None:
     assert _page(_answers(tmp_path), tmp_path / "report.html", top_k=1).count('<span class="class">') == 3
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
     def peak(count: int) -> int:
         predictions = _answers(tmp_path, count=count, broken=0, side=128)

@@ -147,7 +147,9 @@ def refine(
         max_iterations=max_iterations,
     )
     settings = _Settings(proxy_temperature, centre, tolerance, max_iterations)
-    images = image_features if isinstance(image_features, FeatureChunks) else FeatureChunks(image_features, None)
+    images = image_features
+    if not isinstance(images, FeatureChunks):
+        images = FeatureChunks(images if hasattr(images, "ndim") else torch.as_tensor(images), None)
     if tolerance < TOLERANCE:
         images = replace(images, dtype=torch.float64)
     proxies = normalize(finite_rows(text_proxies, "text proxies"), dim=1)
@@ -197,9 +199,11 @@ def _text_scores(
     if given is None:
         return torch.cat([rows.float() @ proxies.T for rows in sample.read()])
     scores = finite_rows(given, "scores")
-    if sample is not images or scores.shape != (len(images), len(proxies)):
+    if sample is not images:
+        raise SettingsError("Expected scores only for images in one chunk: leave them out, or load the features.")
+    if scores.shape != (len(images), len(proxies)):
         raise SettingsError(
-            f"Expected scores of shape {(len(images), len(proxies))}, one per image in memory and class, but got "
+            f"Expected scores of shape {(len(images), len(proxies))}, one per image and class, but got "
             f"{tuple(scores.shape)}."
         )
     return scores

@@ -24,6 +24,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_list_prints_one_base_a_line_with_a_header():
     result = run("list")
     header, *rows = [line.split("\t") for line in result.stdout.splitlines()]

@@ -20,6 +20,7 @@ def fingerprint(folder):
     return find_checkpoint(str(folder)).fingerprint
 
 
+@pytest.mark.slow
 def test_unknown_keys_are_left_out_with_a_debug_line_and_sigma_is_kept(clip_folder, copy_of, photo, caplog):
     folder = copy_of(clip_folder, vision_cfg={**MAKE_KEYS, "output_tokens": True}, text_cfg={"something": 1})
     with caplog.at_level(logging.DEBUG, logger="zsderm"):
@@ -49,6 +50,7 @@ def test_a_preferred_name_wins_and_several_other_names_are_refused(clip_folder, 
         find_checkpoint(str(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "epoch_15.pt"])
 def test_pickled_tensors_load(clip_folder, copy_of, name):
     folder = copy_of(clip_folder)

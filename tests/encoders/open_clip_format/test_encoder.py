@@ -43,6 +43,7 @@ def plain_open_clip(folder, images, texts):
     return torch.cat(image_rows), torch.cat(text_rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["clip_folder", "coca_folder"])
 def test_embeddings_are_those_of_a_plain_open_clip_loop(name, request, images):
     folder = request.getfixturevalue(name)

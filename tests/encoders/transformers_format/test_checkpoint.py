@@ -32,6 +32,7 @@ def test_a_repository_in_the_hub_cache_loads_offline(hf_clip_folder, hub_cache):
     assert cached.fingerprint == plain.fingerprint
 
 
+@pytest.mark.slow
 def test_weights_in_several_files_load_from_a_folder_and_from_the_hub_cache(hf_clip_folder, spoilt, hub_cache):
     state = load_file(spoilt / "model.safetensors")
     (spoilt / "model.safetensors").unlink()

@@ -89,6 +89,7 @@ def test_the_bundled_encoder_follows_a_lesion_from_left_to_right() -> None:
     assert hottest[0] < 80 < hottest[1]
 
 
+@pytest.mark.slow
 def test_a_mirrored_photograph_has_a_mirrored_map(encoder) -> None:
     """Exact for an encoder that is mirrored as well; here by covering, which treats left and right alike."""
 
@@ -103,6 +104,7 @@ def test_a_mirrored_photograph_has_a_mirrored_map(encoder) -> None:
     )
 
 
+@pytest.mark.slow
 def test_occlusion_equals_covering_one_square_after_another(encoder) -> None:
     photograph = _photograph(30, 90)
     towards, pixels = _towards(encoder, photograph), encoder.preprocess(photograph)

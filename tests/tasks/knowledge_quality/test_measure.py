@@ -31,6 +31,7 @@ def bundled() -> KnowledgeBase:
     return KnowledgeBase(KnowledgeCard("twelve"), chosen)
 
 
+@pytest.mark.slow
 def test_counts_add_up_to_the_length_of_the_base(tiny_encoder, bundled: KnowledgeBase) -> None:
     report = quality(tiny_encoder, bundled)
     counts = sorted(len(disease.descriptions) for disease in bundled.diseases.values())

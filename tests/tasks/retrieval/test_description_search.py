@@ -28,6 +28,7 @@ def test_the_nearest_descriptions_equal_scoring_every_one(
     assert matches[0].description == base.descriptions[order[0]]
 
 
+@pytest.mark.slow
 def test_a_second_search_encodes_no_text(tiny_encoder, base: KnowledgeBase, photo: Image.Image, tmp_path: Path) -> None:
     first = nearest_descriptions(tiny_encoder, base, photo, cache=tmp_path)
     encoded = tiny_encoder.texts_encoded
@@ -35,6 +36,7 @@ def test_a_second_search_encodes_no_text(tiny_encoder, base: KnowledgeBase, phot
     assert tiny_encoder.texts_encoded == encoded
 
 
+@pytest.mark.slow
 def test_a_damaged_index_is_built_again(tiny_encoder, base: KnowledgeBase, photo: Image.Image, tmp_path: Path) -> None:
     first = nearest_descriptions(tiny_encoder, base, photo, cache=tmp_path)
     for file in tmp_path.rglob("entries.faiss"):
