@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zsderm import InputError
+from zsderm import FallbackWarning, InputError
 from zsderm.image_table import IMAGE_COLUMNS, ImageNames, ImageTable, image_column
 
 
@@ -152,7 +152,8 @@ def _unnamed(tmp_path: Path, text: str) -> ImageTable:
 
 
 def test_rows_are_taken_in_order_only_where_no_column_can_name_the_images(tmp_path: Path) -> None:
-    assert _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg"]).tolist() == [0, 1]
+    with pytest.warns(FallbackWarning, match="its 2 rows are taken in the order of the images"):
+        assert _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg"]).tolist() == [0, 1]
     with pytest.raises(InputError, match=r"one row for each of the 3 .* it has 2 rows and its columns are: label"):
         _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg", "3.jpg"])
     with pytest.raises(InputError, match=r"--image-column .* its columns are: slide, label"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from zsderm.errors import InputError, did_you_mean
+from zsderm.errors import FallbackWarning, InputError, did_you_mean
 from zsderm.table_files import is_unknown, read_cells
 
 # The columns that name the image, the first one that a table has; in upper or lower case, with "_", "-" or a blank.
@@ -239,6 +240,8 @@ class ImageTable:
             )
         if len(self.frame) != len(images) or any(_names_these(self.frame[name], images) for name in self.frame):
             raise _no_image_column(self.path, self.frame, len(images))
+        text = f"{self.path} names no images: its {len(images)} rows are taken in the order of the images."
+        warnings.warn(text, FallbackWarning, stacklevel=2)
         return np.arange(len(images))
 
     @cached_property
