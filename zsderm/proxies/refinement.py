@@ -156,7 +156,7 @@ def refine(
     _check_width(images, proxies)
     sample = images.sampled(sample_size, seed)
     text = TextLabels(proxies, label_temperature, torch.zeros(len(proxies), dtype=torch.float64))
-    on_sample = replace(text, scores=_text_scores(images, sample, proxies, scores))
+    on_sample = replace(text, images=sample.whole, scores=_text_scores(images, sample, proxies, scores))
     stated = resolve_prior(prior, on_sample.of(sample.load()))
     if len(proxies) == 1:
         return _text_stands(images, on_sample if sample is images else text, "one class leaves nothing to refine")
@@ -172,7 +172,10 @@ def refine(
         return started
     if not started.accepted:
         return _text_stands(images, text, started.reason)
-    started, on_sample = replace(started, text=replace(started.text, scores=None)), text  # frees what the sample kept
+    started, on_sample = (
+        replace(started, text=replace(started.text, images=None, scores=None)),
+        text,
+    )  # frees what the sample kept
     mix = started.prior.double() / started.prior.double().sum() if started.prior_name == "estimated" else stated
     return _refined(images, text, mix, started.prior_name, settings, started)
 

@@ -18,11 +18,13 @@ class TextLabels:
     proxies: torch.Tensor  # (C, D) float32 unit rows
     temperature: float  # of the softmax, in units of cosine
     potentials: torch.Tensor  # (C,) float64; -inf for a class that gets no label
-    scores: torch.Tensor | None = field(default=None, repr=False)  # (N, C) of all images, kept where they are one chunk
+    # (N, D) images in memory and their (N, C) scores, which are kept; other images are scored by the proxies
+    images: torch.Tensor | None = field(default=None, repr=False)
+    scores: torch.Tensor | None = field(default=None, repr=False)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """(n, C) float64 of images (n, D), before the potentials; not to be written to."""
-        if self.scores is not None and len(images) == len(self.scores):
+        if self.scores is not None and images is self.images:
             return self._kept_logits
         return (images.float() @ self.proxies.T).double().div_(self.temperature)
 
