@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,39 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """What is done to an image before the encoder sees it; all probabilities in [0, 1]."""
+
+    crop_scale: tuple[float, float] = (0.5, 1.0)  # share of the image area that a crop keeps
+    quarter_turns: bool = False  # turn half of the crops by 90 degrees; with the flips, all eight ways to hold a print
+    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.02)  # brightness, contrast, saturation, hue
+    jitter_probability: float = 0.8
+    grey_probability: float = 0.0
+    white_balance: float = 0.0  # each channel is multiplied by exp(N(0, white_balance))
+    resolution: tuple[float, float] = (72.0, 220.0)  # pixels that a crop is reduced to before it is enlarged again
+    resolution_probability: float = 0.0
+    jpeg: tuple[float, float] = (30.0, 95.0)  # quality
+    jpeg_probability: float = 0.0
+    vignette_probability: float = 0.0  # the round dark edge of a dermatoscope
+    hair_probability: float = 0.0  # one to six thin dark arcs
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability and no range."""
+        for name in (f.name for f in dataclasses.fields(self) if f.name.endswith("_probability")):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(
+                    f"Expected setting `augmentation.{name}` to be in [0, 1], but got {getattr(self, name)}."
+                )
+        for name, least, most in (("crop_scale", 0, 1), ("resolution", 1, math.inf), ("jpeg", 1, 100)):
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most or high == 0:
+                raise SettingsError(
+                    f"Expected setting `augmentation.{name}` to be two numbers from {least} to {most}, the smaller "
+                    f"first, but got {[low, high]}."
+                )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides the outcome of a run. Lengths in pixels, learning rates per optimiser step."""
 
@@ -85,11 +119,10 @@ class TrainConfig:
     sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
     early_sigma: float = 0.3  # the same, in the first `early_sigma_epochs`: patches of an untrained tower reach less
     early_sigma_epochs: int = 0
-    crop_scale: tuple[float, float] = (0.5, 1.0)  # share of the image area that a crop keeps
-    quarter_turns: bool = False  # turn half of the crops by 90 degrees; with the flips, all eight ways to hold a print
-    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.02)  # brightness, contrast, saturation, hue
-    jitter_probability: float = 0.8
-    grey_probability: float = 0.0
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation())
+    square: int = 0  # side of the squares that images are decoded to before they are cropped; 0: 1.25 x image_size
+    keep_decoded: bool = False  # decode every image once, into a file beside the run: see docs/pretraining.md
+    average: float = 0.0  # the encoder is the running mean of the weights, with this share of the old mean; 0: the last
     precision: str = "float32"  # or "bfloat16": autocast in the towers; the losses are always float32
     gradient_checkpointing: bool = False  # compute activations twice instead of keeping them
     compile: bool = False  # torch.compile for the image tower: slow to begin, then faster; needs a C++ compiler
@@ -185,7 +218,12 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     content["evaluate"] = tuple(
         _build(Evaluation, _with_tuples(entry, "cutoffs"), f"{path}, evaluate") for entry in content.get("evaluate", ())
     )
-    return _build(TrainConfig, _with_tuples(content, "leave_out", "captions", "crop_scale", "jitter"), str(path))
+    content["augmentation"] = _build(
+        Augmentation,
+        _with_tuples(content.get("augmentation", {}), "crop_scale", "jitter", "resolution", "jpeg"),
+        f"{path}, augmentation",
+    )
+    return _build(TrainConfig, _with_tuples(content, "leave_out", "captions"), str(path))
 
 
 def _check_among(what: str, value: str, known: Sequence[str]) -> None:
