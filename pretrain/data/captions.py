@@ -91,6 +91,22 @@ class Case:
         return f"a {self.age}-year-old {noun}" if self.age else f"a {noun}"
 
 
+@dataclass(frozen=True)
+class Captions:
+    """The captions of one image, and the diagnosis that each of them holds for.
+
+    Attributes:
+        texts: `CAPTIONS_PER_IMAGE` strings: caption, ontology, visual concepts, sub-captions; an empty string where a
+            caption does not exist.
+        about: for each of them the canonical name of the disease, or of the pool of diseases, that it holds for in any
+            image; an empty string where it holds for this image alone (its site, its person, what the patient reports)
+            or where no one knows.
+    """
+
+    texts: tuple[str, ...]
+    about: tuple[str, ...]
+
+
 def held_out(text: str) -> bool:
     """Whether a description is kept out of training: about one in three, by a checksum of its text.
 
@@ -114,16 +130,12 @@ class CaptionWriter:
         self.knowledge = knowledge
         self.named_share = named_share
 
-    def write(self, case: Case, rng: random.Random) -> list[str]:
+    def write(self, case: Case, rng: random.Random) -> Captions:
         """The captions of one case, in the order that the losses expect.
 
         Args:
             case: the facts.
             rng: source of the wording; equal states give equal captions.
-
-        Returns:
-            `CAPTIONS_PER_IMAGE` strings: caption, ontology, visual concepts, sub-captions; an empty string where a
-            caption does not exist.
 
         Raises:
             UnknownClassError: if the knowledge base does not hold the label.
@@ -134,19 +146,30 @@ class CaptionWriter:
             d.text for d in disease.descriptions if d.modality in (case.modality, "either") and not held_out(d.text)
         ]
         concepts = rng.sample(disease.concepts, k=min(len(disease.concepts), rng.randint(2, 4)))
-        sub_captions = self._descriptions(pool, names, rng) + self._facts(case, rng)
-        sub_captions += [""] * (SUB_CAPTIONS - len(sub_captions))
-        return [
-            self._caption(case, _some_name(names, rng), rng),
-            rng.choice(ONTOLOGY_PHRASINGS).format(path=" ".join(disease.ontology), name=_some_name(names, rng)),
-            rng.choice(VISUAL_PHRASINGS).format(concepts=", ".join(concepts)) if concepts else "",
-            *sub_captions[:SUB_CAPTIONS],
+        descriptions, facts = self._descriptions(pool, names, rng), self._facts(case, rng)
+        caption, holds_for_all = self._caption(case, _some_name(names, rng), rng)
+        ontology = rng.choice(ONTOLOGY_PHRASINGS).format(path=" ".join(disease.ontology), name=_some_name(names, rng))
+        visual = rng.choice(VISUAL_PHRASINGS).format(concepts=", ".join(concepts)) if concepts else ""
+        texts = [caption, ontology, visual, *descriptions, *facts][:CAPTIONS_PER_IMAGE]
+        about = [
+            disease.name if holds_for_all else "",
+            disease.name,
+            disease.name if visual else "",
+            *[disease.name] * len(descriptions),
         ]
+        return Captions(
+            texts=tuple(texts + [""] * (CAPTIONS_PER_IMAGE - len(texts))),
+            about=tuple(about + [""] * (CAPTIONS_PER_IMAGE - len(about))),
+        )
 
-    def _caption(self, case: Case, name: str, rng: random.Random) -> str:
+    def _caption(self, case: Case, name: str, rng: random.Random) -> tuple[str, bool]:
+        """What the image shows, and whether that holds for any image of the disease."""
         site = f" on the {case.site}" if case.site and rng.random() < 0.5 else ""
         person = f" in {case.person}" if case.person and rng.random() < 0.5 else ""
-        return rng.choice(CAPTION_PHRASINGS[case.modality]).format(name=name, site=site, person=person)
+        phrasing = rng.choice(CAPTION_PHRASINGS[case.modality])
+        plain = phrasing.format(name=name, site="", person="")
+        caption = phrasing.format(name=name, site=site, person=person)
+        return caption, caption == plain
 
     def _descriptions(self, pool: Sequence[str], names: Sequence[str], rng: random.Random) -> list[str]:
         chosen = rng.sample(pool, k=min(len(pool), SUB_CAPTIONS - 2))

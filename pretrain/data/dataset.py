@@ -76,8 +76,8 @@ class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             pixels = self.transform(image)
-        captions = self.writer.write(record.case, random.Random(seed)) if record.case else list(record.captions)
-        return pixels, [text if _kind(place) in self.kinds else "" for place, text in enumerate(captions)]
+        texts = self.writer.write(record.case, random.Random(seed)).texts if record.case else record.captions
+        return pixels, [text if _kind(place) in self.kinds else "" for place, text in enumerate(texts)]
 
 
 def _kind(place: int) -> str:

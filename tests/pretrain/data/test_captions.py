@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -17,7 +18,7 @@ def knowledge() -> KnowledgeBase:
 
 def draws(knowledge: KnowledgeBase, case: Case, count: int = 60) -> list[list[str]]:
     writer = CaptionWriter(knowledge)
-    return [writer.write(case, random.Random(seed)) for seed in range(count)]
+    return [list(writer.write(case, random.Random(seed)).texts) for seed in range(count)]
 
 
 def test_held_out_descriptions_are_never_used(knowledge: KnowledgeBase) -> None:
@@ -57,6 +58,20 @@ def test_a_clinical_photograph_is_never_described_as_dermoscopic(knowledge: Know
     dermoscopic = {d.text for d in knowledge.find("BCC").descriptions if d.modality == "dermoscopic"}
     for captions in draws(knowledge, CASE):
         assert not any(text in caption for caption in captions for text in dermoscopic)
+
+
+def test_a_caption_holds_for_the_disease_unless_it_says_something_of_this_image(knowledge: KnowledgeBase) -> None:
+    disease = knowledge.find("BCC")
+    case = dataclasses.replace(CASE, site="left elbow")  # no description says so
+    of_the_image = ("left elbow", "63-year-old", "bleeds and has grown")
+    seen = set()
+    for seed in range(60):
+        captions = CaptionWriter(knowledge).write(case, random.Random(seed))
+        for place, (text, about) in enumerate(zip(captions.texts, captions.about, strict=True)):
+            alone = not text or any(words in text for words in of_the_image)
+            assert about == ("" if alone else disease.name), text
+            seen.add((min(place, 3), bool(text), alone))
+    assert {(0, True, True), (0, True, False), (3, True, True), (3, True, False), (3, False, True)} <= seen
 
 
 def test_unknown_facts_leave_no_trace(knowledge: KnowledgeBase) -> None:
