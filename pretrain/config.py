@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zsderm.encoders.colour_constancy import PLAIN, norm_of
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
 TASKS = ("classification", "retrieval", "concepts")
@@ -150,6 +151,13 @@ class TrainConfig:
                 "Expected either setting `start` (a checkpoint, which brings its architecture) or setting `model_cfg` "
                 f"(an architecture), but got {'both' if self.start else 'neither'}."
             )
+        if norm_of(str(self.preprocess_cfg.get("mode", PLAIN))) is None:
+            raise SettingsError(
+                f"Expected setting `preprocess_cfg.mode` to be '{PLAIN}' or '{PLAIN}, shades of grey 6' (any norm), but "
+                f"got {self.preprocess_cfg['mode']!r}."
+            )
+        if not 0 <= self.average < 1:
+            raise SettingsError(f"Expected setting `average` to be in [0, 1), but got {self.average}.")
         _check_among("setting `precision`", self.precision, PRECISIONS)
         for kind in self.captions:
             _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
@@ -173,6 +181,16 @@ class TrainConfig:
             "sigma": self.sigma_at(epoch),
             "guided_weights": self.guided_weights,
         }
+
+    @property
+    def square_side(self) -> int:
+        """Side of the squares that images are decoded to, in pixels."""
+        return self.square or round(1.25 * self.image_size)
+
+    @property
+    def colour_norm(self) -> int:
+        """The norm of the colour constancy that the encoder expects; 0: none."""
+        return norm_of(str(self.preprocess_cfg.get("mode", PLAIN))) or 0
 
     @property
     def steps_per_epoch(self) -> int:

@@ -25,9 +25,10 @@ from torch import Tensor
 from zsderm import KnowledgeBase
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CaptionWriter
-from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
+from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, tower_input
 from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.sources import read_records
+from zsderm.pretrain.data.squares import Squares
 from zsderm.pretrain.losses.attended_regions import attended_regions
 from zsderm.pretrain.losses.make import FIRST_SUB_CAPTION, local_alignment_loss
 from zsderm.pretrain.model.start import open_clip_checkpoint
@@ -46,7 +47,8 @@ def batches(config: TrainConfig, data_root: Path, split: str, count: int) -> lis
     config = dataclasses.replace(config, train=present)
     records = read_records(config, data_root)
     writer = CaptionWriter(KnowledgeBase.load(config.knowledge), config.named_share)
-    images = CaptionedImages(records, writer, train_transform(config))
+    squares = Squares(records, config.square_side, config.colour_norm)
+    images = CaptionedImages(records, writer, squares, config.augmentation)
     found = []
     for draws in Draws(records, DrawPlan(config)).batches[:count]:
         items = [(images[draw], records[draw[0]].case) for draw in draws]
@@ -104,7 +106,7 @@ def main(data_root: Path, model: str, config: Path, split: str, count: int, sigm
     with torch.no_grad():
         scale = towers.logit_scale.exp()
         for batch, labels in batches(recipe, data_root, split, count):
-            patches = image_and_patch_features(towers, batch.pixels)[1].float()  # (B, P, D)
+            patches = image_and_patch_features(towers, tower_input(batch, recipe, torch.device("cpu")))[1].float()  # (B, P, D)
             text = F.normalize(bank(batch.captions)[:, FIRST_SUB_CAPTION:], dim=-1)  # (B, S, D)
             mask = batch.mask[:, FIRST_SUB_CAPTION:]
             chance.append(float(mask.sum().log()))

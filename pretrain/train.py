@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
@@ -29,13 +30,16 @@ from zsderm.pretrain.accumulation import CachedFeatures, Features
 from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter
-from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
+from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, tower_input
+from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
 from zsderm.pretrain.data.sources import read_records
+from zsderm.pretrain.data.squares import KeptSquares, Squares
 from zsderm.pretrain.distributed import Group, device_of_this_process, join_group
 from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
 from zsderm.pretrain.losses.make import MakeLoss, make_loss
 from zsderm.pretrain.manifest import training_manifest
+from zsderm.pretrain.model.average import AverageWeights
 from zsderm.pretrain.model.export import export_folder
 from zsderm.pretrain.model.optimiser import create_optimiser, create_schedule
 from zsderm.pretrain.model.start import begin
@@ -44,6 +48,8 @@ from zsderm.pretrain.model.towers import OpenClipModel, image_and_patch_features
 from zsderm.pretrain.run_log import RunLog
 
 log = logging.getLogger(__name__)
+TEXTS_AT_A_TIME = {"cpu": 64, "cuda": 1024}  # in the text tower
+SHARE_FOR_SQUARES = 0.3  # of the free memory of a card, at most
 LARGEST_LOGIT_SCALE = 100.0  # as CLIP (arXiv 2103.00020, section 2.5): keeps training stable
 
 
@@ -97,11 +103,19 @@ def _train(
     config, model, tokenizer = begin(asked)
     model = _placed(model, config, device, group)
     writer = CaptionWriter(knowledge, config.named_share)
-    dataset = CaptionedImages(records, writer, train_transform(config), config.captions)
-    encode = _encoder(model, TextBank(model, tokenizer, trainable=config.train_text), config, device)
+    squares = _squares(records, config, output, group)
+    resident = _resident(squares, device)
+    dataset = CaptionedImages(
+        records, writer, squares, config.augmentation, config.captions, places_only=resident is not None
+    )
+    text_bank = TextBank(model, tokenizer, trainable=config.train_text, chunk=TEXTS_AT_A_TIME[device.type])
+    encode = _encoder(model, text_bank, config, device, resident)
     optimiser = create_optimiser(model, config)
     scheduler = create_schedule(optimiser, config)
     parts = {"model": model, "optimiser": optimiser, "scheduler": scheduler}
+    average = AverageWeights(model, config.average) if config.average else None
+    if average:
+        parts["average"] = average
     at = checkpoint.resume(output / "checkpoint.pt", asked, device, group, **parts)
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
@@ -127,6 +141,8 @@ def _train(
             if images >= 2:  # contrast needs two
                 loss, norm = _update(batch, model, encode, optimiser, config, epoch, device, group)
                 at.sums += loss
+                if average:
+                    average.update()
             rate = float(scheduler.get_last_lr()[0])
             scheduler.step()
             asked_at = time.monotonic()
@@ -139,7 +155,8 @@ def _train(
         logs.epoch(_epoch_row(at, epoch, model))
         logs.picture()
         if group.is_first:
-            export_folder(model, tokenizer, config, {**manifest, "epochs_done": epoch + 1}, output / "encoder")
+            trained = average.averaged() if average else model
+            export_folder(trained, tokenizer, config, {**manifest, "epochs_done": epoch + 1}, output / "encoder")
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
                 logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
         at = Progress(epoch=epoch + 1, step=at.step)
@@ -183,8 +200,29 @@ def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, gro
     return model.to(device)
 
 
+def _squares(records: list[Record], config: TrainConfig, output: Path, group: Group) -> Squares | KeptSquares:
+    """The images of the run, decoded as they are drawn, or once into a file beside the run."""
+    squares = Squares(records, config.square_side, config.colour_norm)
+    if not config.keep_decoded:
+        return squares
+    if group.is_first:
+        KeptSquares.made(squares, output / "decoded.npy")
+    group.wait()
+    return KeptSquares.made(squares, output / "decoded.npy")
+
+
+def _resident(squares: Squares | KeptSquares, device: torch.device) -> Tensor | None:
+    """All squares on the card, where they were decoded once and leave most of its memory free."""
+    if device.type != "cuda" or isinstance(squares, Squares):
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    if squares.pixels.nbytes > SHARE_FOR_SQUARES * free:
+        return None
+    return torch.from_numpy(np.array(squares.pixels)).to(device)
+
+
 def _encoder(
-    model: OpenClipModel, text_bank: TextBank, config: TrainConfig, device: torch.device
+    model: OpenClipModel, text_bank: TextBank, config: TrainConfig, device: torch.device, resident: Tensor | None
 ) -> Callable[[Batch], Features]:
     """A function from a batch to its features, at the precision of the configuration."""
     image_tower = torch.compile(image_and_patch_features) if config.compile else image_and_patch_features
@@ -194,8 +232,8 @@ def _encoder(
         if not batch.captions:  # none of this process's images could be read
             empty = torch.zeros(0, 1, width, device=device)
             return Features(empty[:, 0], empty, empty.expand(0, CAPTIONS_PER_IMAGE, width))
+        pixels = tower_input(batch, config, device, resident)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-            pixels = batch.pixels.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
             image, patches = image_tower(model, pixels)  # (B, D), (B, P, D)
             return Features(image, patches, text_bank(batch.captions))  # text (B, T, D)
 
@@ -219,9 +257,8 @@ def _micro_batches(batch: Batch, size: int) -> list[Batch]:
     """A batch in parts of `size` images; 0 for one part."""
     size = size or max(1, len(batch.captions))
     starts = range(0, max(1, len(batch.captions)), size)
-    return [
-        Batch(batch.pixels[i : i + size], batch.captions[i : i + size], batch.mask[i : i + size], 0) for i in starts
-    ]
+    parts = [slice(start, start + size) for start in starts]
+    return [Batch(batch.squares[i], batch.effects[i], batch.captions[i], batch.mask[i], 0) for i in parts]
 
 
 def _is_due(every: int, done: int) -> bool:

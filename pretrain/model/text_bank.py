@@ -34,7 +34,8 @@ class TextBank:
         self.tokenize = tokenize
         self.trainable = trainable
         self.chunk = chunk
-        self._pooled: dict[str, Tensor] = {}
+        self._rows: dict[str, int] = {}  # of the sentences that are remembered
+        self._pooled = torch.empty(0, 0)  # what the tower made of them
 
     def __call__(self, captions: Sequence[Sequence[str]]) -> Tensor:
         """Embed B lists of T captions.
@@ -54,17 +55,25 @@ class TextBank:
         return padded[rows.to(padded.device)]
 
     def _pool(self, texts: list[str]) -> Tensor:
-        if self.trainable:
+        if self.trainable or not texts:
             return self._forward(texts)
-        unseen = [text for text in texts if text not in self._pooled]
+        unseen = [text for text in texts if text not in self._rows]
+        if len(self._rows) + len(unseen) > REMEMBERED:
+            self._rows, unseen = {}, texts
         if unseen:
             with torch.no_grad():
-                fresh = dict(zip(unseen, self._forward(unseen).float(), strict=True))
-            if len(self._pooled) + len(fresh) > REMEMBERED:
-                pooled = {**self._pooled, **fresh} if len(fresh) < len(texts) else fresh
-                return torch.stack([pooled[text] for text in texts])
-            self._pooled.update(fresh)
-        return torch.stack([self._pooled[text] for text in texts])
+                self._remember(unseen, self._forward(unseen).float())
+        rows = torch.tensor([self._rows[text] for text in texts])
+        return self._pooled[rows.to(self._pooled.device)]
+
+    def _remember(self, texts: list[str], pooled: Tensor) -> None:
+        start, end = len(self._rows), len(self._rows) + len(texts)
+        if end > len(self._pooled):
+            wider = pooled.new_empty(max(end, 2 * len(self._pooled)), pooled.shape[1])
+            wider[:start] = self._pooled[:start]
+            self._pooled = wider
+        self._pooled[start:end] = pooled
+        self._rows.update({text: start + place for place, text in enumerate(texts)})
 
     def _forward(self, texts: list[str]) -> Tensor:
         pooled = [self._forward_chunk(texts[i : i + self.chunk]) for i in range(0, len(texts), self.chunk)]
@@ -82,6 +91,9 @@ class TextBank:
         return self.text_tower.pooler(output, mask)[: len(texts)]
 
     def _full(self, tokens: Tensor) -> Tensor:
+        device = next(self.model.parameters()).device
+        if device.type == "cuda":
+            return tokens.to(device)
         # Few distinct shapes: kernels are compiled and kept per shape, and new ones at every step fill the memory.
         filler = tokens[:1].expand(self.chunk - len(tokens), -1)
-        return torch.cat([tokens, filler]).to(next(self.model.parameters()).device)  # (chunk, L')
+        return torch.cat([tokens, filler]).to(device)  # (chunk, L')

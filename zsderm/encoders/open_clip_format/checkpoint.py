@@ -26,6 +26,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from zsderm.encoders import hub, tokenizer_files
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, OPEN_CLIP_FILES, EncoderCard, read_config
 from zsderm.encoders.checkpoint import CheckpointFormat
+from zsderm.encoders.colour_constancy import PLAIN, norm_of
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
 from zsderm.encoders.open_clip_format.build import build
 from zsderm.encoders.open_clip_format.encoder import OpenClipEncoder
@@ -117,7 +118,7 @@ class OpenClipCheckpoint(CheckpointFormat):
     def encoder(self, device: str | torch.device | None = None) -> OpenClipEncoder:
         """Build the model and load its weights; see Checkpoint.encoder."""
         chosen = choose_device(device)
-        return OpenClipEncoder(self, *self.build(), chosen)
+        return OpenClipEncoder(self, *self.build(), chosen, mode=self.preprocess_cfg["mode"])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -149,7 +150,8 @@ class OpenClipCheckpoint(CheckpointFormat):
                 text_cfg |= {"hf_model_name": name, "hf_model_pretrained": False}
                 write_json(folder / "config.json", tokenizer_files.tidy_config(self.text_config))
             model_cfg = {**self.model_cfg, "text_cfg": text_cfg}
-            write_json(folder / CONFIG_FILE, {"model_cfg": model_cfg, "preprocess_cfg": dict(self.preprocess_cfg)})
+            known = {**self.preprocess_cfg, "mode": PLAIN}  # open_clip refuses any other mode
+            write_json(folder / CONFIG_FILE, {"model_cfg": model_cfg, "preprocess_cfg": known})
             yield folder
 
     def copy_to(self, folder: Path) -> None:
@@ -163,7 +165,7 @@ class OpenClipCheckpoint(CheckpointFormat):
 
     def facts(self) -> dict[str, str]:
         """What its files say, for people."""
-        settings = {key: str(self.preprocess_cfg[key]) for key in ("resize_mode", "interpolation", "mean", "std")}
+        settings = {key: str(self.preprocess_cfg[key]) for key in ("mode", "resize_mode", "interpolation", "mean", "std")}
         return {
             "format": "open_clip",
             **settings,
@@ -245,7 +247,13 @@ def _preprocessing(given: Mapping[str, Any], card: EncoderCard, vision_cfg: Mapp
             FallbackWarning,
             stacklevel=2,
         )
-    settings: dict[str, Any] = merge_preprocess_dict(asdict(PreprocessCfg()), dict(given))
+    mode = str(given.get("mode") or PLAIN)
+    if norm_of(mode) is None:
+        raise CheckpointError(
+            f"expected preprocess_cfg.mode of '{card.name}' to be {PLAIN!r} or '{PLAIN}, shades of grey 6' (any norm), "
+            f"but got {mode!r}"
+        )
+    settings: dict[str, Any] = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, "mode": mode})
     settings["size"] = vision_cfg.get("image_size", card.image_size)  # the tower's size wins, as in open_clip
     for key, choices in PREPROCESS_CHOICES.items():
         if settings[key] not in choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL.Image import Image
 
 from zsderm.encoders.checkpoint import Checkpoint
+from zsderm.encoders.colour_constancy import PLAIN, norm_of, shades_of_grey
 from zsderm.encoders.torch_encoder import TorchEncoder
 
 
@@ -23,15 +25,21 @@ class OpenClipEncoder(TorchEncoder):
         model: an open_clip model with its weights.
         tokenizer: from a list of strings to (B, L) token ids.
         device: where to run it.
+        mode: colours that the image tower expects, see zsderm.encoders.colour_constancy.
     """
 
-    def __init__(self, checkpoint: Checkpoint, model: Any, tokenizer: Any, device: torch.device) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, model: Any, tokenizer: Any, device: torch.device, mode: str = PLAIN
+    ) -> None:
         self.card = checkpoint.card
         self.device = device
         self._checkpoint = checkpoint
         self._tokenizer = tokenizer
         settings = PreprocessCfg(**model.visual.preprocess_cfg)
-        self._transform = on_one_thread(image_transform_v2(settings, is_train=False))
+        transform = image_transform_v2(settings, is_train=False)
+        if norm := norm_of(mode):
+            transform.transforms.insert(-2, partial(shades_of_grey, norm=norm))  # on the square that the tower sees
+        self._transform = on_one_thread(transform)
         self._model = model.float().eval().requires_grad_(False).to(self.device)
         self._model.visual.to(memory_format=torch.channels_last)  # convolutions on a processor want it so
         self.temperature = float(torch.exp(-self._model.logit_scale.detach().float().cpu()))

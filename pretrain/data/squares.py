@@ -1,0 +1,128 @@
+"""Training images decoded to squares of one size, each time or once for the whole run.
+
+A square holds the whole image, squeezed where it is not square itself; crops undo that (`augmentation`). Decoding takes
+longer than all effects together, so a run may keep its squares in a file: `keep_decoded`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zsderm.atomic_files import atomic_file
+from zsderm.encoders.colour_constancy import shades_of_grey
+from zsderm.errors import ImageError
+from zsderm.images import open_image
+from zsderm.pretrain.data.records import Record, image_bytes
+
+log = logging.getLogger(__name__)
+
+
+class Square(NamedTuple):
+    """One decoded image."""
+
+    pixels: Tensor  # (3, S0, S0) uint8
+    aspect: float  # width by height of the image that it was made from
+
+
+class Squares:
+    """The images of some records as squares, decoded whenever they are asked for.
+
+    Args:
+        records: N images.
+        side: S0, in pixels.
+        norm: of the colour constancy that the encoder expects; 0: none.
+    """
+
+    def __init__(self, records: Sequence[Record], side: int, norm: int = 0) -> None:
+        self.records = records
+        self.side = side
+        self.norm = norm
+
+    def __getitem__(self, index: int) -> Square:
+        """The square of a record.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        record = self.records[index]
+        image = open_image(image_bytes(record.path, record.span), at_least=self.side)
+        square = image.resize((self.side, self.side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        if self.norm:
+            square = shades_of_grey(square, self.norm)
+        return Square(torch.from_numpy(np.array(square)).permute(2, 0, 1), image.width / image.height)
+
+
+class KeptSquares:
+    """The squares of a run, decoded once into a file that is mapped into memory.
+
+    Attributes:
+        pixels: (N, 3, S0, S0) uint8.
+        aspects: (N,) float32; 0 where the image could not be read.
+    """
+
+    def __init__(self, pixels: np.ndarray, aspects: np.ndarray) -> None:
+        self.pixels = pixels
+        self.aspects = aspects
+
+    @classmethod
+    def made(cls, squares: Squares, path: Path) -> KeptSquares:
+        """Decode all images into a file, unless it holds the very same images already.
+
+        Args:
+            squares: what is decoded.
+            path: the file, .npy; its aspects and what it was made of stand beside it.
+        """
+        beside = path.with_suffix(".npz")
+        key, shape = _key(squares), (len(squares.records), 3, squares.side, squares.side)
+        if path.is_file() and beside.is_file():
+            with np.load(beside, allow_pickle=False) as kept:
+                if str(kept["key"]) == key:
+                    return cls(np.load(path, mmap_mode="r"), kept["aspects"])
+        log.info("decoding %d images once: %.1f GB in %s", len(squares.records), np.prod(shape) / 1e9, path)
+        aspects = np.zeros(len(squares.records), dtype=np.float32)
+        with atomic_file(path) as draft:
+            pixels = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+
+            def decode(index: int) -> None:
+                try:
+                    square = squares[index]
+                except ImageError:
+                    return
+                pixels[index], aspects[index] = square.pixels.numpy(), square.aspect
+
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(decode, range(len(squares.records))))
+            pixels.flush()
+        with atomic_file(beside) as draft, draft.open("wb") as stream:
+            np.savez(stream, key=np.array(key), aspects=aspects)
+        return cls(np.load(path, mmap_mode="r"), aspects)
+
+    def __getitem__(self, index: int) -> Square:
+        """The square of a record.
+
+        Raises:
+            ImageError: the image could not be read when all were decoded.
+        """
+        if not self.aspects[index]:
+            raise ImageError("it could not be decoded")
+        return Square(torch.from_numpy(np.array(self.pixels[index])), float(self.aspects[index]))
+
+
+def _key(squares: Squares) -> str:
+    digest = hashlib.sha256(repr((squares.side, squares.norm)).encode())
+    for record in squares.records:
+        file = record.path.stat() if record.path.is_file() else None
+        facts = (str(record.path), record.span, file and (file.st_size, file.st_mtime_ns))
+        digest.update(repr(facts).encode())
+    return digest.hexdigest()[:16]
