@@ -236,9 +236,12 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     content["evaluate"] = tuple(
         _build(Evaluation, _with_tuples(entry, "cutoffs"), f"{path}, evaluate") for entry in content.get("evaluate", ())
     )
+    effects = content.get("augmentation", {})
+    if not isinstance(effects, Mapping):
+        raise SettingsError(f"Expected setting `augmentation` to hold settings of its own, but got {effects!r:.60}.")
     content["augmentation"] = _build(
         Augmentation,
-        _with_tuples(content.get("augmentation", {}), "crop_scale", "jitter", "resolution", "jpeg"),
+        _with_tuples(effects, "crop_scale", "jitter", "resolution", "jpeg"),
         f"{path}, augmentation",
     )
     return _build(TrainConfig, _with_tuples(content, "leave_out", "captions"), str(path))

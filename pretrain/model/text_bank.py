@@ -70,7 +70,8 @@ class TextBank:
         start, end = len(self._rows), len(self._rows) + len(texts)
         if end > len(self._pooled):
             wider = pooled.new_empty(max(end, 2 * len(self._pooled)), pooled.shape[1])
-            wider[:start] = self._pooled[:start]
+            if start:
+                wider[:start] = self._pooled[:start]
             self._pooled = wider
         self._pooled[start:end] = pooled
         self._rows.update({text: start + place for place, text in enumerate(texts)})
