@@ -12,6 +12,7 @@ from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
 TASKS = ("classification", "retrieval", "concepts")
 PRECISIONS = ("float32", "bfloat16")
+MIX = {"own": 0.0, "label": 1.0, "ontology": 0.5}  # weight of shared targets; 0.5: O-MAKE (arXiv 2512.03445)
 LEAST = {
     0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs"),
     1: ("epochs", "samples_per_epoch", "evaluate_every"),
@@ -82,6 +83,7 @@ class TrainConfig:
     lambda_m: float = 1.0  # weight of the multi-aspect contrastive loss (MAKE)
     lambda_s: float = 0.7  # weight of the local alignment loss (MAKE)
     guided_weights: bool = True  # sub-captions close to the diagnosis count most (MAKE); False: all count alike
+    targets: str = "own"  # right answers for an image: its own captions, those of its "label", or by "ontology"
     sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
     early_sigma: float = 0.3  # the same, in the first `early_sigma_epochs`: patches of an untrained tower reach less
     early_sigma_epochs: int = 0
@@ -118,6 +120,7 @@ class TrainConfig:
                 f"(an architecture), but got {'both' if self.start else 'neither'}."
             )
         _check_among("setting `precision`", self.precision, PRECISIONS)
+        _check_among("setting `targets`", self.targets, tuple(MIX))
         for kind in self.captions:
             _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
         for evaluation in self.evaluate:
@@ -139,6 +142,7 @@ class TrainConfig:
             "lambda_s": self.lambda_s,
             "sigma": self.sigma_at(epoch),
             "guided_weights": self.guided_weights,
+            "mix": MIX[self.targets],
         }
 
     @property

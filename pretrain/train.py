@@ -30,6 +30,7 @@ from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter
 from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, train_transform
+from zsderm.pretrain.data.diagnoses import Diagnoses
 from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
 from zsderm.pretrain.data.sources import read_records
 from zsderm.pretrain.distributed import Group, device_of_this_process, join_group
@@ -42,6 +43,7 @@ from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.text_bank import TextBank
 from zsderm.pretrain.model.towers import OpenClipModel, image_and_patch_features, set_gradient_checkpointing
 from zsderm.pretrain.run_log import RunLog
+from zsderm.pretrain.targets import targets_of
 
 log = logging.getLogger(__name__)
 LARGEST_LOGIT_SCALE = 100.0  # as CLIP (arXiv 2103.00020, section 2.5): keeps training stable
@@ -97,6 +99,8 @@ def _train(
     config, model, tokenizer = begin(asked)
     model = _placed(model, config, device, group)
     writer = CaptionWriter(knowledge, config.named_share)
+    diagnoses = Diagnoses(knowledge, (record.case.label for record in records if record.case))
+    log.info("targets: %s, of %d diagnoses", asked.targets, len(diagnoses.nodes))
     dataset = CaptionedImages(records, writer, train_transform(config), config.captions)
     encode = _encoder(model, TextBank(model, tokenizer, trainable=config.train_text), config, device)
     optimiser = create_optimiser(model, config)
@@ -125,7 +129,7 @@ def _train(
             loss = torch.full((3,), math.nan, dtype=torch.float64)
             norm = math.nan
             if images >= 2:  # contrast needs two
-                loss, norm = _update(batch, model, encode, optimiser, config, epoch, device, group)
+                loss, norm = _update(batch, diagnoses, model, encode, optimiser, config, epoch, device, group)
                 at.sums += loss
             rate = float(scheduler.get_last_lr()[0])
             scheduler.step()
@@ -150,6 +154,7 @@ def _train(
 
 def _update(
     batch: Batch,
+    diagnoses: Diagnoses,
     model: OpenClipModel,
     encode: Callable[[Batch], Features],
     optimiser: torch.optim.Optimizer,
@@ -161,7 +166,7 @@ def _update(
     """One step of the optimiser; returns the losses of the whole batch (3,) and the norm of the gradient."""
     learning = [parameter for rates in optimiser.param_groups for parameter in rates["params"]]
     optimiser.zero_grad(set_to_none=True)
-    cached = CachedFeatures(model, encode, _loss(model, batch, config, epoch, device, group))
+    cached = CachedFeatures(model, encode, _loss(model, batch, diagnoses, config, epoch, device, group))
     own = cached.backward(_micro_batches(batch, config.micro_batch))
     group.sum_gradients(learning)
     norm = float(nn.utils.clip_grad_norm_(learning, config.gradient_clip))
@@ -203,25 +208,25 @@ def _encoder(
 
 
 def _loss(
-    model: OpenClipModel, batch: Batch, config: TrainConfig, epoch: int, device: torch.device, group: Group
+    model: OpenClipModel,
+    batch: Batch,
+    diagnoses: Diagnoses,
+    config: TrainConfig,
+    epoch: int,
+    device: torch.device,
+    group: Group,
 ) -> Callable[[Features], MakeLoss]:
     mask = batch.mask.reshape(-1, CAPTIONS_PER_IMAGE).to(device)
-    return lambda features: make_loss(
-        *features,
-        mask,
-        model.logit_scale.exp(),
-        group=group,
-        **config.loss_settings(epoch),
-    )
+    settings = config.loss_settings(epoch)
+    if config.targets != "own":
+        settings |= targets_of(batch, diagnoses, config.targets == "ontology", device, group)._asdict()
+    return lambda features: make_loss(*features, mask, model.logit_scale.exp(), group=group, **settings)
 
 
 def _micro_batches(batch: Batch, size: int) -> list[Batch]:
     """A batch in parts of `size` images; 0 for one part."""
     size = size or max(1, len(batch.captions))
-    starts = range(0, max(1, len(batch.captions)), size)
-    return [
-        Batch(batch.pixels[i : i + size], batch.captions[i : i + size], batch.mask[i : i + size], 0) for i in starts
-    ]
+    return [batch.part(slice(start, start + size)) for start in range(0, max(1, len(batch.captions)), size)]
 
 
 def _is_due(every: int, done: int) -> bool:

@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from zsderm.errors import ImageError
 from zsderm.images import open_image
 from zsderm.pretrain.config import CAPTION_KINDS, TrainConfig
-from zsderm.pretrain.data.captions import CaptionWriter
+from zsderm.pretrain.data.captions import Captions, CaptionWriter
 from zsderm.pretrain.data.records import Record, image_bytes
 
 
@@ -30,16 +30,45 @@ class Batch:
         pixels: (B, 3, H, W) float32, normalised.
         captions: B lists of T strings.
         mask: (B, T) bool, True where the caption exists.
+        labels: B diagnoses as the data set spells them, empty where there is none.
+        about: B lists of T names, as in `Captions`; empty where the caption is missing.
         skipped: images that could not be read and are missing here.
     """
 
     pixels: Tensor
     captions: list[list[str]]
     mask: Tensor
-    skipped: int
+    labels: list[str]
+    about: list[list[str]]
+    skipped: int = 0
+
+    def part(self, images: slice) -> Batch:
+        """Some of the images; those that are missing are counted in the whole batch only."""
+        return Batch(
+            pixels=self.pixels[images],
+            captions=self.captions[images],
+            mask=self.mask[images],
+            labels=self.labels[images],
+            about=self.about[images],
+        )
 
 
-class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
+@dataclass(frozen=True)
+class Sample:
+    """One image with its captions.
+
+    Attributes:
+        pixels: (3, H, W) float32, normalised.
+        captions: T strings, and what each of them is about.
+        label: diagnosis as the data set spells it, empty where there is none.
+    """
+
+    pixels: Tensor
+    captions: Captions
+    label: str = ""
+
+
+class CaptionedImages(Dataset[Sample | None]):
     """Crops of images with captions; the index of an item is (record, seed of the draw).
 
     Args:
@@ -65,7 +94,7 @@ class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
         """Number of records."""
         return len(self.records)
 
-    def __getitem__(self, draw: tuple[int, int]) -> tuple[Tensor, list[str]] | None:
+    def __getitem__(self, draw: tuple[int, int]) -> Sample | None:
         """One crop and its captions, or None when the image cannot be read."""
         index, seed = draw
         record = self.records[index]
@@ -76,8 +105,16 @@ class CaptionedImages(Dataset[tuple[Tensor, list[str]] | None]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             pixels = self.transform(image)
-        texts = self.writer.write(record.case, random.Random(seed)).texts if record.case else record.captions
-        return pixels, [text if _kind(place) in self.kinds else "" for place, text in enumerate(texts)]
+        if record.case is None:
+            return Sample(pixels, self._wanted(Captions(record.captions, ("",) * len(record.captions))))
+        return Sample(pixels, self._wanted(self.writer.write(record.case, random.Random(seed))), record.case.label)
+
+    def _wanted(self, captions: Captions) -> Captions:
+        wanted = [_kind(place) in self.kinds for place in range(len(captions.texts))]
+        return Captions(
+            texts=tuple(text if kept else "" for kept, text in zip(wanted, captions.texts, strict=True)),
+            about=tuple(name if kept else "" for kept, name in zip(wanted, captions.about, strict=True)),
+        )
 
 
 def _kind(place: int) -> str:
@@ -103,13 +140,15 @@ def train_transform(config: TrainConfig) -> v2.Transform:
     )
 
 
-def collate(items: Sequence[tuple[Tensor, list[str]] | None]) -> Batch:
+def collate(items: Sequence[Sample | None]) -> Batch:
     """Stack what could be read and count what could not."""
     read = [item for item in items if item is not None]
-    captions = [captions for _, captions in read]
+    captions = [list(item.captions.texts) for item in read]
     return Batch(
-        pixels=torch.stack([pixels for pixels, _ in read]) if read else torch.empty(0),
+        pixels=torch.stack([item.pixels for item in read]) if read else torch.empty(0),
         captions=captions,
         mask=torch.tensor([[bool(text) for text in row] for row in captions], dtype=torch.bool),
+        labels=[item.label for item in read],
+        about=[list(item.captions.about) for item in read],
         skipped=len(items) - len(read),
     )
