@@ -14,6 +14,7 @@ from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
 TASKS = ("classification", "retrieval", "concepts")
 PRECISIONS = ("float32", "bfloat16")
+MIX = {"own": 0.0, "label": 1.0, "ontology": 0.5}  # weight of shared targets; 0.5: O-MAKE (arXiv 2512.03445)
 LEAST = {
     0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs"),
     1: ("epochs", "samples_per_epoch", "evaluate_every"),
@@ -33,6 +34,7 @@ class Source:
     table: str  # CSV file, relative to the data folder; image paths in it are relative to the table
     modality: str = "clinical"  # "clinical" or "dermoscopic"; only for labelled tables
     split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
+    fine_labels: str = ""  # CSV file: `image_id`, and in `fine_label` the diagnosis that a pooled label stands for
     weight: float = 1.0  # how often each image is drawn, relative to the other sources
     columns: Mapping[str, str] = field(default_factory=dict)  # fact -> column: site, age, sex
     signs: Mapping[str, str] = field(default_factory=dict)  # yes/no column -> what the patient reports when it is yes
@@ -117,6 +119,7 @@ class TrainConfig:
     lambda_m: float = 1.0  # weight of the multi-aspect contrastive loss (MAKE)
     lambda_s: float = 0.7  # weight of the local alignment loss (MAKE)
     guided_weights: bool = True  # sub-captions close to the diagnosis count most (MAKE); False: all count alike
+    targets: str = "own"  # right answers for an image: its own captions, those of its "label", or by "ontology"
     sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
     early_sigma: float = 0.3  # the same, in the first `early_sigma_epochs`: patches of an untrained tower reach less
     early_sigma_epochs: int = 0
@@ -159,6 +162,7 @@ class TrainConfig:
         if not 0 <= self.average < 1:
             raise SettingsError(f"Expected setting `average` to be in [0, 1), but got {self.average}.")
         _check_among("setting `precision`", self.precision, PRECISIONS)
+        _check_among("setting `targets`", self.targets, tuple(MIX))
         for kind in self.captions:
             _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
         for evaluation in self.evaluate:
@@ -180,6 +184,7 @@ class TrainConfig:
             "lambda_s": self.lambda_s,
             "sigma": self.sigma_at(epoch),
             "guided_weights": self.guided_weights,
+            "mix": MIX[self.targets],
         }
 
     @property

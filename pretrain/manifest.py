@@ -43,6 +43,7 @@ def training_manifest(
         "config": config_path.read_text(encoding="utf-8"),
         "overrides": dict(overrides),
         "start": config.start,
+        "targets": config.targets,
         "images": len(records),
         "data": data_checksum(records, root),
         "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},

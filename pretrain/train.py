@@ -31,6 +31,7 @@ from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter
 from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, tower_input
+from zsderm.pretrain.data.diagnoses import Diagnoses
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
 from zsderm.pretrain.data.sources import read_records
@@ -46,6 +47,7 @@ from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.text_bank import TextBank
 from zsderm.pretrain.model.towers import OpenClipModel, image_and_patch_features, set_gradient_checkpointing
 from zsderm.pretrain.run_log import RunLog
+from zsderm.pretrain.targets import targets_of
 
 log = logging.getLogger(__name__)
 TEXTS_AT_A_TIME = {"cpu": 64, "cuda": 1024}  # in the text tower
@@ -102,7 +104,9 @@ def _train(
     check_tables(asked, root)
     config, model, tokenizer = begin(asked)
     model = _placed(model, config, device, group)
-    writer = CaptionWriter(knowledge, config.named_share)
+    diagnoses = Diagnoses(knowledge, (record.case.label for record in records if record.case))
+    log.info("targets: %s, of %d diagnoses", asked.targets, len(diagnoses.nodes))
+    writer = CaptionWriter(knowledge, config.named_share, diagnoses.members)
     squares = _squares(records, config, output, group)
     resident = _resident(squares, device)
     dataset = CaptionedImages(
@@ -139,7 +143,7 @@ def _train(
             loss = torch.full((3,), math.nan, dtype=torch.float64)
             norm = math.nan
             if images >= 2:  # contrast needs two
-                loss, norm = _update(batch, model, encode, optimiser, config, epoch, device, group)
+                loss, norm = _update(batch, diagnoses, model, encode, optimiser, config, epoch, device, group)
                 at.sums += loss
                 if average:
                     average.update()
@@ -167,6 +171,7 @@ def _train(
 
 def _update(
     batch: Batch,
+    diagnoses: Diagnoses,
     model: OpenClipModel,
     encode: Callable[[Batch], Features],
     optimiser: torch.optim.Optimizer,
@@ -178,7 +183,7 @@ def _update(
     """One step of the optimiser; returns the losses of the whole batch (3,) and the norm of the gradient."""
     learning = [parameter for rates in optimiser.param_groups for parameter in rates["params"]]
     optimiser.zero_grad(set_to_none=True)
-    cached = CachedFeatures(model, encode, _loss(model, batch, config, epoch, device, group))
+    cached = CachedFeatures(model, encode, _loss(model, batch, diagnoses, config, epoch, device, group))
     own = cached.backward(_micro_batches(batch, config.micro_batch))
     group.sum_gradients(learning)
     norm = float(nn.utils.clip_grad_norm_(learning, config.gradient_clip))
@@ -241,24 +246,25 @@ def _encoder(
 
 
 def _loss(
-    model: OpenClipModel, batch: Batch, config: TrainConfig, epoch: int, device: torch.device, group: Group
+    model: OpenClipModel,
+    batch: Batch,
+    diagnoses: Diagnoses,
+    config: TrainConfig,
+    epoch: int,
+    device: torch.device,
+    group: Group,
 ) -> Callable[[Features], MakeLoss]:
     mask = batch.mask.reshape(-1, CAPTIONS_PER_IMAGE).to(device)
-    return lambda features: make_loss(
-        *features,
-        mask,
-        model.logit_scale.exp(),
-        group=group,
-        **config.loss_settings(epoch),
-    )
+    settings = config.loss_settings(epoch)
+    if config.targets != "own":
+        settings |= targets_of(batch, diagnoses, config.targets == "ontology", device, group)._asdict()
+    return lambda features: make_loss(*features, mask, model.logit_scale.exp(), group=group, **settings)
 
 
 def _micro_batches(batch: Batch, size: int) -> list[Batch]:
     """A batch in parts of `size` images; 0 for one part."""
     size = size or max(1, len(batch.captions))
-    starts = range(0, max(1, len(batch.captions)), size)
-    parts = [slice(start, start + size) for start in starts]
-    return [Batch(batch.squares[i], batch.effects[i], batch.captions[i], batch.mask[i], 0) for i in parts]
+    return [batch.part(slice(start, start + size)) for start in range(0, max(1, len(batch.captions)), size)]
 
 
 def _is_due(every: int, done: int) -> bool:

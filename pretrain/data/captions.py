@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zsderm import KnowledgeBase
+from zsderm.knowledge.base import Disease
 
 SUB_CAPTIONS = 8
+OWN_NAME_OF_A_POOL = 0.4  # how often a pooled label is captioned under its own name
 CAPTIONS_PER_IMAGE = 3 + SUB_CAPTIONS
 
 CAPTION_PHRASINGS = {
@@ -121,14 +123,24 @@ def held_out(text: str) -> bool:
 class CaptionWriter:
     """Writes the captions of a case from the training part of a knowledge base.
 
+    A pooled label ("benign keratosis-like lesion") says that one of several diseases is there. Its captions are written
+    for one of them, drawn anew each time, or for the pool under its own name.
+
     Args:
         knowledge: the knowledge base; held-out descriptions are never used.
         named_share: share of descriptions that are joined with the name of the disease, in [0, 1].
+        members: gives the diseases of which one is there, by their names in the base; default: the label's own.
     """
 
-    def __init__(self, knowledge: KnowledgeBase, named_share: float = 0.7) -> None:
+    def __init__(
+        self,
+        knowledge: KnowledgeBase,
+        named_share: float = 0.7,
+        members: Callable[[str], Sequence[str]] | None = None,
+    ) -> None:
         self.knowledge = knowledge
         self.named_share = named_share
+        self.members = members
 
     def write(self, case: Case, rng: random.Random) -> Captions:
         """The captions of one case, in the order that the losses expect.
@@ -140,7 +152,7 @@ class CaptionWriter:
         Raises:
             UnknownClassError: if the knowledge base does not hold the label.
         """
-        disease = self.knowledge.find(case.label)
+        disease = self._disease(case.label, rng)
         names = (disease.name, *disease.aliases)
         pool = [
             d.text for d in disease.descriptions if d.modality in (case.modality, "either") and not held_out(d.text)
@@ -161,6 +173,12 @@ class CaptionWriter:
             texts=tuple(texts + [""] * (CAPTIONS_PER_IMAGE - len(texts))),
             about=tuple(about + [""] * (CAPTIONS_PER_IMAGE - len(about))),
         )
+
+    def _disease(self, label: str, rng: random.Random) -> Disease:
+        members = self.members(label) if self.members else ()
+        if len(members) > 1 and rng.random() >= OWN_NAME_OF_A_POOL:
+            return self.knowledge.find(rng.choice(members))
+        return self.knowledge.find(label if len(members) != 1 else members[0])
 
     def _caption(self, case: Case, name: str, rng: random.Random) -> tuple[str, bool]:
         """What the image shows, and whether that holds for any image of the disease."""
@@ -192,5 +210,18 @@ class CaptionWriter:
 
 
 def _some_name(names: Sequence[str], rng: random.Random) -> str:
-    # The canonical name half of the time: users mostly type that one, but synonyms must be met too.
-    return names[0] if rng.random() < 0.5 else rng.choice(names)
+    # The canonical name often: users mostly type that one. But synonyms must be met too, and plurals.
+    name = names[0] if rng.random() < 0.4 else rng.choice(names)
+    return plural(name) if rng.random() < 0.1 else name
+
+
+def plural(name: str) -> str:
+    """A name in the plural, by the endings that names of diseases have; a name in another form may come out wrong.
+
+    >>> [plural(name) for name in ("actinic keratosis", "blue nevus", "melanoma", "foot ulcer", "moles")]
+    ['actinic keratoses', 'blue nevi', 'melanomas', 'foot ulcers', 'moles']
+    """
+    for ending, many in (("osis", "oses"), ("nevus", "nevi"), ("naevus", "naevi"), ("y", "ies"), ("s", "s")):
+        if name.endswith(ending):
+            return name.removesuffix(ending) + many
+    return f"{name}s"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from torch.utils.data import Dataset
 from zsderm.errors import ImageError
 from zsderm.pretrain.config import CAPTION_KINDS, Augmentation, TrainConfig
 from zsderm.pretrain.data.augmentation import COLUMNS, apply_effects, draw_effects
-from zsderm.pretrain.data.captions import CaptionWriter
+from zsderm.pretrain.data.captions import Captions, CaptionWriter
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.squares import KeptSquares, Squares
 
@@ -33,6 +32,8 @@ class Batch:
         effects: (B, COLUMNS) float32, see zsderm.pretrain.data.augmentation.
         captions: B lists of T strings.
         mask: (B, T) bool, True where the caption exists.
+        labels: B diagnoses as the data set spells them, empty where there is none.
+        about: B lists of T names, as in `Captions`; empty where the caption is missing.
         skipped: images that could not be read and are missing here.
     """
 
@@ -40,18 +41,40 @@ class Batch:
     effects: Tensor
     captions: list[list[str]]
     mask: Tensor
-    skipped: int
+    labels: list[str]
+    about: list[list[str]]
+    skipped: int = 0
+
+    def part(self, images: slice) -> Batch:
+        """Some of the images; those that are missing are counted in the whole batch only."""
+        return Batch(
+            squares=self.squares[images],
+            effects=self.effects[images],
+            captions=self.captions[images],
+            mask=self.mask[images],
+            labels=self.labels[images],
+            about=self.about[images],
+        )
 
 
-class Item(NamedTuple):
-    """One image of a batch."""
+@dataclass(frozen=True)
+class Sample:
+    """One image with its captions.
 
-    square: Tensor  # (3, S0, S0) uint8, or () int64
-    effects: Tensor  # (COLUMNS,) float32
-    captions: list[str]
+    Attributes:
+        square: (3, S0, S0) uint8; or () int64, its place among squares that the device holds.
+        effects: (COLUMNS,) float32.
+        captions: T strings, and what each of them is about.
+        label: diagnosis as the data set spells it, empty where there is none.
+    """
+
+    square: Tensor
+    effects: Tensor
+    captions: Captions
+    label: str = ""
 
 
-class CaptionedImages(Dataset[Item | None]):
+class CaptionedImages(Dataset[Sample | None]):
     """Images with captions, as drawn; the index of an item is (record, seed of the draw).
 
     Args:
@@ -83,7 +106,7 @@ class CaptionedImages(Dataset[Item | None]):
         """Number of records."""
         return len(self.records)
 
-    def __getitem__(self, draw: tuple[int, int]) -> Item | None:
+    def __getitem__(self, draw: tuple[int, int]) -> Sample | None:
         """One image and its captions, or None when the image cannot be read."""
         index, seed = draw
         record = self.records[index]
@@ -91,25 +114,37 @@ class CaptionedImages(Dataset[Item | None]):
             pixels, aspect = self.squares[index]
         except ImageError:
             return None
+        square = torch.tensor(index) if self.places_only else pixels
         effects = draw_effects(self.augmentation, seed, aspect)
-        texts = self.writer.write(record.case, random.Random(seed)).texts if record.case else record.captions
-        captions = [text if _kind(place) in self.kinds else "" for place, text in enumerate(texts)]
-        return Item(torch.tensor(index) if self.places_only else pixels, effects, captions)
+        if record.case is None:
+            captions = Captions(record.captions, ("",) * len(record.captions))
+            return Sample(square, effects, self._wanted(captions))
+        captions = self.writer.write(record.case, random.Random(seed))
+        return Sample(square, effects, self._wanted(captions), record.case.label)
+
+    def _wanted(self, captions: Captions) -> Captions:
+        wanted = [_kind(place) in self.kinds for place in range(len(captions.texts))]
+        return Captions(
+            texts=tuple(text if kept else "" for kept, text in zip(wanted, captions.texts, strict=True)),
+            about=tuple(name if kept else "" for kept, name in zip(wanted, captions.about, strict=True)),
+        )
 
 
 def _kind(place: int) -> str:
     return CAPTION_KINDS[min(place, len(CAPTION_KINDS) - 1)]  # from the fourth place on, all are sub-captions
 
 
-def collate(items: Sequence[Item | None]) -> Batch:
+def collate(items: Sequence[Sample | None]) -> Batch:
     """Stack what could be read and count what could not."""
     read = [item for item in items if item is not None]
-    captions = [item.captions for item in read]
+    captions = [list(item.captions.texts) for item in read]
     return Batch(
         squares=torch.stack([item.square for item in read]) if read else torch.empty(0),
         effects=torch.stack([item.effects for item in read]) if read else torch.empty(0, COLUMNS),
         captions=captions,
         mask=torch.tensor([[bool(text) for text in row] for row in captions], dtype=torch.bool),
+        labels=[item.label for item in read],
+        about=[list(item.captions.about) for item in read],
         skipped=len(items) - len(read),
     )
 

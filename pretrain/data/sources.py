@@ -44,7 +44,12 @@ def read_source(source: Source, root: Path) -> list[Record]:
     Raises:
         PretrainingDataError: if the table is missing, has no matching row, lacks a column or contradicts itself.
     """
-    return [record_of(cells, place, source) for cells, place in read_rows(source, root)]
+    fine = _fine_labels(root / source.fine_labels) if source.fine_labels else {}
+    records = []
+    for cells, place in read_rows(source, root):
+        label = fine.get(str(cells.get("image_id", "")), "")
+        records.append(record_of({**cells, "label": label} if label else cells, place, source))
+    return records
 
 
 def read_rows(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
@@ -93,6 +98,18 @@ def _table_rows(table: Path) -> Iterator[tuple[Cells, Place]]:
         if "filename" not in cells:
             raise PretrainingDataError(f"{table} has no column 'filename'. Its columns: {', '.join(cells)}.")
         yield cells, Place(table, number, str(cells["filename"] or "").strip())
+
+
+def _fine_labels(table: Path) -> dict[str, str]:
+    """The diagnoses that some images have instead of a pooled label, by `image_id`."""
+    if not table.is_file():
+        raise PretrainingDataError(f"There is no table {table}. Set the data folder with --data-root.")
+    fine = {}
+    for cells in read_csv(table):
+        if missing := [name for name in ("image_id", "fine_label") if name not in cells]:
+            raise PretrainingDataError(f"{table} has no column '{missing[0]}'. Its columns: {', '.join(cells)}.")
+        fine[str(cells["image_id"])] = text_of(cells["fine_label"])
+    return fine
 
 
 def _case_of(cells: Cells, source: Source, place: Place) -> Case:

@@ -7,7 +7,7 @@ are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,20 +17,28 @@ from torch.autograd.function import once_differentiable
 CHUNK = 1 << 21  # logits in one chunk: 8 MB of float32
 
 
-def log_normaliser(rows: Tensor, columns: Tensor, share: Tensor, logit_scale: Tensor | float) -> Tensor:
-    """Sum over rows of share_i * log sum_j exp(logit_scale * row_i . column_j).
+def log_normaliser(
+    rows: Tensor,
+    columns: Tensor,
+    share: Tensor,
+    logit_scale: Tensor | float,
+    left_out: Callable[[slice], Tensor] | None = None,
+) -> Tensor:
+    """Sum over rows of share_i * log sum_j exp(logit_scale * row_i . column_j), over all columns or over some.
 
     Args:
         rows: (m, D) float.
         columns: (M, D) float; without any, the sum is taken as zero.
         share: (m,) float; no gradient flows through it.
         logit_scale: inverse temperature, scalar.
+        left_out: for a slice of c rows a (c, M) bool tensor, True at columns that do not count for a row; each row
+            keeps at least one. None: all columns count.
 
     Returns:
         A scalar, differentiable once with regard to rows, columns and logit_scale.
     """
     scale = torch.as_tensor(logit_scale, dtype=rows.dtype, device=rows.device)
-    return _LogNormaliser.apply(rows, columns, share.detach(), scale)
+    return _LogNormaliser.apply(rows, columns, share.detach(), scale, left_out)
 
 
 def parts(rows: int, numbers: int, chunk: int) -> Iterator[slice]:
@@ -41,12 +49,21 @@ def parts(rows: int, numbers: int, chunk: int) -> Iterator[slice]:
 
 class _LogNormaliser(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, columns: Tensor, share: Tensor, scale: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        rows: Tensor,
+        columns: Tensor,
+        share: Tensor,
+        scale: Tensor,
+        left_out: Callable[[slice], Tensor] | None,
+    ) -> Tensor:
         wanted = any(ctx.needs_input_grad)
         to_rows, to_columns = torch.zeros_like(rows), torch.zeros_like(columns)
         scaled, loss = scale * rows, scale.new_zeros(())
         for part in parts(len(rows) if len(columns) else 0, len(columns), CHUNK):
             logits = scaled[part] @ columns.T  # (c, M)
+            if left_out is not None:
+                logits.masked_fill_(left_out(part), -torch.inf)
             largest = logits.amax(dim=1)  # (c,)
             total = logits.sub_(largest[:, None]).exp_().sum(dim=1)  # (c,)
             loss += (share[part] * (total.log() + largest)).sum()
@@ -60,6 +77,6 @@ class _LogNormaliser(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, None, Tensor]:
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, None, Tensor, None]:
         to_rows, to_columns, to_scale = ctx.saved_tensors
-        return given * to_rows, given * to_columns, None, given * to_scale
+        return given * to_rows, given * to_columns, None, given * to_scale, None

@@ -21,6 +21,7 @@ from torch import Tensor
 from zsderm.pretrain.distributed import ALONE, Group
 from zsderm.pretrain.losses.attended_regions import attended_regions
 from zsderm.pretrain.losses.log_sum_exp import log_normaliser
+from zsderm.pretrain.losses.shared_positives import Positives, left_out, shared_agreement
 
 CAPTION, ONTOLOGY, VISUAL, FIRST_SUB_CAPTION = 0, 1, 2, 3
 
@@ -44,6 +45,9 @@ def make_loss(
     lambda_s: float = 0.7,
     sigma: float = 0.3,
     guided_weights: bool = True,
+    affinity: Tensor | None = None,
+    about: Tensor | None = None,
+    mix: float = 1.0,
     group: Group = ALONE,
 ) -> MakeLoss:
     """The whole MAKE objective: lambda_m * contrastive + lambda_s * local alignment.
@@ -61,6 +65,11 @@ def make_loss(
         lambda_s: weight of the local alignment part.
         sigma: cosine below which a patch does not belong to a sub-caption, in [-1, 1].
         guided_weights: whether sub-captions count by `diagnosis_weights`; otherwise every valid caption counts 1.
+        affinity: (B, K) float >= 0, how far each of K diagnoses holds for each image, 1 where it is true of it; None:
+            each caption holds for its own image alone.
+        about: (B, T) int64, the diagnosis in [0, K) that each caption is about, -1 where it holds for its image alone;
+            None together with `affinity`.
+        mix: weight of the targets that images share, in [0, 1]; the rest goes to the captions of the image itself.
         group: the processes that hold images of the same batch.
 
     Returns:
@@ -69,17 +78,25 @@ def make_loss(
     Raises:
         ValueError: if the shapes do not belong together.
 
-    Source: MAKE (arXiv 2505.09372); lambda_m, lambda_s and sigma as published.
+    Source: MAKE (arXiv 2505.09372); lambda_m, lambda_s and sigma as published. Shared targets: `shared_positives`.
     """
     _check_shapes(image_features, patch_features, text_features, caption_mask)
+    positives = _positives(affinity, about, mix, caption_mask)
     with torch.autocast(image_features.device.type, enabled=False):
         image = _unit(image_features)  # (B, D)
         text = _unit(text_features.masked_fill(~caption_mask[..., None], 0.0))  # (B, T, D)
         weights = diagnosis_weights(text, caption_mask) if guided_weights else caption_mask.to(text.dtype)  # (B, T)
-        contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale, group)
+        contrastive = contrastive_loss(image, text, caption_mask, weights, logit_scale, group, positives)
         subs = slice(FIRST_SUB_CAPTION, None)
         local = local_alignment_loss(
-            patch_features, text[:, subs], caption_mask[:, subs], weights[:, subs], logit_scale, sigma, group
+            patch_features,
+            text[:, subs],
+            caption_mask[:, subs],
+            weights[:, subs],
+            logit_scale,
+            sigma,
+            group,
+            positives and positives.of(subs),
         )
     return MakeLoss(lambda_m * contrastive + lambda_s * local, contrastive, local)
 
@@ -91,11 +108,13 @@ def contrastive_loss(
     weights: Tensor,
     logit_scale: Tensor | float,
     group: Group = ALONE,
+    positives: Positives | None = None,
 ) -> Tensor:
     """Every valid caption of an image is a positive for it, against all valid captions and all images of the batch.
 
     Image to text is the mean over valid captions weighted by `weights`; text to image is the plain mean; the loss is
     half their sum. The normaliser of image to text is one log-sum-exp per image, shared by all its captions.
+    With `positives`, captions of other images are right answers too; each image and each caption keeps its weight.
 
     Args:
         image: (b, D) unit rows.
@@ -104,21 +123,26 @@ def contrastive_loss(
         weights: (b, T) float >= 0, from `diagnosis_weights`.
         logit_scale: inverse temperature.
         group: the processes that hold the other B - b images.
+        positives: which captions hold for other images; None: none do.
 
     Returns:
         A scalar.
 
     Source: MAKE (arXiv 2505.09372), multi-aspect contrastive loss.
     """
-    images = group.gather(image)  # (B, D)
-    captions = group.gather(text)[group.gather(caption_mask)]  # (V, D), valid ones of the whole batch
+    images, texts = group.gather(image), group.gather(text)  # (B, D), (B, T, D)
+    captions = texts[group.gather(caption_mask)]  # (V, D), valid ones of the whole batch
     to_text = _shares(weights * caption_mask, group)  # (b, T), 1 in all over the batch
     to_image = _shares(caption_mask.to(text.dtype), group)  # (b, T)
     normalisers = log_normaliser(image, captions, to_text.sum(dim=1), logit_scale) + log_normaliser(
         text[caption_mask], images, to_image[caption_mask], logit_scale
     )
     own = torch.einsum("bd,btd->bt", image, text)  # (b, T): each caption with its own image
-    return 0.5 * (normalisers - logit_scale * ((to_text + to_image) * own).sum())
+    agreement = ((to_text + to_image) * own).sum()
+    if positives is not None:
+        shared = shared_agreement(image, text, to_text, to_image, (images, texts), positives, group)
+        agreement = torch.lerp(agreement, shared, positives.mix)
+    return 0.5 * (normalisers - logit_scale * agreement)
 
 
 def local_alignment_loss(
@@ -129,13 +153,15 @@ def local_alignment_loss(
     logit_scale: Tensor | float,
     sigma: float,
     group: Group = ALONE,
+    positives: Positives | None = None,
 ) -> Tensor:
     """Cross-entropy of the image region of each sub-caption against all sub-captions of the batch.
 
     The region of sub-caption (b, t) is the unit sum of the unit patches of image b, each weighted by its cosine with
     the sub-caption where that is at least sigma. A sub-caption that no patch reaches has an empty region: it
     is only a wrong candidate for the others. The loss is the cross-entropy of each region against all valid
-    sub-captions of the batch, mean weighted by `weights`.
+    sub-captions of the batch, mean weighted by `weights`. With `positives`, sub-captions of other images that hold for
+    this one are neither right nor wrong: they are left out.
 
     Args:
         patch: (b, P, D) rows of any length.
@@ -145,6 +171,7 @@ def local_alignment_loss(
         logit_scale: inverse temperature.
         sigma: cosine threshold.
         group: the processes that hold the other B - b images.
+        positives: which sub-captions hold for other images; None: none do.
 
     Returns:
         A scalar; zero when the batch has no valid sub-caption.
@@ -154,7 +181,8 @@ def local_alignment_loss(
     region = F.normalize(attended_regions(patch, text, sigma), dim=-1)  # (b, S, D)
     sentences = group.gather(text)[group.gather(caption_mask)]  # (M, D)
     share = _shares(weights * caption_mask, group)  # (b, S)
-    normalisers = log_normaliser(region[caption_mask], sentences, share[caption_mask], logit_scale)
+    hidden = None if positives is None else left_out(caption_mask, positives, group)
+    normalisers = log_normaliser(region[caption_mask], sentences, share[caption_mask], logit_scale, hidden)
     return normalisers - logit_scale * (share[..., None] * region * text).sum()
 
 
@@ -194,6 +222,18 @@ def _hide(values: Tensor, where: Tensor) -> Tensor:
 def _shares(weights: Tensor, group: Group) -> Tensor:
     # Weights that sum to 1 over the whole batch; all zero where there is nothing to weigh.
     return weights / group.total(weights.sum()).clamp_min(torch.finfo(weights.dtype).tiny)
+
+
+def _positives(affinity: Tensor | None, about: Tensor | None, mix: float, caption_mask: Tensor) -> Positives | None:
+    if affinity is None and about is None:
+        return None
+    if affinity is None or affinity.ndim != 2 or len(affinity) != len(caption_mask):
+        shape = None if affinity is None else tuple(affinity.shape)
+        raise ValueError(f"Expected argument `affinity` to be (B, K) = ({len(caption_mask)}, K), but got {shape}.")
+    if about is None or about.shape != caption_mask.shape or about.dtype != torch.int64:
+        found = None if about is None else (about.dtype, tuple(about.shape))
+        raise ValueError(f"Expected argument `about` to be int64 {tuple(caption_mask.shape)}, but got {found}.")
+    return Positives(affinity, about, mix)
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -81,10 +81,11 @@ def test_only_the_kinds_of_captions_that_are_wanted_are_there(
     every = captioned(labelled)
     some = CaptionedImages(every.records, every.writer, every.transform, kinds)
     for draw in ((0, 1), (5, 2)):
-        (pixels, all_captions), (same_pixels, captions) = every[draw], some[draw]
-        assert torch.equal(pixels, same_pixels), "what is left out changes nothing else"
-        assert captions == [text if place in places else "" for place, text in enumerate(all_captions)]
-        assert any(captions)
+        whole, part = every[draw], some[draw]
+        assert torch.equal(whole.pixels, part.pixels), "what is left out changes nothing else"
+        for now, before in ((part.captions.texts, whole.captions.texts), (part.captions.about, whole.captions.about)):
+            assert now == tuple(text if place in places else "" for place, text in enumerate(before))
+        assert any(part.captions.texts)
 
 
 def test_quarter_turns_show_a_picture_in_all_eight_ways() -> None:
