@@ -102,3 +102,47 @@ def test_every_disease_speaks_of_light_and_dark_skin(base: KnowledgeBase) -> Non
         name for name, d in base.diseases.items() if not any(x.aspect == "light and dark skin" for x in d.descriptions)
     ]
     assert not silent
+
+
+ULCERS = ["diabetic foot ulcer", "stasis ulcer", "arterial ulcer", "pressure ulcer"]
+
+
+@pytest.mark.parametrize(
+    ("label", "disease"),
+    [
+        ("foot ulcer", "foot ulcer"),
+        ("Foot ulcers", "foot ulcer"),
+        ("sore on the foot", "foot ulcer"),
+        ("diabetic foot", "diabetic foot ulcer"),
+        ("DFU", "diabetic foot ulcer"),
+        ("neuropathic ulcers", "diabetic foot ulcer"),
+        ("venous leg ulcer", "stasis ulcer"),
+        ("VLU", "stasis ulcer"),
+        ("Ischemic ulcer", "arterial ulcer"),
+        ("ischaemic foot ulcers", "arterial ulcer"),
+        ("bed sores", "pressure ulcer"),
+        ("pressure injuries", "pressure ulcer"),
+        ("leg ulcers", "leg ulcer"),
+        ("nail dystrophy", "nail dystrophy"),
+        ("nail dystrophies", "nail dystrophy"),
+        ("onychomycosis", "onychomycosis"),
+        ("nail fungus", "onychomycosis"),
+        ("fungal infection of the nail", "onychomycosis"),
+    ],
+)
+def test_wounds_of_foot_and_leg_and_the_labels_of_nails_are_found(
+    base: KnowledgeBase, label: str, disease: str
+) -> None:
+    assert base.find(label).name == disease
+
+
+def test_foot_ulcer_speaks_for_itself_and_leg_ulcer_for_its_kinds(base: KnowledgeBase) -> None:
+    assert {text.disease for text in base.find("foot ulcer").descriptions} == {"foot ulcer"}
+    assert {text.disease for text in base.find("leg ulcer").descriptions} == {"stasis ulcer", "arterial ulcer"}
+
+
+@pytest.mark.parametrize("name", ULCERS)
+def test_each_kind_of_ulcer_is_told_apart_by_what_a_photograph_shows(base: KnowledgeBase, name: str) -> None:
+    texts = base.find(name).descriptions
+    assert sum(text.modality == "clinical" and text.aspect == "look-alikes" for text in texts) >= 2
+    assert "ulcer" in base.find(name).concepts
