@@ -189,7 +189,7 @@ def _update(
     norm = float(nn.utils.clip_grad_norm_(learning, config.gradient_clip))
     optimiser.step()
     with torch.no_grad():
-        model.logit_scale.clamp_(max=torch.tensor(LARGEST_LOGIT_SCALE).log())
+        model.logit_scale.clamp_(max=math.log(LARGEST_LOGIT_SCALE))
     return group.total(torch.stack([own.total, own.contrastive, own.local]).double()).cpu(), norm
 
 

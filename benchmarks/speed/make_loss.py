@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import subprocess
 import sys
 import time
@@ -40,12 +41,12 @@ def expanded_contrastive(image: Tensor, text: Tensor, mask: Tensor, weights: Ten
     images = image.repeat_interleave(captions, dim=0)  # (B*T, D)
     texts = text.flatten(0, 1)  # (B*T, D)
     smallest = torch.finfo(text.dtype).min
-    own = torch.arange(batch * captions)
+    own = torch.arange(batch * captions, device=text.device)
     to_text = scale * images @ texts.T  # (B*T, B*T)
     to_text = F.cross_entropy(to_text.masked_fill(~kept, smallest), own, reduction="none")
     to_image = scale * texts @ images.T  # (B*T, B*T)
     # Every image stands there T times: its copies share the right answer.
-    to_image = F.cross_entropy(to_image, own, reduction="none") - torch.tensor(float(captions)).log()
+    to_image = F.cross_entropy(to_image, own, reduction="none") - math.log(captions)
     weight = weights.flatten() * kept
     return 0.5 * ((to_text * weight).sum() / weight.sum() + (to_image * kept).sum() / kept.sum())
 
@@ -58,7 +59,7 @@ def expanded_local(patch: Tensor, text: Tensor, mask: Tensor, weights: Tensor, s
     region = F.normalize(torch.einsum("bsp,bpd->bsd", attention, unit), dim=-1).flatten(0, 1)  # (B*S, D)
     kept = mask.flatten()
     logits = (scale * region @ text.flatten(0, 1).T).masked_fill(~kept, torch.finfo(text.dtype).min)  # (B*S, B*S)
-    losses = F.cross_entropy(logits, torch.arange(len(region)), reduction="none")
+    losses = F.cross_entropy(logits, torch.arange(len(region), device=text.device), reduction="none")
     weight = weights.flatten() * kept
     return (losses * weight).sum() / weight.sum()
 
@@ -91,7 +92,7 @@ class Inputs:
     def loss(self, form: str, part: str) -> Tensor:
         """The loss of one form: one of its parts, or the published sum of both."""
         contrastive, local = FORMS[form]
-        loss = torch.zeros(())
+        loss = self.scale.new_zeros(())
         if part != "local":
             loss = loss + contrastive(self.image, self.text, self.mask, self.weights, self.scale)
         if part != "contrastive":

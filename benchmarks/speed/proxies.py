@@ -84,7 +84,8 @@ class Counted:
 
 def cross_entropy(images: torch.Tensor, labels: torch.Tensor) -> CrossEntropy:
     """The objective that `learn_proxies` minimises, in the precision of the images (N, D), for labels (N, C)."""
-    return CrossEntropy(FeatureChunks(images, None, dtype=images.dtype), lambda _: labels, PROXY_TEMPERATURE)
+    chunks = FeatureChunks(images, None, dtype=images.dtype, device=images.device)
+    return CrossEntropy(chunks, lambda _: labels, PROXY_TEMPERATURE)
 
 
 def ours(given: Problem, tolerance: float = TOLERANCE) -> Run:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from zsderm.encoders import load_encoder
-from zsderm.encoders.engines import ENGINE_FILE, PRECISIONS, TOWER_FILES, check_offered
+from zsderm.encoders.engines import ENGINE_FILE, PRECISIONS, TOWER_FILES, check_offered, open_tower
 from zsderm.encoders.export import export_encoder
 from zsderm.encoders.patches import encode_patches
 from zsderm.encoders.resolve import find_checkpoint
@@ -104,10 +104,34 @@ def test_an_engine_that_is_not_installed_is_named_with_its_command(engine, packa
         check_offered(engine, PRECISIONS[engine][0])
 
 
-@pytest.mark.parametrize("options", [{"device": "cuda"}, {"compile": True}])
-def test_devices_and_compilation_are_for_originals(exported, options):
-    with pytest.raises(SettingsError, match="was exported for torch, which runs on the processor as it is"):
-        load_encoder(exported, **options)
+def test_compilation_is_for_originals(exported):
+    with pytest.raises(SettingsError, match=r"was exported for torch, which runs it as it is: leave out `compile`, or"):
+        load_encoder(exported, compile=True)
+
+
+def test_devices_are_for_torch(exported):
+    sealed = find_checkpoint(str(exported))
+    other = type(sealed).of(sealed.original, "onnx", "fp32", (), {})
+    with pytest.raises(SettingsError, match="was exported for onnx, .* leave out `compile` and `device`, or name"):
+        other.encoder("cuda")
+
+
+def test_half_precision_runs_where_the_tower_is():
+    run = open_tower("torch", "bf16", (), torch.nn.Conv2d(3, 4, 3).to("meta"))  # no storage, but a device of its own
+    rows = run(torch.zeros(2, 3, 8, 8))
+    assert (rows.dtype, rows.device.type) == (torch.bfloat16, "meta")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("which", ["exported", "clip_folder"])
+def test_a_gpu_gives_the_rows_of_the_processor(which, request, photo):
+    folder = request.getfixturevalue(which)
+    there, here = (load_encoder(folder, device) for device in ("cuda", "cpu"))
+    assert there.device.type == "cuda"
+    images = (there.encode_images([photo]), here.encode_images([photo]))
+    for rows, expected in (images, (there.encode_texts(TEXTS), here.encode_texts(TEXTS))):
+        assert rows.device.type == "cpu"
+        assert float((rows * expected).sum(dim=1).min()) > 0.999
 
 
 def test_patches_are_for_originals(exported, photo):

@@ -1,4 +1,4 @@
-"""Other ways to run an image tower on a processor: half precision, ONNX Runtime, OpenVINO.
+"""Other ways to run an image tower: half precision, on a GPU too; ONNX Runtime and OpenVINO on a processor.
 
 An exported folder is a whole checkpoint with zsderm_engine.json beside it, which says how its image tower is run, and
 with the tower in the engine's own format. Texts are few and cached, so torch encodes them.
@@ -77,8 +77,10 @@ class ExportedCheckpoint(Checkpoint):
         """The encoder whose image tower the engine runs; see Checkpoint.encoder.
 
         Raises:
-            SettingsError: a device other than the processor is asked for.
+            SettingsError: there is no such device, or it is none that the engine runs on: only torch knows GPUs.
         """
+        if self.engine == "torch":
+            return EngineEncoder(self.original.encoder(device), self)
         if str(device or "cpu") != "cpu":
             raise _runs_as_it_is(self)
         return EngineEncoder(self.original.encoder("cpu"), self)
@@ -90,10 +92,10 @@ class ExportedCheckpoint(Checkpoint):
 
 
 class EngineEncoder(TorchEncoder):
-    """An encoder whose image tower is run by an engine on the processor; texts and preprocessing are the original's.
+    """An encoder whose image tower is run by an engine; texts and preprocessing are the original's.
 
     Args:
-        original: the encoder as torch runs it; its image tower is given up.
+        original: the encoder as torch runs it, on the device that texts are encoded on; its image tower is given up.
         checkpoint: says which engine, and where its tower lies.
 
     Raises:
@@ -103,7 +105,7 @@ class EngineEncoder(TorchEncoder):
 
     def __init__(self, original: TorchEncoder, checkpoint: ExportedCheckpoint) -> None:
         self.card = original.card
-        self.device = torch.device("cpu")
+        self.device = original.device
         self.temperature, self.logit_bias = original.temperature, original.logit_bias
         self._original, self._checkpoint = original, checkpoint
         self._run = open_tower(checkpoint.engine, checkpoint.precision, checkpoint.tower, original.image_tower())
@@ -199,7 +201,8 @@ def open_tower(engine: str, precision: str, tower: tuple[Path, ...], original: t
     if engine == "torch":
         kind = torch.bfloat16 if precision == "bf16" else torch.float32
         module = original.to(kind)
-        return lambda pixels: module(pixels.to(kind, memory_format=torch.channels_last))
+        device = next(module.parameters()).device  # pixels are rounded there: processors have images to decode
+        return lambda pixels: module(pixels.to(device).to(kind, memory_format=torch.channels_last))
     library = _need(engine)
     try:
         runner = {"onnx": _open_onnx, "openvino": _open_openvino}[engine](library, tower[0], precision)
@@ -254,8 +257,8 @@ def _exported_already(name: str) -> SettingsError:
 
 def _runs_as_it_is(checkpoint: ExportedCheckpoint) -> SettingsError:
     return SettingsError(
-        f"'{checkpoint.card.name}' was exported for {checkpoint.engine}, which runs on the processor as it is: leave "
-        "out `compile` and `device`, or name the original checkpoint"
+        f"'{checkpoint.card.name}' was exported for {checkpoint.engine}, which runs it as it is: leave out `compile`"
+        f"{'' if checkpoint.engine == 'torch' else ' and `device`'}, or name the original checkpoint"
     )
 
 

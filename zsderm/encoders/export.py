@@ -57,7 +57,7 @@ def export_encoder(
     with atomic_folder(folder) as draft:
         encoder = write_unchecked(name, draft, engine, precision)
         pixels = torch.stack([encoder.preprocess(open_image(image)) for image in images])  # (N, 3, H, W)
-        parity = _measure(encoder, load_encoder(draft), pixels, encoder.encode_texts(classes))
+        parity = _measure(encoder, load_encoder(draft, "cpu"), pixels, encoder.encode_texts(classes))
         if not parity.passes(precision):
             raise CheckpointError(
                 f"{engine} at {precision} strays too far from '{name}'. Expected a cosine of {COSINES[precision]} at "

@@ -24,6 +24,7 @@ class TorchEncoder(ABC):
     """An image tower and a text tower that end in one space; see zsderm.encoders.base.Encoder."""
 
     card: EncoderCard
+    device: torch.device  # where its towers run
     temperature: float  # softmax temperature for class probabilities, 1 / exp(logit_scale)
     logit_bias: float | None = None  # of a sigmoid head; softmax over classes does not see it
 

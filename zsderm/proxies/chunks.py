@@ -29,7 +29,7 @@ class KnownRows:
     def __init__(self, features: Array) -> None:
         """Look through (N', D) features for NaN, a chunk at a time."""
         self._features = features
-        known = [torch.empty(0, dtype=torch.bool)]
+        known = [torch.empty(0, dtype=torch.bool, device="cpu")]
         for start in range(0, len(features), CHUNK_SIZE):
             known.append(~_in_memory(features[start : start + CHUNK_SIZE]).isnan().any(dim=1))
         self._rows = torch.cat(known).nonzero().flatten().numpy()  # (N,)
@@ -55,6 +55,7 @@ class FeatureChunks:
         announce: is called with the progress of each pass.
         dtype: of the rows as they are read.
         centre: (D,) what is subtracted from each row as it is read; None subtracts nothing.
+        device: of the rows as they are read, and so of the computations on them; features may lie elsewhere.
     """
 
     features: Array | KnownRows
@@ -62,6 +63,7 @@ class FeatureChunks:
     announce: Announce = silent
     dtype: torch.dtype = torch.float32
     centre: torch.Tensor | None = None
+    device: str | torch.device = "cpu"
 
     def __post_init__(self) -> None:
         """Refuse what is not a matrix; the values are checked as they are read."""
@@ -90,7 +92,7 @@ class FeatureChunks:
         """
         if self.chunk_size is not None and self.chunk_size < len(self):
             return None
-        rows = finite_rows(self.features[:], "image features", self.dtype)
+        rows = finite_rows(self.features[:], "image features", self.dtype, device=self.device)
         return rows if self.centre is None else rows - self.centre
 
     def read(self, title: str = "") -> Iterator[torch.Tensor]:
@@ -110,27 +112,29 @@ class FeatureChunks:
             self.announce(title, len(self))
             return
         size = self.chunk_size or len(self)
-        buffer = torch.empty(size, self.width, dtype=self.dtype)
+        buffer = torch.empty(size, self.width, dtype=self.dtype, device=self.device)
         for start in range(0, len(self), size):
             rows = self.features[start : start + size]
             chunk = buffer[: len(rows)]
             if isinstance(rows, torch.Tensor):
                 chunk.copy_(rows)
-            else:
+            elif buffer.device.type == "cpu":
                 np.copyto(chunk.numpy(), rows, casting="unsafe")
+            else:  # half-precision numbers travel as they are; a copy, for a mapped file cannot be written to
+                chunk.copy_(torch.from_numpy(np.array(rows)).to(self.device))
             # A sum is finite only if its terms are, and ten times quicker than looking at each; it may also overflow.
             if not math.isfinite(chunk.sum().item()):
-                finite_rows(chunk, "image features")
+                finite_rows(chunk, "image features", device=self.device)
             yield chunk if self.centre is None else chunk.sub_(self.centre)
             self.announce(title, start + len(rows))
 
     def centred(self, centre: torch.Tensor) -> FeatureChunks:
         """The same rows with `centre`, (D,), subtracted from each as it is read."""
-        return replace(self, centre=centre.to(self.dtype))
+        return replace(self, centre=centre.to(self.device, self.dtype))
 
     def mean(self) -> torch.Tensor:
         """(D,) float32, the mean image."""
-        total = torch.zeros(self.width, dtype=torch.float64)
+        total = torch.zeros(self.width, dtype=torch.float64, device=self.device)
         for rows in self.read("mean image"):
             total += rows.sum(dim=0)
         return (total / len(self)).float()
@@ -141,7 +145,9 @@ class FeatureChunks:
 
     def sampled(self, count: int, seed: int) -> FeatureChunks:
         """These rows where they are one chunk; else a sample of them as one chunk, see `sample`."""
-        return self if self.whole is not None else FeatureChunks(self.sample(count, seed), None, dtype=self.dtype)
+        if self.whole is not None:
+            return self
+        return FeatureChunks(self.sample(count, seed), None, dtype=self.dtype, device=self.device)
 
     def sample(self, count: int, seed: int) -> torch.Tensor:
         """Rows drawn without replacement, in the order of the file; all of them where there are not more.
@@ -154,9 +160,9 @@ class FeatureChunks:
             (count, D) float32.
         """
         if count >= len(self):
-            return finite_rows(self.features[:], "image features")
+            return finite_rows(self.features[:], "image features", device=self.device)
         drawn = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
-        return finite_rows(self.features[drawn], "image features")
+        return finite_rows(self.features[drawn], "image features", device=self.device)
 
 
 def _in_memory(rows: Array) -> torch.Tensor:

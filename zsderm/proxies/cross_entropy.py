@@ -50,9 +50,8 @@ class CrossEntropy:
         self.passes = 1
         self.temperature = temperature
         self.dtype = torch.float64 if chunks.whole is None else chunks.dtype
-        products: torch.Tensor | float = 0.0  # (C, D) float64
-        shares: torch.Tensor | float = 0.0  # (C,) float64
-        mean = torch.zeros(chunks.width, dtype=torch.float64)  # (D,)
+        mean = torch.zeros(chunks.width, dtype=torch.float64, device=chunks.device)  # (D,)
+        products, shares = mean.new_zeros(()), mean.new_zeros(())  # (C, D), (C,) float64
         for images in chunks.read("labels"):
             hard = harden(labels(images), hard_label).to(images.dtype)  # (n, C)
             products = products + (hard.T @ images).double() / len(chunks)
@@ -60,7 +59,7 @@ class CrossEntropy:
             mean += images.sum(dim=0) / len(chunks)
         self.centre = (mean if centre else torch.zeros_like(mean)).float()  # (D,)
         self.images = chunks.centred(self.centre) if centre else chunks
-        at_labels = torch.as_tensor(products) - torch.as_tensor(shares)[:, None] * self.centre  # (C, D)
+        at_labels = products - shares[:, None] * self.centre  # (C, D)
         self._label_gradient = (at_labels / temperature).to(self.dtype)  # (C, D) G
 
     def __call__(self, proxies: torch.Tensor) -> tuple[float, torch.Tensor]:

@@ -77,7 +77,7 @@ class Marginal:
         if math.isinf(self.strength):
             # A constant added to all potentials changes nothing: fill that direction, which no gradient has.
             curvature = curvature + shares.mean() / len(shares)
-        curvature = curvature + 1e-12 * torch.eye(len(shares), dtype=torch.float64)
+        curvature = curvature + 1e-12 * torch.eye(len(shares), dtype=torch.float64, device=shares.device)
         step, failed = torch.linalg.solve_ex(curvature, gradient)
         slope = gradient @ step
         return (step, slope) if not failed and slope > 0 else None
@@ -94,9 +94,9 @@ def dual_gradient(chunks: Iterable[torch.Tensor], potential: torch.Tensor, overl
     Returns:
         The moments, which do not depend on where the chunks are cut.
     """
-    count, normaliser = 0, torch.zeros((), dtype=torch.float64)
+    count, normaliser = 0, potential.new_zeros(())
     log_masses = torch.full_like(potential, -math.inf)  # (C,)
-    products = torch.zeros(len(potential), len(potential), dtype=torch.float64) if overlap else None  # (C, C)
+    products = potential.new_zeros(len(potential), len(potential)) if overlap else None  # (C, C)
     for logits in chunks:
         shifted = logits + potential
         row_logs = torch.logsumexp(shifted, dim=1, keepdim=True)  # (n, 1)

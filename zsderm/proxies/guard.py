@@ -111,11 +111,11 @@ class RefinementTest:
         Returns:
             The test, which can be asked for the result of any new labels.
         """
-        generator = torch.Generator().manual_seed(seed)
-        folds = torch.randperm(len(components), generator=generator) % FOLDS
-        by_text, by_none = (
-            held_out_log_density(components, labels, folds) for labels in (text_labels, torch.ones(len(components), 1))
-        )
+        generator = torch.Generator().manual_seed(seed)  # the same folds on every device
+        drawn = torch.randperm(len(components), generator=generator, device="cpu")
+        folds = drawn.to(components.device) % FOLDS
+        without = components.new_ones(len(components), 1)
+        by_text, by_none = (held_out_log_density(components, labels, folds) for labels in (text_labels, without))
         return cls(components, folds, text_labels.argmax(dim=1), by_text, by_none)
 
     def result(self, new_labels: torch.Tensor) -> RefinementTestResult:
@@ -148,7 +148,7 @@ def distinct_images(features: torch.Tensor) -> torch.Tensor:
     centred = features - features.mean(dim=0)
     squared = centred.square().sum(dim=1)  # (N,)
     radius = NEAR_DUPLICATE * 2 * squared.mean()
-    distinct = torch.empty(len(centred), dtype=torch.bool)
+    distinct = torch.empty(len(centred), dtype=torch.bool, device=features.device)
     for start in range(0, len(centred), _CHUNK):
         rows = slice(start, start + _CHUNK)
         distances = squared[rows, None] + squared - 2 * centred[rows] @ centred.T  # (n, N)

@@ -94,7 +94,7 @@ def held_out_log_density(components: torch.Tensor, labels: torch.Tensor, folds: 
     Returns:
         (N,) in nats.
     """
-    densities = torch.empty(len(components), dtype=torch.float64)
+    densities = components.new_empty(len(components))
     for fold in folds.unique():
         unseen = folds == fold
         seen = components[~unseen]

@@ -27,7 +27,7 @@ def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
         text_labels: (N, C) rows that sum to 1; read for "auto", and for C.
 
     Returns:
-        (C,) float64 that sums to 1.
+        (C,) float64 that sums to 1, on the device of the labels.
 
     Raises:
         SettingsError: for another word, a wrong shape, a negative or missing weight, or weights that are all zero.
@@ -35,12 +35,12 @@ def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
     class_count = text_labels.shape[1]
     if isinstance(prior, str):
         if prior == "uniform":
-            return torch.full((class_count,), 1.0 / class_count, dtype=torch.float64)
+            return torch.full((class_count,), 1.0 / class_count, dtype=torch.float64, device=text_labels.device)
         if prior == "auto":
             return text_labels.double().mean(dim=0)
         words = ", ".join(map(repr, PRIORS))
         raise SettingsError(f"Expected prior to be {words} or {class_count} weights, but got {prior!r}.")
-    weights = torch.as_tensor(prior).detach().to("cpu", torch.float64)
+    weights = torch.as_tensor(prior, dtype=torch.float64, device=text_labels.device).detach()
     if weights.shape != (class_count,):
         raise SettingsError(
             f"Expected prior to hold one weight per class, shape ({class_count},), but got shape "

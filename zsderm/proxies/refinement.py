@@ -40,7 +40,7 @@ SAMPLE_SIZE = 20_000  # images; enough to test "auto" on; starting from it saves
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
-    """Proxies to classify with, and how they came about."""
+    """Proxies to classify with, and how they came about; tensors are on the CPU, `text` is where the images are read."""
 
     proxies: torch.Tensor  # (C, D) float32 unit rows: multimodal when accepted, else the text proxies
     centre: torch.Tensor  # (D,) float32, to be subtracted from features before scoring; zeros unless asked for
@@ -58,13 +58,13 @@ class Refinement:
     @cached_property
     def labels(self) -> torch.Tensor:
         """(N, C) float32 that the proxies rest on, each row sums to 1; made when first asked for."""
-        return torch.cat([self.text.of(rows) for rows in self.images.read()])
+        return torch.cat([self.text.of(rows).cpu() for rows in self.images.read()])
 
     @cached_property
     def scores(self) -> torch.Tensor:
         """(N, C) float32 (image features - centre) @ proxies.T; made when first asked for."""
         if not self.accepted and self.text.scores is not None:
-            return self.text.scores
+            return self.text.scores.cpu()
         return torch.cat(list(self.score_chunks(self.images)))
 
     def score_chunks(self, images: FeatureChunks) -> Iterator[torch.Tensor]:
@@ -74,13 +74,14 @@ class Refinement:
             images: (N', D).
 
         Returns:
-            (n, C) float32 (images - centre) @ proxies.T, chunk by chunk in the order of the rows.
+            (n, C) float32 (images - centre) @ proxies.T on the CPU, chunk by chunk in the order of the rows.
 
         Raises:
             SettingsError: for features of another width, and as they are read for NaN or infinity.
         """
         _check_width(images, self.proxies)
-        return ((rows.float() - self.centre) @ self.proxies.T for rows in images.read())
+        centre, proxies = self.centre.to(images.device), self.proxies.to(images.device)
+        return (((rows.float() - centre) @ proxies.T).cpu() for rows in images.read())
 
 
 def refine(
@@ -113,7 +114,8 @@ def refine(
 
     Args:
         image_features: (N, D) unit rows, any float type, in memory; or `FeatureChunks`, which may lie in a file:
-            FeatureChunks(numpy.load(path, mmap_mode="r")). Not changed.
+            FeatureChunks(numpy.load(path, mmap_mode="r")). Not changed. What is computed is computed on their device:
+            FeatureChunks(features, chunk_size, device="cuda").
         text_proxies: (C, D) unit rows; not changed.
         prior: "auto", "uniform" or (C,) weights of any positive scale.
         scores: (N, C) text scores to label by, where they are not image_features @ text_proxies.T, for instance when
@@ -152,10 +154,10 @@ def refine(
         images = FeatureChunks(images if hasattr(images, "ndim") else torch.as_tensor(images), None)
     if tolerance < TOLERANCE:
         images = replace(images, dtype=torch.float64)
-    proxies = normalize(finite_rows(text_proxies, "text proxies"), dim=1)
+    proxies = normalize(finite_rows(text_proxies, "text proxies", device=images.device), dim=1)
     _check_width(images, proxies)
     sample = images.sampled(sample_size, seed)
-    text = TextLabels(proxies, label_temperature, torch.zeros(len(proxies), dtype=torch.float64))
+    text = TextLabels(proxies, label_temperature, proxies.new_zeros(len(proxies), dtype=torch.float64))
     on_sample = replace(text, images=sample.whole, scores=_text_scores(images, sample, proxies, scores))
     stated = resolve_prior(prior, on_sample.of(sample.load()))
     if len(proxies) == 1:
@@ -176,7 +178,8 @@ def refine(
         replace(started, text=replace(started.text, images=None, scores=None)),
         text,
     )  # frees what the sample kept
-    mix = started.prior.double() / started.prior.double().sum() if started.prior_name == "estimated" else stated
+    known = started.prior.to(stated.device).double()
+    mix = known / known.sum() if started.prior_name == "estimated" else stated
     return _refined(images, text, mix, started.prior_name, settings, started)
 
 
@@ -201,7 +204,7 @@ def _text_scores(
     """(N, C) text scores of images in memory, or of their sample: the given ones, or cosines."""
     if given is None:
         return torch.cat([rows.float() @ proxies.T for rows in sample.read()])
-    scores = finite_rows(given, "scores")
+    scores = finite_rows(given, "scores", device=images.device)
     if sample is not images:
         raise SettingsError("Expected scores only for images in one chunk: leave them out, or load the features.")
     if scores.shape != (len(images), len(proxies)):
@@ -215,9 +218,9 @@ def _text_scores(
 def _text_stands(images: FeatureChunks, text: TextLabels, reason: str) -> Refinement:
     logits = (text.logits(rows) for rows in images.read("text labels"))
     return Refinement(
-        proxies=text.proxies,
-        centre=torch.zeros_like(text.proxies[0]),
-        prior=dual_gradient(logits, torch.zeros_like(text.potentials), overlap=False).log_shares.exp().float(),
+        proxies=text.proxies.cpu(),
+        centre=torch.zeros_like(text.proxies[0]).cpu(),
+        prior=dual_gradient(logits, torch.zeros_like(text.potentials), overlap=False).log_shares.exp().float().cpu(),
         prior_name="text",
         text=text,
         images=images,
@@ -248,12 +251,12 @@ def _refined(
     problem = CrossEntropy(images, text.of, settings.proxy_temperature, centre=settings.centre)
     start, spread = text.proxies, problem.images
     if started is not None:
-        start, spread = started.proxies, started.images.centred(problem.centre)
+        start, spread = started.proxies.to(images.device), started.images.centred(problem.centre)
     learned = fit_proxies(problem, start, spread.load(), settings.tolerance, settings.max_iterations)
     return Refinement(
-        proxies=learned.proxies,
-        centre=learned.centre,
-        prior=mix.float(),
+        proxies=learned.proxies.cpu(),
+        centre=learned.centre.cpu(),
+        prior=mix.float().cpu(),
         prior_name=prior_name,
         text=text,
         images=images,
@@ -281,7 +284,7 @@ def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed:
 
     def trial(mix: torch.Tensor) -> tuple[Refinement, RefinementTestResult]:
         candidate = _refined(images, text, mix, "estimated", settings)
-        logits = candidate.scores[distinct].double() / settings.proxy_temperature
+        logits = candidate.scores.to(distinct.device)[distinct].double() / settings.proxy_temperature
         return candidate, test.result(torch.softmax(logits, dim=1))
 
     mixes = [estimate_prior(components, labels[distinct], anchor=anchor) for anchor in ANCHORS]
