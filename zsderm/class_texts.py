@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
 
 from zsderm.calibration import unlabelled_temperature
+from zsderm.config import Settings
 from zsderm.embeddings import embed_texts
 from zsderm.embeddings.vector_index import ClassIndex
 from zsderm.errors import FallbackWarning
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.class_names import BARE, ClassNames
 from zsderm.knowledge.prompts import template_prompts
-from zsderm.knowledge.sentences import Sentence, class_sentences, spoken_names
+from zsderm.knowledge.sentences import Sentence, class_sentences
 from zsderm.predictions import Evidence
 from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores, text_proxies, with_names
 
@@ -40,7 +41,8 @@ class ClassTexts:
         sentences: M sentences, class by class.
         features: (M, D) float32 unit rows.
         class_of: (M,) int64, the class of each sentence.
-        names: (C, D) float32 unit rows, what the name of each class says by itself; None when it was not asked for.
+        names: (C, D) float32 unit rows, what the names of each class say by themselves; None when not asked for.
+        spoken: (C,) the names of each class that the text tower has read.
         index: finds the sentences of a class that are most like an image.
         notes: what had to be done differently from what was asked.
     """
@@ -49,6 +51,7 @@ class ClassTexts:
     features: torch.Tensor
     class_of: torch.Tensor
     names: torch.Tensor | None
+    spoken: tuple[tuple[str, ...], ...]
     index: ClassIndex
     notes: tuple[str, ...]
 
@@ -60,6 +63,7 @@ class ClassTexts:
         method: str,
         knowledge: KnowledgeBase | None,
         with_names: bool = False,
+        which: str = Settings.names,
         cache: str | Path | None = None,
     ) -> ClassTexts:
         """Embed and index what `class_sentences` says of each class.
@@ -70,26 +74,33 @@ class ClassTexts:
             method: see `class_sentences`.
             knowledge: see `class_sentences`.
             with_names: read every template with every name as well.
+            which: "known" reads all names that the base knows for a class, "typed" the one as the user gave it.
             cache: folder that keeps embeddings between runs; None keeps nothing.
 
         Warns:
             FallbackWarning: a class that the knowledge base does not describe, or two that it cannot tell apart; also
                 kept in `notes`.
         """
+        names = ClassNames.read(classes, knowledge)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FallbackWarning)
-            sentences = class_sentences(classes, method, knowledge)
+            sentences = class_sentences(names, method, knowledge, which)
         for warning in caught:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         features = embed_texts(encoder, [sentence.text for sentence in sentences], cache=cache)  # (M, D)
         owners = [sentence.class_index for sentence in sentences]
+        spoken = names.in_prompts(method, which)
+        notes = [str(w.message) for w in caught if issubclass(w.category, FallbackWarning)]
+        if names.note and (which == "known" or method not in BARE):
+            notes.insert(0, names.note)
         return cls(
             sentences=sentences,
             features=torch.from_numpy(features),
             class_of=torch.tensor(owners),
-            names=_name_proxies(encoder, classes, knowledge, cache) if with_names else None,
+            names=_name_proxies(encoder, spoken, cache) if with_names else None,
+            spoken=spoken,
             index=ClassIndex.build(features, owners),
-            notes=tuple(str(w.message) for w in caught if issubclass(w.category, FallbackWarning)),
+            notes=tuple(notes),
         )
 
     @property
@@ -99,8 +110,9 @@ class ClassTexts:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits that change with the sentences, their order, or their classes."""
-        listed = json.dumps([(sentence.class_index, sentence.text) for sentence in self.sentences])
+        """16 hex digits that change with the sentences, order, classes, or the names that are blended in."""
+        told: list[object] = [(sentence.class_index, sentence.text) for sentence in self.sentences]
+        listed = json.dumps(told if self.names is None else [*told, self.spoken])
         return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
     def kept_for(self, features: torch.Tensor, k: int | None) -> torch.Tensor:
@@ -159,16 +171,11 @@ class ClassTexts:
             yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i])) for i in best)
 
 
-def _name_proxies(
-    encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None, cache: str | Path | None
-) -> torch.Tensor:
-    """(C, D) the mean of all templates with a class's name in them, by the name that is used in its descriptions."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FallbackWarning)  # the sentences have said it
-        names = list(classes) if knowledge is None else spoken_names(classes, knowledge)
-    prompts = [prompt for name in names for prompt in template_prompts(name)]
-    rows = embed_texts(encoder, prompts, cache=cache)  # (C * P, D)
-    return normalize(torch.from_numpy(rows).view(len(names), -1, rows.shape[1]).mean(dim=1), dim=1)
+def _name_proxies(encoder: Encoder, spoken: Sequence[Sequence[str]], cache: str | Path | None) -> torch.Tensor:
+    """(C, D) for each class the mean of all templates with each of its names in them."""
+    prompts = [(prompt, index) for index, own in enumerate(spoken) for name in own for prompt in template_prompts(name)]
+    rows = embed_texts(encoder, [prompt for prompt, _ in prompts], cache=cache)  # (P, D)
+    return text_proxies(rows, [index for _, index in prompts], len(spoken))
 
 
 def _evidence(sentence: Sentence, score: float) -> Evidence:

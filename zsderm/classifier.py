@@ -83,6 +83,7 @@ class ZeroShotClassifier:
         method: str = Settings.method,
         prior: PriorChoice = DEFAULT_PRIOR,
         retrieval: str = Settings.retrieval,
+        names: str = Settings.names,
         k: int | None = None,
         name_weight: float | None = None,
         centre: bool = False,
@@ -101,6 +102,7 @@ class ZeroShotClassifier:
                 them), "templates", "class-name".
             prior: see the class.
             retrieval: "batch" asks the knowledge base once for the folder, "image" once for each image.
+            names: "known" reads each class under all names that the knowledge base knows for it, "typed" only as given.
             k: descriptions kept per class; None for the default of `Settings`.
             name_weight: share of the class name in retrieved proxies; None for the default of `Settings`.
             centre: subtract the mean image before proxies are learned and applied.
@@ -113,7 +115,7 @@ class ZeroShotClassifier:
             UnknownKnowledgeBaseError, InputError: the knowledge base cannot be loaded.
             ClassListError, SettingsError: see the class.
         """
-        settings = Settings(method=method, retrieval=retrieval, centre=centre)
+        settings = Settings(method=method, retrieval=retrieval, names=names, centre=centre)
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         checked_prior(prior, checked_classes(classes))  # a mistake shows before an encoder is loaded
@@ -229,7 +231,15 @@ class ZeroShotClassifier:
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
         blends = self._uses_retrieval and self.settings.name_weight > 0
-        return ClassTexts.build(self.encoder, self.classes, self.settings.method, self.knowledge, blends, self.cache)
+        return ClassTexts.build(
+            self.encoder,
+            self.classes,
+            self.settings.method,
+            self.knowledge,
+            with_names=blends,
+            which=self.settings.names,
+            cache=self.cache,
+        )
 
     @property
     def _uses_retrieval(self) -> bool:
@@ -304,6 +314,7 @@ class ZeroShotClassifier:
                 self.settings,
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
                 None if fitted is None else {**fitted.history(self.classes), **self._identity()},
+                dict(zip(self.classes, self.texts.spoken, strict=True)),
                 ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
             ),
         )

@@ -23,6 +23,7 @@ def prediction_manifest(
     settings: Settings,
     prior: str | Mapping[str, SupportsFloat],
     learned: Mapping[str, Any] | None,
+    names: Mapping[str, Sequence[str]],
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest of one run, ready for JSON.
@@ -33,6 +34,7 @@ def prediction_manifest(
         settings: of the run.
         prior: as the user gave it.
         learned: what was learned from the images, see `Fitted.history`; None when none could be read.
+        names: class -> the names that stood for it before the text tower.
         notes: sentences on what differs from what was asked for.
     """
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
@@ -44,6 +46,7 @@ def prediction_manifest(
         },
         "knowledge": knowledge
         and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
+        "names": {given: list(spoken) for given, spoken in names.items()},
         "settings": {**asdict(settings), "prior": prior if isinstance(prior, str) else shares},
         **{"temperature": None, "refinement": None, **(learned or {})},
         "versions": {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()},

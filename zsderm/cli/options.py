@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
 from zsderm.cli.parameters import ClassList, ClassPrior
-from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, RETRIEVALS, Settings
+from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 
 if TYPE_CHECKING:
     from zsderm import ZeroShotClassifier
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 # What a fitted classifier brings with it, so that it cannot be said again.
-FIXED = ("classes", "knowledge", "method", "prior", "retrieval", "k", "name_weight", "centre")
+FIXED = ("classes", "knowledge", "method", "prior", "retrieval", "names", "k", "name_weight", "centre")
 
 LANGUAGE_MODEL = "Language model"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -185,6 +185,14 @@ classifier_options = all_of(
         type=click.Choice(RETRIEVALS),
         heading=RARE,
         help="Choose descriptions for all images together (batch), or for each image.",
+    ),
+    option(
+        "--names",
+        default=Settings.names,
+        show_default=True,
+        type=click.Choice(NAMES),
+        heading=RARE,
+        help="Read each class under all names that the base knows for it, or only as typed.",
     ),
     option("--k", type=click.IntRange(min=1), heading=RARE, help="How many descriptions are kept per class."),
     option(

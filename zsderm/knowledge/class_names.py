@@ -1,0 +1,110 @@
+"""What each class is called: by the user, in the knowledge base, and before the text tower.
+
+People name one disease in many ways. A text tower answers to each of them a little differently, so that the choice of
+words would decide between diseases; the mean over all names that the base knows does not depend on the one typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zsderm.errors import UnknownClassError
+from zsderm.knowledge.base import Disease, KnowledgeBase
+from zsderm.knowledge.code_sets import code_sets, read_codes
+from zsderm.knowledge.names import spelling
+
+BARE = ("class-name", "templates")  # methods that read no description
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """The names of C classes.
+
+    Attributes:
+        typed: (C,) as the user gave them.
+        meant: (C,) what the knowledge base is asked for: as typed, or what a code stands for.
+        canonical: (C,) the name of the disease in the base; as meant where the base does not know it.
+        spoken: (C,) the names that stand for each class, at least one.
+        twins: names of the base that several classes mean. Only what was typed tells such classes apart.
+        note: which classes were read as codes, of what; empty where none was.
+    """
+
+    typed: tuple[str, ...]
+    meant: tuple[str, ...]
+    canonical: tuple[str, ...]
+    spoken: tuple[tuple[str, ...], ...]
+    twins: tuple[str, ...]
+    note: str
+
+    @classmethod
+    def read(cls, classes: Sequence[str], knowledge: KnowledgeBase | None) -> ClassNames:
+        """Find what a class list means.
+
+        Args:
+            classes: C class names as the user gave them.
+            knowledge: knows aliases; None leaves every class with one name.
+        """
+        reading = read_codes(classes)
+        found = [_find(name, knowledge) or _find(reading.meaning(name), knowledge) for name in classes]
+        # A base that knows a code by itself is asked for the code: it may be the user's own.
+        meant = [name if _find(name, knowledge) else reading.meaning(name) for name in classes]
+        canonical = [disease.name if disease else name for disease, name in zip(found, meant, strict=True)]
+        twins = [name for name, count in Counter(canonical).items() if count > 1]
+        spoken = [
+            (given,) if name in twins else names_of(disease) if disease else (name,)
+            for given, name, disease in zip(classes, canonical, found, strict=True)
+        ]
+        codes = [f"{given} = {name}" for given, name in zip(classes, canonical, strict=True) if given in reading.codes]
+        note = f"Classes are read as codes of {' and '.join(reading.sets)}: {', '.join(codes)}." if codes else ""
+        return cls(tuple(classes), tuple(meant), tuple(canonical), tuple(spoken), tuple(sorted(twins)), note)
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """(C,) the name in the sentences of descriptions: the canonical one, which the text tower knows best.
+
+        Classes that mean the same disease keep the names they were given.
+        """
+        return tuple(
+            given if name in self.twins else name for given, name in zip(self.typed, self.canonical, strict=True)
+        )
+
+    def in_prompts(self, method: str, which: str) -> tuple[tuple[str, ...], ...]:
+        """(C,) the names that the text tower reads outside of descriptions.
+
+        Args:
+            method: "class-name" and "templates" take a typed name as it is; beside descriptions stands `described`.
+            which: "known" takes all names that stand for a class, "typed" one.
+        """
+        if which == "known":
+            return self.spoken
+        return tuple((name,) for name in (self.typed if method in BARE else self.described))
+
+
+def names_of(disease: Disease) -> tuple[str, ...]:
+    """The names of a disease that a text tower reads as words: its own and its aliases, each spelling once, no codes.
+
+    >>> names_of(Disease("basal cell carcinoma", ("BCC", "basal-cell carcinoma", "rodent ulcer")))
+    ('basal cell carcinoma', 'rodent ulcer')
+    """
+    by_spelling: dict[str, str] = {}
+    for name in (disease.name, *disease.aliases):
+        if name == disease.name or not is_code(name):
+            by_spelling.setdefault(spelling(name), name)
+    return tuple(by_spelling.values())
+
+
+def is_code(name: str) -> bool:
+    """Whether a name is or holds an abbreviation: a word with two capitals ("SCC in situ"), or a data set's code."""
+    if any(re.search("[A-Z].*[A-Z]", word) for word in name.split()):
+        return True
+    return name.upper() in {code for codes in code_sets().values() for code in codes}
+
+
+def _find(name: str, knowledge: KnowledgeBase | None) -> Disease | None:
+    try:
+        return None if knowledge is None else knowledge.find(name)
+    except UnknownClassError:
+        return None

@@ -1,0 +1,83 @@
+"""The codes in which public data sets write their classes, and when a class list is read as such codes.
+
+"DF" alone may be a dermatofibroma or a digital fibroma; beside AKIEC, BCC, BKL, MEL, NV and VASC it is the first. The
+codes are data, in code_sets.json: name of the data set -> code -> what the data set's authors mean by it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FEWEST = 2  # classes: one code alone makes nothing plain
+
+
+@dataclass(frozen=True)
+class CodeReading:
+    """What the codes in a class list mean.
+
+    Attributes:
+        sets: names of the data sets whose codes they are, each needed for at least one of them.
+        codes: class as the user gave it -> disease; only classes that are read as a code.
+    """
+
+    sets: tuple[str, ...]
+    codes: Mapping[str, str]
+
+    def meaning(self, class_name: str) -> str:
+        """The disease that a class means, or its own name where it is not read as a code."""
+        return self.codes.get(class_name, class_name)
+
+
+@cache
+def code_sets() -> Mapping[str, Mapping[str, str]]:
+    """Every set: name of the data set -> code -> disease."""
+    found: dict[str, dict[str, str]] = json.loads(
+        Path(__file__).with_name("code_sets.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+def read_codes(classes: Sequence[str]) -> CodeReading:
+    """Read a class list as the codes of the data sets that it fits.
+
+    A list of at least two classes fits a set if all of its classes are codes of the set, or if at least half of the
+    codes of the set are in the list. Capitals and separators do not matter ("ben oth"). Where several sets fit, the set
+    with more of the list's classes decides what a code means; where two with equally many differ, the code is left as
+    it is. Classes that are no code of a fitting set are left as they are.
+
+    Args:
+        classes: C class names as the user gave them.
+
+    >>> read_codes(["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]).meaning("df")
+    'dermatofibroma'
+    >>> read_codes(["DF", "acne"]).meaning("DF")
+    'DF'
+    """
+    keys = {name: _key(name) for name in classes}
+    folded = {title: {_key(code): disease for code, disease in codes.items()} for title, codes in code_sets().items()}
+    shared = {title: sum(key in codes for key in keys.values()) for title, codes in folded.items()}
+    fitting = [
+        title
+        for title, codes in folded.items()
+        if len(keys) >= FEWEST and (shared[title] == len(keys) or 2 * shared[title] >= len(codes))
+    ]
+    fitting.sort(key=lambda title: -shared[title])
+    meanings: dict[str, str] = {}
+    for name, key in keys.items():
+        holding = [title for title in fitting if key in folded[title]]
+        said = {folded[title][key] for title in holding if shared[title] == shared[holding[0]]}
+        if len(said) == 1:
+            meanings[name] = said.pop()
+    used: dict[str, None] = {}
+    for name, disease in meanings.items():
+        used |= {next(title for title in fitting if folded[title].get(keys[name]) == disease): None}
+    return CodeReading(tuple(used), meanings)
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
