@@ -1,4 +1,4 @@
-"""What is to be run: every combination of model, method, prior, k, retrieval and wording, each of them once."""
+"""What is to be run: every combination of model, method, prior, k, retrieval, wording and views, each of them once."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Run:
     retrieval: str = "batch"
     knowledge: str = DEFAULT_KNOWLEDGE
     wording: str = "all"  # "unseen": only descriptions held out of the bundled encoder's training
+    views: int = 1  # how many views of each image are averaged
 
     @property
     def variant(self) -> str:
@@ -36,6 +37,7 @@ class Run:
         extras += [f"{self.retrieval} retrieval"] if self.retrieval != "batch" else []
         extras += [PurePath(self.knowledge).name] if self.knowledge != DEFAULT_KNOWLEDGE else []
         extras += [f"{self.wording} wording"] if self.wording != "all" else []
+        extras += [f"{self.views} views"] if self.views != 1 else []
         return ", ".join([self.method, *extras])
 
     @property
@@ -58,10 +60,12 @@ def grid(
     retrievals: Sequence[str] = ("batch",),
     wordings: Sequence[str] = ("all",),
     knowledge: str = DEFAULT_KNOWLEDGE,
+    views: Sequence[int] = (1,),
 ) -> list[Run]:
     """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k."""
     runs: dict[Run, None] = {}
-    for model, wording, method, retrieval, k, prior in product(models, wordings, methods, retrievals, ks, priors):
+    combinations = product(models, views, wordings, methods, retrievals, ks, priors)
+    for model, count, wording, method, retrieval, k, prior in combinations:
         retrieves = method in RETRIEVING
         run = Run(
             model,
@@ -71,6 +75,7 @@ def grid(
             retrieval=retrieval if retrieves else "batch",
             knowledge=knowledge,
             wording="all" if method in WITHOUT_DESCRIPTIONS else wording,
+            views=count,
         )
         runs[run] = None
     return list(runs)

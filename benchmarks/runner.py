@@ -97,6 +97,7 @@ def classifier_of(
         prior=priors.get(run.prior, run.prior) or "auto",
         retrieval=run.retrieval,
         k=run.k,
+        views=run.views,
         cache=cache,
     )
 

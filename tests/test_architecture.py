@@ -30,6 +30,7 @@ FLOORS = [
     "encoders",
     "knowledge",
     "embeddings",
+    "groups",
     "proxies",
     "calibration",
     "class_list",

@@ -216,7 +216,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_parquet_without_pyarrow_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zsderm.predictions.find_spec", lambda name: None)
+    monkeypatch.setattr("zsderm.table_files.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install pyarrow"):
         predictions().to_parquet(tmp_path / "out.parquet")
 

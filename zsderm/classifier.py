@@ -9,6 +9,7 @@ Letters: N images, C classes, M sentences, D embedding width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +24,12 @@ from zsderm.calibration import familiarity
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
-from zsderm.embeddings import EmbeddableImage, ImageEmbeddings, embed_images, read_embeddings
+from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images, read_embeddings
 from zsderm.embeddings.feature_files import SUFFIXES
 from zsderm.encoders import load_encoder
 from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
+from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
@@ -87,6 +89,7 @@ class ZeroShotClassifier:
         k: int | None = None,
         name_weight: float | None = None,
         centre: bool = False,
+        views: int = Settings.views,
         device: str | torch.device | None = None,
         batch_size: int | None = None,
         cache: str | Path | None = None,
@@ -106,6 +109,8 @@ class ZeroShotClassifier:
             k: descriptions kept per class; None for the default of `Settings`.
             name_weight: share of the class name in retrieved proxies; None for the default of `Settings`.
             centre: subtract the mean image before proxies are learned and applied.
+            views: 1, 4 or 8: each image is embedded so many times, mirrored and turned, and the mean is taken. It costs
+                so many times the encoding.
             device: a torch device; None takes a GPU where there is one.
             batch_size: images encoded at a time; None for the default of `Settings`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
@@ -115,7 +120,7 @@ class ZeroShotClassifier:
             UnknownKnowledgeBaseError, InputError: the knowledge base cannot be loaded.
             ClassListError, SettingsError: see the class.
         """
-        settings = Settings(method=method, retrieval=retrieval, names=names, centre=centre)
+        settings = Settings(method=method, retrieval=retrieval, names=names, centre=centre, views=views)
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         checked_prior(prior, checked_classes(classes))  # a mistake shows before an encoder is loaded
@@ -123,7 +128,7 @@ class ZeroShotClassifier:
         encoder = load_encoder(model, device) if isinstance(model, str | Path) else model
         return cls(encoder, classes, base, settings, prior, cache)
 
-    def predict(self, images: Photographs, progress: bool = False) -> Predictions:
+    def predict(self, images: Photographs, progress: bool = False, *, views: int | None = None) -> Predictions:
         """Classify photographs; one image in, one row out.
 
         With method "kpl" the images are one batch: they are labelled together, and what is learned from all of them
@@ -133,26 +138,52 @@ class ZeroShotClassifier:
         Args:
             images: a folder, a path, a PIL image, or a list of paths or PIL images; N in all.
             progress: show a bar on stderr while images are embedded.
+            views: how many views of each image are averaged; None for what the settings say.
 
         Returns:
             `Predictions` with N rows. An image that cannot be read is a row with a reason.
 
         Raises:
             ImageError: a folder that is missing or holds no images.
+            SettingsError: a number of views that there is no set of, or not that of the fitted classifier.
         """
-        names, embeddings = self._embed(images, progress)
-        features = torch.from_numpy(embeddings.features[embeddings.ok])  # (N, D), the images that could be read
-        if len(features) == 0:
-            return self._answer(names, embeddings, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
-        # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
-        fitted = self.fitted or self._learn(features, tempered=not self._retrieves_by_image)
-        by_text = text_scores(features, fitted.text, self.texts, self.settings, self._uses_retrieval)  # (N, C)
-        scores = fitted.scores(features) if fitted.refined else by_text
-        probabilities = (scores / fitted.temperature).softmax(dim=1)
-        familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (N,)
-        chosen = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all sentences
-        evidence = self.texts.evidence_for(features, probabilities.argmax(dim=1), chosen, self.settings.evidence)
-        return self._answer(names, embeddings, probabilities, familiar, evidence, fitted)
+        own = self._with_views(views)
+        batch = own._embed(images, progress)
+        return own._answers(batch, own._fitted_for(batch.features))
+
+    def predict_groups(
+        self,
+        images: Photographs,
+        groups: Sequence[str],
+        progress: bool = False,
+        *,
+        by: str = "",
+        views: int | None = None,
+    ) -> GroupPredictions:
+        """Classify photographs, and the lesions or patients that they show: one answer for each group as well.
+
+        What is learned from a batch is learned from its photographs, as in `predict`. A group is then answered by the
+        mean embedding of its readable photographs, as if that were one more photograph: with the proxies that answer
+        for the photographs, or, where each image retrieves descriptions for itself, with those nearest to the mean.
+
+        Args:
+            images: see `predict`.
+            groups: N names of groups, in the order of the images; one without a name is a group of its own.
+            progress: see `predict`.
+            by: what the groups are, such as "lesion_id", for the manifest.
+            views: see `predict`.
+
+        Raises:
+            ImageError, SettingsError: see `predict`.
+            InputError: not one group for each image.
+        """
+        own = self._with_views(views)
+        names, sources = photographs.named(images)
+        members = ImageGroups.of(groups, names)  # a mistake shows before the work
+        batch = own._embed(sources, progress)
+        fitted = own._fitted_for(batch.features)
+        answers = [own._answers(rows, fitted) for rows in (batch, members.means(batch))]
+        return group_predictions(answers[0], answers[1], members, by)
 
     def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
         """Learn from one batch of images, without labels, what `predict` then applies to any others.
@@ -160,9 +191,9 @@ class ZeroShotClassifier:
         After it a photograph gets the same answer alone as in any folder.
 
         Args:
-            images: see `predict`. Or their embeddings by this encoder: (N, D) unit rows, or the .npy or .parquet file
-                that ``zsderm embed`` wrote; rows of NaN are left out. Rows that are mapped from a .npy file stay there,
-                and from `Settings.streamed_from` of them on memory does not grow with N.
+            images: see `predict`. Or their embeddings by this encoder, of as many views: (N, D) unit rows, or the .npy
+                or .parquet file that ``zsderm embed`` wrote; rows of NaN are left out. Rows that are mapped from a .npy
+                file stay there, and from `Settings.streamed_from` of them on memory does not grow with N.
             progress: see `predict`; also while many images are refined.
 
         Returns:
@@ -170,7 +201,7 @@ class ZeroShotClassifier:
 
         Raises:
             ImageError: a folder that is missing, holds no images, or none that can be read.
-            InputError: a file of embeddings that cannot be read, or that another encoder made.
+            InputError: a file of embeddings that cannot be read, or that another encoder or number of views made.
             SettingsError: embeddings of another width, or that hold infinity.
         """
         features = self._features(images, progress)
@@ -249,19 +280,20 @@ class ZeroShotClassifier:
     def _retrieves_by_image(self) -> bool:
         return self._uses_retrieval and self.settings.retrieval == "image"
 
-    def _embed(self, images: Photographs, progress: bool) -> tuple[tuple[str, ...], ImageEmbeddings]:
+    def _embed(self, images: Photographs, progress: bool) -> NamedEmbeddings:
         names, sources = photographs.named(images)
-        return names, embed_images(
-            self.encoder, sources, batch_size=self.settings.batch_size, cache=self.cache, progress=progress
+        how = self.settings
+        embedded = embed_images(
+            self.encoder, sources, views=how.views, batch_size=how.batch_size, cache=self.cache, progress=progress
         )
+        return NamedEmbeddings.of(names, embedded)
 
     def _features(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool) -> torch.Tensor | KnownRows:
         """(N, D) unit rows of the images that could be read."""
         if isinstance(images, str | Path) and Path(images).suffix.lower() in SUFFIXES:
-            images = read_embeddings(images, self.encoder).features
+            images = read_embeddings(images, self.encoder, self.settings.views).features
         if not isinstance(images, np.ndarray | torch.Tensor):
-            _, embeddings = self._embed(images, progress)
-            return torch.from_numpy(embeddings.features[embeddings.ok])
+            return self._embed(images, progress).features
         if images.ndim != 2 or images.shape[1] != self.encoder.card.width:
             raise SettingsError(
                 f"Expected embeddings of shape (N, {self.encoder.card.width}), as {self.encoder.card.name} makes them, "
@@ -286,26 +318,57 @@ class ZeroShotClassifier:
         """Digests that show later whether another answer used the same texts and the same fit."""
         return {"sentences": self.texts.digest, "fitted": None if self.fitted is None else self.fitted.digest}
 
+    def _fitted_for(self, features: torch.Tensor) -> Fitted | None:
+        """What answers for (n, D) images: what `fit` learned, or what they teach; None where there are none."""
+        if len(features) == 0:
+            return None
+        # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
+        return self.fitted or self._learn(features, tempered=not self._retrieves_by_image)
+
+    def _with_views(self, views: int | None) -> ZeroShotClassifier:
+        """This classifier, or one that differs from it in the number of views only."""
+        if views is None or views == self.settings.views:
+            return self
+        settings = replace(self.settings, views=views)
+        if self.fitted is not None:
+            raise SettingsError(
+                f"the classifier was fitted on {self.settings.views} views of each image, so it cannot answer for "
+                f"{views}. Fit again, or leave out `views`."
+            )
+        twin = copy(self)
+        twin.settings, twin.texts = settings, self.texts  # texts are embedded once for both
+        return twin
+
+    def _answers(self, batch: NamedEmbeddings, fitted: Fitted | None) -> Predictions:
+        """One row for each name; what could not be read has NaN, no evidence, and a reason."""
+        if fitted is None:
+            return self._answer(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
+        by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self._uses_retrieval)  # (n, C)
+        scores = fitted.scores(batch.features) if fitted.refined else by_text
+        probabilities = (scores / fitted.temperature).softmax(dim=1)
+        familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
+        chosen = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all sentences
+        evidence = self.texts.evidence_for(batch.features, probabilities.argmax(dim=1), chosen, self.settings.evidence)
+        return self._answer(batch, probabilities, familiar, evidence, fitted)
+
     def _answer(
         self,
-        names: tuple[str, ...],
-        embeddings: ImageEmbeddings,
+        batch: NamedEmbeddings,
         probabilities: torch.Tensor,
         familiar: torch.Tensor,
         evidence: Iterator[tuple[Evidence, ...]],
         fitted: Fitted | None,
     ) -> Predictions:
-        """One row per image: an image that could not be read has NaN, no evidence, and a reason."""
         return Predictions(
-            images=names,
+            images=batch.names,
             classes=self.classes,
-            probabilities=with_gaps(probabilities, embeddings.ok),
-            familiarity=with_gaps(familiar, embeddings.ok),
+            probabilities=with_gaps(probabilities, batch.ok),
+            familiarity=with_gaps(familiar, batch.ok),
             method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
             prior="none" if fitted is None else fitted.prior,
             requested_method=self.settings.method,
-            evidence=tuple(next(evidence) if readable else () for readable in embeddings.ok),
-            errors={names[index]: reason for index, reason in embeddings.errors.items()},
+            evidence=tuple(next(evidence) if readable else () for readable in batch.ok),
+            errors=batch.errors,
             proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
             sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
             manifest=prediction_manifest(

@@ -11,6 +11,8 @@ RETRIEVALS = ("batch", "image")
 NAMES = ("known", "typed")
 # The words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior.
 PRIORS = ("uniform", "auto")
+# How many mirrored and turned views of an image may be embedded, see zsderm.encoders.views.
+VIEWS = (1, 4, 8)
 # What is used where the user names nothing, by the library, the commands and the benchmarks.
 DEFAULT_MODEL = "zsderm-mini"
 DEFAULT_KNOWLEDGE = "dermatology"
@@ -29,6 +31,7 @@ class Settings:
     centre: bool = False  # subtract the mean image before proxies are learned and applied
     min_images: int = 16  # with fewer images there is no batch to learn from, and text proxies answer
     evidence: int = 3  # descriptions listed for each image
+    views: int = 1  # one of VIEWS: images are embedded so many times, mirrored and turned, and the mean is taken
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
     batch_size: int = 64  # images encoded at a time; changes memory, not the result
     streamed_from: int = (
@@ -48,6 +51,7 @@ class Settings:
                     f"Expected setting `{name}` to be one of {', '.join(known)}, but got {value!r}."
                     f"{did_you_mean(str(value), known)}"
                 )
+        check_views(self.views)
         for name, least in (("k", 1), ("min_images", 1), ("evidence", 0), ("batch_size", 1), ("streamed_from", 1)):
             if getattr(self, name) < least:
                 raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}.")
@@ -57,3 +61,13 @@ class Settings:
             raise SettingsError(
                 f"Expected setting `proxy_temperature` to be above 0, but got {self.proxy_temperature}."
             )
+
+
+def check_views(views: int) -> None:
+    """Refuse a number of views that there is no set of.
+
+    Raises:
+        SettingsError: not one of `VIEWS`.
+    """
+    if views not in VIEWS:
+        raise SettingsError(f"Expected `views` to be one of {', '.join(map(str, VIEWS))}, but got {views!r}.")

@@ -5,13 +5,11 @@ Letters: N images, C classes. An image that could not be read keeps its row, wit
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,8 @@ import pandas as pd
 import torch
 
 from zsderm.arrays import are_probabilities
-from zsderm.atomic_files import atomic_file
-from zsderm.errors import ClassListError, InputError, MissingDependencyError, SettingsError
+from zsderm.errors import ClassListError, InputError, SettingsError
+from zsderm.table_files import write_csv, write_json_lines, write_parquet, write_table
 
 
 @dataclass(frozen=True)
@@ -200,23 +198,15 @@ class Predictions:
 
     def to_csv(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        with atomic_file(path) as draft:
-            self.to_frame(top_k).to_csv(draft, index=False, encoding="utf-8")
+        write_csv(self.to_frame(top_k), Path(path))
 
     def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all."""
-        rows = self.to_frame(top_k).to_dict(orient="records")
-        with atomic_file(path) as draft, draft.open("w", encoding="utf-8") as lines:
-            for row in rows:
-                cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-                lines.write(json.dumps(cleaned, ensure_ascii=False) + "\n")
+        write_json_lines(self.to_frame(top_k), Path(path))
 
     def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all."""
-        if find_spec("pyarrow") is None:
-            raise MissingDependencyError("writing Parquet needs pyarrow. Install it with: pip install pyarrow")
-        with atomic_file(path) as draft:
-            self.to_frame(top_k).to_parquet(draft, index=False, engine="pyarrow")
+        write_parquet(self.to_frame(top_k), Path(path))
 
     def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table in the format that the suffix names: .csv, .jsonl or .parquet.
@@ -224,17 +214,7 @@ class Predictions:
         Raises:
             SettingsError: another suffix, or a place that cannot be written.
         """
-        writers: dict[str, Callable[[str | os.PathLike[str], int], None]] = {
-            ".csv": self.to_csv,
-            ".jsonl": self.to_jsonl,
-            ".parquet": self.to_parquet,
-        }
-        suffix = Path(path).suffix.lower()
-        if suffix not in writers:
-            raise SettingsError(
-                f"Expected a file name ending in {', '.join(writers)}, but got '{path}'. Rename the output file."
-            )
-        writers[suffix](path, top_k)
+        write_table(self.to_frame(top_k), Path(path))
 
 
 def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Tables from files, as text: a cell is what stands in the file until somebody asks for a number.
+"""Tables from files, as text (a cell is what stands in the file until somebody asks for a number), and into files.
 
 Patient 007 stays "007", class 01 stays "01", and a name such as "NA" or "0e1" is neither a gap nor a number.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from zsderm.errors import FallbackWarning, InputError
+from zsderm.atomic_files import atomic_file
+from zsderm.errors import FallbackWarning, InputError, MissingDependencyError, SettingsError
 from zsderm.optional_packages import requires
 
 # What people write for "not known", in lower case. Never used for classes: a class may be called "none".
@@ -75,6 +77,48 @@ def whole_numbers(cells: Sequence[str]) -> list[str]:
     """The cells, without the ".0" that a program gives to whole numbers in a column with gaps; only if all have it."""
     known = [cell for cell in cells if cell]
     return [cell.removesuffix(".0") for cell in cells] if all(re.fullmatch(r"-?\d+\.0", c) for c in known) else [*cells]
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV in UTF-8; the file is replaced whole or not at all."""
+    with atomic_file(path) as draft:
+        frame.to_csv(draft, index=False, encoding="utf-8")
+
+
+def write_json_lines(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as one JSON object a line, NaN as null; the file is replaced whole or not at all."""
+    rows = frame.to_dict(orient="records")
+    with atomic_file(path) as draft, draft.open("w", encoding="utf-8") as lines:
+        for row in rows:
+            cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
+            lines.write(json.dumps(cleaned, ensure_ascii=False) + "\n")
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet; the file is replaced whole or not at all.
+
+    Raises:
+        MissingDependencyError: without pyarrow.
+    """
+    if find_spec("pyarrow") is None:
+        raise MissingDependencyError("writing Parquet needs pyarrow. Install it with: pip install pyarrow")
+    with atomic_file(path) as draft:
+        frame.to_parquet(draft, index=False, engine="pyarrow")
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet.
+
+    Raises:
+        SettingsError: another suffix, or a place that cannot be written.
+    """
+    writers: dict[str, Callable[[pd.DataFrame, Path], None]]
+    writers = {".csv": write_csv, ".jsonl": write_json_lines, ".parquet": write_parquet}
+    if path.suffix.lower() not in writers:
+        raise SettingsError(
+            f"Expected a file name ending in {', '.join(writers)}, but got '{path}'. Rename the output file."
+        )
+    writers[path.suffix.lower()](frame, path)
 
 
 def _csv(path: Path) -> pd.DataFrame:

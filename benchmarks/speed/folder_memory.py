@@ -46,8 +46,8 @@ class Thumbnail:
         flat = torch.cat([pixels.flatten(1), torch.ones(len(pixels), 1)], dim=1)
         return torch.nn.functional.normalize(flat, dim=1)
 
-    def encode_images(self, images: Sequence[Image.Image | str | Path]) -> torch.Tensor:
-        """(N, D) unit rows."""
+    def encode_images(self, images: Sequence[Image.Image | str | Path], views: int = 1) -> torch.Tensor:
+        """(N, D) unit rows; every image is taken as it is."""
         return self.encode_pixels(torch.stack([self.preprocess(open_image(image)) for image in images]))
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:

@@ -5,6 +5,7 @@ A calibration is learned once, kept as a record, and applied to the predictions 
     calibrate_on              predictions and their true labels -> Calibration (fit_calibration: from arrays)
     Calibration               temperature, conformal thresholds and abstention threshold; save and load
     apply_calibration         predictions and a Calibration -> the predictions, calibrated, with sets and abstention
+    calibrate_groups          the same for predictions with one answer per lesion or patient
 
 Each part alone, from arrays to arrays::
 
@@ -26,7 +27,7 @@ from zsderm.calibration.abstention import (
     fit_abstention,
     threshold_for_rate,
 )
-from zsderm.calibration.apply import apply_calibration
+from zsderm.calibration.apply import apply_calibration, calibrate_groups
 from zsderm.calibration.conformal import SET_SCORES, ConformalThresholds, conformal_sets, fit_conformal
 from zsderm.calibration.fit import calibrate_on, fit_calibration
 from zsderm.calibration.record import Calibration
@@ -41,6 +42,7 @@ __all__ = [
     "Temperature",
     "abstain",
     "apply_calibration",
+    "calibrate_groups",
     "calibrate_on",
     "conformal_sets",
     "familiarity",

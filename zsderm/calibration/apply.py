@@ -14,6 +14,7 @@ from zsderm.calibration.conformal import conformal_sets
 from zsderm.calibration.record import Calibration, prediction_settings
 from zsderm.calibration.temperature import scale_probabilities
 from zsderm.errors import SettingsError
+from zsderm.groups import GroupPredictions
 from zsderm.predictions import Predictions
 
 
@@ -47,6 +48,23 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
         sets=None if conformal is None else conformal_sets(probabilities, conformal),
         abstained=withheld,
         manifest={**predictions.manifest, "calibration": calibration.to_dict()},
+    )
+
+
+def calibrate_groups(found: GroupPredictions, calibration: Calibration) -> GroupPredictions:
+    """Photographs as `apply_calibration` has it, and groups with the temperature that was learned on photographs.
+
+    Groups get no prediction sets and no abstention: their thresholds promise something of single photographs only, and
+    the mean of several lies elsewhere. The same is true of the temperature, but without it the probabilities of a group
+    could not be set beside those of its photographs.
+
+    Raises:
+        SettingsError: see `apply_calibration`.
+    """
+    return replace(
+        found,
+        photographs=apply_calibration(found.photographs, calibration),
+        answers=apply_calibration(found.answers, replace(calibration, conformal=None, abstention=None)),
     )
 
 

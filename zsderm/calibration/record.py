@@ -20,7 +20,7 @@ from zsderm.errors import SettingsError
 from zsderm.predictions import Predictions
 
 VERSION = 1  # of the dictionary; another number is refused
-SETTINGS = ("retrieval", "k", "name_weight", "centre")  # those that change what a probability means
+SETTINGS = ("retrieval", "k", "name_weight", "centre", "views")  # those that change what a probability means
 TEMPERATURE = "temperature"
 
 
@@ -61,7 +61,8 @@ class Calibration:
         Raises:
             SettingsError: another encoder, class texts, method, setting or fit.
         """
-        for name, value in self.made_with.items():
+        before = {"views": 1, **self.made_with} if self.made_with else {}  # older records know of no views
+        for name, value in before.items():
             if name != TEMPERATURE and name in found and found[name] != value:
                 raise SettingsError(
                     f"Expected predictions made as those that were calibrated, with {_said(name, value)}, but these "

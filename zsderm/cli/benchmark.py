@@ -9,7 +9,7 @@ import click
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
-from zsderm.cli.parameters import ClassPrior
+from zsderm.cli.parameters import ClassPrior, Views
 from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, RETRIEVALS, Settings
 from zsderm.errors import InputError
 
@@ -88,6 +88,15 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="unseen: use only descriptions that the bundled encoder was not trained on. May be repeated.",
 )
 @option(
+    "--views",
+    multiple=True,
+    default=[Settings.views],
+    show_default=True,
+    type=Views(),
+    heading=RARE,
+    help="Average so many views of each image (mirrored, turned). May be repeated.",
+)
+@option(
     "--output", type=_FOLDER, heading=OUTPUT, help="The folder of the results. Finished runs in it are not repeated."
 )
 @option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished runs.")
@@ -122,6 +131,7 @@ def benchmark(
     ks: tuple[int, ...],
     retrievals: tuple[str, ...],
     wordings: tuple[str, ...],
+    views: tuple[int, ...],
     knowledge: str,
     output: Path | None,
     force: bool,
@@ -163,7 +173,7 @@ def benchmark(
         with TemporaryDirectory() as forgotten:
             run_grid(
                 [load(dataset, data_root, split) for dataset in datasets],
-                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge),
+                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views),
                 output,
                 priors=weights,
                 cache=cache or Path(forgotten),

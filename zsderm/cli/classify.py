@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,14 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
+from zsderm.cli.image_groups import group_by_option, read_groups
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_option
 from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     from zsderm import Predictions, ZeroShotClassifier
+    from zsderm.groups import GroupPredictions
     from zsderm.tasks.explanation.explain import Explanation
 
 HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
@@ -34,6 +36,13 @@ _SHOWN = 8  # classes listed in the summary
     help="A table with an image column and a column true_label (a class name, or its index), for the report.",
 )
 @image_column_option
+@group_by_option("--group-table", IMAGES)
+@option(
+    "--group-table",
+    type=FILE,
+    heading=IMAGES,
+    help="A table with an image column and the column of --group-by.  [default: --labels]",
+)
 @option(
     "--fit",
     type=click.Path(path_type=Path),
@@ -88,6 +97,8 @@ def classify(
     explain: Path | None,
     explain_method: str,
     image_column: str | None,
+    group_by: str | None,
+    group_table: Path | None,
     **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
@@ -99,38 +110,56 @@ def classify(
     With --calibration the probabilities are calibrated. If the calibration has thresholds for it, the table also says
     which classes are possible (prediction_set) and which photographs look like none of the classes (abstained).
 
+    With --group-by several photographs of one lesion or patient also get one answer together, from the mean of their
+    embeddings: a second table, FILE-groups.csv beside FILE.csv, with a section in the report. A photograph whose group
+    is not known is a group of its own.
+
     \b
     zsderm classify --images photos/ --classes "melanoma, nevus, basal cell carcinoma"
     zsderm classify --images photos/ --classes classes.txt --output predictions.csv --report report.html
     zsderm classify --images photos/ --classes classes.txt --explain heat/ --report report.html
     zsderm classify --images first/ --classes classes.txt --fit fitted/
     zsderm classify --images later/ --fitted fitted/ --calibration calibration.json
+    zsderm classify --images photos/ --classes classes.txt --group-by folder --output predictions.csv
+    zsderm classify --images photos/ --classes classes.txt --group-by lesion_id --group-table lesions.csv \\
+        --output predictions.csv
     """
+    if group_by is None and group_table is not None:
+        raise click.UsageError("--group-table needs --group-by: the column that says what belongs together.")
+    if group_by is not None and output is None and report is None:
+        raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
     if fit is not None and options["fitted"] is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
     if fit is not None and fit.exists() and (not fit.is_dir() or any(fit.iterdir())):
         raise SettingsError(f"expected '{fit}' to be new or empty, but it is not. Choose another place.")
     record = _calibration(calibration)
+    images, groups = _grouped(options["images"], group_by, group_table or labels, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
-    predictions = _answers(classifier, options["images"], fit, record)
+    predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
     seconds = time.monotonic() - started
     if output is None:
         predictions.to_frame(top_k).to_csv(sys.stdout, index=False)
     else:
         predictions.save(output, top_k)
+    written = [output, report, explain, fit]
+    if grouped is not None and output is not None:
+        from zsderm.groups import groups_file
+
+        written.insert(1, groups_file(output))
+        grouped.save(groups_file(output), top_k)
     explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
     if report is not None:
-        _write_report(predictions, report, labels, image_column, top_k, explanations)
+        _write_report(predictions, report, labels, image_column, top_k, explanations, grouped)
     elif explanations is not None:
         deque(explanations, maxlen=0)
     warned = context.find_root().obj or set()
     notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
-    for line in (*notes, *_summary(predictions, seconds)):
+    for line in (*notes, *_summary(predictions, seconds), *_group_summary(grouped)):
         click.echo(line, err=True)
     print_failures(predictions.errors, "the column error")
-    for written in filter(None, (output, report, explain, fit)):
-        click.echo(f"Written: {written}", err=True)
+    for place in filter(None, written):
+        click.echo(f"Written: {place}", err=True)
     if not predictions.ok.any():
         raise ImageError(f"none of the {len(predictions)} images could be classified; the reasons are above")
 
@@ -144,18 +173,44 @@ def _calibration(path: Path | None) -> Any:
     return Calibration.load(path)
 
 
-def _answers(classifier: ZeroShotClassifier, images: tuple[str, ...], fit: Path | None, record: Any) -> Predictions:
-    """What the classifier answers, fitted and calibrated as asked."""
+def _grouped(
+    images: tuple[str, ...], by: str | None, table: Path | None, image_column: str | None
+) -> tuple[Sequence[Any], list[str] | None]:
+    """The images, and the group of each; without groups as they were given. A mistake shows before any work begins."""
+    if by is None:
+        return images, None
+    from zsderm.images import named
+
+    names, sources = named(images)
+    return sources, read_groups(names, by, table, image_column)
+
+
+def _answers(
+    classifier: ZeroShotClassifier,
+    images: Sequence[Any],
+    fit: Path | None,
+    record: Any,
+    groups: list[str] | None,
+    by: str | None,
+) -> tuple[Predictions, GroupPredictions | None]:
+    """What the classifier answers, fitted and calibrated as asked: for photographs, and for groups if there are any."""
     progress = sys.stderr.isatty()
     if fit is not None:
         classifier.fit(images, progress=progress)
         classifier.save(fit)
-    predictions = classifier.predict(images, progress=progress)
-    if record is None:
-        return predictions
-    from zsderm.calibration import apply_calibration
+    if groups is not None:
+        found = classifier.predict_groups(images, groups, progress=progress, by=by or "")
+        if record is not None:
+            from zsderm.calibration import calibrate_groups
 
-    return apply_calibration(predictions, record)
+            found = calibrate_groups(found, record)
+        return found.photographs, found
+    predictions = classifier.predict(images, progress=progress)
+    if record is not None:
+        from zsderm.calibration import apply_calibration
+
+        predictions = apply_calibration(predictions, record)
+    return predictions, None
 
 
 def _explanations(
@@ -188,6 +243,7 @@ def _write_report(
     image_column: str | None,
     top_k: int,
     explanations: Iterator[Explanation | None] | None,
+    groups: GroupPredictions | None,
 ) -> None:
     """Write the report, with the true labels beside the answers where a file of labels is given."""
     from zsderm.report import write_report
@@ -197,7 +253,7 @@ def _write_report(
         from zsderm.cli.prediction_tables import labels_for
 
         true = labels_for(predictions.images, labels, predictions.classes, image_column)
-    write_report(predictions, path, top_k=top_k, true=true, explanations=explanations)
+    write_report(predictions, path, top_k=top_k, true=true, explanations=explanations, groups=groups)
 
 
 def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
@@ -214,3 +270,14 @@ def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
     if predictions.abstained is not None:
         none = int((predictions.abstained & predictions.ok).sum())
         yield f"  {none} of them may be none of these: see the column abstained"
+
+
+def _group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
+    """The groups in a line or two; nothing without groups."""
+    if grouped is None:
+        return
+    members, done = grouped.members, int(grouped.answers.ok.sum())
+    yield f"{len(members)} groups by {grouped.by}, {done} of them answered from the mean of their photographs"
+    if members.alone:
+        of_all = f"{members.alone} of {len(grouped.photographs)} photographs"
+        yield f"  {of_all} have no {grouped.by}; each of them is a group of its own"

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from zsderm.cli.help import OUTPUT, Command, option
-from zsderm.cli.options import batch_option, cache_options, device_option, images_option, model_option
+from zsderm.cli.options import batch_option, cache_options, device_option, images_option, model_option, views_option
 from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError
 
@@ -24,6 +24,7 @@ from zsderm.errors import ImageError
     help="The file for the embeddings: .npy or .parquet.",
 )
 @model_option
+@views_option
 @device_option
 @batch_option
 @cache_options
@@ -32,16 +33,18 @@ def embed(
     images: tuple[str, ...],
     output: Path,
     model: str,
+    views: int,
     device: str | None,
     batch_size: int,
     cache: Path | None,
 ) -> None:
     """Write the embedding of each photograph to a file: unit rows of float32, in the order of the folder.
 
-    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint are in its metadata.
+    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint, and the number of
+    views, are in its metadata.
     Beside a .npy file two files of the same name are written: a .csv (image, error; one line for each row) and a .json
-    with the encoder. An image that cannot be read has a null (.parquet) or a row of NaN (.npy), and a reason. The exit
-    code is 0 if at least one image was embedded.
+    with the encoder and the views. An image that cannot be read has a null (.parquet) or a row of NaN (.npy), and a
+    reason. The exit code is 0 if at least one image was embedded.
 
     \b
     zsderm embed --images photos/ --output embeddings.npy
@@ -57,6 +60,7 @@ def embed(
         output,
         encoder,
         walk(images),
+        views=views,
         batch_size=batch_size,
         cache=cache,
         progress=sys.stderr.isatty(),

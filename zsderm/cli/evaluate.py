@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
+from zsderm.cli.image_groups import group_by_option
 from zsderm.cli.options import FILE, image_column_option, json_option
 from zsderm.cli.parameters import ClassList
 from zsderm.errors import ClassListError
@@ -107,6 +108,7 @@ def _in_order(content: object) -> list[str]:
 @option(
     "--cluster", heading=FIGURES, help="A column of --labels such as patient_id: intervals draw patients, not images."
 )
+@group_by_option("--labels", FIGURES)
 @option("--published", heading=FIGURES, help="A data set: show what others have published on it, in italics.")
 @json_option
 def evaluate(
@@ -117,6 +119,7 @@ def evaluate(
     maps: tuple[tuple[str, tuple[str, ...]], ...],
     groups: tuple[str, ...],
     cluster: str | None,
+    group_by: str | None,
     published: str | None,
     as_json: bool,
 ) -> None:
@@ -130,14 +133,19 @@ def evaluate(
     the first, on its images: the difference, its 95 % interval and p, from a bootstrap that draws the same images, or
     patients, for both.
 
+    With --group-by there are also figures for one answer per lesion or patient. The answers are those of the table that
+    zsderm classify --group-by wrote beside the predictions; without it, the mean of the log probabilities. All
+    photographs of a group need the same label.
+
     \b
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt
     zsderm evaluate --predictions ours.csv --predictions theirs.csv --class-map theirs.csv=order.json \\
         --labels labels.csv --classes classes.txt --cluster patient_id --groups fitzpatrick --published pad
+    zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt --group-by lesion_id
     """
     from zsderm.cli import scores
 
-    scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster, image_column)
+    scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster, image_column, group_by)
     for line in scored.talk:
         click.echo(line, err=True)
     click.echo(json.dumps(scored.to_dict(), indent=2) if as_json else scored.to_markdown())

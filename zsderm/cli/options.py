@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from platformdirs import user_cache_path
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
-from zsderm.cli.parameters import ClassList, ClassPrior
+from zsderm.cli.parameters import ClassList, ClassPrior, Views
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 # What a fitted classifier brings with it, so that it cannot be said again.
-FIXED = ("classes", "knowledge", "method", "prior", "retrieval", "names", "k", "name_weight", "centre")
+FIXED = ("classes", "knowledge", "method", "prior", "retrieval", "names", "k", "name_weight", "centre", "views")
 
 LANGUAGE_MODEL = "Language model"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -57,6 +57,14 @@ knowledge_option = option(
 )
 json_option = option(
     "--json", "as_json", is_flag=True, heading=OUTPUT, help="Print the figures as JSON, not as a table."
+)
+views_option = option(
+    "--views",
+    default=Settings.views,
+    show_default=True,
+    type=Views(),
+    heading=SPEED,
+    help="Average so many views of each image (mirrored, turned). It takes so many times as long.",
 )
 device_option = option(
     "--device", heading=SPEED, help="Where the encoder runs: cpu, cuda or mps.  [default: the fastest there is]"
@@ -202,6 +210,7 @@ classifier_options = all_of(
         help="The weight of the class name beside its descriptions.",
     ),
     option("--centre", is_flag=True, heading=RARE, help="Subtract the mean image feature first."),
+    views_option,
     device_option,
     batch_option,
     cache_options,

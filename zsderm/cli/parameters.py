@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from zsderm.config import PRIORS
+from zsderm.config import PRIORS, VIEWS
 from zsderm.errors import ClassListError, SettingsError
 
 
@@ -66,6 +66,18 @@ class ResultFile(click.ParamType):
         if path.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
             self.fail(f"{str(value)!r} cannot be written; choose another place.", param, ctx)
         return path
+
+
+class Views(click.ParamType):
+    """How many views of an image are averaged: a number of `zsderm.config.VIEWS`."""
+
+    name = "|".join(map(str, VIEWS))
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or a usage error that lists those there are."""
+        if str(value) not in map(str, VIEWS):
+            self.fail(f"expected {', '.join(map(str, VIEWS))}, but got {value!r}.", param, ctx)
+        return int(value)
 
 
 class Setting(click.ParamType):

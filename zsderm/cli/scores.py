@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zsderm.cli import prediction_tables
+from zsderm.cli.group_scores import MEAN_OF_LOGS, LabelledGroups, in_groups
+from zsderm.cli.image_groups import groups_of
 from zsderm.errors import InputError, SettingsError
+from zsderm.groups import ImageGroups, groups_file
 from zsderm.image_table import ImageTable
 from zsderm.metrics import Comparison, Difference, Grouping, Metrics, by_group, compare, evaluate, evaluate_labels
 from zsderm.metrics.summary import certain
@@ -22,11 +25,32 @@ _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "ma
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """One file of predictions, on the images that have a label."""
+    """One file of predictions."""
 
     name: str
     probabilities: NDArray[np.float64]  # (N, C); all on one class where the file has names only
     named_only: bool  # whether the file has no probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class PerGroup:
+    """One answer for each lesion or patient that has a label, file by file."""
+
+    by: str
+    sources: Mapping[str, str]  # where the answers come from
+    figures: Mapping[str, Metrics]
+    comparisons: Mapping[str, Comparison]  # every file but the first, against the first
+
+    def part(self, name: str) -> dict[str, object]:
+        """The figures of one file, ready for JSON."""
+        return {"by": self.by, "answers": self.sources[name], **self.figures[name].to_dict()}
+
+    def to_markdown(self) -> str:
+        """A heading and the tables."""
+        parts = [f"One answer for each {self.by}:", _side_by_side(self.figures, in_groups)]
+        if self.comparisons:
+            parts.append(_compared(self.comparisons, next(iter(self.figures)), "groups"))
+        return "\n\n".join(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +61,7 @@ class Scored:
     groups: Mapping[str, Mapping[str, Grouping]]  # by file and column
     comparisons: Mapping[str, Comparison]  # every file but the first, against the first
     talk: Sequence[str]
+    per_group: PerGroup | None = None
 
     def to_dict(self) -> dict[str, object]:
         """One file without groups: its figures. Otherwise: figures, groups and comparisons by file."""
@@ -44,7 +69,11 @@ class Scored:
         if len(parts) == 1:
             return next(iter(parts.values()))
         compared = {name: comparison.to_dict() for name, comparison in self.comparisons.items()}
-        return {"predictions": parts, "against": next(iter(parts)), "comparisons": compared}
+        found: dict[str, object] = {"predictions": parts, "against": next(iter(parts)), "comparisons": compared}
+        if self.per_group is not None:
+            grouped = self.per_group.comparisons
+            found["comparisons_per_group"] = {name: comparison.to_dict() for name, comparison in grouped.items()}
+        return found
 
     def to_markdown(self) -> str:
         """The tables, one below the other."""
@@ -57,12 +86,14 @@ class Scored:
             for name, columns in self.groups.items()
             for column, grouping in columns.items()
         ]
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *([] if self.per_group is None else [self.per_group.to_markdown()])])
 
     def _part(self, name: str) -> dict[str, object]:
         found: dict[str, object] = dict(self.figures[name].to_dict())
         if self.groups.get(name):
             found["groups"] = {column: grouping.to_dict() for column, grouping in self.groups[name].items()}
+        if self.per_group is not None:
+            found["per_group"] = self.per_group.part(name)
         return found
 
 
@@ -74,6 +105,7 @@ def score(
     groups: Sequence[str] = (),
     cluster: str | None = None,
     image_column: str | None = None,
+    group_by: str | None = None,
 ) -> Scored:
     """Read the files and compute everything.
 
@@ -86,9 +118,11 @@ def score(
         cluster: a column of the labels.
         image_column: the column that names the images, where it has no usual name; the labels must have it, and
             predictions may.
+        group_by: a column of the labels, or "folder": figures for one answer per group as well.
 
     Raises:
-        InputError: a file that does not fit; see `zsderm.cli.prediction_tables`.
+        InputError: a file that does not fit; see `zsderm.cli.prediction_tables`. Or photographs of one group with
+            several labels.
         SettingsError: a class map for a file that is not there.
     """
     if strangers := set(maps) - {"", *map(str, files)}:
@@ -103,14 +137,24 @@ def score(
         if known.all()
         else [f"{(~known).sum()} of {len(known)} images have no label in {facts.path}; they are left out."]
     )
-    units = None if cluster is None else prediction_tables.names_in(facts, cluster)[known]
+    all_units = None if cluster is None else prediction_tables.names_in(facts, cluster)
+    units = None if all_units is None else all_units[known]
     if units is not None and (alone := int((units == "").sum())):
         talk.append(f"{alone} of {len(units)} images have no {cluster}; each of them counts as one of its own.")
     columns = {column: prediction_tables.names_in(facts, column)[known] for column in groups}
-    answers = list(_read(files, first, classes, maps, known, image_column))
+    on_all = list(_read(files, first, classes, maps, image_column))
+    answers = [replace(answer, probabilities=answer.probabilities[known]) for answer in on_all]
     if len({answer.name for answer in answers}) < len(answers):
         raise InputError("expected every file of predictions once, but one is given twice")
     named = {answer.name: answer for answer in answers}
+    per_group = None
+    if group_by is not None:
+        images = [name or str(row) for row, name in enumerate(first.names)]
+        members = ImageGroups.of(groups_of(images, group_by, facts), images)
+        labelled = LabelledGroups.of(members, true, classes, all_units, f"{group_by} in {facts.path}")
+        orders = [maps.get(str(path), maps.get("")) for path in files]
+        per_group = _per_group(group_by, labelled, files, on_all, classes, orders)
+        talk += _told(per_group, labelled, files)
     return Scored(
         figures={name: _figures(answer, true[known], units) for name, answer in named.items()},
         groups={
@@ -125,7 +169,52 @@ def score(
             for answer in answers[1:]
         },
         talk=talk,
+        per_group=per_group,
     )
+
+
+def _per_group(
+    by: str,
+    groups: LabelledGroups,
+    files: Sequence[Path],
+    answers: Sequence[Answers],
+    classes: Sequence[str],
+    orders: Sequence[Sequence[str] | None],
+) -> PerGroup:
+    """The same figures over groups; each file is answered from its own table of groups, if it has one."""
+    sources, rows = {}, {}
+    for path, answer, order in zip(files, answers, orders, strict=True):
+        found, sources[answer.name] = groups.answers(path, answer.probabilities, classes, order)
+        only_names = answer.named_only and sources[answer.name] == MEAN_OF_LOGS
+        rows[answer.name] = replace(answer, probabilities=found, named_only=only_names)
+    first, *others = rows.values()
+    return PerGroup(
+        by,
+        sources,
+        {name: _figures(answer, groups.true, groups.units) for name, answer in rows.items()},
+        {
+            other.name: compare(groups.true, first.probabilities, other.probabilities, clusters=groups.units)
+            for other in others
+        },
+    )
+
+
+def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) -> list[str]:
+    """What the groups are, and where their answers come from."""
+    members = groups.members
+    lines = [f"{len(members)} groups by {per_group.by} of {len(members.group_of)} images."]
+    if members.alone:
+        lines.append(f"{members.alone} of them have no {per_group.by}; each of them is a group of its own.")
+    if without := len(members) - len(groups.chosen):
+        lines.append(f"{without} groups have no label; they are left out.")
+    for path, source in zip(files, per_group.sources.values(), strict=True):
+        if source == MEAN_OF_LOGS:
+            lines.append(
+                f"There is no {groups_file(path).name} beside {path}: its groups are answered by the {source}."
+            )
+        else:
+            lines.append(f"The groups of {path} are answered by {source}.")
+    return lines
 
 
 def _predictions(path: Path, image_column: str | None) -> ImageTable:
@@ -139,10 +228,9 @@ def _read(
     first: ImageTable,
     classes: Sequence[str],
     maps: Mapping[str, Sequence[str]],
-    known: NDArray[np.bool_],
     image_column: str | None,
 ) -> Iterator[Answers]:
-    """The answers of every file, on the images of the first that have a label."""
+    """The answers of every file, on the images of the first."""
     for index, path in enumerate(files):
         table = first if index == 0 else _predictions(path, image_column).beside(first.names)
         order = maps.get(str(path), maps.get(""))
@@ -150,7 +238,7 @@ def _read(
         chosen = None if rows is not None else prediction_tables.predicted_classes(table, classes)
         certainly = rows if chosen is None else certain(chosen, len(classes))
         name = path.stem if len({other.stem for other in files}) == len(files) else str(path)
-        yield Answers(name, np.asarray(certainly)[known], rows is None)
+        yield Answers(name, np.asarray(certainly), rows is None)
 
 
 def _figures(answer: Answers, true: NDArray[np.int_], units: NDArray[np.object_] | None) -> Metrics:
@@ -161,17 +249,19 @@ def _figures(answer: Answers, true: NDArray[np.int_], units: NDArray[np.object_]
     return evaluate_labels(true, chosen, rows.shape[1], clusters=units)
 
 
-def _side_by_side(figures: Mapping[str, Metrics]) -> str:
+def _side_by_side(
+    figures: Mapping[str, Metrics], titled: Callable[[dict[str, str]], dict[str, str]] = lambda rows: rows
+) -> str:
     """One column a file, one row a figure."""
-    texts = {name: dict(found.rows()) for name, found in figures.items()}
+    texts = {name: titled(dict(found.rows())) for name, found in figures.items()}
     titles = dict.fromkeys(title for rows in texts.values() for title in rows)
     lines = ["| metric | " + " | ".join(texts) + " |", "|---" + "|---:" * len(texts) + "|"]
     lines += [f"| {title} | " + " | ".join(rows.get(title, "") for rows in texts.values()) + " |" for title in titles]
     return "\n".join(lines)
 
 
-def _compared(comparisons: Mapping[str, Comparison], first: str) -> str:
-    lines = [f"| against {first} | images | figure | difference (95 %) | p |", "|---|---:|---|---:|---:|"]
+def _compared(comparisons: Mapping[str, Comparison], first: str, unit: str = "images") -> str:
+    lines = [f"| against {first} | {unit} | figure | difference (95 %) | p |", "|---|---:|---|---:|---:|"]
     for name, found in comparisons.items():
         for figure, title in _TITLES.items():
             difference: Difference = getattr(found, figure)

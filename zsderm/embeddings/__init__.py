@@ -11,13 +11,20 @@ from __future__ import annotations
 
 from zsderm.embeddings.cache import FeatureCache
 from zsderm.embeddings.feature_files import StoredEmbeddings, read_embeddings, write_embeddings
-from zsderm.embeddings.image_features import EmbeddableImage, ImageEmbeddings, embed_batches, embed_images
+from zsderm.embeddings.image_features import (
+    EmbeddableImage,
+    ImageEmbeddings,
+    NamedEmbeddings,
+    embed_batches,
+    embed_images,
+)
 from zsderm.embeddings.text_features import embed_texts
 
 __all__ = [
     "EmbeddableImage",
     "FeatureCache",
     "ImageEmbeddings",
+    "NamedEmbeddings",
     "StoredEmbeddings",
     "embed_batches",
     "embed_images",

@@ -16,6 +16,11 @@ IMAGES = "images-3"  # raise the number when decoding in images.py or the scale 
 TEXTS = "texts-1"
 
 
+def image_layout(views: int) -> str:
+    """The layout of image rows that are means of so many views; those of one view stay where they were."""
+    return IMAGES if views == 1 else f"{IMAGES}-views-{views}"
+
+
 class FeatureCache:
     """One small file per image or text, named by the hash of its content, in a folder per encoder.
 
@@ -30,7 +35,7 @@ class FeatureCache:
             folder: where caches live; this encoder gets a folder of its own in it.
             fingerprint: hex that changes with anything that changes the rows.
             width: D.
-            layout: what the rows are of, and which version of that: IMAGES or TEXTS.
+            layout: what the rows are of, and which version of that: `image_layout` or TEXTS.
         """
         self.folder = folder / layout / fingerprint
         self._size = width

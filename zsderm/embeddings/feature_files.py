@@ -1,8 +1,9 @@
-"""Embeddings in a file, with what is needed to use them later: paths, errors, and which encoder made them.
+"""Embeddings in a file, with what is needed to use them later: paths, errors, the encoder, and how many views.
 
 FILE.npy      (N, D) float32, a row of NaN for an image that could not be read; beside it FILE.csv (image, error) with
-              one line a row, and FILE.json with the encoder
-FILE.parquet  one row an image: image, embedding (null if it could not be read), error; the encoder in the metadata
+              one line a row, and FILE.json with the encoder and the views
+FILE.parquet  one row an image: image, embedding (null if it could not be read), error; the encoder and the views in the
+              metadata
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class StoredEmbeddings:
         images: N paths.
         features: (N, D) float32; NaN where the image could not be read.
         errors: N reasons, empty where all went well.
-        encoder: model, fingerprint, width, licence and more of the encoder that made them.
+        encoder: model, fingerprint, width, licence and more of the encoder that made them, and the number of views.
     """
 
     images: list[str]
@@ -47,12 +48,18 @@ class StoredEmbeddings:
     errors: list[str]
     encoder: Mapping[str, Any]
 
+    @property
+    def views(self) -> int:
+        """How many views of each image were averaged; files of before there were views say nothing, and mean 1."""
+        return int(self.encoder.get("views", 1))
+
 
 def write_embeddings(
     path: str | os.PathLike[str],
     encoder: Encoder,
     images: Iterable[str | os.PathLike[str]],
     *,
+    views: int = 1,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -64,6 +71,7 @@ def write_embeddings(
         path: ends in .npy or .parquet.
         encoder: gives the rows.
         images: paths, as from `images.walk`.
+        views: how many views of each image are averaged; see `embed_images`.
         batch_size: images encoded at a time.
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that keeps rows between runs, or ``None``.
@@ -73,28 +81,31 @@ def write_embeddings(
         How many images there were, and how many of them could not be read.
 
     Raises:
-        SettingsError: another suffix, or a place that cannot be written.
+        SettingsError: another suffix, another number of views, or a place that cannot be written.
     """
     path = Path(path)
-    writers: dict[str, Callable[[Path, Encoder, Iterator[_Batch]], tuple[int, int]]]
+    writers: dict[str, Callable[[Path, Encoder, int, Iterator[_Batch]], tuple[int, int]]]
     writers = {".npy": _write_npy, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
         raise SettingsError(f"Expected a file name ending in {' or '.join(SUFFIXES)}, but got '{path}'.")
     to_embed, to_name = tee(images)
-    found = embed_batches(encoder, to_embed, batch_size=batch_size, workers=workers, cache=cache)
+    found = embed_batches(encoder, to_embed, views=views, batch_size=batch_size, workers=workers, cache=cache)
     with progress_bar(None, progress) as advance:
-        return writers[path.suffix.lower()](path, encoder, _named(found, to_name, advance))
+        return writers[path.suffix.lower()](path, encoder, views, _named(found, to_name, advance))
 
 
-def read_embeddings(path: str | os.PathLike[str], encoder: Encoder | None = None) -> StoredEmbeddings:
+def read_embeddings(
+    path: str | os.PathLike[str], encoder: Encoder | None = None, views: int | None = None
+) -> StoredEmbeddings:
     """Read what `write_embeddings` has written; a .npy is mapped into memory, not loaded.
 
     Args:
         path: ends in .npy, with FILE.csv and FILE.json beside it, or in .parquet.
         encoder: the encoder that is to be used with the rows; ``None`` to ask for none in particular.
+        views: how many views each row has to be the mean of; ``None`` to ask for no number in particular.
 
     Raises:
-        InputError: not such a file, or embeddings of another encoder.
+        InputError: not such a file, or embeddings of another encoder or of another number of views.
     """
     path = Path(path)
     try:
@@ -105,6 +116,11 @@ def read_embeddings(path: str | os.PathLike[str], encoder: Encoder | None = None
         raise InputError(
             f"expected embeddings of '{encoder.card.name}' ({encoder.fingerprint}) in '{path}', but they are of "
             f"'{stored.encoder['model']}' ({stored.encoder['fingerprint']}). Make them again with: zsderm embed"
+        )
+    if views is not None and stored.views != views:
+        raise InputError(
+            f"expected embeddings of {views} views in '{path}', but they are of {stored.views}. Make them again with: "
+            f"zsderm embed --views {views}, or use --views {stored.views}"
         )
     return stored
 
@@ -125,13 +141,13 @@ def _named(
         advance(len(names))
 
 
-def _describe(encoder: Encoder) -> dict[str, Any]:
+def _describe(encoder: Encoder, views: int) -> dict[str, Any]:
     card = encoder.card
     facts = {"model": card.name, "fingerprint": encoder.fingerprint, "width": card.width, "licence": card.licence}
-    return {**facts, "decoding": IMAGES, "zsderm": __version__}
+    return {**facts, "views": views, "decoding": IMAGES, "zsderm": __version__}
 
 
-def _write_npy(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> tuple[int, int]:
+def _write_npy(path: Path, encoder: Encoder, views: int, batches: Iterator[_Batch]) -> tuple[int, int]:
     count = failed = 0
     beside = (path.with_suffix(".csv"), path.with_suffix(".json"))
     with (
@@ -149,7 +165,7 @@ def _write_npy(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> tuple
                 count, failed = count + len(names), failed + len(batch.errors)
             stream.seek(0)
             _write_header(stream, (count, encoder.card.width))
-        about = {**_describe(encoder), "images": count, "failed": failed}
+        about = {**_describe(encoder, views), "images": count, "failed": failed}
         manifest.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return count, failed
 
@@ -159,14 +175,14 @@ def _write_header(stream: BinaryIO, shape: tuple[int, int]) -> None:
     np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
 
 
-def _write_parquet(path: Path, encoder: Encoder, batches: Iterator[_Batch]) -> tuple[int, int]:
+def _write_parquet(path: Path, encoder: Encoder, views: int, batches: Iterator[_Batch]) -> tuple[int, int]:
     import pyarrow as pa
     from pyarrow import parquet
 
     count = failed = 0
     vector = pa.list_(pa.float32(), encoder.card.width)
     schema = pa.schema([("image", pa.string()), ("embedding", vector), ("error", pa.string())])
-    schema = schema.with_metadata({"zsderm": json.dumps(_describe(encoder))})
+    schema = schema.with_metadata({"zsderm": json.dumps(_describe(encoder, views))})
     with atomic_file(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
         waiting: list[Any] = []
         for names, batch in batches:

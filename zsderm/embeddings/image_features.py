@@ -24,7 +24,9 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from zsderm.embeddings.cache import FeatureCache, is_unit
+from zsderm.config import check_views
+from zsderm.embeddings.cache import FeatureCache, image_layout, is_unit
+from zsderm.encoders.views import encode_views
 from zsderm.errors import ImageError, SettingsError
 from zsderm.images import open_file, open_image
 
@@ -54,10 +56,34 @@ class ImageEmbeddings:
     errors: Mapping[int, str]
 
 
+@dataclass(frozen=True, eq=False)
+class NamedEmbeddings:
+    """The embeddings of N images by name, without rows for those that could not be read.
+
+    Attributes:
+        names: N names.
+        features: (n, D) float32 unit rows of the images that could be read, in their order.
+        ok: (N,) bool, which images those are.
+        errors: for each of the others the reason, by its name.
+    """
+
+    names: tuple[str, ...]
+    features: torch.Tensor
+    ok: np.ndarray
+    errors: Mapping[str, str]
+
+    @classmethod
+    def of(cls, names: Sequence[str], found: ImageEmbeddings) -> NamedEmbeddings:
+        """What `embed_images` found for N images."""
+        reasons = {names[index]: reason for index, reason in found.errors.items()}
+        return cls(tuple(names), torch.from_numpy(found.features[found.ok]), found.ok, reasons)
+
+
 def embed_images(
     encoder: Encoder,
     images: Sequence[EmbeddableImage],
     *,
+    views: int = 1,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -69,8 +95,11 @@ def embed_images(
     With a cache folder every finished batch is stored at once, so a run that was interrupted goes on where it stopped.
 
     Args:
-        encoder: gives the rows; its ``fingerprint`` and the content of each image are the key of the cache.
+        encoder: gives the rows; its ``fingerprint``, the number of views and the content of each image are the key of
+            the cache.
         images: N paths or PIL images.
+        views: 1, 4 or 8 views of each image (mirrored and turned) are encoded and averaged; see zsderm.encoders.views.
+            Each image is decoded once, and one view of one batch is in memory at a time.
         batch_size: B, how many images the encoder sees at a time, fewer where a GPU has no memory for them; beyond
             rounding the result does not depend on it.
         workers: decoding threads; by default one per processor, at most 8.
@@ -79,8 +108,8 @@ def embed_images(
         out: (N, D) float32 to write the rows into, such as a memory-mapped file; by default a new array.
 
     Raises:
-        SettingsError: ``batch_size`` or ``workers`` below 1, ``out`` of another shape, or a cache folder that cannot be
-            made.
+        SettingsError: ``batch_size`` or ``workers`` below 1, another number of views, ``out`` of another shape, or a
+            cache folder that cannot be made.
     """
     shape = (len(images), encoder.card.width)
     features = np.zeros(shape, np.float32) if out is None else _checked_out(out, shape)  # (N, D)
@@ -88,7 +117,7 @@ def embed_images(
     errors: dict[int, str] = {}
     done = 0
     with progress_bar(len(images), progress) as advance:
-        for batch in embed_batches(encoder, images, batch_size=batch_size, workers=workers, cache=cache):
+        for batch in embed_batches(encoder, images, views=views, batch_size=batch_size, workers=workers, cache=cache):
             stop = done + len(batch.ok)
             features[done:stop], ok[done:stop] = batch.features, batch.ok
             errors |= {done + index: reason for index, reason in batch.errors.items()}
@@ -101,6 +130,7 @@ def embed_batches(
     encoder: Encoder,
     images: Iterable[EmbeddableImage],
     *,
+    views: int = 1,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -110,6 +140,7 @@ def embed_batches(
     Args:
         encoder: see `embed_images`, as for the rest.
         images: paths or PIL images, asked for only a little ahead.
+        views: how many views of each image are averaged.
         batch_size: B.
         workers: decoding threads.
         cache: a folder, or ``None``.
@@ -124,8 +155,10 @@ def embed_batches(
     for name, value in {"batch_size": batch_size, "workers": workers}.items():
         if value < 1:
             raise SettingsError(f"Expected argument `{name}` to be at least 1, but got {value}.")
-    store = None if cache is None else FeatureCache(Path(cache), encoder.fingerprint, encoder.card.width)
-    return _batches(encoder, iter(images), batch_size, workers, store)
+    check_views(views)
+    layout = image_layout(views)
+    store = None if cache is None else FeatureCache(Path(cache), encoder.fingerprint, encoder.card.width, layout)
+    return _batches(encoder, iter(images), views, batch_size, workers, store)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +172,12 @@ class _Item:
 
 
 def _batches(
-    encoder: Encoder, images: Iterator[EmbeddableImage], batch_size: int, workers: int, store: FeatureCache | None
+    encoder: Encoder,
+    images: Iterator[EmbeddableImage],
+    views: int,
+    batch_size: int,
+    workers: int,
+    store: FeatureCache | None,
 ) -> Iterator[ImageEmbeddings]:
     with warnings.catch_warnings(), _threads(workers) as pool:
         # images.MAX_PIXELS is the limit that counts. Here and not per image, for all threads share the filters.
@@ -147,7 +185,7 @@ def _batches(
         started = (pool.submit(_prepare, encoder, store, image) for image in images)
         ready = _ahead(started, max(batch_size, 2 * workers))
         while batch := list(islice(ready, batch_size)):
-            yield _finish(encoder, batch, store)
+            yield _finish(encoder, batch, views, store)
 
 
 def _ahead(started: Iterator[Future[_Item]], ahead: int) -> Iterator[_Item]:
@@ -174,7 +212,7 @@ def _prepare(encoder: Encoder, store: FeatureCache | None, image: EmbeddableImag
         return _Item(reason=str(error))
 
 
-def _finish(encoder: Encoder, batch: Sequence[_Item], store: FeatureCache | None) -> ImageEmbeddings:
+def _finish(encoder: Encoder, batch: Sequence[_Item], views: int, store: FeatureCache | None) -> ImageEmbeddings:
     """Encode what has to be, store it, and put the batch together."""
     features = np.zeros((len(batch), encoder.card.width), np.float32)  # (B, D)
     errors = {index: item.reason for index, item in enumerate(batch) if item.reason}
@@ -183,7 +221,7 @@ def _finish(encoder: Encoder, batch: Sequence[_Item], store: FeatureCache | None
         if item.row is not None:
             features[index] = item.row
     if waiting:
-        rows = _encoded(encoder, torch.stack(list(waiting.values())))
+        rows = _encoded(encoder, torch.stack(list(waiting.values())), views)
         for index, row in zip(waiting, rows, strict=True):
             if not is_unit(row):
                 errors[index] = "the encoder gave no finite unit row for this image"
@@ -195,17 +233,17 @@ def _finish(encoder: Encoder, batch: Sequence[_Item], store: FeatureCache | None
     return ImageEmbeddings(features, ok, dict(sorted(errors.items())))
 
 
-def _encoded(encoder: Encoder, pixels: torch.Tensor) -> np.ndarray:
+def _encoded(encoder: Encoder, pixels: torch.Tensor, views: int) -> np.ndarray:
     """(B, D) float32 rows; a batch that is too large for the memory of a GPU is halved until it fits."""
     with suppress(torch.cuda.OutOfMemoryError), torch.inference_mode():
-        return encoder.encode_pixels(pixels).float().cpu().numpy()
+        return encode_views(encoder, pixels, views).float().cpu().numpy()
     if len(pixels) == 1:
         raise SettingsError(
             f"The memory of the device does not hold one image of {encoder.card.name}. Use a smaller encoder, or "
             "--device cpu."
         )
     torch.cuda.empty_cache()  # here and not in a handler, whose traceback would keep what failed alive
-    return np.concatenate([_encoded(encoder, half) for half in pixels.tensor_split(2)])
+    return np.concatenate([_encoded(encoder, half, views) for half in pixels.tensor_split(2)])
 
 
 def _checked_out(out: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

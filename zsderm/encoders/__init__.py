@@ -13,6 +13,7 @@ hub                 files from the Hugging Face hub
 tokenizer_files     tokenizer and configuration of a text tower
 fingerprint         files of a checkpoint: fingerprint, links, number of parameters
 torch_encoder       what all encoders do alike
+views               several views of one image, averaged
 engines             the image tower run by something else; export makes such a folder, parity measures it
 patches             features of the places of an image
 """

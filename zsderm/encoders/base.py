@@ -232,8 +232,8 @@ class Encoder(Protocol):
     def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) preprocessed images as (B, D) unit rows."""
 
-    def encode_images(self, images: Sequence[Image | str | Path]) -> torch.Tensor:
-        """N images or paths as (N, D) unit rows."""
+    def encode_images(self, images: Sequence[Image | str | Path], views: int = 1) -> torch.Tensor:
+        """N images or paths as (N, D) unit rows, each the mean of so many views; see zsderm.encoders.views."""
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """M texts as (M, D) unit rows; a text longer than the context is cut, with a warning that counts."""

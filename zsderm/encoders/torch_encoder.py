@@ -13,7 +13,9 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
+from zsderm.config import check_views
 from zsderm.encoders.base import EncoderCard
+from zsderm.encoders.views import encode_views
 from zsderm.errors import FallbackWarning, InputError, SettingsError
 from zsderm.images import open_image
 
@@ -72,11 +74,13 @@ class TorchEncoder(ABC):
             rows = _unit(self._embed_pixels(pixels))
         return rows.clone()  # a copy made outside inference mode may enter a loss
 
-    def encode_images(self, images: Sequence[Image | str | Path]) -> torch.Tensor:
+    def encode_images(self, images: Sequence[Image | str | Path], views: int = 1) -> torch.Tensor:
         """Encode images, decoded the way zsderm.images decodes them.
 
         Args:
             images: N images or paths.
+            views: 1, 4 or 8 mirrored and turned views of each image are encoded and averaged; see
+                zsderm.encoders.views.
 
         Returns:
             (N, D) float32 unit rows on the CPU.
@@ -84,13 +88,15 @@ class TorchEncoder(ABC):
         Raises:
             ImageError: one of them cannot be read.
             InputError: a single image instead of a list.
+            SettingsError: another number of views, or quarter turns of images that are not square.
         """
+        check_views(views)
         if isinstance(images, (str, Path, Image)):
             raise InputError(f"expected `images` to be a list of images or paths, but got one {type(images).__name__}")
         rows = [torch.empty(0, self.card.width)]
         for start in range(0, len(images), IMAGE_BATCH):
             batch = [self.preprocess(open_image(image)) for image in images[start : start + IMAGE_BATCH]]
-            rows.append(self.encode_pixels(torch.stack(batch)))
+            rows.append(encode_views(self, torch.stack(batch), views))
         return torch.cat(rows)
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:

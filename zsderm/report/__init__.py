@@ -2,6 +2,7 @@
 
 page         the file, and what stands above and below the pictures
 row          one image: its picture, its classes, and why they were named
+group_row    one lesion or patient with several photographs
 reliability  what was claimed beside what came true
 """
 

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from zsderm import images
 from zsderm.errors import InputError
+from zsderm.groups import GroupPredictions
 from zsderm.metrics import Metrics, confusion_matrix, evaluate
 from zsderm.predictions import Predictions
+from zsderm.report.group_row import GroupRow, group_rows
 from zsderm.report.reliability import reliability_plot
 from zsderm.report.row import Why, rows
 from zsderm.report.template import write_page
@@ -31,6 +33,7 @@ def write_report(
     true: ArrayLike | None = None,
     top_k: int = 3,
     explanations: Iterable[Why | None] | None = None,
+    groups: GroupPredictions | None = None,
 ) -> None:
     """Write the report; the file is replaced whole or not at all.
 
@@ -41,6 +44,7 @@ def write_report(
         true: (N,) int, the index of the true class of each image, negative where it is unknown.
         top_k: classes shown per image.
         explanations: N explanations in the order of the images, None for those without one; taken one at a time.
+        groups: one answer for several photographs each, of these same images; shown as a table.
 
     Raises:
         InputError: an argument has not one entry for each image.
@@ -54,6 +58,7 @@ def write_report(
         path,
         **_overview(predictions, answers),
         **_trust(predictions, answers),
+        **_groups(groups, answers),
         rows=rows(predictions, pictures, answers, top_k, explanations),
         explained=explanations is not None,
         evidence_shown=EVIDENCE_SHOWN,
@@ -118,6 +123,17 @@ def _trust(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object
         "set_size": None if sets is None or not answered.any() else float(sets[answered].sum(axis=1).mean()),
         "covered": (sum(inside), len(inside)) if inside else None,
     }
+
+
+def _groups(groups: GroupPredictions | None, true: NDArray[np.int_]) -> dict[str, object]:
+    """The answers for lesions or patients, and how many of them are right."""
+    if groups is None:
+        return {"grouped": None}
+    if len(groups.members.group_of) != len(true):
+        raise InputError(f"expected `groups` of {len(true)} images, but got {len(groups.members.group_of)}")
+    lines: list[GroupRow] = list(group_rows(groups, true))
+    verdicts = [line.verdict for line in lines if line.verdict]
+    return {"grouped": {"by": groups.by, "lines": lines, "right": verdicts.count("right"), "labelled": len(verdicts)}}
 
 
 def _counts(predictions: Predictions, true: NDArray[np.int_]) -> list[tuple[str, int, int]]:

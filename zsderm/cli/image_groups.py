@@ -1,0 +1,63 @@
+"""Which photographs show the same lesion or patient: by a column of a table, or by the folder that they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from zsderm.cli.help import option
+from zsderm.errors import SettingsError
+from zsderm.image_table import ImageTable
+from zsderm.table_files import read_cells, whole_numbers
+
+FOLDER = "folder"  # the word for the folder that an image lies in
+
+
+def group_by_option(table: str, heading: str) -> Callable[..., object]:
+    """--group-by, for a command that takes the column from some table."""
+    return option(
+        "--group-by",
+        metavar="COLUMN",
+        heading=heading,
+        help=f"One answer for each lesion or patient as well: a column of {table}, or folder: all in one folder.",
+    )
+
+
+def read_groups(images: Sequence[str], by: str, table: Path | None, image_column: str | None) -> list[str]:
+    """The group of each image.
+
+    Args:
+        images: N names.
+        by: a column, or "folder" where no table has such a column.
+        table: a file with an image column and the column; None where there is only the folder to go by.
+        image_column: the column that names the images, if the table has it.
+
+    Raises:
+        InputError: the table does not fit; see `ImageTable.beside`.
+        SettingsError: a column without a table.
+    """
+    if table is None:
+        return groups_of(images, by, None)
+    frame = read_cells(table)
+    named = image_column if image_column in frame.columns else None
+    return groups_of(images, by, ImageTable.of(table, frame, named, required=False).beside(images))
+
+
+def groups_of(images: Sequence[str], by: str, table: ImageTable | None) -> list[str]:
+    """The group of each image, as text; empty where the table says nothing, "unknown" or the like.
+
+    Args:
+        images: N names.
+        by: see `read_groups`.
+        table: N rows, those of the images.
+
+    Raises:
+        InputError: there is no such column.
+        SettingsError: a column without a table.
+    """
+    if by == FOLDER and (table is None or FOLDER not in table.frame.columns):
+        parents = (str(PurePosixPath(image.replace("\\", "/")).parent) for image in images)
+        return ["" if parent == "." else parent for parent in parents]
+    if table is None:
+        raise SettingsError(f"expected a table with the column {by!r}: name it, or group by {FOLDER}")
+    return whole_numbers(table.ids(by))

@@ -1,0 +1,61 @@
+"""What the page shows of one lesion or patient with several photographs: a line of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zsderm.groups import GroupPredictions
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One group."""
+
+    group: str
+    label: str  # empty where none of the photographs could be read
+    probability: float
+    images: int
+    unreadable: int
+    agreement: float  # share of the readable photographs that have the label themselves
+    error: str
+    true: str  # the label of all its photographs that have one; empty when unknown
+    mixed: bool  # its photographs have several labels
+
+    @property
+    def verdict(self) -> str:
+        """``right`` or ``wrong``; empty where the truth or the answer is missing."""
+        if not (self.true and self.label):
+            return ""
+        return "right" if self.label == self.true else "wrong"
+
+
+def group_rows(groups: GroupPredictions, true: NDArray[np.int_]) -> Iterator[GroupRow]:
+    """One line for each group, in their order.
+
+    Args:
+        groups: answers for N photographs and G groups.
+        true: (N,) int, the index of the true class of each photograph, negative where it is unknown.
+    """
+    answers, classes = groups.answers, groups.answers.classes
+    truths: list[set[int]] = [set() for _ in answers.images]
+    for group, label in zip(groups.members.group_of.tolist(), true.tolist(), strict=True):
+        if label >= 0:
+            truths[group].add(label)
+    facts = (answers.labels, answers.confidence.tolist(), groups.sizes.tolist(), groups.unreadable.tolist())
+    for index, (label, probability, images, unreadable) in enumerate(zip(*facts, strict=True)):
+        known = truths[index]
+        yield GroupRow(
+            group=answers.images[index],
+            label=label,
+            probability=probability,
+            images=images,
+            unreadable=unreadable,
+            agreement=float(groups.agreement[index]),
+            error="" if label else answers.errors[answers.images[index]],
+            true=classes[next(iter(known))] if len(known) == 1 else "",
+            mixed=len(known) > 1,
+        )
