@@ -123,9 +123,9 @@ class TrainConfig:
     sigma: float = 0.3  # cosine from which a patch belongs to a sub-caption (MAKE)
     early_sigma: float = 0.3  # the same, in the first `early_sigma_epochs`: patches of an untrained tower reach less
     early_sigma_epochs: int = 0
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation())
+    augmentation: Augmentation = field(default_factory=Augmentation)
     square: int = 0  # side of the squares that images are decoded to before they are cropped; 0: 1.25 x image_size
-    keep_decoded: bool = False  # decode every image once, into a file beside the run: see docs/pretraining.md
+    keep_decoded: bool = False  # decode every image once, into a folder `decoded` beside that of the run
     average: float = 0.0  # the encoder is the running mean of the weights, with this share of the old mean; 0: the last
     precision: str = "float32"  # or "bfloat16": autocast in the towers; the losses are always float32
     gradient_checkpointing: bool = False  # compute activations twice instead of keeping them

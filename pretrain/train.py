@@ -210,10 +210,11 @@ def _squares(records: list[Record], config: TrainConfig, output: Path, group: Gr
     squares = Squares(records, config.square_side, config.colour_norm)
     if not config.keep_decoded:
         return squares
+    folder = output.resolve().parent / "decoded"  # beside the run folder, for other runs too
     if group.is_first:
-        KeptSquares.made(squares, output / "decoded.npy")
+        KeptSquares.made(squares, folder)
     group.wait()
-    return KeptSquares.made(squares, output / "decoded.npy")
+    return KeptSquares.made(squares, folder)
 
 
 def _resident(squares: Squares | KeptSquares, device: torch.device) -> Tensor | None:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -76,37 +76,24 @@ class KeptSquares:
         self.aspects = aspects
 
     @classmethod
-    def made(cls, squares: Squares, path: Path) -> KeptSquares:
-        """Decode all images into a file, unless it holds the very same images already.
+    def made(cls, squares: Squares, folder: Path) -> KeptSquares:
+        """Decode all images into a file, unless an earlier run has left one of the very same images.
 
         Args:
             squares: what is decoded.
-            path: the file, .npy; its aspects and what it was made of stand beside it.
+            folder: of the files; each is named after what it was made of.
         """
-        beside = path.with_suffix(".npz")
-        key, shape = _key(squares), (len(squares.records), 3, squares.side, squares.side)
-        if path.is_file() and beside.is_file():
-            with np.load(beside, allow_pickle=False) as kept:
-                if str(kept["key"]) == key:
-                    return cls(np.load(path, mmap_mode="r"), kept["aspects"])
-        log.info("decoding %d images once: %.1f GB in %s", len(squares.records), np.prod(shape) / 1e9, path)
-        aspects = np.zeros(len(squares.records), dtype=np.float32)
-        with atomic_file(path) as draft:
-            pixels = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
-
-            def decode(index: int) -> None:
-                try:
-                    square = squares[index]
-                except ImageError:
-                    return
-                pixels[index], aspects[index] = square.pixels.numpy(), square.aspect
-
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(decode, range(len(squares.records))))
-            pixels.flush()
-        with atomic_file(beside) as draft, draft.open("wb") as stream:
-            np.savez(stream, key=np.array(key), aspects=aspects)
-        return cls(np.load(path, mmap_mode="r"), aspects)
+        shape = (len(squares.records), 3, squares.side, squares.side)
+        path = folder / f"squares-{_key(squares)}.npy"
+        beside = path.with_suffix(".aspects.npy")
+        if not (path.is_file() and beside.is_file()):
+            log.info("decoding %d images once: %.1f GB in %s", shape[0], np.prod(shape) / 1e9, path)
+            folder.mkdir(parents=True, exist_ok=True)
+            with atomic_file(path) as draft:
+                aspects = _decode(squares, np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape))
+            with atomic_file(beside) as draft, draft.open("wb") as stream:
+                np.save(stream, aspects)
+        return cls(np.load(path, mmap_mode="r"), np.load(beside))
 
     def __getitem__(self, index: int) -> Square:
         """The square of a record.
@@ -117,6 +104,23 @@ class KeptSquares:
         if not self.aspects[index]:
             raise ImageError("it could not be decoded")
         return Square(torch.from_numpy(np.array(self.pixels[index])), float(self.aspects[index]))
+
+
+def _decode(squares: Squares, pixels: np.memmap[Any, Any]) -> np.ndarray:
+    """Decode all images into (N, 3, S0, S0), and return their aspects; 0 where an image cannot be read."""
+    aspects = np.zeros(len(squares.records), dtype=np.float32)
+
+    def decode(index: int) -> None:
+        try:
+            square = squares[index]
+        except ImageError:
+            return
+        pixels[index], aspects[index] = square.pixels.numpy(), square.aspect
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(decode, range(len(squares.records))))
+    pixels.flush()
+    return aspects
 
 
 def _key(squares: Squares) -> str:
