@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
@@ -56,7 +57,8 @@ def with_equal_wordings(affinity: Tensor, about: Tensor, wording: Tensor) -> Tar
     """Make captions of one wording hold for each other's images, whatever they are about.
 
     A wording that occurs more than once becomes a diagnosis of its own where its captions are about different ones, or
-    about their image alone ("located on the nose"). It holds for an image as far as any of its captions does.
+    about their image alone ("located on the nose"), or about one that does not hold for their image. It holds for an
+    image as far as any of its captions does.
 
     Args:
         affinity: (B, K) float, of the whole batch.
@@ -72,14 +74,16 @@ def with_equal_wordings(affinity: Tensor, about: Tensor, wording: Tensor) -> Tar
     _, kind, count = wording[image, place].unique(return_inverse=True, return_counts=True)  # (V,) and (U,)
     smallest = torch.full_like(count, diagnoses).scatter_reduce(0, kind, subject, "amin")  # (U,)
     largest = torch.full_like(count, -1).scatter_reduce(0, kind, subject, "amax")
-    added = (count > 1) & ((smallest < largest) | (smallest < 0))  # (U,)
+    known = F.pad(affinity, (0, 1))[image, subject]  # (V,), for its own image; -1 is the padding
+    least = torch.ones_like(count, dtype=known.dtype).scatter_reduce(0, kind, known, "amin")  # (U,)
+    added = (count > 1) & ((smallest < largest) | (least < 1.0))  # (U,)
     new = added[kind]  # (V,)
     image, place, subject = image[new], place[new], subject[new]
     column = (added.cumsum(0) - 1)[kind[new]]  # (V',), in [0, E)
 
     more = affinity.new_zeros(images, int(added.sum()))  # (B, E)
-    known = subject >= 0
-    more.scatter_reduce_(1, column[known].expand(images, -1), affinity[:, subject[known]], "amax")
+    some = subject >= 0
+    more.scatter_reduce_(1, column[some].expand(images, -1), affinity[:, subject[some]], "amax")
     more[image, column] = 1.0
     about = about.index_put((image, place), diagnoses + column)
     return Targets(torch.cat([affinity, more], dim=1), about)

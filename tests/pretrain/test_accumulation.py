@@ -30,19 +30,27 @@ class Towers(nn.Module):
 
 ROWS = torch.randn(B, P + T, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 MASK = torch.rand(B, T, generator=torch.Generator().manual_seed(2)) > 0.3
+SHARED = {
+    "affinity": (torch.rand(B, 4, generator=torch.Generator().manual_seed(4)) > 0.6).double(),
+    "about": torch.randint(-1, 4, (B, T), generator=torch.Generator().manual_seed(5)),
+}
+TARGETS = {"own": {}, "label": {**SHARED, "mix": 1.0}, "ontology": {**SHARED, "mix": 0.5}}
 
 
-def gradients(towers: Towers, parts: int) -> tuple[MakeLoss, list[torch.Tensor]]:
+def gradients(towers: Towers, parts: int, targets: str = "own") -> tuple[MakeLoss, list[torch.Tensor]]:
     torch.manual_seed(3)
     loss = CachedFeatures(
-        towers, towers.encode, lambda features: make_loss(*features, MASK, towers.logit_scale.exp(), sigma=0.0)
+        towers,
+        towers.encode,
+        lambda features: make_loss(*features, MASK, towers.logit_scale.exp(), sigma=0.0, **TARGETS[targets]),
     ).backward(ROWS.chunk(parts))
     return loss, [parameter.grad for parameter in towers.parameters()]
 
 
-def test_four_times_8_equals_one_batch_of_32_in_loss_and_gradients() -> None:
-    loss, whole = gradients(Towers(), parts=1)
-    other, accumulated = gradients(Towers(), parts=4)
+@pytest.mark.parametrize("targets", list(TARGETS))
+def test_four_times_8_equals_one_batch_of_32_in_loss_and_gradients(targets: str) -> None:
+    loss, whole = gradients(Towers(), 1, targets)
+    other, accumulated = gradients(Towers(), 4, targets)
     for part in ("total", "contrastive", "local"):
         torch.testing.assert_close(getattr(other, part), getattr(loss, part), rtol=0, atol=1e-12)
     assert len(whole) == len(accumulated) == 5

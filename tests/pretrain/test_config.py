@@ -38,11 +38,18 @@ def test_an_unknown_setting_is_named_with_the_nearest_known_one() -> None:
         ("early_sigma_epochs", -1),
         ("captions", []),
         ("captions", ["captions"]),
+        ("targets", "labels"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(setting: str, value: object) -> None:
     with pytest.raises(SettingsError, match=setting):
         read_config(MINI, {setting: value})
+
+
+def test_each_kind_of_targets_shares_a_part_of_them() -> None:
+    mix = {kind: read_config(MINI, {"targets": kind}).loss_settings(0)["mix"] for kind in ("own", "label", "ontology")}
+    assert mix == {"own": 0.0, "label": 1.0, "ontology": 0.5}
+    assert read_config(MINI.with_name("make_vitb16.yaml")).targets == "own", "as published"
 
 
 def test_a_missing_file_and_a_file_of_another_kind_are_refused(tmp_path: Path) -> None:

@@ -42,12 +42,21 @@ def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str
 def test_two_ranks_have_the_loss_and_the_gradients_of_one_with_all_images(
     case: str, on_two_ranks: dict[str, dict[str, torch.Tensor]]
 ) -> None:
-    alone = ranks.step(ranks.batch(ranks.CASES[case][1]), slice(None), ranks.B)
+    _, empty, _, mix = ranks.CASES[case]
+    alone = ranks.step(ranks.batch(empty), slice(None), ranks.B, mix)
     together = on_two_ranks[case]
     assert together.pop("unused").eq(0).all(), "a parameter that no rank reached"
     assert together.keys() == alone.keys() and len(together) == 6
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=0, atol=1e-12, msg=f"{case}: {name}")
+
+
+@pytest.mark.parametrize("cut", [2, 6])
+def test_captions_worded_alike_are_found_on_all_ranks(cut: int, on_two_ranks: dict[str, list[torch.Tensor]]) -> None:
+    alone = ranks.targets(slice(6))
+    assert int(alone[1].max()) + 1 == alone[0].shape[1], "there are such wordings"
+    for together, rows in zip(on_two_ranks[f"targets cut at {cut}"], alone, strict=True):
+        torch.testing.assert_close(together, rows, rtol=0, atol=0)
 
 
 def test_a_rank_outside_of_the_group_is_refused() -> None:

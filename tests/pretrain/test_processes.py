@@ -61,8 +61,9 @@ def test_a_run_killed_by_sigkill_and_resumed_ends_with_the_same_weights(tmp_path
     assert [row["loss"] for row in rows(steps)] == [row["loss"] for row in rows(tmp_path / "whole" / "steps.csv")]
 
 
-def test_two_processes_under_torchrun_train_as_one_does(tmp_path: Path, data: Path) -> None:
-    config = config_file(tmp_path, **TINY, log_every=1, micro_batch=2)
+@pytest.mark.parametrize("targets", ["own", "label"])
+def test_two_processes_under_torchrun_train_as_one_does(targets: str, tmp_path: Path, data: Path) -> None:
+    config = config_file(tmp_path, **TINY, log_every=1, micro_batch=2, targets=targets)
     train.run(config, tmp_path / "one", data)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     options = ["--config", str(config), "--output", str(tmp_path / "two"), "--data-root", str(data)]

@@ -57,6 +57,30 @@ def test_a_run_writes_an_encoder_a_log_and_a_manifest(tmp_path: Path, data: Path
     assert card["sigma"] == 0.3 and card["pretraining"]["epochs_done"] == 2
 
 
+def test_each_kind_of_targets_is_a_training_of_its_own_and_the_run_says_which(
+    tmp_path: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    losses = {}
+    for targets in ("own", "label", "ontology"):
+        with caplog.at_level("INFO"):
+            run(tmp_path / targets, data, **TINY, targets=targets)
+        assert f"targets: {targets}, of 14 diagnoses" in caplog.text
+        assert json.loads((tmp_path / targets / "manifest.json").read_text())["targets"] == targets
+        losses[targets] = float(table_of(tmp_path / targets / "log.csv")[0]["local"])
+    # Sub-captions of the same disease are no wrong answers: of those of three diseases, about two thirds are left.
+    assert losses["label"] < losses["own"] - 0.2 and losses["ontology"] < losses["own"] - 0.2
+
+
+def test_captions_as_found_train_with_shared_targets_too(tmp_path: Path, data: Path) -> None:
+    lines = [f"{data}/{n}.png,a photo,{('psoriasis', 'eczema')[n % 2]}" for n in range(12)]
+    (tmp_path / "found.csv").write_text("\n".join(["filename,caption,ontology_caption", *lines]) + "\n")
+    losses = {}
+    for targets in ("own", "label"):
+        run(tmp_path / targets, tmp_path, **TINY, targets=targets, train=[{"table": "found.csv"}])
+        losses[targets] = float(table_of(tmp_path / targets / "log.csv")[0]["contrastive"])
+    assert losses["label"] != losses["own"], "equal texts are right answers for each other's images"
+
+
 def test_the_exported_folder_is_an_encoder(tmp_path: Path, data: Path) -> None:
     run(tmp_path / "run", data, epochs=1, samples_per_epoch=6, warm_up_steps=0)
     encoder = load_encoder(f"local-dir:{tmp_path / 'run' / 'encoder'}")
@@ -79,11 +103,12 @@ def test_training_teaches_what_a_colour_tells_apart(tmp_path: Path, data: Path) 
     assert (scores.argmax(dim=1) == torch.arange(18) % 3).float().mean() >= 0.75  # chance is a third
 
 
-@pytest.mark.parametrize("saves", [1, 2, 3])
+@pytest.mark.parametrize(("saves", "targets"), [(1, "own"), (2, "label"), (3, "ontology")])
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
-    saves: int, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    saves: int, targets: str, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(tmp_path / "whole", data, **DROPPING, checkpoint_every=2, log_every=1)
+    changes = {**DROPPING, "targets": targets, "checkpoint_every": 2, "log_every": 1}
+    whole = run(tmp_path / "whole", data, **changes)
     save = checkpoint.save
     done = []
 
@@ -95,9 +120,9 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
 
     monkeypatch.setattr(checkpoint, "save", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "stopped", data, **DROPPING, checkpoint_every=2, log_every=1)
+        run(tmp_path / "stopped", data, **changes)
     monkeypatch.setattr(checkpoint, "save", save)
-    resumed = run(tmp_path / "stopped", data, **DROPPING, checkpoint_every=2, log_every=1)
+    resumed = run(tmp_path / "stopped", data, **changes)
     assert whole.keys() == resumed.keys()
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0, msg=name)
@@ -128,11 +153,21 @@ def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path, data: Pat
     assert [row["epoch"] for row in log] == ["1", "2"] and log[0]["loss"] == "3.0" and log[1]["seconds"]
 
 
-@pytest.mark.parametrize("changes", [{"micro_batch": 2}, {"gradient_checkpointing": True}])
-def test_switches_that_save_memory_change_no_weight(changes: dict[str, object], tmp_path: Path, data: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "targets"),
+    [
+        ({"micro_batch": 2}, "own"),
+        ({"micro_batch": 2}, "label"),
+        ({"micro_batch": 4}, "ontology"),
+        ({"gradient_checkpointing": True}, "own"),
+    ],
+)
+def test_switches_that_save_memory_change_no_weight(
+    changes: dict[str, object], targets: str, tmp_path: Path, data: Path
+) -> None:
     # Of a tower without batch statistics: those are taken over a micro-batch.
-    whole = run(tmp_path / "whole", data, **TINY)
-    other = run(tmp_path / "other", data, **TINY, **changes)
+    whole = run(tmp_path / "whole", data, **TINY, targets=targets)
+    other = run(tmp_path / "other", data, **TINY, targets=targets, **changes)
     for name, tensor in whole.items():
         torch.testing.assert_close(other[name], tensor, rtol=2e-3, atol=2e-4, msg=name)
 

@@ -62,7 +62,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(labelled: Path) -> None:
     for batches in there:
         for one, other in zip(here, batches, strict=True):
             assert one.pixels.shape == (4, 3, 160, 160) and one.mask.shape == (4, CAPTIONS_PER_IMAGE)
-            assert one.captions == other.captions
+            assert one.captions == other.captions and one.labels == other.labels and one.about == other.about
             torch.testing.assert_close(one.pixels, other.pixels, rtol=0, atol=0)
 
 
@@ -99,6 +99,29 @@ def test_quarter_turns_show_a_picture_in_all_eight_ways() -> None:
         shown = [transform(Image.fromarray(corners))[0] for _ in range(60)]
         ways[turns] = {tuple((pixels[::120, ::120] * 10).round().flatten().tolist()) for pixels in shown}
     assert len(ways[False]) == 4 and len(ways[True]) == 8 and ways[False] < ways[True]
+
+
+def test_a_batch_says_of_each_image_its_label_and_of_each_caption_what_it_is_about(labelled: Path) -> None:
+    dataset = captioned(labelled)
+    batch = collate([dataset[0, 1], None, dataset[5, 2], dataset[6, 3]])
+    assert batch.labels == ["melanoma", "nevus", "nevus"] and batch.skipped == 1
+    names = [{name for name in row if name} for row in batch.about]
+    assert names == [{"melanoma"}, {"melanocytic nevus"}, {"melanocytic nevus"}]
+    for texts, about in zip(batch.captions, batch.about, strict=True):
+        assert len(about) == CAPTIONS_PER_IMAGE and not any(
+            name for name, text in zip(about, texts, strict=True) if not text
+        )
+    part = batch.part(slice(1, 3))
+    assert part.labels == batch.labels[1:] and part.captions == batch.captions[1:] and part.about == batch.about[1:]
+    assert torch.equal(part.pixels, batch.pixels[1:]) and torch.equal(part.mask, batch.mask[1:]) and not part.skipped
+
+
+def test_captions_as_found_are_about_their_image_alone(labelled: Path) -> None:
+    (labelled / "found.csv").write_text("filename,caption\n0.png,red\n1.png,red\n")
+    dataset = captioned(labelled)
+    found = CaptionedImages(read_source(Source("found.csv"), labelled), dataset.writer, dataset.transform)
+    batch = collate([found[0, 1], found[1, 1]])
+    assert batch.labels == ["", ""] and not any(name for row in batch.about for name in row)
 
 
 @pytest.mark.parametrize("harm", ["missing", "empty", "cut short", "not an image"])
