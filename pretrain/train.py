@@ -201,6 +201,7 @@ def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, gro
         set_gradient_checkpointing(model)
     if device.type == "cuda" and group.size > 1:
         model = convert_sync_batchnorm(model)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # batches are of one size
     model.visual.to(memory_format=torch.channels_last)
     return model.to(device)
 

@@ -25,7 +25,6 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
-import torch
 import yaml
 
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
@@ -34,8 +33,6 @@ from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.experiments.wordings import wordings_table
 from zsderm.benchmarks.options import data_root_option
 from zsderm.benchmarks.pages import splice
-from zsderm.encoders.torch_encoder import TorchEncoder
-from zsderm.images import open_image
 from zsderm.metrics import evaluate
 from zsderm.pretrain import run
 
@@ -139,37 +136,19 @@ def settings_of(
     return {**chosen, **FAMILIES[family][variant]}
 
 
-class PreparedImages:
-    """Evaluation images, decoded once for all encoders that see them at one size and in the same colours."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, ...], torch.Tensor] = {}
-
-    def features(self, encoder: TorchEncoder, images: Iterable[str | Path]) -> torch.Tensor:
-        """(N, D) float32 unit rows of N images."""
-        paths = list(map(str, images))
-        blank = encoder.preprocess(open_image(paths[0]))
-        key = (str(blank.shape), str(float(blank.double().sum())), paths[0], str(len(paths)))
-        if key not in self._kept:
-            self._kept[key] = torch.stack([encoder.preprocess(open_image(path)).half() for path in paths])
-        batches = self._kept[key].split(256)
-        return torch.cat([encoder.encode_pixels(batch.float()) for batch in batches])
-
-
-def figures_of(
-    encoder_folder: Path, sets: Mapping[str, tuple[str, str]], data_root: Path, prepared: PreparedImages | None = None
-) -> list[dict[str, Any]]:
-    """What an encoder makes of some sets: a row a set and method, with the names of FIGURES; and over other wordings."""
+def figures_of(encoder_folder: Path, sets: Mapping[str, tuple[str, str]], data_root: Path) -> list[dict[str, Any]]:
+    """What an encoder makes of some sets: a row a set and method, with the names of FIGURES."""
     encoder = load_encoder(f"local-dir:{encoder_folder}")
-    prepared = prepared or PreparedImages()
+    cache = encoder_folder.parent / "embeddings"
     rows = []
     for name, (dataset, split) in sets.items():
         where = str(data_root / dataset) if dataset.endswith(".csv") else dataset
         images = load(where, data_root, split)
-        features = prepared.features(encoder, images.images)
         for method in METHODS:
-            classifier = ZeroShotClassifier.from_pretrained(encoder, classes=images.classes, method=method)
-            predictions = classifier.predict(features)
+            classifier = ZeroShotClassifier.from_pretrained(
+                encoder, classes=images.classes, method=method, cache=cache
+            )
+            predictions = classifier.predict(images.images)
             metrics = evaluate(images.labels, predictions.probabilities, resamples=1)
             told = {"dataset": name, "method": method, "n": len(images)}
             rows.append({**told, **{figure: round(float(getattr(metrics, figure)), 4) for figure in FIGURES}})
@@ -179,7 +158,8 @@ def figures_of(
 def worded_figures(encoder_folder: Path, data_root: Path) -> list[dict[str, Any]]:
     """Mean and worst figures of an encoder over the wordings of benchmarks/wordings.json, by class names."""
     encoder = load_encoder(f"local-dir:{encoder_folder}")
-    rows = wordings_table(encoder, data_root, WORDED, ("class-name",), ("known",))
+    cache = encoder_folder.parent / "embeddings"
+    rows = wordings_table(encoder, data_root, WORDED, ("class-name",), ("known",), cache=cache)
     return [
         {
             "dataset": f"{row['dataset']}, {which} wording",
@@ -199,7 +179,6 @@ def measured(
     data_root: Path,
     settings: Mapping[str, Any],
     sets: Mapping[str, tuple[str, str]],
-    prepared: PreparedImages | None = None,
     *,
     worded: bool = False,
 ) -> list[dict[str, Any]]:
@@ -209,7 +188,7 @@ def measured(
         encoder = run(config, folder, data_root, settings)
         log = pd.read_csv(folder / "log.csv")
         cost = {"seconds": round(float(log["seconds"].sum()), 1), "loss": float(log["loss"].iloc[-1])}
-        found = figures_of(encoder, sets, data_root, prepared)
+        found = figures_of(encoder, sets, data_root)
         found += worded_figures(encoder, data_root) if worded else []
         rows = [{**row, **cost} for row in found]
         with atomic_file(kept) as draft:
@@ -281,7 +260,6 @@ def main(
     if unknown := [name for name in variants if name not in known]:
         raise click.BadParameter(f"{unknown[0]!r} is none of: {', '.join(known)}", param_hint="--variant")
     sets = SETS if family == "losses" else {**SETS, **UNSEEN_SETS}
-    prepared = PreparedImages()
     rows = []
     for seed in seeds:
         for variant in variants or known:
@@ -289,7 +267,7 @@ def main(
             settings = settings_of(config, family, variant, seed, epochs, samples, pixels)
             settings |= {"precision": precision, "workers": workers}
             told = {"family": family, "variant": variant, "seed": seed}
-            found = measured(folder, config, data_root, settings, sets, prepared, worded=family == "targets")
+            found = measured(folder, config, data_root, settings, sets, worded=family == "targets")
             rows += [{**told, **row} for row in found]
     table = markdown(rows)
     click.echo(table)
