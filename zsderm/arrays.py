@@ -1,6 +1,7 @@
 """Arrays that callers give: which shapes, dtypes and values are accepted, and the errors for all others.
 
-Letters: N images, C classes. Every function returns a detached tensor, on the CPU unless told otherwise, and never changes its argument.
+Letters: N images, C classes. Every function returns a detached tensor, on the CPU unless told otherwise, and never
+changes its argument.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ it gives away.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,16 @@ PREPROCESSING = {
 }
 
 
-def random_checkpoint(folder: Path, architecture: str, seed: int = 0) -> Path:
+def random_checkpoint(folder: Path, architecture: str | Mapping[str, Any], seed: int = 0) -> Path:
     """Write a checkpoint with random weights in open_clip's format.
 
     Args:
         folder: to write into.
-        architecture: of a CLIP, as "ViT-B-16".
+        architecture: of a CLIP, as "ViT-B-16", or its model_cfg.
         seed: of the weights.
     """
     torch.manual_seed(seed)
-    model_cfg = open_clip.get_model_config(architecture)
+    model_cfg = open_clip.get_model_config(architecture) if isinstance(architecture, str) else dict(architecture)
     model = open_clip.model.CLIP(**model_cfg)
     config = {"model_cfg": model_cfg, "preprocess_cfg": PREPROCESSING}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
@@ -44,11 +44,19 @@ def random_checkpoint(folder: Path, architecture: str, seed: int = 0) -> Path:
 
 
 class OpenClip:
-    """open_clip as its README shows it."""
+    """open_clip as its README shows it, on any device.
 
-    def __init__(self, folder: Path) -> None:
-        self.model, _, self.preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    Args:
+        folder: a checkpoint.
+        device: of the model.
+        half: whether images are encoded under autocast to bfloat16.
+    """
+
+    def __init__(self, folder: Path, device: str | torch.device = "cpu", half: bool = False) -> None:
+        self.model, _, self.preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", device=device)
         self.model.eval()
+        self.device = torch.device(device)
+        self.half = half
 
     def loop(self, paths: Sequence[Path]) -> torch.Tensor:
         """One image after the other; (N, D) unit rows."""
@@ -61,9 +69,22 @@ class OpenClip:
 
     def loader(self, paths: Sequence[Path], batch_size: int = 32, workers: int = 2) -> torch.Tensor:
         """In batches, decoded by worker processes; (N, D) unit rows."""
-        batches = DataLoader(_Opened(paths, self.preprocess), batch_size=batch_size, num_workers=workers)
-        with torch.no_grad():
-            return torch.cat([self.model.encode_image(batch, normalize=True) for batch in batches])
+        return self.embed(self.batches(paths, batch_size, workers))
+
+    def batches(self, paths: Sequence[Path], batch_size: int, workers: int) -> DataLoader:
+        """Batches of pixels from worker processes, which stay for a second round; in pinned memory for a GPU."""
+        opened = _Opened(paths, self.preprocess)
+        pinned = self.device.type == "cuda"
+        return DataLoader(opened, batch_size, num_workers=workers, pin_memory=pinned, persistent_workers=workers > 0)
+
+    def embed(self, batches: Iterable[torch.Tensor]) -> torch.Tensor:
+        """(N, D) unit rows on the CPU; a batch (B, 3, H, W) is copied while the one before is encoded."""
+        kind = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+        with torch.no_grad(), kind:
+            rows = [
+                self.model.encode_image(batch.to(self.device, non_blocking=True), normalize=True) for batch in batches
+            ]
+        return torch.cat(rows).float().cpu()
 
 
 class _Opened(Dataset):

@@ -112,7 +112,7 @@ def test_compilation_is_for_originals(exported):
 def test_devices_are_for_torch(exported):
     sealed = find_checkpoint(str(exported))
     other = type(sealed).of(sealed.original, "onnx", "fp32", (), {})
-    with pytest.raises(SettingsError, match="was exported for onnx, .* leave out `compile` and `device`, or name"):
+    with pytest.raises(SettingsError, match=r"was exported for onnx, .* leave out `compile` and `device`, or name"):
         other.encoder("cuda")
 
 

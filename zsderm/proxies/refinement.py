@@ -40,7 +40,7 @@ SAMPLE_SIZE = 20_000  # images; enough to test "auto" on; starting from it saves
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
-    """Proxies to classify with, and how they came about; tensors are on the CPU, `text` is where the images are read."""
+    """Proxies to classify with, and how they came about; all on the CPU but `text`, which is where the images are."""
 
     proxies: torch.Tensor  # (C, D) float32 unit rows: multimodal when accepted, else the text proxies
     centre: torch.Tensor  # (D,) float32, to be subtracted from features before scoring; zeros unless asked for

@@ -1,6 +1,6 @@
 """The losses compute where their features are: nothing is made without saying where, and a GPU gives the same.
 
-`torch.device("meta")` as a context sends there what is made without a device; it has no storage, so it cannot meet the rest.
+`torch.device("meta")` as a context sends there what is made without a device: it has no storage, so it cannot join in.
 """
 
 from __future__ import annotations
