@@ -1,6 +1,6 @@
 """Figures that others have published, shown in italics: measured on other images and with other prompts.
 
-published.csv has one row a figure, with the place where it was read.
+published.csv has one row a figure, with the place where it was read and perhaps a note on what it is worth.
 """
 
 from __future__ import annotations
@@ -26,27 +26,37 @@ class Published:
     model: str
     value: float
     source: str
+    note: str = ""  # why the figure says less than it seems, such as near copies of the test images in training
 
 
-def published(dataset: str | None = None, task: str = "zero-shot") -> list[Published]:
-    """The published figures of a task, for one data set of the command line or for all.
+def published(dataset: str | None = None, task: str | None = "zero-shot") -> list[Published]:
+    """The published figures of one task or all, for one data set of the command line or for all.
 
     Args:
         dataset: a name such as "f17k"; the number of classes that a published name ends in is left out.
-        task: see `Published`.
+        task: see `Published`; None for all of them.
     """
     with Path(__file__).with_name("published.csv").open(encoding="utf-8", newline="") as file:
         rows = [Published(**{**row, "value": float(row["value"])}) for row in csv.DictReader(file)]  # type: ignore[arg-type]
-    return [row for row in rows if row.task == task and dataset in (None, _plain(row.dataset), row.dataset)]
+    return [row for row in rows if task in (None, row.task) and dataset in (None, _plain(row.dataset), row.dataset)]
 
 
 def to_markdown(rows: Sequence[Published]) -> str:
-    """The figures in italics with their sources, and the warning that the images differ; empty when there are none."""
+    """The figures in italics with their sources and notes, and the warning that the images differ; empty for none."""
     if not rows:
         return ""
     lines = ["| data set | model | metric | published | source |", "|---|---|---|---|---|"]
     lines += [f"| {row.dataset} | *{row.model}* | {row.metric} | *{row.value:.3f}* | {row.source} |" for row in rows]
-    return "\n".join([*lines, "", WARNING])
+    return "\n\n".join(["\n".join(lines), *_notes(rows), WARNING])
+
+
+def _notes(rows: Sequence[Published]) -> list[str]:
+    """Each note once, with the figures that it is on."""
+    on: dict[str, list[str]] = {}
+    for row in rows:
+        if row.note:
+            on.setdefault(row.note, []).append(f"*{row.model}* on {row.dataset}")
+    return [f"{', '.join(dict.fromkeys(figures))}: {note}." for note, figures in on.items()]
 
 
 def _plain(name: str) -> str:

@@ -3,8 +3,8 @@
     python -m zsderm.benchmarks.tables docs/benchmarks --into README.md --into docs/benchmarks.md
 
 A page holds a table between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; what stands between them is
-replaced. NAME is one of summary, unseen, bundled, comparisons, groups and published. Without --into everything is
-printed.
+replaced. NAME is one of summary, unseen, bundled, comparisons, groups, published and published-retrieval. Without
+--into everything is printed.
 """
 
 from __future__ import annotations
@@ -100,6 +100,11 @@ def published_figures(folder: Path) -> str:
     return published_to_markdown([row for name in names for row in published(name.lower())]) or WARNING
 
 
+def published_retrieval(_: Path) -> str:
+    """What others have published on retrieval, whatever data sets the results are of: ours is on other captions."""
+    return published_to_markdown(published(task="retrieval"))
+
+
 SECTIONS: Mapping[str, Callable[[Path], str]] = {
     "summary": summary,
     "unseen": unseen,
@@ -107,6 +112,7 @@ SECTIONS: Mapping[str, Callable[[Path], str]] = {
     "comparisons": comparisons,
     "groups": groups,
     "published": published_figures,
+    "published-retrieval": published_retrieval,
 }
 
 

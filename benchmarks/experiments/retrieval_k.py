@@ -76,9 +76,10 @@ def main(data_root: Path, model: str, split: str, output: Path, document: Path |
     table = pd.DataFrame(rows)
     output.parent.mkdir(parents=True, exist_ok=True)
     _plot(table, output.with_suffix(".png"))
-    content = {"encoder": encoder.fingerprint, "knowledge": base.checksum, "figures": rows}
+    read_from = f"{base.name} {base.version} ({base.checksum})"
+    content = {"encoder": encoder.fingerprint, "knowledge": read_from, "figures": rows}
     output.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part = _markdown(table, base, split, output.name)
+    part = _markdown(table, read_from, split, output.name)
     click.echo(part)
     if document:
         splice(document, {"retrieval curve": f"\n\n{part}\n"}, required="retrieval curve")
@@ -133,10 +134,11 @@ def _plot(table: pd.DataFrame, path: Path) -> None:
     plt.close(figure)
 
 
-def _markdown(table: pd.DataFrame, base: KnowledgeBase, split: str, name: str) -> str:
+def _markdown(table: pd.DataFrame, base: str, split: str, name: str) -> str:
+    """The page; `base` is the knowledge base that the figures were made with, perhaps an older one than is bundled."""
     lines = [
         "Written by `python -m zsderm.benchmarks.experiments.retrieval_k`: zsderm-mini, knowledge base "
-        f"{base.name} {base.version} ({base.checksum}), `{split}` splits. A cell is accuracy / balanced accuracy, in "
+        f"{base}, `{split}` splits. A cell is accuracy / balanced accuracy, in "
         f"per cent. Name weight: share of the class name in a text proxy; 0 is KPL as published, "
         f"{DEFAULT['name_weight']:g} the default. Unseen wording: only the descriptions that were held out of the "
         "encoder's training. Templates contain the name that the knowledge base gives the class. The default, "

@@ -2,6 +2,10 @@
 
 Which captions exist is told by their texts; the mask columns may switch off more, never less. Cells are parsed as JSON
 or as Python literals, never run.
+
+The tables of Derm1M-AgentAug (arXiv 2512.03445) have the same columns and `ontology_label` besides. It is no caption
+and no `label`: its names are those of another ontology than the knowledge base's. It stays with the row, so that
+shards carry it, and training does not read it.
 """
 
 from __future__ import annotations

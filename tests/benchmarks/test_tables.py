@@ -16,7 +16,7 @@ COMMITTED = ROOT / "docs" / "benchmarks"
 CARD = "zsderm/weights/zsderm-mini/CARD.md"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", CARD])
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", "docs/tasks.md", CARD])
 def test_the_tables_of_the_page_equal_what_the_committed_results_give(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert tables.fill(text, COMMITTED) == text, (
@@ -92,6 +92,11 @@ def test_published_figures_are_those_of_the_data_sets_of_the_results(results: Pa
     assert "| PAD | *MAKE* |" in tables.published_figures(results) and "HAM10000" not in tables.published_figures(
         results
     )
+
+
+def test_published_retrieval_is_shown_whatever_the_results_are_of(results: Path) -> None:
+    text = tables.SECTIONS["published-retrieval"](results)
+    assert "| SkinCAP | *MONET* |" in text and "near copy in Derm1M" in text and "| PAD |" not in text
 
 
 def test_only_what_stands_between_the_marks_is_replaced(results: Path, tmp_path: Path) -> None:

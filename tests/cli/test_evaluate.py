@@ -254,6 +254,8 @@ def test_published_figures_are_in_italics_with_their_warning(
 ) -> None:
     text = _run(tmp_path, predictions, labels, "--published", "pad").stdout
     assert "*0.586*" in text and "other images" in text
+    skincap = _run(tmp_path, predictions, labels, "--published", "skincap").stdout
+    assert "recall@10" in skincap and "83.6 % of SkinCAP has a near copy in Derm1M" in skincap
     assert "Nothing published on 'mine'" in _run(tmp_path, predictions, labels, "--published", "mine").stdout
 
 

@@ -40,10 +40,31 @@ def empty_cache(tmp_path, monkeypatch):
 def test_list_prints_one_encoder_a_line_with_a_header():
     result = run("list")
     header, *rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert header == ["name", "width", "image_size", "context_length", "licence", "parameters", "gated", "description"]
+    assert header == [
+        *("name", "width", "image_size", "context_length", "licence", "parameters", "gated", "tried", "description")
+    ]
     assert [row[0] for row in rows] == [card.name for card in catalogue.cards()]
     assert ["hf-hub:xieji-x/MAKE", "512", "224", "77"] in [row[:4] for row in rows]
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_list_says_what_was_tried_and_has_a_minus_for_what_is_not_known():
+    header, *lines = [line.split("\t") for line in run("list").stdout.splitlines()]
+    rows = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    assert rows["zsderm-mini"]["tried"] == "yes, in every test"
+    omake = rows["hf-hub:Xieji-Li/MAGEN-O-MAKE"]
+    assert (omake["width"], omake["licence"], omake["tried"]) == ("512", "CC BY-NC-ND 4.0", "never loaded by us")
+    panderm = rows["hf-hub:redlessone/DermLIP_PanDerm-base-w-PubMed-256"]
+    assert (panderm["width"], panderm["context_length"]) == ("-", "256")
+    assert rows["PanDerm"]["tried"] == "never loaded by us; no encoder"
+
+
+@pytest.mark.parametrize("name", ["PanDerm", "hf-hub:zwq803/SkinVL-MM"])
+def test_show_of_what_is_no_encoder_gives_its_card_and_the_reason(empty_cache, name):
+    result = run("show", name)
+    assert result.exit_code == 0
+    assert (table(result)["name"], table(result)["tried"]) == (name, "never loaded by us; no encoder")
+    assert f"'{name}' cannot be loaded as an encoder: it" in result.stderr
 
 
 def test_list_imports_neither_torch_nor_open_clip():

@@ -62,6 +62,22 @@ def test_a_name_that_leads_nowhere_names_those_that_lead_somewhere(name, message
         load_encoder(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("PanDerm", "has no text tower"), ("hf-hub:zwq803/SkinVL-MM", "answers questions in words")],
+)
+def test_a_listed_model_that_is_no_encoder_is_refused_before_anything_is_fetched(name, reason, monkeypatch):
+    monkeypatch.setattr(resolve.hub, "fetch", lambda *_, **__: pytest.fail("asked the hub"))
+    with pytest.raises(CheckpointError, match=f"'{name}' cannot be loaded as an encoder: it {reason}"):
+        load_encoder(name)
+
+
+def test_a_folder_of_that_name_is_still_a_folder(clip_folder, tmp_path, monkeypatch):
+    (tmp_path / "PanDerm").symlink_to(clip_folder)
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint("PanDerm").card.width == 24
+
+
 def test_an_architecture_whose_weights_are_not_cached_is_an_error_with_the_command(hub_cache):
     with pytest.raises(CheckpointError, match=r"run `hf download timm/vit_base_patch32_clip_224\.openai`"):
         load_encoder("ViT-B-32/openai")

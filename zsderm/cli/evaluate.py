@@ -156,4 +156,4 @@ def evaluate(
 def _published(dataset: str) -> str:
     from zsderm.benchmarks.published import published, to_markdown
 
-    return to_markdown(published(dataset)) or f"Nothing published on {dataset!r} is on record."
+    return to_markdown(published(dataset, task=None)) or f"Nothing published on {dataset!r} is on record."

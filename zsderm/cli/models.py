@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 _LISTED = ("name", "width", "image_size", "context_length", "licence")
+_SHAPES = ("width", "image_size", "context_length")
 _GATED = {True: "yes", False: "no", None: "not known"}
 
 
@@ -40,16 +41,20 @@ def models() -> None:
 def list_models() -> None:
     """List encoders, one on each line, with tabs between the columns; the bundled one is first.
 
+    The column 'tried' says whether we have ever loaded the model; a minus
+    stands for what is not known. Public models of the field that are no
+    encoders come last.
+
     \b
     zsderm models list
     zsderm models list | cut -f1
     """
     from zsderm.encoders import catalogue
 
-    _row(*_LISTED, "parameters", "gated", "description")
+    _row(*_LISTED, "parameters", "gated", "tried", "description")
     for card in catalogue.cards():
-        facts = (getattr(card, key) for key in _LISTED)
-        _row(*facts, _millions(card.parameters), _GATED[card.gated], card.description)
+        facts = (_fact(card, key) for key in _LISTED)
+        _row(*facts, _millions(card.parameters), _GATED[card.gated], catalogue.tried(card.name), card.description)
 
 
 @models.command("show")
@@ -72,6 +77,7 @@ def show_model(name: str) -> None:
         if card is None:
             raise
         _show_card(card)
+        _row("tried", catalogue.tried(name))
         _row("weights", "not on this machine")
         click.echo(str(error), err=True)
     else:
@@ -82,7 +88,7 @@ def show_model(name: str) -> None:
 def _show_card(card: EncoderCard) -> None:
     """What a card says, one line each."""
     for key in (*_LISTED, "source", "description"):
-        _row(key, getattr(card, key))
+        _row(key, _fact(card, key))
     _row("parameters", _millions(card.parameters))
     _row("training_data", ", ".join(card.training_data) or "not stated")
     _row("gated", _GATED[card.gated])
@@ -94,6 +100,12 @@ def _show_card(card: EncoderCard) -> None:
                 _row(f"{key}.{inner}", _in_one_line(part))
         else:
             _row(key, _in_one_line(value))
+
+
+def _fact(card: EncoderCard, key: str) -> object:
+    """What a card says of its name, shapes or terms; a minus for a shape that is not known."""
+    value = getattr(card, key)
+    return "-" if key in _SHAPES and not value else value
 
 
 def _in_one_line(value: object) -> str:

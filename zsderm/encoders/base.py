@@ -60,9 +60,9 @@ class EncoderCard:
     """What one should know about an encoder before using it."""
 
     name: str  # as given to load_encoder
-    width: int  # D, the embedding width
-    image_size: int  # pixels, the longer side of the model's input
-    context_length: int  # tokens, special tokens included
+    width: int  # D, the embedding width; 0 where it is not known, which is only so for a model that is not loaded
+    image_size: int  # pixels, the longer side of the model's input; 0 as for width
+    context_length: int  # tokens, special tokens included; 0 as for width, or where there is no text tower
     licence: str = "unknown"
     source: str = ""  # where the weights come from: a page or a paper
     description: str = ""

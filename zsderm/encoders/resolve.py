@@ -16,7 +16,7 @@ from zsderm.encoders.engines import with_engine
 from zsderm.encoders.open_clip_format.checkpoint import WEIGHT_SUFFIXES, OpenClipCheckpoint
 from zsderm.encoders.open_clip_format.listed import from_file, from_tag
 from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
-from zsderm.errors import UnknownModelError, did_you_mean
+from zsderm.errors import CheckpointError, UnknownModelError, did_you_mean
 
 # Every format of a checkpoint folder. No two of them hold the same folder.
 FORMATS: tuple[type[CheckpointFormat], ...] = (
@@ -39,6 +39,8 @@ def find_checkpoint(name: str, *, download: bool = True) -> Checkpoint:
         UnknownModelError: the name leads nowhere.
         CheckpointError: it leads to something incomplete, or to something that cannot be fetched from here.
     """
+    if (reason := catalogue.why_not(name)) and not Path(name).is_dir():
+        raise CheckpointError(f"'{name}' cannot be loaded as an encoder: {reason}. See: zsderm models list")
     facts = _known_facts(name)
     if folder := _folder_of(name, download):
         return read_checkpoint(folder, name, facts, download=download)

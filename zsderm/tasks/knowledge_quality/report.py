@@ -117,7 +117,7 @@ def _duplicates(found: Sequence[NearDuplicate]) -> Iterator[str]:
 
 def _specificity(found: Sequence[Specificity], names: int, encoder: str) -> Iterator[str]:
     first = sum(item.rank == 1 for item in found)
-    yield f"## Specificity{encoder and f' in the eyes of {encoder}'}\n"
+    yield f"## Specificity{encoder and f', measured with {encoder}'}\n"
     yield "Share: of a disease's bare texts, those to which its own name is the nearest of all canonical names."
     yield "Rank: of its own name for the mean of its texts; 1 is best.\n"
     yield f"Mean share {sum(item.share for item in found) / len(found):.1%}, by chance {1 / names:.1%};"
