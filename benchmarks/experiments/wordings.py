@@ -1,6 +1,6 @@
 """How much an answer depends on the words in which the classes are named.
 
-    python -m zsderm.benchmarks.experiments.wordings --model zsderm-mini --data-root DATA --output docs/wordings.json
+    python -m zsderm.benchmarks.experiments.wordings --model zsderm-mini --data-root DATA --output wordings.json
 
 asks an encoder for the same classes in every wording of benchmarks/wordings.json: as in training, in synonyms, in lay
 words, in codes, in another data set's words, and more. Prints Markdown: for each data set and method, with names as
