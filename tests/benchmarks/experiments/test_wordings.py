@@ -36,6 +36,7 @@ def test_a_row_is_the_worst_mean_and_best_of_its_wordings(photo_root: Path, tiny
         recalls = [recall for recall in row["recalls"].values() if recall is not None]
         assert np.mean(recalls) == pytest.approx(row["balanced_accuracy_worst"], abs=1e-4)
         assert row["recalls"]["melanoma"] is None  # no image of it here
+    assert rows[0]["cosine_one_disease"] == rows[1]["cosine_one_disease"] == 1
     assert rows[0]["cosine"] > rows[2]["cosine"]  # known names depend less on the one typed
 
 
@@ -63,6 +64,10 @@ def test_alikeness_is_the_mean_over_classes_and_pairs() -> None:
     slow = [float(rows[a, c] @ rows[b, c]) for a in range(4) for b in range(a + 1, 4) for c in range(3)]
     assert alikeness(rows) == pytest.approx(np.mean(slow), abs=1e-6)
     assert alikeness(rows[:1].expand(4, 3, 5)) == pytest.approx(1, abs=1e-6)
+    meant = [["a", "b", "c"], ["a", "x", "y"], ["z", "v", "w"], ["q", "r", "c"]]
+    assert alikeness(rows, meant) == pytest.approx(
+        float(rows[0, 0] @ rows[1, 0] + rows[0, 2] @ rows[3, 2]) / 2, abs=1e-6
+    )
 
 
 @pytest.mark.slow
