@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from zsderm import AmbiguousClassError, FallbackWarning, KnowledgeBase
+from zsderm.knowledge.base import Disease
+from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.class_names import ClassNames
 from zsderm.knowledge.prompts import TEMPLATES, described
 from zsderm.knowledge.sentences import Sentence, class_sentences, name_sentences
@@ -68,6 +70,14 @@ def test_a_class_that_the_base_does_not_describe_gets_templates_with_a_warning(b
     with pytest.warns(FallbackWarning, match="zebra"):
         sentences = sentences_of(["melanoma", "zebra"], "knowledge", base)
     assert [s.text for s in sentences if s.class_index == 1] == [t.format(name="zebra") for t in TEMPLATES]
+
+
+def test_a_disease_that_is_only_named_is_read_under_all_its_names_each_sentence_counting_the_same() -> None:
+    own = KnowledgeBase(KnowledgeCard("own"), [Disease("melanoma", ("black mole",))])
+    with pytest.warns(FallbackWarning, match="does not describe 'melanoma'"):
+        sentences = sentences_of(["melanoma"], "knowledge", own)
+    assert len(sentences) == 13 and "black mole" in sentences[-1].text
+    assert {s.weight for s in sentences} == {1.0}
 
 
 def test_classes_that_mean_the_same_disease_are_warned_of(base: KnowledgeBase) -> None:

@@ -55,7 +55,8 @@ def class_sentences(
     for index, (meant, named) in enumerate(zip(names.meant, names.described, strict=True)):
         pooled = names.canonical[index] in knowledge.groups  # each description then names its own disease
         texts = [Sentence(described(d.disease if pooled else named, d.text), index, d) for d in found[meant]]
-        sentences += texts or _spoken(spoken[index], index, bare=False)
+        # Retrieval chooses among these as among descriptions, so each counts the same.
+        sentences += texts or [Sentence(s.text, index) for s in _spoken(spoken[index], index, bare=False)]
     return sentences
 
 
