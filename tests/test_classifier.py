@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from zsderm import (
+    AmbiguousClassError,
     CheckpointError,
     ClassListError,
     FallbackWarning,
@@ -18,9 +19,10 @@ from zsderm import (
     SettingsError,
     ZeroShotClassifier,
 )
-from zsderm.config import METHODS, Settings
+from zsderm.config import METHODS, NAMES, Settings
 from zsderm.embeddings import write_embeddings
 from zsderm.images import find
+from zsderm.knowledge.class_names import names_of
 from zsderm.knowledge.prompts import described, template_prompts
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
@@ -49,10 +51,11 @@ def classifier(encoder, knowledge, classes=CLASSES, **changes) -> ZeroShotClassi
 
 
 def cosine_means(encoder, images: torch.Tensor, sentences: list[list[str]]) -> torch.Tensor:
-    """The slow twin of the text methods: one class at a time, one sentence at a time."""
+    """The slow twin of the text methods: one class at a time, one sentence at a time, as often as it counts."""
     columns = []
     for texts in sentences:
-        mean = sum(encoder.encode_texts([text])[0] for text in texts) / len(texts)
+        rows = {text: encoder.encode_texts([text])[0] for text in texts}
+        mean = sum(rows[text] for text in texts) / len(texts)
         columns.append(images @ (mean / mean.norm()))
     return torch.stack(columns, dim=1)
 
@@ -68,22 +71,34 @@ def test_one_image_in_one_row_out_and_rows_sum_to_1(tiny_encoder, knowledge, fol
     assert predictions.labels[24] == "" and predictions.probabilities[24].isnan().all()
 
 
-def test_class_name_and_templates_equal_the_slow_twin(tiny_encoder, knowledge, folder) -> None:
+@pytest.mark.parametrize("names", NAMES)
+def test_class_name_and_templates_equal_the_slow_twin(tiny_encoder, knowledge, folder, names) -> None:
+    spoken = {
+        "known": [names_of(knowledge.find(name)) for name in CLASSES],
+        "canonical": [(knowledge.find(name).name,) for name in CLASSES],
+        "typed": [(name,) for name in CLASSES],
+    }[names]
     images = tiny_encoder.encode_images([folder / f"{n:02d}.png" for n in range(24)])
     paths = [str(folder / f"{n:02d}.png") for n in range(24)]
     for method, sentences in {
-        "class-name": [[name] for name in CLASSES],
-        "templates": [template_prompts(name) for name in CLASSES],
+        "class-name": [[*[first] * max(len(others), 1), *others] for first, *others in spoken],
+        "templates": [
+            [
+                *[prompt for prompt in template_prompts(first) for _ in range(max(len(others), 1))],
+                *[template_prompts(name)[n % 12] for n, name in enumerate(others) for _ in range(12)],
+            ]
+            for first, *others in spoken
+        ],
         "descriptions": [
             [described(knowledge.find(name).name, d.text) for d in knowledge.find(name).descriptions]
             for name in CLASSES
         ],
     }.items():
-        actual = classifier(tiny_encoder, knowledge, method=method).predict(paths)
+        actual = classifier(tiny_encoder, knowledge, method=method, names=names).predict(paths)
         cosines = cosine_means(tiny_encoder, images, sentences)
         expected = (cosines / actual.manifest["temperature"]).softmax(dim=1)
         torch.testing.assert_close(actual.probabilities, expected, rtol=1e-4, atol=1e-5)
-        if method == "class-name":
+        if method == "class-name" and names != "known":
             assert actual.manifest["temperature"] == pytest.approx(tiny_encoder.temperature)
         energies = tiny_encoder.temperature * (cosines / tiny_encoder.temperature).logsumexp(dim=1)
         torch.testing.assert_close(actual.familiarity, energies, rtol=1e-4, atol=1e-5)
@@ -110,21 +125,66 @@ def test_knowledge_keeps_the_k_descriptions_nearest_to_the_mean_image(tiny_encod
         assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
 
 
+@pytest.mark.parametrize("names", NAMES)
 @pytest.mark.parametrize("retrieval", ["batch", "image"])
 def test_names_are_blended_into_the_proxies_of_retrieved_descriptions(
-    tiny_encoder, knowledge, folder, retrieval
+    tiny_encoder, knowledge, folder, retrieval, names
 ) -> None:
     """Weight 0 is the descriptions alone, weight 1 the templates, and between them both are heard."""
     path = folder / "00.png"
 
     def answer(**changes) -> torch.Tensor:
-        return classifier(tiny_encoder, knowledge, retrieval=retrieval, **changes).predict(path).probabilities
+        subject = classifier(tiny_encoder, knowledge, retrieval=retrieval, names=names, **changes)
+        return subject.predict(path).probabilities
 
-    canonical = [knowledge.find(name).name for name in CLASSES]
-    templates = classifier(tiny_encoder, None, canonical, method="templates").predict(path).probabilities
+    canonical = [knowledge.find(name).name for name in CLASSES]  # spoken beside descriptions, whatever was typed
+    prompts = classifier(tiny_encoder, knowledge, canonical, method="templates", names=names)
+    templates = prompts.predict(path).probabilities
     torch.testing.assert_close(answer(method="knowledge", name_weight=1.0), templates, rtol=1e-4, atol=1e-5)
     alone, half = answer(method="knowledge", name_weight=0.0), answer(method="knowledge", name_weight=0.5)
     assert not torch.allclose(alone, half) and not torch.allclose(templates, half)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_names_of_one_disease_give_the_same_answer(tiny_encoder, knowledge, folder, method) -> None:
+    path = folder / "00.png"
+    one, other = (
+        classifier(tiny_encoder, knowledge, classes, method=method).predict(path)
+        for classes in (["melanoma", "BCC", "mole"], ["Malignant melanomas", "basalioma", "naevus"])
+    )
+    torch.testing.assert_close(one.probabilities, other.probabilities, rtol=1e-5, atol=1e-6)
+    typed = classifier(tiny_encoder, knowledge, ["melanoma", "BCC", "mole"], method="templates", names="typed")
+    assert not torch.allclose(typed.predict(path).probabilities, one.probabilities)
+
+
+def test_the_manifest_lists_the_names_that_stood_for_a_class_and_says_what_codes_were_read(
+    tiny_encoder, knowledge, folder
+) -> None:
+    codes = ["AKIEC", "BCC", "BKL", "DF", "MEL", "NV", "VASC"]
+    answer = classifier(tiny_encoder, knowledge, codes, method="templates").predict(folder / "00.png")
+    assert answer.classes == tuple(codes)  # as the user typed them
+    assert answer.manifest["names"]["DF"][:2] == ["dermatofibroma", "fibrous histiocytoma"]
+    assert any("codes of HAM10000" in note and "DF = dermatofibroma" in note for note in answer.manifest["notes"])
+    typed = classifier(tiny_encoder, knowledge, codes, method="templates", names="typed").predict(folder / "00.png")
+    assert typed.manifest["names"]["DF"] == ["DF"] and not any("codes" in note for note in typed.manifest["notes"])
+
+
+def test_ambiguous_codes_are_described_where_their_list_makes_them_plain(tiny_encoder, knowledge, folder) -> None:
+    for names in NAMES:
+        subject = classifier(tiny_encoder, knowledge, ["ACK", "SEK", "BCC"], method="descriptions", names=names)
+        answer = subject.predict(folder / "00.png")
+        assert {e.source for e in answer.evidence[0]} == {knowledge.name}
+        assert any("ACK = actinic keratosis" in note for note in answer.manifest["notes"])
+    with pytest.raises(AmbiguousClassError):
+        classifier(tiny_encoder, knowledge, ["AK", "acne"], method="descriptions").predict(folder / "00.png")
+
+
+def test_the_digest_of_the_texts_changes_with_names_that_are_blended_in(tiny_encoder, knowledge) -> None:
+    known, typed = (
+        classifier(tiny_encoder, knowledge, method="knowledge", names=names).texts.digest
+        for names in ("known", "typed")
+    )
+    assert known != typed
 
 
 def test_what_was_fitted_on_one_folder_answers_for_a_single_photo(tiny_encoder, knowledge, folder) -> None:
@@ -164,7 +224,7 @@ def test_fitting_on_embeddings_equals_fitting_on_photographs(
         subject = ZeroShotClassifier(tiny_encoder, CLASSES, knowledge, settings, "uniform").fit(given)
         assert subject.fitted.images == 24 and subject.fitted.refined
         assert torch.equal(subject.fitted.kept, on_photographs.kept)
-        torch.testing.assert_close(subject.fitted.proxies, on_photographs.proxies, atol=2e-3, rtol=0)
+        torch.testing.assert_close(subject.fitted.proxies, on_photographs.proxies, atol=1e-2, rtol=0)
         torch.testing.assert_close(subject.fitted.mix, on_photographs.mix)
         torch.testing.assert_close(subject.fitted.temperature, on_photographs.temperature)
 

@@ -24,8 +24,7 @@ from zsderm.embeddings.vector_index import ClassIndex
 from zsderm.errors import FallbackWarning
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE, ClassNames
-from zsderm.knowledge.prompts import template_prompts
-from zsderm.knowledge.sentences import Sentence, class_sentences
+from zsderm.knowledge.sentences import Sentence, class_sentences, name_sentences
 from zsderm.predictions import Evidence
 from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores, text_proxies, with_names
 
@@ -41,6 +40,7 @@ class ClassTexts:
         sentences: M sentences, class by class.
         features: (M, D) float32 unit rows.
         class_of: (M,) int64, the class of each sentence.
+        weights: (M,) float32, how much each sentence counts beside the others of its class.
         names: (C, D) float32 unit rows, what the names of each class say by themselves; None when not asked for.
         spoken: (C,) the names of each class that the text tower has read.
         index: finds the sentences of a class that are most like an image.
@@ -50,6 +50,7 @@ class ClassTexts:
     sentences: list[Sentence]
     features: torch.Tensor
     class_of: torch.Tensor
+    weights: torch.Tensor
     names: torch.Tensor | None
     spoken: tuple[tuple[str, ...], ...]
     index: ClassIndex
@@ -74,7 +75,7 @@ class ClassTexts:
             method: see `class_sentences`.
             knowledge: see `class_sentences`.
             with_names: read every template with every name as well.
-            which: "known" reads all names that the base knows for a class, "typed" the one as the user gave it.
+            which: the names that are read, see `ClassNames.in_prompts`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
 
         Warns:
@@ -91,12 +92,13 @@ class ClassTexts:
         owners = [sentence.class_index for sentence in sentences]
         spoken = names.in_prompts(method, which)
         notes = [str(w.message) for w in caught if issubclass(w.category, FallbackWarning)]
-        if names.note and (which == "known" or method not in BARE):
+        if names.note and (which != "typed" or method not in BARE):
             notes.insert(0, names.note)
         return cls(
             sentences=sentences,
             features=torch.from_numpy(features),
             class_of=torch.tensor(owners),
+            weights=_weights_of(sentences),
             names=_name_proxies(encoder, spoken, cache) if with_names else None,
             spoken=spoken,
             index=ClassIndex.build(features, owners),
@@ -133,7 +135,7 @@ class ClassTexts:
 
     def proxies(self, rows: torch.Tensor, name_weight: float) -> torch.Tensor:
         """(C, D) float32 unit rows: the text proxies that some sentences make, with the names blended in."""
-        text = text_proxies(self.features[rows], self.class_of[rows], self.class_count)
+        text = text_proxies(self.features[rows], self.class_of[rows], self.class_count, self.weights[rows])
         return text if self.names is None else with_names(text, self.names, name_weight)
 
     def own_proxies(self, feature: torch.Tensor, k: int, name_weight: float) -> torch.Tensor:
@@ -171,11 +173,16 @@ class ClassTexts:
             yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i])) for i in best)
 
 
+def _weights_of(sentences: Sequence[Sentence]) -> torch.Tensor:
+    """(M,) float32, how much each sentence counts."""
+    return torch.tensor([sentence.weight for sentence in sentences])
+
+
 def _name_proxies(encoder: Encoder, spoken: Sequence[Sequence[str]], cache: str | Path | None) -> torch.Tensor:
-    """(C, D) for each class the mean of all templates with each of its names in them."""
-    prompts = [(prompt, index) for index, own in enumerate(spoken) for name in own for prompt in template_prompts(name)]
-    rows = embed_texts(encoder, [prompt for prompt, _ in prompts], cache=cache)  # (P, D)
-    return text_proxies(rows, [index for _, index in prompts], len(spoken))
+    """(C, D) float32 unit rows: what the names of each class say, see `name_sentences`."""
+    prompts = name_sentences(spoken)
+    rows = embed_texts(encoder, [prompt.text for prompt in prompts], cache=cache)  # (P, D)
+    return text_proxies(rows, [prompt.class_index for prompt in prompts], len(spoken), _weights_of(prompts))
 
 
 def _evidence(sentence: Sentence, score: float) -> Evidence:

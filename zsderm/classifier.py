@@ -105,7 +105,8 @@ class ZeroShotClassifier:
                 them), "templates", "class-name".
             prior: see the class.
             retrieval: "batch" asks the knowledge base once for the folder, "image" once for each image.
-            names: "known" reads each class under all names that the knowledge base knows for it, "typed" only as given.
+            names: "known" reads each class under all names that the knowledge base has for it, "canonical" under the
+                base's own name for it, "typed" as it is given.
             k: descriptions kept per class; None for the default of `Settings`.
             name_weight: share of the class name in retrieved proxies; None for the default of `Settings`.
             centre: subtract the mean image before proxies are learned and applied.

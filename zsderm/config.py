@@ -8,7 +8,7 @@ from zsderm.errors import SettingsError, did_you_mean
 
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")
-NAMES = ("known", "typed")
+NAMES = ("known", "canonical", "typed")
 # The words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior.
 PRIORS = ("uniform", "auto")
 # How many mirrored and turned views of an image may be embedded, see zsderm.encoders.views.
@@ -25,7 +25,7 @@ class Settings:
 
     method: str = "kpl"  # one of METHODS, from the whole method to its plainest ablation
     retrieval: str = "batch"  # "batch": one query for the folder; "image": each image asks for itself
-    names: str = "known"  # "known": the mean of all names that the base knows for a class; "typed": the one as typed
+    names: str = "known"  # "known": all that the base has for a class; "canonical": its own for it; "typed": as typed
     k: int = 10  # descriptions kept per class, at least 1; a class with fewer keeps them all
     name_weight: float = 0.5  # share of the class name in a text proxy of retrieved descriptions; 0 is KPL as published
     centre: bool = False  # subtract the mean image before proxies are learned and applied

@@ -1,12 +1,13 @@
 """How much an answer depends on the words in which the classes are named.
 
-    python -m zsderm.benchmarks.experiments.wordings --model zsderm-mini --data-root DATA --output docs/wordings.json
+    python -m zsderm.benchmarks.experiments.wordings --model zsderm-mini --data-root DATA --output wordings.json
 
 asks an encoder for the same classes in every wording of benchmarks/wordings.json: as in training, in synonyms, in lay
 words, in codes, in another data set's words, and more. Prints Markdown: for each data set and method, with names as
 typed and with all names that the knowledge base knows, the worst, mean and best figure over the wordings (each figure
 by itself), the wording of the lowest balanced accuracy with the recall of each class under it, and how alike the
-proxies of one class are under any two wordings (mean cosine over classes and pairs).
+proxies of one class are under two wordings (mean cosine over classes and pairs; all pairs, and those of names that
+mean one disease to the base: a pooled class has members that are different diseases).
 
 Letters: N images, C classes, W wordings, D embedding width.
 """
@@ -34,6 +35,7 @@ from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 from zsderm.config import DEFAULT_KNOWLEDGE, METHODS, NAMES
+from zsderm.knowledge.class_names import ClassNames
 from zsderm.metrics import confusion_matrix
 
 if TYPE_CHECKING:
@@ -77,7 +79,8 @@ def wordings_table(
     Returns:
         A row a data set, method and setting of names, ready for JSON: dataset, method, names, n (images); for accuracy
         and balanced_accuracy the keys FIGURE_worst, FIGURE_mean and FIGURE_best; worst_wording (by balanced accuracy)
-        and its recalls (class -> recall, None for a class without images); cosine; wordings, with both figures of each.
+        and its recalls (class -> recall, None for a class without images); cosine, and cosine_one_disease over pairs of
+        names that mean one disease to the base; wordings, with both figures of each.
     """
     base = knowledge or KnowledgeBase.load(DEFAULT_KNOWLEDGE)
     listed, asked, how = wordings(), list(methods), list(names)
@@ -88,6 +91,7 @@ def wordings_table(
             images = load(dataset, data_root, split)
             features = image_features(encoder, images.images, cache)  # (N, D)
             true = _true(images, known["labels"])
+            meant = [ClassNames.read(classes, base).canonical for classes in known["wordings"].values()]
             for method, setting in product(asked, how):
                 classifier_of = partial(
                     ZeroShotClassifier.from_pretrained,
@@ -98,7 +102,7 @@ def wordings_table(
                     cache=cache or forgotten,
                 )
                 told = {"dataset": dataset, "method": method, "names": setting, "n": len(images)}
-                rows.append({**told, **_over(classifier_of, features, true, known)})
+                rows.append({**told, **_over(classifier_of, features, true, known, meant)})
     return rows
 
 
@@ -113,8 +117,9 @@ def _over(
     features: torch.Tensor,
     true: NDArray[np.int_],
     known: Mapping[str, Any],
+    meant: Sequence[Sequence[str]],
 ) -> dict[str, Any]:
-    """The figures of one method over all wordings of a data set."""
+    """The figures of one method over all wordings of a data set; `meant` is (W, C), see `alikeness`."""
     recalls, accuracies, proxies = {}, {}, []
     for wording, classes in known["wordings"].items():
         answers, rows = _answers(classifier_of(classes=classes), features)
@@ -140,6 +145,7 @@ def _over(
             for label, recall in zip(known["labels"], recalls[worst], strict=True)
         },
         "cosine": round(alikeness(torch.stack(proxies)), 4),
+        "cosine_one_disease": round(alikeness(torch.stack(proxies), meant), 4),
         "wordings": {
             wording: {name: round(value, 4) for name, value in figures.items()} for wording, figures in each.items()
         },
@@ -163,21 +169,27 @@ def _recalls(true: NDArray[np.int_], answers: NDArray[np.int_], class_count: int
     return np.where(images > 0, counts.diagonal() / np.maximum(images, 1), np.nan)
 
 
-def alikeness(proxies: torch.Tensor) -> float:
+def alikeness(proxies: torch.Tensor, meant: Sequence[Sequence[str]] | None = None) -> float:
     """The mean cosine of a class's proxies under two wordings, over classes and pairs of wordings.
 
     Args:
         proxies: (W, C, D) float32 unit rows, W at least 2.
+        meant: (W, C) what each name means; pairs that do not mean the same are left out. None takes every pair.
     """
-    pairs = [(proxies[one] * proxies[other]).sum(dim=1).mean() for one, other in combinations(range(len(proxies)), 2)]
-    return float(torch.stack(pairs).mean())
+    cosines = [
+        float(proxies[one, c] @ proxies[other, c])
+        for c in range(proxies.shape[1])
+        for one, other in combinations(range(len(proxies)), 2)
+        if meant is None or meant[one][c] == meant[other][c]
+    ]
+    return float(np.mean(cosines))
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a table, worst, mean and best in one cell."""
     lines = [
-        "| data set | method | names | accuracy: worst, mean, best | balanced: worst, mean, best | cosine "
-        "| worst wording, and the class found least |",
+        "| data set | method | names | accuracy: worst, mean, best | balanced: worst, mean, best "
+        "| cosine: all, one disease | worst wording, and the class found least |",
         "|---" * 7 + "|",
     ]
     for row in rows:
@@ -185,7 +197,8 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         recalls = {label: recall for label, recall in row["recalls"].items() if recall is not None}
         least = min(recalls, key=lambda label: recalls[label])
         lines.append(
-            f"| {row['dataset']} | {row['method']} | {row['names']} | {' | '.join(cells)} | {row['cosine']:.3f} "
+            f"| {row['dataset']} | {row['method']} | {row['names']} | {' | '.join(cells)} | {row['cosine']:.3f}, "
+            f"{row['cosine_one_disease']:.3f} "
             f"| {row['worst_wording']}: {least} {recalls[least]:.3f} |"
         )
     return "\n".join(lines)

@@ -94,6 +94,31 @@ def test_a_class_without_descriptions_is_one_warning(run, photos: Path) -> None:
     assert len(told) == 1 and told[0].startswith("Warning: ")
 
 
+def test_codes_that_their_list_makes_plain_are_told_once_and_stay_in_the_table(run, photos: Path) -> None:
+    done = run(
+        "--images", photos / "1.png", "--classes", "akiec, bcc, bkl, df, mel, nv, vasc", "--method", "descriptions"
+    )
+    assert done.exit_code == 0, done.output
+    told = [line for line in done.stderr.splitlines() if "HAM10000" in line]
+    assert len(told) == 1 and told[0].startswith("Note: ") and "df = dermatofibroma" in told[0]
+    assert set(pd.read_csv(io.StringIO(done.stdout))["label"]) <= {"akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"}
+
+
+def test_a_code_that_nothing_makes_plain_is_asked_back(run, photos: Path) -> None:
+    done = run("--images", photos / "1.png", "--classes", "DF, acne")
+    assert done.exit_code == 1 and "'dermatofibroma' or 'digital fibroma'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [("known", "melanocytic nevus, nevus, naevus"), ("canonical", "melanocytic nevus<"), ("typed", "mole<")],
+)
+def test_the_report_lists_the_names_that_stood_for_a_class(run, photos: Path, tmp_path: Path, names, read) -> None:
+    how = ("--method", "templates", "--names", names, "--report", tmp_path / "report.html")
+    assert run("--images", photos / "1.png", "--classes", "melanoma, mole", *how).exit_code == 0
+    assert f"names › mole</th><td>{read}" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_knowledge_none_leaves_templates(run, photos: Path) -> None:
     done = run("--images", photos / "1.png", "--classes", "melanoma, nevus", "--knowledge", "none")
     assert "method templates" in done.stderr

@@ -37,6 +37,19 @@ def test_equals_the_slow_twin(classes: int, extra: int, seed: int) -> None:
     torch.testing.assert_close(proxies.norm(dim=1), torch.ones(classes))
 
 
+def test_a_weight_counts_as_so_many_descriptions() -> None:
+    features, owners, times = unit_rows(5), [0, 0, 1, 1, 1], [3, 1, 2, 2, 1]
+    repeated = [row for row, count in enumerate(times) for _ in range(count)]
+    expected = text_proxies(features[repeated], [owners[row] for row in repeated], 2)
+    torch.testing.assert_close(text_proxies(features, owners, 2, torch.tensor(times) / 7), expected)
+
+
+@pytest.mark.parametrize("weights", [[1, 1], [1, 1, 0], [1, 1, -1], [1, 1, float("nan")]])
+def test_weights_that_are_no_weights_are_refused(weights: list[float]) -> None:
+    with pytest.raises(SettingsError, match="3 weights above 0"):
+        text_proxies(unit_rows(3), [0, 0, 1], 2, torch.tensor(weights))
+
+
 def test_one_description_is_its_own_proxy() -> None:
     features = unit_rows(3)
     torch.testing.assert_close(text_proxies(features, [2, 0, 1], 3), features[[1, 2, 0]])

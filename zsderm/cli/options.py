@@ -200,7 +200,7 @@ classifier_options = all_of(
         show_default=True,
         type=click.Choice(NAMES),
         heading=RARE,
-        help="Read each class under all names that the base knows for it, or only as typed.",
+        help="Read each class under all names that the base has for it, its own, or the typed one.",
     ),
     option("--k", type=click.IntRange(min=1), heading=RARE, help="How many descriptions are kept per class."),
     option(

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from zsderm.errors import UnknownClassError
 from zsderm.knowledge.base import Disease, KnowledgeBase
 from zsderm.knowledge.code_sets import code_sets, read_codes
-from zsderm.knowledge.names import spelling
 
 BARE = ("class-name", "templates")  # methods that read no description
 
@@ -48,16 +47,21 @@ class ClassNames:
             knowledge: knows aliases; None leaves every class with one name.
         """
         reading = read_codes(classes)
-        found = [_find(name, knowledge) or _find(reading.meaning(name), knowledge) for name in classes]
         # A base that knows a code by itself is asked for the code: it may be the user's own.
         meant = [name if _find(name, knowledge) else reading.meaning(name) for name in classes]
+        found = [_find(name, knowledge) for name in meant]
         canonical = [disease.name if disease else name for disease, name in zip(found, meant, strict=True)]
         twins = [name for name, count in Counter(canonical).items() if count > 1]
         spoken = [
             (given,) if name in twins else names_of(disease) if disease else (name,)
             for given, name, disease in zip(classes, canonical, found, strict=True)
         ]
-        codes = [f"{given} = {name}" for given, name in zip(classes, canonical, strict=True) if given in reading.codes]
+        codes = [
+            f"{given} = {name}"
+            for given, name in zip(classes, canonical, strict=True)
+            if given in reading.codes
+            and name in (reading.meaning(given), _canonical(reading.meaning(given), knowledge))
+        ]
         note = f"Classes are read as codes of {' and '.join(reading.sets)}: {', '.join(codes)}." if codes else ""
         return cls(tuple(classes), tuple(meant), tuple(canonical), tuple(spoken), tuple(sorted(twins)), note)
 
@@ -76,24 +80,21 @@ class ClassNames:
 
         Args:
             method: "class-name" and "templates" take a typed name as it is; beside descriptions stands `described`.
-            which: "known" takes all names that stand for a class, "typed" one.
+            which: "known" takes all names that stand for a class, "canonical" the base's own, "typed" the one as typed.
         """
         if which == "known":
             return self.spoken
-        return tuple((name,) for name in (self.typed if method in BARE else self.described))
+        as_typed = which == "typed" and method in BARE
+        return tuple((name,) for name in (self.typed if as_typed else self.described))
 
 
 def names_of(disease: Disease) -> tuple[str, ...]:
-    """The names of a disease that a text tower reads as words: its own and its aliases, each spelling once, no codes.
+    """The names of a disease that a text tower reads as words: its own, then its aliases without abbreviations.
 
-    >>> names_of(Disease("basal cell carcinoma", ("BCC", "basal-cell carcinoma", "rodent ulcer")))
+    >>> names_of(Disease("basal cell carcinoma", ("BCC", "rodent ulcer")))
     ('basal cell carcinoma', 'rodent ulcer')
     """
-    by_spelling: dict[str, str] = {}
-    for name in (disease.name, *disease.aliases):
-        if name == disease.name or not is_code(name):
-            by_spelling.setdefault(spelling(name), name)
-    return tuple(by_spelling.values())
+    return (disease.name, *(alias for alias in disease.aliases if not is_code(alias) and alias != disease.name))
 
 
 def is_code(name: str) -> bool:
@@ -108,3 +109,8 @@ def _find(name: str, knowledge: KnowledgeBase | None) -> Disease | None:
         return None if knowledge is None else knowledge.find(name)
     except UnknownClassError:
         return None
+
+
+def _canonical(name: str, knowledge: KnowledgeBase | None) -> str:
+    disease = _find(name, knowledge)
+    return disease.name if disease else name

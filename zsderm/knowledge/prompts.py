@@ -32,6 +32,15 @@ def template_prompts(name: str) -> list[str]:
     return [template.format(name=name) for template in TEMPLATES]
 
 
+def one_template(name: str, number: int) -> str:
+    """One template with a class name in it; numbers beyond the last begin again.
+
+    >>> one_template("melanoma", 12)
+    'a photo of melanoma'
+    """
+    return TEMPLATES[number % len(TEMPLATES)].format(name=name)
+
+
 def described(name: str, description: str) -> str:
     """One description, in the sentence that names its disease.
 

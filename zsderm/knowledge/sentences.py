@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from zsderm.errors import FallbackWarning
 from zsderm.knowledge.base import Description, KnowledgeBase
 from zsderm.knowledge.class_names import ClassNames
-from zsderm.knowledge.prompts import described, template_prompts
+from zsderm.knowledge.prompts import described, one_template, template_prompts
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Sentence:
     text: str
     class_index: int
     description: Description | None = None
+    weight: float = 1.0  # how much it counts beside the other sentences of its class
 
 
 def class_sentences(
@@ -31,7 +32,7 @@ def class_sentences(
         method: "class-name" reads the bare names, "templates" the names in every template; every other method reads the
             descriptions of the knowledge base, each in a sentence that names the disease.
         knowledge: the knowledge base; None means templates for every class.
-        which: "known" reads all names that the base knows for a class, "typed" the one as the user gave it.
+        which: the names that are read, see `ClassNames.in_prompts`.
 
     Returns:
         M sentences, class by class, at least one per class: a class that the base does not describe gets templates,
@@ -45,17 +46,38 @@ def class_sentences(
     """
     spoken = names.in_prompts(method, which)
     if method == "class-name":
-        return [Sentence(name, index) for index, own in enumerate(spoken) for name in own]
+        return name_sentences(spoken, bare=True)
     if method == "templates" or knowledge is None:
-        return [sentence for index, own in enumerate(spoken) for sentence in _templates(own, index)]
+        return name_sentences(spoken)
     found = knowledge.descriptions_for(names.meant)
     _warn_of_twins(names, knowledge)
     sentences: list[Sentence] = []
     for index, (meant, named) in enumerate(zip(names.meant, names.described, strict=True)):
         pooled = names.canonical[index] in knowledge.groups  # each description then names its own disease
         texts = [Sentence(described(d.disease if pooled else named, d.text), index, d) for d in found[meant]]
-        sentences += texts or _templates(spoken[index], index)
+        # Retrieval chooses among these as among descriptions, so each counts the same.
+        sentences += texts or [Sentence(s.text, index) for s in _spoken(spoken[index], index, bare=False)]
     return sentences
+
+
+def name_sentences(names: Sequence[Sequence[str]], bare: bool = False) -> list[Sentence]:
+    """The sentences in which the names of each class are read.
+
+    The first name, which the text tower knows best, counts as much as all others together: of those some are rare, some
+    mean a kind of the disease, and a base has few or many of them. It is read in every template, each of the others in
+    one, in turn, so that a long list of aliases costs little.
+
+    Args:
+        names: for each of C classes at least one.
+        bare: the names themselves, without templates.
+
+    Returns:
+        Sentences class by class. Their weights, not their numbers, say how much each counts.
+
+    >>> [(s.text, s.weight) for s in name_sentences([["nevus", "mole", "naevus"]], bare=True)]
+    [('nevus', 2.0), ('mole', 1.0), ('naevus', 1.0)]
+    """
+    return [sentence for index, own in enumerate(names) for sentence in _spoken(own, index, bare)]
 
 
 def _warn_of_twins(names: ClassNames, knowledge: KnowledgeBase) -> None:
@@ -69,5 +91,12 @@ def _warn_of_twins(names: ClassNames, knowledge: KnowledgeBase) -> None:
         )
 
 
-def _templates(names: Sequence[str], class_index: int) -> list[Sentence]:
-    return [Sentence(prompt, class_index) for name in names for prompt in template_prompts(name)]
+def _spoken(names: Sequence[str], class_index: int, bare: bool) -> list[Sentence]:
+    first, *others = names
+    heads = [first] if bare else template_prompts(first)
+    tails = [name if bare else one_template(name, number) for number, name in enumerate(others)]
+    weight = max(len(others), 1) / len(heads)
+    return [
+        *(Sentence(text, class_index, weight=weight) for text in heads),
+        *(Sentence(text, class_index) for text in tails),
+    ]

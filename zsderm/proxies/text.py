@@ -19,26 +19,29 @@ _IMAGES_AT_A_TIME = 4096  # bounds the memory of proxies per image
 _SMALLEST_LENGTH = 1e-6  # below it the direction of a mean of unit rows is rounding noise
 
 
-def text_proxies(description_features: Array, class_of: ClassOf, class_count: int) -> torch.Tensor:
+def text_proxies(
+    description_features: Array, class_of: ClassOf, class_count: int, weights: Array | None = None
+) -> torch.Tensor:
     """Average each class's descriptions and put the mean back on the unit sphere.
 
     Args:
         description_features: (M, D) unit rows, any float type.
         class_of: (M,) the class of each description, 0 to C - 1, in any order.
         class_count: C.
+        weights: (M,) how much each description counts beside the others of its class, above 0; None: all the same.
 
     Returns:
         (C, D) float32 unit rows.
 
     Raises:
-        SettingsError: when a class has no description, or its descriptions cancel out.
+        SettingsError: when a class has no description, its descriptions cancel out, or a weight is not above 0.
 
     Source: KPL (arXiv 2501.11231), the text proxies.
     """
     features, owners = _checked(description_features, class_of, class_count)
-    sums = torch.zeros(class_count, features.shape[1]).index_add_(0, owners, features)  # (C, D)
-    counts = torch.bincount(owners, minlength=class_count)  # (C,)
-    means = sums / counts[:, None]
+    shares = torch.ones(len(owners)) if weights is None else _positive(weights, len(owners))  # (M,)
+    sums = torch.zeros(class_count, features.shape[1]).index_add_(0, owners, shares[:, None] * features)  # (C, D)
+    means = sums / torch.zeros(class_count).index_add_(0, owners, shares)[:, None]
     cancelled = (means.norm(dim=1) < _SMALLEST_LENGTH).nonzero().flatten().tolist()
     if cancelled:
         raise SettingsError(
@@ -191,6 +194,13 @@ def _checked(description_features: Array, class_of: ClassOf, class_count: int) -
             "Give them a prompt of their name, as the method 'templates' does."
         )
     return features, owners
+
+
+def _positive(weights: Array, count: int) -> torch.Tensor:
+    shares = torch.as_tensor(weights).to("cpu", torch.float32)
+    if shares.shape != (count,) or not bool((shares > 0).all()) or not bool(shares.isfinite().all()):
+        raise SettingsError(f"Expected {count} weights above 0, one a description, but got {weights!r:.80}.")
+    return shares
 
 
 def _check_k(k: int) -> None:
