@@ -304,6 +304,7 @@ def test_groups_are_a_second_table_beside_the_first(run, photos: Path, lesions: 
     assert float(groups.loc[alone, "probability"]) == pytest.approx(float(rows.loc[alone, "probability"]), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_folders_are_groups_and_the_report_has_a_line_for_each(run, photos: Path, tmp_path: Path) -> None:
     for index in range(4):
         place = photos / f"lesion {index % 2}"
