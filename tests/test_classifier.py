@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from zsderm import (
     AmbiguousClassError,
@@ -239,6 +239,10 @@ def test_embeddings_of_another_encoder_or_width_are_refused(tiny_encoder, knowle
     write_embeddings(tmp_path / "rows.npy", type(tiny_encoder)("fedcba9876543210"), find(folder))
     with pytest.raises(InputError, match="expected embeddings of 'tiny'"):
         classifier(tiny_encoder, knowledge).fit(tmp_path / "rows.npy")
+    write_embeddings(tmp_path / "views.npy", tiny_encoder, find(folder), views=4)
+    with pytest.raises(InputError, match="expected embeddings of 1 views"):
+        classifier(tiny_encoder, knowledge).fit(tmp_path / "views.npy")
+    assert classifier(tiny_encoder, knowledge, views=4).fit(tmp_path / "views.npy").fitted.images == 24
     with pytest.raises(SettingsError, match=r"shape \(N, 32\), as tiny makes them, but got \(20, 5\)"):
         classifier(tiny_encoder, knowledge).fit(np.ones((20, 5), np.float32))
     with pytest.raises(ImageError, match="nothing to learn from"):
@@ -375,7 +379,9 @@ def test_a_class_list_that_cannot_be_used_is_refused(tiny_encoder, knowledge, cl
         classifier(tiny_encoder, knowledge, classes)
 
 
-@pytest.mark.parametrize("changes", [{"method": "kpll"}, {"retrieval": "all"}, {"k": 0}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"method": "kpll"}, {"retrieval": "all"}, {"k": 0}, {"batch_size": 0}, {"views": 2}]
+)
 def test_a_setting_without_meaning_is_refused(tiny_encoder, knowledge, changes) -> None:
     with pytest.raises(SettingsError, match=next(iter(changes))):
         classifier(tiny_encoder, knowledge, **changes)
@@ -409,3 +415,120 @@ def test_a_second_prediction_encodes_no_text_and_with_a_cache_no_image(
     assert (tiny_encoder.images_encoded, tiny_encoder.texts_encoded) == counts
     torch.testing.assert_close(first.probabilities, third.probabilities, equal_nan=True)
     torch.testing.assert_close(first.probabilities, second.probabilities, equal_nan=True)
+
+
+# views
+
+
+@pytest.mark.parametrize("views", [4, 8])
+def test_a_classifier_of_several_views_equals_the_slow_twin(tiny_encoder, folder, views) -> None:
+    paths = [folder / f"{n:02d}.png" for n in range(24)]
+    rows = []
+    for path in paths:  # pictures of the encoder's size turned by Pillow, one view at a time
+        opened = Image.open(path).convert("RGB").resize((8, 8), Image.Resampling.BOX)
+        turns = [opened, opened.rotate(180), opened.rotate(90), opened.rotate(270)][: views // 2]
+        every = [*turns, *(ImageOps.mirror(turned) for turned in turns)]
+        mean = sum(tiny_encoder.encode_images([view])[0] for view in every) / views
+        rows.append(mean / mean.norm())
+    rows = torch.stack(rows)
+    actual = classifier(tiny_encoder, None, method="class-name", views=views).predict(paths)
+    expected = (cosine_means(tiny_encoder, rows, [[name] for name in CLASSES]) / tiny_encoder.temperature).softmax(1)
+    torch.testing.assert_close(actual.probabilities, expected, rtol=1e-4, atol=1e-5)
+    assert actual.manifest["settings"]["views"] == views
+
+
+def test_views_may_be_asked_for_in_one_prediction(tiny_encoder, knowledge, folder) -> None:
+    subject = classifier(tiny_encoder, knowledge, method="knowledge")
+    plain, several = subject.predict(folder), subject.predict(folder, views=4)
+    texts = tiny_encoder.texts_encoded
+    again = subject.predict(folder, views=4)
+    assert tiny_encoder.texts_encoded == texts
+    expected = classifier(tiny_encoder, knowledge, method="knowledge", views=4).predict(folder)
+    for found in (several, again):
+        torch.testing.assert_close(found.probabilities, expected.probabilities, equal_nan=True)
+        assert found.manifest == expected.manifest
+    assert not torch.allclose(plain.probabilities[:24], several.probabilities[:24])
+    assert subject.settings.views == 1 and plain.manifest["settings"]["views"] == 1
+    with pytest.raises(SettingsError, match="`views`"):
+        subject.predict(folder, views=3)
+
+
+@pytest.mark.slow
+def test_what_was_fitted_on_one_number_of_views_answers_for_no_other(tiny_encoder, knowledge, folder, tmp_path) -> None:
+    subject = classifier(tiny_encoder, knowledge, prior="uniform", views=4).fit(folder)
+    subject.save(tmp_path / "saved")
+    loaded = ZeroShotClassifier.load(tmp_path / "saved", tiny_encoder)
+    assert loaded.settings.views == 4
+    torch.testing.assert_close(
+        loaded.predict(folder).probabilities, subject.predict(folder, views=4).probabilities, equal_nan=True
+    )
+    with pytest.raises(SettingsError, match="fitted on 4 views of each image, so it cannot answer for 1"):
+        loaded.predict(folder, views=1)
+
+
+# groups
+
+LESIONS = [f"{n // 3:03d}" for n in range(24)]  # "000", "000", "000", "001", ...
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "class-name"},
+        {"method": "knowledge"},
+        {"prior": "uniform"},
+        {"prior": "uniform", "centre": True},
+        {"method": "knowledge", "retrieval": "image", "k": 3},
+    ],
+)
+def test_a_group_is_answered_as_a_photograph_with_the_mean_embedding_would_be(
+    tiny_encoder, knowledge, folder, changes
+) -> None:
+    """The slow twin: mean rows made one by one, and answered by what answers for the photographs."""
+    subject = classifier(tiny_encoder, knowledge, **changes)
+    found = subject.predict_groups(folder, [*LESIONS, "lost"], by="lesion_id")
+    alone = subject.predict(folder)
+    torch.testing.assert_close(found.photographs.probabilities, alone.probabilities, equal_nan=True)
+    assert found.photographs.labels == alone.labels
+    assert found.answers.images == tuple(dict.fromkeys([*LESIONS, "lost"]))
+
+    rows = tiny_encoder.encode_images([folder / f"{n:02d}.png" for n in range(24)])
+    means = torch.stack([rows[start : start + 3].mean(dim=0) for start in range(0, 24, 3)])
+    means = means / means.norm(dim=1, keepdim=True)
+    if found.photographs.proxies is None:  # each has proxies of its own: those nearest to the mean
+        scores = subject.texts.scores_by_image(means, 3, subject.settings.name_weight)
+    else:
+        centre = rows.mean(dim=0) if changes.get("centre") and found.photographs.method == "kpl" else 0
+        scores = (means - centre) @ found.photographs.proxies.T
+    expected = (scores / found.photographs.manifest["temperature"]).softmax(dim=1)
+    torch.testing.assert_close(found.answers.probabilities[:8], expected, rtol=1e-3, atol=1e-4)
+    assert found.answers.method == alone.method and found.answers.errors == {
+        "lost": alone.errors[str(folder / "99.png")]
+    }
+    facts = {"by": "lesion_id", "groups": 9, "images_alone": 0}
+    assert found.answers.manifest["groups"] == found.photographs.manifest["groups"] == facts
+
+
+def test_a_photograph_without_a_group_is_a_group_of_its_own_and_answered_as_itself(
+    tiny_encoder, knowledge, folder
+) -> None:
+    subject = classifier(tiny_encoder, knowledge, method="knowledge")
+    found = subject.predict_groups(folder, ["a"] * 20 + [""] * 5, views=4)
+    paths = [str(folder / f"{n:02d}.png") for n in (20, 21, 22, 23, 99)]
+    assert found.answers.images == ("a", *paths) and found.members.alone == 5
+    torch.testing.assert_close(found.answers.probabilities[1:5], found.photographs.probabilities[20:24])
+    assert [found.sizes.tolist(), found.unreadable.tolist()] == [[20, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1]]
+    assert found.photographs.manifest["settings"]["views"] == 4
+
+
+def test_groups_that_do_not_fit_the_images_are_refused_before_the_work(tiny_encoder, knowledge, folder) -> None:
+    for wrong in (["a"], [""] * 24 + [str(folder / "00.png")], "a" * 25):
+        with pytest.raises(InputError, match="group"):
+            classifier(tiny_encoder, knowledge).predict_groups(folder, wrong)
+    assert tiny_encoder.images_encoded == 0
+
+
+def test_groups_none_of_which_can_be_read_have_their_reasons(tiny_encoder, knowledge, folder) -> None:
+    found = classifier(tiny_encoder, knowledge).predict_groups([folder / "99.png", folder / "98.png"], ["a", "a"])
+    assert found.answers.errors == {"a": "none of its 2 photographs could be read"}
+    assert found.answers.labels == [""] and found.agreement.isnan().all()

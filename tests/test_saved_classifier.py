@@ -81,3 +81,10 @@ def test_an_unknown_or_missing_setting_is_refused(saved: Path) -> None:
     (saved / "classifier.json").write_text(json.dumps(facts), encoding="utf-8")
     with pytest.raises(InputError, match="colour"):
         read(saved)
+
+
+def test_a_classifier_that_was_saved_before_there_were_views_is_of_one(saved: Path) -> None:
+    facts = json.loads((saved / "classifier.json").read_text(encoding="utf-8"))
+    assert facts["settings"].pop("views") == 1
+    (saved / "classifier.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert read(saved).settings.views == 1

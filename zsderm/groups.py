@@ -50,7 +50,8 @@ class ImageGroups:
             InputError: not one group for each image, or a group that is called like an image without a group.
         """
         if isinstance(groups, str) or len(groups) != len(images):
-            raise InputError(f"expected `groups` to have one name for each of {len(images)} images, but got {groups!r}")
+            got = f"the text {groups[:40]!r}" if isinstance(groups, str) else len(groups)
+            raise InputError(f"expected `groups` to have one name for each of {len(images)} images, but got {got}")
         lonely = {image for group, image in zip(groups, images, strict=True) if not group}
         if both := sorted(lonely & set(groups)):
             raise InputError(f"the image {both[0]!r} has no group, but a group is called like it. Rename the group.")

@@ -33,3 +33,9 @@ def test_the_name_of_the_files_says_what_sets_a_run_apart_in_letters_that_every_
     assert run.stem("PAD dev") == "pad-dev--xieji-x-make--kpl-prior-uniform-k5-image-retrieval"
     assert Run("local-dir:/home/me/runs/mini/encoder", "kpl").encoder == "mini/encoder"
     assert Run("ViT-B-32/openai", "kpl").encoder == "ViT-B-32/openai"
+
+
+def test_views_are_part_of_the_grid_and_of_the_name_of_the_files() -> None:
+    runs = grid(["m"], ["class-name", "templates"], views=[1, 4])
+    assert [run.variant for run in runs] == ["class-name", "templates", "class-name, 4 views", "templates, 4 views"]
+    assert runs[2].stem("PAD dev") == "pad-dev--m--class-name-4-views"

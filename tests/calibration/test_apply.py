@@ -5,8 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zsderm.calibration import Calibration, apply_calibration, calibrate_on, familiarity, fit_calibration
+from zsderm.calibration import (
+    Calibration,
+    apply_calibration,
+    calibrate_groups,
+    calibrate_on,
+    familiarity,
+    fit_calibration,
+)
 from zsderm.errors import InputError, SettingsError
+from zsderm.groups import ImageGroups, group_predictions
 from zsderm.predictions import Predictions
 
 CLASSES = ("nevus", "melanoma", "psoriasis")
@@ -140,3 +148,30 @@ def test_a_folder_of_another_temperature_gets_the_same_probabilities(predictions
         apply_calibration(changed(predictions), record).probabilities,
         equal_nan=True,
     )
+
+
+def test_groups_share_the_temperature_of_the_photographs_and_nothing_else(predictions: Predictions) -> None:
+    record = calibration(predictions, coverage=0.8, abstain_rate=0.1, abstain_score="energy")
+    members = ImageGroups.of(["a"] * 60, predictions.images)
+    first = predictions.probabilities[:1]
+    answers = Predictions(("a",), CLASSES, first, "templates", "none", "kpl", ((),))
+    found = calibrate_groups(group_predictions(predictions, answers, members), record)
+    single = apply_calibration(predictions, record)
+    torch.testing.assert_close(found.photographs.probabilities, single.probabilities, equal_nan=True)
+    torch.testing.assert_close(found.answers.probabilities, single.probabilities[:1])
+    assert found.photographs.sets is not None and found.photographs.abstained is not None
+    assert found.answers.sets is None and found.answers.abstained is None
+
+
+def test_predictions_of_other_views_are_refused_and_a_record_that_knows_of_none_is_of_one(
+    predictions: Predictions,
+) -> None:
+    def of(views: dict[str, int]) -> Predictions:
+        return replace(predictions, manifest={**MANIFEST, "settings": {**MANIFEST["settings"], **views}})
+
+    labels = predictions.probabilities.nan_to_num().argmax(dim=1).numpy()
+    for before, fine, wrong in (({}, 1, 4), ({"views": 4}, 4, 1)):
+        record = calibrate_on(of(before), labels)
+        apply_calibration(of({"views": fine}), record)
+        with pytest.raises(SettingsError, match="with views"):
+            apply_calibration(of({"views": wrong}), record)

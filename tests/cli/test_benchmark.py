@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,18 @@ def test_a_prior_for_other_classes_is_refused(done: Result, folder: Path, tmp_pa
     prior.write_text('{"wart": 1}')
     wrong = _run("--dataset", folder / "mine.csv", "--method", "kpl", "--prior", prior, "--output", tmp_path)
     assert isinstance(wrong.exception, SettingsError) and "prior weight for every class" in str(wrong.exception)
+
+
+@pytest.mark.slow
+def test_views_are_runs_of_their_own(done: Result, folder: Path, tmp_path: Path) -> None:
+    how = ["--method", "class-name", "--views", 1, "--views", 4, "--cache-dir", folder / "cache"]
+    assert _run("--dataset", folder / "mine.csv", *how, "--output", tmp_path).exit_code == 0
+    found = {path.name: json.loads(path.read_text()) for path in tmp_path.glob("*class-name*.json")}
+    assert {name: one["inputs"]["settings"]["views"] for name, one in found.items()} == {
+        "mine--zsderm-mini--class-name.json": 1,
+        "mine--zsderm-mini--class-name-4-views.json": 4,
+    }
+    assert len({one["metrics"]["calibration_error"] for one in found.values()}) == 2
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dataset", "pad"], ["--output", "x"], ["--method", "magic"]])

@@ -230,6 +230,10 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(run, photos: Path, arguments:
         ["--images", ".", "--classes", "a, b", "--report", "report.pdf"],
         ["--images", ".", "--classes", "a, b", "--prior", "often"],
         ["--images", ".", "--classes", "a, b", "--k", "0"],
+        ["--images", ".", "--classes", "a, b", "--views", "3"],
+        ["--images", ".", "--fitted", ".", "--views", "4"],
+        ["--images", ".", "--classes", "a, b", "--group-by", "folder"],  # nowhere to write the groups
+        ["--images", ".", "--classes", "a, b", "--group-table", __file__, "--output", "predictions.csv"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(run, arguments: list[str]) -> None:
@@ -261,3 +265,120 @@ def test_the_bundled_encoder_classifies_the_examples_as_a_user_runs_it(tmp_path:
     rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(rows) == len(list((EXAMPLES / "images").iterdir())) and not any(row["error"] for row in rows)
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/jpeg") == len(rows)
+
+
+# views
+
+
+@pytest.mark.slow
+def test_views_reach_the_answers_the_cache_and_the_saved_classifier(run, photos: Path, tmp_path: Path) -> None:
+    how = ("--images", photos, "--classes", "melanoma, nevus", "--k", "3")
+    tables = []
+    for views in (1, 4, 8):
+        done = run(*how, "--views", views, "--report", tmp_path / "report.html", "--fit", tmp_path / f"fitted{views}")
+        assert done.exit_code == 0, done.output
+        assert f"settings › views</th><td>{views}<" in (tmp_path / "report.html").read_text(encoding="utf-8")
+        tables.append(done.stdout)
+    assert len(set(tables)) == 3 and run(*how).stdout == tables[0]  # one view unless more are asked for
+    assert {path.name for path in (tmp_path / "cache").iterdir()} >= {
+        "images-3",
+        "images-3-views-4",
+        "images-3-views-8",
+    }
+    later = run("--images", photos, "--fitted", tmp_path / "fitted4")
+    assert (
+        pd.read_csv(io.StringIO(later.stdout))["probability"]
+        .round(4)
+        .equals(pd.read_csv(io.StringIO(tables[1]))["probability"].round(4))
+    )
+    refused = run("--images", photos, "--fitted", tmp_path / "fitted4", "--views", "1")
+    assert refused.exit_code == 2 and "--views cannot be given with --fitted" in refused.stderr
+
+
+# groups
+
+
+@pytest.fixture
+def lesions(tmp_path: Path) -> Path:
+    """Three photographs for each of "00", "01" and "02"; nobody knows whose the other three are, one of them torn."""
+    lines = [f"{index}.png,{index // 3:02d}" for index in range(9)] + ["9.png,unknown", "10.png,", "torn.jpg,02"]
+    (tmp_path / "lesions.csv").write_text("image,lesion_id\n" + "\n".join(lines))
+    return tmp_path / "lesions.csv"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_groups_are_a_second_table_beside_the_first(run, photos: Path, lesions: Path, tmp_path: Path, suffix) -> None:
+    from zsderm.table_files import read_cells
+
+    plain, output = tmp_path / f"plain{suffix}", tmp_path / f"predictions{suffix}"
+    how = ("--images", photos, "--classes", "melanoma, nevus", "--method", "templates")
+    assert run(*how, "--output", plain).exit_code == 0
+    done = run(*how, "--output", output, "--group-by", "lesion_id", "--group-table", lesions)
+    assert done.exit_code == 0, done.output
+    assert "6 groups by lesion_id, 6 of them answered" in done.stderr
+    assert "3 of 13 photographs have no lesion_id; each of them is a group of its own" in done.stderr
+    assert read_cells(output).equals(read_cells(plain))
+    groups = read_cells(tmp_path / f"predictions-groups{suffix}").set_index("group")
+    assert set(groups.index[:3]) == {"00", "01", "02"} and str(photos / "9.png") in groups.index
+    assert groups.loc["02", ["images", "unreadable"]].tolist() == ["4", "1"]
+    assert f"Written: {tmp_path / f'predictions-groups{suffix}'}" in done.stderr
+    rows = read_cells(output).set_index("image")
+    own = [rows.loc[str(photos / f"{index}.png"), "label"] for index in (6, 7, 8)]
+    assert float(groups.loc["02", "agreement"]) == pytest.approx(own.count(groups.loc["02", "label"]) / 3)
+    alone = str(photos / "10.png")
+    assert float(groups.loc[alone, "probability"]) == pytest.approx(float(rows.loc[alone, "probability"]), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_folders_are_groups_and_the_report_has_a_line_for_each(run, photos: Path, tmp_path: Path) -> None:
+    for index in range(4):
+        place = photos / f"lesion {index % 2}"
+        place.mkdir(exist_ok=True)
+        (photos / f"{index}.png").rename(place / f"{index}.png")
+    images = ("--images", photos / "lesion 0", "--images", photos / "lesion 1")
+    labels, report = tmp_path / "labels.csv", tmp_path / "report.html"
+    labels.write_text("image,true_label\n0.png,0\n1.png,1\n2.png,0\n3.png,0\n")
+    how = ("--classes", "melanoma, nevus", "--group-by", "folder", "--report", report, "--labels", labels)
+    done = run(*images, *how)
+    assert done.exit_code == 0, done.output
+    page = report.read_text(encoding="utf-8")
+    assert "2 groups by folder" in page and f'<th scope="row">{photos / "lesion 1"}</th>' in page
+    assert "of 1</b> groups with a label" in page and "<td>several</td>" in page
+    assert "groups › by</th><td>folder<" in page
+    assert len(pd.read_csv(io.StringIO(done.stdout))) == 4
+
+
+def test_a_column_of_groups_that_is_not_there_is_a_mistake_before_any_work(
+    run, photos: Path, lesions: Path, tmp_path: Path, tiny_encoder
+) -> None:
+    how = ("--images", photos, "--classes", "melanoma, nevus", "--output", tmp_path / "p.csv")
+    done = run(*how, "--group-by", "lesion", "--group-table", lesions)
+    assert done.exit_code == 1 and "expected a column 'lesion'" in done.stderr and "'lesion_id'" in done.stderr
+    done = run(*how, "--group-by", "lesion_id")
+    assert done.exit_code == 1 and "expected a table with the column 'lesion_id'" in done.stderr
+    assert tiny_encoder.images_encoded == 0 and not (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.slow
+def test_views_and_groups_from_the_examples_to_the_figures(run, tmp_path: Path, monkeypatch) -> None:
+    """As a user runs it, with the bundled encoder: one answer per patient, and figures for both."""
+    monkeypatch.undo()
+    table = pd.read_csv(EXAMPLES / "labels.csv")
+    table["patient"] = table["image"].str.split("_").str[1]
+    table["lesion"] = table["patient"] + "_" + table["image"].str.split("_").str[2]
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    files = ("--classes", str(EXAMPLES / "classes.txt"), "--labels", str(tmp_path / "labels.csv"))
+    places = ("--output", str(tmp_path / "p.csv"), "--report", str(tmp_path / "r.html"))
+    how = ("--views", "4", "--group-by", "lesion", "--cache-dir", str(tmp_path / "cache"))
+    done = CliRunner().invoke(main, ["classify", "--images", str(EXAMPLES / "images"), *files, *places, *how])
+    assert done.exit_code == 0, done.output
+    count = table["lesion"].nunique()
+    assert len(pd.read_csv(tmp_path / "p-groups.csv")) == count
+    figures = ["evaluate", "--predictions", str(tmp_path / "p.csv"), *files, "--group-by", "lesion", "--json"]
+    done = CliRunner().invoke(main, figures)
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)
+    assert (shown["n"], shown["per_group"]["n"], shown["per_group"]["answers"]) == (len(table), count, "p-groups.csv")
+    answers = pd.read_csv(tmp_path / "p-groups.csv").set_index("group")["label"]
+    right = [answers[lesion] == label for lesion, label in table.groupby("lesion")["label"].first().items()]
+    assert shown["per_group"]["accuracy"] == pytest.approx(sum(right) / count)

@@ -68,3 +68,14 @@ def test_a_folder_without_readable_images_is_a_mistake_with_the_reasons_in_the_f
 def test_another_format_is_wrong_usage_before_any_work(photos, tmp_path: Path) -> None:
     done = run("--images", photos, "--output", tmp_path / "rows.h5")
     assert done.exit_code == 2 and "ends in .npy or .parquet" in done.stderr
+
+
+@pytest.mark.slow
+def test_views_are_averaged_and_written_beside_the_rows(photos, tmp_path: Path) -> None:
+    output = tmp_path / "rows.parquet"
+    assert run("--images", photos, "--output", output, "--no-cache", "--views", "4").exit_code == 0
+    encoder = load_encoder("zsderm-mini")
+    stored = read_embeddings(output, encoder, views=4)
+    expected = encoder.encode_images([photos / "1.png", photos / "2.png"], views=4).numpy()
+    np.testing.assert_allclose(stored.features[:2], expected, atol=1e-5)
+    assert run("--images", photos, "--output", output, "--views", "2").exit_code == 2

@@ -311,3 +311,107 @@ def test_age_groups_are_names_and_ages_are_put_into_bands(
     table = labels.assign(age_group=["20-39", "40-59"] * 4)
     shown = json.loads(_run(tmp_path, predictions, table, "--groups", "age_group", "--json").stdout)
     assert set(shown["groups"]["age_group"]["groups"]) == {"20-39", "40-59"}
+
+
+# one answer per lesion or patient
+
+LESIONS = ["01", "01", "1", "1", "unknown", "x", "x", "1"]  # of eight photographs; "01" and "1" are two lesions
+SAME = [0, 0, 1, 1, 1, 2, 2, 1]  # labels that agree within each lesion
+
+
+def _by_hand(predictions: pd.DataFrame) -> np.ndarray:
+    """The mean of the log probabilities, group by group and class by class: 01, 1, the unknown one, x."""
+    rows = predictions.filter(like="probability_class_").to_numpy()
+    found = []
+    for members in ([0, 1], [2, 3, 7], [4], [5, 6]):
+        product = np.array([np.prod([rows[m, c] for m in members]) ** (1 / len(members)) for c in range(3)])
+        found.append(product / product.sum())
+    return np.stack(found)
+
+
+def test_without_a_table_of_groups_they_are_answered_by_the_mean_of_the_log_probabilities(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = labels.assign(true_label=SAME, lesion=LESIONS)
+    done = _run(tmp_path, predictions, table, "--group-by", "lesion", "--json")
+    shown = json.loads(done.stdout)
+    expected = metrics.evaluate([0, 1, 1, 2], _by_hand(predictions)).to_dict()
+    found = shown["per_group"]
+    assert (found.pop("by"), found.pop("answers")) == ("lesion", "mean of log probabilities")
+    assert found == pytest.approx(expected)
+    assert {name: shown[name] for name in ("n", "accuracy")} == {
+        "n": 8,
+        "accuracy": _expected(predictions, SAME).accuracy,
+    }
+    assert "4 groups by lesion of 8 images" in done.stderr and "1 of them have no lesion" in done.stderr
+    assert "no predictions-groups.csv beside" in done.stderr
+    text = _run(tmp_path, predictions, table, "--group-by", "lesion").stdout
+    assert "One answer for each lesion:" in text and "| groups | 4 |" in text
+
+
+def test_a_photograph_that_could_not_be_read_takes_no_part_and_a_group_of_such_is_counted_apart(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    predictions.loc[[1, 5, 6], ["label", *predictions.filter(like="probability").columns]] = [None, *[np.nan] * 3]
+    table = labels.assign(true_label=SAME, lesion=LESIONS)
+    shown = json.loads(_run(tmp_path, predictions, table, "--group-by", "lesion", "--json").stdout)["per_group"]
+    rows = _by_hand(predictions)
+    rows[0] = predictions.filter(like="probability_class_").to_numpy()[0]
+    rows[3] = np.nan
+    expected = metrics.evaluate([0, 1, 1, 2], rows).to_dict()
+    assert (shown["n"], shown["unclassified"]) == (3, 1)
+    assert shown["macro_auroc"] == pytest.approx(expected["macro_auroc"])
+
+
+def test_the_table_of_groups_beside_the_predictions_answers(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = labels.assign(true_label=SAME, lesion=LESIONS)
+    groups = pd.DataFrame({"group": ["x", "01", "1", "photos/4.jpg"], "images": [2, 2, 3, 1]})
+    answers = np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.2, 0.7, 0.1]])
+    for index in range(3):
+        groups[f"probability_class_{index}"] = answers[:, index]
+    groups.to_csv(tmp_path / "predictions-groups.csv", index=False)
+    done = _run(tmp_path, predictions, table, "--group-by", "lesion", "--json")
+    shown = json.loads(done.stdout)["per_group"]
+    expected = metrics.evaluate([2, 0, 1, 1], answers).to_dict()
+    assert shown["answers"] == "predictions-groups.csv" and (shown["n"], shown["accuracy"]) == (4, 0.75)
+    assert shown["calibration_error"] == pytest.approx(expected["calibration_error"])
+    assert "are answered by predictions-groups.csv" in done.stderr
+    for wrong in (groups[1:], groups.assign(images=1)):
+        wrong.to_csv(tmp_path / "predictions-groups.csv", index=False)
+        refused = _run(tmp_path, predictions, table, "--group-by", "lesion")
+        assert refused.exit_code == 1 and "expected the answers for these groups" in refused.stderr
+
+
+def test_photographs_of_one_group_with_several_labels_are_listed(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    done = _run(tmp_path, predictions, labels.assign(lesion=LESIONS), "--group-by", "lesion")
+    assert done.exit_code == 1 and "3 have several: 01 (melanoma, nevus); 1 (nevus, wart); x (" in done.stderr
+
+
+def test_groups_may_be_folders_draw_patients_and_leave_out_those_without_a_label(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    predictions["image"] = [f"photos/{index // 2}/{index}.jpg" for index in range(8)]
+    patients = ["p", "", "p", "p", "q", "q", "r", "r"]
+    table = labels.assign(true_label=[0, 0, 1, 1, 1, 1, 2, None], patient=patients)[:6]
+    done = _run(tmp_path, predictions, table, "--group-by", "folder", "--cluster", "patient", "--json")
+    shown = json.loads(done.stdout)
+    assert (shown["n"], shown["per_group"]["n"], shown["per_group"]["units"]) == (6, 3, 2)
+    assert "1 groups have no label" in done.stderr
+
+
+def test_several_predictions_are_compared_per_group_too(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = labels.assign(true_label=SAME, lesion=LESIONS)
+    better = predictions.assign(**{f"probability_class_{c}": np.eye(3)[SAME][:, c] for c in range(3)})
+    better.to_csv(tmp_path / "better.csv", index=False)
+    more = ("--predictions", str(tmp_path / "better.csv"), "--group-by", "lesion")
+    shown = json.loads(_run(tmp_path, predictions, table, *more, "--json").stdout)
+    expected = metrics.compare([0, 1, 1, 2], _by_hand(predictions), np.eye(3)[[0, 1, 1, 2]])
+    assert shown["comparisons_per_group"]["better"]["accuracy"] == pytest.approx(expected.to_dict()["accuracy"])
+    assert shown["predictions"]["better"]["per_group"]["accuracy"] == 1
+    assert "| against predictions | groups |" in _run(tmp_path, predictions, table, *more).stdout

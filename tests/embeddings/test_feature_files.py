@@ -112,3 +112,29 @@ def test_names_that_are_not_utf_8_are_written_visibly(tiny_encoder, paths, tmp_p
     odd = paths[0].rename(Path(os.fsdecode(os.fsencode(paths[0].parent) + b"/sch\xf6n.png")))
     write_embeddings(tmp_path / name, tiny_encoder, [odd])
     assert read_embeddings(tmp_path / name).images[0].endswith("sch\\xf6n.png")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_number_of_views_stands_beside_the_rows_and_another_one_is_refused(
+    tiny_encoder, damaged, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    write_embeddings(path, tiny_encoder, damaged, views=4, batch_size=2)
+    stored = read_embeddings(path, tiny_encoder, views=4)
+    expected = embed_images(tiny_encoder, damaged, views=4)
+    np.testing.assert_allclose(stored.features[expected.ok], expected.features[expected.ok], atol=1e-6)
+    assert (stored.views, read_embeddings(path).views) == (4, 4)
+    with pytest.raises(InputError, match=r"expected embeddings of 1 views in .* but they are of 4.*--views 1, or use"):
+        read_embeddings(path, tiny_encoder, views=1)
+    write_embeddings(path, tiny_encoder, damaged)
+    assert read_embeddings(path).encoder["views"] == 1
+    with pytest.raises(InputError, match="expected embeddings of 8 views"):
+        read_embeddings(path, views=8)
+
+
+def test_files_of_before_there_were_views_are_of_one(tiny_encoder, paths, tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "rows.npy", tiny_encoder, paths)
+    about = json.loads((tmp_path / "rows.json").read_text())
+    del about["views"]
+    (tmp_path / "rows.json").write_text(json.dumps(about))
+    assert read_embeddings(tmp_path / "rows.npy", tiny_encoder, views=1).views == 1

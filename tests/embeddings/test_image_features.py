@@ -14,6 +14,7 @@ from PIL import Image
 from zsderm.embeddings import embed_batches, embed_images, embed_texts
 from zsderm.embeddings.image_features import SCALE_LIMIT
 from zsderm.encoders import load_encoder
+from zsderm.encoders.views import views_of
 from zsderm.errors import SettingsError
 from zsderm.images import open_image
 
@@ -260,3 +261,73 @@ def test_real_photographs_are_embedded(tiny_encoder, data_root: Path) -> None:
     result = embed_images(tiny_encoder, paths, batch_size=8)
     assert result.ok.all()
     assert len(np.unique(result.features.round(5), axis=0)) == 20
+
+
+# views
+
+
+def one_by_one(encoder, path: Path, views: int) -> np.ndarray:
+    """The slow twin: one image, one view at a time, through the encoder's own methods."""
+    pixels = encoder.preprocess(open_image(path))[None]
+    mean = np.mean([encoder.encode_pixels(view)[0].numpy() for view in views_of(pixels, views)], axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+@pytest.mark.parametrize("views", [4, 8])
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_views_are_averaged_image_by_image_whatever_the_batch(tiny_encoder, paths, views: int, batch_size: int) -> None:
+    images = [*paths, paths[0].with_name("missing.png")]
+    result = embed_images(tiny_encoder, images, views=views, batch_size=batch_size)
+    slow = np.stack([one_by_one(tiny_encoder, path, views) for path in paths])
+    np.testing.assert_allclose(result.features[:7], slow, atol=1e-6)
+    assert result.ok.tolist() == [True] * 7 + [False] and not result.features[7].any()
+    assert not np.allclose(result.features[:7], embed_images(tiny_encoder, paths).features, atol=1e-3)
+
+
+def test_one_view_is_to_the_bit_what_no_word_of_views_gives(tiny_encoder, paths: list[Path]) -> None:
+    expected = embed_images(tiny_encoder, paths).features
+    assert embed_images(tiny_encoder, paths, views=1).features.tobytes() == expected.tobytes()
+
+
+def test_each_image_is_decoded_once_however_many_views(tiny_encoder, paths, monkeypatch) -> None:
+    plain, decoded = type(tiny_encoder).preprocess, []
+
+    def counting(self, image: Image.Image) -> torch.Tensor:
+        decoded.append(image)
+        return plain(self, image)
+
+    monkeypatch.setattr(type(tiny_encoder), "preprocess", counting)
+    embed_images(tiny_encoder, paths, views=8, batch_size=4)
+    assert len(decoded) == 7
+    assert tiny_encoder.batch_sizes == [4] * 8 + [3] * 8  # one view of one batch at a time
+
+
+def test_batches_of_views_put_together_are_what_embed_images_gives(tiny_encoder, paths: list[Path]) -> None:
+    parts = list(embed_batches(tiny_encoder, iter(paths), views=4, batch_size=2))
+    whole = embed_images(tiny_encoder, paths, views=4, batch_size=7).features
+    np.testing.assert_allclose(np.concatenate([part.features for part in parts]), whole, atol=1e-6)
+
+
+def test_rows_of_different_views_are_kept_apart_in_the_cache(tiny_encoder, paths, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    rows = {views: embed_images(tiny_encoder, paths, views=views, cache=cache).features for views in (1, 4, 8)}
+    assert len(stored(cache)) == 3 * 7
+    folders = {path.relative_to(cache).parts[0] for path in stored(cache)}
+    assert folders == {"images-3", "images-3-views-4", "images-3-views-8"}  # one view stays where it was
+    tiny_encoder.images_encoded = 0
+    for views, before in rows.items():
+        np.testing.assert_array_equal(embed_images(tiny_encoder, paths, views=views, cache=cache).features, before)
+    assert tiny_encoder.images_encoded == 0
+
+
+def test_a_number_of_views_that_there_is_no_set_of_is_refused_before_the_work(tiny_encoder, tmp_path: Path) -> None:
+    for views in (0, 2, 5):
+        with pytest.raises(SettingsError, match="one of 1, 4, 8"):
+            embed_batches(tiny_encoder, [], views=views, cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_views_of_a_batch_that_does_not_fit_the_device_are_halved_too(paths: list[Path], tiny_encoder) -> None:
+    device = SmallDevice(tiny_encoder, room=2)
+    rows = embed_images(device, paths, views=4).features
+    np.testing.assert_allclose(rows, embed_images(tiny_encoder, paths, views=4).features, atol=1e-6)

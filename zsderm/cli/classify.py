@@ -13,8 +13,7 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
-from zsderm.cli.image_groups import group_by_option, read_groups
-from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_option
 from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError, SettingsError
 
@@ -179,6 +178,7 @@ def _grouped(
     """The images, and the group of each; without groups as they were given. A mistake shows before any work begins."""
     if by is None:
         return images, None
+    from zsderm.cli.image_groups import read_groups
     from zsderm.images import named
 
     names, sources = named(images)

@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
-from zsderm.cli.image_groups import group_by_option
-from zsderm.cli.options import FILE, image_column_option, json_option
+from zsderm.cli.options import FILE, group_by_option, image_column_option, json_option
 from zsderm.cli.parameters import ClassList
 from zsderm.errors import ClassListError
 

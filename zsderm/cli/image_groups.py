@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from zsderm.cli.help import option
 from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
 from zsderm.table_files import read_cells, whole_numbers
 
 FOLDER = "folder"  # the word for the folder that an image lies in
-
-
-def group_by_option(table: str, heading: str) -> Callable[..., object]:
-    """--group-by, for a command that takes the column from some table."""
-    return option(
-        "--group-by",
-        metavar="COLUMN",
-        heading=heading,
-        help=f"One answer for each lesion or patient as well: a column of {table}, or folder: all in one folder.",
-    )
 
 
 def read_groups(images: Sequence[str], by: str, table: Path | None, image_column: str | None) -> list[str]:

@@ -113,6 +113,16 @@ def data_root_option(*, exists: bool = True) -> Callable[[Command], Command]:
     )
 
 
+def group_by_option(table: str, heading: str) -> Callable[[Command], Command]:
+    """What photographs of one lesion or patient have in common; ``table`` is the option whose column is meant."""
+    return option(
+        "--group-by",
+        metavar="COLUMN",
+        heading=heading,
+        help=f"One answer per lesion or patient as well: a column of {table}, or folder: the folder of the image.",
+    )
+
+
 def endpoint_option(*, required: bool = False) -> Callable[[Command], Command]:
     """The server of a language model."""
     return option(

@@ -182,3 +182,16 @@ def test_a_classifier_explains_its_own_answers(tiny_encoder, photo, tmp_path: Pa
         temperature = predictions.manifest["temperature"]
         lead = torch.tensor([share for _, share in ranked]).log()
         assert item.margin / temperature == pytest.approx(float(lead[0] - lead[1]), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_an_explanation_looks_at_the_image_as_it_is_however_many_views_answered(tiny_encoder, photo, tmp_path) -> None:
+    photo.save(tmp_path / "a.png")
+    one, several = (
+        ZeroShotClassifier.from_pretrained(tiny_encoder, classes=CLASSES, method="templates", views=views)
+        for views in (1, 4)
+    )
+    answer = several.predict(tmp_path / "a.png")
+    found, expected = (next(explain_predictions(subject, answer)) for subject in (several, one))
+    assert found is not None and expected is not None
+    assert (found.winner, found.margin, found.scale) == (expected.winner, expected.margin, expected.scale)
