@@ -146,7 +146,7 @@ def figures_of(encoder_folder: Path, sets: Mapping[str, tuple[str, str]], data_r
         images = load(where, data_root, split)
         for method in METHODS:
             classifier = ZeroShotClassifier.from_pretrained(
-                encoder, classes=images.classes, method=method, cache=cache
+                encoder, classes=images.classes, method=method, views=1, cache=cache
             )
             predictions = classifier.predict(images.images)
             metrics = evaluate(images.labels, predictions.probabilities, resamples=1)
