@@ -124,6 +124,8 @@ def _train(
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
         _write(output / "manifest.json", json.dumps(manifest, indent=2))
+    if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
+        _export(average or model, tokenizer, config, manifest, at.epoch, output)
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
     for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(
@@ -159,14 +161,25 @@ def _train(
         logs.epoch(_epoch_row(at, epoch, model))
         logs.picture()
         if group.is_first:
-            trained = average.averaged() if average else model
-            export_folder(trained, tokenizer, config, {**manifest, "epochs_done": epoch + 1}, output / "encoder")
+            _export(average or model, tokenizer, config, manifest, epoch + 1, output)
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
                 logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
         at = Progress(epoch=epoch + 1, step=at.step)
         checkpoint.save(output / "checkpoint.pt", at, asked, group, **parts)
     logs.close()
     return output / "encoder"
+
+
+def _export(
+    trained: OpenClipModel | AverageWeights,
+    tokenizer: Any,
+    config: TrainConfig,
+    manifest: Mapping[str, Any],
+    epochs: int,
+    output: Path,
+) -> None:
+    model = trained.averaged() if isinstance(trained, AverageWeights) else trained
+    export_folder(model, tokenizer, config, {**manifest, "epochs_done": epochs}, output / "encoder")
 
 
 def _update(
