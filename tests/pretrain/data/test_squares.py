@@ -156,6 +156,11 @@ def test_squares_of_shards_are_those_of_the_files(records: list[Record], tmp_pat
     for index, record in enumerate(plain):
         if record.path.name != "broken.jpg":
             assert torch.equal(kept[index].pixels, Squares([record], SIDE)[0].pixels)
+    first, second = packed[:2]
+    assert first.path == second.path
+    for pair in ([first, second], [second, first]):
+        made = KeptSquares.made(Squares(pair, SIDE), tmp_path / "kept")
+        assert torch.equal(made[0].pixels, Squares(pair, SIDE)[0].pixels), "images of one shard in another order"
 
 
 def test_another_process_maps_the_file_and_is_sent_no_copy(records: list[Record], tmp_path: Path) -> None:
