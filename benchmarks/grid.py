@@ -27,7 +27,7 @@ class Run:
     retrieval: str = "batch"
     knowledge: str = DEFAULT_KNOWLEDGE
     wording: str = "all"  # "unseen": only descriptions held out of the bundled encoder's training
-    views: int = 1  # how many views of each image are averaged
+    views: int | None = None  # how many views of each image are averaged; None for as many as the encoder's card says
 
     @property
     def variant(self) -> str:
@@ -37,7 +37,7 @@ class Run:
         extras += [f"{self.retrieval} retrieval"] if self.retrieval != "batch" else []
         extras += [PurePath(self.knowledge).name] if self.knowledge != DEFAULT_KNOWLEDGE else []
         extras += [f"{self.wording} wording"] if self.wording != "all" else []
-        extras += [f"{self.views} views"] if self.views != 1 else []
+        extras += [f"{self.views} view{'s' * (self.views > 1)}"] if self.views is not None else []
         return ", ".join([self.method, *extras])
 
     @property
@@ -60,7 +60,7 @@ def grid(
     retrievals: Sequence[str] = ("batch",),
     wordings: Sequence[str] = ("all",),
     knowledge: str = DEFAULT_KNOWLEDGE,
-    views: Sequence[int] = (1,),
+    views: Sequence[int | None] = (None,),
 ) -> list[Run]:
     """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k."""
     runs: dict[Run, None] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -60,7 +60,7 @@ def run_grid(
     for model in dict.fromkeys(run.model for run in runs):
         encoder = load_encoder(model, device)
         for dataset in datasets:
-            chosen = [run for run in runs if run.model == model]
+            chosen = [_by_card(run, encoder) for run in runs if run.model == model]
             own = {path_of(run, dataset, output): run for run in chosen}
             if len(own) < len(chosen) or set(own) & set(files):
                 raise SettingsError(
@@ -73,6 +73,11 @@ def run_grid(
             _compare(own, dataset, output)
             files += list(own)
     return files
+
+
+def _by_card(run: Run, encoder: Any) -> Run:
+    """The run without a number of views that is its encoder's default: files are named by what sets a run apart."""
+    return replace(run, views=None) if run.views == encoder.card.views else run
 
 
 def path_of(run: Run, dataset: LabelledImages, output: Path) -> Path:
@@ -154,6 +159,7 @@ def score(run: Run, dataset: LabelledImages, predictions: Predictions) -> Result
             "variant": run.variant,
             "encoder": run.encoder,
             **asdict(run),
+            "views": predictions.manifest["settings"]["views"],
         },
         "data": {
             "n": len(dataset),

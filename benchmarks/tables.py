@@ -183,6 +183,9 @@ def _notes(runs: Sequence[Result]) -> list[str]:
     notes = [f"\\* {asked} answered as {answered}: its guard set the refinement aside." for asked, answered in used]
     grouped = any(run["metrics"]["units"] != run["metrics"]["n"] for run in runs)
     drawn = "patients or lesions where they are known, each with all its images" if grouped else "images"
+    configs = [run["config"] for run in runs if run["config"].get("views", 1) > 1]
+    own = {each["encoder"]: each["views"] for each in configs if f"{each['views']} views" not in each["variant"]}
+    notes += [f"{name}: the mean of {views} views of each image, as its card says." for name, views in own.items()]
     return [*notes, f"Intervals: bootstrap that draws {drawn}."]
 
 

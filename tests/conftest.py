@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ import torch
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from zsderm.encoders.base import EncoderCard
+from zsderm.encoders import mini
+from zsderm.encoders.base import CARD_FILE, EncoderCard
 from zsderm.images import open_image
 
 WIDTH, SIDE, WORD_SLOTS = 32, 8, 512
@@ -63,6 +65,18 @@ class TinyEncoder:
 @pytest.fixture
 def tiny_encoder() -> TinyEncoder:
     return TinyEncoder()
+
+
+@pytest.fixture
+def four_view_folder(tmp_path: Path) -> Path:
+    """A checkpoint folder whose card recommends four views: the bundled encoder under a card of its own."""
+    folder = tmp_path / "of four"
+    folder.mkdir()
+    for file in mini.FOLDER.iterdir():
+        (folder / file.name).symlink_to(file)
+    (folder / CARD_FILE).unlink()
+    (folder / CARD_FILE).write_text(json.dumps({"views": 4}), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")

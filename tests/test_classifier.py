@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -464,6 +466,43 @@ def test_what_was_fitted_on_one_number_of_views_answers_for_no_other(tiny_encode
     )
     with pytest.raises(SettingsError, match="fitted on 4 views of each image, so it cannot answer for 1"):
         loaded.predict(folder, views=1)
+
+
+def test_views_are_those_of_the_encoders_card_unless_a_number_is_given(tiny_encoder, folder) -> None:
+    paths = [folder / f"{n:02d}.png" for n in range(4)]
+    one, four = (
+        classifier(tiny_encoder, None, method="class-name", views=views).predict(paths).probabilities
+        for views in (1, 4)
+    )
+    tiny_encoder.card = replace(tiny_encoder.card, views=4)
+    subjects = [
+        classifier(tiny_encoder, None, method="class-name"),
+        ZeroShotClassifier(tiny_encoder, CLASSES, settings=Settings(method="class-name")),
+    ]
+    for subject in subjects:
+        found = subject.predict(paths)
+        torch.testing.assert_close(found.probabilities, four, rtol=0, atol=0)
+        assert found.manifest["settings"]["views"] == subject.settings.views == subject.views == 4
+        torch.testing.assert_close(subject.predict(paths, views=1).probabilities, one, rtol=0, atol=0)
+    plain = classifier(tiny_encoder, None, method="class-name", views=1)
+    torch.testing.assert_close(plain.predict(paths).probabilities, one, rtol=0, atol=0)
+    assert ZeroShotClassifier(tiny_encoder, CLASSES).settings.views == 4
+
+
+def test_an_old_fit_keeps_its_number_of_views_whatever_the_card_says_now(tiny_encoder, folder, tmp_path) -> None:
+    classifier(tiny_encoder, None, method="class-name").fit(folder).save(tmp_path / "one")
+    (tmp_path / "older").mkdir()
+    for file in (tmp_path / "one").iterdir():  # as before there were views
+        (tmp_path / "older" / file.name).write_bytes(file.read_bytes())
+    facts = json.loads((tmp_path / "one" / "classifier.json").read_text(encoding="utf-8"))
+    assert facts["settings"].pop("views") == 1
+    (tmp_path / "older" / "classifier.json").write_text(json.dumps(facts), encoding="utf-8")
+    tiny_encoder.card = replace(tiny_encoder.card, views=4)
+    for name in ("one", "older"):
+        loaded = ZeroShotClassifier.load(tmp_path / name, tiny_encoder)
+        assert loaded.predict(folder).manifest["settings"]["views"] == 1
+        with pytest.raises(SettingsError, match="fitted on 1 views"):
+            loaded.predict(folder, views=4)
 
 
 # groups

@@ -22,7 +22,7 @@ def saved(tmp_path: Path) -> Path:
     )
     base = KnowledgeBase.load("dermatology")
     stored = SavedClassifier(
-        "tiny", "abc", "def", ("mole", "acne"), Settings(k=3), torch.tensor([0.3, 0.7]), base, fitted
+        "tiny", "abc", "def", ("mole", "acne"), Settings(k=3, views=1), torch.tensor([0.3, 0.7]), base, fitted
     )
     stored.write(tmp_path / "deep" / "saved")
     return tmp_path / "deep" / "saved"
@@ -36,7 +36,7 @@ def test_what_was_written_is_read_back(saved: Path) -> None:
         "def",
         ("mole", "acne"),
     )
-    assert stored.settings == Settings(k=3)
+    assert stored.settings == Settings(k=3, views=1)
     torch.testing.assert_close(stored.prior, torch.tensor([0.3, 0.7]).double())
     assert stored.knowledge is not None and stored.knowledge.checksum == KnowledgeBase.load("dermatology").checksum
     assert stored.fitted.facts() == {

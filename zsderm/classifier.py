@@ -48,7 +48,8 @@ class ZeroShotClassifier:
         encoder: embeds images and texts.
         classes: C distinct class names, in the order of the result's columns.
         knowledge: descriptions of the classes; None leaves templates.
-        settings: method, retrieval, K and the rest.
+        settings: method, retrieval, K and the rest. Where they name no number of views, it is that of the encoder's
+            card.
         prior: how common the classes are in the images: "auto" (estimated and guarded), "uniform", weights in the order
             of the classes, or a mapping from class to weight.
         cache: folder that keeps embeddings between runs; None keeps nothing.
@@ -71,6 +72,7 @@ class ZeroShotClassifier:
         self.classes = checked_classes(classes)
         self.knowledge = knowledge
         self.settings = settings or Settings()
+        self.settings = replace(self.settings, views=self.views)  # manifests and saved classifiers say the number
         self.prior = checked_prior(prior, self.classes)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
@@ -89,7 +91,7 @@ class ZeroShotClassifier:
         k: int | None = None,
         name_weight: float | None = None,
         centre: bool = False,
-        views: int = Settings.views,
+        views: int | None = None,
         device: str | torch.device | None = None,
         batch_size: int | None = None,
         cache: str | Path | None = None,
@@ -111,7 +113,7 @@ class ZeroShotClassifier:
             name_weight: share of the class name in retrieved proxies; None for the default of `Settings`.
             centre: subtract the mean image before proxies are learned and applied.
             views: 1, 4 or 8: each image is embedded so many times, mirrored and turned, and the mean is taken. It costs
-                so many times the encoding.
+                so many times the encoding. None for the number that the encoder's card recommends.
             device: a torch device; None takes a GPU where there is one.
             batch_size: images encoded at a time; None for the default of `Settings`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
@@ -274,6 +276,11 @@ class ZeroShotClassifier:
         )
 
     @property
+    def views(self) -> int:
+        """How many views of each image are averaged: as the settings say, or else the encoder's card."""
+        return self.settings.views or self.encoder.card.views
+
+    @property
     def _uses_retrieval(self) -> bool:
         return self.settings.method in ("kpl", "knowledge") and self.knowledge is not None
 
@@ -285,14 +292,14 @@ class ZeroShotClassifier:
         names, sources = photographs.named(images)
         how = self.settings
         embedded = embed_images(
-            self.encoder, sources, views=how.views, batch_size=how.batch_size, cache=self.cache, progress=progress
+            self.encoder, sources, views=self.views, batch_size=how.batch_size, cache=self.cache, progress=progress
         )
         return NamedEmbeddings.of(names, embedded)
 
     def _features(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool) -> torch.Tensor | KnownRows:
         """(N, D) unit rows of the images that could be read."""
         if isinstance(images, str | Path) and Path(images).suffix.lower() in SUFFIXES:
-            images = read_embeddings(images, self.encoder, self.settings.views).features
+            images = read_embeddings(images, self.encoder, self.views).features
         if not isinstance(images, np.ndarray | torch.Tensor):
             return self._embed(images, progress).features
         if images.ndim != 2 or images.shape[1] != self.encoder.card.width:
@@ -328,12 +335,12 @@ class ZeroShotClassifier:
 
     def _with_views(self, views: int | None) -> ZeroShotClassifier:
         """This classifier, or one that differs from it in the number of views only."""
-        if views is None or views == self.settings.views:
+        if views is None or views == self.views:
             return self
         settings = replace(self.settings, views=views)
         if self.fitted is not None:
             raise SettingsError(
-                f"the classifier was fitted on {self.settings.views} views of each image, so it cannot answer for "
+                f"the classifier was fitted on {self.views} views of each image, so it cannot answer for "
                 f"{views}. Fit again, or leave out `views`."
             )
         twin = copy(self)

@@ -31,7 +31,7 @@ class Settings:
     centre: bool = False  # subtract the mean image before proxies are learned and applied
     min_images: int = 16  # with fewer images there is no batch to learn from, and text proxies answer
     evidence: int = 3  # descriptions listed for each image
-    views: int = 1  # one of VIEWS: images are embedded so many times, mirrored and turned, and the mean is taken
+    views: int | None = None  # one of VIEWS, mirrored and turned, whose mean is taken; None: as the encoder's card says
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
     batch_size: int = 64  # images encoded at a time; changes memory, not the result
     streamed_from: int = (
@@ -51,7 +51,8 @@ class Settings:
                     f"Expected setting `{name}` to be one of {', '.join(known)}, but got {value!r}."
                     f"{did_you_mean(str(value), known)}"
                 )
-        check_views(self.views)
+        if self.views is not None:
+            check_views(self.views)
         for name, least in (("k", 1), ("min_images", 1), ("evidence", 0), ("batch_size", 1), ("streamed_from", 1)):
             if getattr(self, name) < least:
                 raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}.")

@@ -109,7 +109,7 @@ def read(folder: Path) -> SavedClassifier:
             fingerprint=facts["encoder"]["fingerprint"],
             sentences=facts["sentences"],
             classes=tuple(facts["classes"]),
-            settings=Settings(**facts["settings"]),
+            settings=Settings(**{"views": 1, **facts["settings"]}),  # before there were views, it was one
             prior=facts["prior"] if isinstance(facts["prior"], str) else _shares(facts["prior"]),
             knowledge=base,
             fitted=Fitted.from_parts(tensors, facts["fitted"]),

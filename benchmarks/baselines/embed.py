@@ -41,7 +41,7 @@ def main(dataset: str, data_root: Path | None, split: str, model: str, knowledge
         output.mkdir(parents=True, exist_ok=True)
         for method in TEXTS:
             classifier = ZeroShotClassifier.from_pretrained(
-                encoder, classes=labelled.classes, knowledge=base, method=method, cache=output / "cache"
+                encoder, classes=labelled.classes, knowledge=base, method=method, views=1, cache=output / "cache"
             )
             fitted = classifier.fit(paths).fitted
             assert fitted is not None

@@ -41,7 +41,7 @@ def main(
         for dataset in (load(name, data_root, split) for name in datasets):
             classifiers = [
                 ZeroShotClassifier.from_pretrained(
-                    encoder, classes=dataset.classes, method=method, prior=prior, cache=cache_dir or forgotten
+                    encoder, classes=dataset.classes, method=method, prior=prior, views=1, cache=cache_dir or forgotten
                 )
                 for method in ("knowledge", "kpl")
             ]

@@ -147,7 +147,9 @@ def figures_of(encoder_folder: Path, sets: Mapping[str, tuple[str, str]], data_r
         where = str(data_root / dataset) if dataset.endswith(".csv") else dataset
         images = load(where, data_root, split)
         for method in METHODS:
-            classifier = ZeroShotClassifier.from_pretrained(encoder, classes=images.classes, method=method, cache=cache)
+            classifier = ZeroShotClassifier.from_pretrained(
+                encoder, classes=images.classes, method=method, views=1, cache=cache
+            )
             predictions = classifier.predict(images.images)
             metrics = evaluate(images.labels, predictions.probabilities, resamples=1)
             told = {"dataset": name, "method": method, "n": len(images)}

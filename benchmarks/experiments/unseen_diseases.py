@@ -66,7 +66,7 @@ def main(
     paths = [str(data_root / dataset / name) for name in table["filename"]]
     rows: list[dict[str, Any]] = []
     for name, how in METHODS.items():
-        subject = ZeroShotClassifier.from_pretrained(encoder, classes=classes, cache=cache_dir, **how)
+        subject = ZeroShotClassifier.from_pretrained(encoder, classes=classes, views=1, cache=cache_dir, **how)
         predictions = subject.predict(paths)
         true = np.array([classes.index(label) for label in labels])
         whole = evaluate(true[in_split], predictions.probabilities.numpy()[in_split])

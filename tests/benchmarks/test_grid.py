@@ -37,5 +37,11 @@ def test_the_name_of_the_files_says_what_sets_a_run_apart_in_letters_that_every_
 
 def test_views_are_part_of_the_grid_and_of_the_name_of_the_files() -> None:
     runs = grid(["m"], ["class-name", "templates"], views=[1, 4])
-    assert [run.variant for run in runs] == ["class-name", "templates", "class-name, 4 views", "templates, 4 views"]
+    assert [run.variant for run in runs] == [
+        "class-name, 1 view",
+        "templates, 1 view",
+        "class-name, 4 views",
+        "templates, 4 views",
+    ]
     assert runs[2].stem("PAD dev") == "pad-dev--m--class-name-4-views"
+    assert [run.variant for run in grid(["m"], ["class-name"])] == ["class-name"]  # as the encoder's card says

@@ -112,6 +112,23 @@ def test_views_are_runs_of_their_own(done: Result, folder: Path, tmp_path: Path)
     assert len({one["metrics"]["calibration_error"] for one in found.values()}) == 2
 
 
+@pytest.mark.slow
+def test_a_run_with_the_views_of_the_encoders_card_has_the_plain_name(folder: Path, four_view_folder: Path) -> None:
+    output, how = four_view_folder.parent / "results", ["--method", "class-name", "--model", four_view_folder]
+    places = ["--dataset", folder / "mine.csv", "--cache-dir", output / "cache", "--output", output]
+    assert _run(*places, *how).exit_code == 0
+    again = _run(*places, *how, "--views", 4, "--views", 1)
+    assert "class-name: there already" in again.stderr and "class-name-1-view: n = 6" in again.stderr
+    found = {path.name.split("--")[-1]: json.loads(path.read_text()) for path in output.glob("*--class-name*.json")}
+    assert {name: one["config"]["views"] for name, one in found.items()} == {
+        "class-name.json": 4,
+        "class-name-1-view.json": 1,
+    }
+    assert all(one["inputs"]["settings"]["views"] == one["config"]["views"] for one in found.values())
+    tables = _run("--tables", output).stdout
+    assert "mean of 4 views of each image, as its card says" in tables and "| class-name, 1 view |" in tables
+
+
 @pytest.mark.parametrize("arguments", [[], ["--dataset", "pad"], ["--output", "x"], ["--method", "magic"]])
 def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert _run(*arguments).exit_code == 2

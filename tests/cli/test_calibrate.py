@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +122,17 @@ def test_what_cannot_be_used_is_refused(run, photos, labels, tmp_path, arguments
 
 def test_the_scores_to_choose_from_are_those_of_the_library() -> None:
     assert set(calibrate.SET_SCORES) == set(SET_SCORES) and set(calibrate.FAMILIARITIES) == set(FAMILIARITIES)
+
+
+@pytest.mark.slow
+def test_a_calibration_says_how_many_views_were_averaged_as_the_encoders_card_recommends(
+    run, photos: Path, labels: Path, tmp_path: Path, tiny_encoder
+) -> None:
+    record, how = tmp_path / "record.json", ("--classes", CLASSES, "--method", "knowledge", "--images", photos)
+    tiny_encoder.card = replace(tiny_encoder.card, views=4)
+    done = run("calibrate", *how, "--labels", labels, "--output", record)
+    assert done.exit_code == 0, done.output
+    assert Calibration.load(record).made_with["views"] == 4
+    assert run("classify", *how, "--calibration", record).exit_code == 0
+    refused = run("classify", *how, "--views", "1", "--calibration", record)
+    assert refused.exit_code == 1 and "with views 4" in refused.stderr

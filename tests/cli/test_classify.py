@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -293,6 +294,18 @@ def test_views_reach_the_answers_the_cache_and_the_saved_classifier(run, photos:
     )
     refused = run("--images", photos, "--fitted", tmp_path / "fitted4", "--views", "1")
     assert refused.exit_code == 2 and "--views cannot be given with --fitted" in refused.stderr
+
+
+def test_without_a_number_there_are_as_many_views_as_the_encoders_card_says(
+    run, photos: Path, tmp_path: Path, tiny_encoder
+) -> None:
+    how = ("--images", photos, "--classes", "melanoma, nevus", "--method", "class-name")
+    four = run(*how, "--views", "4").stdout
+    tiny_encoder.card = replace(tiny_encoder.card, views=4)
+    done = run(*how, "--report", tmp_path / "report.html")
+    assert done.exit_code == 0 and done.stdout == four, done.output
+    assert "settings › views</th><td>4<" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert {path.name for path in (tmp_path / "cache").glob("images-*")} == {"images-3-views-4"}
 
 
 # groups

@@ -79,3 +79,15 @@ def test_views_are_averaged_and_written_beside_the_rows(photos, tmp_path: Path) 
     expected = encoder.encode_images([photos / "1.png", photos / "2.png"], views=4).numpy()
     np.testing.assert_allclose(stored.features[:2], expected, atol=1e-5)
     assert run("--images", photos, "--output", output, "--views", "2").exit_code == 2
+
+
+@pytest.mark.slow
+def test_without_a_number_there_are_as_many_views_as_the_encoders_card_says(photos, four_view_folder: Path) -> None:
+    output = four_view_folder.parent / "rows.npy"
+    for said, views in (((), 4), (("--views", "1"), 1)):
+        done = run("--images", photos, "--output", output, "--no-cache", "--model", four_view_folder, *said)
+        assert done.exit_code == 0, done.output
+        stored = read_embeddings(output, encoder := load_encoder(four_view_folder))
+        assert stored.views == views
+        expected = encoder.encode_images([photos / "1.png", photos / "2.png"], views=views).numpy()
+        np.testing.assert_allclose(stored.features[:2], expected, atol=1e-5)

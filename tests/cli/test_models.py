@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -10,6 +11,7 @@ from huggingface_hub import constants
 
 from zsderm.cli import main
 from zsderm.encoders import catalogue
+from zsderm.encoders.base import EncoderCard
 
 
 def run(*arguments: str) -> Result:
@@ -126,6 +128,18 @@ def test_show_gives_each_fact_of_the_training_a_line(folder):
     shown = table(run("show", str(folder)))
     assert (shown["training_data"], shown["pretraining.seed"]) == ("PAD, HAM10000", "7")
     assert shown["pretraining.config"] == "(2 lines in zsderm.json)"
+
+
+def test_show_and_list_say_how_many_views_are_recommended_where_it_is_more_than_one(folder, monkeypatch):
+    assert "views" not in table(run("show", str(folder)))
+    (folder / "zsderm.json").write_text(json.dumps({"views": 4, "description": "mine"}))
+    assert table(run("show", str(folder)))["views"] == "4"
+    card = EncoderCard("mine", 8, 32, 16, description="words", views=4)
+    monkeypatch.setattr(catalogue, "cards", lambda: (card, replace(card, views=1)))
+    assert [line.split("\t")[-1] for line in run("list").stdout.splitlines()[1:]] == [
+        "words; 4 views of each image",
+        "words",
+    ]
 
 
 def test_show_knows_the_card_of_a_model_that_is_not_here_and_says_how_to_get_it(empty_cache):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,18 @@ def test_the_number_of_views_stands_beside_the_rows_and_another_one_is_refused(
     assert read_embeddings(path).encoder["views"] == 1
     with pytest.raises(InputError, match="expected embeddings of 8 views"):
         read_embeddings(path, views=8)
+
+
+def test_without_a_number_the_rows_are_of_as_many_views_as_the_encoders_card_says(
+    tiny_encoder, paths, tmp_path: Path
+) -> None:
+    tiny_encoder.card = replace(tiny_encoder.card, views=4)
+    write_embeddings(tmp_path / "rows.npy", tiny_encoder, paths)
+    write_embeddings(tmp_path / "one.npy", tiny_encoder, paths, views=1)
+    stored = [read_embeddings(tmp_path / name) for name in ("rows.npy", "one.npy")]
+    assert [each.views for each in stored] == [4, 1]
+    for each in stored:
+        np.testing.assert_array_equal(each.features, embed_images(tiny_encoder, paths, views=each.views).features)
 
 
 def test_files_of_before_there_were_views_are_of_one(tiny_encoder, paths, tmp_path: Path) -> None:

@@ -96,9 +96,24 @@ def test_a_folder_of_another_format_says_so(tmp_path):
 
 def test_the_facts_of_a_card_make_the_same_card_again():
     figure = Figure("PAD", "accuracy", 0.5, "a paper")
-    card = EncoderCard("x", 8, 32, 16, "MIT", "s", "d", {"sigma": 0.3}, 100, ("pairs",), False, (figure,))
+    card = EncoderCard("x", 8, 32, 16, "MIT", "s", "d", {"sigma": 0.3}, 100, ("pairs",), False, (figure,), 4)
     facts = json.loads(json.dumps(card_facts(card)))
     assert EncoderCard.describe("x", MODEL, facts) == card
     unknown = EncoderCard("x", 8, 32, 16)
-    assert {"parameters", "gated"}.isdisjoint(card_facts(unknown))
+    assert {"parameters", "gated"}.isdisjoint(card_facts(unknown)) and card_facts(unknown)["views"] == 1
     assert EncoderCard.describe("x", MODEL, card_facts(unknown)) == unknown
+
+
+@pytest.mark.parametrize("views", [1, 4, 8])
+def test_a_card_says_how_many_views_are_recommended_and_one_where_it_says_nothing(folder, views):
+    assert EncoderCard.read(folder, "x").views == 1
+    (folder / "zsderm.json").write_text(json.dumps({"views": views}))
+    card = EncoderCard.read(folder, "x")
+    assert (card.views, card.metadata) == (views, {})
+
+
+@pytest.mark.parametrize("views", [0, 2, 3, 16, -4, 4.0, "4", True, None, [4]])
+def test_a_number_of_views_that_there_is_no_set_of_is_a_checkpoint_error(folder, views):
+    (folder / "zsderm.json").write_text(json.dumps({"views": views}))
+    with pytest.raises(CheckpointError, match=r"views in zsderm.json to be one of 1, 4, 8, but got"):
+        EncoderCard.read(folder, "x")

@@ -90,11 +90,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @option(
     "--views",
     multiple=True,
-    default=[Settings.views],
-    show_default=True,
     type=Views(),
     heading=RARE,
-    help="Average so many views of each image (mirrored, turned). May be repeated.",
+    help="Average so many views of each image (mirrored, turned). May be repeated.  "
+    "[default: as the encoder's card says]",
 )
 @option(
     "--output", type=_FOLDER, heading=OUTPUT, help="The folder of the results. Finished runs in it are not repeated."
@@ -173,7 +172,7 @@ def benchmark(
         with TemporaryDirectory() as forgotten:
             run_grid(
                 [load(dataset, data_root, split) for dataset in datasets],
-                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views),
+                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views or (None,)),
                 output,
                 priors=weights,
                 cache=cache or Path(forgotten),

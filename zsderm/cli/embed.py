@@ -33,7 +33,7 @@ def embed(
     images: tuple[str, ...],
     output: Path,
     model: str,
-    views: int,
+    views: int | None,
     device: str | None,
     batch_size: int,
     cache: Path | None,

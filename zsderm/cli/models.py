@@ -54,7 +54,8 @@ def list_models() -> None:
     _row(*_LISTED, "parameters", "gated", "tried", "description")
     for card in catalogue.cards():
         facts = (_fact(card, key) for key in _LISTED)
-        _row(*facts, _millions(card.parameters), _GATED[card.gated], catalogue.tried(card.name), card.description)
+        words = card.description + (f"; {card.views} views of each image" if card.views > 1 else "")
+        _row(*facts, _millions(card.parameters), _GATED[card.gated], catalogue.tried(card.name), words)
 
 
 @models.command("show")
@@ -92,6 +93,8 @@ def _show_card(card: EncoderCard) -> None:
     _row("parameters", _millions(card.parameters))
     _row("training_data", ", ".join(card.training_data) or "not stated")
     _row("gated", _GATED[card.gated])
+    if card.views > 1:
+        _row("views", card.views)
     for figure in card.figures:
         _row("published", figure)
     for key, value in card.metadata.items():

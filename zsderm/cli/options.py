@@ -60,11 +60,10 @@ json_option = option(
 )
 views_option = option(
     "--views",
-    default=Settings.views,
-    show_default=True,
     type=Views(),
     heading=SPEED,
-    help="Average so many views of each image (mirrored, turned). It takes so many times as long.",
+    help="Average so many views of each image (mirrored, turned). It takes so many times as long.  "
+    "[default: as the encoder's card says]",
 )
 device_option = option(
     "--device", heading=SPEED, help="Where the encoder runs: cpu, cuda or mps.  [default: the fastest there is]"

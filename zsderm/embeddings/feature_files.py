@@ -59,7 +59,7 @@ def write_embeddings(
     encoder: Encoder,
     images: Iterable[str | os.PathLike[str]],
     *,
-    views: int = 1,
+    views: int | None = None,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -71,7 +71,8 @@ def write_embeddings(
         path: ends in .npy or .parquet.
         encoder: gives the rows.
         images: paths, as from `images.walk`.
-        views: how many views of each image are averaged; see `embed_images`.
+        views: how many views of each image are averaged, see `embed_images`; None for as many as the encoder's card
+            says, which is what a classifier uses.
         batch_size: images encoded at a time.
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that keeps rows between runs, or ``None``.
@@ -88,6 +89,7 @@ def write_embeddings(
     writers = {".npy": _write_npy, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
         raise SettingsError(f"Expected a file name ending in {' or '.join(SUFFIXES)}, but got '{path}'.")
+    views = encoder.card.views if views is None else views
     to_embed, to_name = tee(images)
     found = embed_batches(encoder, to_embed, views=views, batch_size=batch_size, workers=workers, cache=cache)
     with progress_bar(None, progress) as advance:

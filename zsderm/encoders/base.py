@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from zsderm.config import VIEWS
 from zsderm.encoders.fingerprint import count_parameters
 from zsderm.errors import CheckpointError
 
@@ -71,6 +72,7 @@ class EncoderCard:
     training_data: tuple[str, ...] = ()
     gated: bool | None = None  # whether its terms have to be accepted on its page; None: not known
     figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
+    views: int = 1  # one of VIEWS: how many views of an image its makers recommend to embed and average
 
     @classmethod
     def read(cls, folder: Path, name: str, otherwise: Mapping[str, Any] | None = None) -> EncoderCard:
@@ -118,8 +120,15 @@ class EncoderCard:
         Args:
             facts: what a zsderm.json, a page or the catalogue says; what no field is for becomes metadata.
             metadata: what is known besides.
+
+        Raises:
+            CheckpointError: a figure that lacks a part, or a number of views that there is no set of.
         """
-        data = facts.get("training_data", ())
+        data, views = facts.get("training_data", ()), facts.get("views", 1)
+        if type(views) is not int or views not in VIEWS:  # JSON's true is no 1
+            raise CheckpointError(
+                f"expected views in {CARD_FILE} to be one of {', '.join(map(str, VIEWS))}, but got {views!r}"
+            )
         extra = {key: value for key, value in facts.items() if key not in cls.__dataclass_fields__}
         return {
             "licence": facts.get("licence", "unknown"),
@@ -130,12 +139,13 @@ class EncoderCard:
             "training_data": (data,) if isinstance(data, str) else tuple(data),
             "gated": facts.get("gated"),
             "figures": tuple(Figure.read(row) for row in facts.get("figures", ())),
+            "views": views,
         }
 
 
 def card_facts(card: EncoderCard) -> dict[str, Any]:
     """What a card says beyond its name and shapes, as a zsderm.json holds it; what is not known is left out."""
-    names = ("licence", "source", "description", "parameters", "training_data", "gated")
+    names = ("licence", "source", "description", "parameters", "training_data", "gated", "views")
     known = {name: getattr(card, name) for name in names if getattr(card, name) is not None}
     return {**known, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
 
