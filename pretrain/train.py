@@ -113,7 +113,7 @@ def _train(
     if group.is_first:
         _write(output / "manifest.json", json.dumps(manifest, indent=2))
     if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
-        _export(average or model, tokenizer, config, manifest, at.epoch, output)
+        export_folder(learner.trained(), tokenizer, config, {**manifest, "epochs_done": at.epoch}, output / "encoder")
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
     for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(
