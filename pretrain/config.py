@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zsderm.config import check_views
 from zsderm.encoders.colour_constancy import MODES, PLAIN, norm_of
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
@@ -23,7 +24,8 @@ LEAST = {
 CAPTION_KINDS = ("caption", "ontology", "visual", "sub-captions")  # in the order of the losses
 # Settings that may change when a stopped run is resumed: those that the weights do not depend on.
 FREE_TO_CHANGE = (
-    "card", "workers", "checkpoint_every", "log_every", "tensorboard", "evaluate", "evaluate_every", "compile"
+    "card", "workers", "checkpoint_every", "log_every", "tensorboard", "evaluate", "evaluate_every", "compile",
+    "answer_temperature",
 )  # fmt: skip
 
 
@@ -127,6 +129,9 @@ class TrainConfig:
     warm_up_steps: int = 100
     gradient_clip: float = 1.0  # largest norm of the gradient
     temperature: float = 0.05  # at the start; learned. A checkpoint to start from keeps its own
+    # Softmax temperature that the exported encoder answers with; 0: the learned one. A contrastive run on few diagnoses
+    # learns too small a one, so that probabilities are too sure; it is set afterwards from images not trained with.
+    answer_temperature: float = 0.0
     lambda_m: float = 1.0  # weight of the multi-aspect contrastive loss (MAKE)
     lambda_s: float = 0.7  # weight of the local alignment loss (MAKE)
     guided_weights: bool = True  # sub-captions close to the diagnosis count most (MAKE); False: all count alike
@@ -171,6 +176,12 @@ class TrainConfig:
             )
         if not 0 <= self.average < 1:
             raise SettingsError(f"Expected setting `average` to be in [0, 1), but got {self.average}.")
+        if not 0 <= self.answer_temperature < math.inf:
+            raise SettingsError(
+                "Expected setting `answer_temperature` to be above 0, or 0 for the learned one, but got "
+                f"{self.answer_temperature}."
+            )
+        check_views(self.card.get("views", 1))
         _check_among("setting `precision`", self.precision, PRECISIONS)
         _check_among("setting `targets`", self.targets, tuple(MIX))
         for kind in self.captions:

@@ -44,6 +44,7 @@ def training_manifest(
         "overrides": dict(overrides),
         "start": config.start,
         "targets": config.targets,
+        "answer_temperature": config.answer_temperature,
         "images": len(records),
         "data": data_checksum(records, root),
         "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},

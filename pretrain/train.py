@@ -112,6 +112,8 @@ def _train(
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
         _write(output / "manifest.json", json.dumps(manifest, indent=2))
+    if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
+        export_folder(learner.trained(), tokenizer, config, {**manifest, "epochs_done": at.epoch}, output / "encoder")
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
     for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(

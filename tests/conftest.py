@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,15 +68,19 @@ def tiny_encoder() -> TinyEncoder:
 
 
 @pytest.fixture
-def four_view_folder(tmp_path: Path) -> Path:
-    """A checkpoint folder whose card recommends four views: the bundled encoder under a card of its own."""
-    folder = tmp_path / "of four"
-    folder.mkdir()
-    for file in mini.FOLDER.iterdir():
-        (folder / file.name).symlink_to(file)
-    (folder / CARD_FILE).unlink()
-    (folder / CARD_FILE).write_text(json.dumps({"views": 4}), encoding="utf-8")
-    return folder
+def folder_of_views(tmp_path: Path) -> Callable[[int], Path]:
+    """Makes a checkpoint folder whose card recommends so many views: the bundled encoder under a card of its own."""
+
+    def make(views: int) -> Path:
+        folder = tmp_path / f"of {views}"
+        folder.mkdir()
+        for file in mini.FOLDER.iterdir():
+            (folder / file.name).symlink_to(file)
+        (folder / CARD_FILE).unlink()
+        (folder / CARD_FILE).write_text(json.dumps({"views": views}), encoding="utf-8")
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

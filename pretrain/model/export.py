@@ -8,6 +8,8 @@ its tokenizer. zsderm.json is the card of the encoder.
 from __future__ import annotations
 
 import json
+import logging
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +23,8 @@ from zsderm.atomic_files import atomic_folder
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.model.towers import OpenClipModel
 
+log = logging.getLogger(__name__)
+
 
 def export_folder(
     model: OpenClipModel,
@@ -31,7 +35,8 @@ def export_folder(
 ) -> None:
     """Write a model, its tokenizer, its preprocessing and its card into one folder, whole or not at all.
 
-    Weights are float16. An existing folder is replaced only once the new one is complete.
+    Weights are float16. An existing folder is replaced only once the new one is complete. `answer_temperature`, where
+    it is set, stands in the place of the learned temperature, which the model itself keeps; the card says both.
 
     Args:
         model: the trained open_clip model.
@@ -44,7 +49,10 @@ def export_folder(
         SettingsError: the place is a file, or cannot be written.
     """
     with atomic_folder(folder, must_be_new=False) as draft:
-        weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
+        learned = math.exp(-model.logit_scale.item())
+        answers = config.answer_temperature or learned
+        scale = torch.tensor(-math.log(answers)) if config.answer_temperature else model.logit_scale.detach()
+        weights = {name: _compact(tensor) for name, tensor in (model.state_dict() | {"logit_scale": scale}).items()}
         save_file(weights, str(draft / "model.safetensors"), metadata={"format": "pt"})
         text_tower = getattr(model, "text", None)
         if isinstance(text_tower, HFTextEncoder):
@@ -55,11 +63,13 @@ def export_folder(
             {"model_cfg": dict(config.model_cfg), "preprocess_cfg": dict(config.preprocess_cfg)},
         )
         card = {**config.card, "sigma": config.sigma, "lambda_m": config.lambda_m, "lambda_s": config.lambda_s}
-        _write_json(draft / "zsderm.json", {**card, "pretraining": dict(manifest)})
+        temperatures = {"learned_temperature": round(learned, 5), "answer_temperature": round(answers, 5)}
+        _write_json(draft / "zsderm.json", {**card, "pretraining": {**manifest, **temperatures}})
         for file in draft.iterdir():
             file.chmod(0o644)  # safetensors writes for the owner only; an installed package is read by others
         for kept in folder.glob("*.md"):
             shutil.copy2(kept, draft / kept.name)  # a card written by hand is kept when new weights replace the old
+    log.info("temperature: %.5f learned, %.5f exported", learned, answers)
 
 
 def _compact(tensor: torch.Tensor) -> torch.Tensor:

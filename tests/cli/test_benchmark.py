@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -101,20 +102,26 @@ def test_a_prior_for_other_classes_is_refused(done: Result, folder: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_views_are_runs_of_their_own(done: Result, folder: Path, tmp_path: Path) -> None:
+def test_views_are_runs_of_their_own(
+    done: Result, folder: Path, tmp_path: Path, folder_of_views: Callable[[int], Path]
+) -> None:
     how = ["--method", "class-name", "--views", 1, "--views", 4, "--cache-dir", folder / "cache"]
-    assert _run("--dataset", folder / "mine.csv", *how, "--output", tmp_path).exit_code == 0
-    found = {path.name: json.loads(path.read_text()) for path in tmp_path.glob("*class-name*.json")}
+    places = ["--model", folder_of_views(1), "--output", tmp_path / "results"]
+    assert _run("--dataset", folder / "mine.csv", *how, *places).exit_code == 0
+    files = (tmp_path / "results").glob("*--class-name*.json")
+    found = {path.name.split("--")[-1]: json.loads(path.read_text()) for path in files}
     assert {name: one["inputs"]["settings"]["views"] for name, one in found.items()} == {
-        "mine--zsderm-mini--class-name.json": 1,
-        "mine--zsderm-mini--class-name-4-views.json": 4,
+        "class-name.json": 1,
+        "class-name-4-views.json": 4,
     }
     assert len({one["metrics"]["calibration_error"] for one in found.values()}) == 2
 
 
 @pytest.mark.slow
-def test_a_run_with_the_views_of_the_encoders_card_has_the_plain_name(folder: Path, four_view_folder: Path) -> None:
-    output, how = four_view_folder.parent / "results", ["--method", "class-name", "--model", four_view_folder]
+def test_a_run_with_the_views_of_the_encoders_card_has_the_plain_name(
+    folder: Path, tmp_path: Path, folder_of_views: Callable[[int], Path]
+) -> None:
+    output, how = tmp_path / "results", ["--method", "class-name", "--model", folder_of_views(4)]
     places = ["--dataset", folder / "mine.csv", "--cache-dir", output / "cache", "--output", output]
     assert _run(*places, *how).exit_code == 0
     again = _run(*places, *how, "--views", 4, "--views", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def run(*arguments: object) -> Result:
 @pytest.mark.parametrize("name", ["rows.npy", "rows.parquet"])
 def test_the_rows_are_the_encoders_and_what_cannot_be_read_has_a_reason(photos, tmp_path: Path, name: str) -> None:
     output = tmp_path / name
-    done = run("--images", photos, "--output", output, "--no-cache")
+    done = run("--images", photos, "--output", output, "--no-cache", "--views", "1")
     assert (done.exit_code, done.stdout) == (0, "")
     encoder = load_encoder("zsderm-mini")
     assert f"2 of 3 images embedded by zsderm-mini ({encoder.fingerprint})" in done.stderr
@@ -82,12 +83,14 @@ def test_views_are_averaged_and_written_beside_the_rows(photos, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_without_a_number_there_are_as_many_views_as_the_encoders_card_says(photos, four_view_folder: Path) -> None:
-    output = four_view_folder.parent / "rows.npy"
+def test_without_a_number_there_are_as_many_views_as_the_encoders_card_says(
+    photos, tmp_path: Path, folder_of_views: Callable[[int], Path]
+) -> None:
+    folder, output = folder_of_views(4), tmp_path / "rows.npy"
     for said, views in (((), 4), (("--views", "1"), 1)):
-        done = run("--images", photos, "--output", output, "--no-cache", "--model", four_view_folder, *said)
+        done = run("--images", photos, "--output", output, "--no-cache", "--model", folder, *said)
         assert done.exit_code == 0, done.output
-        stored = read_embeddings(output, encoder := load_encoder(four_view_folder))
+        stored = read_embeddings(output, encoder := load_encoder(folder))
         assert stored.views == views
         expected = encoder.encode_images([photos / "1.png", photos / "2.png"], views=views).numpy()
         np.testing.assert_allclose(stored.features[:2], expected, atol=1e-5)

@@ -134,6 +134,25 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
         assert rows[0] == rows[1], "the tables continue without a gap or a repeat"
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_finished_run_exports_again_with_another_answer_temperature_and_nothing_else_changes(
+    tmp_path: Path, data: Path, average: float
+) -> None:
+    output = tmp_path / "run"
+    before = run(output, data, **TINY, average=average)
+    log = (output / "log.csv").read_text()
+    after = run(output, data, **TINY, average=average, answer_temperature=0.2)
+    assert float(after.pop("logit_scale")) == pytest.approx(-np.log(0.2), rel=1e-3)
+    assert float(before.pop("logit_scale")) == pytest.approx(-np.log(0.05), rel=1e-2)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert (output / "log.csv").read_text() == log, "nothing was trained"
+    told = json.loads((output / "encoder" / "zsderm.json").read_text())["pretraining"]
+    assert (told["answer_temperature"], told["epochs_done"]) == (0.2, 1) and 0 < told["learned_temperature"] < 0.1
+    assert json.loads((output / "manifest.json").read_text())["answer_temperature"] == 0.2
+    state = torch.load(output / "checkpoint.pt", weights_only=True)["model"]
+    assert float(state["logit_scale"]) == pytest.approx(-np.log(0.05), rel=1e-2), "the checkpoint keeps the learned one"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [TINY, DROPPING], ids=["open_clip's towers", "batch statistics"])
 def test_the_exported_encoder_has_the_mean_weights(recipe: dict[str, object], tmp_path: Path, data: Path) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import open_clip
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from zsderm import CheckpointError, SettingsError, load_encoder
 from zsderm.pretrain.config import TrainConfig, read_config
@@ -43,6 +45,25 @@ def test_plain_open_clip_loads_towers_of_its_own_and_agrees_with_load_encoder(ex
     torch.testing.assert_close(encoder.encode_images([image]), theirs, rtol=0, atol=1e-5)
     torch.testing.assert_close(encoder.encode_texts(["melanoma", "nevus"]), texts, rtol=0, atol=1e-5)
     assert encoder.card.metadata["sigma"] == 0.3, "sigma travels with the checkpoint, and not where open_clip trips"
+
+
+def test_the_export_answers_with_the_temperature_that_is_set_and_the_model_keeps_the_learned_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, model, tokenizer = begin(config_of(**TINY, temperature=0.01))
+    learned, weights = model.logit_scale.item(), {}
+    for name, asked, answers in (("learned", 0.0, 0.01), ("set", 0.08, 0.08)):
+        with caplog.at_level("INFO"):
+            export_folder(model, tokenizer, replace(config, answer_temperature=asked), {}, tmp_path / name)
+        encoder = load_encoder(tmp_path / name)
+        assert encoder.temperature == pytest.approx(answers, rel=2e-3)  # weights are float16
+        told = encoder.card.metadata["pretraining"]
+        assert (told["learned_temperature"], told["answer_temperature"]) == (0.01, answers)
+        assert f"temperature: 0.01000 learned, {answers:.5f} exported" in caplog.text
+        weights[name] = load_file(tmp_path / name / "model.safetensors")
+        assert model.logit_scale.item() == learned and weights[name]["logit_scale"].shape == ()
+    others = [name for name in weights["set"] if name != "logit_scale"]
+    assert others and all(torch.equal(weights["set"][name], weights["learned"][name]) for name in others)
 
 
 def test_a_folder_of_a_killed_export_is_cleared_away(exported: Path) -> None:
