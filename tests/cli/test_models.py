@@ -135,6 +135,8 @@ def test_show_gives_each_fact_of_the_training_a_line(folder):
     shown = table(run("show", str(folder)))
     assert (shown["training_data"], shown["pretraining.seed"]) == ("PAD, HAM10000", "7")
     assert shown["pretraining.config"] == "(2 lines in zsderm.json)"
+    (folder / "zsderm.json").write_text(json.dumps({"pretraining": {"mean_of": [words["pretraining"]] * 2}}))
+    assert table(run("show", str(folder)))["pretraining.mean_of"] == "(2 entries in zsderm.json)"
 
 
 def test_show_and_list_say_how_many_views_are_recommended_where_it_is_more_than_one(folder, monkeypatch):
