@@ -74,12 +74,14 @@ def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, 
         How far the run is; the start where there is no checkpoint.
 
     Raises:
-        SettingsError: the checkpoint belongs to a run with other settings.
+        SettingsError: the checkpoint belongs to a run with other settings, or lacks a part.
     """
     if not path.is_file():
         return Progress()
     state = torch.load(path, map_location="cpu", weights_only=True)
     _check_settings(path, state.get("settings"), settings_of(config))
+    if missing := [name for name in parts if name not in state]:
+        raise SettingsError(f"{path} holds no {missing[0]}: an older version began this run. Choose another --output.")
     for name, part in parts.items():
         part.load_state_dict(state[name])
     if "progress" not in state:  # written before checkpoints knew batches

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zsderm.config import check_views
-from zsderm.encoders.colour_constancy import PLAIN, norm_of
+from zsderm.encoders.colour_constancy import MODES, PLAIN, norm_of
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 
 TASKS = ("classification", "retrieval", "concepts")
 PRECISIONS = ("float32", "bfloat16")
 MIX = {"own": 0.0, "label": 1.0, "ontology": 0.5}  # weight of shared targets; 0.5: O-MAKE (arXiv 2512.03445)
 LEAST = {
-    0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs"),
+    0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs", "square"),
     1: ("epochs", "samples_per_epoch", "evaluate_every"),
     2: ("batch_size",),  # contrast needs two
 }
@@ -75,19 +75,30 @@ class Augmentation:
     hair_probability: float = 0.0  # one to six thin dark arcs
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability and no range."""
+        """Refuse what is no probability, no range and no strength."""
         for name in (f.name for f in dataclasses.fields(self) if f.name.endswith("_probability")):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(
-                    f"Expected setting `augmentation.{name}` to be in [0, 1], but got {getattr(self, name)}."
-                )
+            self._check(name, "in [0, 1]", 1, lambda chance: 0 <= chance <= 1)
         for name, least, most in (("crop_scale", 0, 1), ("resolution", 1, math.inf), ("jpeg", 1, 100)):
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most or high == 0:
-                raise SettingsError(
-                    f"Expected setting `augmentation.{name}` to be two numbers from {least} to {most}, the smaller "
-                    f"first, but got {[low, high]}."
-                )
+            what = f"two numbers from {least} to {most}, the smaller first"
+            self._check(name, what, 2, lambda low, high, a=least, b=most: high > 0 and a <= low <= high <= b)
+        what = "four numbers from 0 on (brightness, contrast, saturation, hue), the last at most 0.5"
+        self._check("jitter", what, 4, lambda *strength: min(strength) >= 0 and strength[3] <= 0.5)
+        self._check("white_balance", "a number from 0 on", 1, lambda strength: strength >= 0)
+        if not isinstance(self.quarter_turns, bool):
+            raise SettingsError(
+                f"Expected setting `augmentation.quarter_turns` to be true or false, but got {self.quarter_turns!r}."
+            )
+
+    def _check(self, name: str, what: str, count: int, fits: Callable[..., bool]) -> None:
+        """Refuse a setting that is not so many numbers, or numbers that do not fit."""
+        value = getattr(self, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if len(numbers) != count or not all(isinstance(n, int | float) for n in numbers) or not fits(*numbers):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise SettingsError(f"Expected setting `augmentation.{name}` to be {what}, but got {shown!r}.")
+
+
+EFFECTS = frozenset(f.name for f in dataclasses.fields(Augmentation))
 
 
 @dataclass(frozen=True)
@@ -161,16 +172,16 @@ class TrainConfig:
             )
         if norm_of(str(self.preprocess_cfg.get("mode", PLAIN))) is None:
             raise SettingsError(
-                f"Expected setting `preprocess_cfg.mode` to be '{PLAIN}' or '{PLAIN}, shades of grey 6' (any norm), but "
-                f"got {self.preprocess_cfg['mode']!r}."
+                f"Expected setting `preprocess_cfg.mode` to be {MODES}, but got {self.preprocess_cfg['mode']!r}."
             )
-        if not 0 <= self.average < 1:
-            raise SettingsError(f"Expected setting `average` to be in [0, 1), but got {self.average}.")
-        if not 0 <= self.answer_temperature < math.inf:
-            raise SettingsError(
-                "Expected setting `answer_temperature` to be above 0, or 0 for the learned one, but got "
-                f"{self.answer_temperature}."
-            )
+        for name, holds, words in (
+            ("average", 0 <= self.average < 1, "in [0, 1)"),
+            ("answer_temperature", 0 <= self.answer_temperature < math.inf, "above 0, or 0 for the learned one"),
+            ("sigma", -1 <= self.sigma <= 1, "a cosine in [-1, 1]"),
+            ("early_sigma", -1 <= self.early_sigma <= 1, "a cosine in [-1, 1]"),
+        ):
+            if not holds:
+                raise SettingsError(f"Expected setting `{name}` to be {words}, but got {getattr(self, name)}.")
         check_views(self.card.get("views", 1))
         _check_among("setting `precision`", self.precision, PRECISIONS)
         _check_among("setting `targets`", self.targets, tuple(MIX))
@@ -178,11 +189,6 @@ class TrainConfig:
             _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
         for evaluation in self.evaluate:
             _check_among("the task of an evaluation", evaluation.task, TASKS)
-        for name in ("sigma", "early_sigma"):
-            if not -1.0 <= getattr(self, name) <= 1.0:
-                raise SettingsError(
-                    f"Expected setting `{name}` to be a cosine in [-1, 1], but got {getattr(self, name)}."
-                )
 
     def sigma_at(self, epoch: int) -> float:
         """The threshold of an epoch, counted from 0."""
@@ -282,14 +288,16 @@ def _with(content: Any, steps: Sequence[str], value: Any, whole: str) -> Any:
 
 
 def _with_tuples(content: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {key: tuple(value) if key in names else value for key, value in content.items()}
+    return {key: tuple(value) if key in names and isinstance(value, list) else value for key, value in content.items()}
 
 
 def _build(kind: type, content: Mapping[str, Any], where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in content:
         if key not in fields:
-            raise SettingsError(f"Unknown setting '{key}' in {where}.{did_you_mean(key, fields)}")
+            inside = kind is TrainConfig and key in EFFECTS
+            meant = f" Did you mean 'augmentation.{key}'?" if inside else did_you_mean(key, fields)
+            raise SettingsError(f"Unknown setting '{key}' in {where}.{meant}")
     required = [name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
     if missing := [name for name in required if name not in content]:
         raise SettingsError(f"Missing in {where}: {', '.join(missing)}.")

@@ -106,7 +106,8 @@ def main(data_root: Path, model: str, config: Path, split: str, count: int, sigm
     with torch.no_grad():
         scale = towers.logit_scale.exp()
         for batch, labels in batches(recipe, data_root, split, count):
-            patches = image_and_patch_features(towers, tower_input(batch, recipe, torch.device("cpu")))[1].float()  # (B, P, D)
+            pixels = tower_input(batch, recipe, torch.device("cpu"))
+            patches = image_and_patch_features(towers, pixels)[1].float()  # (B, P, D)
             text = F.normalize(bank(batch.captions)[:, FIRST_SUB_CAPTION:], dim=-1)  # (B, S, D)
             mask = batch.mask[:, FIRST_SUB_CAPTION:]
             chance.append(float(mask.sum().log()))

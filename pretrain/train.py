@@ -1,4 +1,4 @@
-"""One pretraining run, from a YAML file to a folder that `load_encoder` reads: one flat loop.
+"""One pretraining run, from a YAML file to a folder that `load_encoder` reads: one loop of epochs, one of batches.
 
 The same loop serves one process and many. A batch of `batch_size` images is shared between the processes that torchrun
 started; each takes its images through the towers `micro_batch` at a time; loss and gradients are those of the whole
@@ -13,24 +13,24 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from timm.layers import convert_sync_batchnorm
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 import zsderm
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import SettingsError
 from zsderm.pretrain import checkpoint
-from zsderm.pretrain.accumulation import CachedFeatures, Features
 from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.config import TrainConfig, read_config
-from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter
-from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, tower_input
+from zsderm.pretrain.data.captions import CaptionWriter
+from zsderm.pretrain.data.dataset import CaptionedImages, collate
 from zsderm.pretrain.data.diagnoses import Diagnoses
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
@@ -38,21 +38,16 @@ from zsderm.pretrain.data.sources import read_records
 from zsderm.pretrain.data.squares import KeptSquares, Squares
 from zsderm.pretrain.distributed import Group, device_of_this_process, join_group
 from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
-from zsderm.pretrain.losses.make import MakeLoss, make_loss
+from zsderm.pretrain.learner import Learner
 from zsderm.pretrain.manifest import training_manifest
-from zsderm.pretrain.model.average import AverageWeights
 from zsderm.pretrain.model.export import export_folder
-from zsderm.pretrain.model.optimiser import create_optimiser, create_schedule
 from zsderm.pretrain.model.start import begin
-from zsderm.pretrain.model.text_bank import TextBank
-from zsderm.pretrain.model.towers import OpenClipModel, image_and_patch_features, set_gradient_checkpointing
+from zsderm.pretrain.model.towers import OpenClipModel, set_gradient_checkpointing
 from zsderm.pretrain.run_log import RunLog
-from zsderm.pretrain.targets import targets_of
 
 log = logging.getLogger(__name__)
-TEXTS_AT_A_TIME = {"cpu": 64, "cuda": 1024}  # in the text tower
+CHECKPOINT = "checkpoint.pt"
 SHARE_FOR_SQUARES = 0.3  # of the free memory of a card, at most
-LARGEST_LOGIT_SCALE = 100.0  # as CLIP (arXiv 2103.00020, section 2.5): keeps training stable
 
 
 def run(
@@ -106,26 +101,20 @@ def _train(
     model = _placed(model, config, device, group)
     diagnoses = Diagnoses(knowledge, (record.case.label for record in records if record.case))
     log.info("targets: %s, of %d diagnoses", asked.targets, len(diagnoses.nodes))
-    writer = CaptionWriter(knowledge, config.named_share, diagnoses.members)
     squares = _squares(records, config, output, group)
     resident = _resident(squares, device)
+    writer = CaptionWriter(knowledge, config.named_share, diagnoses.members)
     dataset = CaptionedImages(
         records, writer, squares, config.augmentation, config.captions, places_only=resident is not None
     )
-    text_bank = TextBank(model, tokenizer, trainable=config.train_text, chunk=TEXTS_AT_A_TIME[device.type])
-    encode = _encoder(model, text_bank, config, device, resident)
-    optimiser = create_optimiser(model, config)
-    scheduler = create_schedule(optimiser, config)
-    parts = {"model": model, "optimiser": optimiser, "scheduler": scheduler}
-    average = AverageWeights(model, config.average) if config.average else None
-    if average:
-        parts["average"] = average
-    at = checkpoint.resume(output / "checkpoint.pt", asked, device, group, **parts)
+    learner = Learner.of(config, model, tokenizer, diagnoses, device, group, resident)
+    at = checkpoint.resume(output / CHECKPOINT, asked, device, group, **learner.parts)
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
         _write(output / "manifest.json", json.dumps(manifest, indent=2))
-    if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
-        _export(average or model, tokenizer, config, manifest, at.epoch, output)
+    export = partial(_export, learner, tokenizer, manifest, output / "encoder")
+    if at.epoch == config.epochs:  # finished before: what may have changed since is exported again
+        export(at.epoch)
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
     for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(
@@ -135,75 +124,51 @@ def _train(
             collate_fn=collate,
             generator=torch.Generator().manual_seed(epoch),  # of its own: dropout's random numbers stay where they are
         )
-        model.train()
-        _text_tower(model).train(config.train_text)
-        clock = asked_at = time.monotonic()
-        for batch in loader:
-            waited = time.monotonic() - asked_at
-            counts = torch.tensor([len(batch.captions), batch.skipped], device=device)
-            images, skipped = (int(count) for count in group.total(counts))
-            loss = torch.full((3,), math.nan, dtype=torch.float64)
-            norm = math.nan
-            if images >= 2:  # contrast needs two
-                loss, norm = _update(batch, diagnoses, model, encode, optimiser, config, epoch, device, group)
-                at.sums += loss
-                if average:
-                    average.update()
-            rate = float(scheduler.get_last_lr()[0])
-            scheduler.step()
-            asked_at = time.monotonic()
-            at.advance(images, skipped, asked_at - clock, waited)
-            clock = asked_at
-            if _is_due(config.log_every, at.step):
-                logs.step(_step_row(at, epoch, loss, rate, norm, model))
-            if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
-                checkpoint.save(output / "checkpoint.pt", at, asked, group, **parts)
+        save = partial(checkpoint.save, output / CHECKPOINT, at, asked, group, **learner.parts)
+        _train_epoch(learner, loader, epoch, at, logs, save)
         logs.epoch(_epoch_row(at, epoch, model))
         logs.picture()
-        if group.is_first:
-            _export(average or model, tokenizer, config, manifest, epoch + 1, output)
-            if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
-                logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
+        export(epoch + 1)
+        if group.is_first and ((epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs):
+            logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
         at = Progress(epoch=epoch + 1, step=at.step)
-        checkpoint.save(output / "checkpoint.pt", at, asked, group, **parts)
+        checkpoint.save(output / CHECKPOINT, at, asked, group, **learner.parts)
     logs.close()
     return output / "encoder"
 
 
-def _export(
-    trained: OpenClipModel | AverageWeights,
-    tokenizer: Any,
-    config: TrainConfig,
-    manifest: Mapping[str, Any],
-    epochs: int,
-    output: Path,
+def _train_epoch(
+    learner: Learner, loader: DataLoader, epoch: int, at: Progress, logs: RunLog, save: Callable[[], None]
 ) -> None:
-    model = trained.averaged() if isinstance(trained, AverageWeights) else trained
-    export_folder(model, tokenizer, config, {**manifest, "epochs_done": epochs}, output / "encoder")
+    """All batches of an epoch that are left; `at` counts them, `save` writes checkpoints between them."""
+    config, group = learner.config, learner.group
+    learner.train()
+    clock = asked_at = time.monotonic()
+    for batch in loader:
+        waited = time.monotonic() - asked_at
+        counts = torch.tensor([len(batch.captions), batch.skipped], device=learner.device)
+        images, skipped = (int(count) for count in group.total(counts))
+        loss = torch.full((3,), math.nan, dtype=torch.float64)
+        norm = math.nan
+        if images >= 2:  # contrast needs two
+            loss, norm = learner.step(batch, epoch)
+            at.sums += loss
+        rate = float(learner.scheduler.get_last_lr()[0])
+        learner.scheduler.step()
+        asked_at = time.monotonic()
+        at.advance(images, skipped, asked_at - clock, waited)
+        clock = asked_at
+        if _is_due(config.log_every, at.step):
+            logs.step(_step_row(at, epoch, loss, rate, norm, learner.model))
+        if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
+            save()
 
 
-def _update(
-    batch: Batch,
-    diagnoses: Diagnoses,
-    model: OpenClipModel,
-    encode: Callable[[Batch], Features],
-    optimiser: torch.optim.Optimizer,
-    config: TrainConfig,
-    epoch: int,
-    device: torch.device,
-    group: Group,
-) -> tuple[Tensor, float]:
-    """One step of the optimiser; returns the losses of the whole batch (3,) and the norm of the gradient."""
-    learning = [parameter for rates in optimiser.param_groups for parameter in rates["params"]]
-    optimiser.zero_grad(set_to_none=True)
-    cached = CachedFeatures(model, encode, _loss(model, batch, diagnoses, config, epoch, device, group))
-    own = cached.backward(_micro_batches(batch, config.micro_batch))
-    group.sum_gradients(learning)
-    norm = float(nn.utils.clip_grad_norm_(learning, config.gradient_clip))
-    optimiser.step()
-    with torch.no_grad():
-        model.logit_scale.clamp_(max=math.log(LARGEST_LOGIT_SCALE))
-    return group.total(torch.stack([own.total, own.contrastive, own.local]).double()).cpu(), norm
+def _export(learner: Learner, tokenizer: Any, manifest: Mapping[str, Any], folder: Path, epochs: int) -> None:
+    """Write the encoder as it is after so many epochs; the first process does."""
+    if learner.group.is_first:
+        done = {**manifest, "epochs_done": epochs}
+        export_folder(learner.trained(), tokenizer, learner.config, done, folder)
 
 
 def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, group: Group) -> OpenClipModel:
@@ -241,54 +206,9 @@ def _resident(squares: Squares | KeptSquares, device: torch.device) -> Tensor | 
     return torch.from_numpy(np.array(squares.pixels)).to(device)
 
 
-def _encoder(
-    model: OpenClipModel, text_bank: TextBank, config: TrainConfig, device: torch.device, resident: Tensor | None
-) -> Callable[[Batch], Features]:
-    """A function from a batch to its features, at the precision of the configuration."""
-    image_tower = torch.compile(image_and_patch_features) if config.compile else image_and_patch_features
-    width = int(config.model_cfg["embed_dim"])
-
-    def encode(batch: Batch) -> Features:
-        if not batch.captions:  # none of this process's images could be read
-            empty = torch.zeros(0, 1, width, device=device)
-            return Features(empty[:, 0], empty, empty.expand(0, CAPTIONS_PER_IMAGE, width))
-        pixels = tower_input(batch, config, device, resident)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-            image, patches = image_tower(model, pixels)  # (B, D), (B, P, D)
-            return Features(image, patches, text_bank(batch.captions))  # text (B, T, D)
-
-    return encode
-
-
-def _loss(
-    model: OpenClipModel,
-    batch: Batch,
-    diagnoses: Diagnoses,
-    config: TrainConfig,
-    epoch: int,
-    device: torch.device,
-    group: Group,
-) -> Callable[[Features], MakeLoss]:
-    mask = batch.mask.reshape(-1, CAPTIONS_PER_IMAGE).to(device)
-    settings = config.loss_settings(epoch)
-    if config.targets != "own":
-        settings |= targets_of(batch, diagnoses, config.targets == "ontology", device, group)._asdict()
-    return lambda features: make_loss(*features, mask, model.logit_scale.exp(), group=group, **settings)
-
-
-def _micro_batches(batch: Batch, size: int) -> list[Batch]:
-    """A batch in parts of `size` images; 0 for one part."""
-    size = size or max(1, len(batch.captions))
-    return [batch.part(slice(start, start + size)) for start in range(0, max(1, len(batch.captions)), size)]
-
-
 def _is_due(every: int, done: int) -> bool:
     """Whether something that happens after each `every` batches happens now; 0: never."""
     return every > 0 and done % every == 0
-
-
-def _text_tower(model: OpenClipModel) -> OpenClipModel:
-    return getattr(model, "text", None) or model.transformer
 
 
 def _step_row(at: Progress, epoch: int, loss: Tensor, rate: float, norm: float, model: OpenClipModel) -> dict[str, Any]:

@@ -18,7 +18,7 @@ between the lines <!-- ablation FAMILY --> and <!-- end of ablation FAMILY --> o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from zsderm.metrics import evaluate
 from zsderm.pretrain import run
 
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
-WITHOUT_EFFECTS = {
+WITHOUT_EFFECTS: dict[str, Any] = {
     "augmentation": {"crop_scale": [0.5, 1.0]},
     "preprocess_cfg.mode": "RGB",
     "average": 0.0,
@@ -50,7 +50,9 @@ LOSSES: dict[str, dict[str, Any]] = {
     "+ local alignment": {"guided_weights": False},
     "+ weights": {},
 }
-TARGETS: dict[str, dict[str, Any]] = {name: {**WITHOUT_EFFECTS, "targets": name} for name in ("own", "label", "ontology")}
+TARGETS: dict[str, dict[str, Any]] = {
+    name: {**WITHOUT_EFFECTS, "targets": name} for name in ("own", "label", "ontology")
+}
 EFFECTS: dict[str, dict[str, Any]] = {
     "white balance": {"white_balance": 0.12},
     "resolution": {"resolution_probability": 0.7},

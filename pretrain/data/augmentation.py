@@ -32,7 +32,8 @@ COLOURS = slice(7, 16)  # 3 x 3, row after row
 FACTOR, CONTRAST = 16, 17  # brightness; contrast around the mean grey of the crop
 QUALITY = 18  # of JPEG; 0: none
 VIGNETTE = slice(19, 22)  # x, y of the centre and radius, in sides; radius 0: none
-HAIR = slice(22, 22 + 4 * HAIRS)  # for each x, y of the centre of its arc, radius, half the width, in sides; width 0: none
+# For each hair x, y of the centre of its arc, radius and half the width, in sides; width 0: none.
+HAIR = slice(22, 22 + 4 * HAIRS)
 COLUMNS = HAIR.stop
 
 # Quantisation tables of JPEG at quality 50 (ITU-T T.81, annex K), luminance and chrominance.
@@ -99,7 +100,7 @@ def apply_effects(squares: Tensor, effects: Tensor, size: int) -> Tensor:
         (B, 3, S, S) float32 in [0, 1], on the device of the squares.
     """
     effects = effects.to(squares.device)
-    pixels = squares.float() / 255 if squares.dtype == torch.uint8 else squares
+    pixels = squares.float() / 255 if squares.dtype == torch.uint8 else squares.float()
     pixels = _resampled(pixels, effects, size)
     pixels = _hairy(pixels, effects[:, HAIR])
     pixels = _recoloured(pixels, effects)
@@ -199,7 +200,8 @@ def _hairs(rng: np.random.Generator) -> np.ndarray:
     for hair in hairs[: rng.integers(1, HAIRS + 1)]:
         radius, angle = math.exp(rng.uniform(math.log(0.5), math.log(5.0))), rng.uniform(0, 2 * math.pi)
         through = rng.uniform(0.1, 0.9, size=2)
-        hair[:] = (*(through + radius * np.array([math.cos(angle), math.sin(angle)])), radius, rng.uniform(0.002, 0.006))
+        centre = through + radius * np.array([math.cos(angle), math.sin(angle)])
+        hair[:] = (*centre, radius, rng.uniform(0.002, 0.006))
     return hairs.ravel()
 
 
@@ -216,7 +218,7 @@ def _resampled(pixels: Tensor, effects: Tensor, size: int) -> Tensor:
 def _recoloured(pixels: Tensor, effects: Tensor) -> Tensor:
     brightness, contrast = effects[:, FACTOR, None, None, None], effects[:, CONTRAST, None, None, None]
     bright = pixels * brightness
-    mean = torch.einsum("bchw,c->b", bright, bright.new_tensor(GREY))[:, None, None, None] / bright[0, 0].numel()
+    mean = (bright.mean(dim=(2, 3)) @ bright.new_tensor(GREY))[:, None, None, None]
     even = contrast * bright + (1 - contrast) * mean
     return torch.einsum("bdc,bchw->bdhw", effects[:, COLOURS].reshape(-1, 3, 3), even).clamp(0, 1)
 
@@ -262,10 +264,9 @@ def _from_ycc(ycc: Tensor) -> Tensor:
 def _quantised(planes: Tensor, scale: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
     b, c, h, w = planes.shape
     cosines = planes.new_tensor(_COSINES)  # (8, 8)
-    steps = ((planes.new_tensor(table) * scale + 50) / 100).clamp(1, 255)[:, :, None, :, None, :].movedim(4, 3)
+    steps = ((planes.new_tensor(table) * scale + 50) / 100).floor().clamp(1, 255).reshape(b, 1, 1, 8, 1, 8)
     blocks = planes.reshape(b, c, h // 8, 8, w // 8, 8)
     spectrum = torch.einsum("ki,bcyixj,lj->bcykxl", cosines, blocks, cosines)
-    steps = steps.reshape(b, 1, 1, 8, 1, 8)
     spectrum = (spectrum / steps).round() * steps
     return torch.einsum("ki,bcykxl,lj->bcyixj", cosines, spectrum, cosines).reshape(b, c, h, w)
 

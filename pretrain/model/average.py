@@ -53,5 +53,10 @@ class AverageWeights:
             self.mean[name].copy_(tensor)
 
     def _averaged(self) -> list[tuple[str, Tensor]]:
-        learning = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-        return learning + [(name, b) for name, b in self.model.named_buffers() if b.is_floating_point()]
+        # Only what a state holds: masks of attention are buffers too, but they are made anew and are infinite.
+        state = self.model.state_dict(keep_vars=True)
+        return [
+            (name, tensor)
+            for name, tensor in state.items()
+            if tensor.is_floating_point() and (tensor.requires_grad or not isinstance(tensor, nn.Parameter))
+        ]

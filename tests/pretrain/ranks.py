@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zsderm import KnowledgeBase
 from zsderm.pretrain.accumulation import CachedFeatures, Features
+from zsderm.pretrain.data.augmentation import COLUMNS
 from zsderm.pretrain.data.dataset import Batch
 from zsderm.pretrain.data.diagnoses import Diagnoses
 from zsderm.pretrain.distributed import ALONE, Group, join_group
@@ -91,7 +92,7 @@ def batch_of(rank: slice) -> Batch:
     captions = [[name, text, *[""] * 9] for name, text in zip(names, texts, strict=True)]
     about = [[name, *[""] * 10] for name in names]
     mask = torch.tensor([[bool(text) for text in row] for row in captions])
-    return Batch(torch.zeros(6, 1), captions, mask, labels, about).part(rank)
+    return Batch(torch.zeros(6, 1), torch.zeros(6, COLUMNS), captions, mask, labels, about).part(rank)
 
 
 def targets(rank: slice, group: Group = ALONE) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,12 @@ def settings(**changes: object) -> dict[str, object]:
     }
     return {
         "model_cfg": model_cfg,
+        "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "mode": "RGB"},
+        "image_start": "efficientnet-lite0",
+        "augmentation": {},
+        "targets": "own",
+        "average": 0.0,
+        "keep_decoded": False,
         "train": [{"table": "index.csv", "split": "train", "modality": "clinical"}],
         "epochs": 2,
         "samples_per_epoch": 18,

@@ -73,7 +73,8 @@ def test_a_missing_file_and_a_file_of_another_kind_are_refused(tmp_path: Path) -
 def test_overrides_reach_inside_nested_settings() -> None:
     config = read_config(MINI, {"model_cfg.vision_cfg.image_size": 96, "train.1.weight": 3.0, "card.licence": "MIT"})
     assert config.image_size == 96 and config.model_cfg["vision_cfg"]["timm_pool"] == "avg"
-    assert [source.weight for source in config.train] == [2.0, 3.0, 1.0, 1.0]
+    before = [source.weight for source in read_config(MINI).train]
+    assert [source.weight for source in config.train] == [before[0], 3.0, *before[2:]] != before
     assert config.card["licence"] == "MIT" and config.card["name"] == "zsderm-mini"
 
 

@@ -61,7 +61,7 @@ def test_processes_of_torchrun_share_a_batch(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_frozen_text_tower_keeps_nothing() -> None:
-    needs = estimate(read_config(CONFIGS / "mini.yaml"))
+    needs = estimate(read_config(CONFIGS / "mini.yaml", settings()))
     assert needs.text_activations == 0 and needs.learning_parameters < 5e6 < needs.text_parameters
 
 

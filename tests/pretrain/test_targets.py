@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from zsderm import KnowledgeBase
+from zsderm.pretrain.data.augmentation import COLUMNS
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
-from zsderm.pretrain.data.dataset import Batch
+from zsderm.pretrain.data.dataset import Batch, collate
 from zsderm.pretrain.data.diagnoses import Diagnoses
 from zsderm.pretrain.losses.shared_positives import HOLDS
 from zsderm.pretrain.targets import Targets, targets_of, with_equal_wordings
@@ -53,7 +54,7 @@ def row(*texts: str) -> list[str]:
 
 def batch(labels: list[str], captions: list[list[str]], about: list[list[str]]) -> Batch:
     mask = torch.tensor([[bool(text) for text in texts] for texts in captions], dtype=torch.bool)
-    return Batch(torch.zeros(len(labels), 3, 2, 2), captions, mask, labels, about)
+    return Batch(torch.zeros(len(labels), 3, 2, 2), torch.zeros(len(labels), COLUMNS), captions, mask, labels, about)
 
 
 def shared(targets: Targets) -> list[list[list[bool]]]:
@@ -90,5 +91,5 @@ def test_captions_as_found_hold_for_their_image_and_for_those_with_the_same_word
 
 def test_a_batch_without_images_has_targets_of_no_rows() -> None:
     diagnoses = Diagnoses(KnowledgeBase.load("dermatology"), ["melanoma"])
-    targets = targets_of(Batch(torch.empty(0), [], torch.tensor([], dtype=torch.bool), [], []), diagnoses, True, CPU)
+    targets = targets_of(collate([None]), diagnoses, True, CPU)
     assert targets.affinity.shape == (0, len(diagnoses.nodes)) and targets.about.shape == (0, CAPTIONS_PER_IMAGE)

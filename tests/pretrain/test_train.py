@@ -97,7 +97,7 @@ def test_the_exported_folder_is_an_encoder(tmp_path: Path, data: Path) -> None:
 def test_training_teaches_what_a_colour_tells_apart(tmp_path: Path, data: Path) -> None:
     changes = {"epochs": 4, "samples_per_epoch": 72, "batch_size": 12, "image_start": "efficientnet-lite0"}
     changes |= {"learning_rate": 1e-3, "head_learning_rate": 3e-3, "captions": ["caption", "ontology"]}
-    run(tmp_path / "run", data, jitter=[0.0, 0.0, 0.0, 0.0], **changes)
+    run(tmp_path / "run", data, augmentation={"jitter": [0.0, 0.0, 0.0, 0.0]}, **changes)
     encoder = load_encoder(f"local-dir:{tmp_path / 'run' / 'encoder'}")
     scores = encoder.encode_images([data / f"{n}.png" for n in range(18)]) @ encoder.encode_texts(CLASSES).T
     assert (scores.argmax(dim=1) == torch.arange(18) % 3).float().mean() >= 0.75  # chance is a third
@@ -139,7 +139,7 @@ def test_a_finished_run_exports_again_with_another_answer_temperature_and_nothin
     tmp_path: Path, data: Path, average: float
 ) -> None:
     output = tmp_path / "run"
-    before = run(output, data, **TINY, average=average)
+    before = run(output, data, **TINY, average=average, answer_temperature=0.0)
     log = (output / "log.csv").read_text()
     after = run(output, data, **TINY, average=average, answer_temperature=0.2)
     assert float(after.pop("logit_scale")) == pytest.approx(-np.log(0.2), rel=1e-3)

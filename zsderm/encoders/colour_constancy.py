@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 PLAIN = "RGB"
+MODES = f"'{PLAIN}' or '{PLAIN}, shades of grey 6' (any norm)"  # for errors
 _MODE = re.compile(r"RGB(?:, shades of grey (\d+))?")
 
 
@@ -35,8 +36,8 @@ def shades_of_grey(image: Image.Image, norm: int = 6) -> Image.Image:
     Returns:
         A new RGB image of the same size.
 
-    Source: Finlayson and Trezzi, Shades of gray and colour constancy, Color and Imaging Conference 2004; for skin images
-    Barata et al., IEEE Journal of Biomedical and Health Informatics 2015.
+    Source: Finlayson and Trezzi, Shades of gray and colour constancy, Color and Imaging Conference 2004; for skin
+    images Barata et al., IEEE Journal of Biomedical and Health Informatics 2015.
     """
     counts = np.array(image.histogram(), dtype=np.float64).reshape(3, 256)
     values = np.arange(256) / 255

@@ -87,7 +87,7 @@ def test_training_starts_from_any_checkpoint_that_load_encoder_takes(exported: P
 def test_training_starts_from_the_bundled_encoder() -> None:
     config, model, _ = begin(config_of(start="zsderm-mini", model_cfg={}, preprocess_cfg={}))
     image, patches = image_and_patch_features(model, torch.zeros(1, 3, config.image_size, config.image_size))
-    assert image.shape == (1, 384) and patches.shape == (1, 25, 384)
+    assert image.shape == (1, 384) and patches.shape == (1, (config.image_size // 32) ** 2, 384)
 
 
 def test_an_image_tower_starts_from_a_checkpoint(exported: Path) -> None:

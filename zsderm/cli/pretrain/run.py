@@ -13,6 +13,7 @@ from zsderm.cli.options import FILE, data_root_option
 from zsderm.cli.parameters import Setting
 from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
+from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.publish import publish
 from zsderm.optional_packages import requires
 
@@ -81,5 +82,5 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (extract, validate, pack, publish):
+for command in (extract, validate, pack, average, publish):
     pretrain.add_command(command)

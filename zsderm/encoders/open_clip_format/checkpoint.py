@@ -26,7 +26,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from zsderm.encoders import hub, tokenizer_files
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, OPEN_CLIP_FILES, EncoderCard, read_config
 from zsderm.encoders.checkpoint import CheckpointFormat
-from zsderm.encoders.colour_constancy import PLAIN, norm_of
+from zsderm.encoders.colour_constancy import MODES, PLAIN, norm_of
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
 from zsderm.encoders.open_clip_format.build import build
 from zsderm.encoders.open_clip_format.encoder import OpenClipEncoder
@@ -165,10 +165,10 @@ class OpenClipCheckpoint(CheckpointFormat):
 
     def facts(self) -> dict[str, str]:
         """What its files say, for people."""
-        settings = {key: str(self.preprocess_cfg[key]) for key in ("mode", "resize_mode", "interpolation", "mean", "std")}
+        shown = ("mode", "resize_mode", "interpolation", "mean", "std")
         return {
             "format": "open_clip",
-            **settings,
+            **{key: str(self.preprocess_cfg[key]) for key in shown},
             "tokenizer": ", ".join(path.name for path in self.tokenizer) or "CLIP's own",
         }
 
@@ -249,10 +249,7 @@ def _preprocessing(given: Mapping[str, Any], card: EncoderCard, vision_cfg: Mapp
         )
     mode = str(given.get("mode") or PLAIN)
     if norm_of(mode) is None:
-        raise CheckpointError(
-            f"expected preprocess_cfg.mode of '{card.name}' to be {PLAIN!r} or '{PLAIN}, shades of grey 6' (any norm), "
-            f"but got {mode!r}"
-        )
+        raise CheckpointError(f"expected preprocess_cfg.mode of '{card.name}' to be {MODES}, but got {mode!r}")
     settings: dict[str, Any] = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, "mode": mode})
     settings["size"] = vision_cfg.get("image_size", card.image_size)  # the tower's size wins, as in open_clip
     for key, choices in PREPROCESS_CHOICES.items():
