@@ -170,25 +170,32 @@ class TrainConfig:
                 "Expected either setting `start` (a checkpoint, which brings its architecture) or setting `model_cfg` "
                 f"(an architecture), but got {'both' if self.start else 'neither'}."
             )
-        if norm_of(str(self.preprocess_cfg.get("mode", PLAIN))) is None:
-            raise SettingsError(
-                f"Expected setting `preprocess_cfg.mode` to be {MODES}, but got {self.preprocess_cfg['mode']!r}."
-            )
-        for name, holds, words in (
-            ("average", 0 <= self.average < 1, "in [0, 1)"),
-            ("answer_temperature", 0 <= self.answer_temperature < math.inf, "above 0, or 0 for the learned one"),
-            ("sigma", -1 <= self.sigma <= 1, "a cosine in [-1, 1]"),
-            ("early_sigma", -1 <= self.early_sigma <= 1, "a cosine in [-1, 1]"),
-        ):
-            if not holds:
-                raise SettingsError(f"Expected setting `{name}` to be {words}, but got {getattr(self, name)}.")
-        check_views(self.card.get("views", 1))
         _check_among("setting `precision`", self.precision, PRECISIONS)
         _check_among("setting `targets`", self.targets, tuple(MIX))
         for kind in self.captions:
             _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
         for evaluation in self.evaluate:
             _check_among("the task of an evaluation", evaluation.task, TASKS)
+        for name in ("sigma", "early_sigma"):
+            if not -1.0 <= getattr(self, name) <= 1.0:
+                raise SettingsError(
+                    f"Expected setting `{name}` to be a cosine in [-1, 1], but got {getattr(self, name)}."
+                )
+        self._check_what_is_exported()
+
+    def _check_what_is_exported(self) -> None:
+        if norm_of(str(self.preprocess_cfg.get("mode", PLAIN))) is None:
+            raise SettingsError(
+                f"Expected setting `preprocess_cfg.mode` to be {MODES}, but got {self.preprocess_cfg['mode']!r}."
+            )
+        if not 0 <= self.average < 1:
+            raise SettingsError(f"Expected setting `average` to be in [0, 1), but got {self.average}.")
+        if not 0 <= self.answer_temperature < math.inf:
+            raise SettingsError(
+                "Expected setting `answer_temperature` to be above 0, or 0 for the learned one, but got "
+                f"{self.answer_temperature}."
+            )
+        check_views(self.card.get("views", 1))
 
     def sigma_at(self, epoch: int) -> float:
         """The threshold of an epoch, counted from 0."""

@@ -112,9 +112,8 @@ def _train(
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
         _write(output / "manifest.json", json.dumps(manifest, indent=2))
-    export = partial(_export, learner, tokenizer, manifest, output / "encoder")
-    if at.epoch == config.epochs:  # finished before: what may have changed since is exported again
-        export(at.epoch)
+    if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
+        export_folder(learner.trained(), tokenizer, config, {**manifest, "epochs_done": at.epoch}, output / "encoder")
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
     for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(
@@ -128,9 +127,11 @@ def _train(
         _train_epoch(learner, loader, epoch, at, logs, save)
         logs.epoch(_epoch_row(at, epoch, model))
         logs.picture()
-        export(epoch + 1)
-        if group.is_first and ((epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs):
-            logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
+        if group.is_first:
+            done = {**manifest, "epochs_done": epoch + 1}
+            export_folder(learner.trained(), tokenizer, config, done, output / "encoder")
+            if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
+                logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
         at = Progress(epoch=epoch + 1, step=at.step)
         checkpoint.save(output / CHECKPOINT, at, asked, group, **learner.parts)
     logs.close()
@@ -162,13 +163,6 @@ def _train_epoch(
             logs.step(_step_row(at, epoch, loss, rate, norm, learner.model))
         if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
             save()
-
-
-def _export(learner: Learner, tokenizer: Any, manifest: Mapping[str, Any], folder: Path, epochs: int) -> None:
-    """Write the encoder as it is after so many epochs; the first process does."""
-    if learner.group.is_first:
-        done = {**manifest, "epochs_done": epochs}
-        export_folder(learner.trained(), tokenizer, learner.config, done, folder)
 
 
 def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, group: Group) -> OpenClipModel:

@@ -66,14 +66,21 @@ class Squares:
 class KeptSquares:
     """The squares of a run, decoded once into a file that is mapped into memory.
 
+    Args:
+        path: the file, as `made` writes it.
+
     Attributes:
-        pixels: (N, 3, S0, S0) uint8.
+        pixels: (N, 3, S0, S0) uint8, read-only.
         aspects: (N,) float32; 0 where the image could not be read.
     """
 
-    def __init__(self, pixels: np.ndarray, aspects: np.ndarray) -> None:
-        self.pixels = pixels
-        self.aspects = aspects
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.pixels = np.load(path, mmap_mode="r")
+        self.aspects = np.load(_beside(path))
+
+    def __reduce__(self) -> tuple[type[KeptSquares], tuple[Path]]:
+        return KeptSquares, (self.path,)  # another process maps the file itself, instead of getting a copy of it
 
     @classmethod
     def made(cls, squares: Squares, folder: Path) -> KeptSquares:
@@ -82,18 +89,19 @@ class KeptSquares:
         Args:
             squares: what is decoded.
             folder: of the files; each is named after what it was made of.
+
+        Raises:
+            SettingsError: the folder cannot be written.
         """
         shape = (len(squares.records), 3, squares.side, squares.side)
         path = folder / f"squares-{_key(squares)}.npy"
-        beside = path.with_suffix(".aspects.npy")
-        if not (path.is_file() and beside.is_file()):
+        if not (path.is_file() and _beside(path).is_file()):
             log.info("decoding %d images once: %.1f GB in %s", shape[0], np.prod(shape) / 1e9, path)
-            folder.mkdir(parents=True, exist_ok=True)
             with atomic_file(path) as draft:
                 aspects = _decode(squares, np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape))
-            with atomic_file(beside) as draft, draft.open("wb") as stream:
+            with atomic_file(_beside(path)) as draft, draft.open("wb") as stream:
                 np.save(stream, aspects)
-        return cls(np.load(path, mmap_mode="r"), np.load(beside))
+        return cls(path)
 
     def __getitem__(self, index: int) -> Square:
         """The square of a record.
@@ -104,6 +112,11 @@ class KeptSquares:
         if not self.aspects[index]:
             raise ImageError("it could not be decoded")
         return Square(torch.from_numpy(np.array(self.pixels[index])), float(self.aspects[index]))
+
+
+def _beside(path: Path) -> Path:
+    """The file of the aspects of some squares."""
+    return path.with_suffix(".aspects.npy")
 
 
 def _decode(squares: Squares, pixels: np.memmap[Any, Any]) -> np.ndarray:

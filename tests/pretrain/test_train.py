@@ -103,11 +103,11 @@ def test_training_teaches_what_a_colour_tells_apart(tmp_path: Path, data: Path) 
     assert (scores.argmax(dim=1) == torch.arange(18) % 3).float().mean() >= 0.75  # chance is a third
 
 
-@pytest.mark.parametrize(("saves", "targets"), [(1, "own"), (2, "label"), (3, "ontology")])
+@pytest.mark.parametrize(("saves", "targets", "average"), [(1, "own", 0.0), (2, "label", 0.9), (3, "ontology", 0.9)])
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
-    saves: int, targets: str, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    saves: int, targets: str, average: float, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = {**DROPPING, "targets": targets, "checkpoint_every": 2, "log_every": 1}
+    changes = {**DROPPING, "targets": targets, "average": average, "checkpoint_every": 2, "log_every": 1}
     whole = run(tmp_path / "whole", data, **changes)
     save = checkpoint.save
     done = []
@@ -151,6 +151,60 @@ def test_a_finished_run_exports_again_with_another_answer_temperature_and_nothin
     assert json.loads((output / "manifest.json").read_text())["answer_temperature"] == 0.2
     state = torch.load(output / "checkpoint.pt", weights_only=True)["model"]
     assert float(state["logit_scale"]) == pytest.approx(-np.log(0.05), rel=1e-2), "the checkpoint keeps the learned one"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [TINY, DROPPING], ids=["open_clip's towers", "batch statistics"])
+def test_the_exported_encoder_has_the_mean_weights(recipe: dict[str, object], tmp_path: Path, data: Path) -> None:
+    last = run(tmp_path / "last", data, **recipe)
+    mean = run(tmp_path / "mean", data, **recipe, average=0.5)
+    state = torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)
+    averaged = state["average"]["mean"]
+    assert state["average"]["updates"] == 3 * int(recipe["epochs"]), "each step counts"
+    for name, tensor in mean.items():
+        expected = averaged.get(name, state["model"][name])
+        torch.testing.assert_close(tensor, expected.half() if expected.is_floating_point() else expected, msg=name)
+        torch.testing.assert_close(last[name].float(), state["model"][name].half().float(), msg=f"{name}: as it learns")
+    moved = [name for name in averaged if not torch.equal(mean[name], last[name])]
+    assert len(moved) > len(averaged) / 2
+
+
+@pytest.mark.slow
+def test_a_checkpoint_without_a_mean_does_not_get_one(tmp_path: Path, data: Path) -> None:
+    run(tmp_path / "run", data, **TINY)
+    path = tmp_path / "run" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    del state["settings"]["average"]  # of a version that did not know it
+    torch.save(state, path)
+    with pytest.raises(SettingsError, match="holds no average: an older version began this run"):
+        run(tmp_path / "run", data, **TINY, average=0.9)
+
+
+@pytest.mark.slow
+def test_images_that_are_decoded_once_train_the_same_weights(tmp_path: Path, data: Path) -> None:
+    plain = run(tmp_path / "plain", data, **TINY)
+    for folder in ("one", "two"):
+        kept = run(tmp_path / folder, data, **TINY, keep_decoded=True)
+        for name, tensor in plain.items():
+            torch.testing.assert_close(kept[name], tensor, rtol=0, atol=0, msg=name)
+    squares = [path for path in (tmp_path / "decoded").iterdir() if "aspects" not in path.name]
+    assert len(squares) == 1, "runs beside each other share them"
+    assert np.load(squares[0]).shape == (18, 3, 40, 40), "a quarter larger than what the tower sees"
+    run(tmp_path / "larger", data, **TINY, keep_decoded=True, square=48)
+    assert len(list((tmp_path / "decoded").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_an_encoder_that_expects_white_light_is_trained_and_exported_so(tmp_path: Path, data: Path) -> None:
+    mode = "RGB, shades of grey 6"
+    colours = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    plain = run(tmp_path / "plain", data, **TINY)
+    white = run(tmp_path / "white", data, **TINY, preprocess_cfg={**colours, "mode": mode})
+    assert not torch.equal(plain["visual.conv1.weight"], white["visual.conv1.weight"])
+    encoder = load_encoder(f"local-dir:{tmp_path / 'white' / 'encoder'}")
+    with Image.open(data / "0.png") as image:
+        red, green, blue = encoder.preprocess(image.convert("RGB")).mean(dim=(1, 2))
+    assert abs(red - green) < 0.05 and abs(red - blue) < 0.05, "one colour all over is taken for that of the lamp"
 
 
 def test_a_run_is_not_continued_with_other_settings(tmp_path: Path, data: Path) -> None:

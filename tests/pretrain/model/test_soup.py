@@ -33,8 +33,9 @@ def other(folder: Path, seed: int) -> Path:
 def test_every_weight_is_the_mean_and_the_encoder_answers(tmp_path: Path) -> None:
     folders = [other(tmp_path / str(seed), seed) for seed in (1, 2, 3)]
     average_encoders(folders, tmp_path / "mean", answer_temperature=0.05)
-    three, mean = [load_file(folder / "model.safetensors") for folder in folders], load_file(
-        tmp_path / "mean" / "model.safetensors"
+    three, mean = (
+        [load_file(folder / "model.safetensors") for folder in folders],
+        load_file(tmp_path / "mean" / "model.safetensors"),
     )
     assert mean.keys() == three[0].keys()
     for name, tensor in mean.items():

@@ -11,9 +11,9 @@ import click
 
 from zsderm.cli.options import FILE, data_root_option
 from zsderm.cli.parameters import Setting
+from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
-from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.publish import publish
 from zsderm.optional_packages import requires
 
