@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
 from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.grid import WITHOUT_DESCRIPTIONS, Run
+from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import Result, read_result, write_result
 from zsderm.metrics import by_group, compare, confusion_matrix, evaluate, reliability
@@ -89,8 +89,8 @@ def classifier_of(
     run: Run, encoder: Any, classes: Sequence[str], priors: Priors, cache: Path | None
 ) -> ZeroShotClassifier:
     """The classifier that a run names."""
-    base = None if run.method in WITHOUT_DESCRIPTIONS else KnowledgeBase.load(run.knowledge)
-    if base is not None and run.wording == "unseen":
+    base = KnowledgeBase.load(run.knowledge)  # methods without descriptions take the names of the classes from it
+    if run.wording == "unseen":
         from zsderm.pretrain import held_out
 
         base = base.subset(lambda description: held_out(description.text))

@@ -14,6 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from zsderm.atomic_files import atomic_file
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE
+from zsderm.encoders.colour_constancy import PLAIN
 from zsderm.encoders.hub import REPOSITORY
 from zsderm.errors import CheckpointError, SettingsError
 from zsderm.pretrain.run_log import EVALUATION
@@ -82,12 +83,12 @@ def push_to_hub(folder: Path, repository: str, private: bool = True, dry_run: bo
     return Publication(repository, publication.files, card, str(commit))
 
 
-def model_card(words: Mapping[str, Any], model_cfg: Mapping[str, Any], figures: list[dict[str, str]], name: str) -> str:
+def model_card(words: Mapping[str, Any], config: Mapping[str, Any], figures: list[dict[str, str]], name: str) -> str:
     """The model card of an encoder, in Markdown with the front matter that the hub reads.
 
     Args:
         words: content of zsderm.json.
-        model_cfg: content of open_clip_config.json, its model_cfg.
+        config: content of open_clip_config.json.
         figures: rows of evaluation.csv of the last epoch.
         name: the repository.
     """
@@ -96,6 +97,7 @@ def model_card(words: Mapping[str, Any], model_cfg: Mapping[str, Any], figures: 
     front = ["license: " + known, *([f"license_name: {json.dumps(licence)}"] if known == "other" else [])]
     front += ["library_name: open_clip", "pipeline_tag: zero-shot-image-classification"]
     front += ["tags: [dermatology, zero-shot, clip, zsderm]"]
+    model_cfg, mode = config["model_cfg"], config["preprocess_cfg"].get("mode", PLAIN)
     hub_text = "hf_model_name" in model_cfg["text_cfg"]
     vision = model_cfg["vision_cfg"]
     tower = vision.get("timm_model_name") or f"open_clip, {vision.get('layers')} layers of width {vision.get('width')}"
@@ -106,6 +108,7 @@ def model_card(words: Mapping[str, Any], model_cfg: Mapping[str, Any], figures: 
         "Research software, not a medical device: do not use it to diagnose, to triage or to treat.", "",
         "| | |", "|---|---|",
         f"| image tower | {tower}, {vision.get('image_size', 224)} pixels |",
+        f"| colours | {mode} |",
         f"| text tower | {text}, context {model_cfg['text_cfg'].get('context_length', 77)} |",
         f"| embedding width | {model_cfg['embed_dim']} |",
         f"| licence | {licence} |",
@@ -119,7 +122,7 @@ def model_card(words: Mapping[str, Any], model_cfg: Mapping[str, Any], figures: 
         f'classifier = ZeroShotClassifier.from_pretrained("hf-hub:{name}", classes=["melanoma", "nevus"])',
         'classifier.predict("photos/").to_csv("predictions.csv")', "```", "",
     ]  # fmt: skip
-    if not hub_text:
+    if not hub_text and mode == PLAIN:
         lines += [
             "Both towers are open_clip's own, so it loads without zsderm too:", "", "```python", "import open_clip", "",
             f'model, _, preprocess = open_clip.create_model_and_transforms("hf-hub:{name}")', "```", "",
@@ -143,8 +146,8 @@ def _card_of(folder: Path, repository: str) -> str:
     if path.is_file() and GENERATED not in path.read_text(encoding="utf-8"):
         return path.read_text(encoding="utf-8")
     words = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-    model_cfg = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["model_cfg"]
-    card = model_card(words, model_cfg, _last_figures(folder.parent / EVALUATION), repository) + f"\n{GENERATED}\n"
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    card = model_card(words, config, _last_figures(folder.parent / EVALUATION), repository) + f"\n{GENERATED}\n"
     with atomic_file(path) as draft:
         draft.write_text(card, encoding="utf-8")
     return card

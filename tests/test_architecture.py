@@ -48,6 +48,7 @@ FLOORS = [
 # The commands through which a user enters the rooms beside the library.
 DOORS = {
     ("cli", "pretrain", "run"): {"pretrain"},
+    ("cli", "pretrain", "average"): {"pretrain"},
     ("cli", "pretrain", "publish"): {"pretrain"},
     ("cli", "pretrain", "data"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},

@@ -32,6 +32,7 @@ from zsderm.benchmarks.speed import photographs
 from zsderm.benchmarks.speed.folder_memory import EXAMPLES
 from zsderm.embeddings import embed_images, embed_texts
 from zsderm.encoders import load_encoder, mini
+from zsderm.encoders.colour_constancy import PLAIN
 from zsderm.encoders.export import write_unchecked
 from zsderm.encoders.resolve import find_checkpoint
 
@@ -110,8 +111,9 @@ def _race(
     ours, cache = load_encoder(weights), scratch / f"cache-{time.monotonic_ns()}"
     engines = {f"zsderm, {engine}": load_encoder(folder) for engine, folder in exported.items()}
     # Plain open_clip would ask the hub for zsderm-mini's text tower: its folder is shown tidied, as zsderm loads it.
-    with find_checkpoint(str(weights)).tidy_folder() as folder:
-        plain = OpenClip(folder)
+    checkpoint = find_checkpoint(str(weights))
+    with checkpoint.tidy_folder() as folder:
+        plain = OpenClip(folder, mode=checkpoint.facts().get("mode", PLAIN))
         contenders: dict[str, Callable[[], Any]] = {
             LOOP: lambda: plain.loop(paths),
             LOADER: lambda: plain.loader(paths, BATCH, os.cpu_count() or 1),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
+
+from zsderm.encoders.colour_constancy import PLAIN, norm_of, shades_of_grey
 
 PREPROCESSING = {
     "mean": list(open_clip.OPENAI_DATASET_MEAN),
@@ -50,10 +53,13 @@ class OpenClip:
         folder: a checkpoint.
         device: of the model.
         half: whether images are encoded under autocast to bfloat16.
+        mode: colours that the encoder expects, which open_clip does not know; see zsderm.encoders.colour_constancy.
     """
 
-    def __init__(self, folder: Path, device: str | torch.device = "cpu", half: bool = False) -> None:
+    def __init__(self, folder: Path, device: str | torch.device = "cpu", half: bool = False, mode: str = PLAIN) -> None:
         self.model, _, self.preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", device=device)
+        if norm := norm_of(mode):
+            self.preprocess.transforms.insert(-2, partial(shades_of_grey, norm=norm))  # before it becomes a tensor
         self.model.eval()
         self.device = torch.device(device)
         self.half = half

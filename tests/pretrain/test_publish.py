@@ -62,6 +62,13 @@ def test_a_dry_run_writes_the_card_and_asks_nobody(folder: Path, monkeypatch: py
     assert "not a medical device" in done.card and "0123456789abcdef" in done.card
 
 
+def test_an_encoder_that_open_clip_would_refuse_is_not_said_to_load_there(folder: Path) -> None:
+    config = {"model_cfg": MODEL_CFG, "preprocess_cfg": {"mode": "RGB, shades of grey 6"}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    card = push_to_hub(folder, "me/tiny", dry_run=True).card
+    assert "| colours | RGB, shades of grey 6 |" in card and "create_model_and_transforms" not in card
+
+
 def test_an_upload_sends_the_encoder_and_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "HfApi", Hub)
     monkeypatch.setattr(Hub, "asked", [])

@@ -112,7 +112,9 @@ def _fact(card: EncoderCard, key: str) -> object:
 
 
 def _in_one_line(value: object) -> str:
-    """A value as a cell: a list with commas, and of a whole file only its length."""
+    """A value as a cell: a list with commas, and of a whole file or a list of objects only its length."""
+    if isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
+        return f"({len(value)} entries in zsderm.json)"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     lines = text.splitlines()
     return f"({len(lines)} lines in zsderm.json)" if len(lines) > 1 else text

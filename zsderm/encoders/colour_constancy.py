@@ -13,7 +13,7 @@ from PIL import Image
 
 PLAIN = "RGB"
 MODES = f"'{PLAIN}' or '{PLAIN}, shades of grey 6' (any norm)"  # for errors
-_MODE = re.compile(r"RGB(?:, shades of grey (\d+))?")
+_MODE = re.compile(r"RGB(?:, shades of grey ([1-9]\d*))?")
 
 
 def norm_of(mode: str) -> int | None:

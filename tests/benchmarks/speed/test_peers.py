@@ -11,6 +11,7 @@ from PIL import Image
 from zsderm.benchmarks.speed import photographs
 from zsderm.benchmarks.speed.peers import OpenClip, Pipeline, random_checkpoint
 from zsderm.encoders import load_encoder
+from zsderm.encoders.resolve import find_checkpoint
 
 CLASSES = ["melanoma", "nevus of skin"]
 TINY = {
@@ -47,3 +48,15 @@ def test_all_contenders_give_the_same(tiny: Path, paths: list[Path], tmp_path: P
     texts = ours.encode_texts([f"This is a photo of {name}." for name in CLASSES])
     expected = torch.softmax(rows @ texts.T / ours.temperature, dim=1)
     torch.testing.assert_close(Pipeline(tiny, tmp_path).classify(paths, CLASSES), expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_open_clip_is_shown_the_colours_that_the_encoder_expects(tiny: Path, paths: list[Path]) -> None:
+    config, mode = json.loads((tiny / "open_clip_config.json").read_text()), "RGB, shades of grey 6"
+    config["preprocess_cfg"]["mode"] = mode
+    (tiny / "open_clip_config.json").write_text(json.dumps(config))
+    with find_checkpoint(str(tiny)).tidy_folder() as folder:
+        plain, other = OpenClip(folder), OpenClip(folder, mode=mode)
+    rows = load_encoder(tiny).encode_images(paths)
+    torch.testing.assert_close(other.loop(paths), rows, atol=1e-5, rtol=0)
+    assert not torch.allclose(plain.loop(paths), rows, atol=1e-4)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
 
 import pytest
 
 from zsderm import KnowledgeBase, UnknownClassError
-from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, CaptionWriter, Case, held_out
+from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, Captions, CaptionWriter, Case, held_out, plural
+from zsderm.pretrain.data.diagnoses import Diagnoses
 
 CASE = Case("BCC", "clinical", site="nose", age=63, sex="woman", signs=("bleeds", "has grown"))
 
@@ -72,6 +74,75 @@ def test_a_caption_holds_for_the_disease_unless_it_says_something_of_this_image(
             assert about == ("" if alone else disease.name), text
             seen.add((min(place, 3), bool(text), alone))
     assert {(0, True, True), (0, True, False), (3, True, True), (3, True, False), (3, False, True)} <= seen
+
+
+POOL = "benign keratosis-like lesion"
+MEMBERS = ("seborrheic keratosis", "solar lentigo", "lichen planus-like keratosis")
+
+
+def written(knowledge: KnowledgeBase, label: str, count: int = 200) -> list[Captions]:
+    """Captions of a label, whose pools are known."""
+    writer = CaptionWriter(knowledge, members=Diagnoses(knowledge, [label, "melanoma"]).members)
+    return [writer.write(Case(label, "dermoscopic"), random.Random(seed)) for seed in range(count)]
+
+
+def test_a_pooled_label_is_captioned_for_one_of_its_members_or_under_its_own_name(knowledge: KnowledgeBase) -> None:
+    drawn = [{name for name in captions.about if name} for captions in written(knowledge, POOL)]
+    assert all(len(names) == 1 for names in drawn), "all captions of an image are about one disease"
+    counts = Counter(name for names in drawn for name in names)
+    assert set(counts) == {"benign keratosis", *MEMBERS}
+    assert 0.3 < counts["benign keratosis"] / 200 < 0.5, "0.4 under the name of the pool"
+    assert all(0.1 < counts[member] / 200 < 0.3 for member in MEMBERS), "the rest is shared alike"
+
+
+def test_captions_of_a_member_are_worded_from_the_member(knowledge: KnowledgeBase) -> None:
+    for captions in written(knowledge, POOL, 60):
+        disease = knowledge.find(captions.about[1])
+        names = {form for name in (disease.name, *disease.aliases) for form in (name, plural(name))}
+        assert any(name in captions.texts[0] for name in names), captions.texts[0]
+        assert " ".join(disease.ontology) in captions.texts[1]
+        told = {d.text for d in disease.descriptions}
+        assert any(text in sub for sub in captions.texts[3:] for text in told)
+
+
+def test_a_label_of_one_disease_is_itself_and_without_pools_so_is_a_pool(knowledge: KnowledgeBase) -> None:
+    assert {name for captions in written(knowledge, "NV", 20) for name in captions.about} <= {"melanocytic nevus", ""}
+    writer = CaptionWriter(knowledge)
+    names = {n for seed in range(20) for n in writer.write(Case(POOL, "clinical"), random.Random(seed)).about}
+    assert names <= {"benign keratosis", ""}
+
+
+def test_names_are_the_canonical_one_often_and_every_other_one_too_also_in_the_plural(knowledge: KnowledgeBase) -> None:
+    disease = knowledge.find("nevus")
+    writer = CaptionWriter(knowledge)
+    captions = [writer.write(Case("nevus", "clinical"), random.Random(seed)).texts[0] for seed in range(600)]
+    bare = Counter(
+        text for text in captions if text in {f(n) for n in (disease.name, *disease.aliases) for f in (str, plural)}
+    )
+    total = sum(bare.values())
+    assert 0.25 < bare[disease.name] / total < 0.6
+    assert len(set(bare) & {disease.name, *disease.aliases}) > len(disease.aliases) / 2, "codes and synonyms"
+    assert (
+        0.03 < sum(count for name, count in bare.items() if name not in {disease.name, *disease.aliases}) / total < 0.2
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "many"),
+    [
+        ("actinic keratosis", "actinic keratoses"),
+        ("blue nevus", "blue nevi"),
+        ("melanocytic naevus", "melanocytic naevi"),
+        ("melanoma", "melanomas"),
+        ("dermatomyositis", "dermatomyositis"),
+        ("basal cell carcinoma", "basal cell carcinomas"),
+        ("telangiectasy", "telangiectasies"),
+        ("moles", "moles"),
+        ("BCC", "BCCs"),
+    ],
+)
+def test_the_plural_follows_the_ending(name: str, many: str) -> None:
+    assert plural(name) == many
 
 
 def test_unknown_facts_leave_no_trace(knowledge: KnowledgeBase) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
-from zsderm import PretrainingDataError
+from zsderm import KnowledgeBase, PretrainingDataError, SettingsError
 from zsderm.pretrain.config import Source, TrainConfig, read_config
 from zsderm.pretrain.data.published_format import captions_of
 from zsderm.pretrain.data.sources import read_records, read_source
+from zsderm.pretrain.data.validation import validate
 
 MINI = Path(__file__).parents[3] / "pretrain" / "configs" / "mini.yaml"
 ROW = {
@@ -52,6 +54,57 @@ def test_a_labelled_table_gives_the_facts_of_its_split(tmp_path: Path) -> None:
     case = records[0].case
     assert case is not None
     assert (case.label, case.site, case.age, case.signs) == ("melanoma", "back", 63, ("itches",))
+
+
+POOLED = [
+    {"filename": f"{n}.png", "label": "pooled", "split": split, "image_id": name}
+    for n, (name, split) in enumerate([("A", "train"), ("B", "train"), ("C", "dev"), ("D", "train")])
+]
+FINE = [
+    {"image_id": "A", "lesion": "1", "fine_label": "Bowen disease"},
+    {"image_id": "C", "lesion": "2", "fine_label": "actinic keratosis"},
+    {"image_id": "D", "lesion": "2", "fine_label": ""},
+    {"image_id": "elsewhere", "lesion": "3", "fine_label": "melanoma"},
+]
+
+
+def test_a_fine_label_stands_in_place_of_a_pooled_one_where_there_is_one(tmp_path: Path) -> None:
+    write(write(tmp_path, POOLED), FINE, "fine.csv")
+
+    def labels(**settings: str) -> list[str]:
+        return [record.case.label for record in read_source(Source("table.csv", **settings), tmp_path) if record.case]
+
+    assert labels() == ["pooled"] * 4
+    assert labels(fine_labels="fine.csv") == ["Bowen disease", "pooled", "actinic keratosis", "pooled"]
+    assert labels(fine_labels="fine.csv", split="train") == ["Bowen disease", "pooled", "pooled"]
+    source = {"table": "table.csv", "fine_labels": "fine.csv"}
+    kept = read_records(config(train=[source], leave_out=["Bowen disease"]), tmp_path)
+    assert [record.path.name for record in kept] == ["1.png", "2.png", "3.png"], "left out by its fine label"
+    with pytest.raises(SettingsError, match=r"Unknown setting 'fine_label'.*Did you mean 'fine_labels'"):
+        config(train=[{"table": "table.csv", "fine_label": "fine.csv"}])
+
+
+def test_a_fine_label_is_checked_like_any_other(tmp_path: Path) -> None:
+    write(write(tmp_path, POOLED[:1]), FINE[:1], "fine.csv")
+    Image.new("RGB", (4, 4)).save(tmp_path / "0.png")
+    knowledge = KnowledgeBase.load("dermatology")
+    plain, fine = (
+        validate([source], tmp_path, knowledge=knowledge).problems
+        for source in (Source("table.csv"), Source("table.csv", fine_labels="fine.csv"))
+    )
+    assert [problem.kind for problem in plain] == ["unknown label"] and not fine
+
+
+def test_fine_labels_that_fit_no_table_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, POOLED)
+    with pytest.raises(PretrainingDataError, match=r"There is no table .*fine\.csv"):
+        read_source(Source("table.csv", fine_labels="fine.csv"), tmp_path)
+    write(tmp_path, [{"image": "A", "fine_label": "melanoma"}], "fine.csv")
+    with pytest.raises(PretrainingDataError, match=r"fine\.csv has no column 'image_id'"):
+        read_source(Source("table.csv", fine_labels="fine.csv"), tmp_path)
+    write(write(tmp_path, FINE, "fine.csv"), LABELLED)
+    with pytest.raises(PretrainingDataError, match=r"table\.csv has no column 'image_id', by which `fine_labels`"):
+        read_source(Source("table.csv", fine_labels="fine.csv"), tmp_path)
 
 
 def test_the_published_format_is_read_and_nan_is_a_missing_caption(tmp_path: Path) -> None:

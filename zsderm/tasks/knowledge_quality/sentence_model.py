@@ -1,7 +1,7 @@
 """A model of the meaning of sentences, from sentence-transformers: the bundled one, or any that the user names.
 
 The bundled one is all-MiniLM-L6-v2, which has seen no skin. It is the text tower of zsderm-mini, frozen, without the
-projection that was trained on eight diagnoses: it knows what words mean in general, which is what names and
+projection that was trained on thirteen diagnoses: it knows what words mean in general, which is what names and
 near-duplicates are compared by.
 
 Source: Reimers and Gurevych, Sentence-BERT (arXiv 1908.10084); weights sentence-transformers/all-MiniLM-L6-v2,
