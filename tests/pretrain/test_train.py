@@ -139,7 +139,7 @@ def test_a_finished_run_exports_again_with_another_answer_temperature_and_nothin
     tmp_path: Path, data: Path, average: float
 ) -> None:
     output = tmp_path / "run"
-    before = run(output, data, **TINY, average=average, answer_temperature=0.0)
+    before = run(output, data, **TINY, average=average)
     log = (output / "log.csv").read_text()
     after = run(output, data, **TINY, average=average, answer_temperature=0.2)
     assert float(after.pop("logit_scale")) == pytest.approx(-np.log(0.2), rel=1e-3)
