@@ -1,7 +1,7 @@
 """What each part of a pretraining recipe adds at a small budget: variants of `mini.yaml`, several seeds each.
 
     python -m zsderm.benchmarks.experiments.pretraining_ablation --family targets --data-root DATA --runs RUNS \\
-        --output targets.json --document MODEL_CARD.md
+        --output docs/pretraining_targets.json --document MODEL_CARD.md
 
 trains the recipe of a configuration once a variant and seed, with the same images in the same order for every variant
 of a seed, and asks each encoder for the classes of the evaluation sets, by class names and with the knowledge base.

@@ -240,7 +240,7 @@ def test_the_table_has_wordings_beside_the_sets_and_leaves_them_out_of_the_mean(
 
 
 def test_the_model_card_shows_the_committed_figures() -> None:
-    """The table of the losses is of version 0.4, in the form it then had; others are as `markdown` writes them."""
+    """The table of the losses is of an older recipe, in the form it then had; others are as `markdown` writes them."""
     card = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
     committed = [
         row for path in (ROOT / "docs").glob("pretraining_*.json") for row in json.loads(path.read_text())["figures"]
