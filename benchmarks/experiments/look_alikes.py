@@ -30,7 +30,7 @@ from zsderm.tasks.audit.perceptual_hash import nearest_hashes, turned_hashes
 
 NEAREST = 5
 HASHES = {8: (2, 4, 6, 8), 16: (30, 40, 48, 56, 64)}  # frequencies kept each way: bits that may differ
-COSINES = (0.99, 0.995, 0.9975, 0.998)
+COSINES = (0.99, 0.998, 0.9995, 0.9999, 0.99995)
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.float64]]  # (P, 2) rows, and (P,) how far apart, smaller is nearer
 

@@ -45,7 +45,7 @@ LEAK = 1  # exit code of --fail-on-leak
 )
 @option(
     "--cosine",
-    default=0.998,
+    default=0.99995,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
     heading=METHOD,

@@ -81,3 +81,8 @@ def test_pairs_are_sorted_across_before_within_and_strongest_first() -> None:
         Pair("exact", "across", 4, 9),
     ]
     assert [pair.one for pair in sorted(pairs, key=Pair.order)] == [4, 3, 2, 1, 0, 8]
+
+
+def test_cosines_near_1_are_told_apart() -> None:
+    pairs = [Pair("embedding", "across", 0, 9, cosine=cosine) for cosine in (0.99995, 0.99996)]
+    assert [pair.measure for pair in pairs] == ["cosine 0.99995", "cosine 0.99996"]

@@ -46,7 +46,7 @@ class Pair:
         """How alike, in words."""
         if self.bits is not None:
             return f"{self.bits} of {BITS} bits differ"
-        return "equal files" if self.cosine is None else f"cosine {self.cosine:.3f}"
+        return "equal files" if self.cosine is None else f"cosine {self.cosine:.5f}"
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class AuditReport:
                 "one": paths[pair.one],
                 "other": paths[pair.other],
                 "bits": "" if pair.bits is None else pair.bits,
-                "cosine": "" if pair.cosine is None else round(pair.cosine, 4),
+                "cosine": "" if pair.cosine is None else round(pair.cosine, 6),
                 **{f"same_{name}": _same(cells[pair.one], cells[pair.other]) for name, cells in groups.items()},
             }
             for pair in self.pairs
