@@ -58,6 +58,7 @@ def settings(**changes: object) -> dict[str, object]:
         "augmentation": {},
         "targets": "own",
         "average": 0.0,
+        "answer_temperature": 0.0,
         "keep_decoded": False,
         "train": [{"table": "index.csv", "split": "train", "modality": "clinical"}],
         "epochs": 2,
