@@ -202,7 +202,9 @@ def _per_group(
 def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) -> list[str]:
     """What the groups are, and where their answers come from."""
     members = groups.members
-    lines = [f"{len(members)} group{'s'[: len(members) - 1]} by {per_group.by} of {len(members.group_of)} images."]
+    lines = [
+        f"{len(members)} group{'' if len(members) == 1 else 's'} by {per_group.by} of {len(members.group_of)} images."
+    ]
     if members.alone:
         lines.append(f"{members.alone} of them have no {per_group.by}; each of them is a group of its own.")
     if without := len(members) - len(groups.chosen):
