@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zsderm.config import check_views
 from zsderm.encoders.colour_constancy import MODES, PLAIN, norm_of
-from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
+from zsderm.errors import MissingDependencyError, SettingsError
+from zsderm.pretrain.settings_file import build, check_among, listed, replaced, with_tuples
 
 TASKS = ("classification", "retrieval", "concepts")
 PRECISIONS = ("float32", "bfloat16")
 MIX = {"own": 0.0, "label": 1.0, "ontology": 0.5}  # weight of shared targets; 0.5: O-MAKE (arXiv 2512.03445)
 LEAST = {
-    0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs", "square"),
+    0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs", "square", "workers"),
     1: ("epochs", "samples_per_epoch", "evaluate_every"),
     2: ("batch_size",),  # contrast needs two
 }
@@ -93,7 +94,7 @@ class Augmentation:
         """Refuse a setting that is not so many numbers, or numbers that do not fit."""
         value = getattr(self, name)
         numbers = value if isinstance(value, tuple) else (value,)
-        if len(numbers) != count or not all(isinstance(n, int | float) for n in numbers) or not fits(*numbers):
+        if len(numbers) != count or not all(type(n) in (int, float) for n in numbers) or not fits(*numbers):
             shown = list(value) if isinstance(value, tuple) else value
             raise SettingsError(f"Expected setting `augmentation.{name}` to be {what}, but got {shown!r}.")
 
@@ -170,12 +171,12 @@ class TrainConfig:
                 "Expected either setting `start` (a checkpoint, which brings its architecture) or setting `model_cfg` "
                 f"(an architecture), but got {'both' if self.start else 'neither'}."
             )
-        _check_among("setting `precision`", self.precision, PRECISIONS)
-        _check_among("setting `targets`", self.targets, tuple(MIX))
+        check_among("setting `precision`", self.precision, PRECISIONS)
+        check_among("setting `targets`", self.targets, tuple(MIX))
         for kind in self.captions:
-            _check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
+            check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
         for evaluation in self.evaluate:
-            _check_among("the task of an evaluation", evaluation.task, TASKS)
+            check_among("the task of an evaluation", evaluation.task, TASKS)
         for name in ("sigma", "early_sigma"):
             if not -1.0 <= getattr(self, name) <= 1.0:
                 raise SettingsError(
@@ -196,6 +197,8 @@ class TrainConfig:
                 f"{self.answer_temperature}."
             )
         check_views(self.card.get("views", 1))
+        if not 0 <= self.named_share <= 1:
+            raise SettingsError(f"Expected setting `named_share` to be in [0, 1], but got {self.named_share}.")
 
     def sigma_at(self, epoch: int) -> float:
         """The threshold of an epoch, counted from 0."""
@@ -260,52 +263,18 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     if not isinstance(content, dict):
         raise SettingsError(f"Expected {path} to hold settings as `name: value`, but got {type(content).__name__}.")
     for name, value in (overrides or {}).items():
-        content = _with(content, name.split("."), value, name)
-    content["train"] = tuple(_build(Source, source, f"{path}, train") for source in content.get("train", ()))
+        content = replaced(content, name.split("."), value, name)
+    content["train"] = tuple(build(Source, source, f"{path}, train") for source in listed(content, "train"))
     content["evaluate"] = tuple(
-        _build(Evaluation, _with_tuples(entry, "cutoffs"), f"{path}, evaluate") for entry in content.get("evaluate", ())
+        build(Evaluation, with_tuples(entry, "cutoffs"), f"{path}, evaluate") for entry in listed(content, "evaluate")
     )
     effects = content.get("augmentation", {})
     if not isinstance(effects, Mapping):
         raise SettingsError(f"Expected setting `augmentation` to hold settings of its own, but got {effects!r:.60}.")
-    content["augmentation"] = _build(
+    content["augmentation"] = build(
         Augmentation,
-        _with_tuples(effects, "crop_scale", "jitter", "resolution", "jpeg"),
+        with_tuples(effects, "crop_scale", "jitter", "resolution", "jpeg"),
         f"{path}, augmentation",
+        checks_kinds=True,
     )
-    return _build(TrainConfig, _with_tuples(content, "leave_out", "captions"), str(path))
-
-
-def _check_among(what: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise SettingsError(f"Expected {what} to be one of {', '.join(known)}, but got {value!r}.")
-
-
-def _with(content: Any, steps: Sequence[str], value: Any, whole: str) -> Any:
-    """A copy of nested settings with one of them replaced; numbers are places in a list."""
-    if not steps:
-        return value
-    first, *rest = steps
-    if isinstance(content, Mapping):
-        return {**content, first: _with(content.get(first, {} if rest else None), rest, value, whole)}
-    if isinstance(content, list) and first.isdigit() and int(first) < len(content):
-        place = int(first)
-        return [*content[:place], _with(content[place], rest, value, whole), *content[place + 1 :]]
-    raise SettingsError(f"Setting '{whole}' leads nowhere: there is no '{first}' inside {content!r:.60}.")
-
-
-def _with_tuples(content: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {key: tuple(value) if key in names and isinstance(value, list) else value for key, value in content.items()}
-
-
-def _build(kind: type, content: Mapping[str, Any], where: str) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for key in content:
-        if key not in fields:
-            inside = kind is TrainConfig and key in EFFECTS
-            meant = f" Did you mean 'augmentation.{key}'?" if inside else did_you_mean(key, fields)
-            raise SettingsError(f"Unknown setting '{key}' in {where}.{meant}")
-    required = [name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
-    if missing := [name for name in required if name not in content]:
-        raise SettingsError(f"Missing in {where}: {', '.join(missing)}.")
-    return kind(**content)
+    return build(TrainConfig, with_tuples(content, "leave_out", "captions"), str(path), {"augmentation": EFFECTS})

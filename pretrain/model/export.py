@@ -60,7 +60,10 @@ def export_folder(
             tokenizer.tokenizer.save_pretrained(draft)
         _write_json(
             draft / "open_clip_config.json",
-            {"model_cfg": dict(config.model_cfg), "preprocess_cfg": dict(config.preprocess_cfg)},
+            {
+                "model_cfg": dict(config.model_cfg),
+                "preprocess_cfg": {**config.preprocess_cfg, "size": config.image_size},
+            },
         )
         card = {**config.card, "sigma": config.sigma, "lambda_m": config.lambda_m, "lambda_s": config.lambda_s}
         temperatures = {"learned_temperature": round(learned, 5), "answer_temperature": round(answers, 5)}

@@ -38,14 +38,16 @@ def average_encoders(folders: Sequence[Path], output: Path, answer_temperature: 
     Args:
         folders: at least two, as `zsderm pretrain` exports them, of one architecture and one preprocessing.
         output: the new folder.
-        answer_temperature: softmax temperature that it answers with; 0 for the mean of the learned ones.
+        answer_temperature: softmax temperature that it answers with; 0 for the geometric mean of those of the encoders.
 
     Raises:
-        SettingsError: fewer than two folders, a temperature below 0, or a place that is taken.
+        SettingsError: fewer than two folders, one of them twice, a temperature below 0, or a place that is taken.
         CheckpointError: a folder is no exported encoder, or another one than the first.
     """
     if len(folders) < 2:
         raise SettingsError(f"Expected at least two encoders to average, but got {len(folders)}.")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise SettingsError("Expected encoders of different runs, but one folder comes twice.")
     if not 0 <= answer_temperature < math.inf:
         raise SettingsError(f"Expected a temperature above 0, or 0 for the learned one, but got {answer_temperature}.")
     configurations = [_json(folder / CONFIG_FILE) for folder in folders]

@@ -400,7 +400,7 @@ def test_groups_may_be_folders_draw_patients_and_leave_out_those_without_a_label
     done = _run(tmp_path, predictions, table, "--group-by", "folder", "--cluster", "patient", "--json")
     shown = json.loads(done.stdout)
     assert (shown["n"], shown["per_group"]["n"], shown["per_group"]["units"]) == (6, 3, 2)
-    assert "1 groups have no label" in done.stderr
+    assert "1 group has no label" in done.stderr
 
 
 def test_several_predictions_are_compared_per_group_too(

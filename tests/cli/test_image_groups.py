@@ -13,7 +13,7 @@ IMAGES = ["photos/a/1.jpg", "photos/a/2.jpg", "photos/b/3.jpg", "photos\\b\\4.jp
 
 
 def test_the_folder_that_an_image_lies_in_is_its_group() -> None:
-    assert read_groups(IMAGES, "folder", None, None) == ["photos/a", "photos/a", "photos/b", "photos/b", ""]
+    assert read_groups(IMAGES, "folder", None, None) == ["photos/a", "photos/a", "photos/b", "photos/b", "."]
 
 
 def test_a_column_is_text_and_words_for_unknown_are_no_group(tmp_path: Path) -> None:

@@ -277,7 +277,8 @@ def _group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
     if grouped is None:
         return
     members, done = grouped.members, int(grouped.answers.ok.sum())
-    yield f"{len(members)} groups by {grouped.by}, {done} of them answered from the mean of their photographs"
+    noun = "group" if len(members) == 1 else "groups"
+    yield f"{len(members)} {noun} by {grouped.by}, {done} of them answered from the mean of their photographs"
     if members.alone:
         of_all = f"{members.alone} of {len(grouped.photographs)} photographs"
         yield f"  {of_all} have no {grouped.by}; each of them is a group of its own"

@@ -35,6 +35,8 @@ def read_groups(images: Sequence[str], by: str, table: Path | None, image_column
 def groups_of(images: Sequence[str], by: str, table: ImageTable | None) -> list[str]:
     """The group of each image, as text; empty where the table says nothing, "unknown" or the like.
 
+    Images that are named without a folder lie in one, that of the command: ".".
+
     Args:
         images: N names.
         by: see `read_groups`.
@@ -45,8 +47,9 @@ def groups_of(images: Sequence[str], by: str, table: ImageTable | None) -> list[
         SettingsError: a column without a table.
     """
     if by == FOLDER and (table is None or FOLDER not in table.frame.columns):
-        parents = (str(PurePosixPath(image.replace("\\", "/")).parent) for image in images)
-        return ["" if parent == "." else parent for parent in parents]
+        return [str(PurePosixPath(image.replace("\\", "/")).parent) for image in images]  # "." where none is named
     if table is None:
-        raise SettingsError(f"expected a table with the column {by!r}: name it, or group by {FOLDER}")
+        raise SettingsError(
+            f"expected a table with the column {by!r}: name it with --group-table, or group by {FOLDER}"
+        )
     return whole_numbers(table.ids(by))

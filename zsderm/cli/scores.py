@@ -202,11 +202,13 @@ def _per_group(
 def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) -> list[str]:
     """What the groups are, and where their answers come from."""
     members = groups.members
-    lines = [f"{len(members)} groups by {per_group.by} of {len(members.group_of)} images."]
+    lines = [
+        f"{len(members)} group{'' if len(members) == 1 else 's'} by {per_group.by} of {len(members.group_of)} images."
+    ]
     if members.alone:
         lines.append(f"{members.alone} of them have no {per_group.by}; each of them is a group of its own.")
     if without := len(members) - len(groups.chosen):
-        lines.append(f"{without} groups have no label; they are left out.")
+        lines.append(f"{without} {'group has' if without == 1 else 'groups have'} no label; left out.")
     for path, source in zip(files, per_group.sources.values(), strict=True):
         if source == MEAN_OF_LOGS:
             lines.append(

@@ -188,7 +188,7 @@ class KnowledgeBase:
             short, meanings = known
             raise AmbiguousClassError(
                 f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short} is short for each of them. "
-                "Write the one you mean."
+                "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
             )
         return name
 

@@ -62,7 +62,7 @@ class ClassNames:
             if given in reading.codes
             and name in (reading.meaning(given), _canonical(reading.meaning(given), knowledge))
         ]
-        note = f"Classes are read as codes of {' and '.join(reading.sets)}: {', '.join(codes)}." if codes else ""
+        note = f"Classes are read as codes of {'; '.join(reading.sets)}: {', '.join(codes)}." if codes else ""
         return cls(tuple(classes), tuple(meant), tuple(canonical), tuple(spoken), tuple(sorted(twins)), note)
 
     @property

@@ -8,7 +8,7 @@ from zsderm.encoders import mini
 
 def test_every_limit_and_the_rounding_have_a_row() -> None:
     side = mini.card().image_size
-    width, height = 1120 * side // 100, 840 * side // 100  # 8.4 times what the encoder looks at
+    width, height = (sides * (14 * side // 10) for sides in (8, 6))  # 8.4 times what the encoder looks at
     done = CliRunner().invoke(main, ["--images", "2", "--megapixels", str(width * height / 1e6), "--grain", "0"])
     assert done.exit_code == 0, done.output
     rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]

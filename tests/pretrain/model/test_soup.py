@@ -54,8 +54,10 @@ def test_every_weight_is_the_mean_and_the_encoder_answers(tmp_path: Path) -> Non
 def test_what_cannot_be_averaged_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="at least two"):
         average_encoders([mini.folder()], tmp_path / "mean")
+    with pytest.raises(SettingsError, match="twice"):
+        average_encoders([mini.folder()] * 2, tmp_path / "mean")
     with pytest.raises(SettingsError, match="temperature"):
-        average_encoders([mini.folder()] * 2, tmp_path / "mean", answer_temperature=-1)
+        average_encoders([mini.folder(), tmp_path], tmp_path / "mean", answer_temperature=-1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="Expected an exported encoder"):
         average_encoders([mini.folder(), tmp_path / "empty"], tmp_path / "mean")

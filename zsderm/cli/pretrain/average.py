@@ -19,7 +19,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--answer-temperature",
     type=float,
     default=0.0,
-    show_default="the mean of the learned ones",
+    show_default="the geometric mean of theirs",
     help="Softmax temperature that the encoder answers with.",
 )
 def average(folders: tuple[Path, ...], output: Path, answer_temperature: float) -> None:
