@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
 NEIGHBOURS = 5  # looked at per image and set, so that a set of black frames does not end in millions of pairs
-# For the bundled encoder, which was trained to tell diagnoses: of the nearest neighbours in HAM10000, 413 of 22 428 pairs
+# For the bundled encoder, which was trained to tell diagnoses: of nearest neighbours in HAM10000, 413 of 22 428 pairs
 # above 0.998 are of one lesion, 11 of 36 above 0.9999, and 4 of 4 above this (benchmarks/experiments/look_alikes.py).
 # Others need one of their own.
 SAME_COSINE = 0.99995
