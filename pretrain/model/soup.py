@@ -14,7 +14,6 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from zsderm.atomic_files import atomic_folder
-from zsderm.encoders.base import CARD_FILE, CONFIG_FILE
+from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, read_json
 from zsderm.errors import CheckpointError, SettingsError
 
 WEIGHTS = "model.safetensors"
@@ -50,7 +49,7 @@ def average_encoders(folders: Sequence[Path], output: Path, answer_temperature: 
         raise SettingsError("Expected encoders of different runs, but one folder comes twice.")
     if not 0 <= answer_temperature < math.inf:
         raise SettingsError(f"Expected a temperature above 0, or 0 for the learned one, but got {answer_temperature}.")
-    configurations = [_json(folder / CONFIG_FILE) for folder in folders]
+    configurations = [read_json(folder / CONFIG_FILE) for folder in folders]
     for folder, configuration in zip(folders[1:], configurations[1:], strict=True):
         if configuration != configurations[0]:
             raise CheckpointError(
@@ -60,8 +59,8 @@ def average_encoders(folders: Sequence[Path], output: Path, answer_temperature: 
     weights = _mean(folders)
     if answer_temperature:
         weights[TEMPERATURE] = torch.full_like(weights[TEMPERATURE], -math.log(answer_temperature))
-    card = _json(folders[0] / CARD_FILE)
-    runs = [_json(folder / CARD_FILE).get("pretraining", {}) for folder in folders]
+    card = read_json(folders[0] / CARD_FILE)
+    runs = [read_json(folder / CARD_FILE).get("pretraining", {}) for folder in folders]
     card = {key: value for key, value in card.items() if key != "pretraining"}
     if answer_temperature:
         card["answer_temperature"] = answer_temperature
@@ -100,13 +99,3 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         return load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error}. Expected an exported encoder.") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}. Expected an exported encoder.") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"Expected {path} to hold an object, but got {type(content).__name__}.")
-    return content
