@@ -48,7 +48,9 @@ def average_encoders(folders: Sequence[Path], output: Path, answer_temperature: 
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise SettingsError("Expected encoders of different runs, but one folder comes twice.")
     if not 0 <= answer_temperature < math.inf:
-        raise SettingsError(f"Expected a temperature above 0, or 0 for the mean of theirs, but got {answer_temperature}.")
+        raise SettingsError(
+            f"Expected a temperature above 0, or 0 for the mean of theirs, but got {answer_temperature}."
+        )
     configurations = [read_json(folder / CONFIG_FILE) for folder in folders]
     for folder, configuration in zip(folders[1:], configurations[1:], strict=True):
         if configuration != configurations[0]:
