@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from zsderm import FallbackWarning, InputError
-from zsderm.image_table import IMAGE_COLUMNS, ImageNames, ImageTable, image_column
+from zsderm.image_table import IMAGE_COLUMNS, IN_ORDER, ImageNames, ImageTable, image_column
 
 
 def _table(tmp_path: Path, text: str) -> ImageTable:
@@ -148,12 +148,18 @@ def test_one_row_for_each_image_or_none(tmp_path: Path) -> None:
 
 def _unnamed(tmp_path: Path, text: str) -> ImageTable:
     (tmp_path / "unnamed.csv").write_text(text, encoding="utf-8")
-    return ImageTable.read(tmp_path / "unnamed.csv", required=False)
+    return ImageTable.read(tmp_path / "unnamed.csv", IN_ORDER, required=False)
 
 
-def test_rows_are_taken_in_order_only_where_no_column_can_name_the_images(tmp_path: Path) -> None:
-    with pytest.warns(FallbackWarning, match="its 2 rows are taken in the order of the images"):
-        assert _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg"]).tolist() == [0, 1]
+def test_rows_are_taken_in_order_only_where_that_is_asked_or_nothing_has_a_name(tmp_path: Path) -> None:
+    table = _unnamed(tmp_path, "label\na\nb\n")
+    unasked = ImageTable.read(table.path, required=False)
+    for asked, images in ((table, ["1.jpg", "2.jpg"]), (unasked, ["", ""])):
+        with pytest.warns(FallbackWarning, match="its 2 rows are taken in the order of the images"):
+            assert asked.row_of(images).tolist() == [0, 1]
+    with pytest.raises(InputError, match=r"--image-column none and one row for each .* its columns are: label"):
+        unasked.row_of(["1.jpg", "2.jpg"])
+    assert ImageTable.read(_table(tmp_path, "image\n1.jpg\n").path, IN_ORDER).names == ["1.jpg"]
     with pytest.raises(InputError, match=r"one row for each of the 3 .* it has 2 rows and its columns are: label"):
         _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg", "3.jpg"])
     with pytest.raises(InputError, match=r"--image-column .* its columns are: slide, label"):
