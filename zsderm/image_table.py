@@ -129,11 +129,10 @@ class ImageTable:
 
     @classmethod
     def read_another(cls, path: Path, image_column: str | None) -> ImageTable:
-        """As `read`, of a table that may call its image column otherwise than the one for which ``image_column`` was
-        said.
+        """As `read`, of a table that may lack the column, because that was said for another table.
 
         Raises:
-            InputError: as `read`; a table without names of images is none.
+            InputError: as `read`; but a table may name no images.
         """
         frame = read_cells(path)
         named = image_column if image_column == IN_ORDER or image_column in frame.columns else None

@@ -34,7 +34,11 @@ UNKNOWN_WORDS = frozenset(
 FACTS_KEY = b"zsderm"  # of the metadata of a Parquet file
 _SEPARATORS = ",;\t"
 _LOOKED_AT = 50  # lines that say which separator a file has
-_OTHER_FILES = {b"\x1f\x8b": "is compressed", b"PK\x03\x04": "is a spreadsheet or an archive", b"\xd0\xcf": "is a spreadsheet"}
+_OTHER_FILES = {
+    b"\x1f\x8b": "is compressed",
+    b"PK\x03\x04": "is a spreadsheet or an archive",
+    b"\xd0\xcf": "is a spreadsheet",
+}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # how pandas stores row numbers in Parquet
 

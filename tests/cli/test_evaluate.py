@@ -63,12 +63,14 @@ def test_labels_may_stand_in_the_table_of_predictions(
     assert _run(tmp_path, own, None).stdout == _run(tmp_path, predictions, labels).stdout
 
 
-def test_labels_without_image_names_are_taken_in_order(
+def test_labels_without_image_names_are_taken_in_order_if_that_is_asked(
     tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    expected = _run(tmp_path, predictions, labels).stdout
-    assert _run(tmp_path, predictions, labels[["true_label"]]).stdout == expected
-    assert _run(tmp_path, predictions.drop(columns="image"), labels[["true_label"]]).stdout == expected
+    expected, unnamed = _run(tmp_path, predictions, labels).stdout, labels[["true_label"]]
+    refused = _run(tmp_path, predictions, unnamed)
+    assert refused.exit_code == 1 and "--image-column none" in refused.stderr and refused.stdout == ""
+    assert _run(tmp_path, predictions, unnamed, "--image-column", "none").stdout == expected
+    assert _run(tmp_path, predictions.drop(columns="image"), unnamed).stdout == expected
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -114,7 +116,7 @@ def _without(labels: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, tuple
         "no label column": (
             predictions,
             labels.rename(columns={"true_label": "truth"}),
-            "expected a column 'true_label'",
+            "expected a column of true classes",
         ),
         "a label that is no class": (predictions, stranger, "Did you mean 'melanoma'?"),
         "an index out of range": (predictions, labels.replace({"true_label": {2: 3}}), "label '3'"),
@@ -407,7 +409,9 @@ def test_several_predictions_are_compared_per_group_too(
     tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     table = labels.assign(true_label=SAME, lesion=LESIONS)
-    better = predictions.assign(**{f"probability_class_{c}": np.eye(3)[SAME][:, c] for c in range(3)})
+    better = predictions.drop(columns="label").assign(
+        **{f"probability_class_{c}": np.eye(3)[SAME][:, c] for c in range(3)}
+    )
     better.to_csv(tmp_path / "better.csv", index=False)
     more = ("--predictions", str(tmp_path / "better.csv"), "--group-by", "lesion")
     shown = json.loads(_run(tmp_path, predictions, table, *more, "--json").stdout)
