@@ -21,8 +21,6 @@ from zsderm.arrays import are_probabilities
 from zsderm.errors import ClassListError, InputError, SettingsError
 from zsderm.table_files import write_csv, write_json_lines, write_parquet, write_table
 
-_PROBABILITY = "probability: "  # before the name of a class: its column in a table
-
 
 @dataclass(frozen=True)
 class Evidence:
@@ -202,7 +200,12 @@ class Predictions:
     @property
     def probability_columns(self) -> list[str]:
         """(C,) what `to_frame` calls the column of each class."""
-        return [f"{_PROBABILITY}{name}" for name in self.classes]
+        return [self.probability_column(name) for name in self.classes]
+
+    @staticmethod
+    def probability_column(name: str) -> str:
+        """What a table calls the column with the probabilities of a class: "probability: melanoma"."""
+        return f"probability: {name}"
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ STEM = "pad-dev--zsderm-mini--class-name"
 
 def test_a_run_has_a_json_file_and_a_table_of_answers_beside_it(results: Path, photo_root: Path) -> None:
     result, rows = read_result(results / f"{STEM}.json"), pd.read_parquet(results / f"{STEM}.parquet")
-    probabilities = rows.filter(like="probability_class_").to_numpy()
+    probabilities = rows.filter(like="probability: ").to_numpy()
     found = evaluate(rows["true_label"].to_numpy(), probabilities, clusters=rows["patient_id"])
     assert result["metrics"] == pytest.approx(found.to_dict(), abs=1e-6)
     assert (result["metrics"]["n"], result["metrics"]["units"]) == (16, 8)
@@ -49,7 +49,7 @@ def test_every_run_is_compared_with_the_first_one(results: Path) -> None:
     answers = [
         pd.read_parquet(results / f"pad-dev--zsderm-mini--{method}.parquet") for method in ("class-name", "knowledge")
     ]
-    first, second = (table.filter(like="probability_class_").to_numpy() for table in answers)
+    first, second = (table.filter(like="probability: ").to_numpy() for table in answers)
     expected = compare(answers[0]["true_label"].to_numpy(), first, second, clusters=answers[0]["patient_id"])
     assert result["rows"][0]["accuracy"] == pytest.approx(expected.to_dict()["accuracy"], abs=1e-6)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -136,16 +137,36 @@ def _checked(names: list[str], source: str) -> tuple[str, ...]:
 
 
 def _prior_weights(path: Path) -> dict[str, float]:
-    """The weight of each class in a prior file."""
+    """The weight of each class in a prior file: a table with the columns class and weight, or a JSON object."""
+    if path.suffix.lower() == ".json":
+        return _json_weights(path)
+    from zsderm.image_table import LABEL_COLUMNS, known_column
+    from zsderm.table_files import numbers, read_cells
+
+    table = read_cells(path)
+    name, share = known_column(table, ("class", *LABEL_COLUMNS)), known_column(table, ("weight", "share", "prior"))
+    if not (name and share):
+        raise SettingsError(
+            f"expected the columns class and weight in {path}, but its columns are: {', '.join(table) or 'none'}"
+        )
+    classes = [cell.strip() for cell in table[name]]
+    weights, _ = numbers(table[share].tolist())
+    for word, cell, weight in zip(classes, table[share], weights, strict=True):
+        if not (word and math.isfinite(weight)):
+            raise SettingsError(f"expected a class and its weight in each row of {path}, but got {word!r}, {cell!r}")
+    if len(set(classes)) < len(classes):
+        twice = next(word for word in classes if classes.count(word) > 1)
+        raise SettingsError(f"expected one weight for each class in {path}, but {twice!r} stands there twice")
+    return dict(zip(classes, weights.tolist(), strict=True))
+
+
+def _json_weights(path: Path) -> dict[str, float]:
     try:
-        if path.suffix.lower() == ".json":
-            weights = json.loads(_text_of(path))
-        else:
-            weights = {row["class"].strip(): row["weight"] for row in csv.DictReader(_text_of(path).splitlines())}
+        weights = json.loads(_text_of(path))
         if not isinstance(weights, Mapping):
             raise TypeError("not an object")
         return {str(name): float(weight) for name, weight in weights.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise SettingsError(
-            f"expected columns class,weight or a JSON object of class: weight in {path}, but cannot read that ({error})"
+            f"expected a JSON object of class: weight in {path}, but cannot read it: {error}"
         ) from error
