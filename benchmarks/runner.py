@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyarrow.parquet import ParquetFile
 
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
 from zsderm.benchmarks.grid import Run
@@ -131,8 +130,8 @@ def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path
     inputs = inputs_of(dataset, classifier)
     answers = path.with_suffix(".parquet")
     done = path.is_file() and answers.is_file() and read_result(path).get("inputs") == inputs
-    if done and not force and set(_columns(dataset.classes)) <= set(ParquetFile(answers).schema_arrow.names):
-        return "there already"  # tables of before 0.2 had numbers in the place of the classes
+    if done and not force and _names_classes(answers, dataset.classes):
+        return "there already"
     predictions = classifier.predict(list(dataset.images))
     rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:
@@ -208,6 +207,13 @@ def _each(runs: Sequence[tuple[Path, Run]], classes: Sequence[str]) -> Iterator[
 def _answers(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
     """(N, C) probabilities of a run, in the order of the data set, which its inputs fix."""
     return pd.read_parquet(path.with_suffix(".parquet"), columns=_columns(classes)).to_numpy(dtype=np.float64)
+
+
+def _names_classes(path: Path, classes: Sequence[str]) -> bool:
+    """Whether a table of answers names its classes; earlier ones numbered them."""
+    from pyarrow.parquet import ParquetFile
+
+    return set(_columns(classes)) <= set(ParquetFile(path).schema_arrow.names)
 
 
 def _columns(classes: Sequence[str]) -> list[str]:

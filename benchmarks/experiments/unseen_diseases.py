@@ -21,11 +21,11 @@ from typing import Any
 
 import click
 import numpy as np
-import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from zsderm import Predictions, ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, split_option
+from zsderm.image_table import ImageTable
 from zsderm.metrics import evaluate
 
 METHODS: dict[str, dict[str, Any]] = {

@@ -144,16 +144,20 @@ def _prior_weights(path: Path) -> dict[str, float]:
     from zsderm.table_files import numbers, read_cells
 
     table = read_cells(path)
-    name, share = known_column(table, ("class", *LABEL_COLUMNS)), known_column(table, ("weight", "share", "prior"))
+    name, share = known_column(table, ("class", *LABEL_COLUMNS)), known_column(table, ("weight",))
     if not (name and share):
         raise SettingsError(
-            f"expected the columns class and weight in {path}, but its columns are: {', '.join(table) or 'none'}"
+            f"expected columns class,weight or a JSON object of class: weight in {path}, but its columns are: "
+            f"{', '.join(table) or 'none'}"
         )
     classes = [cell.strip() for cell in table[name]]
     weights, _ = numbers(table[share].tolist())
     for word, cell, weight in zip(classes, table[share], weights, strict=True):
         if not (word and math.isfinite(weight)):
-            raise SettingsError(f"expected a class and its weight in each row of {path}, but got {word!r}, {cell!r}")
+            raise SettingsError(
+                f"expected columns class,weight or a JSON object of class: weight in {path}, but a row is "
+                f"{word!r}, {cell!r}"
+            )
     if len(set(classes)) < len(classes):
         twice = next(word for word in classes if classes.count(word) > 1)
         raise SettingsError(f"expected one weight for each class in {path}, but {twice!r} stands there twice")
@@ -168,5 +172,5 @@ def _json_weights(path: Path) -> dict[str, float]:
         return {str(name): float(weight) for name, weight in weights.items()}
     except (TypeError, ValueError, RecursionError) as error:
         raise SettingsError(
-            f"expected a JSON object of class: weight in {path}, but cannot read it: {error}"
+            f"expected columns class,weight or a JSON object of class: weight in {path}, but cannot read that ({error})"
         ) from error
