@@ -32,7 +32,7 @@ UNKNOWN_WORDS = frozenset(
     {"", "nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "unk", "unknown", "missing", "-", "?"}
 )
 FACTS_KEY = b"zsderm"  # of the metadata of a Parquet file
-_SEPARATORS = ",;\t"
+_SEPARATORS = "\t;,"  # of two that fit alike the first: a comma may stand in a number
 _LOOKED_AT = 50  # lines that say which separator a file has
 _OTHER_FILES = {
     b"\x1f\x8b": "is compressed",
@@ -206,9 +206,13 @@ def _without_hint(text: str) -> tuple[str, str]:
 
 
 def _separator(text: str) -> str:
-    """The separator that gives the first rows as many cells as the header has; of several, the one with most cells."""
+    """The separator that gives most of the first rows as many cells as the header has; a comma if none gives several.
+
+    Of those that fit alike, the one with most cells.
+    """
     start = list(islice(StringIO(text, newline=None), _LOOKED_AT))
-    return max(_SEPARATORS, key=lambda separator: _fit(start, separator))
+    best = max(_SEPARATORS, key=lambda separator: _fit(start, separator))
+    return best if _fit(start, best)[0] else ","
 
 
 def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:

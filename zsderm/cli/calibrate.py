@@ -33,7 +33,7 @@ SETS = "Prediction sets and abstention"
     required=True,
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
+    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index).",
 )
 @image_column_option
 @option(

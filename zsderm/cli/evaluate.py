@@ -80,7 +80,7 @@ def _in_order(content: object) -> list[str]:
     "--labels",
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
+    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index).",
 )
 @image_column_option
 @option(
@@ -127,8 +127,9 @@ def evaluate(
     Images are matched by name. Images without a label are left out, and stderr says how many. Without --labels the
     predictions need a column true_label.
 
-    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class, or
-    probability_class_0, 1, ... in the order of --classes or of --class-map. Several predictions are each compared with
+    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class
+    ("probability: melanoma", prob_melanoma or melanoma), or probability_class_0, 1, ... in the order of --classes or of
+    --class-map. A column label has to name the most probable class. Several predictions are each compared with
     the first, on its images: the difference, its 95 % interval and p, from a bootstrap that draws the same images, or
     patients, for both.
 
