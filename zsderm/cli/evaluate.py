@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
-from zsderm.cli.options import FILE, group_by_option, image_column_option, json_option
+from zsderm.cli.options import FILE, group_by_option, image_column_or_order_option, json_option
 from zsderm.cli.parameters import ClassList
 from zsderm.errors import ClassListError
 
@@ -82,7 +82,7 @@ def _in_order(content: object) -> list[str]:
     heading=IMAGES,
     help="A table with an image column and a column true_label, label or dx (a class name or code, or its index).",
 )
-@image_column_option
+@image_column_or_order_option
 @option(
     "--classes",
     required=True,

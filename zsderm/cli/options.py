@@ -36,6 +36,11 @@ images_option = option(
 image_column_option = option(
     "--image-column",
     heading=IMAGES,
+    help="The column of the table that names the images.  [default: image, filename or another usual name]",
+)
+image_column_or_order_option = option(
+    "--image-column",
+    heading=IMAGES,
     help="The column of the table that names the images; none: its rows are in the order of the images.  "
     "[default: image, filename or another usual name]",
 )
