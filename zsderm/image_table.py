@@ -92,12 +92,14 @@ class ImageTable:
         frame: its rows.
         image_column: the column that names the images; empty where none does.
         in_order: whether the user says that the rows of a table without such a column are in the order of the images.
+        whole: all rows of the file, where ``frame`` is a part of them; None where it is all.
     """
 
     path: Path
     frame: pd.DataFrame
     image_column: str
     in_order: bool = False
+    whole: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, path: Path, image_column: str | None = None, *, required: bool = True) -> ImageTable:
@@ -144,24 +146,25 @@ class ImageTable:
         Raises:
             InputError: there is no such column.
         """
-        if name not in self.frame.columns:
+        if name not in self.frame.columns and plain(name) not in self.frame.columns:
             raise InputError(
                 f"expected a column {name!r} in {self.path}, but its columns are: {', '.join(self.frame)}."
                 f"{did_you_mean(name, self.frame.columns)}"
             )
-        return [cell.strip() for cell in self.frame[name]]
+        return [cell.strip() for cell in self.frame[name if name in self.frame.columns else plain(name)]]
 
     def ids(self, name: str) -> list[str]:
         """The cells of a column of patients, lesions or other groups; empty where they say "unknown" or the like.
 
-        They are text ("007" is not "7"). Only where every known cell is a whole number with ".0", as programs write a
-        column with gaps, this end is taken off.
+        They are text ("007" is not "7"). Only where every known cell of the file is a whole number with ".0", as
+        programs write a column with gaps, this end is taken off.
 
         Raises:
             InputError: there is no such column.
         """
-        cells = [plain(cell) for cell in self.column(name)]
-        return whole_numbers(["" if unknown else cell for cell, unknown in zip(cells, is_unknown(cells), strict=True)])
+        cells = _known(self.column(name))
+        every = cells if self.whole is None else _known(replace(self, frame=self.whole).column(name))
+        return cells if whole_numbers(every) == every else whole_numbers(cells)
 
     def where(self, column: str, value: str) -> ImageTable:
         """The rows with one value in a column.
@@ -174,7 +177,7 @@ class ImageTable:
         if not any(rows):
             found = ", ".join(sorted(set(cells))[:5])
             raise InputError(f"{self.path} has no row with {column}={value}; the column holds: {found}")
-        return replace(self, frame=self.frame[rows])
+        return self._part(self.frame[rows])
 
     @property
     def names(self) -> list[str]:
@@ -264,7 +267,10 @@ class ImageTable:
         """
         rows = self.row_of(images)
         frame = self.frame.reset_index(drop=True).reindex(np.where(rows >= 0, rows, len(self.frame))).fillna("")
-        return replace(self, frame=frame.reset_index(drop=True))
+        return self._part(frame.reset_index(drop=True))
+
+    def _part(self, frame: pd.DataFrame) -> ImageTable:
+        return replace(self, frame=frame, whole=self.frame if self.whole is None else self.whole)
 
     def _in_order(self, images: Sequence[str], unnamed: bool) -> NDArray[np.int_]:
         if unnamed and self.image_column:
@@ -289,6 +295,11 @@ class ImageTable:
 
 
 _image_column = image_column  # inside `read` an argument has this name
+
+
+def _known(cells: Sequence[str]) -> list[str]:
+    """Ids in one form, empty where they are unknown."""
+    return ["" if unknown else plain(cell) for cell, unknown in zip(cells, is_unknown(cells), strict=True)]
 
 
 def _parts(name: str) -> tuple[str, ...]:
