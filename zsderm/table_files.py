@@ -113,7 +113,7 @@ def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] |
     Args:
         frame: rows.
         path: the file.
-        facts: what holds for all rows; the first line has it beside its cells.
+        facts: what holds for all rows (``classes``, ``manifest``); the first line has it beside its cells.
     """
     rows = frame.to_dict(orient="records")
     with atomic_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as lines:
@@ -230,6 +230,8 @@ def _json_lines(path: Path) -> tuple[list[str], pd.DataFrame]:
     ]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a line is no JSON object")
+    if rows and isinstance(rows[0].get("classes"), list) and isinstance(rows[0].get("manifest"), dict):
+        rows[0] = {name: value for name, value in rows[0].items() if name not in ("classes", "manifest")}  # facts
     names = list(dict.fromkeys(name for row in rows for name in row))
     return names, pd.DataFrame({name: [_cell(row.get(name)) for row in rows] for name in names}, dtype=object)
 
