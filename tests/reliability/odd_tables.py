@@ -1,4 +1,4 @@
-"""One table of predictions and one of labels, written in all the ways that spreadsheets, scripts and other tools write."""
+"""One table of predictions and one of labels, in all the ways that spreadsheets, scripts and other tools write."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ KINDS = {
 
 
 def harmed(rng: random.Random, folder: Path) -> str:
-    """Harm one file of a folder: its bytes, its JSON, another file under its name, or it is gone; says what was done."""
+    """Harm one file of a folder: its bytes, its JSON, another file under its name, or it is gone; says what."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".png")
     path = rng.choice(files)
     what = rng.choice(["bytes", "bytes", "json", "gone", "swapped", "pickle"])

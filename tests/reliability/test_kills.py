@@ -1,4 +1,4 @@
-"""A command that is killed leaves the result that was there before, or the new one; the next run leaves nothing else."""
+"""A command that is killed leaves the old result or the new one, and the next run leaves nothing else."""
 
 from __future__ import annotations
 

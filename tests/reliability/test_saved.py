@@ -1,4 +1,4 @@
-"""What was saved and came to harm gives the answer that it gave before, or a sentence; what a pickle says is never done."""
+"""What was saved and came to harm gives the answer of before, or a sentence; what a pickle says is never done."""
 
 from __future__ import annotations
 
