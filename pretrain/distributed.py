@@ -20,9 +20,8 @@ from torch import Tensor, nn
 
 from zsderm.errors import SettingsError
 
-PATIENCE = timedelta(
-    days=7
-)  # that processes wait for one that decodes, exports or evaluates; torchrun ends them earlier
+# For a process that decodes, exports or evaluates; torchrun ends the others where it dies.
+PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
