@@ -140,6 +140,7 @@ def on_two(*arguments: str, seconds: float = 180.0) -> str:
         said, complained = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # torchrun and its ranks
+        process.communicate()
         raise
     assert process.returncode == 0, complained
     return said
