@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 
 from zsderm.atomic_files import atomic_file
-from zsderm.errors import InputError, PretrainingDataError
+from zsderm.csv_files import CsvRows, open_csv
+from zsderm.errors import InputError, PretrainingDataError, SettingsError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import SUB_CAPTIONS
 from zsderm.pretrain.data.published_format import CAPTION_COLUMNS, SUB_CAPTION_COLUMNS, Cells, text_of
@@ -28,6 +28,7 @@ WRITTEN = (
 )
 REJECTED = ("row", "filename", "kind", "term", "reason", "detail")
 DROPPED = ("label", "truncated_caption")  # the reader would take a table with labels for one without captions
+READ = ("filename", *CAPTION_COLUMNS)
 MOST_FAILURES = 10  # captions in a row that an engine cannot take apart before the run stops
 
 
@@ -40,6 +41,7 @@ class Summary:
     concepts: int = 0
     sub_captions: int = 0
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, reason)
+    replaced: tuple[str, ...] = ()  # columns of the captions that are not in the output, or are written anew there
 
     def add(self, answer: Answer) -> None:
         """Count one row."""
@@ -57,6 +59,7 @@ def extract_table(
     engine: Engine,
     reader: CaptionReader,
     *,
+    image_column: str = "",
     workers: int = 1,
     advance: Callable[[], None] = lambda: None,
 ) -> Summary:
@@ -65,41 +68,49 @@ def extract_table(
     Both files appear whole or not at all. A caption that the engine cannot take apart is a row with the caption alone.
 
     Args:
-        captions: .csv or .parquet with the columns filename and caption; further columns go along, `label` does not.
+        captions: .csv, .tsv, .jsonl or .parquet with the columns filename and caption; further columns go along,
+            `label` does not.
         output: the multi-aspect table (.csv). Names of images are made relative to its folder.
         rejected: what was refused (.csv): the row of the input, the kind, the term, and why.
         engine: takes captions apart.
         reader: knows the place of a disease in the ontology.
+        image_column: the column of `captions` that names the images; empty: filename or another usual name.
         workers: captions at a time.
         advance: called after each caption.
 
     Raises:
         PretrainingDataError: the table cannot be read or has no captions.
         InputError: the engine failed on many captions in a row.
-        SettingsError: a file cannot be written.
+        SettingsError: a file cannot be written, or two of the three are one.
     """
-    rows = read_rows(Source(str(captions)), Path())
+    _refuse_shared(captions, output, rejected)
+    rows = read_rows(Source(str(captions), image_column=image_column), Path())
     first = next(rows)
     if not any(column in first[0] for column in CAPTION_COLUMNS):
         raise PretrainingDataError(f"{captions} has no column 'caption'. Its columns: {', '.join(first[0])}.")
     further = [column for column in first[0] if column not in (*WRITTEN, *DROPPED)]
-    summary = Summary()
+    summary = Summary(replaced=tuple(c for c in first[0] if c in (*WRITTEN, *DROPPED) and c not in READ))
     with (
         atomic_file(output) as draft,
         atomic_file(rejected) as second,
-        draft.open("w", newline="", encoding="utf-8") as file,
-        second.open("w", newline="", encoding="utf-8") as log,
+        open_csv(draft) as file,
+        open_csv(second) as log,
     ):
-        writer = csv.DictWriter(file, [*WRITTEN, *further], lineterminator="\n")
-        refusals = csv.DictWriter(log, REJECTED, lineterminator="\n")
-        writer.writeheader()
-        refusals.writeheader()
+        table, refusals = CsvRows(file, [*WRITTEN, *further]), CsvRows(log, REJECTED)
         for cells, place, answer in _answers(_chain(first, rows), engine, workers):
             summary.add(answer)
-            writer.writerow({**_row(cells, place, answer, reader, output), **{c: cells[c] for c in further}})
-            refusals.writerows(_refusal(place, refused) for refused in answer.rejected)
+            if cells:  # a sample of a shard without words has nothing to say
+                table.write({**_row(cells, place, answer, reader, output), **{c: cells.get(c, "") for c in further}})
+            refusals.write_all(_refusal(place, refused) for refused in answer.rejected)
             advance()
     return summary
+
+
+def _refuse_shared(*files: Path) -> None:
+    """Refuse a file that would be read and written, or written twice."""
+    for one, other in combinations(files, 2):
+        if os.path.realpath(one) == os.path.realpath(other):
+            raise SettingsError(f"'{one}' would be written over by '{other}', and lost. Give each file a name of its own.")
 
 
 def _chain(first: tuple[Cells, Place], rows: Iterator[tuple[Cells, Place]]) -> Iterator[tuple[Cells, Place]]:
@@ -172,11 +183,12 @@ def spoken(concept: str) -> str:
 
 
 def _relative(place: Place, output: Path) -> str:
-    if Path(place.filename).is_absolute() or place.table.parent.resolve() == output.parent.resolve():
+    if not place.filename or Path(place.filename).is_absolute() or place.table.parent.resolve() == output.parent.resolve():
         return place.filename
-    return Path(os.path.relpath(place.image.resolve(), output.parent.resolve())).as_posix()
+    return Path(os.path.relpath(os.path.realpath(place.image), os.path.realpath(output.parent))).as_posix()
 
 
 def _refusal(place: Place, refused: Rejection) -> dict[str, object]:
-    told = {"kind": refused.kind, "term": refused.term, "reason": refused.reason, "detail": refused.detail}
+    detail = refused.detail or place.flaw
+    told = {"kind": refused.kind, "term": refused.term, "reason": refused.reason, "detail": detail}
     return {"row": place.row, "filename": place.filename, **told}

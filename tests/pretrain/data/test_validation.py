@@ -50,7 +50,7 @@ def test_a_sound_table_has_no_problems(folder: Path) -> None:
     ("row", "kind", "reason"),
     [
         (("none.png", "red", "", "", "", ""), "missing image", "no such file"),
-        (("", "red", "", "", "", ""), "missing image", "the cell 'filename' is empty"),
+        (("", "red", "", "", "", ""), "missing image", "the cell that names the image is empty"),
         (("cut.jpg", "red", "", "", "", ""), "unreadable image", "damaged or cut short"),
         (("table.csv", "red", "", "", "", ""), "unreadable image", "not an image"),
         (("b.jpg", "red", "", "", "", "[1,1,0]"), "contradiction", "knowledge_masks marks an empty text as present"),
