@@ -44,6 +44,7 @@ from zsderm.pretrain.manifest import training_manifest
 from zsderm.pretrain.model.export import export_folder
 from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.towers import OpenClipModel, set_gradient_checkpointing
+from zsderm.pretrain.named_things import check_names
 from zsderm.pretrain.run_log import RunLog
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ def run(
         CheckpointError: if a tower cannot be had, or gives no patch features.
     """
     config = read_config(config_path, overrides)
+    check_names(config)
     named = data_root or os.environ.get("ZSDERM_DATA")
     if not named:
         raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")

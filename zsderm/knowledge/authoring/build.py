@@ -122,5 +122,5 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _add(found: dict[str, list[Description]], name: str, text: str, path: Path, aspect: str, modality: str) -> None:
     name, text, aspect, modality = (" ".join(words.split()) for words in (name, text, aspect, modality))
-    description = Description(text, name, aspect or "unspecified", modality or "either", source=path.name)
+    description = Description(text, name, aspect or "unspecified", modality.lower() or "either", source=path.name)
     found.setdefault(name, []).append(description)

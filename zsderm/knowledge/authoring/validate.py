@@ -66,7 +66,7 @@ def validate(name_or_path: str | Path, profile: str | None = None) -> list[Probl
             own = (*_key_problems(record), *disease_problems(disease)) if full else minimal_problems(disease)
             problems += [Problem(disease.name, reason) for reason in own]
             diseases.append(disease)
-    if not diseases:
+    if not diseases and not problems:
         problems.append(Problem(location.name, "no line holds a disease"))
     if not full:
         return [*problems, *shared_names(diseases), *card_names(location, diseases)]
@@ -89,12 +89,15 @@ def minimal_problems(disease: Disease) -> Iterator[str]:
     if not disease.descriptions:
         yield "expected at least one description, but got none"
     yield from _repeats(disease)
+    for text in disease.descriptions:
+        if text.modality not in MODALITIES:
+            yield f"expected a modality {' or '.join(MODALITIES)}, but got {text.modality!r}"
     texts = {"name": disease.name, **{f"description {n}": d.text for n, d in enumerate(disease.descriptions, 1)}}
     for what, text in texts.items():
         if odd := next((character for character in text if unicodedata.category(character) in ("Cc", "Cs")), ""):
             yield f"its {what} holds {odd!r}, which is no printable character"
         if len(text) > LONGEST:
-            yield f"its {what} has {len(text):,} characters, more than {LONGEST:,}; is a quote not closed?"
+            yield f"its {what} has {len(text):,} characters, more than {LONGEST:,}; a quote may not be closed"
 
 
 def profile_of(location: Path) -> str:
