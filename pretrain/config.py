@@ -200,8 +200,7 @@ class TrainConfig:
                 "Expected setting `answer_temperature` to be above 0, or 0 for the learned one, but got "
                 f"{self.answer_temperature}."
             )
-        views = self.card.get("views", 1)
-        check_views(views if isinstance(views, int) and not isinstance(views, bool) else 0)
+        check_views(self.card.get("views", 1))
 
     def sigma_at(self, epoch: int) -> float:
         """The threshold of an epoch, counted from 0."""

@@ -15,6 +15,7 @@ from zsderm.errors import SettingsError
 # The largest value of each setting that decides a size; 16 times that of the largest published towers, or so.
 VISION = {"image_size": 4096, "layers": 512, "width": 16_384, "head_width": 1024, "patch_size": 1024}
 TEXT = {"context_length": 16_384, "vocab_size": 2_000_000, "width": 16_384, "heads": 512, "layers": 512}
+LARGEST_RATIO = 64  # of the widths of two layers
 INTERPOLATIONS = ("bicubic", "bilinear", "random")
 RESIZE_MODES = ("shortest", "longest", "squash")
 
@@ -34,6 +35,9 @@ def check_architecture(model_cfg: Mapping[str, Any]) -> None:
                 f"Expected setting `model_cfg.{part}` to hold settings of its own, but got {model_cfg.get(part)!r:.60}."
             )
     _check_size("model_cfg.embed_dim", model_cfg.get("embed_dim"), 16_384)
+    for name in ("custom_text", "quick_gelu"):
+        if not isinstance(model_cfg.get(name, False), bool):
+            raise SettingsError(f"Expected setting `model_cfg.{name}` to be true or false, got {model_cfg[name]!r:.60}.")
     for part, limits in (("vision_cfg", VISION), ("text_cfg", TEXT)):
         for name, most in limits.items():
             if name in model_cfg[part]:
@@ -41,6 +45,11 @@ def check_architecture(model_cfg: Mapping[str, Any]) -> None:
                 several = name == "layers" and part == "vision_cfg" and isinstance(value, list | tuple)
                 for size in value if several else (value,):  # a ResNet has its layers in four stages
                     _check_size(f"model_cfg.{part}.{name}", size, most)
+        ratio = model_cfg[part].get("mlp_ratio", 4.0)
+        if not _is_number(ratio) or not 0 < ratio <= LARGEST_RATIO:
+            raise SettingsError(
+                f"Expected setting `model_cfg.{part}.mlp_ratio` to be above 0, up to {LARGEST_RATIO}, got {ratio!r:.60}."
+            )
 
 
 def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
@@ -60,6 +69,9 @@ def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
                 f"Expected setting `preprocess_cfg.{name}` to be three numbers, of red, green and blue as shares of "
                 f"white, {'above 0, ' if name == 'std' else ''}but got {values!r:.60}."
             )
+    fill = preprocess_cfg.get("fill_color", 0)
+    if not all(_is_number(value) and 0 <= value <= 255 for value in (fill if isinstance(fill, list | tuple) else (fill,))):
+        raise SettingsError(f"Expected setting `preprocess_cfg.fill_color` to be from 0 to 255, but got {fill!r:.60}.")
     for name, known in (("interpolation", INTERPOLATIONS), ("resize_mode", RESIZE_MODES)):
         if (value := preprocess_cfg.get(name, known[0])) not in known:
             raise SettingsError(

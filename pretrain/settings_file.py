@@ -40,7 +40,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > LARGEST_FILE:
             raise SettingsError(f"Expected {path} to be a configuration, but it has {path.stat().st_size:,} bytes.")
         node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-        _refuse_repeats(node, path)
+        _refuse_repeats(node, path, set())
         content = yaml.SafeLoader("").construct_document(node) if node else None
     except yaml.YAMLError as error:
         raise SettingsError(f"Expected {path} to be YAML, but {' '.join(str(error).split())[:300]}.") from error
@@ -62,16 +62,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _refuse_repeats(node: Any, path: Path, seen: frozenset[int] = frozenset()) -> None:
-    """Refuse a mapping that has one name twice: YAML forbids it, PyYAML keeps the last."""
+def _refuse_repeats(node: Any, path: Path, seen: set[int]) -> None:
+    """Refuse a mapping that has one name twice: YAML forbids it, PyYAML keeps the last. Aliases are looked at once."""
     if node is None or id(node) in seen or not isinstance(node.value, list):
         return
+    seen.add(id(node))
     pairs = [entry for entry in node.value if isinstance(entry, tuple)]
     names = [key.value for key, _ in pairs if isinstance(key.value, str)]
     if twice := [name for name in names if names.count(name) > 1 and name != "<<"]:
         raise SettingsError(f"Setting '{twice[0]}' stands twice in {path}. Keep one of them.")
     for inner in [value for _, value in pairs] or node.value:
-        _refuse_repeats(inner, path, seen | {id(node)})
+        _refuse_repeats(inner, path, seen)
 
 
 def _values(content: Any, depth: int) -> Iterator[tuple[Any, int]]:
@@ -90,7 +91,8 @@ def check_between(name: str, value: Any, least: float, most: float) -> None:
         SettingsError: it is outside.
     """
     if not least <= value <= most:
-        raise SettingsError(f"Expected setting `{name}` to be from {least:g} to {most:g}, but got {value}.")
+        low, high = (f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in (least, most))
+        raise SettingsError(f"Expected setting `{name}` to be from {low} to {high}, but got {value}.")
 
 
 def check_among(what: str, value: str, known: Sequence[str]) -> None:
