@@ -132,7 +132,7 @@ def validate(
             while chunk := list(islice(rows, CHUNK)):
                 states = pool.map(_image_state, [place for _, place in chunk])
                 for (cells, place), (digest, *flaw) in zip(chunk, states, strict=True):
-                    problem = partial(Problem, str(place.table), place.row, place.filename)
+                    problem = partial(Problem, _printable(str(place.table)), place.row, _printable(place.filename))
                     checked = () if place.flaw and not cells else _cell_problems(cells, place, source, limit, knowledge)
                     found = [*checked, *_pairs(flaw)]
                     if digest and (twin := first.setdefault(digest, place)) is not place:
@@ -180,6 +180,11 @@ def _image_state(place: Place) -> tuple[str, ...]:
     except ImageError as error:
         return "", UNREADABLE, str(error)
     return (hashlib.sha256(content).hexdigest(),)
+
+
+def _printable(name: str) -> str:
+    """A name as a report may have it: bytes of an old disk that are no UTF-8 as \\udce9 and the like."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _pairs(flaw: Iterable[str]) -> list[tuple[str, str]]:

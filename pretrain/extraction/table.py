@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import combinations, islice
+from itertools import chain, combinations, islice
 from pathlib import Path
 
 from zsderm.atomic_files import atomic_file
@@ -85,11 +85,9 @@ def extract_table(
     """
     _refuse_shared(captions, output, rejected)
     rows = read_rows(Source(str(captions), image_column=image_column), Path())
-    first = next(rows)
-    if not any(column in first[0] for column in CAPTION_COLUMNS):
-        raise PretrainingDataError(f"{captions} has no column 'caption'. Its columns: {', '.join(first[0])}.")
-    further = [column for column in first[0] if column not in (*WRITTEN, *DROPPED)]
-    summary = Summary(replaced=tuple(c for c in first[0] if c in (*WRITTEN, *DROPPED) and c not in READ))
+    begun, columns = _begun(captions, rows)
+    further = [column for column in columns if column not in (*WRITTEN, *DROPPED)]
+    summary = Summary(replaced=tuple(c for c in columns if c in (*WRITTEN, *DROPPED) and c not in READ))
     with (
         atomic_file(output) as draft,
         atomic_file(rejected) as second,
@@ -97,7 +95,7 @@ def extract_table(
         open_csv(second) as log,
     ):
         table, refusals = CsvRows(file, [*WRITTEN, *further]), CsvRows(log, REJECTED)
-        for cells, place, answer in _answers(_chain(first, rows), engine, workers):
+        for cells, place, answer in _answers(chain(begun, rows), engine, workers):
             summary.add(answer)
             if cells:  # a sample of a shard without words has nothing to say
                 table.write({**_row(cells, place, answer, reader, output), **{c: cells.get(c, "") for c in further}})
@@ -113,9 +111,23 @@ def _refuse_shared(*files: Path) -> None:
             raise SettingsError(f"'{one}' would be written over by '{other}', and lost. Give each file a name of its own.")
 
 
-def _chain(first: tuple[Cells, Place], rows: Iterator[tuple[Cells, Place]]) -> Iterator[tuple[Cells, Place]]:
-    yield first
-    yield from rows
+def _begun(captions: Path, rows: Iterator[tuple[Cells, Place]]) -> tuple[list[tuple[Cells, Place]], list[str]]:
+    """The rows up to the first one with cells (samples of a shard may lack their words), and its columns.
+
+    Raises:
+        PretrainingDataError: no row has cells, or that one has no caption.
+    """
+    begun: list[tuple[Cells, Place]] = []
+    for cells, place in rows:
+        begun.append((cells, place))
+        if cells:
+            break
+    columns, place = list(begun[-1][0]), begun[-1][1]
+    if not columns:
+        raise PretrainingDataError(f"{captions} has no captions. {place}: {place.flaw}.")
+    if not any(column in columns for column in CAPTION_COLUMNS):
+        raise PretrainingDataError(f"{captions} has no column 'caption'. Its columns: {', '.join(columns)}.")
+    return begun, columns
 
 
 def _answers(
