@@ -80,9 +80,7 @@ def _figures(asked: Evaluation, config: TrainConfig, encoder: Any, root: Path) -
         yield metric, value, reason if math.isnan(value) else ""
 
 
-def _classification(
-    asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable
-) -> Iterator[Figure]:
+def _classification(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:
     labels = table.column(_column(asked))
     classes = sorted(set(labels))
     classifier = zsderm.ZeroShotClassifier.from_pretrained(

@@ -37,7 +37,9 @@ def check_architecture(model_cfg: Mapping[str, Any]) -> None:
     _check_size("model_cfg.embed_dim", model_cfg.get("embed_dim"), 16_384)
     for name in ("custom_text", "quick_gelu"):
         if not isinstance(model_cfg.get(name, False), bool):
-            raise SettingsError(f"Expected setting `model_cfg.{name}` to be true or false, got {model_cfg[name]!r:.60}.")
+            raise SettingsError(
+                f"Expected setting `model_cfg.{name}` to be true or false, got {model_cfg[name]!r:.60}."
+            )
     for part, limits in (("vision_cfg", VISION), ("text_cfg", TEXT)):
         for name, most in limits.items():
             if name in model_cfg[part]:
@@ -70,7 +72,9 @@ def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
                 f"white, {'above 0, ' if name == 'std' else ''}but got {values!r:.60}."
             )
     fill = preprocess_cfg.get("fill_color", 0)
-    if not all(_is_number(value) and 0 <= value <= 255 for value in (fill if isinstance(fill, list | tuple) else (fill,))):
+    if not all(
+        _is_number(value) and 0 <= value <= 255 for value in (fill if isinstance(fill, list | tuple) else (fill,))
+    ):
         raise SettingsError(f"Expected setting `preprocess_cfg.fill_color` to be from 0 to 255, but got {fill!r:.60}.")
     for name, known in (("interpolation", INTERPOLATIONS), ("resize_mode", RESIZE_MODES)):
         if (value := preprocess_cfg.get(name, known[0])) not in known:

@@ -54,7 +54,7 @@ def pack(
         SettingsError: the folder holds shards already, or cannot be written.
     """
     if there := next(folder.glob("shard-*.tar"), None):
-        raise SettingsError(f"'{there}' is there already. Choose another folder, so that shards of two runs do not mix.")
+        raise SettingsError(f"'{there}' is there already. Choose another folder: shards of two runs would mix.")
     rows = read_rows(source, root)
     shards: list[Path] = []
     errors: dict[str, str] = {}

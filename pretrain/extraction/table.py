@@ -108,7 +108,9 @@ def _refuse_shared(*files: Path) -> None:
     """Refuse a file that would be read and written, or written twice."""
     for one, other in combinations(files, 2):
         if os.path.realpath(one) == os.path.realpath(other):
-            raise SettingsError(f"'{one}' would be written over by '{other}', and lost. Give each file a name of its own.")
+            raise SettingsError(
+                f"'{one}' would be written over by '{other}', and lost. Give each file a name of its own."
+            )
 
 
 def _begun(captions: Path, rows: Iterator[tuple[Cells, Place]]) -> tuple[list[tuple[Cells, Place]], list[str]]:
@@ -195,7 +197,11 @@ def spoken(concept: str) -> str:
 
 
 def _relative(place: Place, output: Path) -> str:
-    if not place.filename or Path(place.filename).is_absolute() or place.table.parent.resolve() == output.parent.resolve():
+    if (
+        not place.filename
+        or Path(place.filename).is_absolute()
+        or place.table.parent.resolve() == output.parent.resolve()
+    ):
         return place.filename
     return Path(os.path.relpath(os.path.realpath(place.image), os.path.realpath(output.parent))).as_posix()
 

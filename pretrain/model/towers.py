@@ -30,7 +30,9 @@ def build_towers(model_cfg: Mapping[str, Any]) -> OpenClipModel:
         return _towers(model_cfg)
     except MISFITS as error:
         detail = " ".join(str(error).split())[:300] or type(error).__name__
-        raise SettingsError(f"`model_cfg` makes no model: {detail}. Compare it with one of pretrain/configs/.") from error
+        raise SettingsError(
+            f"`model_cfg` makes no model: {detail}. Compare it with one of pretrain/configs/."
+        ) from error
 
 
 def _towers(model_cfg: Mapping[str, Any]) -> OpenClipModel:

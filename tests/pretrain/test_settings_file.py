@@ -74,9 +74,7 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         (architecture("vision_cfg", layers=10**9), "`model_cfg.vision_cfg.layers`"),
     ],
 )
-def test_a_mistake_is_one_sentence_before_anything_is_built(
-    tmp_path: Path, content: str | bytes, reason: str
-) -> None:
+def test_a_mistake_is_one_sentence_before_anything_is_built(tmp_path: Path, content: str | bytes, reason: str) -> None:
     done = dry_run(tmp_path, content)
     assert done.exit_code == 1 and isinstance(done.exception, SystemExit), done.exception
     assert reason in done.stderr and done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1

@@ -60,7 +60,12 @@ def test_what_is_no_image_of_the_data_folder_is_left_out_with_a_reason(folder: P
     assert done.exit_code == 0, done.output
     for name in outside:
         assert f"left out: {name}: it lies outside of the data folder; allow that with --allow-outside" in done.stderr
-    for name in ("secret.txt: not an image", "pipe.png: not a regular file", "gone.png: no such file", "tables: a fold"):
+    for name in (
+        "secret.txt: not an image",
+        "pipe.png: not a regular file",
+        "gone.png: no such file",
+        "tables: a fold",
+    ):
         assert f"left out: {name}" in done.stderr
     assert "row 12: the cell that names the image is empty" in done.stderr
     with tarfile.open(done.stdout.strip()) as tar:

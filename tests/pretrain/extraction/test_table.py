@@ -122,7 +122,9 @@ def test_columns_that_are_written_anew_are_told(tmp_path: Path, reader: CaptionR
 
 @pytest.mark.parametrize("text", ["=1+1", "@cmd", "\x1b[31mred", "red\rblue spot"])
 def test_what_a_caption_holds_steers_no_other_program(tmp_path: Path, reader: CaptionReader, text: str) -> None:
-    pd.DataFrame({"filename": ["a.png"], "caption": ["a red patch"], "note": [text]}).to_parquet(tmp_path / "in.parquet")
+    pd.DataFrame({"filename": ["a.png"], "caption": ["a red patch"], "note": [text]}).to_parquet(
+        tmp_path / "in.parquet"
+    )
     run(tmp_path, reader, tmp_path / "in.parquet")
     content = (tmp_path / "out.csv").read_text()
     assert "\x1b" not in content and len(pd.read_csv(tmp_path / "out.csv")) == len(rows_of(tmp_path / "out.csv")) == 1

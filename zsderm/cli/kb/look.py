@@ -156,9 +156,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     help="minimal: what any base needs in order to work.  [default: what base.json says, else full]",
 )
 @click.pass_context
-def validate(
-    ctx: click.Context, name: str, report: bool, model: str, judge: str | None, profile: str | None
-) -> None:
+def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None, profile: str | None) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
 
     The minimal profile asks less: the base can be loaded, every class has a name of its own and a description, none
