@@ -50,7 +50,7 @@ def check_architecture(model_cfg: Mapping[str, Any]) -> None:
         ratio = model_cfg[part].get("mlp_ratio", 4.0)
         if not _is_number(ratio) or not 0 < ratio <= LARGEST_RATIO:
             raise SettingsError(
-                f"Expected setting `model_cfg.{part}.mlp_ratio` to be above 0, up to {LARGEST_RATIO}, got {ratio!r:.60}."
+                f"Expected setting `model_cfg.{part}.mlp_ratio` to be above 0, up to 64, but got {ratio!r:.60}."
             )
 
 
@@ -64,17 +64,16 @@ def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
         SettingsError: a value is missing or of another kind.
     """
     for name, least in (("mean", -10.0), ("std", 1e-3)):
-        values = preprocess_cfg.get(name)
+        values: Any = preprocess_cfg.get(name)
         three = isinstance(values, list | tuple) and len(values) == 3
         if not (three and all(_is_number(value) and least <= value <= 10 for value in values)):
             raise SettingsError(
                 f"Expected setting `preprocess_cfg.{name}` to be three numbers, of red, green and blue as shares of "
                 f"white, {'above 0, ' if name == 'std' else ''}but got {values!r:.60}."
             )
-    fill = preprocess_cfg.get("fill_color", 0)
-    if not all(
-        _is_number(value) and 0 <= value <= 255 for value in (fill if isinstance(fill, list | tuple) else (fill,))
-    ):
+    fill: Any = preprocess_cfg.get("fill_color", 0)
+    parts = fill if isinstance(fill, list | tuple) else (fill,)
+    if not all(_is_number(value) and 0 <= value <= 255 for value in parts):
         raise SettingsError(f"Expected setting `preprocess_cfg.fill_color` to be from 0 to 255, but got {fill!r:.60}.")
     for name, known in (("interpolation", INTERPOLATIONS), ("resize_mode", RESIZE_MODES)):
         if (value := preprocess_cfg.get(name, known[0])) not in known:

@@ -1,4 +1,4 @@
-"""What the settings of a run name besides its data: bases, vocabularies, starting weights. Looked up before it begins."""
+"""What the settings of a run name besides its data, looked up before it begins: bases, vocabularies, starts."""
 
 from __future__ import annotations
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations, islice
 from pathlib import Path
 
-from zsderm.atomic_files import atomic_file
-from zsderm.csv_files import CsvRows, open_csv
+from zsderm.csv_files import csv_file
 from zsderm.errors import InputError, PretrainingDataError, SettingsError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import SUB_CAPTIONS
@@ -88,17 +87,11 @@ def extract_table(
     begun, columns = _begun(captions, rows)
     further = [column for column in columns if column not in (*WRITTEN, *DROPPED)]
     summary = Summary(replaced=tuple(c for c in columns if c in (*WRITTEN, *DROPPED) and c not in READ))
-    with (
-        atomic_file(output) as draft,
-        atomic_file(rejected) as second,
-        open_csv(draft) as file,
-        open_csv(second) as log,
-    ):
-        table, refusals = CsvRows(file, [*WRITTEN, *further]), CsvRows(log, REJECTED)
+    with csv_file(output, [*WRITTEN, *further]) as writer, csv_file(rejected, REJECTED) as refusals:
         for cells, place, answer in _answers(chain(begun, rows), engine, workers):
             summary.add(answer)
             if cells:  # a sample of a shard without words has nothing to say
-                table.write({**_row(cells, place, answer, reader, output), **{c: cells.get(c, "") for c in further}})
+                writer.write({**_row(cells, place, answer, reader, output), **{c: cells.get(c, "") for c in further}})
             refusals.write_all(_refusal(place, refused) for refused in answer.rejected)
             advance()
     return summary

@@ -1,4 +1,4 @@
-"""What gets into a shard: images that can be decoded, of the data folder alone, under a suffix that can be read back."""
+"""What gets into a shard: images that can be decoded, of the data folder alone, under a suffix that is read back."""
 
 from __future__ import annotations
 

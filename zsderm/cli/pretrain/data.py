@@ -47,8 +47,8 @@ def validate(
 ) -> None:
     """Check caption tables before training: every cell, text and image.
 
-    TABLES are .csv, .tsv, .jsonl, .parquet or .tar files, or a pattern in quotes; without any, the tables of --config. With --config
-    the lengths of texts are checked by its tokenizer, and labels by its knowledge base.
+    TABLES are .csv, .tsv, .jsonl, .parquet or .tar files, or a pattern in quotes; without any, the tables of --config.
+    With --config the lengths of texts are checked by its tokenizer, and labels by its knowledge base.
 
     The report is a CSV table: table, row, filename, kind, reason. The exit code is 1 if there is any problem.
 

@@ -89,9 +89,9 @@ def minimal_problems(disease: Disease) -> Iterator[str]:
     if not disease.descriptions:
         yield "expected at least one description, but got none"
     yield from _repeats(disease)
-    for text in disease.descriptions:
-        if text.modality not in MODALITIES:
-            yield f"expected a modality {' or '.join(MODALITIES)}, but got {text.modality!r}"
+    for description in disease.descriptions:
+        if description.modality not in MODALITIES:
+            yield f"expected a modality {' or '.join(MODALITIES)}, but got {description.modality!r}"
     texts = {"name": disease.name, **{f"description {n}": d.text for n, d in enumerate(disease.descriptions, 1)}}
     for what, text in texts.items():
         if odd := next((character for character in text if unicodedata.category(character) in ("Cc", "Cs")), ""):
