@@ -220,6 +220,7 @@ def test_a_run_whose_images_cannot_be_read_stops_before_it_begins(tmp_path: Path
     assert not (tmp_path / "run" / "encoder").exists()
 
 
+@pytest.mark.slow
 def test_a_few_images_that_cannot_be_read_are_counted_and_the_loss_is_of_the_others(tmp_path: Path, data: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "0.png").write_bytes(b"broken")
@@ -230,6 +231,7 @@ def test_a_few_images_that_cannot_be_read_are_counted_and_the_loss_is_of_the_oth
     assert float(epoch["loss"]) == pytest.approx(np.nanmean(losses), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, data: Path) -> None:
     with pytest.raises(SettingsError, match="`learning_rate`"):
         run(tmp_path / "run", data, **{**TINY, "learning_rate": 10.0, "weight_decay": 10.0, "gradient_clip": 1e9,
