@@ -31,6 +31,7 @@ class Progress:
     batch: int = 0  # batches done of the next one
     step: int = 0  # batches done in all
     sums: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))  # total, contrastive, local
+    learned: int = 0  # batches of the epoch with a loss: the sums are theirs
     images: int = 0  # seen in this epoch by all processes
     skipped: int = 0  # could not be read
     seconds: float = 0.0
@@ -92,7 +93,7 @@ def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, 
         _set_random_state(state["random"][group.rank], device)
     else:
         log.warning("the number of processes has changed: random numbers begin anew, so the weights will differ")
-    progress = Progress(**state["progress"])
+    progress = Progress(**{"learned": state["progress"]["batch"], **state["progress"]})  # older ones count all
     log.info("resuming after epoch %d, batch %d", progress.epoch, progress.batch)
     return progress
 
