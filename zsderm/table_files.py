@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import JSON_ESCAPES, open_csv, out_of_cells, write_frame
 from zsderm.errors import FallbackWarning, InputError, MissingDependencyError, SettingsError
 from zsderm.optional_packages import requires
 
@@ -81,17 +82,17 @@ def whole_numbers(cells: Sequence[str]) -> list[str]:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV in UTF-8; the file is replaced whole or not at all."""
-    with atomic_file(path) as draft:
-        frame.to_csv(draft, index=False, encoding="utf-8")
+    with atomic_file(path) as draft, open_csv(draft) as file:
+        write_frame(frame, file)
 
 
 def write_json_lines(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as one JSON object a line, NaN as null; the file is replaced whole or not at all."""
     rows = frame.to_dict(orient="records")
-    with atomic_file(path) as draft, draft.open("w", encoding="utf-8") as lines:
+    with atomic_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as lines:
         for row in rows:
             cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-            lines.write(json.dumps(cleaned, ensure_ascii=False) + "\n")
+            lines.write(json.dumps(cleaned, ensure_ascii=False).translate(JSON_ESCAPES) + "\n")
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
@@ -125,9 +126,10 @@ def _csv(path: Path) -> pd.DataFrame:
     text = _text(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than the header
-        return pd.read_csv(
+        cells = pd.read_csv(
             StringIO(text), dtype=str, keep_default_na=False, index_col=False, sep=_separator(text), engine="c"
         ).fillna("")  # rows that end early
+    return out_of_cells(cells, text)
 
 
 def _text(path: Path) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from zsderm.atomic_files import atomic_file
-from zsderm.errors import ImageError
+from zsderm.errors import ImageError, SettingsError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.records import image_bytes
 from zsderm.pretrain.data.sources import read_rows
@@ -31,8 +31,10 @@ def pack(source: Source, root: Path, folder: Path, per_shard: int = PER_SHARD) -
 
     Raises:
         PretrainingDataError: as `read_rows`, or no image of the table can be read.
-        SettingsError: the folder cannot be written.
+        SettingsError: the folder holds shards, or cannot be written.
     """
+    if left := sorted(folder.glob("shard-*.tar")):  # of an earlier run: training would read those it had more of, too
+        raise SettingsError(f"'{folder}' holds shards already, such as '{left[0].name}'. Choose another folder.")
     rows = read_rows(source, root)
     shards: list[Path] = []
     errors: dict[str, str] = {}

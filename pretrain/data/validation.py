@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
 from zsderm.images import open_image
 from zsderm.pretrain.config import Source
@@ -55,9 +55,7 @@ class Report:
 
     def write(self, file: TextIO) -> None:
         """The problems as a CSV table."""
-        writer = csv.DictWriter(file, [field.name for field in fields(Problem)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(asdict, self.problems))
+        CsvRows(file, [field.name for field in fields(Problem)]).write_all(map(asdict, self.problems))
 
     def to_csv(self, path: Path) -> None:
         """Write the problems to a file, whole or not at all.
@@ -65,7 +63,7 @@ class Report:
         Raises:
             SettingsError: the place cannot be written.
         """
-        with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        with atomic_file(path) as draft, open_csv(draft) as file:
             self.write(file)
 
 

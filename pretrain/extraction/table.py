@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import Counter, deque
@@ -12,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from zsderm.atomic_files import atomic_file
-from zsderm.errors import InputError, PretrainingDataError
+from zsderm.csv_files import csv_file, header_mark
+from zsderm.errors import InputError, PretrainingDataError, SettingsError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import SUB_CAPTIONS
 from zsderm.pretrain.data.published_format import CAPTION_COLUMNS, SUB_CAPTION_COLUMNS, Cells, text_of
@@ -27,6 +26,7 @@ WRITTEN = (
     *("sub_caption_mask", "knowledge_masks", "disease", "ontology_path", "concepts"),
 )
 REJECTED = ("row", "filename", "kind", "term", "reason", "detail")
+REJECTED_MARK = header_mark(REJECTED)  # see `zsderm.atomic_files.refuse_others`
 DROPPED = ("label", "truncated_caption")  # the reader would take a table with labels for one without captions
 MOST_FAILURES = 10  # captions in a row that an engine cannot take apart before the run stops
 
@@ -76,28 +76,22 @@ def extract_table(
     Raises:
         PretrainingDataError: the table cannot be read or has no captions.
         InputError: the engine failed on many captions in a row.
-        SettingsError: a file cannot be written.
+        SettingsError: a file cannot be written, or would replace the captions.
     """
+    places = {os.path.realpath(place) for place in (captions, output, rejected)}
+    if len(places) < 3:
+        raise SettingsError(f"expected three files, but {captions}, {output} and {rejected} are not. Choose others.")
     rows = read_rows(Source(str(captions)), Path())
     first = next(rows)
     if not any(column in first[0] for column in CAPTION_COLUMNS):
         raise PretrainingDataError(f"{captions} has no column 'caption'. Its columns: {', '.join(first[0])}.")
     further = [column for column in first[0] if column not in (*WRITTEN, *DROPPED)]
     summary = Summary()
-    with (
-        atomic_file(output) as draft,
-        atomic_file(rejected) as second,
-        draft.open("w", newline="", encoding="utf-8") as file,
-        second.open("w", newline="", encoding="utf-8") as log,
-    ):
-        writer = csv.DictWriter(file, [*WRITTEN, *further], lineterminator="\n")
-        refusals = csv.DictWriter(log, REJECTED, lineterminator="\n")
-        writer.writeheader()
-        refusals.writeheader()
+    with csv_file(output, [*WRITTEN, *further]) as writer, csv_file(rejected, REJECTED) as refusals:
         for cells, place, answer in _answers(_chain(first, rows), engine, workers):
             summary.add(answer)
-            writer.writerow({**_row(cells, place, answer, reader, output), **{c: cells[c] for c in further}})
-            refusals.writerows(_refusal(place, refused) for refused in answer.rejected)
+            writer.write({**_row(cells, place, answer, reader, output), **{c: cells[c] for c in further}})
+            refusals.write_all(_refusal(place, refused) for refused in answer.rejected)
             advance()
     return summary
 

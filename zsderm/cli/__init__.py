@@ -8,12 +8,15 @@ and a defect keeps its traceback.
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from importlib import import_module
+from typing import Any
 
 import click
 
 from zsderm import __version__
+from zsderm.cli.terminal import ends_when_asked, harmless, harmless_streams, said_by_system
 from zsderm.errors import ZsdermError, ZsdermWarning
 
 _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands imports none of them
@@ -51,8 +54,13 @@ class OrderedGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the program, with streams that take any text; see `zsderm.cli.terminal`."""
+        with harmless_streams(), ends_when_asked():
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a :class:`ZsdermError` becomes one sentence and exit code 1.
+        """Run the command; a :class:`ZsdermError`, or what the system refuses, becomes one sentence and exit code 1.
 
         The texts of the warnings that were shown are collected in ``ctx.obj``, so that no command says them again.
         """
@@ -63,7 +71,7 @@ class OrderedGroup(click.Group):
             text = " ".join(str(message).split())
             if text not in shown:
                 shown.add(text)
-                click.echo(f"Warning: {text}", err=True)
+                click.echo(f"Warning: {harmless(text)}", err=True)  # a progress bar may stand in for stderr
 
         with warnings.catch_warnings():
             if not ctx.params["verbose"]:
@@ -71,9 +79,17 @@ class OrderedGroup(click.Group):
             warnings.simplefilter("always", ZsdermWarning)
             warnings.showwarning = show
             try:
-                return super().invoke(ctx)
+                try:
+                    return super().invoke(ctx)
+                finally:
+                    if sys.stdout is not None:
+                        sys.stdout.flush()  # here a full disk is still a sentence
             except ZsdermError as error:
                 raise click.ClickException(str(error)) from error
+            except OSError as error:
+                if (sentence := said_by_system(error)) is None:
+                    raise
+                raise click.ClickException(sentence) from error
 
 
 @click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

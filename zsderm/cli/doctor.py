@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from zsderm.cli.options import cache_dir_option
+from zsderm.cli.terminal import behind, harmless
 
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
 
@@ -24,6 +26,7 @@ def doctor(ctx: click.Context, cache_dir: Path) -> None:
     failed = False
     for finding in examine(cache_dir):
         text = str(finding)
-        click.echo(click.style(text[:4], fg=_COLOURS[finding.status], bold=True) + text[4:])
+        status = click.style(text[:4], fg=_COLOURS[finding.status], bold=True)
+        click.echo(f"{status}{harmless(text[4:])}", file=behind(sys.stdout))
         failed |= finding.status == "FAIL"
     ctx.exit(1 if failed else 0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +23,8 @@ from zsderm.cli.options import (
     model_option,
 )
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.places import looks_like_path, what_it_is
+from zsderm.cli.terminal import print_rows
 from zsderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,14 +126,13 @@ def _image_meant(query: str) -> Path | None:
     """The query as an image file, or None when it is a text."""
     from zsderm.images import SUFFIXES
 
-    path = Path(query)
-    try:
-        if path.is_file():
-            return path
-    except OSError:  # a text that is longer than a file name may be
-        return None
-    if path.suffix.lower() in SUFFIXES:
-        raise InputError(f"there is no image {query!r}. Check the spelling, or leave the suffix away to ask by text.")
+    if os.path.isfile(query):
+        return Path(query)
+    if looks_like_path(query) or Path(query).suffix.lower() in SUFFIXES:
+        raise InputError(
+            f"expected an image or a text, but {query!r} looks like a path, and there is {what_it_is(query)}. Check "
+            "the spelling; or put the text in other words, without slashes and suffix."
+        )
     return None
 
 
@@ -195,14 +196,14 @@ def _measure_recall(
 
 def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
-    from zsderm.atomic_files import atomic_file
+    from zsderm.csv_files import csv_file
 
-    table = [("score", what), *((f"{score:.4f}", text) for score, text in rows)]
+    table = [(f"{score:.4f}", text) for score, text in rows]
     if output is None:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(table)
+        print_rows(("score", what), table)
         return
-    with atomic_file(output) as draft, draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(table)
+    with csv_file(output, ("score", what)) as file:
+        file.write_all(table)
     click.echo(f"Written: {output}", err=True)
 
 
