@@ -30,7 +30,10 @@ except ImportError:  # Windows, which does not let anybody delete a file that is
 
 _FORGOTTEN = 24 * 3600  # seconds after which a draft is of a dead run, where a lock cannot tell
 # What libraries in C say in errors of their own when a disk is full: FAISS, safetensors, torch.
-_FULL = re.compile(r"No space left|File too large|quota exceeded|os error (27|28|122)|PytorchStreamWriter|write error")
+_FULL = re.compile(
+    r"No space left|File too large|quota exceeded|os error (27|28|122)|write error|"
+    "PytorchStreamWriter|unexpected pos|iostream error"
+)
 LOCK = ".lock"
 _HEAD, _TAIL = 4096, 65536  # bytes in which a mark is looked for; Parquet has its own at the end
 

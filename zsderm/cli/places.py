@@ -24,12 +24,12 @@ def looks_like_path(text: str) -> bool:
 
 
 def what_it_is(text: str) -> str:
-    """What is at a path that is no file: "a folder", "no file", or that nothing is there."""
+    """What is at a path that is no file, to be said after "there is"."""
     if text == "-":
         return "standard input, which is not read here"
     if os.path.isdir(text):
         return "a folder"
-    return "no regular file" if os.path.lexists(text) else "no file that is there"
+    return "no regular file" if os.path.lexists(text) else "no such file"
 
 
 def refuse_shared_places(

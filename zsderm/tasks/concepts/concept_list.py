@@ -88,7 +88,7 @@ class ConceptVocabulary:
     def load(cls, name_or_path: str | Path) -> ConceptVocabulary:
         """A bundled vocabulary by its name, or one's own: a .json file, or a .txt file with one concept a line.
 
-        A line of text is ``concept`` or ``concept: term; term``; one that begins with "#" and a blank is a comment.
+        A line of text is ``concept`` or ``concept: term; term``; "#" between blanks starts a comment.
         Without terms the name is its own term, and prompts that are not given are those of ``skincon``.
 
         Raises:
@@ -141,6 +141,6 @@ def _concept(entry: Mapping[str, Any]) -> Concept:
 
 
 def _lines(text: str) -> Sequence[Mapping[str, Any]]:
-    lines = [line for line in map(str.strip, text.split("\n")) if line and not re.match(r"#(\s|$)", line)]
+    lines = filter(None, (re.split(r"(?:^|\s)#(?:\s|$)", line, maxsplit=1)[0].strip() for line in text.split("\n")))
     parts = (line.partition(":") for line in lines)
     return [{"name": name, "terms": [t.strip() for t in terms.split(";") if t.strip()]} for name, _, terms in parts]
