@@ -158,9 +158,9 @@ def test_a_file_of_somebody_else_is_not_replaced_under_a_name_that_the_user_did_
     if content is not None:
         place.write_bytes(content)
     if refused:
-        with pytest.raises(SettingsError, match=r"was not written by zsderm\. Move it away"):
+        with pytest.raises(SettingsError, match=r"is not what zsderm writes there\. Move it"):
             refuse_others(place, mark)
-        with pytest.raises(SettingsError, match="not written by zsderm"), atomic_file(place, mark=mark):
+        with pytest.raises(SettingsError, match="not what zsderm writes"), atomic_file(place, mark=mark):
             pytest.fail("work was done")
         assert place.read_bytes() == content
     else:

@@ -160,7 +160,7 @@ def refuse_others(path: str | os.PathLike[str], mark: re.Pattern[bytes]) -> None
         raise _not_written(path, error) from error
     if not ours:
         raise SettingsError(
-            f"'{path}' would be replaced, but it was not written by zsderm. Move it away, or choose another output."
+            f"'{path}' would be replaced, but it is not what zsderm writes there. Move it, or choose another output."
         )
 
 

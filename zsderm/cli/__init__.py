@@ -16,8 +16,9 @@ from typing import Any
 import click
 
 from zsderm import __version__
-from zsderm.cli.terminal import ends_when_asked, harmless, harmless_streams, said_by_system
+from zsderm.cli.terminal import ends_when_asked, harmless_streams, said_by_system
 from zsderm.errors import ZsdermError, ZsdermWarning
+from zsderm.harmless_text import harmless
 
 _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands imports none of them
     "classify": "Name the most likely disease in each photograph.",
@@ -65,6 +66,7 @@ class OrderedGroup(click.Group):
         The texts of the warnings that were shown are collected in ``ctx.obj``, so that no command says them again.
         """
         shown = ctx.obj = set()
+        ctx.color = True  # nothing is stripped from what is said: a name with control characters is written out instead
 
         def show(message: Warning | str, *where: object, **more: object) -> None:
             # One line: the place in the code that warned helps nobody who did not write it.
@@ -85,11 +87,11 @@ class OrderedGroup(click.Group):
                     if sys.stdout is not None:
                         sys.stdout.flush()  # here a full disk is still a sentence
             except ZsdermError as error:
-                raise click.ClickException(str(error)) from error
+                raise click.ClickException(harmless(str(error))) from error
             except OSError as error:
                 if (sentence := said_by_system(error)) is None:
                     raise
-                raise click.ClickException(sentence) from error
+                raise click.ClickException(harmless(sentence)) from error
 
 
 @click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import click
 
-from zsderm.cli.terminal import one_line
+from zsderm.harmless_text import one_line
 
 SHOWN = 8  # reasons that are listed; the others are counted
 

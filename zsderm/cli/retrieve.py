@@ -150,7 +150,8 @@ def _find_images(
 
     index = ImageIndex.open(encoder, folder, cache=cache, batch_size=batch_size, progress=sys.stderr.isatty())
     made = "built" if index.rebuilt else "from the cache"
-    click.echo(f"{len(index.paths)} images, {len(index)} indexed ({made})", err=True)
+    found = "1 image" if len(index.paths) == 1 else f"{len(index.paths)} images"
+    click.echo(f"{found}, {len(index)} indexed ({made})", err=True)
     print_failures(index.errors)
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
