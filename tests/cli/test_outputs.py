@@ -151,7 +151,8 @@ def test_heat_maps_do_not_go_where_they_would_be_taken_for_photographs(run: Run,
     ],
 )
 def test_an_input_is_not_an_output_of_the_same_command(run: Run, photos: Path, arguments: tuple[str, ...]) -> None:
-    text = "class,weight,filename,image,caption,true_label\nnevus,1,a.jpg,a.jpg,a melanoma,nevus\nmelanoma,1,b.jpg,b.jpg,a nevus,nevus\n"
+    text = "class,weight,filename,image,caption,true_label\n"
+    text += "nevus,1,a.jpg,a.jpg,a melanoma,nevus\nmelanoma,1,b.jpg,b.jpg,a nevus,nevus\n"
     for name in ("t.csv", "t.json"):
         Path(name).write_text(text, encoding="utf-8")
     Path("link.csv").symlink_to("t.csv")
@@ -184,7 +185,8 @@ def test_an_empty_value_is_not_the_folder_one_is_in(run: Run, photos: Path, argu
 @pytest.mark.parametrize("query", ["photos", "photos/", "/dev/null", "./nevus", "scan.heif.pdf", "-", "nowhere.jpg"])
 def test_a_query_that_looks_like_a_path_and_is_none_is_not_a_text(run: Run, photos: Path, query: str) -> None:
     done = run("retrieve", "--index", "photos", "--query", query, "--no-cache")
-    assert done.exit_code == 1 and "looks like a path" in done.stderr, done.output
+    assert done.exit_code == 1, done.output
+    assert "looks like a path" in done.stderr or "there is no image" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--output", "--report"])

@@ -128,7 +128,9 @@ def _image_meant(query: str) -> Path | None:
 
     if os.path.isfile(query):
         return Path(query)
-    if looks_like_path(query) or Path(query).suffix.lower() in SUFFIXES:
+    if Path(query).suffix.lower() in SUFFIXES:
+        raise InputError(f"there is no image {query!r}. Check the spelling, or leave the suffix away to ask by text.")
+    if looks_like_path(query):
         raise InputError(
             f"expected an image or a text, but {query!r} looks like a path, and there is {what_it_is(query)}. Check "
             "the spelling; or put the text in other words, without slashes and suffix."
