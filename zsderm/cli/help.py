@@ -66,7 +66,8 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, heading by heading in the order of the code; --help ends the list."""
-        shown = [(option, record) for option in self.get_params(ctx) if (record := option.get_help_record(ctx))]
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
+        shown = [(option, record) for option in options if (record := option.get_help_record(ctx))]
         sections: dict[str, list[tuple[str, str]]] = {}
         for option, record in shown[:-1]:
             heading = getattr(option, "heading", "") if len(shown) - 1 > _PLAIN else ""
