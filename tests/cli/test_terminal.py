@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -122,3 +123,16 @@ def test_a_signal_ends_the_work_as_an_error_does(capfd: pytest.CaptureFixture[st
     assert stopped.value.code == 143 and cleaned == ["draft"]
     assert signal.getsignal(signal.SIGTERM) == before
     assert capfd.readouterr().err.startswith("Stopped by a signal.")
+
+
+def test_a_text_of_a_knowledge_base_is_one_line_of_a_table(tmp_path: Path) -> None:
+    text = "red\nand\tround\r\x1b[31m, with a long border"
+    for name, texts in (("a", [text]), ("b", [text, "pearly\nwhite shine"])):
+        descriptions = [{"aspect": "colour", "modality": "any", "text": text, "source": "x"} for text in texts]
+        record = {"name": "odd disease", "aliases": [], "ontology": ["x"], "descriptions": descriptions}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    found = CliRunner().invoke(main, ["kb", "search", str(tmp_path / "a.jsonl"), "round red border"])
+    assert found.exit_code == 0, found.output
+    assert [line.count("\t") for line in found.stdout.splitlines()] == [3] and "\\n" in found.stdout
+    found = CliRunner().invoke(main, ["kb", "diff", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")])
+    assert [line.count("\t") for line in found.stdout.splitlines()] == [3], found.output

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from zsderm.harmless_text import harmless
+import click
+
+from zsderm.harmless_text import harmless, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,6 +134,11 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
     with _stdout_of_tables() as stream:
         CsvRows(stream, columns).write_all(rows)
+
+
+def print_cells(*cells: object) -> None:
+    """Write a row of cells to stdout, with tabs between them; a cell is on one line, whatever is in it."""
+    click.echo("\t".join(one_line(str(cell)) for cell in cells))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import click
 from zsderm.cli.help import CLASSES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import answers_option, api_key_option, endpoint_option, language_model_option
 from zsderm.cli.parameters import ClassList, ResultFolder
+from zsderm.cli.terminal import print_cells
 
 _SHOWN = 20  # problems listed on stderr
 
@@ -56,7 +57,7 @@ def diff(before: str, after: str) -> None:
     bases = [KnowledgeBase.load(name) for name in (before, after)]
     found = list(changes(*bases))
     for change in found:
-        click.echo("\t".join((change.sign, change.disease, change.what, change.text)))
+        print_cells(change.sign, change.disease, change.what, change.text)
     click.echo(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences", err=True)
 
 
