@@ -135,6 +135,7 @@ def _train(
             export_folder(learner.trained(), tokenizer, config, done, output / "encoder")
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
                 logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
+        group.wait()  # an evaluation may take longer than exchanges are waited for
         at = Progress(epoch=epoch + 1, step=at.step)
         checkpoint.save(output / CHECKPOINT, at, asked, group, **learner.parts)
     logs.close()

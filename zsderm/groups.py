@@ -157,7 +157,7 @@ class GroupPredictions:
         Raises:
             SettingsError: another suffix, or a place that cannot be written.
         """
-        write_table(self.to_frame(top_k), Path(path))
+        write_table(self.to_frame(top_k), Path(path), self.answers.facts)
 
 
 def group_predictions(

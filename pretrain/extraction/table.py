@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from zsderm.csv_files import csv_file, header_mark
-from zsderm.errors import InputError, PretrainingDataError, SettingsError
+from zsderm.errors import AnswerError, InputError, PretrainingDataError, SettingsError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import SUB_CAPTIONS
 from zsderm.pretrain.data.published_format import CAPTION_COLUMNS, SUB_CAPTION_COLUMNS, Cells, text_of
@@ -75,7 +75,7 @@ def extract_table(
 
     Raises:
         PretrainingDataError: the table cannot be read or has no captions.
-        InputError: the engine failed on many captions in a row.
+        InputError: the engine failed on many captions in a row, or on all there are.
         SettingsError: a file cannot be written, or would replace the captions.
     """
     places = {os.path.realpath(place) for place in (captions, output, rejected)}
@@ -105,7 +105,8 @@ def _answers(
     rows: Iterable[tuple[Cells, Place]], engine: Engine, workers: int
 ) -> Iterator[tuple[Cells, Place, Answer]]:
     """The rows in their order, each with its answer; a few are always under way."""
-    failures = 0
+    failures, answered = 0, False
+    last: InputError | None = None
     waiting: deque[tuple[Cells, Place, Future[Answer]]] = deque()
     rows = iter(rows)
     pool = ThreadPoolExecutor(workers)
@@ -114,16 +115,21 @@ def _answers(
             for cells, place in islice(rows, 2 * workers - len(waiting)):
                 waiting.append((cells, place, pool.submit(_answer, engine, _caption(cells))))
             if not waiting:
+                if last and not answered:
+                    raise last
                 return
             cells, place, future = waiting.popleft()
             try:
                 answer = future.result()
-                failures = 0
+                if _caption(cells):  # a row without one says nothing about the engine
+                    failures, answered = 0, True
             except InputError as error:
-                failures += 1
+                failures, last = failures + 1, error
                 if failures == MOST_FAILURES:
                     raise
-                answer = Answer(rejected=(Rejection("reply", "", "the engine did not answer", str(error)),))
+                unusable = isinstance(error, AnswerError)
+                reason = "the answer cannot be used" if unusable else "the engine did not answer"
+                answer = Answer(rejected=(Rejection("reply", "", reason, str(error)),))
             yield cells, place, answer
     finally:
         pool.shutdown(cancel_futures=True)

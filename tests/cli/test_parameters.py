@@ -8,7 +8,7 @@ import click
 import pytest
 
 from zsderm.cli.parameters import ClassList, ClassPrior, ResultFile, ResultFolder, Setting
-from zsderm.errors import ClassListError, FallbackWarning, SettingsError
+from zsderm.errors import ClassListError, FallbackWarning, InputError, SettingsError
 
 
 def _classes(value: object) -> tuple[str, ...]:
@@ -118,7 +118,12 @@ def test_a_prior_may_be_a_word(word: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("p.csv", "class,weight\nnevus,0.9\nmelanoma,0.1\n"), ("p.json", '{"nevus": 0.9, "melanoma": 0.1}')],
+    [
+        ("p.csv", "class,weight\nnevus,0.9\nmelanoma,0.1\n"),
+        ("p.csv", "Class;Weight\r\nnevus;0,9\r\nmelanoma;0,1\r\n"),
+        ("p.jsonl", '{"class": "nevus", "weight": 0.9}\n{"class": "melanoma", "weight": 0.1}\n'),
+        ("p.json", '{"nevus": 0.9, "melanoma": 0.1}'),
+    ],
 )
 def test_a_prior_may_be_a_file(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
@@ -131,6 +136,8 @@ def test_a_prior_may_be_a_file(tmp_path: Path, name: str, content: str) -> None:
         ("p.csv", "class,share\nnevus,1\n"),
         ("p.csv", "class,weight\nnevus,much\n"),
         ("p.csv", "class,weight\nnevus\n"),
+        ("p.csv", ""),
+        ("p.csv", "class,weight\nnevus,1\nnevus,2\n"),
         ("p.json", "[1, 2]"),
         ("p.json", "{"),
         ("p.json", '{"nevus": null}'),
@@ -143,7 +150,7 @@ def test_a_prior_may_be_a_file(tmp_path: Path, name: str, content: str) -> None:
 )
 def test_a_prior_file_that_cannot_be_used_is_one_sentence(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
-    with pytest.raises(SettingsError, match="class,weight or a JSON object"):
+    with pytest.raises(InputError, match=r"expected .* in .*p\.(csv|json)"):
         ClassPrior().convert(str(tmp_path / name), None, None)
 
 

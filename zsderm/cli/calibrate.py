@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
-from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ SETS = "Prediction sets and abstention"
     required=True,
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
+    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index).",
 )
-@image_column_option
+@image_column_or_order_option
 @option(
     "--output", required=True, type=ResultFile(".json"), heading=OUTPUT, help="The file for the calibration: .json."
 )

@@ -33,7 +33,7 @@ def read_names(path: Path) -> list[str]:
     suffix = path.suffix.lower()
     if suffix == ".json":
         return _in_json(path)
-    names = _in_table(path, "class") if suffix in TABLES else _in_lines(path)
+    names = _in_table(path) if suffix in TABLES else _in_lines(path)
     return [" ".join(name.split()) for name in names if name.strip()]
 
 
@@ -63,29 +63,44 @@ def read_weights(path: Path) -> dict[str, float]:
     """The weight of each class in a file: a table with the columns class and weight, or a JSON object.
 
     Raises:
+        InputError: the table cannot be read.
         SettingsError: it is something else, a weight is no number from 0, or a class stands there twice.
     """
+    expected = f"expected columns class,weight or a JSON object of class: weight in {path}"
+    pairs = _json_weights(path, expected) if path.suffix.lower() == ".json" else _table_weights(path, expected)
+    for word, cell, weight in pairs:
+        if not (word and math.isfinite(weight) and weight >= 0):
+            raise SettingsError(f"{expected}, and weights from 0, but a row is {word!r}, {cell!r}")
+    classes = [word for word, _, _ in pairs]
+    if len(set(classes)) < len(classes):
+        twice = next(word for word in classes if classes.count(word) > 1)
+        raise SettingsError(f"expected one weight for each class in {path}, but {twice!r} stands there twice")
+    return {word: weight for word, _, weight in pairs}
+
+
+def _table_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
+    """Each class, its cell, and the number in it."""
+    from zsderm.image_table import LABEL_COLUMNS, known_column
     from zsderm.table_files import numbers, read_cells
 
+    table = read_cells(path)
+    name, share = known_column(table, ("class", *LABEL_COLUMNS)), known_column(table, ("weight",))
+    if not (name and share):
+        raise SettingsError(f"{expected}, but its columns are: {', '.join(table) or 'none'}")
+    cells = table[share].tolist()
+    return list(zip(table[name].str.strip(), cells, numbers(cells)[0].tolist(), strict=True))
+
+
+def _json_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
     try:
-        if path.suffix.lower() == ".json":
-            content = json.loads(_text(path), object_pairs_hook=lambda pairs: pairs)
-            pairs = [(str(name), float(weight)) for name, weight in content]
-        else:
-            table = read_cells(path)
-            weights, wrong = numbers(table["weight"].tolist())
-            if wrong.any():
-                raise ValueError(f"{table['weight'][int(wrong.argmax())]!r} is no number")
-            pairs = list(zip(table["class"].str.strip(), weights.tolist(), strict=True))
-        if bad := [name for name, weight in pairs if not (math.isfinite(weight) and weight >= 0)]:
-            raise ValueError(f"the weight of {bad[0]!r} is no number from 0")
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError("a class stands there twice")
-        return dict(pairs)
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
-        raise SettingsError(
-            f"expected columns class,weight or a JSON object of class: weight in {path}, but cannot read that ({error})"
-        ) from error
+        content = json.loads(_text(path), object_pairs_hook=tuple)  # keeps a name that stands there twice
+        if isinstance(content, list):
+            raise TypeError("not an object")
+        return [(str(name), str(weight), float(weight)) for name, weight in content]
+    except (TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise SettingsError(f"{expected}, but cannot read that ({error})") from error
 
 
 def _in_lines(path: Path) -> list[str]:
@@ -100,16 +115,17 @@ def _in_lines(path: Path) -> list[str]:
     return names
 
 
-def _in_table(path: Path, column: str) -> list[str]:
+def _in_table(path: Path) -> list[str]:
+    from zsderm.image_table import known_column
     from zsderm.table_files import read_cells
 
     try:
         table = read_cells(path)
     except InputError as error:
         raise ClassListError(str(error)) from error
-    if column not in table.columns:
+    if not (column := known_column(table, ("class",))):
         raise ClassListError(
-            f"expected a column '{column}' in {path}, but its columns are: {', '.join(table.columns) or 'none'}"
+            f"expected a column 'class' in {path}, but its columns are: {', '.join(table.columns) or 'none'}"
         )
     return list(table[column])
 

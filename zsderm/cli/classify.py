@@ -13,7 +13,7 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
-from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.terminal import print_table
 from zsderm.errors import ImageError
@@ -35,7 +35,7 @@ _SHOWN = 8  # classes listed in the summary
     heading=IMAGES,
     help="A table with an image column and a column true_label (a class name, or its index), for the report.",
 )
-@image_column_option
+@image_column_or_order_option
 @group_by_option("--group-table", IMAGES)
 @option(
     "--group-table",

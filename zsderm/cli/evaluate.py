@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
-from zsderm.cli.options import FILE, group_by_option, image_column_option, json_option
+from zsderm.cli.options import FILE, group_by_option, image_column_or_order_option, json_option
 from zsderm.cli.parameters import ClassList
 
 FIGURES = "Figures"
@@ -42,9 +42,9 @@ class ClassMap(click.ParamType):
     "--labels",
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
+    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index).",
 )
-@image_column_option
+@image_column_or_order_option
 @option(
     "--classes",
     required=True,
@@ -89,8 +89,9 @@ def evaluate(
     Images are matched by name. Images without a label are left out, and stderr says how many. Without --labels the
     predictions need a column true_label.
 
-    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class, or
-    probability_class_0, 1, ... in the order of --classes or of --class-map. Several predictions are each compared with
+    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class
+    ("probability: melanoma", prob_melanoma or melanoma), or probability_class_0, 1, ... in the order of --classes or of
+    --class-map. A column label has to name the most probable class. Several predictions are each compared with
     the first, on its images: the difference, its 95 % interval and p, from a bootstrap that draws the same images, or
     patients, for both.
 
