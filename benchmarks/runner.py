@@ -8,6 +8,7 @@ every run of a model is compared, image by image, with the first one, which shou
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
@@ -18,12 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm.atomic_files import refuse_others
 from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
-from zsderm.benchmarks.results import Result, read_result, write_result
+from zsderm.benchmarks.results import MARK, Result, read_result, write_result
 from zsderm.metrics import by_group, compare, confusion_matrix, evaluate, reliability
 from zsderm.table_files import write_parquet
 
+_ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
 Priors = Mapping[str, Mapping[str, float]]
 
 
@@ -132,6 +135,8 @@ def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path
     done = path.is_file() and answers.is_file() and read_result(path).get("inputs") == inputs
     if done and not force and _names_classes(answers, dataset.classes):
         return "there already"
+    refuse_others(path, MARK)
+    refuse_others(answers, _ANSWERS_MARK)
     predictions = classifier.predict(list(dataset.images))
     rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,7 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import zsderm
-from zsderm.atomic_files import atomic_file
+from zsderm.atomic_files import atomic_file, refuse_others
 from zsderm.errors import SettingsError
 from zsderm.pretrain import checkpoint
 from zsderm.pretrain.checkpoint import Progress
@@ -45,10 +46,11 @@ from zsderm.pretrain.model.export import export_folder
 from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.towers import OpenClipModel, set_gradient_checkpointing
 from zsderm.pretrain.named_things import check_names
-from zsderm.pretrain.run_log import RunLog
+from zsderm.pretrain.run_log import EPOCHS, EVALUATION, PICTURE, STEPS, RunLog
 
 log = logging.getLogger(__name__)
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, MANIFEST = "checkpoint.pt", "manifest.json"
+_MANIFEST_MARK = re.compile(rb'\A\{\s*"config": "|"processes": ')  # see `refuse_others`
 SHARE_FOR_SQUARES = 0.3  # of the free memory of a card, at most
 
 
@@ -95,6 +97,7 @@ def _train(
     device: torch.device,
     group: Group,
 ) -> Path:
+    _refuse_other_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(asked.seed)
     knowledge = zsderm.KnowledgeBase.load(asked.knowledge)
@@ -115,7 +118,7 @@ def _train(
     at = checkpoint.resume(output / CHECKPOINT, asked, device, group, **learner.parts)
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
-        _write(output / "manifest.json", json.dumps(manifest, indent=2))
+        _write(output / MANIFEST, json.dumps(manifest, indent=2))
     if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
         export_folder(learner.trained(), tokenizer, config, {**manifest, "epochs_done": at.epoch}, output / "encoder")
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
@@ -248,6 +251,21 @@ def _epoch_row(at: Progress, epoch: int, model: OpenClipModel) -> dict[str, Any]
         "images_per_second": round(at.images / max(at.seconds, 1e-9), 2),
         "step": at.step,
     }
+
+
+def _refuse_other_folder(output: Path) -> None:
+    """Refuse a folder that holds a file under a name of ours and is not the folder of a run.
+
+    Raises:
+        SettingsError: it is.
+    """
+    manifest = output / MANIFEST
+    refuse_others(manifest, _MANIFEST_MARK)
+    ours = [name for name in (CHECKPOINT, EPOCHS, STEPS, EVALUATION, PICTURE, "encoder") if (output / name).exists()]
+    if ours and not manifest.exists():
+        raise SettingsError(
+            f"'{output / ours[0]}' would be replaced, but '{output}' is no folder of a run. Choose another --output."
+        )
 
 
 def _write(path: Path, text: str) -> None:

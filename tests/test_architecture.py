@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground to the roof; a room may import itself and what stands before it, and nothing else.
 FLOORS = [
     "errors",
+    "harmless_text",
     "arrays",
     "progress",
     "atomic_files",

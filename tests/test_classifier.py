@@ -571,3 +571,16 @@ def test_groups_none_of_which_can_be_read_have_their_reasons(tiny_encoder, knowl
     found = classifier(tiny_encoder, knowledge).predict_groups([folder / "99.png", folder / "98.png"], ["a", "a"])
     assert found.answers.errors == {"a": "none of its 2 photographs could be read"}
     assert found.answers.labels == [""] and found.agreement.isnan().all()
+
+
+def test_one_class_would_be_the_answer_for_everything(tiny_encoder) -> None:
+    with pytest.raises(ClassListError, match="at least two classes, but got only 'melanoma'"):
+        ZeroShotClassifier.from_pretrained(tiny_encoder, classes=["melanoma"])
+
+
+def test_sentences_that_are_not_there_are_refused(tiny_encoder, knowledge) -> None:
+    texts = ZeroShotClassifier(tiny_encoder, ["melanoma", "nevus"], knowledge).texts
+    feature = torch.zeros(1, tiny_encoder.card.width)
+    for rows, winner in ((torch.tensor([len(texts.sentences)]), 0), (torch.tensor([-1]), 0), (None, 2)):
+        with pytest.raises(InputError, match=r"Expected `(rows|winners)` to be from 0 to"):
+            next(texts.evidence_for(feature, torch.tensor([winner]), rows, 1))

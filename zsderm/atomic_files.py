@@ -35,7 +35,7 @@ _FULL = re.compile(
     "PytorchStreamWriter|unexpected pos|iostream error"
 )
 LOCK = ".lock"
-_HEAD, _TAIL = 4096, 65536  # bytes in which a mark is looked for; Parquet has its own at the end
+_HEAD, _TAIL = 4096, 2**20  # bytes in which a mark is looked for; Parquet has its own at the end
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def refuse_others(path: str | os.PathLike[str], mark: re.Pattern[bytes]) -> None
 
     Args:
         path: of the output.
-        mark: found in the first 4 KB, or in the last 64 KB, of every file of its kind that zsderm has written.
+        mark: found in the first 4 KB, or in the last megabyte, of every file of its kind that zsderm has written.
 
     Raises:
         SettingsError: a file is there and does not have the mark.

@@ -14,16 +14,21 @@ PriorChoice = str | Mapping[str, float] | Sequence[float] | np.ndarray | torch.T
 
 
 def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """C distinct names without stray spaces.
+    """C distinct names without stray spaces, at least two.
 
     Raises:
-        ClassListError: no classes, an empty name, or one that comes twice, in whatever case.
+        ClassListError: no classes, one class, an empty name, or one that comes twice, in whatever case.
     """
     if isinstance(classes, str):
         raise ClassListError(f"Expected argument `classes` to be a list of names, but got the string {classes!r}.")
     names = tuple(str(name).strip() for name in classes)
     if not names or not all(names):
         raise ClassListError("Expected argument `classes` to hold names, but got none or an empty one.")
+    if len(names) == 1:
+        raise ClassListError(
+            f"Expected at least two classes, but got only {names[0]!r}: it would be the answer for every photograph. "
+            "Add the classes that it may be mistaken for."
+        )
     folded = [name.casefold() for name in names]
     if repeated := [name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1]:
         raise ClassListError(f"Expected distinct classes, but got {repeated[0]!r} more than once. Remove the repeats.")

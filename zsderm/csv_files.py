@@ -55,7 +55,7 @@ def out_of_cell(cell: str) -> str:
 
 
 def out_of_cells(frame: pd.DataFrame, content: str) -> pd.DataFrame:
-    """A table of text cells with every cell and column name as `out_of_cell` gives it.
+    """A table of text cells with every cell as `out_of_cell` gives it.
 
     Args:
         frame: as it was read.
@@ -63,7 +63,7 @@ def out_of_cells(frame: pd.DataFrame, content: str) -> pd.DataFrame:
     """
     if not _CHANGED.search(content):
         return frame
-    return frame.map(out_of_cell).rename(columns=out_of_cell)
+    return frame.map(out_of_cell)
 
 
 class CsvRows:

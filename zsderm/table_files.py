@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import JSON_ESCAPES, open_csv, out_of_cells, write_frame
 from zsderm.errors import FallbackWarning, InputError, MissingDependencyError, SettingsError
 from zsderm.optional_packages import requires
 
@@ -103,8 +104,8 @@ def whole_numbers(cells: Sequence[str]) -> list[str]:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV in UTF-8; the file is replaced whole or not at all."""
-    with atomic_file(path) as draft:
-        frame.to_csv(draft, index=False, encoding="utf-8")
+    with atomic_file(path) as draft, open_csv(draft) as file:
+        write_frame(frame, file)
 
 
 def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -119,7 +120,7 @@ def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] |
     with atomic_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as lines:
         for number, row in enumerate(rows):
             cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-            lines.write(_json(cleaned if number else {**cleaned, **(facts or {})}) + "\n")
+            lines.write(_json(cleaned if number else {**cleaned, **(facts or {})}).translate(JSON_ESCAPES) + "\n")
 
 
 def write_parquet(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -177,6 +178,7 @@ def _csv(path: Path) -> tuple[list[str], pd.DataFrame]:
         skip_blank_lines=separator in text,  # in a single column an empty line is an empty cell
         engine="c",
     ).fillna("")  # rows that end early
+    cells = out_of_cells(cells, text)
     filled = (cells != "").any(axis=1).to_numpy().nonzero()[0]
     rows = cells[1 : int(filled.max(initial=0)) + 1]  # spreadsheets leave rows of separators at the end
     return cells.iloc[0].tolist(), rows.reset_index(drop=True)

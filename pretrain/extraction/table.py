@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations, islice
 from pathlib import Path
 
-from zsderm.csv_files import csv_file
+from zsderm.csv_files import csv_file, header_mark
 from zsderm.errors import AnswerError, InputError, PretrainingDataError, SettingsError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import SUB_CAPTIONS
@@ -26,6 +26,7 @@ WRITTEN = (
     *("sub_caption_mask", "knowledge_masks", "disease", "ontology_path", "concepts"),
 )
 REJECTED = ("row", "filename", "kind", "term", "reason", "detail")
+REJECTED_MARK = header_mark(REJECTED)  # see `zsderm.atomic_files.refuse_others`
 DROPPED = ("label", "truncated_caption")  # the reader would take a table with labels for one without captions
 READ = ("filename", *CAPTION_COLUMNS)
 MOST_FAILURES = 10  # captions in a row that an engine cannot take apart before the run stops

@@ -95,6 +95,18 @@ def test_a_finished_run_is_not_repeated_unless_it_is_forced_or_its_inputs_change
     assert "accuracy" in again()[0]
 
 
+@pytest.mark.parametrize("suffix", [".json", ".parquet"])
+def test_a_result_does_not_replace_a_file_of_the_user(
+    results: Path, photo_root: Path, tmp_path: Path, suffix: str
+) -> None:
+    theirs = tmp_path / f"{STEM}{suffix}"
+    theirs.write_text("mine")
+    runs = grid(["zsderm-mini"], ["class-name"])
+    with pytest.raises(SettingsError, match="not what zsderm writes there"):
+        run_grid([load("pad", photo_root)], runs, tmp_path, cache=results / "features", force=True)
+    assert theirs.read_text() == "mine"
+
+
 def test_the_committed_results_are_what_the_present_code_gives(data_root: Path, tmp_path: Path) -> None:
     runs = grid(["zsderm-mini"], ["class-name", "kpl"])
     files = run_grid([load("pad", data_root)], runs, tmp_path, cache=tmp_path / "features")

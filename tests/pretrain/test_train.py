@@ -245,6 +245,18 @@ def test_a_run_is_not_continued_with_other_settings(tmp_path: Path, data: Path) 
     run(tmp_path / "run", data, **TINY, log_every=1)  # what decides no weight may change
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "log.csv", "loss_curve.png", "checkpoint.pt", "encoder/weights.bin"])
+def test_a_folder_with_files_of_the_user_under_the_names_of_a_run_is_refused(
+    tmp_path: Path, data: Path, name: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")  # stands in nobody's way
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(SettingsError, match="would be replaced, but"):
+        run(tmp_path, data, **TINY)
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path, data: Path) -> None:
     run(tmp_path / "run", data, **DROPPING)
     path = tmp_path / "run" / "checkpoint.pt"

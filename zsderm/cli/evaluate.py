@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -11,32 +10,8 @@ import click
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
 from zsderm.cli.options import FILE, group_by_option, image_column_or_order_option, json_option
 from zsderm.cli.parameters import ClassList
-from zsderm.errors import ClassListError
 
 FIGURES = "Figures"
-
-
-class ClassOrder(ClassList):
-    """Class names in order: as `ClassList`, or a JSON file with a list, {"0": name} or {name: 0}."""
-
-    name = "file|names"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names; raises :class:`ClassListError` when the file says something else."""
-        path = Path(value)
-        if path.suffix.lower() != ".json":
-            return super().convert(value, param, ctx)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
-            raise ClassListError(f"expected a class map in {value}, but cannot read it: {error}") from error
-        names = _in_order(content)
-        if not names or len(set(names)) < len(names):
-            raise ClassListError(
-                f'expected distinct classes in {value}, as a list, {{"0": name, "1": name}} or {{name: 0, name: 1}} '
-                "with every number from 0"
-            )
-        return tuple(names)
 
 
 class ClassMap(click.ParamType):
@@ -51,20 +26,7 @@ class ClassMap(click.ParamType):
         if isinstance(value, tuple):
             return value
         target, _, order = value.rpartition("=")
-        return target, ClassOrder().convert(order, param, ctx)
-
-
-def _in_order(content: object) -> list[str]:
-    """The names of a class map; empty when it is none."""
-    if isinstance(content, Mapping):
-        numbers = all(str(key).isdigit() for key in content)
-        pairs = [(key, name) if numbers else (name, key) for key, name in content.items()]
-        if not all(str(index).isdigit() for index, _ in pairs):
-            return []
-        content = [str(name) for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
-        if sorted(int(index) for index, _ in pairs) != list(range(len(pairs))):
-            return []
-    return [str(name) for name in content] if isinstance(content, list) else []
+        return target, ClassList(least=1).convert(order, param, ctx)
 
 
 @click.command(cls=Command)
@@ -86,7 +48,7 @@ def _in_order(content: object) -> list[str]:
 @option(
     "--classes",
     required=True,
-    type=ClassOrder(),
+    type=ClassList(),
     heading=CLASSES,
     help='The classes in their order: a file with one class per line, or "a, b, c".',
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, tee
@@ -21,6 +22,7 @@ import numpy as np
 
 from zsderm import __version__
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import csv_file, header_mark, out_of_cell
 from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.image_features import ImageEmbeddings, embed_batches, progress_bar
 from zsderm.errors import InputError, SettingsError
@@ -28,6 +30,8 @@ from zsderm.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
 
+COLUMNS = ("image", "error")  # of FILE.csv
+_MANIFEST_MARK = re.compile(rb'\A\{\s*"model": .*"zsderm": ', re.DOTALL)
 SUFFIXES = (".npy", ".parquet")
 ROW_GROUP = 4096  # rows written to a Parquet file at a time
 
@@ -154,16 +158,14 @@ def _write_npy(path: Path, encoder: Encoder, views: int, batches: Iterator[_Batc
     beside = (path.with_suffix(".csv"), path.with_suffix(".json"))
     with (
         atomic_file(path) as rows,
-        atomic_file(beside[0]) as table,
-        atomic_file(beside[1]) as manifest,
+        csv_file(beside[0], COLUMNS, mark=header_mark(COLUMNS)) as table,
+        atomic_file(beside[1], mark=_MANIFEST_MARK) as manifest,
     ):  # the rows come last
-        with rows.open("wb") as stream, table.open("w", encoding="utf-8", newline="") as lines:
+        with rows.open("wb") as stream:
             _write_header(stream, (0, encoder.card.width))
-            writer = csv.writer(lines)
-            writer.writerow(["image", "error"])
             for names, batch in batches:
                 stream.write(np.where(batch.ok[:, None], batch.features, np.float32(np.nan)).tobytes())
-                writer.writerows([name, batch.errors.get(index, "")] for index, name in enumerate(names))
+                table.write_all([name, batch.errors.get(index, "")] for index, name in enumerate(names))
                 count, failed = count + len(names), failed + len(batch.errors)
             stream.seek(0)
             _write_header(stream, (count, encoder.card.width))
@@ -205,7 +207,7 @@ def _read_npy(path: Path) -> StoredEmbeddings:
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     with path.with_suffix(".csv").open(encoding="utf-8", newline="") as lines:
-        table = list(csv.DictReader(lines))
+        table = [{column: out_of_cell(cell or "") for column, cell in row.items()} for row in csv.DictReader(lines)]
     if len(table) != len(features):
         raise ValueError(f"{len(features)} rows, but {len(table)} images in {path.with_suffix('.csv').name}")
     return StoredEmbeddings([row["image"] for row in table], features, [row["error"] for row in table], about)

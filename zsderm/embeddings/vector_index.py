@@ -9,6 +9,7 @@ Letters: M entries, Q queries, k neighbours, D embedding width.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zsderm.atomic_files import atomic_file
-from zsderm.errors import CheckpointError, InputError
+from zsderm.errors import CheckpointError, FallbackWarning, InputError, SettingsError
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -134,6 +135,14 @@ class VectorIndex:
             faiss.write_index(self._index, str(draft))
         with atomic_file(folder / CARD_FILE) as draft:
             draft.write_text(json.dumps(asdict(self.card), indent=2) + "\n", encoding="utf-8")
+
+    def keep(self, folder: Path) -> None:
+        """As `save`, in a cache: one that cannot be written is a warning."""
+        try:
+            self.save(folder)
+        except SettingsError as error:
+            message = f"the index is not kept, and will be built again the next time: {error}"
+            warnings.warn(message, FallbackWarning, stacklevel=2)
 
     @classmethod
     def load(cls, folder: Path, *, checksum: str = "", fingerprint: str = "") -> VectorIndex:

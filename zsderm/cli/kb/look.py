@@ -11,6 +11,7 @@ import click
 
 from zsderm.cli.kb.make import build, diff, generate
 from zsderm.cli.options import cache_options
+from zsderm.cli.terminal import print_cells
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
@@ -253,4 +254,4 @@ def _joined(names: Iterable[str]) -> str:
 
 def _table(*cells: object) -> None:
     """One row on stdout."""
-    click.echo("\t".join(map(str, cells)))
+    print_cells(*cells)

@@ -9,17 +9,15 @@ import click
 
 from zsderm.cli.help import CLASSES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import answers_option, api_key_option, endpoint_option, language_model_option
-from zsderm.cli.parameters import ClassList
-from zsderm.errors import InputError
+from zsderm.cli.parameters import ClassList, ResultFolder
+from zsderm.cli.terminal import print_cells
 
 _SHOWN = 20  # problems listed on stderr
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="The new folder to write."
-)
+@click.option("--output", required=True, type=ResultFolder(new=True), help="The new folder to write.")
 @click.option("--name", help="The name of the base.  [default: the name of the folder]")
 @click.option("--licence", default="unknown", show_default=True, help="The licence of the texts.")
 def build(source: Path, output: Path, name: str | None, licence: str) -> None:
@@ -60,7 +58,7 @@ def diff(before: str, after: str) -> None:
     bases = [KnowledgeBase.load(name) for name in (before, after)]
     found = list(changes(*bases))
     for change in found:
-        click.echo("\t".join((change.sign, change.disease, change.what, change.text)))
+        print_cells(change.sign, change.disease, change.what, change.text)
     click.echo(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences", err=True)
 
 
@@ -68,14 +66,14 @@ def diff(before: str, after: str) -> None:
 @option(
     "--classes",
     required=True,
-    type=ClassList(),
+    type=ClassList(least=1),
     heading=CLASSES,
     help='The classes: a file with one class per line, or "a, b, c".',
 )
 @option(
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=ResultFolder(new=True),
     heading=OUTPUT,
     help="The new folder to write.",
 )
@@ -135,8 +133,6 @@ def generate(
     from zsderm.knowledge.base import KnowledgeCard
     from zsderm.knowledge.store import write_base
 
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"expected {str(output)!r} to be new or empty, but it is not. Choose another --output.")
     asked = aspects or ASPECTS
     with Progress(console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("Asking", total=len(classes) * len(asked))

@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.help import Command
 from zsderm.cli.options import FILE, data_root_option, image_column_option
+from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.optional_packages import requires
 
 if TYPE_CHECKING:
     from zsderm.pretrain.config import Source
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("tables", nargs=-1)
 @click.option("--config", type=FILE, help="The configuration of a run (YAML).")
 @data_root_option()
 @image_column_option
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=ResultFile(".csv"),
     help="The file for the report: .csv.  [default: stdout]",
 )
 @click.option(
@@ -92,11 +94,9 @@ def validate(
     context.exit(1 if report.problems else 0)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("table")
-@click.option(
-    "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder for the shards."
-)
+@click.option("--output", required=True, type=ResultFolder(new=False), help="The folder for the shards.")
 @data_root_option()
 @image_column_option
 @click.option(

@@ -100,10 +100,11 @@ def extract(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
+    from zsderm.atomic_files import refuse_others
     from zsderm.knowledge import KnowledgeBase
     from zsderm.pretrain.extraction.reading import CaptionReader
     from zsderm.pretrain.extraction.rules import RuleEngine
-    from zsderm.pretrain.extraction.table import extract_table
+    from zsderm.pretrain.extraction.table import REJECTED_MARK, extract_table
 
     if engine == "server" and not (endpoint and model):
         raise click.UsageError("expected --endpoint URL and --language-model NAME with --engine server.")
@@ -112,6 +113,8 @@ def extract(
     if engine == "server" and endpoint and model:
         folder = answers or output.with_name(f"{output.stem}-answers")
         reads = _server(reader, endpoint, model, api_key, timeout, folder)
+    if rejected is None:
+        refuse_others(output.with_name(f"{output.stem}-rejected.csv"), REJECTED_MARK)
     refused = rejected or output.with_name(f"{output.stem}-rejected.csv")
     columns = SpinnerColumn(), TextColumn("{task.completed} captions")
     with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:

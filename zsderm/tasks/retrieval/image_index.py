@@ -92,7 +92,7 @@ class ImageIndex:
             raise ImageError(f"none of the {len(paths)} images in '{folder}' can be read: {embedded.errors[0]}")
         entries = VectorIndex.build(embedded.features[embedded.ok], np.flatnonzero(embedded.ok), **marks)
         if place:
-            entries.save(place)
+            entries.keep(place)
         return cls(names, {names[row]: reason for row, reason in embedded.errors.items()}, True, encoder, entries)
 
     def by_text(self, text: str, k: int = 10) -> list[Hit]:
