@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zsderm.config import VIEWS
 from zsderm.encoders.fingerprint import count_parameters
+from zsderm.encoders.sizes import check_sizes
 from zsderm.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -99,7 +100,11 @@ class EncoderCard:
             name: the name the user gave.
             model_cfg: open_clip's configuration, with embed_dim, vision_cfg and text_cfg.
             facts: licence, source, description; what the card has no field for is metadata.
+
+        Raises:
+            CheckpointError: a size that cannot be.
         """
+        check_sizes(name, model_cfg)
         vision, text = model_cfg["vision_cfg"], model_cfg["text_cfg"]
         size = vision.get("image_size", 224)  # 224 and 77 are open_clip's defaults
         metadata = {key: vision[key] for key in TRAINING_KEYS if key in vision}
