@@ -78,7 +78,7 @@ def test_pixels_of_a_size_that_cannot_be_are_not_made(hf_clip_folder, tmp_path):
     folder = shutil.copytree(hf_clip_folder, tmp_path / "copy")
     path = folder / "preprocessor_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "size": {"shortest_edge": 10**6}}))
-    with pytest.raises(CheckpointError, match=r"size\.shortest_edge\.image_size of .* from 1 to 4,096"):
+    with pytest.raises(CheckpointError, match=r"size.shortest_edge in preprocessor_config.json of .* from 1 to 4,096"):
         load_encoder(folder)
 
 

@@ -41,6 +41,7 @@ LARGEST = {
     "num_heads": 4_096,
     "type_vocab_size": 65_536,
 }
+ABSENT = ("patch_size",)  # settings that may be null: a residual network has no patches
 LISTS = {"image_size": (2,), "patch_size": (2,), "layers": (4,)}  # settings that may be a list, and how long
 LARGEST_RATIO = 64.0  # of the widths of two layers
 
@@ -57,12 +58,35 @@ def check_sizes(name: str, settings: Mapping[str, Any], where: str = "") -> None
         CheckpointError: a size that cannot be.
     """
     for key, value in settings.items():
+        if value is None and key in ABSENT:
+            continue
         if key in LARGEST:
-            _check_whole(name, f"{where}{key}", value, LARGEST[key], LISTS.get(key, ()))
+            check_size(name, f"{where}{key}", value, LARGEST[key], LISTS.get(key, ()))
         elif isinstance(value, Mapping):
             check_sizes(name, value, f"{where}{key}.")
         elif key == "mlp_ratio" and not (_is_number(value) and 0 < value <= LARGEST_RATIO):
             raise _refused(name, f"{where}{key}", f"a number above 0, up to {LARGEST_RATIO:g}", value)
+
+
+def check_size(
+    name: str, what: str, value: object, largest: int = LARGEST["image_size"], lists: tuple[int, ...] = ()
+) -> None:
+    """Refuse a size that is no whole number from 1 to the largest.
+
+    Args:
+        name: of the checkpoint, for the error.
+        what: the setting, for the error.
+        value: what it says.
+        largest: what it may say at most; by default, pixels along a side.
+        lists: how long a list of such numbers may be.
+
+    Raises:
+        CheckpointError: it is none.
+    """
+    entries = value if isinstance(value, list | tuple) and len(value) in lists else [value]
+    if not all(type(entry) is int and 1 <= entry <= largest for entry in entries):
+        also = f", or {lists[0]} of them in a list" if lists else ""
+        raise _refused(name, what, f"a whole number from 1 to {largest:,}{also}", value)
 
 
 def check_numbers(name: str, settings: Mapping[str, Any], stored: int) -> None:
@@ -116,13 +140,6 @@ def _whole(settings: Mapping[str, Any], key: str) -> int:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_whole(name: str, what: str, value: object, largest: int, lists: tuple[int, ...]) -> None:
-    entries = value if isinstance(value, list | tuple) and len(value) in lists else [value]
-    if not all(type(entry) is int and 1 <= entry <= largest for entry in entries):
-        also = f", or {lists[0]} of them in a list" if lists else ""
-        raise _refused(name, what, f"a whole number from 1 to {largest:,}{also}", value)
 
 
 def _refused(name: str, what: str, wanted: str, value: object) -> CheckpointError:

@@ -21,7 +21,7 @@ from zsderm.encoders import hub
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, SIGMOID, EncoderCard, folder_facts, read_json
 from zsderm.encoders.checkpoint import BUILD_ERRORS, CheckpointFormat, first_line
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
-from zsderm.encoders.sizes import check_numbers, check_sizes
+from zsderm.encoders.sizes import check_numbers, check_size, check_sizes
 from zsderm.encoders.stored_tensors import count_numbers, stored_shapes
 from zsderm.encoders.tokenizer_files import TOKENIZER_FILES, UNWANTED_KEYS, tokenizer_files
 from zsderm.encoders.torch_encoder import choose_device
@@ -127,7 +127,8 @@ class TransformersCheckpoint(CheckpointFormat):
     def _check_before_building(self) -> None:
         """Refuse sizes of preprocessing, and more numbers than the weights hold, before memory is taken for them."""
         for path in self.preprocessing:
-            check_sizes(self.card.name, _sizes_of(read_json(path)))
+            for what, side in _sides_of(read_json(path)):
+                check_size(self.card.name, f"{what} in {path.name}", side)
         try:
             stored = sum(count_numbers(stored_shapes(path)) for path in self.weight_files)
         except BUILD_ERRORS as error:
@@ -177,16 +178,16 @@ def shards(weights: Path) -> list[str]:
     return names
 
 
-def _sizes_of(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
-    """The sizes that an image processor states, each under a name of its own."""
+def _sides_of(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The sides that an image processor resizes to and crops, with the names of the settings."""
     inside = preprocessing.get("image_processor")
     stated = {**preprocessing, **(inside if isinstance(inside, Mapping) else {})}
-    sizes: dict[str, Any] = {}
     for key in ("size", "crop_size"):
         value = stated.get(key)
-        sides = value if isinstance(value, Mapping) else {} if value is None else {"side": value}
-        sizes |= {key: {side: {"image_size": length} for side, length in sides.items()}}
-    return sizes
+        if isinstance(value, Mapping):
+            yield from ((f"{key}.{side}", length) for side, length in value.items())
+        elif value is not None:
+            yield key, value
 
 
 def tidy_config(config: Mapping[str, Any]) -> dict[str, Any]:
