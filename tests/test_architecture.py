@@ -20,6 +20,7 @@ FLOORS = [
     "arrays",
     "progress",
     "atomic_files",
+    "stored_json",
     "optional_packages",
     "table_files",
     "image_table",

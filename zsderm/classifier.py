@@ -254,10 +254,10 @@ class ZeroShotClassifier:
             CheckpointError: the encoder is not the one that the classifier was fitted with.
         """
         saved = saved_classifier.read(Path(folder))
-        named = saved.model if model is None else model
-        encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
+        encoder = saved_classifier.encoder_of(saved, device) if model is None else model
+        encoder = load_encoder(encoder, device) if isinstance(encoder, str | Path) else encoder
         found = cls(encoder, saved.classes, saved.knowledge, saved.settings, saved.prior, cache)
-        saved.check(encoder, found.texts.digest)
+        saved.check(encoder, found.texts)
         found.fitted = saved.fitted
         return found
 

@@ -123,8 +123,18 @@ class KnowledgeBase:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits that change with the content and not with the order or number of files."""
+        return self._checksum(with_ambiguous=True)
+
+    def has_checksum(self, checksum: str) -> bool:
+        """Whether a checksum is the base's: as it is now, or as it was before names to be asked back counted."""
+        return checksum in (self.checksum, self._checksum(with_ambiguous=False))
+
+    def _checksum(self, *, with_ambiguous: bool) -> str:
         content: list[object] = [_content(self.diseases[name]) for name in sorted(self.diseases)]
         content += [[name, *sorted(self.card.groups[name])] for name in sorted(self.card.groups)]
+        if with_ambiguous and self.card.ambiguous:
+            meanings = self.card.ambiguous
+            content.append({"ambiguous": [[short, *sorted(meanings[short])] for short in sorted(meanings)]})
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 
