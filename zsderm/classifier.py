@@ -254,8 +254,8 @@ class ZeroShotClassifier:
             CheckpointError: the encoder is not the one that the classifier was fitted with.
         """
         saved = saved_classifier.read(Path(folder))
-        encoder = saved_classifier.encoder_of(saved, device) if model is None else model
-        encoder = load_encoder(encoder, device) if isinstance(encoder, str | Path) else encoder
+        named = model or saved_classifier.cached_encoder(saved, device) or saved.model
+        encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
         found = cls(encoder, saved.classes, saved.knowledge, saved.settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted

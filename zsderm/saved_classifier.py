@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from zsderm.atomic_files import atomic_folder
 from zsderm.config import Settings
-from zsderm.encoders import load_encoder
+from zsderm.encoders import FOLDER_PREFIX, HUB_PREFIX, load_encoder
 from zsderm.errors import CheckpointError, InputError
 from zsderm.fitted import Fitted
 from zsderm.knowledge.base import KnowledgeBase
@@ -144,22 +144,28 @@ def read(folder: Path) -> SavedClassifier:
     )
 
 
-def encoder_of(saved: SavedClassifier, device: str | torch.device | None) -> Encoder:
-    """The encoder that a folder names, as far as it is on this machine: a folder may name any repository.
+def cached_encoder(saved: SavedClassifier, device: str | torch.device | None) -> Encoder | None:
+    """The encoder of a classifier whose encoder is of the hub, from the cache: a folder may name any repository.
 
     Args:
         saved: what a folder holds.
         device: see `load_encoder`.
 
+    Returns:
+        The encoder; None where it is the bundled one or a folder, for which nobody would be asked.
+
     Raises:
-        UnknownModelError, CheckpointError: there is none, or it would have to be fetched first.
+        UnknownModelError, CheckpointError: it is not in the cache, or cannot be loaded.
     """
+    name = saved.model
+    if not name.startswith(HUB_PREFIX) and ("/" not in name or name.startswith(FOLDER_PREFIX) or Path(name).exists()):
+        return None
     try:
-        return load_encoder(saved.model, device, download=False)
+        return load_encoder(name, device, download=False)
     except CheckpointError as error:
         raise CheckpointError(
-            f"the classifier was fitted with encoder '{saved.model}', which cannot be loaded: {error} "
-            f"To let it be fetched, name it: --model {saved.model}"
+            f"the classifier was fitted with encoder '{name}', which is not fetched because a file asks for it: "
+            f"{error}. To let it be fetched, name it: --model {name}"
         ) from error
 
 

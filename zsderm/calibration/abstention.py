@@ -56,7 +56,9 @@ class AbstentionThreshold:
         try:
             stored = fields_of(cls, {**fields, "threshold": 0.0} if _never_withholds(fields) else fields)
         except ValueError as error:
-            raise SettingsError(f"Expected the fields of an abstention threshold, but one is amiss: {error}.") from error
+            raise SettingsError(
+                f"Expected the fields of an abstention threshold, but one is amiss: {error}."
+            ) from error
         threshold = -math.inf if _never_withholds(fields) else float(stored["threshold"])
         found = cls(**{**stored, "threshold": threshold})
         _check_familiarity(found.score)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from zsderm.arrays import check_positive
 from zsderm.atomic_files import atomic_file
 from zsderm.calibration.abstention import AbstentionThreshold
 from zsderm.calibration.conformal import ConformalThresholds
-from zsderm.errors import SettingsError
+from zsderm.errors import FallbackWarning, SettingsError
 from zsderm.predictions import Predictions
 from zsderm.stored_json import check_kind, checksum_of, fields_of, read_json_file
 
@@ -80,9 +81,19 @@ class Calibration:
             found: their `prediction_settings`. Temperatures may differ: see `temperature_for`.
 
         Raises:
-            SettingsError: another encoder, class texts, method, setting or fit.
+            SettingsError: another encoder, class texts, method, prior, setting or fit.
+
+        Warns:
+            FallbackWarning: a record of an older version, which does not say its prior.
         """
         before = {"views": 1, **self.made_with} if self.made_with else {}  # older records know of no views
+        if before and "prior" in found and "prior" not in before and found["prior"] != UNUSED:
+            warnings.warn(
+                f"The calibration does not say which prior it was made under, and these predictions were made under "
+                f"{found['prior']!r:.60}: under another one it does not hold. Calibrate again, and it is checked.",
+                FallbackWarning,
+                stacklevel=3,
+            )
         for name, value in before.items():
             if name != TEMPERATURE and name in found and found[name] != value:
                 raise SettingsError(
@@ -121,7 +132,7 @@ class Calibration:
         Raises:
             SettingsError: another version, or fields that are missing or mean nothing.
         """
-        if not isinstance(fields, Mapping) or fields.get("version") != VERSION:
+        if not isinstance(fields, Mapping) or fields.get("version") != VERSION or fields["version"] is True:
             found = fields.get("version") if isinstance(fields, Mapping) else type(fields).__name__
             raise SettingsError(f"Expected a calibration of version {VERSION}, but got {found!r}. Calibrate again.")
         content = {name: value for name, value in fields.items() if name not in ("version", CHECKSUM)}
@@ -134,7 +145,9 @@ class Calibration:
                 raise ValueError(f"the field {missing[0]!r} is missing")
             _check_values(stored)
         except ValueError as error:
-            raise SettingsError(f"Expected the fields of a calibration, but one is amiss: {error}. Calibrate again.") from error
+            raise SettingsError(
+                f"Expected the fields of a calibration, but one is amiss: {error}. Calibrate again."
+            ) from error
         conformal, abstention = stored["conformal"], stored["abstention"]
         found = cls(
             float(stored["temperature"]),

@@ -9,7 +9,7 @@ from typing import Any
 import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
-from zsderm.encoders import catalogue, hub, mini
+from zsderm.encoders import FOLDER_PREFIX, HUB_PREFIX, catalogue, hub, mini
 from zsderm.encoders.base import CONFIG_FILE, card_facts, unknown_format
 from zsderm.encoders.checkpoint import Checkpoint, CheckpointFormat
 from zsderm.encoders.engines import with_engine
@@ -23,8 +23,6 @@ FORMATS: tuple[type[CheckpointFormat], ...] = (
     OpenClipCheckpoint,
     TransformersCheckpoint,
 )
-
-HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"
 
 
 def find_checkpoint(name: str, *, download: bool = True) -> Checkpoint:
