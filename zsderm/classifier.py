@@ -379,6 +379,7 @@ class ZeroShotClassifier:
             errors=batch.errors,
             proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
             sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
+            centre=fitted.centre if fitted is not None and fitted.refined else None,
             manifest=prediction_manifest(
                 self.encoder,
                 self.knowledge,

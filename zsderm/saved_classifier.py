@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 
 from zsderm.atomic_files import atomic_folder
 from zsderm.config import Settings
-from zsderm.encoders import FOLDER_PREFIX, HUB_PREFIX, load_encoder
+from zsderm.encoders import load_encoder
+from zsderm.encoders.base import FOLDER_PREFIX, HUB_PREFIX
 from zsderm.errors import CheckpointError, InputError
 from zsderm.fitted import Fitted
 from zsderm.knowledge.base import KnowledgeBase

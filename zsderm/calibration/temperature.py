@@ -96,7 +96,7 @@ def held_out_harm(log_probabilities: Array, labels: Labels) -> float:
         labels: (N,) int.
 
     Returns:
-        Nats an image by which the mean negative log-likelihood grows, if it grows by more than its standard error;
+        Nats an image by which the mean negative log-likelihood grows, if it grows by more than two standard errors;
         else 0, as for fewer images than two parts need.
 
     Raises:
@@ -120,7 +120,7 @@ def held_out_harm(log_probabilities: Array, labels: Labels) -> float:
             after, before = losses
             growth[left_out] = (after - before).double()
     mean, error = growth.mean().item(), growth.std().item() / len(growth) ** 0.5
-    return mean if mean > error else 0.0
+    return mean if mean > 2 * error else 0.0
 
 
 def unlabelled_temperature(

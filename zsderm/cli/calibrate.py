@@ -137,8 +137,8 @@ def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibrati
     harm = held_out_harm(predictions.probabilities[known].log(), true[known])
     if harm > 0:
         yield (
-            f"Warning: a temperature learned from four fifths of these images makes the last fifth worse, by {harm:.3f} "
-            "nats an image. Check the labels, label more photographs, or do without a calibration."
+            f"Warning: a temperature learned from four fifths of these images makes the last fifth worse, by "
+            f"{harm:.3f} nats an image. Check the labels, label more photographs, or do without a calibration."
         )
     if errors[1] > errors[0] + WORSE:
         yield (

@@ -29,8 +29,6 @@ from zsderm.encoders.catalogue import BUNDLED
 if TYPE_CHECKING:
     import torch
 
-HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of names
-
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
 
 

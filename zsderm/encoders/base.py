@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of the names of encoders
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
 OPEN_CLIP_FILES = f"an open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors)"

@@ -9,8 +9,8 @@ from typing import Any
 import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
-from zsderm.encoders import FOLDER_PREFIX, HUB_PREFIX, catalogue, hub, mini
-from zsderm.encoders.base import CONFIG_FILE, card_facts, unknown_format
+from zsderm.encoders import catalogue, hub, mini
+from zsderm.encoders.base import CONFIG_FILE, FOLDER_PREFIX, HUB_PREFIX, card_facts, unknown_format
 from zsderm.encoders.checkpoint import Checkpoint, CheckpointFormat
 from zsderm.encoders.engines import with_engine
 from zsderm.encoders.open_clip_format.checkpoint import WEIGHT_SUFFIXES, OpenClipCheckpoint
