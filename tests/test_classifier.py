@@ -506,6 +506,16 @@ def test_an_old_fit_keeps_its_number_of_views_whatever_the_card_says_now(tiny_en
             loaded.predict(folder, views=4)
 
 
+@pytest.mark.parametrize("streamed_from", [10, 100_000], ids=["streamed", "in memory"])
+@pytest.mark.parametrize("prior", ["uniform", "auto"])
+def test_fewer_images_than_the_settings_ask_for_teach_nothing(tiny_encoder, streamed_from: int, prior: str) -> None:
+    rows = torch.nn.functional.normalize(torch.randn(60, 32, generator=torch.Generator().manual_seed(0)), dim=1)
+    settings = Settings(method="kpl", min_images=100, streamed_from=streamed_from)
+    fitted = ZeroShotClassifier(tiny_encoder, CLASSES, None, settings, prior).fit(rows.numpy()).fitted
+    assert fitted is not None and not fitted.refined and fitted.temperature == tiny_encoder.temperature
+    assert fitted.reason == "60 images are too few to refine on (at least 100)"
+
+
 # groups
 
 LESIONS = [f"{n // 3:03d}" for n in range(24)]  # "000", "000", "000", "001", ...
