@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from zsderm.config import VIEWS
 from zsderm.encoders.fingerprint import count_parameters
 from zsderm.encoders.sizes import check_sizes
 from zsderm.errors import CheckpointError
+from zsderm.stored_json import read_json_file
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +163,7 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: it cannot be read, or is not an object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_file(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}. Copy the checkpoint folder again.") from error
     if not isinstance(content, dict):
