@@ -21,6 +21,7 @@ from zsderm import (
     SettingsError,
     ZeroShotClassifier,
 )
+from zsderm.class_list import checked_prior
 from zsderm.config import METHODS, NAMES, Settings
 from zsderm.embeddings import write_embeddings
 from zsderm.images import find
@@ -582,3 +583,23 @@ def test_groups_none_of_which_can_be_read_have_their_reasons(tiny_encoder, knowl
     found = classifier(tiny_encoder, knowledge).predict_groups([folder / "99.png", folder / "98.png"], ["a", "a"])
     assert found.answers.errors == {"a": "none of its 2 photographs could be read"}
     assert found.answers.labels == [""] and found.agreement.isnan().all()
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        {**dict.fromkeys(CLASSES, 1.0), "eczema": 2.0},
+        {**dict.fromkeys(CLASSES, 1.0), CLASSES[0]: "much"},
+        {**dict.fromkeys(CLASSES, 1.0), CLASSES[0]: float("nan")},
+        ["a", "b", "c", "d"],
+        [[1.0] * len(CLASSES)],
+        [None] * len(CLASSES),
+        [-1.0, *[1.0] * (len(CLASSES) - 1)],
+        [0.0] * len(CLASSES),
+        "Uniform",
+    ],
+    ids=repr,
+)
+def test_a_prior_that_is_none_is_one_sentence(prior: object) -> None:
+    with pytest.raises(SettingsError, match=r"[Pp]rior"):
+        checked_prior(prior, CLASSES)

@@ -95,7 +95,7 @@ def check_kind(name: str, value: object, kind: str) -> None:
         raise ValueError(f"expected {name!r} to be {KINDS[first]}, but got {_shown(value)}")
 
 
-def check_numbers(name: str, values: object, length: int, *, least: float = -math.inf) -> list[float]:
+def check_numbers(name: str, values: Any, length: int, *, least: float = -math.inf) -> list[float]:
     """A stored list of so many finite numbers.
 
     Args:
@@ -107,12 +107,12 @@ def check_numbers(name: str, values: object, length: int, *, least: float = -mat
     Raises:
         ValueError: it is none.
     """
-    numbers = values if isinstance(values, list | tuple) else [values]
+    numbers: list[Any] = list(values) if isinstance(values, list | tuple) else [values]
     for value in numbers:
         check_kind(name, value, "float")
         if value < least:
             raise ValueError(f"expected numbers of at least {least:g} in {name!r}, but got {value}")
-    if len(numbers) != length or numbers is not values:
+    if len(numbers) != length or not isinstance(values, list | tuple):
         raise ValueError(f"expected {length} numbers in {name!r}, but got {_shown(values)}")
     return [float(value) for value in numbers]
 

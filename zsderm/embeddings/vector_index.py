@@ -190,9 +190,10 @@ class VectorIndex:
         Raises:
             ValueError: another number, width or kind of them, ids that repeat, or rows that are not of length one.
         """
-        index = self._index
-        kinds = {"flat": faiss.IndexIDMap2, "ivf": faiss.IndexIVFFlat}
-        if type(index) is not kinds.get(self.card.kind) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        index: Any = self._index
+        kinds: dict[str, Any] = {"flat": faiss.IndexIDMap2, "ivf": faiss.IndexIVFFlat}
+        kind: Any = type(index)
+        if kind is not kinds.get(self.card.kind) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise ValueError(f"it is no index of the kind {self.card.kind!r}")
         if (index.d, len(self)) != (self.card.width, entries) or not len(self):
             raise ValueError(f"it holds {len(self)} entries of {index.d} columns")
@@ -206,7 +207,7 @@ class VectorIndex:
     def _rows(self) -> Iterator[Floats]:
         """The entries, (n, D) at a time, in no particular order."""
         if self.card.kind == "flat":
-            inner = faiss.downcast_index(self._index.index)
+            inner: Any = faiss.downcast_index(self._index.index)
             yield faiss.rev_swig_ptr(inner.get_xb(), len(self) * self.card.width).reshape(-1, self.card.width)
             return
         lists = self._index.invlists

@@ -176,8 +176,12 @@ def explain_images(
             photograph = open_image(source) if ok else None
         except ImageError:
             photograph = None
-        answered = None if photograph is None else embed_images(encoder, [source], views=views)  # as for the answer
-        if photograph is None or answered is None or not answered.ok[0]:
+        if photograph is None:
+            yield None
+            continue
+        file = isinstance(source, str | os.PathLike)  # decoded as it was for the answer
+        answered = embed_images(encoder, [source if file else photograph], views=views)
+        if not answered.ok[0]:
             yield None
             continue
         if photograph.size not in fields:
