@@ -22,6 +22,7 @@ FLOORS = [
     "progress",
     "atomic_files",
     "csv_files",
+    "stored_json",
     "optional_packages",
     "table_files",
     "image_table",

@@ -53,6 +53,7 @@ class Predictions:
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
         sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
+        centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
     """
 
     images: tuple[str, ...]
@@ -69,6 +70,7 @@ class Predictions:
     abstained: torch.Tensor | None = None
     proxies: torch.Tensor | None = None
     sentences: torch.Tensor | None = None
+    centre: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""

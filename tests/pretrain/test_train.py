@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 import runpy
 import shutil
 import warnings
@@ -15,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from zsderm import PretrainingDataError, SettingsError, load_encoder
+from zsderm import CheckpointError, PretrainingDataError, SettingsError, load_encoder
 from zsderm.pretrain import checkpoint, train
 from zsderm.pretrain.run_log import RunLog
 
@@ -255,6 +256,24 @@ def test_a_folder_with_files_of_the_user_under_the_names_of_a_run_is_refused(
     with pytest.raises(SettingsError, match="would be replaced, but"):
         run(tmp_path, data, **TINY)
     assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_damaged_checkpoint_is_one_sentence_and_stays(tmp_path: Path, data: Path) -> None:
+    run(tmp_path / "run", data, **TINY)
+    path = tmp_path / "run" / "checkpoint.pt"
+    whole = torch.load(path, weights_only=True)
+    progress = {**whole["progress"], "epoch": "one", "surplus": 1}
+    changed = [{**whole, "settings": 7}, {**whole, "model": [1]}, {**whole, "optimiser": {}}, [1]]
+    changed += [{**whole, "progress": progress}, {**whole, "random": [{"cpu": torch.zeros(3)}]}]
+    spoiled = [b"", path.read_bytes()[:5000], pickle.dumps(Path("/etc/passwd"), 2)]
+    for state in changed:
+        torch.save(state, path)
+        spoiled.append(path.read_bytes())
+    for content in spoiled:
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt cannot be read: .* take it away to begin anew"):
+            run(tmp_path / "run", data, **TINY)
+        assert path.read_bytes() == content
 
 
 def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path, data: Path) -> None:

@@ -82,6 +82,8 @@ class ImageIndex:
         if place:
             try:
                 entries = VectorIndex.load(place, **marks)
+                if entries.ids.max() >= len(paths) or entries.card.width != encoder.card.width:
+                    raise CheckpointError(f"the index in '{place}' is not of these photographs. Build it again.")
                 missing = sorted(set(range(len(paths))) - set(entries.ids.tolist()))
                 errors = _reasons(encoder, [names[row] for row in missing])
                 return cls(names, errors, False, encoder, entries)
