@@ -20,6 +20,7 @@ FLOORS = [
     "arrays",
     "progress",
     "atomic_files",
+    "file_names",
     "optional_packages",
     "table_files",
     "image_table",

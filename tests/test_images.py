@@ -53,9 +53,23 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def test_folders_are_walked_to_the_bottom_and_sorted_the_way_people_count(tmp_path: Path) -> None:
-    touch(tmp_path, "10.jpg", "2.JPG", "b/1.png", "a/b/c/3.webp", "a/12.tif", "a/9.tiff", "x.bmp", "y.gif", "z.jpeg")
+    touch(
+        tmp_path,
+        "10.jpg",
+        "2.JPG",
+        "b/1.png",
+        "a/b/c/3.webp",
+        "a/12.tif",
+        "a/9.tiff",
+        "x.bmp",
+        "y.gif",
+        "z.jpeg",
+        "z.jpe",
+        "z.jfif",
+    )
     found = [path.relative_to(tmp_path).as_posix() for path in find(tmp_path)]
-    assert found == ["2.JPG", "10.jpg", "a/9.tiff", "a/12.tif", "a/b/c/3.webp", "b/1.png", "x.bmp", "y.gif", "z.jpeg"]
+    assert found[:7] == ["2.JPG", "10.jpg", "a/9.tiff", "a/12.tif", "a/b/c/3.webp", "b/1.png", "x.bmp"]
+    assert found[7:] == ["y.gif", "z.jfif", "z.jpe", "z.jpeg"]
     assert {Path(name).suffix.lower() for name in found} == SUFFIXES
 
 
@@ -86,7 +100,9 @@ def test_a_missing_folder_says_what_to_do(tmp_path: Path, many: bool) -> None:
 
 def test_a_folder_without_images_says_which_suffixes_are_expected(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(ImageError, match=r"holds no images. Expected files ending in one of: bmp gif jpeg jpg"):
+    with pytest.raises(
+        ImageError, match=r"holds no images. Expected files ending in one of: bmp gif jfif jpe jpeg jpg"
+    ):
         find(tmp_path)
 
 
@@ -484,9 +500,10 @@ def test_real_photographs_open_as_they_are() -> None:
 
 def test_every_photograph_has_a_name_its_path_or_its_place_in_the_list(tmp_path: Path, photo: Image.Image) -> None:
     photo.save(tmp_path / "b.png")
-    names, found = named([photo, tmp_path, photo])
-    assert names == ("image_0", str(tmp_path / "b.png"), "image_2")
-    assert found == [photo, tmp_path / "b.png", photo]
-    assert named(photo)[0] == ("image_0",)
+    found = named([photo, tmp_path, photo])
+    assert found.names == ("image_0", str(tmp_path / "b.png"), "image_2")
+    assert found.sources == [photo, tmp_path / "b.png", photo]
+    assert named(photo).names == ("image_0",)
+    assert named(found) is found
     with pytest.raises(ImageError, match="empty list"):
         named([])

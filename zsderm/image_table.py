@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
+from zsderm.file_names import printable
 from zsderm.table_files import is_unknown, read_cells
 
 # The columns that name the image, the first one that a table has; in upper or lower case, with "_", "-" or a blank.
@@ -258,7 +259,7 @@ _image_column = image_column  # inside `read` an argument has this name
 
 def _parts(name: str) -> tuple[str, ...]:
     """The folders and the file name of a path, in one spelling."""
-    path = PurePosixPath(unicodedata.normalize("NFC", name.strip()).replace("\\", "/"))
+    path = PurePosixPath(unicodedata.normalize("NFC", printable(name.strip())).replace("\\", "/"))
     return tuple(part for part in path.parts if part != "/")
 
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from zsderm.embeddings import embed_batches, embed_images, embed_texts
-from zsderm.embeddings.image_features import SCALE_LIMIT
 from zsderm.encoders import load_encoder
+from zsderm.encoders.base import SCALE_LIMIT
 from zsderm.encoders.views import views_of
 from zsderm.errors import SettingsError
 from zsderm.images import open_image

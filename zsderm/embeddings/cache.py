@@ -12,7 +12,7 @@ import numpy as np
 from zsderm.errors import FallbackWarning, SettingsError
 
 UNIT_TOLERANCE = 1e-2  # rows of half-precision encoders are this close to unit length
-IMAGES = "images-3"  # raise the number when decoding in images.py or the scale in image_features.py changes pixels
+IMAGES = "images-4"  # raise the number when decoding in zsderm.images or the scale in encoders/base.py changes pixels
 TEXTS = "texts-1"
 
 

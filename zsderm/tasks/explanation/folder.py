@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from zsderm.atomic_files import atomic_file
+from zsderm.file_names import printable
 from zsderm.tasks.explanation.explain import Explanation
 
 TABLE = "explanations.jsonl"
@@ -40,7 +41,7 @@ def written(explanations: Iterable[Explanation | None], folder: str | Path) -> I
         yield explanation
     text = "".join(f"{line}\n" for line in lines)
     with atomic_file(folder / TABLE) as draft:
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
+        draft.write_text(text, encoding="utf-8")
 
 
 def record(explanation: Explanation, picture: str) -> dict[str, object]:
@@ -52,7 +53,7 @@ def record(explanation: Explanation, picture: str) -> dict[str, object]:
     """
     x, y = explanation.heat.hottest
     return {
-        "image": explanation.image,
+        "image": printable(explanation.image),
         "picture": picture,
         "winner": explanation.winner,
         "runner_up": explanation.runner_up,
