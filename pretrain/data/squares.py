@@ -22,8 +22,8 @@ from torch import Tensor
 from zsderm.atomic_files import atomic_file
 from zsderm.encoders.colour_constancy import shades_of_grey
 from zsderm.errors import ImageError
-from zsderm.images import open_image
-from zsderm.pretrain.data.records import Record, image_bytes
+from zsderm.images import VERSION, open_image
+from zsderm.pretrain.data.records import Record, image_stream
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ class Squares:
             ImageError: the image cannot be read.
         """
         record = self.records[index]
-        image = open_image(image_bytes(record.path, record.span), at_least=self.side)
+        with image_stream(record.path, record.span) as stream:
+            image = open_image(stream, at_least=self.side)
         square = image.resize((self.side, self.side), Image.Resampling.BICUBIC, reducing_gap=3.0)
         if self.norm:
             square = shades_of_grey(square, self.norm)
@@ -137,7 +138,7 @@ def _decode(squares: Squares, pixels: np.memmap[Any, Any]) -> np.ndarray:
 
 
 def _key(squares: Squares) -> str:
-    digest = hashlib.sha256(repr((squares.side, squares.norm)).encode())
+    digest = hashlib.sha256(repr((VERSION, squares.side, squares.norm)).encode())
     for record in squares.records:
         file = record.path.stat() if record.path.is_file() else None
         facts = (str(record.path), record.span, file and (file.st_size, file.st_mtime_ns))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,10 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
-from zsderm.images import open_image
+from zsderm.images import file_hash, open_image
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
-from zsderm.pretrain.data.records import Place, image_bytes
+from zsderm.pretrain.data.records import Place, image_stream
 from zsderm.pretrain.data.sources import read_rows, record_of
 from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
 
@@ -170,14 +169,13 @@ def _image_state(place: Place) -> tuple[str, ...]:
     if not place.filename:
         return "", MISSING, "the cell 'filename' is empty"
     try:
-        content = image_bytes(place.image, place.span)
+        with image_stream(place.image, place.span) as stream:
+            open_image(stream, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
+            return (file_hash(stream),)
     except ImageError as error:
-        return "", MISSING, str(error)
-    try:
-        open_image(content, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
-    except ImageError as error:
-        return "", UNREADABLE, str(error)
-    return (hashlib.sha256(content).hexdigest(),)
+        return "", UNREADABLE if place.image.is_file() else MISSING, str(error)
+    except OSError as error:
+        return "", UNREADABLE, f"the file cannot be read: {error.strerror}"
 
 
 def _pairs(flaw: Iterable[str]) -> list[tuple[str, str]]:

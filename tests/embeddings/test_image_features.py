@@ -313,7 +313,7 @@ def test_rows_of_different_views_are_kept_apart_in_the_cache(tiny_encoder, paths
     rows = {views: embed_images(tiny_encoder, paths, views=views, cache=cache).features for views in (1, 4, 8)}
     assert len(stored(cache)) == 3 * 7
     folders = {path.relative_to(cache).parts[0] for path in stored(cache)}
-    assert folders == {"images-3", "images-3-views-4", "images-3-views-8"}  # one view stays where it was
+    assert folders == {"images-4", "images-4-views-4", "images-4-views-8"}  # one view stays where it was
     tiny_encoder.images_encoded = 0
     for views, before in rows.items():
         np.testing.assert_array_equal(embed_images(tiny_encoder, paths, views=views, cache=cache).features, before)

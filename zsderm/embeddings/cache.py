@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from zsderm.errors import FallbackWarning, SettingsError
+from zsderm.images import VERSION
 
 UNIT_TOLERANCE = 1e-2  # rows of half-precision encoders are this close to unit length
-IMAGES = "images-4"  # raise the number when decoding in zsderm.images or the scale in encoders/base.py changes pixels
+IMAGES = f"images-{VERSION}"  # also raised when the scale in encoders/base.py changes pixels
 TEXTS = "texts-1"
 
 

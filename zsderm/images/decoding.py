@@ -18,6 +18,9 @@ from zsderm.images.colours import upright_rgb
 from zsderm.images.files import PatientStream, open_file
 from zsderm.images.memory import BUDGET, MEMORY, needed
 
+# Raise it when pixels change: features and decoded images that are kept between runs are then made anew.
+VERSION = 4
+
 # Only raster formats: Pillow would hand an EPS file in disguise to Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
 JPEG_FORMATS = ("JPEG", "MPO")  # telephones write several JPEG images into one file and call it MPO
@@ -68,9 +71,9 @@ def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, at_least: i
 
     Greyscale, palette, CMYK and deep (16-bit, 32-bit, float) images are converted; deep ones are scaled, not clipped.
     Colours are brought to sRGB from the embedded profile; a profile that is damaged, or for another kind of colours
-    than the image has, is ignored, and what has none is sRGB. Of animations and multi-page files the first frame is taken.
-    Opening the result again changes nothing, and an image passed in is not changed. Between half of ``MAX_PIXELS`` and
-    ``MAX_PIXELS`` Pillow's own size warning may appear.
+    than the image has, is ignored, and what has none is sRGB. Of animations and multi-page files the first frame is
+    taken. Opening the result again changes nothing, and an image passed in is not changed. Between half of
+    ``MAX_PIXELS`` and ``MAX_PIXELS`` Pillow's own size warning may appear.
 
     Args:
         source: a path, the bytes of a file, a binary stream (read from its start, left open) or a PIL image.

@@ -50,7 +50,6 @@ class Row:
     """What the page shows of one image."""
 
     image: str
-    name: str  # the file name, with as many folders as tell it from the others
     thumbnail: str  # data URI; empty when there is no picture to show
     ranked: Sequence[tuple[str, float]]  # most probable classes first; empty for a failed image
     evidence: Sequence[Evidence]
@@ -61,6 +60,12 @@ class Row:
     could_be: Sequence[str] = ()  # the prediction set, most probable first; empty when none was given
     empty_set: bool = False  # a set was given and holds nothing
     abstained: bool = False
+    shown: str = ""  # the name that tells it from the others, where the file name alone does not
+
+    @property
+    def name(self) -> str:
+        """The file name, with as many folders as tell it from the others."""
+        return self.shown or PurePath(self.image).name or self.image
 
     @property
     def verdict(self) -> str:
@@ -91,7 +96,6 @@ def rows(
         answered = bool(ranked[index])
         yield Row(
             image=printable(image),
-            name=short[index],
             thumbnail=thumbnail(pictures[index]) if answered else "",
             ranked=ranked[index],
             evidence=predictions.evidence[index],
@@ -102,6 +106,7 @@ def rows(
             could_be=[name for name, _ in order[index] if name in sets[index]],
             empty_set=answered and predictions.sets is not None and not sets[index],
             abstained=answered and abstained is not None and bool(abstained[index]),
+            shown=short[index],
         )
     if reasons is not None:
         next(reasons, None)  # lets a generator do what it does last, such as writing its table
