@@ -491,7 +491,7 @@ def test_reading_never_leaves_file_handles_open(photo: Image.Image, tmp_path: Pa
 
 
 def test_real_photographs_open_as_they_are() -> None:
-    photographs = find(Path(__file__).parents[1] / "examples" / "images")
+    photographs = find(Path(__file__).parents[2] / "examples" / "images")
     assert 24 <= len(photographs) <= 30
     for path in photographs:
         with Image.open(path) as plain:
