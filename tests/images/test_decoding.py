@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from zsderm.errors import ImageError
-from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, find, named, open_file, open_image, walk
+from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, file_behind, find, named, open_file, open_image, walk
 
 ORIENTATION = 0x0112
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
@@ -350,6 +350,21 @@ def test_a_reduced_jpeg_of_another_colour_mode_keeps_its_colours(mode: str) -> N
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "BMP"])
 def test_other_formats_come_in_full_size(form: str) -> None:
     assert open_image(encoded(smooth(80, 60), form), at_least=10).size == (80, 60)
+
+
+def test_an_image_that_pil_opened_is_its_file_until_it_is_decoded() -> None:
+    content = encoded(smooth(800, 600), "JPEG")
+    with Image.open(BytesIO(content)) as image:
+        file = file_behind(image)
+        assert file is not None and file.read() == content
+        assert image.load() and file_behind(image) is None  # and it still decodes
+    for other in (encoded(smooth(80, 60), "PNG"), encoded(smooth(80, 60), "GIF")):
+        with Image.open(BytesIO(other)) as image:
+            assert file_behind(image) is None
+    with Image.open(BytesIO(content)) as image:
+        image.draft("L", (100, 100))  # its user wants it otherwise
+        assert file_behind(image) is None
+    assert file_behind(smooth(8, 8)) is None
 
 
 def test_a_pil_image_is_neither_reduced_nor_changed() -> None:
