@@ -41,6 +41,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     "command",
@@ -89,6 +90,7 @@ def test_an_image_that_is_not_there_is_named_before_an_encoder_is_loaded(
     assert done.exit_code == 1 and "cannot read no.jpg: no such file" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_was_passed_over_is_on_stderr_in_the_manifest_and_in_the_report(run: Run, photos: Path) -> None:
     for name in ("a.heic", "b.HEIC", "c"):
         (photos / name).touch()
@@ -108,6 +110,7 @@ def test_what_was_passed_over_is_on_stderr_in_the_manifest_and_in_the_report(run
     assert json.loads(audited.stdout)["passed_over"][str(photos)][".heic"] == 2
 
 
+@pytest.mark.slow
 def test_equal_names_in_two_folders_are_told_apart_in_the_report(run: Run, photos: Path) -> None:
     for folder in ("left", "right"):
         (photos / folder).mkdir()
@@ -118,6 +121,7 @@ def test_equal_names_in_two_folders_are_told_apart_in_the_report(run: Run, photo
     assert ">left/same.png</h3>" in page and ">right/same.png</h3>" in page and ">1.png</h3>" in page
 
 
+@pytest.mark.slow
 @posix
 def test_names_that_are_not_utf8_are_written_the_same_way_everywhere(run: Run, photos: Path, tmp_path: Path) -> None:
     odd = os.fsdecode(b"caf\xe9.png")

@@ -104,6 +104,7 @@ def test_a_profile_that_is_damaged_or_of_another_kind_is_ignored(profile: bytes)
     assert np.array_equal(np.asarray(open_image(stored(image, "TIFF", profile))), skin())
 
 
+@pytest.mark.slow
 def test_large_images_are_converted_in_bands_without_seams_and_turned() -> None:
     large = Image.fromarray(skin()).resize((1500, 1000))
     profile = rgb_profile("Display P3")

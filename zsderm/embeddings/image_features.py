@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import torch
@@ -200,24 +200,28 @@ def _ahead(started: Iterator[Future[_Item]], ahead: int) -> Iterator[_Item]:
 
 
 def _prepare(encoder: Encoder, store: FeatureCache | None, image: EmbeddableImage) -> _Item:
-    file = file_behind(image) if isinstance(image, Image.Image) else None
     try:
-        if isinstance(image, Image.Image) and file is None:
-            return _prepare_picture(encoder, store, open_image(image))
-        with file or open_file(image) as content:
-            header = read_header(content, at_least=encoder.card.decoded_side)  # before all of it is gone through
-            key = "" if store is None else file_hash(content)
-            row = None if store is None else store.read(key)
-            if row is not None:
-                return _Item(key, row=row)
-            with header.decoded() as opened:
-                return _Item(key, pixels=encoder.preprocess(opened))
+        if not isinstance(image, Image.Image):
+            with open_file(image) as file:
+                return _prepare_file(encoder, store, file)
+        if (opened := file_behind(image)) is not None:
+            return _prepare_file(encoder, store, opened)
+        return _prepare_picture(encoder, store, open_image(image))
     except (ImageError, OSError) as error:
         return _Item(reason=str(error))
 
 
+def _prepare_file(encoder: Encoder, store: FeatureCache | None, file: BinaryIO) -> _Item:
+    header = read_header(file, at_least=encoder.card.decoded_side)  # before all of it is gone through
+    key = "" if store is None else file_hash(file)
+    row = None if store is None else store.read(key)
+    if row is not None:
+        return _Item(key, row=row)
+    with header.decoded() as picture:
+        return _Item(key, pixels=encoder.preprocess(picture))
+
+
 def _prepare_picture(encoder: Encoder, store: FeatureCache | None, picture: Image.Image) -> _Item:
-    """As `_prepare`, of an image that is decoded already."""
     key = "" if store is None else _pixel_hash(picture)
     row = None if store is None else store.read(key)
     return _Item(key, pixels=encoder.preprocess(picture)) if row is None else _Item(key, row=row)

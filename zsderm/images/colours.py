@@ -100,8 +100,8 @@ def _levels(image: Image.Image) -> tuple[float, float]:
     fractions), 255 and 65 535 that holds every value; values beyond those, or negative ones, go from their least to
     their largest.
     """
-    if (white := _full_scale(image)) is not None:
-        return 0.0, float(white)
+    if (stated := _full_scale(image)) is not None:
+        return 0.0, float(stated)
     low, high = np.inf, -np.inf
     for _, band in _bands(image):
         values = np.asarray(band)

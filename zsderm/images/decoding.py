@@ -114,7 +114,7 @@ def read_header(stream: BinaryIO, *, max_pixels: int = MAX_PIXELS, at_least: int
         if stream.read(12)[8:] == b"WEBP" and length > MAX_WEBP_BYTES:
             size, most = length / 1e6, MAX_WEBP_BYTES / 1e6
             raise ImageError(f"a WebP file of {size:,.0f} MB, more than the limit of {most:,.0f} MB")
-        image = Image.open(PatientStream(stream), formats=FORMATS)  # type: ignore[arg-type]
+        image = Image.open(PatientStream(stream), formats=FORMATS)
         _check_scans(image, stream)
     except ImageError:
         raise
