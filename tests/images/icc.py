@@ -29,8 +29,9 @@ def grey_profile(gamma: float) -> bytes:
 
 def ink_profile() -> bytes:
     """A CMYK profile whose cyan is a dark red: what no guess would make of it."""
-    dark_red, white = (80, 190, 170), (255, 128, 128)  # L, a, b as bytes
-    grid = b"".join(bytes(dark_red if node & 8 else white) for node in range(16))
+    red, white, black = (110, 170, 150), (255, 128, 128), (0, 128, 128)  # L, a, b as bytes
+    # Nodes with and without each ink, the first of which counts most; the last is black, as the others are together.
+    grid = b"".join(bytes(black if node & 1 or node == 14 else red if node & 8 else white) for node in range(16))
     line = bytes(range(256))
     identity = struct.pack(">9i", *(65536 if place in (0, 4, 8) else 0 for place in range(9)))
     table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + line * 4 + grid + line * 3

@@ -34,6 +34,28 @@ with open_file(sys.argv[1]) as file:
         copy = picture.convert("RGB")
 print(peak() - before, header.memory / 2**20)
 """
+# Six images, each in a thread of its own after the last; the peak above what the process takes without, in MiB.
+THREADS = """
+import sys, threading
+from pathlib import Path
+from PIL import Image
+from zsderm.images import find, open_image
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 2**10
+before, threads = peak(), []
+held = [threading.Event() for _ in range(6)]
+def work(path, turn):
+    if turn: held[turn - 1].wait()
+    open_image(path)
+    held[turn].set()
+    held[-1].wait()  # stays, and with it what the C library keeps for it
+for turn, path in enumerate(find(sys.argv[1])):
+    threads.append(threading.Thread(target=work, args=(path, turn)))
+    threads[-1].start()
+for thread in threads: thread.join()
+print(peak() - before)
+"""
 FILES = {
     "grey.png": ("L", {}),
     "deep.png": ("I;16", {}),
@@ -94,6 +116,17 @@ def test_the_largest_deep_image_takes_less_than_the_bound(tmp_path: Path) -> Non
     )  # fmt: skip
     peak, reckoned = map(float, done.stdout.split())
     assert peak < reckoned + 40 < MEMORY / 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_threads_one_after_the_other_give_their_memory_back(tmp_path: Path) -> None:
+    for number in range(6):
+        Image.new("I;16", (6000, 6000)).save(tmp_path / f"{number}.png", compress_level=1)  # 6 bytes a pixel: 206 MiB
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS, str(tmp_path)], capture_output=True, text=True, check=True, timeout=240
+    )
+    assert float(done.stdout) < 600  # MiB; 1180 if each thread keeps what it had
 
 
 def test_what_would_take_more_than_the_bound_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from zsderm.errors import ImageError
 from zsderm.images.colours import upright_rgb
 from zsderm.images.files import PatientStream, open_file
-from zsderm.images.memory import BUDGET, MEMORY, needed
+from zsderm.images.memory import BUDGET, MEMORY, give_memory_back, needed
 
 # Raise it when pixels change: features and decoded images that are kept between runs are then made anew.
 VERSION = 4
@@ -62,6 +62,7 @@ class Undecoded:
         Raises:
             ImageError: damaged or cut short.
         """
+        give_memory_back()
         with BUDGET.taken(self.memory):
             yield _decode(self._image)
 

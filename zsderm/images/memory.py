@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from PIL import ExifTags, Image
 
@@ -14,6 +15,7 @@ from PIL import ExifTags, Image
 # upright RGB result and 4 for the copy that an encoder's preprocessing takes.
 MEMORY = 2**31
 
+_BLOCK = 2**26
 _RESULT = 4  # bytes per pixel of an RGB image in Pillow
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # as Pillow keeps them; others: 4
 _WEBP = 16  # libwebp keeps two canvases, Pillow two copies of one
@@ -56,6 +58,17 @@ class Budget:
 BUDGET = Budget(MEMORY)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=BUDGET.reset)
+
+
+@cache
+def give_memory_back() -> None:
+    """Let Pillow ask for large images in blocks of 64 MiB rather than of 1 MiB, for the whole process, once.
+
+    The C library returns blocks above 32 MiB to the system as soon as they are free. Smaller ones it keeps for the
+    thread that had them: eight threads would hold eight large images after one another, whatever the budget says.
+    """
+    if Image.core.get_block_size() < _BLOCK:
+        Image.core.set_block_size(_BLOCK)
 
 
 def needed(image: Image.Image, full_size: tuple[int, int], length: int) -> int:

@@ -160,8 +160,8 @@ def nearest_texts(
 
 
 def state_of(paths: Sequence[Path]) -> str:
-    """16 hex digits over names, sizes and times of change; a file that is gone counts as one of size -1."""
-    digest = hashlib.sha256()
+    """16 hex digits over names, sizes, times of change and how images are decoded; a file that is gone has size -1."""
+    digest = hashlib.sha256(f"{images.VERSION}\n".encode())
     for path in paths:
         try:
             status = path.stat()
