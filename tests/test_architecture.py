@@ -23,6 +23,7 @@ FLOORS = [
     "atomic_files",
     "csv_files",
     "stored_json",
+    "file_names",
     "optional_packages",
     "table_files",
     "image_table",

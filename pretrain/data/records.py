@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from zsderm.errors import ImageError
-from zsderm.images import open_file
+from zsderm.images import MAX_BYTES, open_file
 from zsderm.pretrain.data.captions import Case
 
 
@@ -61,8 +63,8 @@ class Place:
         return f"{self.table}, {'sample' if self.flaw and not self.file else 'row'} {self.row}"
 
 
-def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
-    """The bytes of an image file, or of an image inside a shard.
+def image_stream(path: Path, span: tuple[int, int] | None = None) -> BinaryIO:
+    """An image file opened for reading, or an image inside a shard.
 
     Args:
         path: the file, or the shard.
@@ -71,10 +73,27 @@ def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
     Raises:
         ImageError: it does not exist or cannot be read; the message is one clause.
     """
-    start, length = span or (0, -1)
-    with open_file(path) as file:
+    if span is None:
+        return open_file(path)
+    start, length = span
+    if length > MAX_BYTES:
+        raise ImageError(f"{length / 1e9:,.1f} GB, more than the limit of {MAX_BYTES / 1e9:.1f} GB for an image")
+    with open_file(path, most=None) as shard:  # which may be of any size
         try:
-            file.seek(start)
-            return file.read(length)
+            shard.seek(start)
+            return BytesIO(shard.read(length))
+        except OSError as error:
+            raise ImageError(f"the file cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
+    """The bytes of an image, see `image_stream`.
+
+    Raises:
+        ImageError: it does not exist or cannot be read; the message is one clause.
+    """
+    with image_stream(path, span) as stream:
+        try:
+            return stream.read()
         except OSError as error:
             raise ImageError(f"the file cannot be read: {(error.strerror or str(error)).lower()}") from error

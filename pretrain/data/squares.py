@@ -24,8 +24,8 @@ from torch import Tensor
 from zsderm.atomic_files import atomic_file
 from zsderm.encoders.colour_constancy import shades_of_grey
 from zsderm.errors import ImageError
-from zsderm.images import open_image
-from zsderm.pretrain.data.records import Record, image_bytes
+from zsderm.images import VERSION, open_image
+from zsderm.pretrain.data.records import Record, image_stream
 
 try:
     import fcntl
@@ -63,7 +63,8 @@ class Squares:
             ImageError: the image cannot be read.
         """
         record = self.records[index]
-        image = open_image(image_bytes(record.path, record.span), at_least=self.side)
+        with image_stream(record.path, record.span) as stream:
+            image = open_image(stream, at_least=self.side)
         square = image.resize((self.side, self.side), Image.Resampling.BICUBIC, reducing_gap=3.0)
         if self.norm:
             square = shades_of_grey(square, self.norm)
@@ -173,7 +174,7 @@ def _decode(squares: Squares, pixels: np.memmap[Any, Any]) -> np.ndarray:
 
 
 def _key(squares: Squares) -> str:
-    digest = hashlib.sha256(repr((squares.side, squares.norm)).encode())
+    digest = hashlib.sha256(repr((VERSION, squares.side, squares.norm)).encode())
     for record in squares.records:
         facts = (str(record.path), record.span, _state(record.path))
         digest.update(repr(facts).encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,10 @@ from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
-from zsderm.images import open_image
+from zsderm.images import file_hash, open_image
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
-from zsderm.pretrain.data.records import Place, image_bytes
+from zsderm.pretrain.data.records import Place, image_stream
 from zsderm.pretrain.data.sources import read_rows, record_of
 from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
 
@@ -172,14 +171,13 @@ def _image_state(place: Place) -> tuple[str, ...]:
     if place.flaw:
         return "", INCOMPLETE, place.flaw
     try:
-        content = image_bytes(place.image, place.span)
+        with image_stream(place.image, place.span) as stream:
+            open_image(stream, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
+            return (file_hash(stream),)
     except ImageError as error:
-        return "", MISSING, str(error)
-    try:
-        open_image(content, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
-    except ImageError as error:
-        return "", UNREADABLE, str(error)
-    return (hashlib.sha256(content).hexdigest(),)
+        return "", UNREADABLE if place.image.is_file() else MISSING, str(error)
+    except OSError as error:
+        return "", UNREADABLE, f"the file cannot be read: {error.strerror}"
 
 
 def _printable(name: str) -> str:

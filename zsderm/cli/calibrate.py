@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
+from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile
 
@@ -107,9 +108,11 @@ def calibrate(
     """
     from zsderm.calibration import calibrate_on
     from zsderm.cli.prediction_tables import labels_for
+    from zsderm.file_names import printable
 
+    images = found_images(options["images"], options["follow_links"])
     classifier = classifier_of(context, options)
-    predictions = classifier.predict(options["images"], progress=sys.stderr.isatty())
+    predictions = classifier.predict(images, progress=sys.stderr.isatty())
     true = labels_for(predictions.images, labels, predictions.classes, image_column)
     record = calibrate_on(
         predictions,
@@ -119,7 +122,7 @@ def calibrate(
         class_conditional=class_conditional,
         abstain_rate=abstain_rate,
         abstain_score=abstain_score,
-        source=labels.name,
+        source=printable(labels.name),
     )
     record.save(output)
     for line in _summary(predictions, true, record):

@@ -26,6 +26,10 @@ OPEN_CLIP_FILES = f"an open_clip folder ({CONFIG_FILE} and model.safetensors or 
 # Keys of a vision_cfg that say how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
 TRAINING_KEYS = ("sigma", "patch_embeddings")
 
+# A JPEG is decoded at reduced size as long as its shorter side keeps this many times what the encoder looks at. At 5
+# the rows differ from those of the full size less than they do when pixels are rounded once more: docs/encoders.md.
+SCALE_LIMIT = 5
+
 # What a card says of a model that was trained to answer yes or no for each pair: see docs/encoders.md.
 SIGMOID = "sigmoid: each pair was judged alone in training; over named classes its bias cancels"
 
@@ -75,6 +79,11 @@ class EncoderCard:
     gated: bool | None = None  # whether its terms have to be accepted on its page; None: not known
     figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
     views: int = 1  # one of VIEWS: how many views of an image its makers recommend to embed and average
+
+    @property
+    def decoded_side(self) -> int:
+        """Pixels that the shorter side of a photograph keeps when it is decoded at reduced size for this encoder."""
+        return SCALE_LIMIT * self.image_size
 
     @classmethod
     def read(cls, folder: Path, name: str, otherwise: Mapping[str, Any] | None = None) -> EncoderCard:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.images.test_files import odd_files, posix
 from zsderm import CheckpointError, KnowledgeBase, PretrainingDataError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.pack import pack
@@ -136,3 +137,12 @@ def test_minilm_counts_its_two_marks_and_reads_what_the_configuration_says() -> 
 def test_a_tokenizer_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"not to be had.*without --config"):
         token_limit({"text_cfg": {"hf_tokenizer_name": str(tmp_path / "none")}})
+
+
+@posix
+def test_pipes_devices_circles_and_endless_files_are_rows_within_seconds(folder: Path, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    reasons = odd_files(folder)
+    write(folder, *((name, "red", "", "", "", "[1,1,1]") for name in reasons))
+    report = validate([Source("table.csv")], folder)
+    assert {p.filename: p.reason for p in report.problems} == reasons

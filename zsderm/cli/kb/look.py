@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.image_list import check_one_opens
 from zsderm.cli.kb.make import build, diff, generate
 from zsderm.cli.options import cache_options
 from zsderm.cli.terminal import print_cells
@@ -219,6 +220,7 @@ def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int
     from zsderm import KnowledgeBase, load_encoder
     from zsderm.tasks.retrieval.description_search import nearest_descriptions
 
+    check_one_opens([str(image)])
     if len(words) > 1:
         raise click.UsageError("expected at most the NAME of a knowledge base beside --image.")
     base = KnowledgeBase.load(words[0] if words else DEFAULT_KNOWLEDGE)

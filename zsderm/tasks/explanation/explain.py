@@ -179,8 +179,8 @@ def explain_images(
         if photograph is None:
             yield None
             continue
-        file = isinstance(source, str | os.PathLike)  # decoded as it was for the answer
-        answered = embed_images(encoder, [source if file else photograph], views=views)
+        as_answered = source if isinstance(source, str | os.PathLike) else photograph  # decoded as it was for the answer
+        answered = embed_images(encoder, [as_answered], views=views)
         if not answered.ok[0]:
             yield None
             continue
