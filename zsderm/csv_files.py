@@ -5,7 +5,7 @@ Names and texts come from anywhere. Three things are done to a text on its way i
 - A text that a spreadsheet would take for a formula (it begins with = + - @, a tab or a carriage return, and is no
   number) gets an apostrophe in front. So does one that begins with an apostrophe and such a character.
 - A control character other than tab, line feed and carriage return becomes its picture: escape is U+241B, NUL U+2400.
-- What is not valid Unicode, as in file names of old disks, is written as ``\\udc80``. This alone is not undone.
+- What is not valid Unicode, as in file names of old disks, is written as `printable` has it. This alone is not undone.
 
 Lines end with a line feed on every system. Cells with separators, quotes or line breaks are in quotes.
 """
@@ -23,6 +23,7 @@ from typing import TextIO, cast
 import pandas as pd
 
 from zsderm.atomic_files import atomic_file
+from zsderm.file_names import printable
 
 _BEGINNINGS = "=+\\-@\t\r＝＋－＠"  # with the wide forms of East Asian keyboards, which Excel takes for the same
 _FORMULA = re.compile(f"'*[{_BEGINNINGS}]")
@@ -41,7 +42,7 @@ def into_cell(text: str) -> str:
     >>> into_cell("=1+1"), into_cell("-0.5"), into_cell("-.jpg")
     ("'=1+1", '-0.5', "'-.jpg")
     """
-    text = text.translate(_PICTURE_OF)
+    text = printable(text).translate(_PICTURE_OF)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
@@ -106,7 +107,7 @@ def csv_file(
 
 def open_csv(path: Path, mode: str = "w") -> TextIO:
     """A text file for `CsvRows` or `write_frame`."""
-    return cast("TextIO", path.open(mode, encoding="utf-8", errors="backslashreplace", newline=""))
+    return cast("TextIO", path.open(mode, encoding="utf-8", newline=""))
 
 
 def write_frame(frame: pd.DataFrame, file: TextIO) -> None:

@@ -17,6 +17,7 @@ from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
+from zsderm.file_names import printable
 from zsderm.images import file_hash, open_image
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
@@ -131,7 +132,7 @@ def validate(
             while chunk := list(islice(rows, CHUNK)):
                 states = pool.map(_image_state, [place for _, place in chunk])
                 for (cells, place), (digest, *flaw) in zip(chunk, states, strict=True):
-                    problem = partial(Problem, _printable(str(place.table)), place.row, _printable(place.filename))
+                    problem = partial(Problem, printable(str(place.table)), place.row, printable(place.filename))
                     checked = () if place.flaw and not cells else _cell_problems(cells, place, source, limit, knowledge)
                     found = [*checked, *_pairs(flaw)]
                     if digest and (twin := first.setdefault(digest, place)) is not place:
@@ -178,11 +179,6 @@ def _image_state(place: Place) -> tuple[str, ...]:
         return "", UNREADABLE if place.image.is_file() else MISSING, str(error)
     except OSError as error:
         return "", UNREADABLE, f"the file cannot be read: {error.strerror}"
-
-
-def _printable(name: str) -> str:
-    """A name as a report may have it: bytes of an old disk that are no UTF-8 as \\udce9 and the like."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _pairs(flaw: Iterable[str]) -> list[tuple[str, str]]:
