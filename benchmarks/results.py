@@ -29,7 +29,7 @@ def read_result(path: Path) -> Result:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"expected a result of zsderm benchmark in {path}, but cannot read it: {error}") from error
     if not isinstance(content, dict) or content.get("layout") != LAYOUT:
         raise InputError(f"expected a result of zsderm benchmark (layout {LAYOUT}) in {path}; run it again")

@@ -137,8 +137,10 @@ class EncoderCard:
             metadata: what is known besides.
 
         Raises:
-            CheckpointError: a figure that lacks a part, or a number of views that there is no set of.
+            CheckpointError: a fact of another kind, a figure that lacks a part, or a number of views that there is no
+                set of.
         """
+        _check_facts(facts)
         data, views = facts.get("training_data", ()), facts.get("views", 1)
         if type(views) is not int or views not in VIEWS:  # JSON's true is no 1
             raise CheckpointError(
@@ -156,6 +158,23 @@ class EncoderCard:
             "figures": tuple(Figure.read(row) for row in facts.get("figures", ())),
             "views": views,
         }
+
+
+def _check_facts(facts: Mapping[str, Any]) -> None:
+    """Refuse facts of another kind than the fields of a card."""
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(("licence", "source", "description"), (str,)),
+        "metadata": (Mapping,),
+        "parameters": (int, type(None)),
+        "gated": (bool, type(None)),
+        "training_data": (str, list, tuple),
+        "figures": (list, tuple),
+    }
+    for name, kind in kinds.items():
+        value = facts.get(name)
+        if name in facts and not isinstance(value, kind):
+            wanted = " or ".join(which.__name__.replace("NoneType", "null").lower() for which in kind)
+            raise CheckpointError(f"expected {name} in {CARD_FILE} to be of the kind {wanted}, but got {value!r:.60}")
 
 
 def card_facts(card: EncoderCard) -> dict[str, Any]:

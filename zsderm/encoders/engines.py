@@ -164,7 +164,10 @@ def with_engine(folder: Path, original: Checkpoint) -> Checkpoint:
     tower = tuple(folder / name for name in TOWER_FILES[str(engine)])
     if missing := [file.name for file in tower if not file.is_file()]:
         raise CheckpointError(f"{folder} lacks {' and '.join(missing)}. Make it again with: zsderm export")
-    checkpoint = ExportedCheckpoint.of(original, str(engine), str(precision), tower, said.get("parity", {}))
+    parity = said.get("parity", {})
+    if not isinstance(parity, Mapping):
+        raise CheckpointError(f"expected parity in {path} to be an object, but got {parity!r:.60}")
+    checkpoint = ExportedCheckpoint.of(original, str(engine), str(precision), tower, parity)
     if said.get("fingerprint") != checkpoint.fingerprint:
         raise CheckpointError(
             f"{folder} was changed after it was exported: its parts have the fingerprint {checkpoint.fingerprint}, but "

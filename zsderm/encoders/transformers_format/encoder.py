@@ -91,6 +91,10 @@ class TransformersEncoder(TorchEncoder):
                 f"the tokenizer of '{self.card.name}' knows {known} tokens, but its text tower only {rows}: it belongs "
                 "to another model. Put the right tokenizer files beside the weights."
             )
+        if not self._sigmoid and type(self._model.config.text_config.eos_token_id) is not int:
+            raise CheckpointError(
+                f"the text_config of '{self.card.name}' says no eos_token_id, at which the tower reads a text"
+            )
         if self._tokenizer.pad_token_id is None:
             raise CheckpointError(
                 f"the tokenizer of '{self.card.name}' has no padding token. Its files are incomplete: "
@@ -98,8 +102,14 @@ class TransformersEncoder(TorchEncoder):
             )
 
     def _check_image_size(self) -> None:
-        """Refuse preprocessing that makes images of another size than the tower has positions for."""
-        made = tuple(self.preprocess(Image.new("RGB", (64, 48))).shape)
+        """Refuse preprocessing that fails, or makes images of another size than the tower has positions for."""
+        try:
+            made = tuple(self.preprocess(Image.new("RGB", (64, 48))).shape)
+        except BUILD_ERRORS as error:
+            raise CheckpointError(
+                f"the preprocessing of '{self.card.name}' cannot be done: {first_line(error)}. Its "
+                "preprocessor_config.json is damaged, or belongs to another model."
+            ) from error
         if made != (3, self.card.image_size, self.card.image_size):
             raise CheckpointError(
                 f"the preprocessing of '{self.card.name}' makes images of {made[2]} x {made[1]} pixels, but its image "
@@ -144,7 +154,7 @@ def build(
             model, report = model_class.from_pretrained(folder, local_files_only=True, output_loading_info=True)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
             processor = transformers.AutoImageProcessor.from_pretrained(folder, **options, **pillow_only())
-        except (*BUILD_ERRORS, ImportError) as error:
+        except Exception as error:  # tokenizers have nothing above it
             raise CheckpointError(
                 f"'{card.name}' cannot be built from {weights}: {first_line(error)}. "
                 "Check that weights and configuration belong together."

@@ -179,10 +179,8 @@ def explain_images(
         if photograph is None:
             yield None
             continue
-        as_answered = (
-            source if isinstance(source, str | os.PathLike) else photograph
-        )  # decoded as it was for the answer
-        answered = embed_images(encoder, [as_answered], views=views)
+        decoded = source if isinstance(source, str | os.PathLike) else photograph  # a file as it was for the answer
+        answered = embed_images(encoder, [decoded], views=views)
         if not answered.ok[0]:
             yield None
             continue
