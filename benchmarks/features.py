@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import InputError
+from zsderm.images import VERSION
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -62,14 +63,14 @@ def image_features(encoder: Encoder, images: Sequence[str | Path], cache: Path |
     """Embed images, or read what an earlier run has embedded.
 
     Args:
-        encoder: its fingerprint and the paths of the images name the file in the cache.
+        encoder: its fingerprint, the paths of the images and how they are decoded name the file in the cache.
         images: N paths.
         cache: a folder that keeps the rows between runs; None keeps nothing.
 
     Returns:
         (N, D) float32 unit rows.
     """
-    listed = sha256("\n".join(map(str, images)).encode()).hexdigest()[:16]
+    listed = sha256("\n".join([str(VERSION), *map(str, images)]).encode(errors="surrogateescape")).hexdigest()[:16]
     file = cache and cache / f"{encoder.fingerprint}-{listed}.npy"
     if file and file.is_file():
         return torch.from_numpy(np.load(file))

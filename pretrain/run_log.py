@@ -57,11 +57,11 @@ class RunLog:
             self._scalars("epoch", row, row["step"])
 
     def evaluation(self, rows: Sequence[Row], step: int) -> None:
-        """Lines of evaluation.csv: epoch, name, metric, value; `step` is their place in TensorBoard."""
+        """Lines of evaluation.csv: epoch, name, metric, value, reason; `step` is their place in TensorBoard."""
         if self.active and rows:
             _append(self.folder / EVALUATION, rows)
             for row in rows:
-                log.info("%s: %s %s", row["name"], row["metric"], row["value"])
+                log.info("%s: %s %s %s", row["name"], row["metric"], row["value"], row["reason"])
                 self._scalars(row["name"], {row["metric"]: row["value"]}, step)
 
     def picture(self) -> None:

@@ -33,6 +33,7 @@ from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CaptionWriter
 from zsderm.pretrain.data.dataset import CaptionedImages, collate
 from zsderm.pretrain.data.diagnoses import Diagnoses
+from zsderm.pretrain.data.readable import check_draws, check_records
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
 from zsderm.pretrain.data.sources import read_records
@@ -44,6 +45,7 @@ from zsderm.pretrain.manifest import training_manifest
 from zsderm.pretrain.model.export import export_folder
 from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.towers import OpenClipModel, set_gradient_checkpointing
+from zsderm.pretrain.named_things import check_names
 from zsderm.pretrain.run_log import EPOCHS, EVALUATION, PICTURE, STEPS, RunLog
 
 log = logging.getLogger(__name__)
@@ -73,10 +75,11 @@ def run(
     Raises:
         SettingsError: if a setting is unknown or out of range, no data folder is named, or the output holds a run with
             other settings.
-        PretrainingDataError: if a table cannot be read.
+        PretrainingDataError: if a table cannot be read, or most of the images that it names or that are drawn.
         CheckpointError: if a tower cannot be had, or gives no patch features.
     """
     config = read_config(config_path, overrides)
+    check_names(config)
     named = data_root or os.environ.get("ZSDERM_DATA")
     if not named:
         raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
@@ -99,6 +102,7 @@ def _train(
     torch.manual_seed(asked.seed)
     knowledge = zsderm.KnowledgeBase.load(asked.knowledge)
     records = read_records(asked, root)
+    check_records(records, root)
     check_tables(asked, root)
     config, model, tokenizer = begin(asked)
     model = _placed(model, config, device, group)
@@ -157,16 +161,24 @@ def _train_epoch(
         norm = math.nan
         if images >= 2:  # contrast needs two
             loss, norm = learner.step(batch, epoch)
+            if not loss.isfinite().all():
+                raise SettingsError(
+                    f"The loss of batch {at.step + 1} is {loss[0]:g}, so nothing more is learned. Set `learning_rate` "
+                    "and `head_learning_rate` lower, and choose another --output."
+                )
             at.sums += loss
+            at.learned += 1
         rate = float(learner.scheduler.get_last_lr()[0])
         learner.scheduler.step()
         asked_at = time.monotonic()
         at.advance(images, skipped, asked_at - clock, waited)
+        check_draws(at.images, at.skipped)
         clock = asked_at
         if _is_due(config.log_every, at.step):
             logs.step(_step_row(at, epoch, loss, rate, norm, learner.model))
         if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
             save()
+    check_draws(at.images, at.skipped, least=1)
 
 
 def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, group: Group) -> OpenClipModel:
@@ -226,7 +238,7 @@ def _step_row(at: Progress, epoch: int, loss: Tensor, rate: float, norm: float, 
 
 
 def _epoch_row(at: Progress, epoch: int, model: OpenClipModel) -> dict[str, Any]:
-    total, contrastive, local = (at.sums / max(1, at.batch)).tolist()
+    total, contrastive, local = (at.sums / (at.learned or math.nan)).tolist()
     return {
         "epoch": epoch + 1,
         "loss": round(total, 4),

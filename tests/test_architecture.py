@@ -22,6 +22,8 @@ FLOORS = [
     "progress",
     "atomic_files",
     "csv_files",
+    "stored_json",
+    "file_names",
     "optional_packages",
     "table_files",
     "image_table",

@@ -43,12 +43,25 @@ def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Ten
         classes: C names.
 
     Raises:
-        SettingsError: another word, a class without a weight, or weights that make no prior.
+        SettingsError: another word, a class without a weight, a weight without a class, or weights that make no prior.
     """
     if isinstance(prior, Mapping):
         if missing := [name for name in classes if name not in prior]:
             raise SettingsError(f"Expected a prior weight for every class, but {', '.join(missing)} have none.")
-        prior = [float(prior[name]) for name in classes]
-    stated = prior if isinstance(prior, str) else torch.as_tensor(prior)
+        if strange := [str(name) for name in prior if name not in classes]:
+            raise SettingsError(
+                f"Expected prior weights for the classes alone, but there are some for {', '.join(strange[:5])}: the "
+                "prior is of another class list. Take out what is no class."
+            )
+        prior = [prior[name] for name in classes]
+    if isinstance(prior, str):
+        stated: str | torch.Tensor = prior
+    else:
+        try:
+            stated = torch.as_tensor(np.asarray(prior, np.float64) if isinstance(prior, list | tuple) else prior)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise SettingsError(
+                f"Expected prior to be a word or {len(classes)} numbers, but got {prior!r:.80}."
+            ) from error
     mix = resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))
     return stated if isinstance(stated, str) else mix

@@ -38,7 +38,7 @@ from zsderm.proxies.chunks import KnownRows
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
-Photographs = EmbeddableImage | Sequence[EmbeddableImage]
+Photographs = EmbeddableImage | Sequence[EmbeddableImage] | photographs.ImageList
 
 
 class ZeroShotClassifier:
@@ -139,7 +139,8 @@ class ZeroShotClassifier:
         descriptions for all of them together). After `fit`, nothing is learned: every image is answered alone.
 
         Args:
-            images: a folder, a path, a PIL image, or a list of paths or PIL images; N in all.
+            images: a folder, a path, a PIL image, or a list of paths or PIL images; or what `zsderm.images.named` has
+                found in them. N in all.
             progress: show a bar on stderr while images are embedded.
             views: how many views of each image are averaged; None for what the settings say.
 
@@ -181,9 +182,9 @@ class ZeroShotClassifier:
             InputError: not one group for each image.
         """
         own = self._with_views(views)
-        names, sources = photographs.named(images)
-        members = ImageGroups.of(groups, names)  # a mistake shows before the work
-        batch = own._embed(sources, progress)
+        found = photographs.named(images)
+        members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
+        batch = own._embed(found, progress)
         fitted = own._fitted_for(batch.features)
         answers = [own._answers(rows, fitted) for rows in (batch, members.means(batch))]
         return group_predictions(answers[0], answers[1], members, by)
@@ -254,10 +255,10 @@ class ZeroShotClassifier:
             CheckpointError: the encoder is not the one that the classifier was fitted with.
         """
         saved = saved_classifier.read(Path(folder))
-        named = saved.model if model is None else model
+        named = model or saved_classifier.cached_encoder(saved, device) or saved.model
         encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
         found = cls(encoder, saved.classes, saved.knowledge, saved.settings, saved.prior, cache)
-        saved.check(encoder, found.texts.digest)
+        saved.check(encoder, found.texts)
         found.fitted = saved.fitted
         return found
 
@@ -289,12 +290,12 @@ class ZeroShotClassifier:
         return self._uses_retrieval and self.settings.retrieval == "image"
 
     def _embed(self, images: Photographs, progress: bool) -> NamedEmbeddings:
-        names, sources = photographs.named(images)
-        how = self.settings
+        found = photographs.named(images)
+        how, cache = self.settings, self.cache
         embedded = embed_images(
-            self.encoder, sources, views=self.views, batch_size=how.batch_size, cache=self.cache, progress=progress
+            self.encoder, found.sources, views=self.views, batch_size=how.batch_size, cache=cache, progress=progress
         )
-        return NamedEmbeddings.of(names, embedded)
+        return NamedEmbeddings.of(found, embedded)
 
     def _features(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool) -> torch.Tensor | KnownRows:
         """(N, D) unit rows of the images that could be read."""
@@ -379,6 +380,7 @@ class ZeroShotClassifier:
             errors=batch.errors,
             proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
             sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
+            centre=fitted.centre if fitted is not None and fitted.refined else None,
             manifest=prediction_manifest(
                 self.encoder,
                 self.knowledge,
@@ -387,5 +389,6 @@ class ZeroShotClassifier:
                 None if fitted is None else {**fitted.history(self.classes), **self._identity()},
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
                 ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
+                batch.passed_over,
             ),
         )

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
+from zsderm.file_names import printable
 from zsderm.table_files import is_unknown, plain, read_cells, whole_numbers
 
 # The columns that name the image, the first one that a table has; in upper or lower case, with "_", "-" or a blank.
@@ -304,7 +305,7 @@ def _known(cells: Sequence[str]) -> list[str]:
 
 def _parts(name: str) -> tuple[str, ...]:
     """The folders and the file name of a path, in one spelling."""
-    path = PurePosixPath(plain(name).replace("\\", "/"))
+    path = PurePosixPath(plain(printable(name)).replace("\\", "/"))
     return tuple(part for part in path.parts if part.strip("/"))
 
 

@@ -25,6 +25,7 @@ def prediction_manifest(
     learned: Mapping[str, Any] | None,
     names: Mapping[str, Sequence[str]],
     notes: Sequence[str],
+    passed_over: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest of one run, ready for JSON.
 
@@ -36,6 +37,7 @@ def prediction_manifest(
         learned: what was learned from the images, see `Fitted.history`; None when none could be read.
         names: class -> the names that stood for it before the text tower.
         notes: sentences on what differs from what was asked for.
+        passed_over: how many files of each suffix, and linked folders, were left out in the folders of images.
     """
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
@@ -50,5 +52,6 @@ def prediction_manifest(
         "settings": {**asdict(settings), "prior": prior if isinstance(prior, str) else shares},
         **{"temperature": None, "refinement": None, **(learned or {})},
         "versions": {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()},
+        "passed_over": dict(passed_over or {}),
         "notes": list(notes),
     }

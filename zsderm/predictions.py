@@ -19,6 +19,7 @@ import torch
 
 from zsderm.arrays import are_probabilities
 from zsderm.errors import ClassListError, InputError, SettingsError
+from zsderm.file_names import printable
 from zsderm.table_files import write_csv, write_json_lines, write_parquet, write_table
 
 
@@ -53,6 +54,7 @@ class Predictions:
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
         sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
+        centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
     """
 
     images: tuple[str, ...]
@@ -69,6 +71,7 @@ class Predictions:
     abstained: torch.Tensor | None = None
     proxies: torch.Tensor | None = None
     sentences: torch.Tensor | None = None
+    centre: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -178,7 +181,7 @@ class Predictions:
             top_k: how many classes to name; clipped to the number of classes.
         """
         ranked, ok = self.top_k(top_k), self.ok.tolist()
-        columns: dict[str, Any] = {"image": [_printable(image) for image in self.images]}
+        columns: dict[str, Any] = {"image": [printable(image) for image in self.images]}
         for rank in range(min(top_k, len(self.classes))):
             suffix = f"_{rank + 1}" if rank else ""
             columns[f"label{suffix}"] = [row[rank][0] if row else "" for row in ranked]
@@ -252,8 +255,3 @@ def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tens
     table = torch.full((len(ok), *rows.shape[1:]), torch.nan)
     table[torch.as_tensor(ok)] = rows
     return table
-
-
-def _printable(name: str) -> str:
-    # File names that are not valid UTF-8 (old cameras, foreign zip files) cannot be written to any of the formats.
-    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from zsderm.errors import ImageError
-from zsderm.images import open_file
+from zsderm.images import MAX_BYTES, open_file
 from zsderm.pretrain.data.captions import Case
 
 
@@ -20,6 +22,7 @@ class Record:
         case: facts to write captions from; None where there are captions.
         captions: `CAPTIONS_PER_IMAGE` texts, empty where there is none; or nothing, for a labelled image.
         span: first byte and number of bytes of the image inside a shard; None for a file of its own.
+        table: where its row stands; no part of what it is.
     """
 
     path: Path
@@ -27,6 +30,7 @@ class Record:
     case: Case | None = None
     captions: tuple[str, ...] = ()
     span: tuple[int, int] | None = None
+    table: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,29 @@ class Place:
         row: number of the row as a spreadsheet counts (the header is row 1); number of the sample in a shard, from 1.
         filename: the image, relative to the table, or its name in the shard; empty where the cell is.
         span: first byte and number of bytes of the image inside a shard; None for a file of its own.
+        file: the file that the name means, where it was found under another spelling.
+        flaw: why there is no image to be had, although the row is there; empty where there may be one.
     """
 
     table: Path
     row: int
     filename: str
     span: tuple[int, int] | None = None
+    file: Path | None = None
+    flaw: str = ""
 
     @property
     def image(self) -> Path:
         """The file that holds the image."""
-        return self.table if self.span else self.table.parent / self.filename
+        return self.table if self.span else self.file or self.table.parent / self.filename
 
     def __str__(self) -> str:
-        return f"{self.table}, row {self.row}"
+        """As errors name it; "sample" stands for what lacks its image in a shard."""
+        return f"{self.table}, {'sample' if self.flaw and not self.file else 'row'} {self.row}"
 
 
-def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
-    """The bytes of an image file, or of an image inside a shard.
+def image_stream(path: Path, span: tuple[int, int] | None = None) -> BinaryIO:
+    """An image file opened for reading, or an image inside a shard.
 
     Args:
         path: the file, or the shard.
@@ -64,10 +73,27 @@ def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
     Raises:
         ImageError: it does not exist or cannot be read; the message is one clause.
     """
-    start, length = span or (0, -1)
-    with open_file(path) as file:
+    if span is None:
+        return open_file(path)
+    start, length = span
+    if length > MAX_BYTES:
+        raise ImageError(f"{length / 1e9:,.1f} GB, more than the limit of {MAX_BYTES / 1e9:.1f} GB for an image")
+    with open_file(path, most=None) as shard:  # which may be of any size
         try:
-            file.seek(start)
-            return file.read(length)
+            shard.seek(start)
+            return BytesIO(shard.read(length))
+        except OSError as error:
+            raise ImageError(f"the file cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
+    """The bytes of an image, see `image_stream`.
+
+    Raises:
+        ImageError: it does not exist or cannot be read; the message is one clause.
+    """
+    with image_stream(path, span) as stream:
+        try:
+            return stream.read()
         except OSError as error:
             raise ImageError(f"the file cannot be read: {(error.strerror or str(error)).lower()}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +17,15 @@ from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
-from zsderm.images import open_image
+from zsderm.images import file_hash, open_image
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
-from zsderm.pretrain.data.records import Place, image_bytes
+from zsderm.pretrain.data.records import Place, image_stream
 from zsderm.pretrain.data.sources import read_rows, record_of
 from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
 
 MISSING, UNREADABLE, DUPLICATE = "missing image", "unreadable image", "duplicate image"
+INCOMPLETE = "no image to be had"  # a sample of a shard that lacks a part, or a name that may mean several files
 CONTRADICTION, NO_CAPTION, TOO_LONG, LABEL = "contradiction", "no caption", "text too long", "unknown label"
 CHUNK = 256  # rows whose images are in memory at a time
 
@@ -131,8 +131,9 @@ def validate(
             while chunk := list(islice(rows, CHUNK)):
                 states = pool.map(_image_state, [place for _, place in chunk])
                 for (cells, place), (digest, *flaw) in zip(chunk, states, strict=True):
-                    problem = partial(Problem, str(place.table), place.row, place.filename)
-                    found = [*_cell_problems(cells, place, source, limit, knowledge), *_pairs(flaw)]
+                    problem = partial(Problem, _printable(str(place.table)), place.row, _printable(place.filename))
+                    checked = () if place.flaw and not cells else _cell_problems(cells, place, source, limit, knowledge)
+                    found = [*checked, *_pairs(flaw)]
                     if digest and (twin := first.setdefault(digest, place)) is not place:
                         found.append((DUPLICATE, f"the same file as {twin.filename} ({twin})"))
                     problems += [problem(kind, reason) for kind, reason in found]
@@ -166,16 +167,22 @@ def _cell_problems(
 def _image_state(place: Place) -> tuple[str, ...]:
     """The digest of an image; or an empty one, with the kind and the reason of what is wrong with it."""
     if not place.filename:
-        return "", MISSING, "the cell 'filename' is empty"
+        return "", MISSING, "the cell that names the image is empty"
+    if place.flaw:
+        return "", INCOMPLETE, place.flaw
     try:
-        content = image_bytes(place.image, place.span)
+        with image_stream(place.image, place.span) as stream:
+            open_image(stream, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
+            return (file_hash(stream),)
     except ImageError as error:
-        return "", MISSING, str(error)
-    try:
-        open_image(content, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
-    except ImageError as error:
-        return "", UNREADABLE, str(error)
-    return (hashlib.sha256(content).hexdigest(),)
+        return "", UNREADABLE if place.image.is_file() else MISSING, str(error)
+    except OSError as error:
+        return "", UNREADABLE, f"the file cannot be read: {error.strerror}"
+
+
+def _printable(name: str) -> str:
+    """A name as a report may have it: bytes of an old disk that are no UTF-8 as \\udce9 and the like."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _pairs(flaw: Iterable[str]) -> list[tuple[str, str]]:

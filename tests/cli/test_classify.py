@@ -282,9 +282,9 @@ def test_views_reach_the_answers_the_cache_and_the_saved_classifier(run, photos:
         tables.append(done.stdout)
     assert len(set(tables)) == 3 and run(*how).stdout == tables[0]  # one view unless more are asked for
     assert {path.name for path in (tmp_path / "cache").iterdir()} >= {
-        "images-3",
-        "images-3-views-4",
-        "images-3-views-8",
+        "images-4",
+        "images-4-views-4",
+        "images-4-views-8",
     }
     later = run("--images", photos, "--fitted", tmp_path / "fitted4")
     assert (
@@ -305,7 +305,7 @@ def test_without_a_number_there_are_as_many_views_as_the_encoders_card_says(
     done = run(*how, "--report", tmp_path / "report.html")
     assert done.exit_code == 0 and done.stdout == four, done.output
     assert "settings › views</th><td>4<" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert {path.name for path in (tmp_path / "cache").glob("images-*")} == {"images-3-views-4"}
+    assert {path.name for path in (tmp_path / "cache").glob("images-*")} == {"images-4-views-4"}
 
 
 # groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from pyarrow import parquet
 
 from zsderm.cli.embed import embed
 from zsderm.embeddings import read_embeddings
@@ -61,9 +63,34 @@ def test_a_second_run_comes_from_the_cache(photos, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_a_folder_without_readable_images_is_a_mistake_with_the_reasons_in_the_file(photos, tmp_path: Path) -> None:
-    done = run("--images", photos / "3.jpg", "--output", tmp_path / "rows.npy", "--no-cache")
+    (photos / "1.png").unlink()
+    (photos / "2.png").unlink()
+    done = run("--images", photos, "--output", tmp_path / "rows.npy", "--no-cache")
     assert isinstance(done.exception, ImageError) and "none of the 1 images" in str(done.exception)
     assert read_embeddings(tmp_path / "rows.npy").errors == ["the file is empty"]
+
+
+def test_images_that_are_not_there_are_a_mistake_before_any_work(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("zsderm.encoders.load_encoder", lambda *_: pytest.fail("an encoder was loaded"))
+    done = run("--images", tmp_path / "no.jpg", "--output", tmp_path / "rows.npy")
+    assert isinstance(done.exception, ImageError) and "no.jpg: no such file" in str(done.exception)
+    assert not (tmp_path / "rows.npy").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".npy", ".parquet"])
+def test_what_was_passed_over_is_said_and_written(photos, tmp_path: Path, suffix: str) -> None:
+    (photos / "a.heic").touch()
+    (photos / "b.HEIC").touch()
+    (photos / "link").symlink_to(tmp_path)
+    output = tmp_path / f"rows{suffix}"
+    done = run("--images", photos, "--output", output, "--no-cache", "--views", "1")
+    assert "Passed over: 2 .heic, 1 linked folder; --follow-links goes into links" in done.stderr
+    if suffix == ".npy":
+        about = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["passed_over"]
+    else:
+        about = json.loads(parquet.read_metadata(output).metadata[b"zsderm_passed_over"])
+    assert about == {".heic": 2, "linked folder": 1}
 
 
 def test_another_format_is_wrong_usage_before_any_work(photos, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from zsderm.embeddings import embed_batches, embed_images, embed_texts
-from zsderm.embeddings.image_features import SCALE_LIMIT
 from zsderm.encoders import load_encoder
+from zsderm.encoders.base import SCALE_LIMIT
 from zsderm.encoders.views import views_of
 from zsderm.errors import SettingsError
 from zsderm.images import open_image
@@ -217,8 +217,25 @@ def test_large_photographs_are_decoded_smaller_and_their_rows_stay_within_a_cosi
     rows = embed_images(encoder, paths).features
     assert sizes == {(2000, 1500)}
     assert min(sizes.pop()) >= SCALE_LIMIT * encoder.card.image_size
-    cosines = (rows * encoder.encode_images(paths).numpy()).sum(axis=1)
+    whole = torch.stack([plain(encoder, open_image(path)) for path in paths])
+    cosines = (rows * encoder.encode_pixels(whole).numpy()).sum(axis=1)
     assert cosines.mean() >= 0.999
+
+
+@pytest.mark.slow
+def test_one_file_has_one_row_by_path_as_pil_opens_it_and_from_the_encoder(
+    photographs: list[bytes], tmp_path: Path
+) -> None:
+    encoder = load_encoder("zsderm-mini")
+    (tmp_path / "a.jpg").write_bytes(photographs[0])
+    by_path = embed_images(encoder, [tmp_path / "a.jpg"], cache=tmp_path / "cache").features
+    with Image.open(tmp_path / "a.jpg") as image:
+        by_pil = embed_images(encoder, [image], cache=tmp_path / "cache").features
+        by_encoder = encoder.encode_images([image]).numpy()
+    np.testing.assert_allclose(by_pil, by_path, atol=1e-6)
+    np.testing.assert_allclose(by_encoder, by_path, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_images([tmp_path / "a.jpg"]).numpy(), by_path, atol=1e-5)
+    assert len(stored(tmp_path / "cache")) == 1
 
 
 def test_half_precision_encoders_give_float32_rows(paths: list[Path], tiny_encoder) -> None:
@@ -313,7 +330,7 @@ def test_rows_of_different_views_are_kept_apart_in_the_cache(tiny_encoder, paths
     rows = {views: embed_images(tiny_encoder, paths, views=views, cache=cache).features for views in (1, 4, 8)}
     assert len(stored(cache)) == 3 * 7
     folders = {path.relative_to(cache).parts[0] for path in stored(cache)}
-    assert folders == {"images-3", "images-3-views-4", "images-3-views-8"}  # one view stays where it was
+    assert folders == {"images-4", "images-4-views-4", "images-4-views-8"}  # one view stays where it was
     tiny_encoder.images_encoded = 0
     for views, before in rows.items():
         np.testing.assert_array_equal(embed_images(tiny_encoder, paths, views=views, cache=cache).features, before)

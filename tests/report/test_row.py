@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from zsderm.report import Row, thumbnail
-from zsderm.report.row import THUMBNAIL_SIDE, data_uri
+from zsderm.report.row import THUMBNAIL_SIDE, data_uri, short_names
 
 
 def _row(ranked: list[tuple[str, float]], true: str) -> Row:
@@ -28,6 +28,12 @@ def _row(ranked: list[tuple[str, float]], true: str) -> Row:
 )
 def test_the_verdict_needs_an_answer_and_a_label(ranked, true: str, verdict: str) -> None:
     assert _row(ranked, true).verdict == verdict
+
+
+def test_equal_names_in_two_folders_are_told_apart_by_as_many_folders_as_it_takes() -> None:
+    images = ["x/a/1.jpg", "x/b/1.jpg", "y/b/1.jpg", "x/2.jpg", "3.jpg", "3.jpg", "/", "", "caf\udce9.jpg"]
+    shown = ["a/1.jpg", "x/b/1.jpg", "y/b/1.jpg", "2.jpg", "3.jpg", "3.jpg", "/", "", "caf\\xe9.jpg"]
+    assert short_names(images) == shown
 
 
 def test_a_row_goes_by_its_file_name() -> None:

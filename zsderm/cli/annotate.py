@@ -11,11 +11,13 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
+from zsderm.cli.image_list import found_images
 from zsderm.cli.options import (
     FILE,
     batch_option,
     cache_options,
     device_option,
+    follow_links_option,
     image_column_option,
     images_option,
     json_option,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @images_option
+@follow_links_option
 @option(
     "--concepts",
     default="skincon",
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
 @cache_options
 def annotate(
     images: tuple[str, ...],
+    follow_links: bool,
     concepts: str,
     labels: Path | None,
     image_column: str | None,
@@ -84,7 +88,6 @@ def annotate(
     """
     from zsderm import load_encoder
     from zsderm.image_table import ImageTable
-    from zsderm.images import find
     from zsderm.tasks.concepts.agreement import agreement
     from zsderm.tasks.concepts.annotation import annotate as scores_of
     from zsderm.tasks.concepts.concept_list import ConceptVocabulary
@@ -93,10 +96,11 @@ def annotate(
     table = (
         None if labels is None else ImageTable.read(labels, image_column)
     )  # before the work, so that a mistake shows early
+    found = found_images(images, follow_links)
     scores = scores_of(
         load_encoder(model, device),
         vocabulary,
-        find(images),
+        found.sources,
         batch_size=batch_size,
         cache=cache,
         progress=sys.stderr.isatty(),

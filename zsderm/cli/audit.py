@@ -10,7 +10,8 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
-from zsderm.cli.options import batch_option, cache_options, device_option, json_option
+from zsderm.cli.image_list import print_passed_over
+from zsderm.cli.options import batch_option, cache_options, device_option, follow_links_option, json_option
 from zsderm.cli.parameters import ResultFile
 from zsderm.config import DEFAULT_MODEL
 
@@ -35,6 +36,7 @@ LEAK = 1  # exit code of --fail-on-leak
     heading=IMAGES,
     help="A column whose values the sets must not share: patient_id, or patient_id+lesion_id. May be repeated.",
 )
+@follow_links_option
 @option(
     "--bits",
     default=40,
@@ -71,6 +73,7 @@ def audit(
     train: str,
     test: str | None,
     group_columns: tuple[str, ...],
+    follow_links: bool,
     bits: int,
     cosine: float,
     model: str,
@@ -102,7 +105,10 @@ def audit(
     from zsderm.tasks.audit.image_sets import ImageSet
     from zsderm.tasks.audit.near_duplicates import audit as compare
 
-    sets = [ImageSet.read(source, group_columns) for source in (train, test) if source is not None]
+    given = [source for source in (train, test) if source is not None]
+    sets = [ImageSet.read(source, group_columns, follow_links=follow_links) for source in given]
+    for images in sets:
+        print_passed_over(images.passed_over)
     encoder = None
     if model != "none":
         from zsderm import load_encoder

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
+from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Those of zsderm.calibration, which takes torch to import.
 SET_SCORES = ("lac", "aps", "raps")
 FAMILIARITIES = ("energy", "max-probability", "margin")
+WORSE = 0.005  # growth of the calibration error that is said: less is the rounding of its bins
 SETS = "Prediction sets and abstention"
 
 
@@ -106,9 +108,11 @@ def calibrate(
     """
     from zsderm.calibration import calibrate_on
     from zsderm.cli.prediction_tables import labels_for
+    from zsderm.file_names import printable
 
+    images = found_images(options["images"], options["follow_links"])
     classifier = classifier_of(context, options)
-    predictions = classifier.predict(options["images"], progress=sys.stderr.isatty())
+    predictions = classifier.predict(images, progress=sys.stderr.isatty())
     true = labels_for(predictions.images, labels, predictions.classes, image_column)
     record = calibrate_on(
         predictions,
@@ -118,7 +122,7 @@ def calibrate(
         class_conditional=class_conditional,
         abstain_rate=abstain_rate,
         abstain_score=abstain_score,
-        source=labels.name,
+        source=printable(labels.name),
     )
     record.save(output)
     for line in _summary(predictions, true, record):
@@ -128,11 +132,22 @@ def calibrate(
 
 def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibration) -> Iterator[str]:
     """What was learned, and what it changes on the photographs that it was learned from."""
-    from zsderm.calibration import apply_calibration
+    from zsderm.calibration import apply_calibration, held_out_harm
 
     known = predictions.ok.numpy() & (true >= 0)
     after = apply_calibration(predictions, record)
     errors = [_error(which.probabilities.numpy()[known], true[known]) for which in (predictions, after)]
+    harm = held_out_harm(predictions.probabilities[known].log(), true[known])
+    if harm > 0:
+        yield (
+            f"Warning: a temperature learned from four fifths of these images makes the last fifth worse, by "
+            f"{harm:.3f} nats an image. Check the labels, label more photographs, or do without a calibration."
+        )
+    if errors[1] > errors[0] + WORSE:
+        yield (
+            f"Warning: with this calibration the calibration error of these very images is {errors[1]:.3f}, without it "
+            f"{errors[0]:.3f}. Do not use it: check the labels, or label more photographs."
+        )
     yield f"{record.n} labelled images of {len(predictions)}; method {predictions.method}"
     yield (
         f"  temperature × {record.temperature:.2f}: calibration error {errors[0]:.3f} before, {errors[1]:.3f} after, "

@@ -13,6 +13,7 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
+from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.terminal import print_table
@@ -21,6 +22,7 @@ from zsderm.errors import ImageError
 if TYPE_CHECKING:
     from zsderm import Predictions, ZeroShotClassifier
     from zsderm.groups import GroupPredictions
+    from zsderm.images import ImageList
     from zsderm.tasks.explanation.explain import Explanation
 
 HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
@@ -132,7 +134,8 @@ def classify(
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
     _refuse_others_files(options["images"], None if group_by is None else output, explain)
     record = _calibration(calibration)
-    images, groups = _grouped(options["images"], group_by, group_table or labels, image_column)
+    images = found_images(options["images"], options["follow_links"])
+    groups = _groups(images.names, group_by, group_table or labels, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
@@ -192,22 +195,18 @@ def _calibration(path: Path | None) -> Any:
     return Calibration.load(path)
 
 
-def _grouped(
-    images: tuple[str, ...], by: str | None, table: Path | None, image_column: str | None
-) -> tuple[Sequence[Any], list[str] | None]:
-    """The images, and the group of each; without groups as they were given. A mistake shows before any work begins."""
+def _groups(names: Sequence[str], by: str | None, table: Path | None, image_column: str | None) -> list[str] | None:
+    """The group of each image; None without groups. A mistake shows before any work begins."""
     if by is None:
-        return images, None
+        return None
     from zsderm.cli.image_groups import read_groups
-    from zsderm.images import named
 
-    names, sources = named(images)
-    return sources, read_groups(names, by, table, image_column)
+    return read_groups(names, by, table, image_column)
 
 
 def _answers(
     classifier: ZeroShotClassifier,
-    images: Sequence[Any],
+    images: ImageList,
     fit: Path | None,
     record: Any,
     groups: list[str] | None,

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from zsderm.cli.help import OUTPUT, Command, option
-from zsderm.cli.options import batch_option, cache_options, device_option, images_option, model_option, views_option
+from zsderm.cli.image_list import check_one_opens, print_passed_over
+from zsderm.cli.options import (
+    batch_option,
+    cache_options,
+    device_option,
+    follow_links_option,
+    images_option,
+    model_option,
+    views_option,
+)
 from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError
 
 
 @click.command(cls=Command)
 @images_option
+@follow_links_option
 @option(
     "--output",
     required=True,
@@ -31,6 +43,7 @@ from zsderm.errors import ImageError
 def embed(
     *,
     images: tuple[str, ...],
+    follow_links: bool,
     output: Path,
     model: str,
     views: int | None,
@@ -40,11 +53,11 @@ def embed(
 ) -> None:
     """Write the embedding of each photograph to a file: unit rows of float32, in the order of the folder.
 
-    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint, and the number of
-    views, are in its metadata.
+    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint, the number of views
+    and what was passed over in the folders are in its metadata.
     Beside a .npy file two files of the same name are written: a .csv (image, error; one line for each row) and a .json
-    with the encoder and the views. An image that cannot be read has a null (.parquet) or a row of NaN (.npy), and a
-    reason. The exit code is 0 if at least one image was embedded.
+    with what a .parquet file has in its metadata. An image that cannot be read has a null (.parquet) or a row of NaN
+    (.npy), and a reason. The exit code is 0 if at least one image was embedded.
 
     \b
     zsderm embed --images photos/ --output embeddings.npy
@@ -54,18 +67,23 @@ def embed(
     from zsderm.encoders import load_encoder
     from zsderm.images import walk
 
+    if not any(map(os.path.isdir, images)):  # a folder is gone through as it is embedded: it may be of any size
+        check_one_opens(images)
     started = time.monotonic()
     encoder = load_encoder(model, device)
+    passed_over: Counter[str] = Counter()
     count, failed = write_embeddings(
         output,
         encoder,
-        walk(images),
+        walk(images, follow_links=follow_links, passed_over=passed_over),
+        passed_over=passed_over,
         views=views,
         batch_size=batch_size,
         cache=cache,
         progress=sys.stderr.isatty(),
     )
     seconds = time.monotonic() - started
+    print_passed_over(passed_over)
     done = f"{count - failed} of {count} {'image' if count == 1 else 'images'}"
     click.echo(f"{done} embedded by {model} ({encoder.fingerprint}), {seconds:.1f} s", err=True)
     click.echo(f"Written: {output}", err=True)

@@ -33,6 +33,12 @@ images_option = option(
     heading=IMAGES,
     help="An image file, or a folder with all folders below it. May be repeated.",
 )
+follow_links_option = option(
+    "--follow-links",
+    is_flag=True,
+    heading=IMAGES,
+    help="Go into linked folders as well; each folder is gone through once.",
+)
 image_column_option = option(
     "--image-column",
     heading=IMAGES,
@@ -170,6 +176,7 @@ def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
 
 classifier_options = all_of(
     images_option,
+    follow_links_option,
     classes_option,
     model_option,
     option(

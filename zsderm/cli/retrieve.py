@@ -13,11 +13,13 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
+from zsderm.cli.image_list import found_images, print_passed_over
 from zsderm.cli.options import (
     FILE,
     batch_option,
     cache_options,
     device_option,
+    follow_links_option,
     image_column_option,
     json_option,
     model_option,
@@ -30,6 +32,7 @@ from zsderm.errors import InputError
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
     from zsderm.image_table import ImageTable
+    from zsderm.images import ImageList
     from zsderm.report.contact_sheet import ContactSheet
 
 
@@ -43,6 +46,7 @@ QUERY = "Query"
     heading=IMAGES,
     help="The photographs to search: a folder with all folders below it.",
 )
+@follow_links_option
 @option("--query", heading=QUERY, help="What to search for: a text in quotes, or an image file.")
 @option("--captions", type=FILE, heading=IMAGES, help="A table with an image column and a column of captions.")
 @option(
@@ -75,6 +79,7 @@ QUERY = "Query"
 @cache_options
 def retrieve(
     index: Path | None,
+    follow_links: bool,
     query: str | None,
     captions: Path | None,
     caption_column: str,
@@ -113,13 +118,14 @@ def retrieve(
     if query is None:
         assert index is not None and captions is not None
         table = ImageTable.read(captions, image_column)
-        _measure_recall(encoder, index, table, caption_column, as_json, batch_size, cache)
+        found = found_images([str(index)], follow_links)
+        _measure_recall(encoder, found, index, table, caption_column, as_json, batch_size, cache)
     elif captions is not None:
         texts = ImageTable.read(captions, image_column).column(caption_column)
         _find_captions(encoder, captions, texts, query, image, limit, output)
     else:
         assert index is not None
-        _find_images(encoder, index, query, image, limit, output, batch_size, cache)
+        _find_images(encoder, index, follow_links, query, image, limit, output, batch_size, cache)
 
 
 def _image_meant(query: str) -> Path | None:
@@ -141,6 +147,7 @@ def _image_meant(query: str) -> Path | None:
 def _find_images(
     encoder: Encoder,
     folder: Path,
+    follow_links: bool,
     query: str,
     image: Path | None,
     k: int,
@@ -150,7 +157,10 @@ def _find_images(
 ) -> None:
     from zsderm.tasks.retrieval.image_index import ImageIndex
 
-    index = ImageIndex.open(encoder, folder, cache=cache, batch_size=batch_size, progress=sys.stderr.isatty())
+    index = ImageIndex.open(
+        encoder, folder, cache=cache, batch_size=batch_size, progress=sys.stderr.isatty(), follow_links=follow_links
+    )
+    print_passed_over(index.passed_over)
     made = "built" if index.rebuilt else "from the cache"
     found = "1 image" if len(index.paths) == 1 else f"{len(index.paths)} images"
     click.echo(f"{found}, {len(index)} indexed ({made})", err=True)
@@ -179,6 +189,7 @@ def _find_captions(
 
 def _measure_recall(
     encoder: Encoder,
+    images: ImageList,
     folder: Path,
     table: ImageTable,
     column: str,
@@ -186,10 +197,9 @@ def _measure_recall(
     batch_size: int,
     cache: Path | None,
 ) -> None:
-    from zsderm.images import find
     from zsderm.tasks.retrieval.captioned_images import CaptionedImages
 
-    matched = CaptionedImages.match(find(folder), table, column)
+    matched = CaptionedImages.match([Path(name) for name in images.names], table, column)
     if matched.without_caption:
         click.echo(f"{matched.without_caption} images of {folder} have no caption; they are left out.", err=True)
     report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache, progress=sys.stderr.isatty())
@@ -200,8 +210,9 @@ def _measure_recall(
 def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
     from zsderm.csv_files import csv_file
+    from zsderm.file_names import printable
 
-    table = [(f"{score:.4f}", text) for score, text in rows]
+    table = [(f"{score:.4f}", printable(text)) for score, text in rows]
     if output is None:
         print_rows(("score", what), table)
         return

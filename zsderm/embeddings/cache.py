@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from zsderm.errors import FallbackWarning
+from zsderm.images import VERSION
 
 UNIT_TOLERANCE = 1e-2  # rows of half-precision encoders are this close to unit length
-IMAGES = "images-3"  # raise the number when decoding in images.py or the scale in image_features.py changes pixels
+IMAGES = f"images-{VERSION}"  # also raised when the scale in encoders/base.py changes pixels
 TEXTS = "texts-1"
 
 

@@ -14,8 +14,10 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, tee
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -25,7 +27,10 @@ from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import csv_file, header_mark, out_of_cell
 from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.image_features import ImageEmbeddings, embed_batches, progress_bar
+from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
+from zsderm.file_names import printable
+from zsderm.stored_json import parse_json, read_json_file
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
 COLUMNS = ("image", "error")  # of FILE.csv
 _MANIFEST_MARK = re.compile(rb'\A\{\s*"model": .*"zsderm": ', re.DOTALL)
 SUFFIXES = (".npy", ".parquet")
+# What numpy and pyarrow raise for a damaged file; the header of a .npy is Python, which numpy takes to pieces.
+READ_ERRORS = (OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, SyntaxError, TokenError)
+PASSED_OVER = "zsderm_passed_over"  # key in the metadata of a Parquet file
 ROW_GROUP = 4096  # rows written to a Parquet file at a time
 
 
@@ -68,6 +76,7 @@ def write_embeddings(
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = False,
+    passed_over: Mapping[str, int] | None = None,
 ) -> tuple[int, int]:
     """Embed images into a file as they come, in flat memory; the file appears when it is complete, or not at all.
 
@@ -81,6 +90,7 @@ def write_embeddings(
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that keeps rows between runs, or ``None``.
         progress: show a bar on stderr if that is a terminal.
+        passed_over: what was left out in the folders, as `images.walk` counts it on its way; goes into the file.
 
     Returns:
         How many images there were, and how many of them could not be read.
@@ -89,7 +99,7 @@ def write_embeddings(
         SettingsError: another suffix, another number of views, or a place that cannot be written.
     """
     path = Path(path)
-    writers: dict[str, Callable[[Path, Encoder, int, Iterator[_Batch]], tuple[int, int]]]
+    writers: dict[str, Callable[[Path, Callable[[], dict[str, Any]], int, Iterator[_Batch]], tuple[int, int]]]
     writers = {".npy": _write_npy, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
         raise SettingsError(f"Expected a file name ending in {' or '.join(SUFFIXES)}, but got '{path}'.")
@@ -97,7 +107,8 @@ def write_embeddings(
     to_embed, to_name = tee(images)
     found = embed_batches(encoder, to_embed, views=views, batch_size=batch_size, workers=workers, cache=cache)
     with progress_bar(None, progress) as advance:
-        return writers[path.suffix.lower()](path, encoder, views, _named(found, to_name, advance))
+        describe = partial(_describe, encoder, views, {} if passed_over is None else passed_over)
+        return writers[path.suffix.lower()](path, describe, encoder.card.width, _named(found, to_name, advance))
 
 
 def read_embeddings(
@@ -116,8 +127,10 @@ def read_embeddings(
     path = Path(path)
     try:
         stored = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_npy(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot read embeddings from '{path}': {error}. Make them with: zsderm embed") from error
+        check_rows(stored.encoder, stored.features, stored.images, stored.errors)
+    except READ_ERRORS as error:
+        reason = " ".join(str(error).split()).rstrip(".")  # pyarrow's have several lines
+        raise InputError(f"cannot read embeddings from '{path}': {reason}. Make them with: zsderm embed") from error
     if encoder is not None and stored.encoder["fingerprint"] != encoder.fingerprint:
         raise InputError(
             f"expected embeddings of '{encoder.card.name}' ({encoder.fingerprint}) in '{path}', but they are of "
@@ -139,22 +152,23 @@ def _named(
 ) -> Iterator[_Batch]:
     """Batches with the paths of their images."""
     for batch in batches:
-        # Names that are not valid UTF-8 (old cameras, foreign zip files) can be written to neither format.
-        names = [
-            os.fsencode(image).decode("utf-8", errors="backslashreplace") for image in islice(images, len(batch.ok))
-        ]
+        names = [printable(os.fsdecode(image)) for image in islice(images, len(batch.ok))]
         yield names, batch
         advance(len(names))
 
 
-def _describe(encoder: Encoder, views: int) -> dict[str, Any]:
+def _describe(encoder: Encoder, views: int, passed_over: Mapping[str, int]) -> dict[str, Any]:
+    """What is said beside the rows; asked for when they are there, for only then all is known."""
     card = encoder.card
     facts = {"model": card.name, "fingerprint": encoder.fingerprint, "width": card.width, "licence": card.licence}
-    return {**facts, "views": views, "decoding": IMAGES, "zsderm": __version__}
+    return {**facts, "views": views, "decoding": IMAGES, "passed_over": dict(passed_over), "zsderm": __version__}
 
 
-def _write_npy(path: Path, encoder: Encoder, views: int, batches: Iterator[_Batch]) -> tuple[int, int]:
+def _write_npy(
+    path: Path, describe: Callable[[], dict[str, Any]], width: int, batches: Iterator[_Batch]
+) -> tuple[int, int]:
     count = failed = 0
+    digests = RowDigests()
     beside = (path.with_suffix(".csv"), path.with_suffix(".json"))
     with (
         atomic_file(path) as rows,
@@ -162,14 +176,16 @@ def _write_npy(path: Path, encoder: Encoder, views: int, batches: Iterator[_Batc
         atomic_file(beside[1], mark=_MANIFEST_MARK) as manifest,
     ):  # the rows come last
         with rows.open("wb") as stream:
-            _write_header(stream, (0, encoder.card.width))
+            _write_header(stream, (0, width))
             for names, batch in batches:
-                stream.write(np.where(batch.ok[:, None], batch.features, np.float32(np.nan)).tobytes())
+                features = np.where(batch.ok[:, None], batch.features, np.float32(np.nan))
+                stream.write(features.tobytes())
+                digests.update(features, names, [batch.errors.get(index, "") for index in range(len(names))])
                 table.write_all([name, batch.errors.get(index, "")] for index, name in enumerate(names))
                 count, failed = count + len(names), failed + len(batch.errors)
             stream.seek(0)
-            _write_header(stream, (count, encoder.card.width))
-        about = {**_describe(encoder, views), "images": count, "failed": failed}
+            _write_header(stream, (count, width))
+        about = {**describe(), "images": count, "failed": failed, DIGESTS: digests.facts()}
         manifest.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return count, failed
 
@@ -179,19 +195,22 @@ def _write_header(stream: BinaryIO, shape: tuple[int, int]) -> None:
     np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
 
 
-def _write_parquet(path: Path, encoder: Encoder, views: int, batches: Iterator[_Batch]) -> tuple[int, int]:
+def _write_parquet(
+    path: Path, describe: Callable[[], dict[str, Any]], width: int, batches: Iterator[_Batch]
+) -> tuple[int, int]:
     import pyarrow as pa
     from pyarrow import parquet
 
     count = failed = 0
-    vector = pa.list_(pa.float32(), encoder.card.width)
+    vector = pa.list_(pa.float32(), width)
     schema = pa.schema([("image", pa.string()), ("embedding", vector), ("error", pa.string())])
-    schema = schema.with_metadata({"zsderm": json.dumps(_describe(encoder, views))})
-    with atomic_file(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
+    about = {name: fact for name, fact in describe().items() if name != "passed_over"}
+    schema = schema.with_metadata({"zsderm": json.dumps(about)})
+    with atomic_file(path) as draft, parquet.ParquetWriter(draft, schema, write_page_checksum=True) as writer:
         waiting: list[Any] = []
         for names, batch in batches:
             flat = pa.array(batch.features.ravel())
-            rows = pa.FixedSizeListArray.from_arrays(flat, encoder.card.width, mask=pa.array(~batch.ok))
+            rows = pa.FixedSizeListArray.from_arrays(flat, width, mask=pa.array(~batch.ok))
             errors = pa.array([batch.errors.get(index, "") for index in range(len(names))])
             waiting.append(pa.record_batch([pa.array(names), rows, errors], schema=schema))
             count, failed = count + len(names), failed + len(batch.errors)
@@ -200,12 +219,18 @@ def _write_parquet(path: Path, encoder: Encoder, views: int, batches: Iterator[_
                 waiting = []
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting).combine_chunks())
+        writer.add_key_value_metadata({PASSED_OVER: json.dumps(describe()["passed_over"])})  # only now known
     return count, failed
 
 
 def _read_npy(path: Path) -> StoredEmbeddings:
+    for beside, what in ((".json", "says which encoder made the rows"), (".csv", "names the images")):
+        if not path.with_suffix(beside).is_file():
+            raise ValueError(f"there is no '{path.with_suffix(beside).name}' beside it, which {what}")
+    if not path.is_file():
+        raise ValueError("it is no file")
     features = np.load(path, mmap_mode="r", allow_pickle=False)
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    about = read_json_file(path.with_suffix(".json"))
     with path.with_suffix(".csv").open(encoding="utf-8", newline="") as lines:
         table = list(csv.DictReader(lines, restval=""))
     if any(None in row for row in table):
@@ -220,8 +245,15 @@ def _read_npy(path: Path) -> StoredEmbeddings:
 def _read_parquet(path: Path) -> StoredEmbeddings:
     from pyarrow import parquet
 
-    table = parquet.read_table(path)
-    about = json.loads((table.schema.metadata or {})[b"zsderm"])
+    if not path.is_file():
+        raise ValueError("it is no file")
+    table = parquet.read_table(path, page_checksum_verification=True)
+    about = (table.schema.metadata or {}).get(b"zsderm")
+    if about is None or not {"image", "embedding", "error"} <= set(table.column_names):
+        raise ValueError("it was not written by zsderm")
+    about = parse_json(about.decode("utf-8"))
+    if not isinstance(about, dict) or type(about.get("width")) is not int or about["width"] < 1:
+        raise ValueError("it does not say how wide its rows are")
     column = table["embedding"].combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)  # without the rows that are null
     features = np.full((len(column), about["width"]), np.nan, np.float32)

@@ -12,8 +12,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -28,15 +28,12 @@ from zsderm.config import check_views
 from zsderm.embeddings.cache import FeatureCache, image_layout, is_unit
 from zsderm.encoders.views import encode_views
 from zsderm.errors import ImageError, SettingsError
-from zsderm.images import open_file, open_image
+from zsderm.images import ImageList, file_behind, file_hash, open_file, open_image, read_header
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
 
-MOST_WORKERS = 8  # decoding stops gaining beyond this; each worker may hold one full-size photograph
-# A JPEG is decoded at reduced size as long as its shorter side keeps this many times what the encoder looks at. At 5
-# the rows differ from those of the full size less than they do when pixels are rounded once more: docs/encoders.md.
-SCALE_LIMIT = 5
+MOST_WORKERS = 8  # decoding stops gaining beyond this; together they hold no more than images.MEMORY
 
 EmbeddableImage = str | os.PathLike[str] | Image.Image
 
@@ -65,18 +62,21 @@ class NamedEmbeddings:
         features: (n, D) float32 unit rows of the images that could be read, in their order.
         ok: (N,) bool, which images those are.
         errors: for each of the others the reason, by its name.
+        passed_over: what was left out in the folders that were searched; see `zsderm.images.ImageList`.
     """
 
     names: tuple[str, ...]
     features: torch.Tensor
     ok: np.ndarray
     errors: Mapping[str, str]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, names: Sequence[str], found: ImageEmbeddings) -> NamedEmbeddings:
+    def of(cls, images: ImageList, found: ImageEmbeddings) -> NamedEmbeddings:
         """What `embed_images` found for N images."""
-        reasons = {names[index]: reason for index, reason in found.errors.items()}
-        return cls(tuple(names), torch.from_numpy(found.features[found.ok]), found.ok, reasons)
+        reasons = {images.names[index]: reason for index, reason in found.errors.items()}
+        rows = torch.from_numpy(found.features[found.ok])
+        return cls(images.names, rows, found.ok, reasons, images.passed_over)
 
 
 def embed_images(
@@ -200,15 +200,30 @@ def _ahead(started: Iterator[Future[_Item]], ahead: int) -> Iterator[_Item]:
 
 def _prepare(encoder: Encoder, store: FeatureCache | None, image: EmbeddableImage) -> _Item:
     try:
-        with nullcontext(open_image(image)) if isinstance(image, Image.Image) else open_file(image) as content:
-            key = "" if store is None else _content_hash(content)
-            row = None if store is None else store.read(key)
-            if row is not None:
-                return _Item(key, row=row)
-            opened = open_image(content, at_least=SCALE_LIMIT * encoder.card.image_size)
-            return _Item(key, pixels=encoder.preprocess(opened))
+        if not isinstance(image, Image.Image):
+            with open_file(image) as file:
+                return _prepare_file(encoder, store, file)
+        if (opened := file_behind(image)) is not None:
+            return _prepare_file(encoder, store, opened)
+        return _prepare_picture(encoder, store, open_image(image))
     except (ImageError, OSError) as error:
         return _Item(reason=str(error))
+
+
+def _prepare_file(encoder: Encoder, store: FeatureCache | None, file: BinaryIO) -> _Item:
+    header = read_header(file, at_least=encoder.card.decoded_side)  # before all of it is gone through
+    key = "" if store is None else file_hash(file)
+    row = None if store is None else store.read(key)
+    if row is not None:
+        return _Item(key, row=row)
+    with header.decoded() as picture:
+        return _Item(key, pixels=encoder.preprocess(picture))
+
+
+def _prepare_picture(encoder: Encoder, store: FeatureCache | None, picture: Image.Image) -> _Item:
+    key = "" if store is None else _pixel_hash(picture)
+    row = None if store is None else store.read(key)
+    return _Item(key, pixels=encoder.preprocess(picture)) if row is None else _Item(key, row=row)
 
 
 def _finish(encoder: Encoder, batch: Sequence[_Item], views: int, store: FeatureCache | None) -> ImageEmbeddings:
@@ -251,14 +266,9 @@ def _checked_out(out: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return out
 
 
-def _content_hash(content: BinaryIO | Image.Image) -> str:
-    digest = hashlib.sha256()
-    if isinstance(content, Image.Image):  # RGB by now: palette images may hold equal indices into other palettes
-        digest.update(f"{content.mode} {content.size}\n".encode() + content.tobytes())
-    else:
-        while block := content.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _pixel_hash(picture: Image.Image) -> str:
+    """Of RGB: palette images may hold equal indices into other palettes."""
+    return hashlib.sha256(f"{picture.mode} {picture.size}\n".encode() + picture.tobytes()).hexdigest()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,18 +10,25 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zsderm.config import VIEWS
 from zsderm.encoders.fingerprint import count_parameters
+from zsderm.encoders.sizes import check_sizes
 from zsderm.errors import CheckpointError
+from zsderm.stored_json import read_json_file
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of the names of encoders
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
 OPEN_CLIP_FILES = f"an open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors)"
 
 # Keys of a vision_cfg that say how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
 TRAINING_KEYS = ("sigma", "patch_embeddings")
+
+# A JPEG is decoded at reduced size as long as its shorter side keeps this many times what the encoder looks at. At 5
+# the rows differ from those of the full size less than they do when pixels are rounded once more: docs/encoders.md.
+SCALE_LIMIT = 5
 
 # What a card says of a model that was trained to answer yes or no for each pair: see docs/encoders.md.
 SIGMOID = "sigmoid: each pair was judged alone in training; over named classes its bias cancels"
@@ -74,6 +80,11 @@ class EncoderCard:
     figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
     views: int = 1  # one of VIEWS: how many views of an image its makers recommend to embed and average
 
+    @property
+    def decoded_side(self) -> int:
+        """Pixels that the shorter side of a photograph keeps when it is decoded at reduced size for this encoder."""
+        return SCALE_LIMIT * self.image_size
+
     @classmethod
     def read(cls, folder: Path, name: str, otherwise: Mapping[str, Any] | None = None) -> EncoderCard:
         """Read the card of a checkpoint folder, without loading its weights.
@@ -99,7 +110,11 @@ class EncoderCard:
             name: the name the user gave.
             model_cfg: open_clip's configuration, with embed_dim, vision_cfg and text_cfg.
             facts: licence, source, description; what the card has no field for is metadata.
+
+        Raises:
+            CheckpointError: a size that cannot be.
         """
+        check_sizes(name, model_cfg)
         vision, text = model_cfg["vision_cfg"], model_cfg["text_cfg"]
         size = vision.get("image_size", 224)  # 224 and 77 are open_clip's defaults
         metadata = {key: vision[key] for key in TRAINING_KEYS if key in vision}
@@ -157,7 +172,7 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: it cannot be read, or is not an object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_file(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}. Copy the checkpoint folder again.") from error
     if not isinstance(content, dict):

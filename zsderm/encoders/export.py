@@ -22,7 +22,6 @@ from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, comp
 from zsderm.encoders.resolve import find_checkpoint
 from zsderm.encoders.torch_encoder import TorchEncoder
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
-from zsderm.images import open_image
 
 BATCH = 8
 
@@ -56,7 +55,7 @@ def export_encoder(
     check_count(len(images))
     with atomic_folder(folder) as draft:
         encoder = write_unchecked(name, draft, engine, precision)
-        pixels = torch.stack([encoder.preprocess(open_image(image)) for image in images])  # (N, 3, H, W)
+        pixels = torch.stack([encoder.pixels_of(image) for image in images])  # (N, 3, H, W)
         parity = _measure(encoder, load_encoder(draft, "cpu"), pixels, encoder.encode_texts(classes))
         if not parity.passes(precision):
             raise CheckpointError(

@@ -16,8 +16,9 @@ from PIL.Image import Image
 from zsderm.config import check_views
 from zsderm.encoders.base import EncoderCard
 from zsderm.encoders.views import encode_views
-from zsderm.errors import FallbackWarning, InputError, SettingsError
-from zsderm.images import open_image
+from zsderm.errors import FallbackWarning, ImageError, InputError, SettingsError
+from zsderm.file_names import printable
+from zsderm.images import file_behind, open_image
 
 IMAGE_BATCH, TEXT_BATCH = 32, 64
 
@@ -75,7 +76,7 @@ class TorchEncoder(ABC):
         return rows.clone()  # a copy made outside inference mode may enter a loss
 
     def encode_images(self, images: Sequence[Image | str | Path], views: int = 1) -> torch.Tensor:
-        """Encode images, decoded the way zsderm.images decodes them.
+        """Encode images, decoded the way that the classifier decodes them: JPEG files at reduced size.
 
         Args:
             images: N images or paths.
@@ -95,9 +96,23 @@ class TorchEncoder(ABC):
             raise InputError(f"expected `images` to be a list of images or paths, but got one {type(images).__name__}")
         rows = [torch.empty(0, self.card.width)]
         for start in range(0, len(images), IMAGE_BATCH):
-            batch = [self.preprocess(open_image(image)) for image in images[start : start + IMAGE_BATCH]]
+            batch = [self.pixels_of(image) for image in images[start : start + IMAGE_BATCH]]
             rows.append(encode_views(self, torch.stack(batch), views))
         return torch.cat(rows)
+
+    def pixels_of(self, image: Image | str | Path) -> torch.Tensor:
+        """(3, H, W) float32 pixels of an image or a file, as `encode_images` takes them.
+
+        A JPEG file that PIL has opened but not decoded yet counts as the file.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        source = image if isinstance(image, (str, Path)) else file_behind(image) or image
+        try:
+            return self.preprocess(open_image(source, at_least=self.card.decoded_side))
+        except ImageError as error:
+            raise ImageError(f"cannot read the image '{printable(str(image))}': {error}") from error
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """Encode texts; what does not fit the context is cut, with one warning for all.

@@ -85,6 +85,8 @@ def parse_object(place: str, text: str) -> dict[str, object]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: expected a JSON object, but {error.msg} at character {error.pos + 1}.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+        raise InputError(f"{place}: expected a JSON object, but {error}.") from error
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, but got {type(value).__name__}.")
     return value
@@ -122,3 +124,5 @@ def _read_text(file: Path) -> str:
         raise InputError(
             f"expected {str(file)!r} to be UTF-8 text, but {error.reason} at byte {error.start}."
         ) from error
+    except OSError as error:
+        raise InputError(f"{str(file)!r} cannot be read: {error.strerror or error}.") from error

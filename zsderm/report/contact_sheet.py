@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 
+from zsderm.file_names import printable
 from zsderm.report.row import thumbnail
 from zsderm.report.template import write_page
 
@@ -27,12 +28,12 @@ class Tile:
     @property
     def name(self) -> str:
         """The file name without its folders."""
-        return PurePath(self.path).name
+        return printable(PurePath(self.path).name)
 
     @property
     def folder(self) -> str:
         """The folders without the file name."""
-        return str(PurePath(self.path).parent)
+        return printable(str(PurePath(self.path).parent))
 
     @cached_property
     def thumbnail(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,6 +16,7 @@ from PIL import Image
 
 from zsderm import images
 from zsderm.errors import ImageError, InputError
+from zsderm.file_names import printable
 from zsderm.predictions import Evidence, Predictions
 
 THUMBNAIL_SIDE = 256  # pixels of the longer side; shown at half of it, so that it stays sharp on dense screens
@@ -58,11 +60,12 @@ class Row:
     could_be: Sequence[str] = ()  # the prediction set, most probable first; empty when none was given
     empty_set: bool = False  # a set was given and holds nothing
     abstained: bool = False
+    shown: str = ""  # the name that tells it from the others, where the file name alone does not
 
     @property
     def name(self) -> str:
-        """The file name without its folders."""
-        return PurePath(self.image).name or self.image
+        """The file name, with as many folders as tell it from the others."""
+        return self.shown or PurePath(self.image).name or self.image
 
     @property
     def verdict(self) -> str:
@@ -87,11 +90,12 @@ def rows(
     ranked, order = predictions.top_k(top_k), predictions.top_k(len(predictions.classes))
     reasons = None if explanations is None else iter(explanations)
     sets, abstained = predictions.set_names, predictions.abstained
+    short = short_names(predictions.images)
     for index, image in enumerate(predictions.images):
         why = None if reasons is None else _next(reasons, index, len(predictions))
         answered = bool(ranked[index])
         yield Row(
-            image=image,
+            image=printable(image),
             thumbnail=thumbnail(pictures[index]) if answered else "",
             ranked=ranked[index],
             evidence=predictions.evidence[index],
@@ -102,15 +106,30 @@ def rows(
             could_be=[name for name, _ in order[index] if name in sets[index]],
             empty_set=answered and predictions.sets is not None and not sets[index],
             abstained=answered and abstained is not None and bool(abstained[index]),
+            shown=short[index],
         )
     if reasons is not None:
         next(reasons, None)  # lets a generator do what it does last, such as writing its table
 
 
+def short_names(images: Sequence[str]) -> list[str]:
+    """File names without folders; where several are equal, with as many folders as tell them apart."""
+    parts = [PurePath(image).parts or (image,) for image in images]
+    kept = [1] * len(parts)
+    while True:
+        names = ["/".join(path[-count:]) for path, count in zip(parts, kept, strict=True)]
+        counts = Counter(names)
+        unclear = [n for n, name in enumerate(names) if counts[name] > 1 and kept[n] < len(parts[n])]
+        if not unclear:  # or one image is there twice
+            return [printable(name) for name in names]
+        for number in unclear:
+            kept[number] += 1
+
+
 def thumbnail(picture: images.ImageSource) -> str:
     """The picture as a small JPEG in a data URI, or an empty string when it cannot be opened; it is left unchanged."""
     try:
-        small = images.open_image(picture).copy()
+        small = images.open_image(picture, at_least=THUMBNAIL_SIDE)
     except ImageError:
         return ""
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))

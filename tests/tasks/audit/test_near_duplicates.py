@@ -119,7 +119,7 @@ def test_nothing_to_read_is_refused(sets: tuple[ImageSet, ImageSet], tmp_path: P
 
 def test_a_missing_file_is_a_reason_and_not_a_crash(tmp_path: Path) -> None:
     prints = Prints.of([tmp_path / "gone.png"])
-    assert prints.digests == ("",) and "No such file" in prints.errors[0]
+    assert prints.digests == ("",) and "no such file" in prints.errors[0]
 
 
 def test_no_photograph_and_no_patient_of_pad_crosses_the_split(data_root: Path) -> None:

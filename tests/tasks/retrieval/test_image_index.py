@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from zsderm import ImageError, InputError
-from zsderm.tasks.retrieval.image_index import ImageIndex, nearest_texts
+from zsderm.tasks.retrieval.image_index import ImageIndex, nearest_texts, state_of
 
 
 @pytest.fixture
@@ -109,3 +109,11 @@ def test_the_nearest_texts_equal_scoring_every_one(tiny_encoder, photo: Image.Im
     assert [text for _, text in found] == sorted(scores, key=lambda text: -scores[text])
     assert [score for score, _ in found] == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-5)
     assert nearest_texts(tiny_encoder, texts, "blue", None, k=1)[0][1] == "blue"
+
+
+def test_an_index_of_images_that_were_decoded_otherwise_is_out_of_date(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "a.png").touch()
+    before = state_of([tmp_path / "a.png"])
+    assert state_of([tmp_path / "a.png"]) == before
+    monkeypatch.setattr("zsderm.images.VERSION", -1)
+    assert state_of([tmp_path / "a.png"]) != before

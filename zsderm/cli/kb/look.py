@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.image_list import check_one_opens
 from zsderm.cli.kb.make import build, diff, generate
 from zsderm.cli.options import cache_options
 from zsderm.cli.terminal import print_cells
@@ -151,9 +152,18 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     "--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --report, beside a sentence model."
 )
 @judge_option
+@click.option(
+    "--profile",
+    type=click.Choice(["full", "minimal"]),
+    help="minimal: what any base needs in order to work.  [default: what base.json says, else full]",
+)
 @click.pass_context
-def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None) -> None:
+def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None, profile: str | None) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
+
+    The minimal profile asks less: the base can be loaded, every class has a name of its own and a description, none
+    twice, each printable and of at most 2000 characters. Bases of zsderm kb build keep to it, and their base.json says
+    so.
 
     Prints one problem on each line: disease and reason. The exit code is 1 if there is any. With --report a page
     follows: counts, readability, near-duplicates, specificity, texts too long for CLIP.
@@ -165,7 +175,7 @@ def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str
     """
     from zsderm.knowledge.authoring.validate import validate as find_problems
 
-    problems = find_problems(name)
+    problems = find_problems(name, profile)
     for problem in problems:
         _table(problem.disease, problem.reason)
     click.echo(f"{name}: {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}", err=True)
@@ -210,6 +220,7 @@ def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int
     from zsderm import KnowledgeBase, load_encoder
     from zsderm.tasks.retrieval.description_search import nearest_descriptions
 
+    check_one_opens([str(image)])
     if len(words) > 1:
         raise click.UsageError("expected at most the NAME of a knowledge base beside --image.")
     base = KnowledgeBase.load(words[0] if words else DEFAULT_KNOWLEDGE)

@@ -23,20 +23,21 @@ _SHOWN = 20  # problems listed on stderr
 def build(source: Path, output: Path, name: str | None, licence: str) -> None:
     """Make a knowledge base from a table or a mapping of descriptions by class.
 
-    SOURCE is a .csv file with columns class,description (and optionally aspect,modality), or a .json file
-    {class: [descriptions]}.
+    SOURCE is a table (.csv, .tsv, .jsonl, .parquet) with columns class,description (and optionally aspect,modality), or
+    a .json file {class: [descriptions]}. The base is loaded before it is put in place, and keeps to the minimal profile
+    of zsderm kb validate.
 
     \b
     zsderm kb build cupl.json --output ./birds
     zsderm classify --images photos/ --classes classes.txt --knowledge ./birds
     """
-    from zsderm.knowledge.authoring.build import read_class_texts
+    from zsderm.knowledge.authoring.build import PROFILE, read_class_texts
     from zsderm.knowledge.base import KnowledgeCard
     from zsderm.knowledge.store import write_base
 
     diseases = read_class_texts(source)
     card = KnowledgeCard(name or output.name, version="0.1.0", licence=licence, description=f"Built from {source.name}")
-    write_base(output, card, diseases, {"review": "as found"})
+    write_base(output, card, diseases, {"review": "as found", "profile": PROFILE})
     _written(output, len(diseases), sum(len(disease.descriptions) for disease in diseases))
 
 

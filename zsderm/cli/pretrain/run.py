@@ -69,6 +69,7 @@ def pretrain(
     with requires("zsderm[pretrain]", "pretraining"):
         if dry_run:
             settings = import_module("zsderm.pretrain.config").read_config(config, dict(overrides))
+            import_module("zsderm.pretrain.named_things").check_names(settings)
             for line in import_module("zsderm.pretrain.estimate").estimate(settings).lines():
                 click.echo(line)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,14 +26,16 @@ class ImageSet:
         source: as it was given.
         paths: N files, which need not exist.
         groups: by column name (patient_id), the group of each image; an empty string where it is unknown.
+        passed_over: what was left out in the folder; see `zsderm.images.ImageList`.
     """
 
     source: str
     paths: tuple[Path, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, source: str, group_columns: Sequence[str] = ()) -> ImageSet:
+    def read(cls, source: str, group_columns: Sequence[str] = (), *, follow_links: bool = False) -> ImageSet:
         """The set that a text stands for.
 
         Args:
@@ -40,6 +43,7 @@ class ImageSet:
                 Parquet likewise. The names in a table are relative to its folder.
             group_columns: columns of the table that name patients or lesions; ``patient_id+lesion_id`` takes two
                 together, for lesions that are numbered anew for each patient.
+            follow_links: whether links to folders are followed.
 
         Raises:
             InputError: columns are asked of a folder, or the table lacks something.
@@ -52,7 +56,9 @@ class ImageSet:
                     f"expected a CSV table for the column {group_columns[0]!r}, but got {source!r}; name a table with "
                     "a column filename, as FILE.csv or FILE.csv:split=train"
                 )
-            return cls(source, tuple(images.find(source)))
+            passed_over: Counter[str] = Counter()
+            paths = images.find(source, follow_links=follow_links, passed_over=passed_over)
+            return cls(source, tuple(paths), passed_over=dict(passed_over.most_common()))
         table = ImageTable.read(Path(selection["file"]))
         if selection["column"] is not None:
             table = table.where(selection["column"].strip(), selection["value"].strip())

@@ -5,7 +5,6 @@ Letters: N images of both sets together, D embedding width.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,8 @@ import numpy.typing as npt
 from zsderm.embeddings import embed_images
 from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import ImageError
-from zsderm.images import open_image
+from zsderm.file_names import printable
+from zsderm.images import file_hash, open_file, read_header
 from zsderm.tasks.audit.image_sets import ImageSet
 from zsderm.tasks.audit.perceptual_hash import BITS, NEARLY_EQUAL, nearest_hashes, turned_hashes
 from zsderm.tasks.audit.report import AuditReport, Overlap, Pair
@@ -55,9 +55,10 @@ class Prints:
         hashes = np.zeros((len(paths), 8, BITS // 8), np.uint8)
         for row, path in enumerate(paths):
             try:
-                content = path.read_bytes()
-                hashes[row] = turned_hashes(open_image(content))
-                digests[row] = hashlib.sha256(content).hexdigest()
+                with open_file(path) as content:
+                    with read_header(content).decoded() as picture:
+                        hashes[row] = turned_hashes(picture)
+                    digests[row] = file_hash(content)
             except ImageError as error:
                 errors[row] = str(error)
             except OSError as error:
@@ -106,7 +107,8 @@ def audit(
     for number, images in enumerate(sets):
         if not readable[side == number].any():
             first = next(row for row in prints.errors if side[row] == number)
-            raise ImageError(f"none of the {len(images)} images of {images.source} can be read: {prints.errors[first]}")
+            source, reason = printable(images.source), prints.errors[first]
+            raise ImageError(f"none of the {len(images)} images of {source} can be read: {reason}")
     found: dict[tuple[int, int], Pair] = {}
     # Weakest first, so that a stronger reason for the same pair replaces it.
     if encoder is not None:

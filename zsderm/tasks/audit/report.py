@@ -12,6 +12,8 @@ import pandas as pd
 
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import open_csv, write_frame
+from zsderm.file_names import printable
+from zsderm.images import passed_over_text
 from zsderm.report.contact_sheet import ContactSheet, Part, Strip, Tile
 from zsderm.tasks.audit.image_sets import ImageSet
 from zsderm.tasks.audit.perceptual_hash import BITS
@@ -108,7 +110,8 @@ class AuditReport:
     def to_dict(self) -> dict[str, object]:
         """The figures, ready for JSON."""
         return {
-            "sets": {images.source: len(images) for images in self.sets},
+            "sets": {printable(images.source): len(images) for images in self.sets},
+            "passed_over": {printable(images.source): dict(images.passed_over) for images in self.sets},
             "unreadable": len(self.errors),
             "bits": self.bits,
             "cosine": self.cosine,
@@ -137,8 +140,8 @@ class AuditReport:
             {
                 "where": pair.where,
                 "kind": pair.kind,
-                "one": paths[pair.one],
-                "other": paths[pair.other],
+                "one": printable(paths[pair.one]),
+                "other": printable(paths[pair.other]),
                 "bits": "" if pair.bits is None else pair.bits,
                 "cosine": "" if pair.cosine is None else round(pair.cosine, 6),
                 **{f"same_{name}": _same(cells[pair.one], cells[pair.other]) for name, cells in groups.items()},
@@ -184,7 +187,8 @@ class AuditReport:
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         for name, images in zip(("Train", "Test"), self.sets, strict=False):
-            yield name, f"{images.source}, {len(images)} images"
+            left_out = f"; passed over: {passed_over_text(images.passed_over)}" if images.passed_over else ""
+            yield name, f"{printable(images.source)}, {len(images)} images{left_out}"
         for found in self.overlaps:
             named = ", ".join(found.shared[:NAMED]) + (", ..." if len(found.shared) > NAMED else "")
             touched = f" ({named}), {found.test_images} test images" if found.shared else ""

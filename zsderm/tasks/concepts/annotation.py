@@ -17,6 +17,7 @@ import pandas as pd
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import open_csv, write_frame
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
+from zsderm.file_names import printable
 from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class ConceptScores:
     def to_frame(self) -> pd.DataFrame:
         """One row per image: image, a column per concept, error (empty when fine)."""
         frame = pd.DataFrame(self.scores, columns=list(self.concepts))
-        frame.insert(0, "image", [name.encode(errors="backslashreplace").decode() for name in self.images])
+        frame.insert(0, "image", [printable(name) for name in self.images])
         return frame.assign(error=[self.errors.get(name, "") for name in self.images])
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:

@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from zsderm.atomic_files import atomic_file, refuse_others
 from zsderm.csv_files import JSON_ESCAPES
+from zsderm.file_names import printable
 from zsderm.tasks.explanation.explain import Explanation
 
 TABLE = "explanations.jsonl"
@@ -73,7 +74,7 @@ def record(explanation: Explanation, picture: str) -> dict[str, object]:
     """
     x, y = explanation.heat.hottest
     return {
-        "image": explanation.image,
+        "image": printable(explanation.image),
         "picture": picture,
         "winner": explanation.winner,
         "runner_up": explanation.runner_up,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import CheckpointError, ImageError, InputError
+from zsderm.file_names import printable
 from zsderm.knowledge.base import Description, KnowledgeBase
 from zsderm.knowledge.prompts import described
 
@@ -48,7 +49,7 @@ def nearest_descriptions(
         raise InputError(f"knowledge base {base.name!r} has no descriptions to search.")
     embedded = embed_images(encoder, [image])
     if not embedded.ok[0]:
-        raise ImageError(f"cannot read the image: {embedded.errors[0]}")
+        raise ImageError(f"cannot read the image '{printable(str(image))}': {embedded.errors[0]}")
     scores, rows = _index_of(encoder, base, cache).search(embedded.features, k)
     found = zip(scores[0].tolist(), rows[0].tolist(), strict=True)
     return [Match(score, base.descriptions[row]) for score, row in found if row >= 0]

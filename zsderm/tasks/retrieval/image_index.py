@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from zsderm import images
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import CheckpointError, ImageError, InputError
+from zsderm.file_names import printable
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -42,6 +44,7 @@ class ImageIndex:
         paths: N paths, sorted the way people count.
         errors: a reason for each photograph that could not be read, by path.
         rebuilt: whether the index had to be built, or was there already.
+        passed_over: what was left out in the folder; see `zsderm.images.ImageList`.
     """
 
     paths: tuple[str, ...]
@@ -49,6 +52,7 @@ class ImageIndex:
     rebuilt: bool
     _encoder: Encoder
     _entries: VectorIndex
+    passed_over: Mapping[str, int]
 
     @classmethod
     def open(
@@ -59,6 +63,7 @@ class ImageIndex:
         cache: Path | None = None,
         batch_size: int = 64,
         progress: bool = False,
+        follow_links: bool = False,
     ) -> ImageIndex:
         """The index of a folder: from the cache if no photograph has come, gone or changed since, else built.
 
@@ -71,20 +76,24 @@ class ImageIndex:
             cache: keeps features and index; None keeps nothing.
             batch_size: images encoded at once.
             progress: show a bar on stderr if that is a terminal.
+            follow_links: whether links to folders are followed.
 
         Raises:
             ImageError: the folder is missing or holds no image that can be read.
         """
-        paths = images.find(folder)
+        passed_over: Counter[str] = Counter()
+        paths = images.find(folder, follow_links=follow_links, passed_over=passed_over)
         marks: dict[str, Any] = {"checksum": state_of(paths), "fingerprint": encoder.fingerprint}
         place = cache and cache / "image-indexes" / f"{_short_hash(os.path.abspath(folder))}-{encoder.fingerprint}"
         names = tuple(map(str, paths))
         if place:
             try:
                 entries = VectorIndex.load(place, **marks)
+                if entries.ids.max() >= len(paths) or entries.card.width != encoder.card.width:
+                    raise CheckpointError(f"the index in '{place}' is not of these photographs. Build it again.")
                 missing = sorted(set(range(len(paths))) - set(entries.ids.tolist()))
                 errors = _reasons(encoder, [names[row] for row in missing])
-                return cls(names, errors, False, encoder, entries)
+                return cls(names, errors, False, encoder, entries, passed_over)
             except CheckpointError:
                 pass  # not there yet, out of date or damaged: built below
         embedded = embed_images(encoder, paths, batch_size=batch_size, cache=cache, progress=progress)
@@ -93,7 +102,8 @@ class ImageIndex:
         entries = VectorIndex.build(embedded.features[embedded.ok], np.flatnonzero(embedded.ok), **marks)
         if place:
             entries.keep(place)
-        return cls(names, {names[row]: reason for row, reason in embedded.errors.items()}, True, encoder, entries)
+        reasons = {names[row]: reason for row, reason in embedded.errors.items()}
+        return cls(names, reasons, True, encoder, entries, passed_over)
 
     def by_text(self, text: str, k: int = 10) -> list[Hit]:
         """The k photographs that are most like a text, best first; k is clipped to N."""
@@ -107,7 +117,7 @@ class ImageIndex:
         """
         embedded = embed_images(self._encoder, [image])
         if not embedded.ok[0]:
-            raise ImageError(f"cannot read the image '{image}': {embedded.errors[0]}")
+            raise ImageError(f"cannot read the image '{printable(str(image))}': {embedded.errors[0]}")
         own = None if not isinstance(image, str | os.PathLike) else os.path.realpath(image)
         hits = self._search(embedded.features, k + 1)
         return [hit for hit in hits if os.path.realpath(hit.path) != own][:k]
@@ -144,7 +154,7 @@ def nearest_texts(
     else:
         embedded = embed_images(encoder, [image])
         if not embedded.ok[0]:
-            raise ImageError(f"cannot read the image '{image}': {embedded.errors[0]}")
+            raise ImageError(f"cannot read the image '{printable(str(image))}': {embedded.errors[0]}")
         asked = embedded.features
     distinct = list(dict.fromkeys(texts))
     scores = embed_texts(encoder, distinct) @ asked[0]
@@ -152,8 +162,8 @@ def nearest_texts(
 
 
 def state_of(paths: Sequence[Path]) -> str:
-    """16 hex digits over names, sizes and times of change; a file that is gone counts as one of size -1."""
-    digest = hashlib.sha256()
+    """16 hex digits over names, sizes, times of change and how images are decoded; a file that is gone has size -1."""
+    digest = hashlib.sha256(f"{images.VERSION}\n".encode())
     for path in paths:
         try:
             status = path.stat()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from zsderm.errors import ImageError
-from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, find, named, open_file, open_image, walk
+from zsderm.images import MAX_ASPECT_RATIO, SUFFIXES, file_behind, find, named, open_file, open_image, walk
 
 ORIENTATION = 0x0112
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
@@ -53,9 +53,23 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def test_folders_are_walked_to_the_bottom_and_sorted_the_way_people_count(tmp_path: Path) -> None:
-    touch(tmp_path, "10.jpg", "2.JPG", "b/1.png", "a/b/c/3.webp", "a/12.tif", "a/9.tiff", "x.bmp", "y.gif", "z.jpeg")
+    touch(
+        tmp_path,
+        "10.jpg",
+        "2.JPG",
+        "b/1.png",
+        "a/b/c/3.webp",
+        "a/12.tif",
+        "a/9.tiff",
+        "x.bmp",
+        "y.gif",
+        "z.jpeg",
+        "z.jpe",
+        "z.jfif",
+    )
     found = [path.relative_to(tmp_path).as_posix() for path in find(tmp_path)]
-    assert found == ["2.JPG", "10.jpg", "a/9.tiff", "a/12.tif", "a/b/c/3.webp", "b/1.png", "x.bmp", "y.gif", "z.jpeg"]
+    assert found[:7] == ["2.JPG", "10.jpg", "a/9.tiff", "a/12.tif", "a/b/c/3.webp", "b/1.png", "x.bmp"]
+    assert found[7:] == ["y.gif", "z.jfif", "z.jpe", "z.jpeg"]
     assert {Path(name).suffix.lower() for name in found} == SUFFIXES
 
 
@@ -86,7 +100,9 @@ def test_a_missing_folder_says_what_to_do(tmp_path: Path, many: bool) -> None:
 
 def test_a_folder_without_images_says_which_suffixes_are_expected(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(ImageError, match=r"holds no images. Expected files ending in one of: bmp gif jpeg jpg"):
+    with pytest.raises(
+        ImageError, match=r"holds no images. Expected files ending in one of: bmp gif jfif jpe jpeg jpg"
+    ):
         find(tmp_path)
 
 
@@ -336,6 +352,21 @@ def test_other_formats_come_in_full_size(form: str) -> None:
     assert open_image(encoded(smooth(80, 60), form), at_least=10).size == (80, 60)
 
 
+def test_an_image_that_pil_opened_is_its_file_until_it_is_decoded() -> None:
+    content = encoded(smooth(800, 600), "JPEG")
+    with Image.open(BytesIO(content)) as image:
+        file = file_behind(image)
+        assert file is not None and file.read() == content
+        assert image.load() and file_behind(image) is None  # and it still decodes
+    for other in (encoded(smooth(80, 60), "PNG"), encoded(smooth(80, 60), "GIF")):
+        with Image.open(BytesIO(other)) as image:
+            assert file_behind(image) is None
+    with Image.open(BytesIO(content)) as image:
+        image.draft("L", (100, 100))  # its user wants it otherwise
+        assert file_behind(image) is None
+    assert file_behind(smooth(8, 8)) is None
+
+
 def test_a_pil_image_is_neither_reduced_nor_changed() -> None:
     with Image.open(BytesIO(encoded(smooth(800, 600), "JPEG"))) as image:
         assert open_image(image, at_least=10).size == image.size == (800, 600)
@@ -475,7 +506,7 @@ def test_reading_never_leaves_file_handles_open(photo: Image.Image, tmp_path: Pa
 
 
 def test_real_photographs_open_as_they_are() -> None:
-    photographs = find(Path(__file__).parents[1] / "examples" / "images")
+    photographs = find(Path(__file__).parents[2] / "examples" / "images")
     assert 24 <= len(photographs) <= 30
     for path in photographs:
         with Image.open(path) as plain:
@@ -484,9 +515,10 @@ def test_real_photographs_open_as_they_are() -> None:
 
 def test_every_photograph_has_a_name_its_path_or_its_place_in_the_list(tmp_path: Path, photo: Image.Image) -> None:
     photo.save(tmp_path / "b.png")
-    names, found = named([photo, tmp_path, photo])
-    assert names == ("image_0", str(tmp_path / "b.png"), "image_2")
-    assert found == [photo, tmp_path / "b.png", photo]
-    assert named(photo)[0] == ("image_0",)
+    found = named([photo, tmp_path, photo])
+    assert found.names == ("image_0", str(tmp_path / "b.png"), "image_2")
+    assert found.sources == [photo, tmp_path / "b.png", photo]
+    assert named(photo).names == ("image_0",)
+    assert named(found) is found
     with pytest.raises(ImageError, match="empty list"):
         named([])

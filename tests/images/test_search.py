@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from zsderm.errors import ImageError
+from zsderm.images import find, named, open_image, passed_over_text
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".JPE"])
+def test_jpeg_files_by_their_other_suffixes_are_read(tmp_path: Path, photo: Image.Image, suffix: str) -> None:
+    photo.save(tmp_path / f"a{suffix}", "JPEG")
+    assert [open_image(path).size for path in find(tmp_path)] == [photo.size]
+
+
+def test_what_is_passed_over_is_counted_by_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.HEIC", "c/d.heic", "c/e.avif", "f.dng", "IMG_0001", "labels.csv", ".hidden.heic")
+    os.symlink(tmp_path / "c", tmp_path / "link")
+    counted: Counter[str] = Counter()
+    assert find(tmp_path, passed_over=counted) == [tmp_path / "a.jpg"]
+    wanted = {".heic": 2, ".avif": 1, ".dng": 1, ".csv": 1, "no suffix": 1, "linked folder": 1}
+    assert counted == wanted and named(tmp_path).passed_over == wanted
+    text = "2 .heic, 1 .avif, 1 .csv, 1 .dng, 1 linked folder, 1 without a suffix"
+    assert passed_over_text(counted) == text
+    assert passed_over_text({f".{number}": 1 for number in range(10)}).endswith("1 .7, 2 others")
+    assert passed_over_text({}) == ""
+
+
+def test_a_folder_of_nothing_but_heic_says_so(tmp_path: Path) -> None:
+    touch(tmp_path, "1.heic", "2.heic")
+    with pytest.raises(ImageError, match=r"holds no images.*Passed over: 2 \.heic"):
+        find(tmp_path)
+
+
+def test_links_are_followed_when_asked_and_each_folder_is_gone_through_once(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/1.jpg", "photos/deep/2.jpg", "elsewhere/3.jpg", "elsewhere/more/4.jpg")
+    photos = tmp_path / "photos"
+    os.symlink(tmp_path / "elsewhere", photos / "linked")
+    os.symlink(photos, photos / "deep" / "up")  # a circle
+    os.symlink(tmp_path / "elsewhere" / "more", photos / "twice")
+    counted: Counter[str] = Counter()
+    found = [path.relative_to(photos).as_posix() for path in find(photos, follow_links=True, passed_over=counted)]
+    assert found == ["1.jpg", "deep/2.jpg", "linked/3.jpg", "linked/more/4.jpg"] and not counted
+    assert len(find([photos, photos], follow_links=True)) == 8  # what is named twice is meant twice
+
+
+def test_a_link_in_a_circle_or_below_a_file_is_one_row_and_not_the_end(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    os.symlink("loop.jpg", tmp_path / "loop.jpg")
+    os.symlink("/etc/passwd/x.jpg", tmp_path / "x.jpg")
+    os.symlink("round", tmp_path / "round")
+    for follow in (False, True):
+        counted: Counter[str] = Counter()
+        assert [path.name for path in find(tmp_path, follow_links=follow, passed_over=counted)] == [
+            "a.jpg",
+            "loop.jpg",
+            "x.jpg",
+        ]
+        assert counted == {"no suffix": 1}
+
+
+def test_folders_may_lie_deeper_than_python_can_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = Path("/".join(["d"] * 1500))
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1500):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("1.jpg").touch()
+    os.chdir(tmp_path)
+    try:
+        assert find(".") == [deep / "1.jpg"]
+    finally:  # pytest cannot take it away again: it calls itself for each folder
+        os.chdir(deep)
+        os.remove("1.jpg")
+        for _ in range(1500):
+            os.chdir("..")
+            os.rmdir("d")
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
+    with pytest.raises(ImageError, match="empty name"):
+        find("")

@@ -1,0 +1,45 @@
+"""Find photographs and open them as plain RGB, whatever camera or scanner wrote them.
+
+`find` lists paths and `walk` goes through them, `open_image` gives pixels in sRGB, and a file that cannot be read is an
+``ImageError`` whose message is one clause without the path, ready for the ``error`` column of a row.
+
+All threads of a process share `MEMORY` bytes for decoding; what each image takes is reckoned from its header.
+"""
+
+from zsderm.images.decoding import (
+    FORMATS,
+    MAX_ASPECT_RATIO,
+    MAX_PIXELS,
+    VERSION,
+    ImageSource,
+    Undecoded,
+    file_behind,
+    open_image,
+    read_header,
+)
+from zsderm.images.files import MAX_BYTES, file_hash, open_file
+from zsderm.images.memory import MEMORY
+from zsderm.images.search import LINKED_FOLDER, SUFFIXES, ImageList, find, named, passed_over_text, walk
+
+__all__ = [
+    "FORMATS",
+    "LINKED_FOLDER",
+    "MAX_ASPECT_RATIO",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MEMORY",
+    "SUFFIXES",
+    "VERSION",
+    "ImageList",
+    "ImageSource",
+    "Undecoded",
+    "file_behind",
+    "file_hash",
+    "find",
+    "named",
+    "open_file",
+    "open_image",
+    "passed_over_text",
+    "read_header",
+    "walk",
+]

@@ -1,0 +1,216 @@
+"""Find photographs in folders, and count what was passed over there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from zsderm.errors import ImageError
+from zsderm.file_names import printable
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+# What is counted besides files by their suffix.
+NO_SUFFIX, LINKED_FOLDER = "no suffix", "linked folder"
+_SHOWN = 8  # kinds that are named in a sentence
+
+Source = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageList:
+    """The photographs that are meant.
+
+    Attributes:
+        names: N names.
+        sources: N paths or PIL images.
+        passed_over: how many files of each suffix, and linked folders, were left out in the folders that were searched.
+    """
+
+    names: tuple[str, ...]
+    sources: Sequence[Source | Image.Image]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+
+def find(
+    source: Source | Sequence[Source], *, follow_links: bool = False, passed_over: Counter[str] | None = None
+) -> list[Path]:
+    """List the photographs in a folder, a file or a list of both.
+
+    Folders are walked to the bottom and sorted the way people count (``2.jpg`` before ``10.jpg``); hidden files and
+    hidden folders are skipped. Files named one by one are kept as they are, in the order given, even if they do not
+    exist or have another suffix: they become rows with a reason. Only a name without any suffix that leads nowhere is
+    taken for a missing folder.
+
+    Args:
+        source: one path, or a sequence of paths.
+        follow_links: whether links to folders are followed; each folder is then gone through once.
+        passed_over: here is counted what was left out in folders: files by suffix, and linked folders.
+
+    Returns:
+        At least one path.
+
+    Raises:
+        ImageError: the folder is missing, cannot be listed or holds no images, or the list is empty.
+    """
+    return list(walk(source, follow_links=follow_links, passed_over=passed_over))
+
+
+def walk(
+    source: Source | Sequence[Source], *, follow_links: bool = False, passed_over: Counter[str] | None = None
+) -> Iterator[Path]:
+    """Go through the photographs that `find` lists, one after the other: a folder of any size takes little memory.
+
+    Args:
+        source: as `find`, and so are the others.
+        follow_links: whether links to folders are followed.
+        passed_over: counts what was left out, as far as the walk has come.
+
+    Raises:
+        ImageError: as `find`, when the faulty path is reached.
+    """
+    items = [source] if isinstance(source, str | os.PathLike) else source
+    if not items:
+        raise ImageError("Expected at least one image, but got an empty list. Name a folder or some image files.")
+    counted = Counter() if passed_over is None else passed_over
+    for item in items:
+        if os.fspath(item) == "":
+            raise ImageError("Expected a folder or an image, but got an empty name. Write . for the folder you are in.")
+        yield from _expand(Path(item), _Search(follow_links, counted))
+
+
+def named(
+    images: Source | Image.Image | Sequence[Source | Image.Image] | ImageList, *, follow_links: bool = False
+) -> ImageList:
+    """Every photograph that is meant, with a name: its path, or its place in the list.
+
+    Args:
+        images: a folder, a path, a PIL image, or a list of them; or what this function has returned.
+        follow_links: as `find`.
+
+    Raises:
+        ImageError: as `find`.
+    """
+    if isinstance(images, ImageList):
+        return images
+    found: list[Source | Image.Image] = []
+    passed_over: Counter[str] = Counter()
+    for item in [images] if isinstance(images, str | os.PathLike | Image.Image) else images:
+        if isinstance(item, Image.Image):
+            found.append(item)
+        else:
+            found += find(item, follow_links=follow_links, passed_over=passed_over)
+    if not found:
+        find([])  # raises the one sentence for an empty list
+    names = (f"image_{n}" if isinstance(item, Image.Image) else str(item) for n, item in enumerate(found))
+    return ImageList(tuple(names), found, dict(passed_over.most_common()))
+
+
+def passed_over_text(passed_over: Mapping[str, int]) -> str:
+    """What was passed over, as ``3 .heic, 1 linked folder``, the most frequent first; empty for nothing."""
+    ranked = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
+    kinds = [f"{count} {_several(kind, count)}" for kind, count in ranked[:_SHOWN]]
+    rest = sum(count for _, count in ranked[_SHOWN:])
+    return ", ".join([*kinds, *([f"{rest} others"] if rest else [])])
+
+
+def _several(kind: str, count: int) -> str:
+    words = {NO_SUFFIX: "without a suffix", LINKED_FOLDER: "linked folder" if count == 1 else "linked folders"}
+    return words.get(kind, kind)
+
+
+class _Search:
+    """One walk through a folder."""
+
+    def __init__(self, follow_links: bool, passed_over: Counter[str]) -> None:
+        self._follow_links = follow_links
+        self.passed_over = passed_over
+        self._seen: set[tuple[int, int]] = set()  # folders, where links may lead to one twice or in a circle
+
+    def below(self, folder: Path) -> Iterator[Path]:
+        """The images in a folder and the folders below it, however deep."""
+        open_folders = [iter(self._listed(folder))]
+        while open_folders:
+            path, is_folder = next(open_folders[-1], (None, False))
+            if path is None:
+                open_folders.pop()
+            elif is_folder:
+                open_folders.append(iter(self._listed(path)))
+            else:
+                yield path
+
+    def _listed(self, folder: Path) -> list[tuple[Path, bool]]:
+        """The folders and images in a folder in their order, and which they are."""
+        found = []
+        try:
+            if self._follow_links and self._seen_before(os.stat(folder)):
+                return []
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if not entry.name.startswith(".") and (is_folder := self._kept(entry)) is not None:
+                        found.append((entry.name, is_folder))
+        except OSError as error:
+            # To leave out silently the images of a folder that may not be listed would be wrong.
+            reason = f"folder '{printable(str(folder))}' cannot be listed: {error.strerror}. Change its permissions."
+            raise ImageError(reason) from error
+        found.sort(key=lambda item: _natural_key(item[0]))
+        return [(folder / name, is_folder) for name, is_folder in found]
+
+    def _kept(self, entry: os.DirEntry[str]) -> bool | None:
+        """True for a folder to go into, False for an image, None for what is passed over."""
+        if entry.is_dir(follow_symlinks=False):
+            return True
+        suffix = Path(entry.name).suffix.lower()
+        if entry.is_symlink() and _leads_to_a_folder(entry):
+            if self._follow_links:
+                return True
+            self.passed_over[LINKED_FOLDER] += 1
+            return None
+        if suffix in SUFFIXES:
+            return False
+        self.passed_over[suffix or NO_SUFFIX] += 1
+        return None
+
+    def _seen_before(self, status: os.stat_result) -> bool:
+        place = (status.st_dev, status.st_ino)
+        if place in self._seen:
+            return True
+        self._seen.add(place)
+        return False
+
+
+def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # it leads in a circle, or below a file: one row with a reason, if it is called like an image
+        return False
+
+
+def _expand(path: Path, search: _Search) -> Iterator[Path]:
+    if not os.path.isdir(path):
+        if not path.suffix and not os.path.lexists(path):
+            raise ImageError(f"there is no folder '{printable(str(path))}'. Check the spelling, or give the full path.")
+        yield path
+        return
+    before = Counter(search.passed_over)
+    found = False
+    for image in search.below(path):
+        found = True
+        yield image
+    if not found:
+        suffixes = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        left_out = passed_over_text(search.passed_over - before)
+        also = f" Passed over: {left_out}." if left_out else ""
+        raise ImageError(
+            f"folder '{printable(str(path))}' holds no images. Expected files ending in one of: {suffixes}.{also}"
+        )
+
+
+def _natural_key(name: str) -> tuple[list[str | int], str]:
+    pieces = re.split(r"(\d+)", name.casefold())
+    return [int(piece) if odd % 2 else piece for odd, piece in enumerate(pieces)], name
