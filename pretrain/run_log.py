@@ -107,7 +107,10 @@ def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [{key: cell and out_of_cell(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
+        return [
+            {key: out_of_cell(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def _append(path: Path, rows: Sequence[Row]) -> None:

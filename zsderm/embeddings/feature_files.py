@@ -232,10 +232,14 @@ def _read_npy(path: Path) -> StoredEmbeddings:
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     about = read_json_file(path.with_suffix(".json"))
     with path.with_suffix(".csv").open(encoding="utf-8", newline="") as lines:
-        table = [{column: out_of_cell(cell or "") for column, cell in row.items()} for row in csv.DictReader(lines)]
+        table = list(csv.DictReader(lines, restval=""))
+    if any(None in row for row in table):
+        raise ValueError(f"a row of {path.with_suffix('.csv').name} has more cells than the header")
     if len(table) != len(features):
         raise ValueError(f"{len(features)} rows, but {len(table)} images in {path.with_suffix('.csv').name}")
-    return StoredEmbeddings([row["image"] for row in table], features, [row["error"] for row in table], about)
+    return StoredEmbeddings(
+        [out_of_cell(row["image"]) for row in table], features, [out_of_cell(row["error"]) for row in table], about
+    )
 
 
 def _read_parquet(path: Path) -> StoredEmbeddings:
