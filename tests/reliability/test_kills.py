@@ -45,7 +45,7 @@ class Work:
 
 def _classify(folder: Path) -> Work:
     output = folder / "out" / "answers.csv"
-    classes = ["--classes", "melanoma, nevus", "--no-cache", "--method", "text-only"]
+    classes = ["--classes", "melanoma, nevus", "--no-cache", "--method", "class-name"]
     return Work(
         lambda which: ["classify", "--images", str(folder / which), *classes, "--output", str(output)],
         output.read_text,
@@ -108,24 +108,30 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _run(arguments: list[str]) -> float:
-    start = time.monotonic()
-    done = subprocess.run([*ZSDERM, *arguments], capture_output=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return time.monotonic() - start
+def _run(arguments: list[str], out: Path) -> tuple[float, float]:
+    """Run a command to its end; returns the seconds until it begins to write, and those until it ends."""
+    before, start, begun = _listing(out), time.monotonic(), None
+    with subprocess.Popen([*ZSDERM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None:
+            if begun is None and _listing(out) != before:
+                begun = time.monotonic() - start
+            time.sleep(0.0005)
+        assert process.returncode == 0, process.stderr.read().decode() if process.stderr else ""
+    seconds = time.monotonic() - start
+    return seconds if begun is None else begun, seconds
 
 
-def _killed(arguments: list[str], seconds: float, out: Path, rng: random.Random) -> None:
-    """Kill the command at some moment of its second half, or as soon as it begins to write."""
+def _killed(arguments: list[str], times: tuple[float, float], out: Path, rng: random.Random) -> None:
+    """Kill the command at some moment between its first touch of the folder of results and its end."""
+    begun, ended = times
     with subprocess.Popen([*ZSDERM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        before, deadline = _listing(out), time.monotonic() + seconds * rng.uniform(0.4, 1.0)
-        writing = rng.random() < 0.7
-        while process.poll() is None and (writing or time.monotonic() < deadline):
-            if writing and _listing(out) != before:
-                time.sleep(rng.choice([0.0, 0.0005, 0.002, 0.01]))
-                break
-            time.sleep(0.0003)
-        os.kill(process.pid, signal.SIGKILL) if process.poll() is None else None
+        before, deadline = _listing(out), None
+        while process.poll() is None and (deadline is None or time.monotonic() < deadline):
+            if deadline is None and _listing(out) != before:
+                deadline = time.monotonic() + rng.uniform(0, 1.05) * (ended - begun)
+            time.sleep(0.0002)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def _listing(out: Path) -> list[tuple[str, int]]:
@@ -138,7 +144,7 @@ def test_a_kill_loses_nothing(name: str, folder: Path) -> None:
     results = {}
     for which in ("two", "one"):
         _clear(work)
-        seconds = _run(work.arguments(which))
+        times = _run(work.arguments(which), out)
         results[which] = work.read()
     names = sorted(path.name for path in out.iterdir())
     seen = {"old": 0, "new": 0, "none": 0}
@@ -146,16 +152,16 @@ def test_a_kill_loses_nothing(name: str, folder: Path) -> None:
     for turn in range(KILLS_EACH):
         now = "one" if before == "two" else "two"
         _clear(work)
-        _killed(work.arguments(now), seconds, out, rng)
+        _killed(work.arguments(now), times, out, rng)
         found = work.read()
         state = next((key for key in results if results[key] == found), found)
         assert state in ("one", "two", "none"), f"after kill {turn} the result is neither the old nor the new one"
         seen["none" if state == "none" else "new" if state == now else "old"] += 1
         if state == "none" and not work.new:
-            _run(work.arguments(now))
+            _run(work.arguments(now), out)
         before = now if state in (now, "none") else before
     _clear(work)
-    _run(work.arguments("one"))
+    _run(work.arguments("one"), out)
     assert work.read() == results["one"]
     assert sorted(path.name for path in out.iterdir()) == names, "a dead run left something behind"
     print(json.dumps({"command": name, "kills": KILLS_EACH, **seen}))
