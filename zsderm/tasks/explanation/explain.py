@@ -179,7 +179,8 @@ def explain_images(
         if photograph is None:
             yield None
             continue
-        as_answered = source if isinstance(source, str | os.PathLike) else photograph  # decoded as it was for the answer
+        # Decoded as it was for the answer.
+        as_answered = source if isinstance(source, str | os.PathLike) else photograph
         answered = embed_images(encoder, [as_answered], views=views)
         if not answered.ok[0]:
             yield None
