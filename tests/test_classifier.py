@@ -21,7 +21,7 @@ from zsderm import (
     SettingsError,
     ZeroShotClassifier,
 )
-from zsderm.class_list import checked_prior
+from zsderm.class_list import checked_classes, checked_prior
 from zsderm.config import METHODS, NAMES, Settings
 from zsderm.embeddings import write_embeddings
 from zsderm.images import find
@@ -616,3 +616,10 @@ def test_sentences_that_are_not_there_are_refused(tiny_encoder, knowledge) -> No
 def test_a_prior_that_is_none_is_one_sentence(prior: object) -> None:
     with pytest.raises(SettingsError, match=r"[Pp]rior"):
         checked_prior(prior, CLASSES)
+
+
+@pytest.mark.parametrize("twin", ["NEVUS CAFÉ", "nevus cafe\u0301", "nevus  café"])
+def test_two_spellings_that_look_alike_are_one_class(twin: str) -> None:
+    """Labels and columns are matched by these spellings, so that one of the two would get the figures of both."""
+    with pytest.raises(ClassListError, match="more than once"):
+        checked_classes(["nevus café", "melanoma", twin])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +163,19 @@ def test_unknown_is_said_in_the_same_words_everywhere() -> None:
 def test_whole_numbers_lose_the_point_only_if_all_of_them_have_it() -> None:
     assert whole_numbers(["3.0", "", "12.0"]) == ["3", "", "12"]
     assert whole_numbers(["3.0", "01"]) == ["3.0", "01"]
+
+
+def test_what_may_never_end_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "sparse.csv").touch()
+    os.truncate(tmp_path / "sparse.csv", 200 * 10**9)
+    for path, words in ((Path("/dev/zero"), "no regular file"), (tmp_path / "sparse.csv", "larger than 1024 MiB")):
+        with pytest.raises(InputError, match=words):
+            read_cells(path)
+
+
+def test_a_pipe_may_hold_a_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("image,label\na.jpg,nevus\n",))
+    writer.start()
+    assert read_cells(tmp_path / "pipe").to_dict("list") == {"image": ["a.jpg"], "label": ["nevus"]}
+    writer.join()

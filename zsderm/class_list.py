@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
             f"Expected at least two classes, but got only {names[0]!r}: it would be the answer for every photograph. "
             "Add the classes that it may be mistaken for."
         )
-    folded = [name.casefold() for name in names]
+    folded = [unicodedata.normalize("NFC", " ".join(name.split())).casefold() for name in names]
     if repeated := [name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1]:
         raise ClassListError(f"Expected distinct classes, but got {repeated[0]!r} more than once. Remove the repeats.")
     return names

@@ -10,6 +10,7 @@ import datetime
 import json
 import math
 import re
+import stat
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,8 @@ UNKNOWN_WORDS = frozenset(
 )
 FACTS_KEY = b"zsderm"  # of the metadata of a Parquet file
 _SEPARATORS = "\t;,"  # of two that fit alike the first: a comma may stand in a number
+_LARGEST = 2**30  # bytes of a file; as text in memory a table takes several times as much
+_TOO_LARGE = f"it is larger than {_LARGEST >> 20} MiB; take it apart"
 _LOOKED_AT = 50  # lines that say which separator a file has
 _OTHER_FILES = {
     b"\x1f\x8b": "is compressed",
@@ -52,11 +55,12 @@ def read_cells(path: Path) -> pd.DataFrame:
     left out.
 
     Raises:
-        InputError: the file cannot be read as what its suffix says.
+        InputError: the file cannot be read as what its suffix says, or it is a device, a folder or larger than 1 GiB.
         MissingDependencyError: Parquet without pyarrow.
     """
     readers = {".parquet": _parquet, ".jsonl": _json_lines, ".ndjson": _json_lines}
     try:
+        _check_regular(path)
         names, table = readers.get(path.suffix.lower(), _csv)(path)
     except (ValueError, OSError, RecursionError) as error:  # the errors of pandas and pyarrow are ValueErrors
         if isinstance(error, InputError):
@@ -184,8 +188,20 @@ def _csv(path: Path) -> tuple[list[str], pd.DataFrame]:
     return cells.iloc[0].tolist(), rows.reset_index(drop=True)
 
 
+def _check_regular(path: Path) -> None:
+    """Refuse what may never end: devices, and files larger than any table. A pipe may hold a table."""
+    status = path.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+        raise ValueError("it is no regular file")
+    if status.st_size > _LARGEST:
+        raise ValueError(_TOO_LARGE)
+
+
 def _text(path: Path) -> str:
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:  # of a pipe, or a file that grew
+        raise ValueError(_TOO_LARGE)
     if what := next((what for start, what in _OTHER_FILES.items() if content.startswith(start)), ""):
         raise ValueError(f"it {what}; save it as CSV in UTF-8")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -219,7 +235,11 @@ def _separator(text: str) -> str:
 
 def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
     """The share of rows that are as long as the header, if it has several cells; and how long that is."""
-    rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+    usual = csv.field_size_limit(2**31 - 1)  # a cell may be longer than Python's 131 072 characters
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+    finally:
+        csv.field_size_limit(usual)
     width = len(rows[0]) if rows else 0
     return (sum(len(row) == width for row in rows) / len(rows) if width > 1 else 0.0), width
 

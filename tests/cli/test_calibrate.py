@@ -164,3 +164,10 @@ def test_a_calibration_that_makes_these_very_images_worse_is_said() -> None:
     said = "\n".join(calibrate._summary(predictions, true, Calibration(4.0, n=20)))
     assert "Warning: with this calibration the calibration error" in said and "Do not use it" in said
     assert "Warning" not in "\n".join(calibrate._summary(predictions, true, Calibration(1.0, n=20)))
+
+
+def test_a_mistake_in_the_labels_shows_before_the_work(run, photos, labels, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("zsderm.classifier.ZeroShotClassifier.predict", lambda *_, **__: pytest.fail("worked"))
+    given = ["--images", photos, "--labels", labels, "--method", "templates", "--output", tmp_path / "record.json"]
+    done = run("calibrate", *given, "--classes", "acne, eczema, wart")
+    assert done.exit_code == 1 and "is none of the 3 classes" in done.stderr

@@ -395,3 +395,17 @@ def test_views_and_groups_from_the_examples_to_the_figures(run, tmp_path: Path, 
     answers = pd.read_csv(tmp_path / "p-groups.csv").set_index("group")["label"]
     right = [answers[lesion] == label for lesion, label in table.groupby("lesion")["label"].first().items()]
     assert shown["per_group"]["accuracy"] == pytest.approx(sum(right) / count)
+
+
+def test_labels_that_nothing_shows_are_wrong_usage(run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image,true_label\n1.png,nevus\n")
+    done = run("--images", photos, "--classes", "melanoma, nevus", "--labels", tmp_path / "labels.csv")
+    assert done.exit_code == 2 and "--labels needs --report" in done.stderr
+
+
+def test_a_mistake_in_the_labels_shows_before_the_work(run, photos: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("zsderm.classifier.ZeroShotClassifier.predict", lambda *_, **__: pytest.fail("worked"))
+    labels, report = tmp_path / "labels.csv", tmp_path / "report.html"
+    labels.write_text("image,true_label\n1.png,nervus\n")
+    done = run("--images", photos, "--classes", "melanoma, nevus", "--labels", labels, "--report", report)
+    assert done.exit_code == 1 and "has the label 'nervus'" in done.stderr

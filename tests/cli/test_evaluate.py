@@ -491,3 +491,18 @@ def test_several_predictions_are_compared_per_group_too(
     assert shown["comparisons_per_group"]["better"]["accuracy"] == pytest.approx(expected.to_dict()["accuracy"])
     assert shown["predictions"]["better"]["per_group"]["accuracy"] == 1
     assert "| against predictions | groups |" in _run(tmp_path, predictions, table, *more).stdout
+
+
+@pytest.mark.parametrize("start", ["probability: ", "probability_class_", ""])
+def test_predictions_in_the_place_of_labels_are_refused(tmp_path: Path, predictions: pd.DataFrame, start: str) -> None:
+    """Each of them would be right."""
+    names = {f"probability_class_{index}": f"{start}{name}" for index, name in enumerate(CLASSES)}
+    mine = predictions if start.endswith("class_") else predictions.rename(columns=names)
+    mine.to_csv(tmp_path / "predictions.csv", index=False)
+    done = _run(tmp_path, mine, None, "--labels", str(tmp_path / "predictions.csv"))
+    assert done.exit_code == 1 and "give --labels, or predictions with a column true_label" in done.stderr
+    if start:
+        done = _run(tmp_path, mine, mine)
+        assert done.exit_code == 1 and "so that its column 'label' is what was predicted" in done.stderr
+        told = mine.assign(true_label=CLASSES[0])
+        assert _run(tmp_path, mine, told).exit_code == 0

@@ -164,4 +164,4 @@ def test_names_that_are_not_utf8_are_written_the_same_way_everywhere(run: Run, p
 
 def test_an_empty_name_is_no_folder(run: Run) -> None:
     done = run("classify", "--images", "", *CLASSES)
-    assert done.exit_code == 1 and "empty name" in done.output
+    assert done.exit_code == 2 and "the value is empty" in done.output

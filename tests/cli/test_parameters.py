@@ -96,6 +96,7 @@ def test_class_names_may_stand_in_a_column(tmp_path: Path) -> None:
         (b"", "empty.txt", "found none"),
         (b"# nothing\n", "comments.txt", "found none"),
         (b"nevus\nmelanoma\nNEVUS\n", "twice.txt", "repeats: NEVUS, nevus"),
+        ("nævus café\nwart\nnævus cafe\u0301\n".encode(), "accents.txt", "repeats: nævus cafe\u0301, nævus café"),
         (b"name\nnevus\n", "other.csv", "its columns are: name"),
         (b"\xff\xfe\x00", "binary.txt", "UTF-8"),
         (b"\x00\x01\x02", "zeros.txt", "UTF-8"),

@@ -96,3 +96,17 @@ def test_probabilities_that_do_not_fit_are_refused(change: dict[str, list[str]],
 def test_a_row_without_any_probability_is_an_image_without_a_prediction() -> None:
     found = class_probabilities(_table({name: [cells[0], ""] for name, cells in _named("").items()}), CLASSES)
     assert found is not None and np.isnan(found[1]).all() and found[0].tolist() == ROWS[0].tolist()
+
+
+@pytest.mark.parametrize("cells", [["90%", "20%"], ["True", "False"], ["high", "low"]])
+def test_columns_of_all_classes_without_numbers_are_not_passed_over(cells: list[str]) -> None:
+    """With a label beside them the figures would be those of names alone, without a word."""
+    columns = {"label": ["nevus", "melanoma"], **dict.fromkeys(CLASSES, cells)}
+    with pytest.raises(InputError, match=f"expected probabilities in column 'nevus' .*, but a cell is '{cells[0]}'"):
+        class_probabilities(_table(columns), CLASSES)
+
+
+def test_a_label_without_probabilities_is_refused() -> None:
+    columns = {"label": ["nevus", "melanoma"], **{name: [cells[0], ""] for name, cells in _named("").items()}}
+    with pytest.raises(InputError, match=r"'b.jpg' is 'melanoma' and has none \(1 of 2 rows\)"):
+        class_probabilities(_table(columns), CLASSES)

@@ -136,3 +136,13 @@ def test_a_text_of_a_knowledge_base_is_one_line_of_a_table(tmp_path: Path) -> No
     assert [line.count("\t") for line in found.stdout.splitlines()] == [3] and "\\n" in found.stdout
     found = CliRunner().invoke(main, ["kb", "diff", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")])
     assert [line.count("\t") for line in found.stdout.splitlines()] == [3], found.output
+
+
+def test_memory_that_is_used_up_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("zsderm.cli.scores.score", full)
+    (tmp_path / "p.csv").write_text("image,label\na.jpg,nevus\n")
+    done = CliRunner().invoke(main, ["evaluate", "--predictions", str(tmp_path / "p.csv"), "--classes", "nevus, wart"])
+    assert done.exit_code == 1 and "the memory of this machine" in done.stderr

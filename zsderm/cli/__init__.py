@@ -88,6 +88,8 @@ class OrderedGroup(click.Group):
                         sys.stdout.flush()  # here a full disk is still a sentence
             except ZsdermError as error:
                 raise click.ClickException(harmless(str(error))) from error
+            except MemoryError as error:
+                raise click.ClickException("the memory of this machine is used up") from error
             except OSError as error:
                 if (sentence := said_by_system(error)) is None:
                     raise

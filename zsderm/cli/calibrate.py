@@ -112,8 +112,8 @@ def calibrate(
 
     images = found_images(options["images"], options["follow_links"])
     classifier = classifier_of(context, options)
+    true = labels_for(images.names, labels, classifier.classes, image_column)  # a mistake shows before the work
     predictions = classifier.predict(images, progress=sys.stderr.isatty())
-    true = labels_for(predictions.images, labels, predictions.classes, image_column)
     record = calibrate_on(
         predictions,
         true,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def checked(names: Sequence[str], source: str, least: int) -> tuple[str, ...]:
             f"expected at least {least} classes, but got only {names[0]!r}: it would be the answer for every "
             "photograph. Add the classes that it may be mistaken for."
         )
-    folded = [name.casefold() for name in names]
+    folded = [unicodedata.normalize("NFC", name).casefold() for name in names]  # as labels are matched
     twice = sorted({name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1})
     if twice:
         raise ClassListError(

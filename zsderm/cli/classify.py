@@ -20,6 +20,9 @@ from zsderm.cli.terminal import print_table
 from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zsderm import Predictions, ZeroShotClassifier
     from zsderm.groups import GroupPredictions
     from zsderm.images import ImageList
@@ -130,6 +133,8 @@ def classify(
         raise click.UsageError("--group-table needs --group-by: the column that says what belongs together.")
     if group_by is not None and output is None and report is None:
         raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
+    if labels is not None and report is None and (group_by is None or group_table is not None):
+        raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
     if fit is not None and options["fitted"] is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
     _refuse_others_files(options["images"], None if group_by is None else output, explain)
@@ -138,6 +143,7 @@ def classify(
     groups = _groups(images.names, group_by, group_table or labels, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
+    true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
     seconds = time.monotonic() - started
     if output is not None:
@@ -150,7 +156,9 @@ def classify(
         grouped.save(groups_file(output), top_k)
     explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
     if report is not None:
-        _write_report(predictions, report, labels, image_column, top_k, explanations, grouped)
+        from zsderm.report import write_report
+
+        write_report(predictions, report, top_k=top_k, true=true, explanations=explanations, groups=grouped)
     elif explanations is not None:
         deque(explanations, maxlen=0)
     if output is None:  # after all files: whoever reads it may have seen enough before its end
@@ -204,6 +212,17 @@ def _groups(names: Sequence[str], by: str | None, table: Path | None, image_colu
     return read_groups(names, by, table, image_column)
 
 
+def _true(
+    names: Sequence[str], labels: Path | None, classes: Sequence[str], image_column: str | None
+) -> NDArray[np.int_] | None:
+    """The true class of each image for the report; None without labels. A mistake shows before any image is encoded."""
+    if labels is None:
+        return None
+    from zsderm.cli.prediction_tables import labels_for
+
+    return labels_for(names, labels, classes, image_column)
+
+
 def _answers(
     classifier: ZeroShotClassifier,
     images: ImageList,
@@ -253,26 +272,6 @@ def _explanations(
             disable=not console.is_interactive,
         )
     )
-
-
-def _write_report(
-    predictions: Predictions,
-    path: Path,
-    labels: Path | None,
-    image_column: str | None,
-    top_k: int,
-    explanations: Iterator[Explanation | None] | None,
-    groups: GroupPredictions | None,
-) -> None:
-    """Write the report, with the true labels beside the answers where a file of labels is given."""
-    from zsderm.report import write_report
-
-    true = None
-    if labels is not None:
-        from zsderm.cli.prediction_tables import labels_for
-
-        true = labels_for(predictions.images, labels, predictions.classes, image_column)
-    write_report(predictions, path, top_k=top_k, true=true, explanations=explanations, groups=groups)
 
 
 def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm.cli.class_labels import class_indices
+from zsderm.cli.probability_columns import are_predictions
 from zsderm.errors import InputError
 from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column
 from zsderm.metrics import AGE_COLUMNS, age_bands
@@ -37,12 +38,22 @@ def labels_for(
 
 
 def labels_in(table: ImageTable, classes: Sequence[str]) -> NDArray[np.int_]:
-    """(N,) int, the true class that each row of a table of labels names; NO_LABEL where the cell is empty."""
+    """(N,) int, the true class that each row of a table of labels names; NO_LABEL where the cell is empty.
+
+    Raises:
+        InputError: there is no such column, a label is no class, or the table holds predictions: every one of them
+            would be right.
+    """
     column = known_column(table.frame.columns, LABEL_COLUMNS)
     if not column:
         raise InputError(
             f"expected a column of true classes in {table.path} ({', '.join(LABEL_COLUMNS)}), but its columns are: "
             f"{', '.join(table.frame) or 'none'}"
+        )
+    if not known_column((column,), ("true_label",)) and are_predictions(table):
+        raise InputError(
+            f"expected true classes in {table.path}, but it has columns of probabilities, so that its column "
+            f"{column!r} is what was predicted; rename that column to true_label if it is the true class"
         )
     return class_indices(table.column(column), classes, table.path)
 

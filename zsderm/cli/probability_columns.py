@@ -65,6 +65,11 @@ def class_probabilities(
     return rows
 
 
+def are_predictions(table: ImageTable) -> bool:
+    """Whether a table has probabilities as zsderm writes them, so that its column ``label`` is an answer."""
+    return any(_STATED.fullmatch(name) or _NUMBERED.fullmatch(name) for name in table.frame)
+
+
 def _columns(table: ImageTable, classes: Sequence[str], order: Sequence[str]) -> list[list[str]]:
     """(C,) the columns that could hold the probabilities of each class."""
     names = [name for name in table.frame if name != table.image_column]
@@ -76,6 +81,8 @@ def _columns(table: ImageTable, classes: Sequence[str], order: Sequence[str]) ->
         found[index].append(name)
     for name, index in _numbered(numbered, classes, order, table.path).items():
         found[index].append(name)
+    bare = {name: index for name, index in spelled.items() if name.casefold() not in _NEVER}
+    complete = set(bare.values()) == set(range(len(classes)))  # these are meant, whatever stands in them
     ours = bool(stated or numbered)
     for name in names:
         word = name.casefold()
@@ -89,8 +96,10 @@ def _columns(table: ImageTable, classes: Sequence[str], order: Sequence[str]) ->
         prefixed = _PREFIXED.fullmatch(name)
         for index in places([prefixed["name"]], classes).values() if prefixed else ():
             found[index].append(name)
-        if name in spelled and name not in found[spelled[name]] and np.isfinite(numbers(table.column(name))[0]).any():
-            found[spelled[name]].append(name)
+        if name in spelled and name not in found[spelled[name]]:
+            values, wrong = numbers(table.column(name))
+            if np.isfinite(values).any() or (complete and wrong.any()):
+                found[spelled[name]].append(name)
     return found
 
 
@@ -171,12 +180,18 @@ def _check_rows(rows: NDArray[np.float64], table: ImageTable, classes: Sequence[
 
 
 def _check_label(rows: NDArray[np.float64], table: ImageTable, classes: Sequence[str]) -> None:
-    """Refuse another label than the most probable class: the columns would not be those of the classes."""
+    """Refuse another label than the most probable class, as of columns in another order; and one without a number."""
     column = known_column(table.frame.columns, ("label",))
     if not column:
         return
     labels = class_indices(table.column(column), classes, table.path)
-    named = np.flatnonzero((labels != NO_LABEL) & ~np.isnan(rows).any(axis=1))
+    named = np.flatnonzero(labels != NO_LABEL)
+    if (without := named[np.isnan(rows[named]).any(axis=1)]).size:
+        raise InputError(
+            f"expected probabilities for every row of {table.path} with a label, but {_row(table, int(without[0]))} is "
+            f"{classes[labels[without[0]]]!r} and has none ({without.size} of {len(named)} rows); leave the label "
+            "empty where there is no prediction"
+        )
     wrong = named[rows[named, labels[named]] < rows[named].max(axis=1) - _TIE]
     if len(wrong):
         row = int(wrong[0])

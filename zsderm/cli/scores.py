@@ -130,7 +130,8 @@ def score(
         raise SettingsError(f"there is a class map for {strangers.pop()}, which is not among the --predictions")
     first = ImageTable.read_another(files[0], image_column)
     facts = first if labels is None else ImageTable.read(labels, image_column, required=False).beside(first.names)
-    read_labels = prediction_tables.own_labels if labels is None else prediction_tables.labels_in
+    same = labels is not None and labels.samefile(files[0])  # its column label is the prediction
+    read_labels = prediction_tables.own_labels if labels is None or same else prediction_tables.labels_in
     true = read_labels(facts, classes)
     known = true != NO_LABEL
     talk = (

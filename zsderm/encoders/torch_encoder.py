@@ -154,8 +154,8 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
+        torch.empty(1, device=chosen).cpu()
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA; meta holds nothing
         reason = " ".join(str(error).split())[:300].rstrip(".")
         raise SettingsError(f"device '{device}' cannot be used here: {reason}. Use 'cpu', or leave it out.") from error
     return chosen

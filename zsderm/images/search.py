@@ -13,10 +13,15 @@ from PIL import Image
 
 from zsderm.errors import ImageError
 from zsderm.file_names import printable
+from zsderm.images.files import open_file
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 # What is counted besides files by their suffix.
-NO_SUFFIX, LINKED_FOLDER = "no suffix", "linked folder"
+NO_SUFFIX, LINKED_FOLDER, HEAT_MAP = "no suffix", "linked folder", "heat map"
+# Heat maps that zsderm has written: their names, and what is in the first bytes of them.
+HEAT_MAP_NAME = re.compile(r"\d{4,}_.*\.png")
+HEAT_MAP_MARK = re.compile(rb"\A\x89PNG.*Software\x00zsderm", re.DOTALL)
+_HEAD = 4096  # bytes in which the mark is looked for
 _SHOWN = 8  # kinds that are named in a sentence
 
 Source = str | os.PathLike[str]
@@ -29,7 +34,8 @@ class ImageList:
     Attributes:
         names: N names.
         sources: N paths or PIL images.
-        passed_over: how many files of each suffix, and linked folders, were left out in the folders that were searched.
+        passed_over: how many files of each suffix, linked folders and heat maps of zsderm were left out in the folders
+            that were searched.
     """
 
     names: tuple[str, ...]
@@ -50,7 +56,8 @@ def find(
     Args:
         source: one path, or a sequence of paths.
         follow_links: whether links to folders are followed; each folder is then gone through once.
-        passed_over: here is counted what was left out in folders: files by suffix, and linked folders.
+        passed_over: here is counted what was left out in folders: files by suffix, linked folders, and heat maps that
+            zsderm has written there.
 
     Returns:
         At least one path.
@@ -120,8 +127,9 @@ def passed_over_text(passed_over: Mapping[str, int]) -> str:
 
 
 def _several(kind: str, count: int) -> str:
-    words = {NO_SUFFIX: "without a suffix", LINKED_FOLDER: "linked folder" if count == 1 else "linked folders"}
-    return words.get(kind, kind)
+    if kind in (LINKED_FOLDER, HEAT_MAP):
+        return kind if count == 1 else f"{kind}s"
+    return "without a suffix" if kind == NO_SUFFIX else kind
 
 
 class _Search:
@@ -172,7 +180,9 @@ class _Search:
             self.passed_over[LINKED_FOLDER] += 1
             return None
         if suffix in SUFFIXES:
-            return False
+            if not _is_heat_map(entry):
+                return False
+            suffix = HEAT_MAP
         self.passed_over[suffix or NO_SUFFIX] += 1
         return None
 
@@ -188,6 +198,17 @@ def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # it leads in a circle, or below a file: one row with a reason, if it is called like an image
+        return False
+
+
+def _is_heat_map(entry: os.DirEntry[str]) -> bool:
+    """Whether zsderm has written a picture to explain an answer: it is no photograph to be answered."""
+    if not HEAT_MAP_NAME.fullmatch(entry.name):
+        return False
+    try:
+        with open_file(entry.path, most=None) as stream:
+            return bool(HEAT_MAP_MARK.match(stream.read(_HEAD)))
+    except (ImageError, OSError):  # one row with a reason
         return False
 
 

@@ -192,6 +192,8 @@ def test_one_thing_instead_of_a_list_is_refused(clip_folder, photo):
 
 
 def test_a_device_that_is_not_there_is_a_settings_error(clip_folder):
+    with pytest.raises(SettingsError, match="device 'meta' cannot be used here"):  # where tensors hold nothing
+        load_encoder("zsderm-mini", device="meta")
     with pytest.raises(SettingsError, match="device 'abacus' cannot be used here"):
         load_encoder(clip_folder, device="abacus")
     if not torch.cuda.is_available():

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from zsderm.errors import SettingsError
+from zsderm.images import named, passed_over_text
 from zsderm.predictions import Evidence
 from zsderm.tasks.explanation.explain import Explanation
 from zsderm.tasks.explanation.field_of_view import FieldOfView
@@ -60,3 +61,15 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path, photo) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot write"):
         next(written([_explanation("mole.jpg", photo)], tmp_path / "file"))
+
+
+def test_heat_maps_beside_photographs_are_not_taken_for_photographs(tmp_path: Path, photo: Image.Image) -> None:
+    """A folder made for one photograph may lie in the folder of all."""
+    photo.save(tmp_path / "mole.jpg")
+    photo.save(tmp_path / "0001_own.png")
+    list(written([_explanation("mole.jpg", photo)], tmp_path / "heat"))
+    found = named(tmp_path)
+    assert [Path(name).name for name in found.names] == ["0001_own.png", "mole.jpg"]
+    assert passed_over_text(found.passed_over) == "1 .jsonl, 1 heat map"
+    picture = tmp_path / "heat" / "0001_mole.png"
+    assert named(picture).names == (str(picture),)

@@ -13,12 +13,11 @@ from PIL.PngImagePlugin import PngInfo
 from zsderm.atomic_files import atomic_file, refuse_others
 from zsderm.csv_files import JSON_ESCAPES
 from zsderm.file_names import printable
+from zsderm.images.search import HEAT_MAP_MARK, HEAT_MAP_NAME
 from zsderm.tasks.explanation.explain import Explanation
 
 TABLE = "explanations.jsonl"
 _TABLE_MARK = re.compile(rb'\A\{"image": .*"picture": ')
-_PICTURE = re.compile(r"\d{4,}_.*\.png")
-_PICTURE_MARK = re.compile(rb"\A\x89PNG.*Software\x00zsderm", re.DOTALL)
 
 
 def written(explanations: Iterable[Explanation | None], folder: str | Path) -> Iterator[Explanation | None]:
@@ -44,7 +43,7 @@ def written(explanations: Iterable[Explanation | None], folder: str | Path) -> I
     for number, explanation in enumerate(explanations, start=1):
         if explanation is not None:
             name = f"{number:04d}_{_stem(explanation.image)}.png"
-            with atomic_file(folder / name, mark=_PICTURE_MARK, durable=False) as draft:
+            with atomic_file(folder / name, mark=HEAT_MAP_MARK, durable=False) as draft:
                 explanation.pair().save(draft, format="PNG", pnginfo=software)
             lines.append(json.dumps(record(explanation, name), ensure_ascii=False).translate(JSON_ESCAPES))
         yield explanation
@@ -61,8 +60,8 @@ def refuse_others_in(folder: Path) -> None:
     """
     refuse_others(folder / TABLE, _TABLE_MARK)
     for file in folder.glob("*.png"):
-        if _PICTURE.fullmatch(file.name):
-            refuse_others(file, _PICTURE_MARK)
+        if HEAT_MAP_NAME.fullmatch(file.name):
+            refuse_others(file, HEAT_MAP_MARK)
 
 
 def record(explanation: Explanation, picture: str) -> dict[str, object]:
