@@ -122,13 +122,15 @@ def _run(arguments: list[str], out: Path) -> tuple[float, float]:
 
 
 def _killed(arguments: list[str], times: tuple[float, float], out: Path, rng: random.Random) -> None:
-    """Kill the command at some moment between its first touch of the folder of results and its end."""
+    """Kill the command before its first touch of the folder of results, at once after that, or until its end."""
     begun, ended = times
+    after = rng.choice([rng.uniform(0, 0.004), rng.uniform(0, 0.004), rng.uniform(0, 1.05) * (ended - begun)])
     with subprocess.Popen([*ZSDERM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        before, deadline = _listing(out), None
+        before, start = _listing(out), time.monotonic()
+        deadline = start + rng.uniform(0.5, 1) * begun if rng.random() < 0.3 else None
         while process.poll() is None and (deadline is None or time.monotonic() < deadline):
             if deadline is None and _listing(out) != before:
-                deadline = time.monotonic() + rng.uniform(0, 1.05) * (ended - begun)
+                deadline = time.monotonic() + after
             time.sleep(0.0002)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
