@@ -623,3 +623,8 @@ def test_two_spellings_that_look_alike_are_one_class(twin: str) -> None:
     """Labels and columns are matched by these spellings, so that one of the two would get the figures of both."""
     with pytest.raises(ClassListError, match="more than once"):
         checked_classes(["nevus café", "melanoma", twin])
+
+
+def test_no_list_of_classes_is_a_sentence() -> None:
+    with pytest.raises(ClassListError, match="to be a list of names, but got None"):
+        checked_classes(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(classes, str):
         raise ClassListError(f"Expected argument `classes` to be a list of names, but got the string {classes!r}.")
+    if not isinstance(classes, Iterable):
+        raise ClassListError(f"Expected argument `classes` to be a list of names, but got {classes!r:.80}.")
     names = tuple(str(name).strip() for name in classes)
     if not names or not all(names):
         raise ClassListError("Expected argument `classes` to hold names, but got none or an empty one.")

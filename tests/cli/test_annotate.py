@@ -81,3 +81,20 @@ def test_unreadable_images_are_rows_and_none_readable_is_an_error(concepts: Path
 @pytest.mark.usefixtures("small")
 def test_an_unknown_vocabulary_is_refused(cache: Path) -> None:
     assert isinstance(_run(cache, Path("skincom")).exception, NotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "words"),
+    [
+        ("image,scale\nx.jpg,2\n", [], "expected 1, 0 or nothing in column 'scale'"),
+        ("image,crust\nx.jpg,1\n", [], "named as the concepts"),
+        ("image,scale\nx.jpg,1\n", ["--cluster", "patient"], "expected a column 'patient'"),
+    ],
+)
+def test_a_mistake_in_the_labels_shows_before_the_work(
+    concepts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, arguments: list[str], words: str
+) -> None:
+    monkeypatch.setattr("zsderm.load_encoder", lambda *_: pytest.fail("loaded"))
+    (tmp_path / "labels.csv").write_text(content.replace("x.jpg", PHOTOS[0].name))
+    done = _run(tmp_path, concepts, "--labels", tmp_path / "labels.csv", *arguments)
+    assert isinstance(done.exception, InputError) and words in str(done.exception)

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -90,3 +91,16 @@ def test_folders_may_lie_deeper_than_python_can_call(tmp_path: Path, monkeypatch
 def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
     with pytest.raises(ImageError, match="empty name"):
         find("")
+
+
+@pytest.mark.parametrize(
+    "images", [None, 5, b"photos", [None], ["a.jpg", 5], np.zeros((8, 8, 3), np.uint8), [np.zeros((8, 8, 3))], {"a": 1}]
+)
+def test_what_is_no_photograph_is_a_sentence(images: object) -> None:
+    for search in (find, named):
+        with pytest.raises(ImageError, match="Expected a folder, a path, a PIL image or a list of them, but got"):
+            search(images)
+
+
+def test_photographs_may_come_one_by_one(tmp_path: Path, photo: Image.Image) -> None:
+    assert named(iter([tmp_path / "a.jpg", photo])).names == (str(tmp_path / "a.jpg"), "image_1")

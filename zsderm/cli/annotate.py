@@ -88,15 +88,17 @@ def annotate(
     """
     from zsderm import load_encoder
     from zsderm.image_table import ImageTable
-    from zsderm.tasks.concepts.agreement import agreement
+    from zsderm.tasks.concepts.agreement import agreement, concept_labels
     from zsderm.tasks.concepts.annotation import annotate as scores_of
     from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
     vocabulary = ConceptVocabulary.load(concepts)
-    table = (
-        None if labels is None else ImageTable.read(labels, image_column)
-    )  # before the work, so that a mistake shows early
+    table = None if labels is None else ImageTable.read(labels, image_column)
     found = found_images(images, follow_links)
+    if table is not None:  # before the work, so that a mistake shows early
+        concept_labels(found.names, vocabulary.names, table)
+        if cluster is not None:
+            table.ids(cluster)
     scores = scores_of(
         load_encoder(model, device),
         vocabulary,

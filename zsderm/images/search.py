@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -63,7 +64,8 @@ def find(
         At least one path.
 
     Raises:
-        ImageError: the folder is missing, cannot be listed or holds no images, or the list is empty.
+        ImageError: the folder is missing, cannot be listed or holds no images, the list is empty, or something in it is
+            no path.
     """
     return list(walk(source, follow_links=follow_links, passed_over=passed_over))
 
@@ -81,7 +83,7 @@ def walk(
     Raises:
         ImageError: as `find`, when the faulty path is reached.
     """
-    items = [source] if isinstance(source, str | os.PathLike) else source
+    items = _sources(source, str, os.PathLike)
     if not items:
         raise ImageError("Expected at least one image, but got an empty list. Name a folder or some image files.")
     counted = Counter() if passed_over is None else passed_over
@@ -107,7 +109,7 @@ def named(
         return images
     found: list[Source | Image.Image] = []
     passed_over: Counter[str] = Counter()
-    for item in [images] if isinstance(images, str | os.PathLike | Image.Image) else images:
+    for item in _sources(images, str, os.PathLike, Image.Image):
         if isinstance(item, Image.Image):
             found.append(item)
         else:
@@ -130,6 +132,23 @@ def _several(kind: str, count: int) -> str:
     if kind in (LINKED_FOLDER, HEAT_MAP):
         return kind if count == 1 else f"{kind}s"
     return "without a suffix" if kind == NO_SUFFIX else kind
+
+
+def _sources(images: object, *kinds: type) -> list[Any]:
+    """The photographs as a list; what is none, such as pixels, is refused."""
+    if isinstance(images, kinds):
+        return [images]
+    strange = images
+    if isinstance(images, Iterable) and not isinstance(images, bytes | Mapping):
+        items = list(images)
+        others = [item for item in items if not isinstance(item, kinds)]
+        if not others:
+            return items
+        strange = others[0]
+    raise ImageError(
+        f"Expected a folder, a path, a PIL image or a list of them, but got {type(strange).__name__}. "
+        "Make a PIL image of pixels with PIL.Image.fromarray."
+    )
 
 
 class _Search:

@@ -103,9 +103,7 @@ def agreement(
         InputError: no image has a row, an image has several, no column names a concept, a cell is something else, or
             no concept has both sides.
     """
-    rows, columns = table.row_of(scores.images).tolist(), _columns(scores, table)
-    cells = {concept: table.column(column) for concept, column in columns.items()}
-    labels = {concept: _labels(cells[concept], rows, table, columns[concept]) for concept in columns}  # (N,) each
+    rows, columns, labels = concept_labels(scores.images, scores.concepts, table)
     usable = ~np.isnan(scores.scores).any(axis=1)  # (N,)
     values = {c: scores.scores[:, scores.concepts.index(c)].astype(np.float64) for c in labels}
     sides = {c: (known := usable & ~np.isnan(y), values[c][known], y[known]) for c, y in labels.items()}
@@ -133,6 +131,26 @@ def agreement(
         unlabelled=tuple(c for c in scores.concepts if c not in columns),
         unmatched=tuple(str(column) for column in table.frame if column not in named),
     )
+
+
+def concept_labels(
+    images: Sequence[str], concepts: Sequence[str], table: ImageTable
+) -> tuple[list[int], dict[str, str], dict[str, Floats]]:
+    """What a table says of images, which can be read before they are scored.
+
+    Args:
+        images: N names.
+        concepts: of the vocabulary.
+        table: their labels.
+
+    Returns:
+        The row of each image; the column of each concept that has one; and (N,) 1, 0 or NaN for each of these.
+
+    Raises:
+        InputError: no image has a row, an image has several, no column names a concept, or a cell is something else.
+    """
+    rows, columns = table.row_of(images).tolist(), _columns(concepts, table)
+    return rows, columns, {c: _labels(table.column(column), rows, table, column) for c, column in columns.items()}
 
 
 def weighted_auroc(values: Floats, positive: Floats, weights: Floats) -> Floats:
@@ -175,16 +193,16 @@ def _mean_interval(
     return float(low), float(high)
 
 
-def _columns(scores: ConceptScores, table: ImageTable) -> dict[str, str]:
+def _columns(concepts: Sequence[str], table: ImageTable) -> dict[str, str]:
     """Concept to column, in the order of the concepts."""
     by_spelling: dict[str, str] = {}
     for column in map(str, table.frame):
         if (other := by_spelling.setdefault(spelling(column), column)) != column and column != table.image_column:
             raise InputError(f"{table.path} has the columns {other!r} and {column!r}, which are the same name.")
-    found = {c: by_spelling[spelling(c)] for c in scores.concepts if spelling(c) in by_spelling}
+    found = {c: by_spelling[spelling(c)] for c in concepts if spelling(c) in by_spelling}
     if not found:
         raise InputError(
-            f"expected columns of {table.path} named as the concepts ({', '.join(scores.concepts[:4])}, ...), but they "
+            f"expected columns of {table.path} named as the concepts ({', '.join(concepts[:4])}, ...), but they "
             f"are: {', '.join(map(str, table.frame))}"
         )
     return found
