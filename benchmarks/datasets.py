@@ -15,7 +15,7 @@ from pathlib import Path
 from zsderm.benchmarks.labelled import LabelledImages, read_folder, read_table
 from zsderm.errors import InputError, NotFoundError, did_you_mean
 
-TABLES = (".csv", ".tsv")
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)

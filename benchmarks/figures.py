@@ -6,6 +6,7 @@ alone. Each function returns a matplotlib figure, `save` writes it as PNG and, w
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.results import Result, details
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+_MARK = re.compile(rb"\A\x89PNG.*Software\x00zsderm|<svg.*zsderm", re.DOTALL)  # see `zsderm.atomic_files.refuse_others`
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -140,8 +142,9 @@ def save(figure: Figure, path: Path, svg: bool = False) -> list[Path]:
     """Write the figure to ``path`` with the suffix .png, and .svg where wanted."""
     files = [path.with_name(f"{path.name}.{suffix}") for suffix in (("png", "svg") if svg else ("png",))]
     for file in files:
-        with atomic_file(file) as draft, rc_context(STYLE):
-            figure.savefig(draft, dpi=160, metadata={"Date": None} if file.suffix == ".svg" else None)
+        about = {"Creator": "zsderm", "Date": None} if file.suffix == ".svg" else {"Software": "zsderm"}
+        with atomic_file(file, mark=_MARK) as draft, rc_context(STYLE):
+            figure.savefig(draft, dpi=160, metadata=about)
     return files
 
 

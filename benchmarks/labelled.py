@@ -6,6 +6,7 @@ image that a table lists and the disk lacks is left out and counted: a part of a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +17,14 @@ from numpy.typing import NDArray
 
 from zsderm import images as photographs
 from zsderm.errors import ImageError, InputError
-from zsderm.image_table import ImageNames, ImageTable
-from zsderm.metrics import age_bands
-from zsderm.table_files import UNKNOWN_WORDS
+from zsderm.image_table import LABEL_COLUMNS, ImageNames, ImageTable, known_column
+from zsderm.metrics import AGE_COLUMNS, age_bands
+from zsderm.table_files import is_unknown, numbers, plain
 
-LABEL_COLUMNS = ("label", "class", "true_label", "diagnosis", "diagnostic", "dx", "diagnosis_3")
 UNIT_COLUMNS = ("patient_id", "patient", "lesion_id", "lesion")
 GROUP_COLUMNS = {
     "skin type": ("fitzpatrick", "fitspatrick", "fitzpatrick_scale", "fitzpatrick_skin_type"),
-    "age": ("age", "age_approx"),
+    "age": AGE_COLUMNS,
     "sex": ("sex", "gender"),
     "body site": ("site", "region", "localization", "anatom_site_general", "anatom_site"),
     "modality": ("modality", "image_type"),
@@ -98,9 +98,10 @@ def read_table(
     """
     listed = ImageTable.read(path)
     table, images = listed.frame, np.array(listed.names, dtype=object)  # (N,)
-    names = _labels(table, path, codes)
+    names = _labels(listed, codes)
     classes, labels = _classes(names, published, path)
-    rows = _of_split(table, split, path) & (labels >= 0)
+    splits = known_column(table.columns, ("split",))
+    rows = _of_split(listed, splits, split) & (labels >= 0)
     paths = _on_disk(images[rows].tolist(), path)
     there = np.array([found is not None for found in paths], dtype=bool)
     if not there.any():
@@ -109,17 +110,17 @@ def read_table(
             f"the first is {images[rows][0]!r}"
         )
     kept = table.loc[rows].loc[there]
-    unit = next((column for column in UNIT_COLUMNS if column in table.columns), "")
+    unit = known_column(table.columns, UNIT_COLUMNS)
     return LabelledImages(
         name=name,
         images=tuple(found for found in paths if found is not None),
         labels=labels[rows][there],
         classes=classes,
-        split=split if "split" in table.columns else "all",
+        split=split if splits else "all",
         listed=int(rows.sum()),
         modality=modality,
         unit=unit,
-        units=kept[unit].to_numpy(object) if unit else None,
+        units=np.array(listed.ids(unit), dtype=object)[rows][there] if unit else None,
         groups=groups_of(kept),
     )
 
@@ -128,74 +129,74 @@ def groups_of(table: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
     """The groups that a table's columns tell of, in the same words whatever the data set: (N,) each, "" if unknown."""
     found: dict[str, NDArray[np.object_]] = {}
     for title, columns in GROUP_COLUMNS.items():
-        column = next((column for column in columns if column in table.columns), None)
-        if column is None:
+        column = known_column(table.columns, columns)
+        if not column:
             continue
-        numbers = pd.to_numeric(table[column], errors="coerce")
+        words = [plain(cell).lower() for cell in table[column]]
+        values = numbers(words)[0]
         if title == "age":
-            found[title] = age_bands(numbers.to_numpy()).astype(object)
-        elif title == "skin type" and numbers.notna().any():
-            found[title] = np.array([ROMAN.get(number, "") for number in numbers.fillna(0)], dtype=object)
+            found[title] = age_bands(values).astype(object)
+        elif title == "skin type" and np.isfinite(values).any():
+            found[title] = np.array([ROMAN.get(value, "") for value in values], dtype=object)
         else:
-            words = table[column].astype(str).str.strip().str.lower()
-            found[title] = words.where(~words.isin({*UNKNOWN_WORDS, "-1"}), "").to_numpy(object)
+            unknown = is_unknown(words) | np.array([word == "-1" for word in words], dtype=bool)
+            found[title] = np.where(unknown, "", np.array(words, dtype=object))
     return {title: names for title, names in found.items() if len(set(names) - {""}) > 1}
 
 
-def _column(table: pd.DataFrame, names: Sequence[str], path: Path, what: str) -> str:
-    for name in names:
-        if name in table.columns:
-            return name
-    raise InputError(
-        f"expected {what} column in {path}, one of {', '.join(names)}, but its columns are: {', '.join(table.columns)}"
-    )
-
-
-def _labels(table: pd.DataFrame, path: Path, codes: Mapping[str, str]) -> list[str]:
+def _labels(table: ImageTable, codes: Mapping[str, str]) -> list[str]:
     """N label words; a table with one column of zeros and ones per code is read as such."""
     meaning = {code.casefold(): name for code, name in codes.items()}
-    if codes and set(codes) <= set(table.columns):
-        hot = table[list(codes)].astype(float)
-        return [
-            codes[str(code)] if top > 0 else "" for code, top in zip(hot.idxmax(axis=1), hot.max(axis=1), strict=True)
-        ]
-    words = [word.strip() for word in table[_column(table, LABEL_COLUMNS, path, "a label")]]
+    hot = [known_column(table.frame.columns, (code.casefold(),)) for code in codes]
+    if codes and all(hot):
+        values = np.nan_to_num(np.stack([numbers(table.column(column))[0] for column in hot], axis=1))  # (N, codes)
+        named = list(codes.values())
+        return [named[row.argmax()] if row.max() > 0 else "" for row in values]
+    column = known_column(table.frame.columns, LABEL_COLUMNS)
+    if not column:
+        raise InputError(
+            f"expected a label column in {table.path}, one of {', '.join(LABEL_COLUMNS)}, but its columns are: "
+            f"{', '.join(table.frame)}"
+        )
+    words = [" ".join(plain(word).split()) for word in table.column(column)]
     return [meaning.get(word.casefold(), word) for word in words]
 
 
 def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tuple[str, ...], NDArray[np.int_]]:
     """The classes and (N,) indices into them, -1 for an empty label; numbers index the published order."""
-    if all(name.removesuffix(".0").isdigit() for name in names if name) and any(names):
+    if all(re.fullmatch(r"[0-9]+(\.0)?", name) for name in names if name) and any(names):
         return _numbered([int(name.removesuffix(".0")) if name else -1 for name in names], published, path)
     order = {name.casefold(): index for index, name in enumerate(published)}
     if not {name.casefold() for name in names if name} <= set(order):
-        published = sorted({name for name in names if name}, key=str.casefold)  # its own names, every one of them
+        own = {name.casefold(): name for name in sorted(names, reverse=True) if name}  # "Nevus" and "nevus" are one
+        published = [own[key] for key in sorted(own)]  # its own names, every one of them
         order = {name.casefold(): index for index, name in enumerate(published)}
     if len(order) < 2:
         raise InputError(f"expected at least two classes in {path}, but got: {', '.join(order) or 'none'}")
     return tuple(published), np.array([order.get(name.casefold(), -1) for name in names], dtype=np.int_)
 
 
-def _numbered(numbers: list[int], published: Sequence[str], path: Path) -> tuple[tuple[str, ...], NDArray[np.int_]]:
+def _numbered(labels: list[int], published: Sequence[str], path: Path) -> tuple[tuple[str, ...], NDArray[np.int_]]:
     if not published:
         raise InputError(
             f"the labels in {path} are numbers, and nothing says which classes they stand for; give class names, or "
             "put the table where a known data set is looked for (zsderm benchmark --cards)"
         )
-    if max(numbers) >= len(published):
-        raise InputError(f"expected labels 0 to {len(published) - 1} in {path}, but got {max(numbers)}")
-    return tuple(published), np.array(numbers, dtype=np.int_)
+    if max(labels) >= len(published):
+        raise InputError(f"expected labels 0 to {len(published) - 1} in {path}, but got {max(labels)}")
+    return tuple(published), np.array(labels, dtype=np.int_)
 
 
-def _of_split(table: pd.DataFrame, split: str, path: Path) -> NDArray[np.bool_]:
-    """(N,) bool: the rows of the split; all where it is "all" or the table has no splits."""
-    if split == "all" or "split" not in table.columns:
-        return np.ones(len(table), bool)
-    rows = (table["split"] == split).to_numpy()
+def _of_split(table: ImageTable, column: str, split: str) -> NDArray[np.bool_]:
+    """(N,) bool: the rows of the split; all where it is "all" or the table has no column of splits."""
+    if split == "all" or not column:
+        return np.ones(len(table.frame), bool)
+    cells = table.column(column)
+    rows = np.array([cell == split for cell in cells], dtype=bool)
     if not rows.any():
-        known = sorted(set(table["split"]))
         raise InputError(
-            f"{path} has no split {split!r}; it has: {', '.join(known)}, and --split all takes every image"
+            f"{table.path} has no split {split!r}; it has: {', '.join(sorted(set(cells)))}, and --split all takes "
+            "every image"
         )
     return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from zsderm.benchmarks.grid import METHODS
 from zsderm.errors import InputError
 
 LAYOUT = 1  # raise it when files of before can no longer be read
+MARK = re.compile(rb'\A\{\s*"layout": ')  # of a result file, see `zsderm.atomic_files.refuse_others`
 DECIMALS = 6  # more would differ from machine to machine
 
 Result = dict[str, Any]
@@ -77,7 +79,7 @@ def _place(result: Result) -> tuple[Any, ...]:
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """Write one result, with the layout."""
     text = json.dumps(_plain({"layout": LAYOUT, **result}), indent=1, ensure_ascii=False, allow_nan=False)
-    with atomic_file(path) as draft:
+    with atomic_file(path, mark=MARK) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
 
 

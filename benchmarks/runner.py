@@ -8,6 +8,7 @@ every run of a model is compared, image by image, with the first one, which shou
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
@@ -18,12 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
-from zsderm.atomic_files import atomic_file
+from zsderm.atomic_files import refuse_others
 from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
-from zsderm.benchmarks.results import Result, read_result, write_result
+from zsderm.benchmarks.results import MARK, Result, read_result, write_result
 from zsderm.metrics import by_group, compare, confusion_matrix, evaluate, reliability
+from zsderm.table_files import write_parquet
 
+_ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
 Priors = Mapping[str, Mapping[str, float]]
 
 
@@ -129,14 +132,16 @@ def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path
     """Predict, score and write, unless it is done; one line about it."""
     inputs = inputs_of(dataset, classifier)
     answers = path.with_suffix(".parquet")
-    if not force and path.is_file() and answers.is_file() and read_result(path).get("inputs") == inputs:
+    done = path.is_file() and answers.is_file() and read_result(path).get("inputs") == inputs
+    if done and not force and _names_classes(answers, dataset.classes):
         return "there already"
+    refuse_others(path, MARK)
+    refuse_others(answers, _ANSWERS_MARK)
     predictions = classifier.predict(list(dataset.images))
-    rows = predictions.to_frame().assign(true_label=dataset.labels)
+    rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:
         rows[dataset.unit] = dataset.units
-    with atomic_file(answers) as draft:
-        rows.to_parquet(draft, index=False)
+    write_parquet(rows, answers, predictions.facts)
     result = score(run, dataset, predictions)
     write_result(path, {**result, "inputs": inputs})
     figures = result["metrics"]
@@ -186,13 +191,13 @@ def _compare(runs: Mapping[Path, Run], dataset: LabelledImages, output: Path) ->
     (first, yardstick), *others = runs.items()
     if not others:
         return
-    before = _answers(first, len(dataset.classes))
+    before = _answers(first, dataset.classes)
     rows = [
         {
             "variant": run.variant,
             **compare(dataset.labels, before, after, clusters=dataset.units).to_dict(),
         }
-        for run, after in _each(others, len(dataset.classes))
+        for run, after in _each(others, dataset.classes)
     ]
     config = {"dataset": dataset.name, "title": dataset.title, "encoder": yardstick.encoder}
     result = {"kind": "comparison", "config": config, "against": yardstick.variant, "rows": rows}
@@ -200,11 +205,22 @@ def _compare(runs: Mapping[Path, Run], dataset: LabelledImages, output: Path) ->
     write_result(output / f"{name}.json", result)
 
 
-def _each(runs: Sequence[tuple[Path, Run]], class_count: int) -> Iterator[tuple[Run, NDArray[np.float64]]]:
-    return ((run, _answers(path, class_count)) for path, run in runs)
+def _each(runs: Sequence[tuple[Path, Run]], classes: Sequence[str]) -> Iterator[tuple[Run, NDArray[np.float64]]]:
+    return ((run, _answers(path, classes)) for path, run in runs)
 
 
-def _answers(path: Path, class_count: int) -> NDArray[np.float64]:
+def _answers(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
     """(N, C) probabilities of a run, in the order of the data set, which its inputs fix."""
-    columns = [f"probability_class_{index}" for index in range(class_count)]
-    return pd.read_parquet(path.with_suffix(".parquet"), columns=columns).to_numpy(dtype=np.float64)
+    return pd.read_parquet(path.with_suffix(".parquet"), columns=_columns(classes)).to_numpy(dtype=np.float64)
+
+
+def _names_classes(path: Path, classes: Sequence[str]) -> bool:
+    """Whether a table of answers names its classes; earlier ones numbered them."""
+    from pyarrow.parquet import ParquetFile
+
+    return set(_columns(classes)) <= set(ParquetFile(path).schema_arrow.names)
+
+
+def _columns(classes: Sequence[str]) -> list[str]:
+    """(C,) the columns of the probabilities."""
+    return [Predictions.probability_column(name) for name in classes]

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from zsderm.atomic_files import atomic_file
-from zsderm.errors import SettingsError
+from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
+from zsderm.errors import CheckpointError, SettingsError
 from zsderm.pretrain.config import FREE_TO_CHANGE, TrainConfig
 from zsderm.pretrain.distributed import Group
 
@@ -31,6 +32,7 @@ class Progress:
     batch: int = 0  # batches done of the next one
     step: int = 0  # batches done in all
     sums: Tensor = field(default_factory=lambda: torch.zeros(3, dtype=torch.float64))  # total, contrastive, local
+    learned: int = 0  # batches of the epoch with a loss: the sums are theirs
     images: int = 0  # seen in this epoch by all processes
     skipped: int = 0  # could not be read
     seconds: float = 0.0
@@ -75,15 +77,27 @@ def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, 
 
     Raises:
         SettingsError: the checkpoint belongs to a run with other settings, or lacks a part.
+        CheckpointError: it is damaged.
     """
     if not path.is_file():
         return Progress()
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _stored(path)
     _check_settings(path, state.get("settings"), settings_of(config))
     if missing := [name for name in parts if name not in state]:
         raise SettingsError(f"{path} holds no {missing[0]}: an older version began this run. Choose another --output.")
     for name, part in parts.items():
-        part.load_state_dict(state[name])
+        try:
+            part.load_state_dict(state[name])
+        except BUILD_ERRORS as error:
+            raise _damaged(path, f"its {name} does not fit: {first_line(error)}") from error
+    try:
+        return _resumed(path, state, device, group)
+    except BUILD_ERRORS as error:
+        raise _damaged(path, f"how far the run is cannot be read: {first_line(error)}") from error
+
+
+def _resumed(path: Path, state: Mapping[str, Any], device: torch.device, group: Group) -> Progress:
+    """How far a run is, with its random numbers set."""
     if "progress" not in state:  # written before checkpoints knew batches
         torch.set_rng_state(state["torch_rng"])
         steps = int(state["scheduler"]["last_epoch"])
@@ -92,9 +106,31 @@ def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, 
         _set_random_state(state["random"][group.rank], device)
     else:
         log.warning("the number of processes has changed: random numbers begin anew, so the weights will differ")
-    progress = Progress(**state["progress"])
+    progress = Progress(**{"learned": state["progress"]["batch"], **state["progress"]})  # older ones count all
     log.info("resuming after epoch %d, batch %d", progress.epoch, progress.batch)
     return progress
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds.
+
+    Raises:
+        CheckpointError: it is damaged, or was not written by `save`.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except BUILD_ERRORS as error:
+        raise _damaged(path, first_line(error)) from error
+    settings = state.get("settings") if isinstance(state, dict) else None
+    if not isinstance(state, dict) or not isinstance(settings, Mapping | None):
+        raise _damaged(path, "it holds no settings by name")
+    return state
+
+
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"The checkpoint {path} cannot be read: {reason}. Put an older one in its place, or take it away to begin anew."
+    )
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:

@@ -11,16 +11,51 @@ from typing import Any
 
 from zsderm.config import check_views
 from zsderm.encoders.colour_constancy import MODES, PLAIN, norm_of
-from zsderm.errors import MissingDependencyError, SettingsError
-from zsderm.pretrain.settings_file import build, check_among, listed, replaced, with_tuples
+from zsderm.errors import SettingsError
+from zsderm.pretrain.data_settings import Evaluation, Source
+from zsderm.pretrain.model_settings import check_architecture, check_preprocessing
+from zsderm.pretrain.settings_file import (
+    build,
+    check_among,
+    check_between,
+    listed,
+    read_yaml,
+    replaced,
+    with_tuples,
+)
 
-TASKS = ("classification", "retrieval", "concepts")
+__all__ = ["Augmentation", "Evaluation", "Source", "TrainConfig", "read_config"]
+
 PRECISIONS = ("float32", "bfloat16")
 MIX = {"own": 0.0, "label": 1.0, "ontology": 0.5}  # weight of shared targets; 0.5: O-MAKE (arXiv 2512.03445)
-LEAST = {
-    0: ("micro_batch", "checkpoint_every", "log_every", "early_sigma_epochs", "square", "workers"),
-    1: ("epochs", "samples_per_epoch", "evaluate_every"),
-    2: ("batch_size",),  # contrast needs two
+LARGEST_SIDE = 4096  # pixels, of what images are decoded to
+# The range of each setting that is a number, both ends allowed. Upper ends are far beyond any run: they stand there so
+# that a slip of the keyboard is found before memory is asked for. `None`: no end of its own.
+RANGES = {
+    "named_share": (0, 1),
+    "epochs": (1, 1_000_000),
+    "samples_per_epoch": (1, 10**9),
+    "batch_size": (2, 2**20),  # contrast needs two
+    "micro_batch": (0, 2**20),
+    "class_balance": (0, 1),
+    "learning_rate": (0, 10),
+    "head_learning_rate": (0, 10),
+    "text_learning_rate": (0, 10),
+    "weight_decay": (0, 10),
+    "warm_up_steps": (0, 10**9),
+    "gradient_clip": (1e-9, 1e9),
+    "temperature": (1e-3, 100),  # a logit scale of at most 1000
+    "lambda_m": (0, 1000),
+    "lambda_s": (0, 1000),
+    "sigma": (-1, 1),  # a cosine
+    "early_sigma": (-1, 1),
+    "early_sigma_epochs": (0, 1_000_000),
+    "square": (0, LARGEST_SIDE),
+    "workers": (0, 256),  # each is a process
+    "seed": (0, 2**32 - 1),
+    "checkpoint_every": (0, 10**9),
+    "log_every": (0, 10**9),
+    "evaluate_every": (1, 1_000_000),
 }
 CAPTION_KINDS = ("caption", "ontology", "visual", "sub-captions")  # in the order of the losses
 # Settings that may change when a stopped run is resumed: those that the weights do not depend on.
@@ -28,34 +63,6 @@ FREE_TO_CHANGE = (
     "card", "workers", "checkpoint_every", "log_every", "tensorboard", "evaluate", "evaluate_every", "compile",
     "answer_temperature",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Source:
-    """One table of images: labelled (captions are written) or in the published caption format (captions are read)."""
-
-    table: str  # CSV file, relative to the data folder; image paths in it are relative to the table
-    modality: str = "clinical"  # "clinical" or "dermoscopic"; only for labelled tables
-    split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
-    fine_labels: str = ""  # CSV file: `image_id`, and in `fine_label` the diagnosis that a pooled label stands for
-    weight: float = 1.0  # how often each image is drawn, relative to the other sources
-    columns: Mapping[str, str] = field(default_factory=dict)  # fact -> column: site, age, sex
-    signs: Mapping[str, str] = field(default_factory=dict)  # yes/no column -> what the patient reports when it is yes
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One question that is put to the encoder at the end of an epoch, through the code that users put it with."""
-
-    task: str  # "classification", "retrieval" or "concepts"
-    table: str  # CSV file, relative to the data folder; image paths in it are relative to the table
-    name: str = ""  # in the log; empty: task and table
-    split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
-    column: str = ""  # of the label (default: label) or of the caption (default: caption)
-    knowledge: str = ""  # base that describes the classes; empty: that of the run
-    method: str = "knowledge"  # of the classifier; "knowledge" answers each image alone
-    vocabulary: str = "skincon"  # of the concepts
-    cutoffs: tuple[int, ...] = (10, 50, 100)  # of recall
 
 
 @dataclass(frozen=True)
@@ -79,12 +86,12 @@ class Augmentation:
         """Refuse what is no probability, no range and no strength."""
         for name in (f.name for f in dataclasses.fields(self) if f.name.endswith("_probability")):
             self._check(name, "in [0, 1]", 1, lambda chance: 0 <= chance <= 1)
-        for name, least, most in (("crop_scale", 0, 1), ("resolution", 1, math.inf), ("jpeg", 1, 100)):
+        for name, least, most in (("crop_scale", 0.01, 1), ("resolution", 1, 10_000), ("jpeg", 1, 100)):
             what = f"two numbers from {least} to {most}, the smaller first"
-            self._check(name, what, 2, lambda low, high, a=least, b=most: high > 0 and a <= low <= high <= b)
-        what = "four numbers from 0 on (brightness, contrast, saturation, hue), the last at most 0.5"
-        self._check("jitter", what, 4, lambda *strength: min(strength) >= 0 and strength[3] <= 0.5)
-        self._check("white_balance", "a number from 0 on", 1, lambda strength: strength >= 0)
+            self._check(name, what, 2, lambda low, high, a=least, b=most: a <= low <= high <= b)
+        what = "four numbers from 0 to 10 (brightness, contrast, saturation, hue), the last at most 0.5"
+        self._check("jitter", what, 4, lambda *all_: min(all_) >= 0 and max(all_) <= 10 and all_[3] <= 0.5)
+        self._check("white_balance", "a number from 0 to 2", 1, lambda strength: 0 <= strength <= 2)
         if not isinstance(self.quarter_turns, bool):
             raise SettingsError(
                 f"Expected setting `augmentation.quarter_turns` to be true or false, but got {self.quarter_turns!r}."
@@ -157,12 +164,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before anything is loaded."""
-        for least, names in LEAST.items():
-            for name in names:
-                if getattr(self, name) < least:
-                    raise SettingsError(
-                        f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}."
-                    )
+        for name, (least, most) in RANGES.items():
+            check_between(name, getattr(self, name), least, most)
         for name in ("train", "captions"):
             if not getattr(self, name):
                 raise SettingsError(f"Expected setting `{name}` to name at least one, but it is empty.")
@@ -175,12 +178,13 @@ class TrainConfig:
         check_among("setting `targets`", self.targets, tuple(MIX))
         for kind in self.captions:
             check_among("a kind in setting `captions`", kind, CAPTION_KINDS)
-        for evaluation in self.evaluate:
-            check_among("the task of an evaluation", evaluation.task, TASKS)
-        for name in ("sigma", "early_sigma"):
-            if not -1.0 <= getattr(self, name) <= 1.0:
+        if self.model_cfg:
+            check_architecture(self.model_cfg)
+            check_preprocessing(self.preprocess_cfg)
+            if 0 < self.square < self.image_size:
                 raise SettingsError(
-                    f"Expected setting `{name}` to be a cosine in [-1, 1], but got {getattr(self, name)}."
+                    f"Expected setting `square` to be at least the {self.image_size} pixels that the image tower sees, "
+                    f"or 0 for 1.25 times as many, but got {self.square}."
                 )
         self._check_what_is_exported()
 
@@ -197,8 +201,6 @@ class TrainConfig:
                 f"{self.answer_temperature}."
             )
         check_views(self.card.get("views", 1))
-        if not 0 <= self.named_share <= 1:
-            raise SettingsError(f"Expected setting `named_share` to be in [0, 1], but got {self.named_share}.")
 
     def sigma_at(self, epoch: int) -> float:
         """The threshold of an epoch, counted from 0."""
@@ -251,17 +253,7 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
         SettingsError: if the file is missing, is no mapping, has an unknown key or a value out of range.
         MissingDependencyError: if PyYAML is not installed.
     """
-    try:
-        import yaml
-    except ImportError as missing:
-        raise MissingDependencyError(
-            "Reading a configuration needs PyYAML. Run: pip install 'zsderm[pretrain]'"
-        ) from missing
-    if not path.is_file():
-        raise SettingsError(f"There is no configuration {path}. The bundled ones are in pretrain/configs/.")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise SettingsError(f"Expected {path} to hold settings as `name: value`, but got {type(content).__name__}.")
+    content: Any = read_yaml(path)
     for name, value in (overrides or {}).items():
         content = replaced(content, name.split("."), value, name)
     content["train"] = tuple(build(Source, source, f"{path}, train") for source in listed(content, "train"))

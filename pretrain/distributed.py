@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from zsderm.errors import SettingsError
+
+# For a process that decodes, exports or evaluates; torchrun ends the others where it dies.
+PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Group:
 
     rank: int = 0  # which of them this process is, from 0
     size: int = 1  # R, number of processes
+    patient: Any = field(default=None, compare=False, repr=False)  # the same processes, for `wait`
 
     def __post_init__(self) -> None:
         """Refuse a rank outside of the group."""
@@ -59,17 +64,29 @@ class Group:
             dist.all_reduce(values)
         return values
 
+    def largest(self, value: int, device: torch.device) -> int:
+        """The largest of the values of all processes."""
+        found = torch.tensor(value, device=device)
+        if self.size > 1:
+            dist.all_reduce(found, dist.ReduceOp.MAX)
+        return int(found)
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its sum over all processes, in one exchange for each dtype.
 
-        A parameter without a gradient in this process counts as zero.
+        A parameter without a gradient in this process counts as zero. One without a gradient in any process keeps none,
+        as in a run of one process: the optimiser would decay it for a gradient of zero.
 
         Args:
             parameters: the same in every process, in the same order; those that require no gradient are left out.
         """
         if self.size == 1:
             return
-        wanted = [p for p in parameters if p.requires_grad]
+        learning = [p for p in parameters if p.requires_grad]
+        if not learning:
+            return
+        reached = self.total(torch.tensor([p.grad is not None for p in learning], device=learning[0].device).int())
+        wanted = [p for p, processes in zip(learning, reached.tolist(), strict=True) if processes]
         for p in wanted:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
@@ -88,9 +105,13 @@ class Group:
         return values
 
     def wait(self) -> None:
-        """Return when every process has called this."""
+        """Return when every process has called this, however long one of them takes.
+
+        To be called before the next exchange wherever one process works and the others do not: exchanges have a time
+        limit, of ten minutes with nccl.
+        """
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(self.patient)
 
 
 ALONE = Group()
@@ -108,7 +129,7 @@ def join_group(device: torch.device) -> Iterator[Group]:
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Group(dist.get_rank(), dist.get_world_size())
+        yield Group(dist.get_rank(), dist.get_world_size(), dist.new_group(backend="gloo", timeout=PATIENCE))
     finally:
         dist.destroy_process_group()
 
@@ -143,7 +164,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous()
+        gradient = gradient.clone(memory_format=torch.contiguous_format)  # others may hold the same tensor
         dist.all_reduce(gradient)  # the share of every process has a gradient for these rows
         return gradient.split(ctx.sizes)[dist.get_rank()]
 

@@ -18,13 +18,14 @@ from open_clip.hf_model import HFTextEncoder
 from open_clip.pretrained import get_pretrained_cfg
 from torch import Tensor, nn
 
-from zsderm.errors import CheckpointError
+from zsderm.errors import CheckpointError, SettingsError, ZsdermError
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
 from zsderm.pretrain.distributed import launched_size
 from zsderm.pretrain.model.optimiser import create_optimiser
 from zsderm.pretrain.model.start import context_length, open_clip_checkpoint, text_settings, with_architecture
 from zsderm.pretrain.model.towers import (
+    MISFITS,
     OpenClipModel,
     build_towers,
     image_and_patch_features,
@@ -97,8 +98,14 @@ def estimate(config: TrainConfig) -> Estimate:
     ranks = launched_size()
     own = max(1, config.batch_size // ranks)
     at_a_time = min(config.micro_batch or own, own)
-    patches, kept_image = _image_activations(model, config, half)
-    kept_text = _text_activations(model, config, half) if config.train_text else 0
+    try:
+        patches, kept_image = _image_activations(model, config, half)
+        kept_text = _text_activations(model, config, half) if config.train_text else 0
+    except MISFITS as error:
+        if isinstance(error, ZsdermError):
+            raise
+        detail = " ".join(str(error).split())[:300] or type(error).__name__
+        raise SettingsError(f"An image or a text does not go through the towers of `model_cfg`: {detail}.") from error
     width = int(config.model_cfg["embed_dim"])
     features = own * (1 + patches + CAPTIONS_PER_IMAGE) * width
     return Estimate(

@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import zsderm
+from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
 from zsderm.metrics import evaluate
 from zsderm.pretrain.config import Evaluation, TrainConfig
+from zsderm.pretrain.data.image_files import ImageFiles
+from zsderm.pretrain.data.readable import check_images
 from zsderm.tasks.concepts.agreement import agreement
 from zsderm.tasks.concepts.annotation import annotate
 from zsderm.tasks.concepts.concept_list import ConceptVocabulary
@@ -22,10 +27,13 @@ from zsderm.tasks.retrieval.captioned_images import CaptionedImages
 
 CLASSIFICATION_FIGURES = ("accuracy", "balanced_accuracy", "macro_auroc", "calibration_error")
 RESAMPLES = 100  # few, because the intervals of an epoch are not shown
+Figure = tuple[str, float, str]  # metric, value, and the reason where the value is NaN
 
 
 def evaluate_encoder(config: TrainConfig, root: Path, folder: Path, epoch: int) -> list[dict[str, Any]]:
-    """All evaluations of a configuration, as rows: epoch, name, metric, value.
+    """All evaluations of a configuration, as rows: epoch, name, metric, value, reason.
+
+    A figure that could not be measured is NaN, with the reason; a task that could not be asked is one such row.
 
     Args:
         config: the evaluations.
@@ -40,10 +48,9 @@ def evaluate_encoder(config: TrainConfig, root: Path, folder: Path, epoch: int) 
         return []
     encoder = zsderm.load_encoder(f"local-dir:{folder}")
     return [
-        {"epoch": epoch, "name": _name(asked), "metric": metric, "value": round(value, 4)}
+        {"epoch": epoch, "name": _name(asked), "metric": metric, "value": round(value, 4), "reason": reason}
         for asked in config.evaluate
-        for metric, value in _FIGURES[asked.task](asked, config, encoder, _table(asked, root))
-        if not math.isnan(value)
+        for metric, value, reason in _figures(asked, config, encoder, root)
     ]
 
 
@@ -51,7 +58,7 @@ def check_tables(config: TrainConfig, root: Path) -> None:
     """Open every table and column that is evaluated, so that a mistake is found before the first epoch.
 
     Raises:
-        InputError: a table is missing, or lacks a row or a column.
+        InputError: a table is missing, lacks a row or a column, or most of its images cannot be read.
     """
     for asked in config.evaluate:
         table = _table(asked, root)
@@ -59,41 +66,68 @@ def check_tables(config: TrainConfig, root: Path) -> None:
             table.column(_column(asked))
         else:
             ConceptVocabulary.load(asked.vocabulary)
+        check_images({asked.table: [(path, None) for path in _files(table)]}, root)
 
 
-def _classification(
-    asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable
-) -> Iterator[tuple[str, float]]:
+def _figures(asked: Evaluation, config: TrainConfig, encoder: Any, root: Path) -> Iterator[Figure]:
+    """(metric, value, reason) of one evaluation; the reason is empty where the value is a number."""
+    table = _table(asked, root)
+    try:
+        figures = list(_FIGURES[asked.task](asked, config, encoder, table))
+    except InputError as error:  # nothing to compare: the run goes on, and says so
+        figures = [("none", math.nan, " ".join(str(error).split()))]
+    for metric, value, reason in figures:
+        yield metric, value, reason if math.isnan(value) else ""
+
+
+def _classification(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:
     labels = table.column(_column(asked))
     classes = sorted(set(labels))
     classifier = zsderm.ZeroShotClassifier.from_pretrained(
         encoder, classes=classes, knowledge=asked.knowledge or config.knowledge, method=asked.method
     )
-    predictions = classifier.predict(table.files)
+    predictions = classifier.predict(_files(table))
     metrics = evaluate([classes.index(label) for label in labels], predictions.probabilities, resamples=RESAMPLES)
-    yield from ((name, float(getattr(metrics, name))) for name in CLASSIFICATION_FIGURES)
+    one_sided = "no class has images that show it and images that do not"
+    yield from ((name, float(getattr(metrics, name)), one_sided) for name in CLASSIFICATION_FIGURES)
+    yield from _unread(metrics.unclassified)
 
 
-def _retrieval(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[tuple[str, float]]:
-    report, _ = CaptionedImages.match(table.files, table, _column(asked)).recall(encoder, asked.cutoffs)
+def _retrieval(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:
+    report, errors = CaptionedImages.match(_files(table), table, _column(asked)).recall(encoder, asked.cutoffs)
     for direction in report.directions:
         words = direction.name.replace(" ", "_")
-        yield from ((f"{words}_recall_at_{figure.k}", float(figure.recall)) for figure in direction.figures)
+        yield from ((f"{words}_recall_at_{figure.k}", float(figure.recall), "") for figure in direction.figures)
+    yield from _unread(len(errors))
 
 
-def _concepts(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[tuple[str, float]]:
-    scores = annotate(encoder, ConceptVocabulary.load(asked.vocabulary), table.files)
+def _concepts(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:
+    scores = annotate(encoder, ConceptVocabulary.load(asked.vocabulary), _files(table))
     figures = agreement(scores, table, resamples=RESAMPLES)
-    yield "mean_auroc", figures.mean_auroc
-    yield from ((f"auroc_{figure.concept}", figure.auroc) for figure in figures.figures)
+    yield "mean_auroc", figures.mean_auroc, ""
+    yield from ((f"auroc_{figure.concept}", figure.auroc, "") for figure in figures.figures)
+    yield from ((f"auroc_{concept}", math.nan, reason) for concept, reason in figures.left_out.items())
+    yield from _unread(int(np.isnan(scores.scores).any(axis=1).sum()))
+
+
+def _unread(images: int) -> Iterator[Figure]:
+    """How many images the figures lack, where there are any."""
+    if images:
+        yield "unreadable_images", float(images), ""
 
 
 _FIGURES = {"classification": _classification, "retrieval": _retrieval, "concepts": _concepts}
 
 
 def _table(asked: Evaluation, root: Path) -> ImageTable:
-    table = ImageTable.read(root / asked.table)
+    table = ImageTable.read(root / asked.table, asked.image_column or None)
     return table.where("split", asked.split) if asked.split else table
+
+
+def _files(table: ImageTable) -> list[Path]:
+    """The image of each row, also where the table spells its name otherwise."""
+    files = ImageFiles(table.path.parent)
+    return [files.find(name)[0] for name in table.names]
 
 
 def _column(asked: Evaluation) -> str:

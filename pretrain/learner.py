@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class Learner:
     average: AverageWeights | None  # running mean of the weights; None where the last ones are taken
     device: torch.device
     group: Group
+    in_step: bool  # whether every pass through the towers waits for one of all other processes
 
     @classmethod
     def of(
@@ -64,17 +66,19 @@ class Learner:
             resident: (N, 3, S0, S0) uint8, squares that the device holds; see `tower_input`.
         """
         text_bank = TextBank(model, tokenizer, trainable=config.train_text, chunk=TEXTS_AT_A_TIME[device.type])
+        in_step = group.size > 1 and any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
         optimiser = create_optimiser(model, config)  # before the mean is made: what is frozen is not averaged
         return cls(
             config=config,
             model=model,
-            encode=_encoder(model, text_bank, config, device, resident),
+            encode=_encoder(model, text_bank, config, device, resident, in_step),
             diagnoses=diagnoses,
             optimiser=optimiser,
             scheduler=create_schedule(optimiser, config),
             average=AverageWeights(model, config.average) if config.average else None,
             device=device,
             group=group,
+            in_step=in_step,
         )
 
     @property
@@ -106,7 +110,7 @@ class Learner:
         learning = [parameter for rates in self.optimiser.param_groups for parameter in rates["params"]]
         self.optimiser.zero_grad(set_to_none=True)
         cached = CachedFeatures(self.model, self.encode, self._loss(batch, epoch))
-        own = cached.backward(_micro_batches(batch, self.config.micro_batch))
+        own = cached.backward(self._micro_batches(batch))
         self.group.sum_gradients(learning)
         norm = float(nn.utils.clip_grad_norm_(learning, self.config.gradient_clip))
         self.optimiser.step()
@@ -115,6 +119,15 @@ class Learner:
         if self.average:
             self.average.update()
         return self.group.total(torch.stack([own.total, own.contrastive, own.local]).double()).cpu(), norm
+
+    def _micro_batches(self, batch: Batch) -> list[Batch]:
+        """A batch in parts of at most `micro_batch` images, of about equal size; 0 for one part."""
+        images = len(batch.captions)
+        count = max(1, math.ceil(images / (self.config.micro_batch or max(1, images))))
+        if self.in_step:  # else processes with fewer images, or with none, would be waited for in vain
+            count = self.group.largest(count, self.device)
+        ends = [images * part // count for part in range(count + 1)]
+        return [batch.part(slice(start, end)) for start, end in pairwise(ends)]
 
     def _loss(self, batch: Batch, epoch: int) -> Callable[[Features], MakeLoss]:
         """The loss of a batch as a function of its features."""
@@ -128,7 +141,12 @@ class Learner:
 
 
 def _encoder(
-    model: OpenClipModel, text_bank: TextBank, config: TrainConfig, device: torch.device, resident: Tensor | None
+    model: OpenClipModel,
+    text_bank: TextBank,
+    config: TrainConfig,
+    device: torch.device,
+    resident: Tensor | None,
+    in_step: bool,
 ) -> Callable[[Batch], Features]:
     """A function from a batch to its features, at the precision of the configuration."""
     image_tower = torch.compile(image_and_patch_features) if config.compile else image_and_patch_features
@@ -137,16 +155,15 @@ def _encoder(
     def encode(batch: Batch) -> Features:
         if not batch.captions:  # none of this process's images could be read
             empty = torch.zeros(0, 1, width, device=device)
-            return Features(empty[:, 0], empty, empty.expand(0, CAPTIONS_PER_IMAGE, width))
-        pixels = tower_input(batch, config, device, resident)
+            texts = empty.expand(0, CAPTIONS_PER_IMAGE, width)
+            if not in_step:
+                return Features(empty[:, 0], empty, texts)
+            pixels = torch.zeros(0, 3, config.image_size, config.image_size, device=device)
+        else:
+            pixels = tower_input(batch, config, device, resident)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
             image, patches = image_tower(model, pixels)  # (B, D), (B, P, D)
-            return Features(image, patches, text_bank(batch.captions))  # text (B, T, D)
+            texts = text_bank(batch.captions) if batch.captions else texts
+            return Features(image, patches, texts)  # text (B, T, D)
 
     return encode
-
-
-def _micro_batches(batch: Batch, size: int) -> list[Batch]:
-    """A batch in parts of `size` images; 0 for one part."""
-    size = size or max(1, len(batch.captions))
-    return [batch.part(slice(start, start + size)) for start in range(0, max(1, len(batch.captions)), size)]

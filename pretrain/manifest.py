@@ -70,7 +70,10 @@ def data_checksum(records: Sequence[Record], root: Path) -> str:
     digest = hashlib.sha256()
     for record in records:
         name = record.path.relative_to(root) if record.path.is_relative_to(root) else record.path
-        size = record.path.stat().st_size if record.path.is_file() else -1
+        try:
+            size = record.path.stat().st_size
+        except (OSError, ValueError):  # not there, or a name that no file can have
+            size = -1
         digest.update(repr((name.as_posix(), record.span, size, record.weight, record.case, record.captions)).encode())
     return digest.hexdigest()[:16]
 

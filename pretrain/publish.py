@@ -129,12 +129,17 @@ def model_card(words: Mapping[str, Any], config: Mapping[str, Any], figures: lis
         ]  # fmt: skip
     if figures:
         lines += ["## Figures of the last epoch", "", "| evaluation | metric | value |", "|---|---|--:|"]
-        lines += [f"| {row['name']} | {row['metric']} | {row['value']} |" for row in figures]
+        lines += [f"| {row['name']} | {row['metric']} | {_shown(row)} |" for row in figures]
         lines += ["", "Measured during training on the tables that its configuration names; intervals are not given."]
     else:
         lines += ["## Figures", "", "None were measured while it trained. See: `zsderm benchmark`."]
     lines += ["", "## Limits", "", LIMITS]
     return "\n".join(lines) + "\n"
+
+
+def _shown(row: Mapping[str, str]) -> str:
+    """A figure, or why there is none."""
+    return f"not measured: {row.get('reason') or 'no reason given'}" if row["value"] == "nan" else row["value"]
 
 
 GENERATED = "<!-- written by zsderm; an edit of this file that removes this line is kept -->"

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import CsvRows, csv_file, open_csv, out_of_cell
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,11 @@ class RunLog:
             self._scalars("epoch", row, row["step"])
 
     def evaluation(self, rows: Sequence[Row], step: int) -> None:
-        """Lines of evaluation.csv: epoch, name, metric, value; `step` is their place in TensorBoard."""
+        """Lines of evaluation.csv: epoch, name, metric, value, reason; `step` is their place in TensorBoard."""
         if self.active and rows:
             _append(self.folder / EVALUATION, rows)
             for row in rows:
-                log.info("%s: %s %s", row["name"], row["metric"], row["value"])
+                log.info("%s: %s %s %s", row["name"], row["metric"], row["value"], row["reason"])
                 self._scalars(row["name"], {row["metric"]: row["value"]}, step)
 
     def picture(self) -> None:
@@ -106,7 +107,7 @@ def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [{key: cell and out_of_cell(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
 
 
 def _append(path: Path, rows: Sequence[Row]) -> None:
@@ -114,19 +115,14 @@ def _append(path: Path, rows: Sequence[Row]) -> None:
     if before and list(before[0]) != list(rows[0]):  # a run that an older version began, with other columns
         _write(path, [*before, *rows])
         return
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        if not before:
-            writer.writeheader()
-        writer.writerows(rows)
+    with open_csv(path, "a") as file:
+        CsvRows(file, list(rows[0]), header=not before).write_all(rows)
 
 
 def _write(path: Path, rows: Sequence[Row]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    with csv_file(path, columns) as file:
+        file.write_all(rows)
 
 
 def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:
@@ -157,7 +153,7 @@ def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
     with atomic_file(path) as draft:
-        figure.savefig(draft, dpi=110, format="png")
+        figure.savefig(draft, dpi=110, format="png", metadata={"Software": "zsderm"})
 
 
 def _draw_rates(axes: Axes, epochs: Rows, steps: Rows) -> None:

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,7 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import zsderm
-from zsderm.atomic_files import atomic_file
+from zsderm.atomic_files import atomic_file, refuse_others
 from zsderm.errors import SettingsError
 from zsderm.pretrain import checkpoint
 from zsderm.pretrain.checkpoint import Progress
@@ -32,6 +33,7 @@ from zsderm.pretrain.config import TrainConfig, read_config
 from zsderm.pretrain.data.captions import CaptionWriter
 from zsderm.pretrain.data.dataset import CaptionedImages, collate
 from zsderm.pretrain.data.diagnoses import Diagnoses
+from zsderm.pretrain.data.readable import check_draws, check_records
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
 from zsderm.pretrain.data.sources import read_records
@@ -43,10 +45,12 @@ from zsderm.pretrain.manifest import training_manifest
 from zsderm.pretrain.model.export import export_folder
 from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.towers import OpenClipModel, set_gradient_checkpointing
-from zsderm.pretrain.run_log import RunLog
+from zsderm.pretrain.named_things import check_names
+from zsderm.pretrain.run_log import EPOCHS, EVALUATION, PICTURE, STEPS, RunLog
 
 log = logging.getLogger(__name__)
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, MANIFEST = "checkpoint.pt", "manifest.json"
+_MANIFEST_MARK = re.compile(rb'\A\{\s*"config": "|"processes": ')  # see `refuse_others`
 SHARE_FOR_SQUARES = 0.3  # of the free memory of a card, at most
 
 
@@ -71,10 +75,11 @@ def run(
     Raises:
         SettingsError: if a setting is unknown or out of range, no data folder is named, or the output holds a run with
             other settings.
-        PretrainingDataError: if a table cannot be read.
+        PretrainingDataError: if a table cannot be read, or most of the images that it names or that are drawn.
         CheckpointError: if a tower cannot be had, or gives no patch features.
     """
     config = read_config(config_path, overrides)
+    check_names(config)
     named = data_root or os.environ.get("ZSDERM_DATA")
     if not named:
         raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
@@ -92,10 +97,12 @@ def _train(
     device: torch.device,
     group: Group,
 ) -> Path:
+    _refuse_other_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(asked.seed)
     knowledge = zsderm.KnowledgeBase.load(asked.knowledge)
     records = read_records(asked, root)
+    check_records(records, root)
     check_tables(asked, root)
     config, model, tokenizer = begin(asked)
     model = _placed(model, config, device, group)
@@ -111,7 +118,7 @@ def _train(
     at = checkpoint.resume(output / CHECKPOINT, asked, device, group, **learner.parts)
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
-        _write(output / "manifest.json", json.dumps(manifest, indent=2))
+        _write(output / MANIFEST, json.dumps(manifest, indent=2))
     if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
         export_folder(learner.trained(), tokenizer, config, {**manifest, "epochs_done": at.epoch}, output / "encoder")
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
@@ -132,6 +139,7 @@ def _train(
             export_folder(learner.trained(), tokenizer, config, done, output / "encoder")
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
                 logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
+        group.wait()  # an evaluation may take longer than exchanges are waited for
         at = Progress(epoch=epoch + 1, step=at.step)
         checkpoint.save(output / CHECKPOINT, at, asked, group, **learner.parts)
     logs.close()
@@ -153,16 +161,24 @@ def _train_epoch(
         norm = math.nan
         if images >= 2:  # contrast needs two
             loss, norm = learner.step(batch, epoch)
+            if not loss.isfinite().all():
+                raise SettingsError(
+                    f"The loss of batch {at.step + 1} is {loss[0]:g}, so nothing more is learned. Set `learning_rate` "
+                    "and `head_learning_rate` lower, and choose another --output."
+                )
             at.sums += loss
+            at.learned += 1
         rate = float(learner.scheduler.get_last_lr()[0])
         learner.scheduler.step()
         asked_at = time.monotonic()
         at.advance(images, skipped, asked_at - clock, waited)
+        check_draws(at.images, at.skipped)
         clock = asked_at
         if _is_due(config.log_every, at.step):
             logs.step(_step_row(at, epoch, loss, rate, norm, learner.model))
         if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
             save()
+    check_draws(at.images, at.skipped, least=1)
 
 
 def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, group: Group) -> OpenClipModel:
@@ -222,7 +238,7 @@ def _step_row(at: Progress, epoch: int, loss: Tensor, rate: float, norm: float, 
 
 
 def _epoch_row(at: Progress, epoch: int, model: OpenClipModel) -> dict[str, Any]:
-    total, contrastive, local = (at.sums / max(1, at.batch)).tolist()
+    total, contrastive, local = (at.sums / (at.learned or math.nan)).tolist()
     return {
         "epoch": epoch + 1,
         "loss": round(total, 4),
@@ -235,6 +251,21 @@ def _epoch_row(at: Progress, epoch: int, model: OpenClipModel) -> dict[str, Any]
         "images_per_second": round(at.images / max(at.seconds, 1e-9), 2),
         "step": at.step,
     }
+
+
+def _refuse_other_folder(output: Path) -> None:
+    """Refuse a folder that holds a file under a name of ours and is not the folder of a run.
+
+    Raises:
+        SettingsError: it is.
+    """
+    manifest = output / MANIFEST
+    refuse_others(manifest, _MANIFEST_MARK)
+    ours = [name for name in (CHECKPOINT, EPOCHS, STEPS, EVALUATION, PICTURE, "encoder") if (output / name).exists()]
+    if ours and not manifest.exists():
+        raise SettingsError(
+            f"'{output / ours[0]}' would be replaced, but '{output}' is no folder of a run. Choose another --output."
+        )
 
 
 def _write(path: Path, text: str) -> None:

@@ -17,9 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground to the roof; a room may import itself and what stands before it, and nothing else.
 FLOORS = [
     "errors",
+    "harmless_text",
     "arrays",
     "progress",
     "atomic_files",
+    "csv_files",
+    "stored_json",
     "optional_packages",
     "table_files",
     "image_table",
@@ -63,6 +66,7 @@ PUBLIC_MODULES = {
     "atomic_files",
     "calibration",
     "config",
+    "csv_files",
     "encoders",
     "errors",
     "image_table",

@@ -21,6 +21,7 @@ from zsderm import (
     SettingsError,
     ZeroShotClassifier,
 )
+from zsderm.class_list import checked_prior
 from zsderm.config import METHODS, NAMES, Settings
 from zsderm.embeddings import write_embeddings
 from zsderm.images import find
@@ -496,6 +497,7 @@ def test_an_old_fit_keeps_its_number_of_views_whatever_the_card_says_now(tiny_en
         (tmp_path / "older" / file.name).write_bytes(file.read_bytes())
     facts = json.loads((tmp_path / "one" / "classifier.json").read_text(encoding="utf-8"))
     assert facts["settings"].pop("views") == 1
+    assert facts.pop("files") and facts.pop("checksum")
     (tmp_path / "older" / "classifier.json").write_text(json.dumps(facts), encoding="utf-8")
     tiny_encoder.card = replace(tiny_encoder.card, views=4)
     for name in ("one", "older"):
@@ -503,6 +505,16 @@ def test_an_old_fit_keeps_its_number_of_views_whatever_the_card_says_now(tiny_en
         assert loaded.predict(folder).manifest["settings"]["views"] == 1
         with pytest.raises(SettingsError, match="fitted on 1 views"):
             loaded.predict(folder, views=4)
+
+
+@pytest.mark.parametrize("streamed_from", [10, 100_000], ids=["streamed", "in memory"])
+@pytest.mark.parametrize("prior", ["uniform", "auto"])
+def test_fewer_images_than_the_settings_ask_for_teach_nothing(tiny_encoder, streamed_from: int, prior: str) -> None:
+    rows = torch.nn.functional.normalize(torch.randn(60, 32, generator=torch.Generator().manual_seed(0)), dim=1)
+    settings = Settings(method="kpl", min_images=100, streamed_from=streamed_from)
+    fitted = ZeroShotClassifier(tiny_encoder, CLASSES, None, settings, prior).fit(rows.numpy()).fitted
+    assert fitted is not None and not fitted.refined and fitted.temperature == tiny_encoder.temperature
+    assert fitted.reason == "60 images are too few to refine on (at least 100)"
 
 
 # groups
@@ -571,3 +583,36 @@ def test_groups_none_of_which_can_be_read_have_their_reasons(tiny_encoder, knowl
     found = classifier(tiny_encoder, knowledge).predict_groups([folder / "99.png", folder / "98.png"], ["a", "a"])
     assert found.answers.errors == {"a": "none of its 2 photographs could be read"}
     assert found.answers.labels == [""] and found.agreement.isnan().all()
+
+
+def test_one_class_would_be_the_answer_for_everything(tiny_encoder) -> None:
+    with pytest.raises(ClassListError, match="at least two classes, but got only 'melanoma'"):
+        ZeroShotClassifier.from_pretrained(tiny_encoder, classes=["melanoma"])
+
+
+def test_sentences_that_are_not_there_are_refused(tiny_encoder, knowledge) -> None:
+    texts = ZeroShotClassifier(tiny_encoder, ["melanoma", "nevus"], knowledge).texts
+    feature = torch.zeros(1, tiny_encoder.card.width)
+    for rows, winner in ((torch.tensor([len(texts.sentences)]), 0), (torch.tensor([-1]), 0), (None, 2)):
+        with pytest.raises(InputError, match=r"Expected `(rows|winners)` to be from 0 to"):
+            next(texts.evidence_for(feature, torch.tensor([winner]), rows, 1))
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        {**dict.fromkeys(CLASSES, 1.0), "eczema": 2.0},
+        {**dict.fromkeys(CLASSES, 1.0), CLASSES[0]: "much"},
+        {**dict.fromkeys(CLASSES, 1.0), CLASSES[0]: float("nan")},
+        ["a", "b", "c", "d"],
+        [[1.0] * len(CLASSES)],
+        [None] * len(CLASSES),
+        [-1.0, *[1.0] * (len(CLASSES) - 1)],
+        [0.0] * len(CLASSES),
+        "Uniform",
+    ],
+    ids=repr,
+)
+def test_a_prior_that_is_none_is_one_sentence(prior: object) -> None:
+    with pytest.raises(SettingsError, match=r"[Pp]rior"):
+        checked_prior(prior, CLASSES)

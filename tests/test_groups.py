@@ -66,7 +66,7 @@ def test_the_table_has_a_row_for_each_group(found: GroupPredictions) -> None:
     frame = found.to_frame()
     assert frame["group"].tolist() == ["007", "b", "5.jpg"]
     assert frame["label"].tolist() == ["nevus", "", "wart"]
-    assert frame["probability_class_1"].tolist()[::2] == pytest.approx([0.4, 0.8])
+    assert frame["probability: wart"].tolist()[::2] == pytest.approx([0.4, 0.8])
     assert frame["error"].tolist() == ["", "torn", ""]
     assert {"image", "familiarity"}.isdisjoint(frame) and frame["images"].tolist() == [3, 2, 1]
 

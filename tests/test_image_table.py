@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from zsderm import FallbackWarning, InputError
-from zsderm.image_table import IMAGE_COLUMNS, ImageNames, ImageTable, image_column
+from zsderm.image_table import (
+    IMAGE_COLUMNS,
+    IN_ORDER,
+    LABEL_COLUMNS,
+    ImageNames,
+    ImageTable,
+    image_column,
+    known_column,
+)
 
 
 def _table(tmp_path: Path, text: str) -> ImageTable:
@@ -97,13 +105,15 @@ def test_a_column_may_be_named(tmp_path: Path) -> None:
         ("1.jpg", "1"),
         ("/data/a/1.jpg", "a/1.jpg"),
         ("../a/1.jpg", "/data/a/1.jpg"),
+        ("//server/share/1.jpg", "/share/1.jpg"),
+        ("scan.left", "photos/scan.left.jpg"),
     ],
 )
 def test_other_spellings_of_a_name_are_the_same_image(tmp_path: Path, written: str, asked: str) -> None:
     assert _table(tmp_path, f"image\n{written}\nother.jpg\n").rows_of([asked, "other.jpg"]) == [[0], [1]]
 
 
-@pytest.mark.parametrize("asked", ["11.jpg", "1_2.jpg", "2", "1.jpg.png"])
+@pytest.mark.parametrize("asked", ["11.jpg", "1_2.jpg", "2", "1.jpg.png", "1.left", "01.jpg"])
 def test_a_name_that_is_only_alike_is_another_image(tmp_path: Path, asked: str) -> None:
     assert _table(tmp_path, "image\n1.jpg\nother.jpg\n").rows_of([asked, "other.jpg"]) == [[], [1]]
 
@@ -142,18 +152,36 @@ def test_one_row_for_each_image_or_none(tmp_path: Path) -> None:
     assert table.row_of(["2.jpg", "3.jpg"]).tolist() == [1, -1]
     beside = table.beside(["2.jpg", "3.jpg"])
     assert beside.column("label") == ["b", ""]
-    with pytest.raises(InputError, match="one name stands for several predictions"):
-        table.row_of(["1.jpg", "1.jpg"])
+    for again in ("1.jpg", "./1.jpg"):
+        with pytest.raises(InputError, match="one name stands for several predictions"):
+            table.row_of(["1.jpg", again])
+
+
+def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has none below its header"):
+        _table(tmp_path, "image,label\n").row_of(["1.jpg"])
+
+
+def test_the_column_of_classes_is_known_by_any_usual_name() -> None:
+    for name in (*LABEL_COLUMNS, "True Label", "DX", "Diagnosis-3"):
+        assert known_column(["image", name], LABEL_COLUMNS) == name
+    assert known_column(["dx", "Label", "label"], LABEL_COLUMNS) == "label"
 
 
 def _unnamed(tmp_path: Path, text: str) -> ImageTable:
     (tmp_path / "unnamed.csv").write_text(text, encoding="utf-8")
-    return ImageTable.read(tmp_path / "unnamed.csv", required=False)
+    return ImageTable.read(tmp_path / "unnamed.csv", IN_ORDER, required=False)
 
 
-def test_rows_are_taken_in_order_only_where_no_column_can_name_the_images(tmp_path: Path) -> None:
-    with pytest.warns(FallbackWarning, match="its 2 rows are taken in the order of the images"):
-        assert _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg"]).tolist() == [0, 1]
+def test_rows_are_taken_in_order_only_where_that_is_asked_or_nothing_has_a_name(tmp_path: Path) -> None:
+    table = _unnamed(tmp_path, "label\na\nb\n")
+    unasked = ImageTable.read(table.path, required=False)
+    for asked, images in ((table, ["1.jpg", "2.jpg"]), (unasked, ["", ""])):
+        with pytest.warns(FallbackWarning, match="its 2 rows are taken in the order of the images"):
+            assert asked.row_of(images).tolist() == [0, 1]
+    with pytest.raises(InputError, match=r"--image-column none and one row for each .* its columns are: label"):
+        unasked.row_of(["1.jpg", "2.jpg"])
+    assert ImageTable.read(_table(tmp_path, "image\n1.jpg\n").path, IN_ORDER).names == ["1.jpg"]
     with pytest.raises(InputError, match=r"one row for each of the 3 .* it has 2 rows and its columns are: label"):
         _unnamed(tmp_path, "label\na\nb\n").row_of(["1.jpg", "2.jpg", "3.jpg"])
     with pytest.raises(InputError, match=r"--image-column .* its columns are: slide, label"):
@@ -162,6 +190,19 @@ def test_rows_are_taken_in_order_only_where_no_column_can_name_the_images(tmp_pa
         _unnamed(tmp_path, "photo,label\nx.jpg,a\ny.jpg,b\n")
     with pytest.raises(InputError, match="but the predictions name none"):
         _table(tmp_path, "image\n1.jpg\n").row_of([""])
+
+
+@pytest.mark.parametrize(
+    ("cells", "ids"),
+    [
+        (["172.0", "NaT", "3.0"], ["172", "", "3"]),
+        (["172.0", "01", "-"], ["172.0", "01", ""]),
+        (["José", "Jose\u0301", "?"], ["José", "José", ""]),
+    ],
+)
+def test_ids_are_text_in_one_form(tmp_path: Path, cells: list[str], ids: list[str]) -> None:
+    rows = "".join(f"{row}.jpg,{cell}\n" for row, cell in enumerate(cells))
+    assert _table(tmp_path, f"image,patient\n{rows}").ids("patient") == ids
 
 
 def test_an_unknown_patient_is_no_patient(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_the_table_has_one_row_per_image_and_the_columns_in_order() -> None:
     frame = predictions().to_frame(top_k=2)
     assert list(frame.columns) == [
         "image", "label", "probability", "label_2", "probability_2",
-        "probability_class_0", "probability_class_1", "probability_class_2", "method", "evidence", "error",
+        "probability: nevus", "probability: melanoma", "probability: psoriasis", "method", "evidence", "error",
     ]  # fmt: skip
     assert frame["image"].tolist() == ["a.jpg", "b.jpg", "c.jpg"]
     assert frame["label"].tolist() == ["melanoma", "", "nevus"]
@@ -138,14 +138,14 @@ def test_the_table_has_one_row_per_image_and_the_columns_in_order() -> None:
     assert frame["evidence"].tolist() == [STRONG.text, "", ""]
     assert frame["method"].tolist() == ["knowledge"] * 3
     assert frame["probability"].isna().tolist() == [False, True, False]
-    table = frame[[f"probability_class_{i}" for i in range(3)]].to_numpy()
+    table = frame[predictions().probability_columns].to_numpy()
     np.testing.assert_array_equal(table, predictions().probabilities.numpy())
 
 
 def test_the_table_does_not_share_memory_with_the_answer() -> None:
     answer = predictions()
     frame = answer.to_frame()
-    frame.loc[0, "probability_class_0"] = 9.0
+    frame.loc[0, "probability: nevus"] = 9.0
     assert answer.probabilities[0, 0] == pytest.approx(0.2)
 
 
@@ -161,10 +161,12 @@ def test_every_format_reads_back_as_the_table(tmp_path: Path, suffix: str) -> No
     match suffix:
         case ".jsonl":
             read = pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+            read = read.drop(columns=["classes", "manifest"])
         case ".parquet":
             read = pd.read_parquet(path)
         case _:
-            numbers = {f"probability{end}": [""] for end in ("", "_2", "_class_0", "_class_1", "_class_2")}
+            names = predictions().classes
+            numbers = {f"probability{end}": [""] for end in ("", "_2", *(f": {name}" for name in names))}
             read = pd.read_csv(path, keep_default_na=False, na_values=numbers)
     expected = predictions().to_frame(top_k=2)
     assert list(read.columns) == list(expected.columns)

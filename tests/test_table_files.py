@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from zsderm.errors import FallbackWarning, InputError
-from zsderm.table_files import is_unknown, numbers, read_cells, whole_numbers
+from zsderm.table_files import FACTS_KEY, is_unknown, numbers, plain, read_cells, whole_numbers, write_table
 
 IDS = ["007", "01", "0e1", "12345678901234567890", "172.0", "NA", "nan", "None", ""]
 
@@ -50,11 +54,60 @@ def test_numbers_of_jsonl_and_parquet_keep_every_digit(tmp_path: Path) -> None:
         ("image;label\nCafé.jpg;näevus\n", "utf-16"),
         ("image\tlabel\nCafé.jpg\tnäevus\n", "utf-8"),
         (' image ,"label"\nCafé.jpg,näevus', "utf-8"),
+        ("image,label\rCafé.jpg,näevus\r", "utf-8"),
+        ("sep=;\r\nimage;label\r\nCafé.jpg;näevus\r\n", "utf-8-sig"),
+        ('image, label\nCafé.jpg, "näevus"\n', "utf-8"),
+        ("\n\nimage,label\n\nCafé.jpg,näevus\n,\n,\n", "utf-8"),
+        ("ima\u0067e,label\nCafe\u0301.jpg,näevus\n", "utf-8"),
     ],
 )
 def test_separators_and_encodings_are_found(tmp_path: Path, content: str, encoding: str) -> None:
     (tmp_path / "t.csv").write_bytes(content.encode(encoding))
-    assert read_cells(tmp_path / "t.csv").to_dict("list") == {"image": ["Café.jpg"], "label": ["näevus"]}
+    cells = read_cells(tmp_path / "t.csv").to_dict("list")
+    assert {name: [plain(cell) for cell in column] for name, column in cells.items()} == {
+        "image": ["Café.jpg"],
+        "label": ["näevus"],
+    }
+
+
+def test_the_separator_is_the_one_that_all_rows_agree_on(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image;basal, nodular, blue;red\na;0,5;0,5\nb;0,25;0,75\n")
+    assert list(read_cells(tmp_path / "t.csv")) == ["image", "basal, nodular, blue", "red"]
+
+
+def test_other_kinds_of_cells_in_parquet_are_text_too(tmp_path: Path) -> None:
+    columns = {
+        "bytes": pa.array([b"01", None]),
+        "word": pa.array(["NA", "b"]).dictionary_encode(),
+        "day": pa.array([datetime.datetime(2020, 1, 2), datetime.datetime(2020, 1, 2, 3)]),
+        "float": pa.array([np.nan, 172.0]),
+        "picture": pa.array([{"bytes": b"\xff"}, None]),
+    }
+    folder = tmp_path / "bytes=7"  # not a column: the file is read alone
+    folder.mkdir()
+    parquet.write_table(pa.table(columns), folder / "t.parquet")
+    cells = read_cells(folder / "t.parquet").to_dict("list")
+    assert cells["bytes"] == ["01", ""] and cells["word"] == ["NA", "b"] and cells["float"] == ["", "172.0"]
+    assert cells["day"] == ["2020-01-02", "2020-01-02 03:00:00"] and cells["picture"][1] == ""
+
+
+def test_json_lines_end_where_the_line_ends_and_nan_is_no_value(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"id": NaN, "text": "a\u2028b\u0085c"}\n{"id": "NaN"}\n', encoding="utf-8")
+    assert read_cells(tmp_path / "t.jsonl").to_dict("list") == {"id": ["", "NaN"], "text": ["a\u2028b\u0085c", ""]}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_what_holds_for_all_rows_is_written_with_them(tmp_path: Path, suffix: str) -> None:
+    frame, facts = pd.DataFrame({"image": ["a", "b"]}), {"classes": ["x", "y"], "manifest": {"loss": np.nan}}
+    path = tmp_path / f"t.{suffix}"
+    write_table(frame, path, facts)
+    if suffix == "jsonl":
+        first, second = (json.loads(line) for line in path.read_text().splitlines())
+        assert first == {"image": "a", "classes": ["x", "y"], "manifest": {"loss": None}} and second == {"image": "b"}
+    else:
+        said = json.loads(parquet.read_schema(path).metadata[FACTS_KEY])
+        assert said == {"classes": ["x", "y"], "manifest": {"loss": None}}
+    assert read_cells(path).to_dict("list") == {"image": ["a", "b"]}
 
 
 def test_what_is_not_utf8_is_read_as_windows_1252_and_said(tmp_path: Path) -> None:
@@ -74,10 +127,16 @@ def test_what_is_not_utf8_is_read_as_windows_1252_and_said(tmp_path: Path) -> No
         ("nothing.parquet", "nothing"),
         ("empty.csv", ""),
         ("twice.jsonl", '{"image": 1, " image": 2}\n'),
+        ("twice in one.jsonl", '{"image": 1, "image": 2}\n'),
+        ("twice.csv", "image,label,label\n1,2,3\n"),
+        ("deep.jsonl", "[" * 100_000),
+        ("no text.csv", "image,label\n1.jpg,a\0b\n"),
+        ("compressed.csv", "\x1f\x8b\x08"),
+        ("spreadsheet.xlsx", "PK\x03\x04"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_sentence(tmp_path: Path, name: str, content: str) -> None:
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
     with pytest.raises(InputError, match="expected") as caught:
         read_cells(tmp_path / name)
     assert name in str(caught.value) and "\n" not in str(caught.value)

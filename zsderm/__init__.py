@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from zsderm.errors import (
     AmbiguousClassError,
+    AnswerError,
     CheckpointError,
     ClassListError,
     ConvergenceWarning,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AmbiguousClassError",
+    "AnswerError",
     "CheckpointError",
     "ClassListError",
     "ConvergenceWarning",

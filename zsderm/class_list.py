@@ -14,16 +14,21 @@ PriorChoice = str | Mapping[str, float] | Sequence[float] | np.ndarray | torch.T
 
 
 def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """C distinct names without stray spaces.
+    """C distinct names without stray spaces, at least two.
 
     Raises:
-        ClassListError: no classes, an empty name, or one that comes twice, in whatever case.
+        ClassListError: no classes, one class, an empty name, or one that comes twice, in whatever case.
     """
     if isinstance(classes, str):
         raise ClassListError(f"Expected argument `classes` to be a list of names, but got the string {classes!r}.")
     names = tuple(str(name).strip() for name in classes)
     if not names or not all(names):
         raise ClassListError("Expected argument `classes` to hold names, but got none or an empty one.")
+    if len(names) == 1:
+        raise ClassListError(
+            f"Expected at least two classes, but got only {names[0]!r}: it would be the answer for every photograph. "
+            "Add the classes that it may be mistaken for."
+        )
     folded = [name.casefold() for name in names]
     if repeated := [name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1]:
         raise ClassListError(f"Expected distinct classes, but got {repeated[0]!r} more than once. Remove the repeats.")
@@ -38,12 +43,25 @@ def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Ten
         classes: C names.
 
     Raises:
-        SettingsError: another word, a class without a weight, or weights that make no prior.
+        SettingsError: another word, a class without a weight, a weight without a class, or weights that make no prior.
     """
     if isinstance(prior, Mapping):
         if missing := [name for name in classes if name not in prior]:
             raise SettingsError(f"Expected a prior weight for every class, but {', '.join(missing)} have none.")
-        prior = [float(prior[name]) for name in classes]
-    stated = prior if isinstance(prior, str) else torch.as_tensor(prior)
+        if strange := [str(name) for name in prior if name not in classes]:
+            raise SettingsError(
+                f"Expected prior weights for the classes alone, but there are some for {', '.join(strange[:5])}: the "
+                "prior is of another class list. Take out what is no class."
+            )
+        prior = [prior[name] for name in classes]
+    if isinstance(prior, str):
+        stated: str | torch.Tensor = prior
+    else:
+        try:
+            stated = torch.as_tensor(np.asarray(prior, np.float64) if isinstance(prior, list | tuple) else prior)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise SettingsError(
+                f"Expected prior to be a word or {len(classes)} numbers, but got {prior!r:.80}."
+            ) from error
     mix = resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))
     return stated if isinstance(stated, str) else mix

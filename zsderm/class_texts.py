@@ -21,7 +21,7 @@ from zsderm.calibration import unlabelled_temperature
 from zsderm.config import Settings
 from zsderm.embeddings import embed_texts
 from zsderm.embeddings.vector_index import ClassIndex
-from zsderm.errors import FallbackWarning
+from zsderm.errors import FallbackWarning, InputError
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE, ClassNames
 from zsderm.knowledge.sentences import Sentence, class_sentences, name_sentences
@@ -163,7 +163,15 @@ class ClassTexts:
             winners: (N,) int64, the winning class of each image.
             rows: (M',) int64, the sentences to choose from; None for all of them.
             count: how many at most for each image.
+
+        Raises:
+            InputError: ``rows`` or ``winners`` point to what is not there.
         """
+        for name, given, there in (("rows", rows, len(self.sentences)), ("winners", winners, self.class_count)):
+            if given is not None and len(given) and not (int(given.min()) >= 0 and int(given.max()) < there):
+                raise InputError(
+                    f"Expected `{name}` to be from 0 to {there - 1}, but got {int(given.min())} to {int(given.max())}."
+                )
         rows = torch.arange(len(self.sentences)) if rows is None else rows
         rows_of = [rows[self.class_of[rows] == c] for c in range(self.class_count)]
         for feature, winner in zip(features, winners.tolist(), strict=True):

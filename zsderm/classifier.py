@@ -254,10 +254,10 @@ class ZeroShotClassifier:
             CheckpointError: the encoder is not the one that the classifier was fitted with.
         """
         saved = saved_classifier.read(Path(folder))
-        named = saved.model if model is None else model
+        named = model or saved_classifier.cached_encoder(saved, device) or saved.model
         encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
         found = cls(encoder, saved.classes, saved.knowledge, saved.settings, saved.prior, cache)
-        saved.check(encoder, found.texts.digest)
+        saved.check(encoder, found.texts)
         found.fitted = saved.fitted
         return found
 
@@ -379,6 +379,7 @@ class ZeroShotClassifier:
             errors=batch.errors,
             proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
             sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
+            centre=fitted.centre if fitted is not None and fitted.refined else None,
             manifest=prediction_manifest(
                 self.encoder,
                 self.knowledge,

@@ -6,6 +6,7 @@
     ├── InputError (ValueError)        an argument or a file that cannot be used
     │   ├── SettingsError              a setting out of range, or two that contradict each other
     │   ├── ClassListError             no classes, duplicate classes, an unreadable class list
+    │   ├── AnswerError                one answer of a language model that cannot be used
     │   ├── ImageError                 a folder without images, or one image that cannot be read
     │   └── PretrainingDataError       a caption table that contradicts itself
     ├── NotFoundError (LookupError)    a name that leads nowhere, with the nearest names that do
@@ -41,6 +42,10 @@ class SettingsError(InputError):
 
 class ClassListError(InputError):
     """A class list that is empty, has duplicates or cannot be read."""
+
+
+class AnswerError(InputError):
+    """One answer of a language model that cannot be used; others may be fine."""
 
 
 class ImageError(InputError):

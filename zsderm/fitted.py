@@ -18,6 +18,10 @@ from zsderm.progress import progress_bar
 from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
 from zsderm.proxies.refinement import SAMPLE_SIZE
+from zsderm.stored_json import fields_of
+
+USED_PRIORS = ("none", "uniform", "given", "estimated", "text")
+UNIT_TOLERANCE = 1e-2  # as for the rows of half-precision encoders
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +142,57 @@ class Fitted:
 
     @classmethod
     def from_parts(cls, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Fitted:
-        """Put together what `tensors` and `facts` gave."""
-        parts: dict[str, Any] = {**tensors, **facts}
-        return cls(**parts)
+        """Put together what `tensors` and `facts` gave, checked.
+
+        Raises:
+            ValueError: a part is missing or of another kind or shape, or holds values that no fit gives.
+        """
+        found = cls(**fields_of(cls, {**tensors, **facts}))
+        found._check()
+        return found
+
+    def check_texts(self, class_of: torch.Tensor, width: int) -> None:
+        """Refuse class texts that cannot be those of the fit.
+
+        Args:
+            class_of: (M,) int64, the class of each sentence.
+            width: D.
+
+        Raises:
+            ValueError: another number of classes, another width, or a class without a sentence that was kept.
+        """
+        classes = int(class_of.max()) + 1
+        if self.text.shape != (classes, width):
+            raise ValueError(f"its arrays are not of {classes} classes and {width} columns")
+        if self.kept.numel() and int(self.kept.max()) >= len(class_of):
+            raise ValueError(f"it points at sentence {int(self.kept.max())} of {len(class_of)}")
+        if len(class_of[self.kept].unique()) != classes:
+            raise ValueError("it keeps no sentence of some class")
+
+    def _check(self) -> None:
+        """Refuse arrays and numbers that no fit gives."""
+        kinds = {name: torch.float32 for name in ("text", "proxies", "centre", "mix")} | {"kept": torch.int64}
+        for name, kind in kinds.items():
+            array = getattr(self, name)
+            if not isinstance(array, torch.Tensor) or array.dtype != kind:
+                raise ValueError(f"the array {name!r} is not of {kind}")
+            if not array.isfinite().all():
+                raise ValueError(f"the array {name!r} is not finite")
+        count, width = self.text.shape if self.text.ndim == 2 else (-1, -1)
+        shapes = {"proxies": (count, width), "centre": (width,), "mix": (count,), "kept": (len(self.kept),)}
+        if count < 1 or any(tuple(getattr(self, name).shape) != shape for name, shape in shapes.items()):
+            raise ValueError("its arrays do not fit each other")
+        for name in ("text", "proxies"):
+            if ((getattr(self, name).norm(dim=1) - 1).abs() > UNIT_TOLERANCE).any():
+                raise ValueError(f"the rows of {name!r} are not of length 1")
+        if self.centre.norm() > 1 + UNIT_TOLERANCE or (self.mix < 0).any() or abs(self.mix.sum() - 1) > UNIT_TOLERANCE:
+            raise ValueError("its mean image or class shares are out of range")
+        if (self.kept < 0).any() or len(self.kept.unique()) != len(self.kept):
+            raise ValueError("the sentences that it keeps are no distinct rows")
+        if self.temperature <= 0 or self.images < 1 or self.iterations < 0 or self.prior not in USED_PRIORS:
+            raise ValueError("its temperature, number of images, iterations or prior is out of range")
+        if self.refined == (self.prior == "none"):
+            raise ValueError(f"it says refined {self.refined} and prior {self.prior!r}")
 
 
 def learn(

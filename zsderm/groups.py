@@ -9,6 +9,7 @@ Letters: N images, G groups, C classes, D embedding width.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from zsderm.embeddings import NamedEmbeddings
 from zsderm.errors import InputError
 from zsderm.predictions import Predictions
 from zsderm.table_files import write_table
+
+# What a table of answers for groups has in its first or last bytes, see `zsderm.atomic_files.refuse_others`.
+MARK = re.compile(rb'\A(\xef\xbb\xbf)?"?group"?,"?label|\A\{"group": |\bunreadable\b.{0,4096}\bagreement\b', re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +157,7 @@ class GroupPredictions:
         Raises:
             SettingsError: another suffix, or a place that cannot be written.
         """
-        write_table(self.to_frame(top_k), Path(path))
+        write_table(self.to_frame(top_k), Path(path), self.answers.facts)
 
 
 def group_predictions(

@@ -6,11 +6,10 @@ The rule which column names the image, and which row is whose, stands here and n
 from __future__ import annotations
 
 import re
-import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -19,27 +18,40 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
-from zsderm.table_files import is_unknown, read_cells
+from zsderm.table_files import is_unknown, plain, read_cells, whole_numbers
 
 # The columns that name the image, the first one that a table has; in upper or lower case, with "_", "-" or a blank.
 IMAGE_COLUMNS = (
     "image", "filename", "file_name", "image_name", "file", "path", "image_path", "img_id", "image_id", "isic_id",
     "md5hash",
 )  # fmt: skip
-_SUFFIX = re.compile(r"(?P<stem>.+)\.[A-Za-z][A-Za-z0-9]{1,4}")  # ".jpg", ".dcm", ".jp2"; not the ".7" of an id
-_PICTURE = re.compile(r".+\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|heic|dcm)", re.IGNORECASE)
+# The columns that name the class of an image, likewise.
+LABEL_COLUMNS = ("true_label", "label", "class", "diagnosis", "diagnostic", "dx", "diagnosis_3")
+IN_ORDER = "none"  # in the place of an image column: the rows are in the order of the images
+# A name ends in one of these, or has no suffix: in "scan.left" and "1.2.840.7" the dots are part of the name.
+_PICTURE = re.compile(
+    r"(?P<stem>.+)\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|heic|heif|avif|jp2|dcm|dicom)", re.IGNORECASE
+)
 
 Rank = tuple[int, int, int, int]
 
 
-def image_column(columns: Iterable[str]) -> str:
-    """The column that names the images; empty where there is none."""
+def known_column(columns: Iterable[str], known: Iterable[str]) -> str:
+    """The first of the known names that a table has, as the table spells it; empty where it has none of them.
+
+    Upper and lower case make no difference, nor do "_", "-" and blanks between words.
+    """
     spelled: dict[str, str] = {}
     for column in columns:
-        key = re.sub(r"[\s-]+", "_", column.strip().casefold())
+        key = re.sub(r"[\s_-]+", "_", plain(column).casefold())
         if key not in spelled or column == key:
             spelled[key] = column
-    return next((spelled[name] for name in IMAGE_COLUMNS if name in spelled), "")
+    return next((spelled[name] for name in known if name in spelled), "")
+
+
+def image_column(columns: Iterable[str]) -> str:
+    """The column that names the images; empty where there is none."""
+    return known_column(columns, IMAGE_COLUMNS)
 
 
 class ImageNames:
@@ -79,11 +91,15 @@ class ImageTable:
         path: the file.
         frame: its rows.
         image_column: the column that names the images; empty where none does.
+        in_order: whether the user says that the rows of a table without such a column are in the order of the images.
+        whole: all rows of the file, where ``frame`` is a part of them; None where it is all.
     """
 
     path: Path
     frame: pd.DataFrame
     image_column: str
+    in_order: bool = False
+    whole: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, path: Path, image_column: str | None = None, *, required: bool = True) -> ImageTable:
@@ -91,7 +107,8 @@ class ImageTable:
 
         Args:
             path: the file.
-            image_column: the column that names the images; None: the first of `IMAGE_COLUMNS` that is there.
+            image_column: the column that names the images; None: the first of `IMAGE_COLUMNS` that is there; `IN_ORDER`
+                where no column does, and the rows are in the order of the images.
             required: refuse a table in which no column names the images.
 
         Raises:
@@ -104,13 +121,24 @@ class ImageTable:
         cls, path: Path, frame: pd.DataFrame, image_column: str | None = None, *, required: bool = True
     ) -> ImageTable:
         """As `read`, of cells that were read already."""
-        if image_column is not None:
+        if image_column is not None and (image_column in frame.columns or image_column != IN_ORDER):
             cls(path, frame, image_column).column(image_column)
             return cls(path, frame, image_column)
         found = _image_column(frame.columns)
         if not found and (required or any(_names_pictures(frame[name]) for name in frame)):
             raise _no_image_column(path, frame)
-        return cls(path, frame, found)
+        return cls(path, frame, found, in_order=image_column == IN_ORDER)
+
+    @classmethod
+    def read_another(cls, path: Path, image_column: str | None) -> ImageTable:
+        """As `read`, of a table that may lack the column, because that was said for another table.
+
+        Raises:
+            InputError: as `read`; but a table may name no images.
+        """
+        frame = read_cells(path)
+        named = image_column if image_column == IN_ORDER or image_column in frame.columns else None
+        return cls.of(path, frame, named, required=False)
 
     def column(self, name: str) -> list[str]:
         """The cells of a column, stripped.
@@ -118,21 +146,25 @@ class ImageTable:
         Raises:
             InputError: there is no such column.
         """
-        if name not in self.frame.columns:
+        if name not in self.frame.columns and plain(name) not in self.frame.columns:
             raise InputError(
                 f"expected a column {name!r} in {self.path}, but its columns are: {', '.join(self.frame)}."
                 f"{did_you_mean(name, self.frame.columns)}"
             )
-        return [cell.strip() for cell in self.frame[name]]
+        return [cell.strip() for cell in self.frame[name if name in self.frame.columns else plain(name)]]
 
     def ids(self, name: str) -> list[str]:
         """The cells of a column of patients, lesions or other groups; empty where they say "unknown" or the like.
 
+        They are text ("007" is not "7"). Only where every known cell of the file is a whole number with ".0", as
+        programs write a column with gaps, this end is taken off.
+
         Raises:
             InputError: there is no such column.
         """
-        cells = self.column(name)
-        return ["" if unknown else cell for cell, unknown in zip(cells, is_unknown(cells), strict=True)]
+        cells = _known(self.column(name))
+        every = cells if self.whole is None else _known(replace(self, frame=self.whole).column(name))
+        return cells if whole_numbers(every) == every else whole_numbers(cells)
 
     def where(self, column: str, value: str) -> ImageTable:
         """The rows with one value in a column.
@@ -145,7 +177,7 @@ class ImageTable:
         if not any(rows):
             found = ", ".join(sorted(set(cells))[:5])
             raise InputError(f"{self.path} has no row with {column}={value}; the column holds: {found}")
-        return ImageTable(self.path, self.frame[rows], self.image_column)
+        return self._part(self.frame[rows])
 
     @property
     def names(self) -> list[str]:
@@ -167,6 +199,8 @@ class ImageTable:
             InputError: no image has a row, a name in the table stands for several of the images, or an image could be
                 one of several names.
         """
+        if self.frame.empty:
+            raise InputError(f"expected rows in {self.path}, but it has none below its header")
         named = list(self._rows)
         known = ImageNames(named)
         meant = {image: known.meant_by(image) for image in dict.fromkeys(images)}
@@ -192,16 +226,16 @@ class ImageTable:
         if not rows:
             raise InputError(
                 f"expected {self.path} to name the {len(images)} images, but it names none of them; it names "
-                f"{', '.join(named[:2])}, the images are {', '.join(images[:2])}"
+                f"{', '.join(named[:2]) or 'no image at all'}, the images are {', '.join(images[:2])}"
             )
         return [rows.get(image, []) for image in images]
 
     def row_of(self, images: Sequence[str]) -> NDArray[np.int_]:
         """(N,) int, the one row that speaks of each image; -1 where none does.
 
-        A table in which no column names images, or for images without names (all of them empty), is taken row by row
-        in the order of the images. That is done only if there is one row for each image, and no column looks like
-        names of these images.
+        A table in which no column names images is taken row by row in the order of the images only if the user says so
+        (``in_order``), or if the images have no names either (all of them empty). There must be one row for each image,
+        and no column that looks like names of these images.
 
         Raises:
             InputError: as `rows_of`, an image has several rows or is asked for twice, or the rows cannot be taken in
@@ -210,9 +244,12 @@ class ImageTable:
         unnamed = not any(images)
         if unnamed or not self.image_column:
             return self._in_order(images, unnamed)
-        if len(set(images)) < len(images):
-            twice = next(image for image in images if images.count(image) > 1)
-            raise InputError(f"expected every image once, but one name stands for several predictions: {twice!r}")
+        first: dict[tuple[str, ...], str] = {}
+        for image in images:
+            if (parts := _parts(image)) in first:
+                twice = " and ".join(map(repr, dict.fromkeys((first[parts], image))))
+                raise InputError(f"expected every image once, but one name stands for several predictions: {twice}")
+            first[parts] = image
         rows = self.rows_of(images)
         for image, own in zip(images, rows, strict=True):
             if len(own) > 1:
@@ -230,7 +267,10 @@ class ImageTable:
         """
         rows = self.row_of(images)
         frame = self.frame.reset_index(drop=True).reindex(np.where(rows >= 0, rows, len(self.frame))).fillna("")
-        return ImageTable(self.path, frame.reset_index(drop=True), self.image_column)
+        return self._part(frame.reset_index(drop=True))
+
+    def _part(self, frame: pd.DataFrame) -> ImageTable:
+        return replace(self, frame=frame, whole=self.frame if self.whole is None else self.whole)
 
     def _in_order(self, images: Sequence[str], unnamed: bool) -> NDArray[np.int_]:
         if unnamed and self.image_column:
@@ -238,7 +278,8 @@ class ImageTable:
                 f"{self.path} names its images in the column {self.image_column!r}, but the predictions name none; "
                 "give them a column image"
             )
-        if len(self.frame) != len(images) or any(_names_these(self.frame[name], images) for name in self.frame):
+        asked = unnamed or self.in_order
+        if not asked or len(self.frame) != len(images) or any(_names_these(self.frame[c], images) for c in self.frame):
             raise _no_image_column(self.path, self.frame, len(images))
         text = f"{self.path} names no images: its {len(images)} rows are taken in the order of the images."
         warnings.warn(text, FallbackWarning, stacklevel=2)
@@ -256,15 +297,20 @@ class ImageTable:
 _image_column = image_column  # inside `read` an argument has this name
 
 
+def _known(cells: Sequence[str]) -> list[str]:
+    """Ids in one form, empty where they are unknown."""
+    return ["" if unknown else plain(cell) for cell, unknown in zip(cells, is_unknown(cells), strict=True)]
+
+
 def _parts(name: str) -> tuple[str, ...]:
     """The folders and the file name of a path, in one spelling."""
-    path = PurePosixPath(unicodedata.normalize("NFC", name.strip()).replace("\\", "/"))
-    return tuple(part for part in path.parts if part != "/")
+    path = PurePosixPath(plain(name).replace("\\", "/"))
+    return tuple(part for part in path.parts if part.strip("/"))
 
 
 def _stem(name: str) -> str:
     """A file name without its suffix."""
-    found = _SUFFIX.fullmatch(name)
+    found = _PICTURE.fullmatch(name)
     return name if found is None else found["stem"]
 
 
@@ -294,9 +340,9 @@ def _names_these(cells: Sequence[str], images: Sequence[str]) -> bool:
 
 
 def _no_image_column(path: Path, frame: pd.DataFrame, count: int = 0) -> InputError:
-    order = f", or one row for each of the {count} images in their order" if count else ""
+    order = f", or --image-column {IN_ORDER} and one row for each of the {count} images in their order" if count else ""
     rows = f"it has {len(frame)} rows and its columns are" if count else "its columns are"
     return InputError(
         f"expected an image column in {path} ({', '.join(IMAGE_COLUMNS)}, or what --image-column names){order}, "
-        f"but {rows}: {', '.join(frame)}"
+        f"but {rows}: {', '.join(frame) or 'none'}"
     )

@@ -53,6 +53,7 @@ class Predictions:
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
         sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
+        centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
     """
 
     images: tuple[str, ...]
@@ -69,6 +70,7 @@ class Predictions:
     abstained: torch.Tensor | None = None
     proxies: torch.Tensor | None = None
     sentences: torch.Tensor | None = None
+    centre: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -169,8 +171,9 @@ class Predictions:
     def to_frame(self, top_k: int = 3) -> pd.DataFrame:
         """One row per image, one column per fact.
 
-        Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), probability_class_0 ...
-        (in the order of ``classes``), familiarity, method, evidence (the best description), error (empty when fine).
+        Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
+        the like (in the order of ``classes``), familiarity, method, evidence (the best description), error (empty when
+        fine).
         With prediction sets also prediction_set (names with "; " between them), with abstention also abstained.
 
         Args:
@@ -183,8 +186,8 @@ class Predictions:
             columns[f"label{suffix}"] = [row[rank][0] if row else "" for row in ranked]
             shares = [row[rank][1] if row else math.nan for row in ranked]
             columns[f"probability{suffix}"] = pd.Series(shares, dtype="float32")
-        for index, column in enumerate(self.probabilities.T):
-            columns[f"probability_class_{index}"] = pd.Series(column.numpy(), dtype="float32", copy=True)
+        for name, column in zip(self.probability_columns, self.probabilities.T, strict=True):
+            columns[name] = pd.Series(column.numpy(), dtype="float32", copy=True)
         if self.familiarity is not None:
             columns["familiarity"] = pd.Series(self.familiarity.numpy(), dtype="float32", copy=True)
         if self.sets is not None:
@@ -196,17 +199,38 @@ class Predictions:
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
         return pd.DataFrame(columns)
 
+    @property
+    def probability_columns(self) -> list[str]:
+        """(C,) what `to_frame` calls the column of each class."""
+        return [self.probability_column(name) for name in self.classes]
+
+    @staticmethod
+    def probability_column(name: str) -> str:
+        """What a table calls the column with the probabilities of a class: "probability: melanoma"."""
+        return f"probability: {name}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What holds for all rows and is written with them: classes in their order, and the manifest."""
+        return {"classes": list(self.classes), "manifest": dict(self.manifest)}
+
     def to_csv(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
         write_csv(self.to_frame(top_k), Path(path))
 
     def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
-        """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all."""
-        write_json_lines(self.to_frame(top_k), Path(path))
+        """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all.
+
+        The first line also has ``classes`` and ``manifest``.
+        """
+        write_json_lines(self.to_frame(top_k), Path(path), self.facts)
 
     def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
-        """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all."""
-        write_parquet(self.to_frame(top_k), Path(path))
+        """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all.
+
+        Its metadata have classes and manifest as JSON, under the key ``zsderm``.
+        """
+        write_parquet(self.to_frame(top_k), Path(path), self.facts)
 
     def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
         """Write the table in the format that the suffix names: .csv, .jsonl or .parquet.
@@ -214,7 +238,7 @@ class Predictions:
         Raises:
             SettingsError: another suffix, or a place that cannot be written.
         """
-        write_table(self.to_frame(top_k), Path(path))
+        write_table(self.to_frame(top_k), Path(path), self.facts)
 
 
 def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:

@@ -5,25 +5,41 @@ Patient 007 stays "007", class 01 stays "01", and a name such as "NA" or "0e1" i
 
 from __future__ import annotations
 
+import csv
+import datetime
 import json
+import math
 import re
+import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from io import StringIO
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import JSON_ESCAPES, open_csv, out_of_cells, write_frame
 from zsderm.errors import FallbackWarning, InputError, MissingDependencyError, SettingsError
 from zsderm.optional_packages import requires
 
 # What people write for "not known", in lower case. Never used for classes: a class may be called "none".
-UNKNOWN_WORDS = frozenset({"", "nan", "na", "n/a", "none", "null", "unk", "unknown"})
-_SEPARATORS = ",;\t"
+UNKNOWN_WORDS = frozenset(
+    {"", "nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "unk", "unknown", "missing", "-", "?"}
+)
+FACTS_KEY = b"zsderm"  # of the metadata of a Parquet file
+_SEPARATORS = "\t;,"  # of two that fit alike the first: a comma may stand in a number
+_LOOKED_AT = 50  # lines that say which separator a file has
+_OTHER_FILES = {
+    b"\x1f\x8b": "is compressed",
+    b"PK\x03\x04": "is a spreadsheet or an archive",
+    b"\xd0\xcf": "is a spreadsheet",
+}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # how pandas stores row numbers in Parquet
 
@@ -32,24 +48,31 @@ def read_cells(path: Path) -> pd.DataFrame:
     """A table from CSV, JSON Lines or Parquet, by the file's suffix; every cell is text, a missing one is empty.
 
     CSV may be separated by comma, semicolon or tab, and written in UTF-8 or UTF-16. What is not UTF-8 is read as
-    Windows-1252, with a warning. Column names lose blanks around them.
+    Windows-1252, with a warning. Column names lose blanks around them; empty rows at the end of CSV are
+    left out.
 
     Raises:
         InputError: the file cannot be read as what its suffix says.
         MissingDependencyError: Parquet without pyarrow.
     """
-    readers = {".parquet": _parquet, ".jsonl": _json_lines}
+    readers = {".parquet": _parquet, ".jsonl": _json_lines, ".ndjson": _json_lines}
     try:
-        table = readers.get(path.suffix.lower(), _csv)(path)
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:  # the errors of pandas and pyarrow are ValueErrors
+        names, table = readers.get(path.suffix.lower(), _csv)(path)
+    except (ValueError, OSError, RecursionError) as error:  # the errors of pandas and pyarrow are ValueErrors
         if isinstance(error, InputError):
             raise
         kind = "table (.csv, .jsonl or .parquet)"
         raise InputError(f"expected a {kind} in {path}, but cannot read it: {' '.join(str(error).split())}") from error
-    table.columns = pd.Index([str(name).strip() for name in table.columns], dtype=object)
-    if twice := sorted(set(table.columns[table.columns.duplicated()])):
+    named = [plain(name) or f"column {number}" for number, name in enumerate(names, start=1)]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
         raise InputError(f"expected every column of {path} once, but {', '.join(twice)} stands there twice")
+    table.columns = pd.Index(named, dtype=object)
     return table
+
+
+def plain(text: str) -> str:
+    """A text in the one form that compares: without blanks around it, accents joined to their letters (NFC)."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def is_unknown(cells: Iterable[str]) -> NDArray[np.bool_]:
@@ -81,92 +104,186 @@ def whole_numbers(cells: Sequence[str]) -> list[str]:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV in UTF-8; the file is replaced whole or not at all."""
-    with atomic_file(path) as draft:
-        frame.to_csv(draft, index=False, encoding="utf-8")
+    with atomic_file(path) as draft, open_csv(draft) as file:
+        write_frame(frame, file)
 
 
-def write_json_lines(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as one JSON object a line, NaN as null; the file is replaced whole or not at all."""
+def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
+    """Write a table as one JSON object a line, NaN as null; the file is replaced whole or not at all.
+
+    Args:
+        frame: rows.
+        path: the file.
+        facts: what holds for all rows (``classes``, ``manifest``); the first line has it beside its cells.
+    """
     rows = frame.to_dict(orient="records")
-    with atomic_file(path) as draft, draft.open("w", encoding="utf-8") as lines:
-        for row in rows:
+    with atomic_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as lines:
+        for number, row in enumerate(rows):
             cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-            lines.write(json.dumps(cleaned, ensure_ascii=False) + "\n")
+            lines.write(_json(cleaned if number else {**cleaned, **(facts or {})}).translate(JSON_ESCAPES) + "\n")
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+def write_parquet(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
     """Write a table as Parquet; the file is replaced whole or not at all.
+
+    Args:
+        frame: rows.
+        path: the file.
+        facts: what holds for all rows; it stands as JSON in the metadata of the file, under the key ``zsderm``.
 
     Raises:
         MissingDependencyError: without pyarrow.
     """
     if find_spec("pyarrow") is None:
         raise MissingDependencyError("writing Parquet needs pyarrow. Install it with: pip install pyarrow")
+    import pyarrow
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    if facts is not None:
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), FACTS_KEY: _json(facts).encode()})
     with atomic_file(path) as draft:
-        frame.to_parquet(draft, index=False, engine="pyarrow")
+        parquet.write_table(table, draft)
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet.
+def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
+    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet; CSV has no place for ``facts``.
 
     Raises:
         SettingsError: another suffix, or a place that cannot be written.
     """
-    writers: dict[str, Callable[[pd.DataFrame, Path], None]]
-    writers = {".csv": write_csv, ".jsonl": write_json_lines, ".parquet": write_parquet}
+    writers: dict[str, Callable[[], None]]
+    writers = {
+        ".csv": lambda: write_csv(frame, path),
+        ".jsonl": lambda: write_json_lines(frame, path, facts),
+        ".parquet": lambda: write_parquet(frame, path, facts),
+    }
     if path.suffix.lower() not in writers:
         raise SettingsError(
             f"Expected a file name ending in {', '.join(writers)}, but got '{path}'. Rename the output file."
         )
-    writers[path.suffix.lower()](frame, path)
+    writers[path.suffix.lower()]()
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    text = _text(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than the header
-        return pd.read_csv(
-            StringIO(text), dtype=str, keep_default_na=False, index_col=False, sep=_separator(text), engine="c"
-        ).fillna("")  # rows that end early
+def _csv(path: Path) -> tuple[list[str], pd.DataFrame]:
+    text, separator = _without_hint(_text(path))
+    separator = separator or _separator(text)
+    cells = pd.read_csv(
+        StringIO(text.lstrip("\r\n")),
+        header=None,  # pandas would rename a column that stands there twice
+        dtype=str,
+        keep_default_na=False,
+        sep=separator,
+        skipinitialspace=True,
+        skip_blank_lines=separator in text,  # in a single column an empty line is an empty cell
+        engine="c",
+    ).fillna("")  # rows that end early
+    cells = out_of_cells(cells, text)
+    filled = (cells != "").any(axis=1).to_numpy().nonzero()[0]
+    rows = cells[1 : int(filled.max(initial=0)) + 1]  # spreadsheets leave rows of separators at the end
+    return cells.iloc[0].tolist(), rows.reset_index(drop=True)
 
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
+    if what := next((what for start, what in _OTHER_FILES.items() if content.startswith(start)), ""):
+        raise ValueError(f"it {what}; save it as CSV in UTF-8")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        warnings.warn(f"{path} is not UTF-8; it is read as Windows-1252.", FallbackWarning, stacklevel=2)
-        return content.decode("cp1252")
+        text = content.decode("utf-16")
+    else:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            warnings.warn(f"{path} is not UTF-8; it is read as Windows-1252.", FallbackWarning, stacklevel=2)
+            text = content.decode("cp1252")
+    if "\0" in text:
+        raise ValueError(f"line {text[: text.index(chr(0))].count(chr(10)) + 1} is no text; save it as UTF-8")
+    return text
+
+
+def _without_hint(text: str) -> tuple[str, str]:
+    """The text without the line "sep=;" that Excel puts before the header, and the separator that it names."""
+    found = re.match(r'"?sep=(.)"?[ \t]*\r?\n', text)
+    return (text, "") if found is None else (text[found.end() :], found[1])
 
 
 def _separator(text: str) -> str:
-    """The separator that the header has most of, outside quotes; a comma when it has none."""
-    header = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").split("\n", 1)[0])
-    return max(_SEPARATORS, key=header.count)
+    """The separator that gives most of the first rows as many cells as the header has; a comma if none gives several.
+
+    Of those that fit alike, the one with most cells.
+    """
+    start = list(islice(StringIO(text, newline=None), _LOOKED_AT))
+    best = max(_SEPARATORS, key=lambda separator: _fit(start, separator))
+    return best if _fit(start, best)[0] else ","
 
 
-def _json_lines(path: Path) -> pd.DataFrame:
-    lines = [line for line in _text(path).splitlines() if line.strip()]
-    rows = [json.loads(line, parse_float=str, parse_int=str, parse_constant=str) for line in lines]
+def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
+    """The share of rows that are as long as the header, if it has several cells; and how long that is."""
+    rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+    width = len(rows[0]) if rows else 0
+    return (sum(len(row) == width for row in rows) / len(rows) if width > 1 else 0.0), width
+
+
+def _json_lines(path: Path) -> tuple[list[str], pd.DataFrame]:
+    lines = [line for line in _text(path).split("\n") if line.strip()]  # a text may hold other line breaks
+    rows = [
+        json.loads(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=_once)
+        for line in lines
+    ]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a line is no JSON object")
-    names = dict.fromkeys(name for row in rows for name in row)
-    return pd.DataFrame({name: [_cell(row.get(name)) for row in rows] for name in names}, dtype=object)
+    if rows and isinstance(rows[0].get("classes"), list) and isinstance(rows[0].get("manifest"), dict):
+        rows[0] = {name: value for name, value in rows[0].items() if name not in ("classes", "manifest")}  # facts
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return names, pd.DataFrame({name: [_cell(row.get(name)) for row in rows] for name in names}, dtype=object)
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _constant(name: str) -> str | None:
+    """NaN, which JSON does not know and many write, is no value."""
+    return None if name == "NaN" else name
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return row
+
+
+def _parquet(path: Path) -> tuple[list[str], pd.DataFrame]:
     with requires("pyarrow", "reading Parquet"):
         from pyarrow import parquet
 
-    table = parquet.read_table(path)
-    names = [name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)]
-    return pd.DataFrame({name: [_cell(value) for value in table[name].to_pylist()] for name in names}, dtype=object)
+    table = parquet.ParquetFile(path).read()  # this file alone: its folder may be called like a column (split=train)
+    kept = [number for number, name in enumerate(table.column_names) if not _PANDAS_INDEX.fullmatch(name)]
+    columns = {number: [_cell(value) for value in table.column(number).to_pylist()] for number in kept}
+    return [table.column_names[number] for number in kept], pd.DataFrame(columns, dtype=object)
 
 
 def _cell(value: object) -> str:
-    """A value as text: empty where there is none."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return json.dumps(value) if isinstance(value, list | dict) else str(value)
+    """A value as text, as pandas writes it into CSV: empty where there is none, a day without its midnight."""
+    match value:
+        case None:
+            return ""
+        case float() if math.isnan(value):
+            return ""
+        case bytes():
+            return value.decode(errors="backslashreplace")
+        case datetime.datetime() if value.tzinfo is None and value.time() == datetime.time():
+            return value.date().isoformat()
+        case list() | dict():
+            return json.dumps(value, default=str)
+    return str(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(_finite(value), ensure_ascii=False, default=str)
+
+
+def _finite(value: object) -> object:
+    """The value with null for the numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

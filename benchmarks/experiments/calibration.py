@@ -42,6 +42,7 @@ from zsderm.calibration import (
     scale_probabilities,
     threshold_for_rate,
 )
+from zsderm.image_table import ImageTable
 from zsderm.pretrain import held_out
 
 UNITS = {"pad": "patient_id", "ham10000": "lesion_id"}
@@ -72,11 +73,11 @@ def cases(
         if not index.is_file():
             click.echo(f"{dataset}: no {index}, left out", err=True)
             continue
-        table = pd.read_csv(index)
-        table = table[table["split"] == split]
-        features = image_features(encoder, [index.parent / name for name in table["filename"]], cache_dir)
-        classes = sorted(set(table["label"]))
-        labels = np.array([classes.index(label) for label in table["label"]])
+        table = ImageTable.read(index).where("split", split)
+        features = image_features(encoder, table.files, cache_dir)
+        named = table.column("label")
+        classes = sorted(set(named))
+        labels = np.array([classes.index(label) for label in named])
         for wording in wordings:
             method, _, unseen_wording = wording.partition(", ")
             subject = ZeroShotClassifier.from_pretrained(
@@ -88,7 +89,8 @@ def cases(
             read = TextScores(
                 scores.double(), labels, features, texts.features[kept], texts.class_of[kept], encoder.temperature
             )
-            yield Case(dataset, wording, table[unit].to_numpy(), read)
+            own = [name or f"row {row}" for row, name in enumerate(table.ids(unit))]  # an unknown patient is nobody
+            yield Case(dataset, wording, np.array(own), read)
 
 
 def halves(units: np.ndarray, repeats: int) -> Iterator[np.ndarray]:

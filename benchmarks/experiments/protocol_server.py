@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,9 +20,10 @@ class Reply:
     """What goes over the wire instead of an orderly answer."""
 
     status: int = 200
-    body: str = ""
+    body: str | bytes = ""
     wait: float = 0.0  # seconds before it is sent
     headers: dict[str, str] = field(default_factory=dict)
+    pieces: Iterable[bytes] = ()  # sent one after the other in place of a body, until they or the client end
 
 
 # (what was asked, number of the request from 1) -> the words of the model, or what is sent in their place
@@ -43,6 +44,7 @@ class ProtocolServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script = script
         self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []  # of the requests
         self._lock = threading.Lock()
 
     @property
@@ -50,10 +52,11 @@ class ProtocolServer(ThreadingHTTPServer):
         """The base address for a client."""
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
-    def record(self, body: dict[str, Any]) -> int:
+    def record(self, body: dict[str, Any], headers: dict[str, str]) -> int:
         """Keep a request; its number, from 1."""
         with self._lock:
             self.requests.append(body)
+            self.headers.append(headers)
             return len(self.requests)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -66,28 +69,36 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one request for a chat completion."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        number = self.server.record(body)
+        number = self.server.record(body, dict(self.headers))
         reply = self.server.script(body["messages"][-1]["content"], number)
         if isinstance(reply, str):
             reply = Reply(body=completion(reply))
         time.sleep(reply.wait)
-        content = reply.body.encode()
+        content = reply.body.encode() if isinstance(reply.body, str) else reply.body
         self.send_response(reply.status)
         for name, value in {"Content-Type": "application/json", **reply.headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        if not reply.pieces:
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        for piece in reply.pieces or (content,):
+            self.wfile.write(piece)
 
     def log_message(self, *arguments: object) -> None:
         """Keep quiet."""
 
 
-def completion(text: str) -> str:
-    """The words of a model as the protocol wraps them."""
-    message = {"role": "assistant", "content": text}
+def completion(content: Any, reason: str | None = "stop", **more: Any) -> str:
+    """The words of a model as the protocol wraps them, or something in their place.
+
+    Args:
+        content: the words.
+        reason: why the model stopped.
+        more: further fields of the message.
+    """
+    message = {"role": "assistant", "content": content, **more}
     answer = {"id": "1", "created": 0, "model": "m", "object": "chat.completion", "system_fingerprint": ""}
-    answer |= {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    answer |= {"choices": [{"index": 0, "finish_reason": reason, "message": message}]}
     return json.dumps(answer | {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
 
 

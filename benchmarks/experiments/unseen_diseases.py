@@ -21,11 +21,11 @@ from typing import Any
 
 import click
 import numpy as np
-import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from zsderm import Predictions, ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, split_option
+from zsderm.image_table import ImageTable
 from zsderm.metrics import evaluate
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -56,14 +56,15 @@ def main(
     output: Path | None,
 ) -> None:
     """Measure every method on one split, and print what it makes of the diseases."""
-    table = pd.read_csv(data_root / dataset / "index.csv")
-    table = table[(table["split"] == split) | table["label"].isin(diseases)]
-    labels, classes = table["label"].to_numpy(), sorted(set(table["label"]))
-    in_split = (table["split"] == split).to_numpy()
+    table = ImageTable.read(data_root / dataset / "index.csv")
+    all_labels, splits = np.array(table.column("label")), np.array(table.column("split"))
+    chosen = (splits == split) | np.isin(all_labels, diseases)
+    labels, classes = all_labels[chosen], sorted(set(all_labels[chosen]))
+    in_split = splits[chosen] == split
     if unknown := sorted(set(diseases) - set(classes)):
         raise click.BadParameter(f"{', '.join(unknown)}: not among {', '.join(classes)}", param_hint="--disease")
     encoder = load_encoder(model)
-    paths = [str(data_root / dataset / name) for name in table["filename"]]
+    paths = [str(table.files[row]) for row in np.flatnonzero(chosen)]
     rows: list[dict[str, Any]] = []
     for name, how in METHODS.items():
         subject = ZeroShotClassifier.from_pretrained(encoder, classes=classes, views=1, cache=cache_dir, **how)

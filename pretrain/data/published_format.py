@@ -17,6 +17,7 @@ from typing import Any
 
 from zsderm.errors import PretrainingDataError
 from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE, SUB_CAPTIONS
+from zsderm.table_files import UNKNOWN_WORDS
 
 CAPTION_COLUMNS = ("truncated_caption", "caption")  # the first that is filled
 SUB_CAPTION_COLUMNS = tuple(f"subcaption_{n}" for n in range(1, SUB_CAPTIONS + 1))
@@ -58,9 +59,12 @@ def captions_of(cells: Cells) -> tuple[tuple[str, ...], list[str]]:
 
 def text_of(cell: object) -> str:
     """A cell as one line of text, empty where there is nothing."""
-    # An empty cell comes as "nan" out of some tables; that is a missing caption, not a word.
+    # An empty cell comes as "nan" or "None" out of some tables; that is a missing caption, not a word.
     text = "" if cell is None else " ".join(str(cell).split())
-    return "" if text.lower() == "nan" else text
+    if text.lower() in UNKNOWN_WORDS:
+        return ""
+    # Half of a surrogate pair, which JSON can write, is no character: no tokenizer takes it and no file.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _mask(cell: object, column: str, count: int) -> Sequence[int] | None:

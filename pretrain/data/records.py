@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zsderm.errors import ImageError
@@ -20,6 +20,7 @@ class Record:
         case: facts to write captions from; None where there are captions.
         captions: `CAPTIONS_PER_IMAGE` texts, empty where there is none; or nothing, for a labelled image.
         span: first byte and number of bytes of the image inside a shard; None for a file of its own.
+        table: where its row stands; no part of what it is.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class Record:
     case: Case | None = None
     captions: tuple[str, ...] = ()
     span: tuple[int, int] | None = None
+    table: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,25 @@ class Place:
         row: number of the row as a spreadsheet counts (the header is row 1); number of the sample in a shard, from 1.
         filename: the image, relative to the table, or its name in the shard; empty where the cell is.
         span: first byte and number of bytes of the image inside a shard; None for a file of its own.
+        file: the file that the name means, where it was found under another spelling.
+        flaw: why there is no image to be had, although the row is there; empty where there may be one.
     """
 
     table: Path
     row: int
     filename: str
     span: tuple[int, int] | None = None
+    file: Path | None = None
+    flaw: str = ""
 
     @property
     def image(self) -> Path:
         """The file that holds the image."""
-        return self.table if self.span else self.table.parent / self.filename
+        return self.table if self.span else self.file or self.table.parent / self.filename
 
     def __str__(self) -> str:
-        return f"{self.table}, row {self.row}"
+        """As errors name it; "sample" stands for what lacks its image in a shard."""
+        return f"{self.table}, {'sample' if self.flaw and not self.file else 'row'} {self.row}"
 
 
 def image_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zsderm.errors import PretrainingDataError
+from zsderm.image_table import image_column
 from zsderm.pretrain.config import Source, TrainConfig
 from zsderm.pretrain.data.captions import Case
+from zsderm.pretrain.data.image_files import ImageFiles
 from zsderm.pretrain.data.published_format import Cells, captions_of, text_of
 from zsderm.pretrain.data.records import Place, Record
 from zsderm.pretrain.data.shards import read_shards
-from zsderm.pretrain.data.tables import read_csv, read_parquet
+from zsderm.pretrain.data.tables import image_rows, read_table
+
+log = logging.getLogger(__name__)
+OLDEST = 130  # years; an age beyond that is none
 
 
 def read_records(config: TrainConfig, root: Path) -> list[Record]:
@@ -35,16 +42,29 @@ def read_records(config: TrainConfig, root: Path) -> list[Record]:
 
 
 def read_source(source: Source, root: Path) -> list[Record]:
-    """The records of one table.
+    """The records of one table, without the rows that have no image; how many these are is logged.
 
     Args:
         source: which table, which rows, which columns carry which fact.
         root: the data folder that `source.table` is relative to.
 
     Raises:
-        PretrainingDataError: if the table is missing, has no matching row, lacks a column or contradicts itself.
+        PretrainingDataError: if the table is missing, has no matching row, lacks a column, contradicts itself, or most
+            of its rows have no image.
     """
-    return [record_of(cells, place, source) for cells, place in read_rows(source, root)]
+    records: list[Record] = []
+    flaws: list[str] = []
+    for cells, place in read_rows(source, root):
+        if place.flaw:
+            flaws.append(f"{place}: {place.flaw}")
+        else:
+            records.append(record_of(cells, place, source))
+    if flaws:
+        said = f"{len(flaws)} of {len(flaws) + len(records)} rows of {source.table} have no image to train with"
+        if len(flaws) > len(records):
+            raise PretrainingDataError(f"{said}. {flaws[0]}. See them all with: zsderm pretrain validate")
+        log.warning("%s, and are left out. %s", said, flaws[0])
+    return records
 
 
 def read_rows(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
@@ -56,11 +76,14 @@ def read_rows(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
     """
     table = root / source.table
     fine = _fine_labels(root / source.fine_labels) if source.fine_labels else None
-    sharded = "*" in source.table or table.suffix == ".tar"
-    rows = read_shards(source, root) if sharded else _table_rows(table)
+    sharded = "*" in source.table or table.suffix.lower() == ".tar"
+    rows = read_shards(source, root) if sharded else _table_rows(table, source.image_column)
     found = 0
     for cells, place in rows:
-        if not source.split or cells.get("split") == source.split:
+        if place.flaw and not cells:  # a sample without words belongs to no split
+            found += 1
+            yield cells, place
+        elif not source.split or str(cells.get("split", "")).strip() == source.split:
             found += 1
             yield (cells if fine is None else _with_fine_label(cells, fine, place)), place
     if not found:
@@ -75,38 +98,30 @@ def record_of(cells: Cells, place: Place, source: Source) -> Record:
         PretrainingDataError: if a column is missing or the row contradicts itself.
     """
     if not place.filename:
-        raise PretrainingDataError(f"{place}: the cell 'filename' is empty. Name the image.")
+        column = source.image_column or image_column(cells) or "filename"
+        raise PretrainingDataError(f"{place}: the cell {column!r} is empty. Name the image.")
+    where = {"span": place.span, "table": source.table}
     if "label" in cells:
-        return Record(place.image, source.weight, case=_case_of(cells, source, place), span=place.span)
+        return Record(place.image, source.weight, case=_case_of(cells, source, place), **where)
     texts, problems = captions_of(cells)
     if problems:
         raise PretrainingDataError(f"{place}: {problems[0]}")
-    return Record(place.image, source.weight, captions=texts, span=place.span)
+    return Record(place.image, source.weight, captions=texts, **where)
 
 
-def _table_rows(table: Path) -> Iterator[tuple[Cells, Place]]:
-    if not table.is_file():
-        raise PretrainingDataError(f"There is no table {table}. Set the data folder with --data-root.")
-    readers = {".csv": read_csv, ".parquet": read_parquet}
-    read = readers.get(table.suffix.lower())
-    if read is None:
-        raise PretrainingDataError(f"Expected a table .csv or .parquet, or shards .tar, but got {table}.")
-    for number, cells in enumerate(read(table), start=2):
-        if "filename" not in cells:
-            raise PretrainingDataError(f"{table} has no column 'filename'. Its columns: {', '.join(cells)}.")
-        yield cells, Place(table, number, str(cells["filename"] or "").strip())
+def _table_rows(table: Path, image_column: str) -> Iterator[tuple[Cells, Place]]:
+    files = ImageFiles(table.parent)
+    for number, (cells, name) in enumerate(image_rows(table, image_column), start=2):
+        file, flaw = files.find(name) if name else (None, "")
+        yield cells, Place(table, number, name, file=file, flaw=flaw)
 
 
 def _fine_labels(table: Path) -> dict[str, str]:
     """The diagnoses that some images have instead of a pooled label, by `image_id`."""
-    if not table.is_file():
-        raise PretrainingDataError(f"There is no table {table}. Set the data folder with --data-root.")
-    fine = {}
-    for cells in read_csv(table):
-        if missing := [name for name in ("image_id", "fine_label") if name not in cells]:
-            raise PretrainingDataError(f"{table} has no column '{missing[0]}'. Its columns: {', '.join(cells)}.")
-        fine[str(cells["image_id"])] = text_of(cells["fine_label"])
-    return fine
+    frame = read_table(table)
+    if missing := [name for name in ("image_id", "fine_label") if name not in frame]:
+        raise PretrainingDataError(f"{table} has no column '{missing[0]}'. Its columns: {', '.join(frame)}.")
+    return {key.strip(): text_of(label) for key, label in zip(frame["image_id"], frame["fine_label"], strict=True)}
 
 
 def _with_fine_label(cells: Cells, fine: Mapping[str, str], place: Place) -> Cells:
@@ -115,7 +130,7 @@ def _with_fine_label(cells: Cells, fine: Mapping[str, str], place: Place) -> Cel
             f"{place.table} has no column 'image_id', by which `fine_labels` names its images. "
             f"Its columns: {', '.join(cells)}."
         )
-    label = fine.get(str(cells["image_id"]))
+    label = fine.get(str(cells["image_id"]).strip())
     return {**cells, "label": label} if label else cells
 
 
@@ -123,19 +138,28 @@ def _case_of(cells: Cells, source: Source, place: Place) -> Case:
     for column in (*source.columns.values(), *source.signs):
         if column not in cells:
             raise PretrainingDataError(f"{place.table} has no column '{column}'. Its columns: {', '.join(cells)}.")
+    label = " ".join(str(cells["label"] if cells["label"] is not None else "").split())
+    if not label:
+        raise PretrainingDataError(f"{place}: the cell 'label' is empty. Name the diagnosis, or leave the row out.")
     facts = {fact: text_of(cells[column]).lower() for fact, column in source.columns.items()}
-    site = facts.get("site", "")
-    try:
-        age = int(float(facts.get("age") or 0))
-    except ValueError as error:
-        raise PretrainingDataError(f"{place}: expected an age in years, but got {facts['age']!r}.") from error
     return Case(
-        label=str(cells["label"]),
+        label=label,
         modality=source.modality,
-        site="" if site == "unknown" else site,
-        age=age,
+        site=facts.get("site", ""),
+        age=_age(facts.get("age", ""), place),
         sex={"male": "man", "female": "woman"}.get(facts.get("sex", ""), ""),
         signs=tuple(
             verb for column, verb in source.signs.items() if text_of(cells[column]).lower() in ("true", "yes", "1")
         ),
     )
+
+
+def _age(cell: str, place: Place) -> int:
+    """Whole years; 0 where the cell is empty."""
+    try:
+        years = float(cell.replace(",", ".") or 0)
+    except ValueError:
+        years = math.nan
+    if not 0 <= years <= OLDEST:
+        raise PretrainingDataError(f"{place}: expected an age in years, but got {cell!r}.")
+    return int(years)

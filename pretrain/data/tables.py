@@ -1,45 +1,56 @@
-"""The rows of a CSV or Parquet table, one at a time."""
+"""The rows of a table, read by the reader that all commands share: cells are text, one row at a time."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from zsderm.errors import PretrainingDataError
+import pandas as pd
+
+from zsderm.errors import InputError, PretrainingDataError
+from zsderm.image_table import ImageTable
 from zsderm.pretrain.data.published_format import Cells
+from zsderm.table_files import read_cells
+
+SUFFIXES = (".csv", ".parquet", ".tsv", ".jsonl")
 
 
-def read_csv(table: Path) -> Iterator[Cells]:
-    """The rows of a CSV table in UTF-8.
-
-    Raises:
-        PretrainingDataError: it is not UTF-8, or a row has more cells than columns.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file, restkey="", restval=""):
-                if "" in row:
-                    raise PretrainingDataError(
-                        f"{table} has a row with more cells than columns, beginning {next(iter(row.values()))!r:.60}. "
-                        "Put captions with commas in quotes."
-                    )
-                yield row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise PretrainingDataError(f"Expected {table} to be a CSV table in UTF-8, but {error}.") from error
-
-
-def read_parquet(table: Path) -> Iterator[Cells]:
-    """The rows of a Parquet table.
+def read_table(table: Path) -> pd.DataFrame:
+    """A table whose cells are text, as `zsderm.table_files.read_cells` reads it.
 
     Raises:
-        PretrainingDataError: it is not one.
+        PretrainingDataError: there is none, it has another suffix, or it cannot be read.
     """
-    import pyarrow
-    from pyarrow import parquet
-
+    if not table.is_file():
+        raise PretrainingDataError(f"There is no table {table}. Set the data folder with --data-root.")
+    if table.suffix.lower() not in SUFFIXES:
+        raise PretrainingDataError(f"Expected a table {' or '.join(SUFFIXES)}, or shards .tar, but got {table}.")
     try:
-        for batch in parquet.ParquetFile(table).iter_batches():
-            yield from batch.to_pylist()
-    except pyarrow.ArrowException as error:
-        raise PretrainingDataError(f"Expected {table} to be a Parquet table, but {error}.") from error
+        return read_cells(table)
+    except InputError as error:
+        if not isinstance(error.__cause__, pd.errors.ParserError | pd.errors.ParserWarning):
+            raise PretrainingDataError(str(error)) from error
+        raise PretrainingDataError(
+            f"{table} has a row with more cells than columns, or a quote that is not closed: "
+            f"{' '.join(str(error.__cause__).split())}. Put captions with commas in quotes."
+        ) from error
+
+
+def image_rows(table: Path, image_column: str = "") -> Iterator[tuple[Cells, str]]:
+    """The rows of a table, each with the name of its image.
+
+    Args:
+        table: a table as `read_table` takes it.
+        image_column: the column that names the images; empty: the first of `zsderm.image_table.IMAGE_COLUMNS`.
+
+    Raises:
+        PretrainingDataError: as `read_table`, or no column names the images.
+    """
+    frame = read_table(table)
+    try:
+        names = ImageTable.of(table, frame, image_column or None).names
+    except InputError as error:
+        raise PretrainingDataError(str(error)) from error
+    columns = list(frame)
+    for name, *cells in zip(names, *(frame[column] for column in columns), strict=True):
+        yield dict(zip(columns, cells, strict=True)), name

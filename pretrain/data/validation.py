@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
 from zsderm.images import open_image
 from zsderm.pretrain.config import Source
@@ -26,6 +26,7 @@ from zsderm.pretrain.data.sources import read_rows, record_of
 from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
 
 MISSING, UNREADABLE, DUPLICATE = "missing image", "unreadable image", "duplicate image"
+INCOMPLETE = "no image to be had"  # a sample of a shard that lacks a part, or a name that may mean several files
 CONTRADICTION, NO_CAPTION, TOO_LONG, LABEL = "contradiction", "no caption", "text too long", "unknown label"
 CHUNK = 256  # rows whose images are in memory at a time
 
@@ -55,9 +56,7 @@ class Report:
 
     def write(self, file: TextIO) -> None:
         """The problems as a CSV table."""
-        writer = csv.DictWriter(file, [field.name for field in fields(Problem)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(asdict, self.problems))
+        CsvRows(file, [field.name for field in fields(Problem)]).write_all(map(asdict, self.problems))
 
     def to_csv(self, path: Path) -> None:
         """Write the problems to a file, whole or not at all.
@@ -65,7 +64,7 @@ class Report:
         Raises:
             SettingsError: the place cannot be written.
         """
-        with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        with atomic_file(path) as draft, open_csv(draft) as file:
             self.write(file)
 
 
@@ -133,8 +132,9 @@ def validate(
             while chunk := list(islice(rows, CHUNK)):
                 states = pool.map(_image_state, [place for _, place in chunk])
                 for (cells, place), (digest, *flaw) in zip(chunk, states, strict=True):
-                    problem = partial(Problem, str(place.table), place.row, place.filename)
-                    found = [*_cell_problems(cells, place, source, limit, knowledge), *_pairs(flaw)]
+                    problem = partial(Problem, _printable(str(place.table)), place.row, _printable(place.filename))
+                    checked = () if place.flaw and not cells else _cell_problems(cells, place, source, limit, knowledge)
+                    found = [*checked, *_pairs(flaw)]
                     if digest and (twin := first.setdefault(digest, place)) is not place:
                         found.append((DUPLICATE, f"the same file as {twin.filename} ({twin})"))
                     problems += [problem(kind, reason) for kind, reason in found]
@@ -168,7 +168,9 @@ def _cell_problems(
 def _image_state(place: Place) -> tuple[str, ...]:
     """The digest of an image; or an empty one, with the kind and the reason of what is wrong with it."""
     if not place.filename:
-        return "", MISSING, "the cell 'filename' is empty"
+        return "", MISSING, "the cell that names the image is empty"
+    if place.flaw:
+        return "", INCOMPLETE, place.flaw
     try:
         content = image_bytes(place.image, place.span)
     except ImageError as error:
@@ -178,6 +180,11 @@ def _image_state(place: Place) -> tuple[str, ...]:
     except ImageError as error:
         return "", UNREADABLE, str(error)
     return (hashlib.sha256(content).hexdigest(),)
+
+
+def _printable(name: str) -> str:
+    """A name as a report may have it: bytes of an old disk that are no UTF-8 as \\udce9 and the like."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _pairs(flaw: Iterable[str]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from zsderm.pretrain.extraction.answer import NO_DISEASE, Answer, Rejection
 from zsderm.pretrain.extraction.checks import Checks
 from zsderm.pretrain.extraction.reading import CaptionReader
 
+KEYS = ("disease", "concepts", "sub_captions")
 ATTEMPTS = 2  # a model that gets the form wrong is told so, once
 
 SYSTEM = (
@@ -32,7 +33,7 @@ class ServerEngine:
     Args:
         reader: finds what the caption names, to check the answers.
         ask: sends one request.
-        answers: keeps the answers, so that nothing is asked twice and a run that was killed goes on.
+        answers: keeps the answers that can be used, so that nothing is asked twice and a run that was killed goes on.
     """
 
     def __init__(self, reader: CaptionReader, ask: Ask, answers: Answers) -> None:
@@ -60,12 +61,13 @@ class ServerEngine:
         """What one caption says.
 
         Raises:
+            AnswerError: this caption has no answer that can be used.
             InputError: the endpoint does not answer.
         """
         rejected: list[Rejection] = []
         flaw = ""
         for _ in range(ATTEMPTS):
-            reply = self.answers.get(self.ask, SYSTEM, self.request(caption, flaw))
+            reply = self.answers.get(self.ask, SYSTEM, self.request(caption, flaw), lambda given: parse(given)[3])
             disease, concepts, texts, flaw = parse(reply)
             if not flaw:
                 reading = self.reader.read(caption)
@@ -83,11 +85,11 @@ def parse(reply: str) -> tuple[str, list[str], list[str], str]:
     >>> parse('{"disease": "melanoma", "concepts": ["scale"], "sub_captions": []}')
     ('melanoma', ['scale'], [], '')
     """
-    found = json_object(reply)
+    found = json_object(reply, *KEYS)
     if found is None:
         return "", [], [], "it is no JSON object"
-    if set(found) != {"disease", "concepts", "sub_captions"}:
-        return "", [], [], f"its keys are {', '.join(sorted(found)) or 'none'}"
+    if set(found) != set(KEYS):
+        return "", [], [], f"its keys are {', '.join(sorted(found))[:80] or 'none'}"
     disease, concepts, texts = found["disease"], found["concepts"], found["sub_captions"]
     if not isinstance(disease, str):
         return "", [], [], "disease is not a text"

@@ -15,11 +15,27 @@ from torch import Tensor
 from zsderm.encoders.patches import patch_features
 from zsderm.errors import SettingsError
 
+# What open_clip, timm and torch raise on settings that are unknown or do not fit each other.
+MISFITS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError, RuntimeError)
 OpenClipModel = Any  # CLIP, CustomTextCLIP or CoCa, which share no class but the names of their parts
 
 
 def build_towers(model_cfg: Mapping[str, Any]) -> OpenClipModel:
-    """The class that open_clip itself would choose for a configuration, with random or fetched weights."""
+    """The class that open_clip itself would choose for a configuration, with random or fetched weights.
+
+    Raises:
+        SettingsError: the configuration makes no model.
+    """
+    try:
+        return _towers(model_cfg)
+    except MISFITS as error:
+        detail = " ".join(str(error).split())[:300] or type(error).__name__
+        raise SettingsError(
+            f"`model_cfg` makes no model: {detail}. Compare it with one of pretrain/configs/."
+        ) from error
+
+
+def _towers(model_cfg: Mapping[str, Any]) -> OpenClipModel:
     options = {key: value for key, value in model_cfg.items() if key != "custom_text"}
     if "multimodal_cfg" in options:
         return open_clip.coca_model.CoCa(**options)

@@ -10,6 +10,7 @@ import pytest
 
 from zsderm.benchmarks import figures
 from zsderm.benchmarks.results import Result, read_results
+from zsderm.errors import SettingsError
 from zsderm.images import open_image
 
 
@@ -52,3 +53,14 @@ def test_every_figure_is_written_and_svg_only_when_asked_for(runs: list[Result],
     assert all(open_image(path).size[0] > 300 for path in written)
     files = figures.save(figures.reliability(runs[0]), tmp_path / "one", svg=True)
     assert [path.name for path in files] == ["one.png", "one.svg"] and "<svg" in files[1].read_text()
+
+
+@pytest.mark.parametrize("name", ["one.png", "one.svg"])
+def test_a_figure_of_the_user_is_not_replaced_and_an_earlier_one_is(
+    runs: list[Result], tmp_path: Path, name: str
+) -> None:
+    for _ in range(2):
+        figures.save(figures.reliability(runs[0]), tmp_path / "one", svg=True)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes().replace(b"zsderm", b"others"))
+    with pytest.raises(SettingsError, match="not what zsderm writes there"):
+        figures.save(figures.reliability(runs[0]), tmp_path / "one", svg=True)

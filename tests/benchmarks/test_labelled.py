@@ -59,6 +59,24 @@ def test_images_are_found_by_name_below_the_table_with_or_without_suffix(
     assert [Path(image).name for image in found.images] == ["0.png", "x.jpg", "3.png"]  # two twins: nobody knows which
 
 
+def test_columns_are_known_in_any_spelling_and_ids_are_text(tmp_path: Path, table: pd.DataFrame) -> None:
+    table = table.rename(columns={"filename": "File Name", "label": "Label"})
+    found = _read(tmp_path, table.assign(Split=["dev", "dev ", "train", "dev"], Patient_ID=["01", "NA", "x", "1"]))
+    assert (found.split, len(found), found.unit) == ("dev", 3, "Patient_ID")
+    assert found.units is not None and found.units.tolist() == ["01", "", "1"]
+
+
+def test_names_that_differ_in_case_are_one_class(tmp_path: Path, table: pd.DataFrame) -> None:
+    found = _read(tmp_path, table.assign(label=["Freckle", "freckle", "blister", "cafe\u0301"]))
+    assert found.classes == ("blister", "café", "Freckle") and found.labels.tolist() == [2, 2, 0, 1]
+
+
+def test_a_column_of_zeros_and_ones_for_each_code_is_read(tmp_path: Path, table: pd.DataFrame) -> None:
+    codes = {"NV": "nevus", "MEL": "melanoma", "WART": "wart"}
+    hot = table[["filename"]].assign(mel=["0,0", "1.0", "", "0"], nv=["1,0", "", "", "0"], Wart=["0", "", "", "1"])
+    assert _read(tmp_path, hot, codes=codes).labels.tolist() == [0, 1, 2]
+
+
 def test_an_empty_label_is_left_out(tmp_path: Path, table: pd.DataFrame) -> None:
     table.loc[1, "label"] = ""
     assert len(_read(tmp_path, table)) == 3

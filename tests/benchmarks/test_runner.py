@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
+from pyarrow.parquet import read_schema
 
 from zsderm import ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.grid import grid
 from zsderm.benchmarks.results import read_result
 from zsderm.benchmarks.runner import run_grid
+from zsderm.cli import main
 from zsderm.errors import SettingsError
 from zsderm.metrics import compare, evaluate
 
@@ -23,8 +27,9 @@ STEM = "pad-dev--zsderm-mini--class-name"
 
 def test_a_run_has_a_json_file_and_a_table_of_answers_beside_it(results: Path, photo_root: Path) -> None:
     result, rows = read_result(results / f"{STEM}.json"), pd.read_parquet(results / f"{STEM}.parquet")
-    probabilities = rows.filter(like="probability_class_").to_numpy()
-    found = evaluate(rows["true_label"].to_numpy(), probabilities, clusters=rows["patient_id"])
+    probabilities = rows.filter(like="probability: ").to_numpy()
+    true = [result["data"]["classes"].index(name) for name in rows["true_label"]]
+    found = evaluate(true, probabilities, clusters=rows["patient_id"])
     assert result["metrics"] == pytest.approx(found.to_dict(), abs=1e-6)
     assert (result["metrics"]["n"], result["metrics"]["units"]) == (16, 8)
     assert np.sum(result["confusion"]) == 16 and sum(result["reliability"]["count"]) == 16
@@ -32,6 +37,17 @@ def test_a_run_has_a_json_file_and_a_table_of_answers_beside_it(results: Path, p
     assert result["data"]["images_of_class"] == [5, 5, 6, 0, 0, 0]
     assert result["manifest"]["encoder"]["name"] == "zsderm-mini"
     assert str(photo_root) not in (results / f"{STEM}.json").read_text()
+
+
+def test_a_table_of_answers_says_of_which_class_its_columns_are(results: Path) -> None:
+    result, table = read_result(results / f"{STEM}.json"), results / f"{STEM}.parquet"
+    classes = result["data"]["classes"]
+    assert json.loads(read_schema(table).metadata[b"zsderm"])["classes"] == classes
+    for order in (classes, classes[::-1]):
+        arguments = ["evaluate", "--predictions", str(table), "--classes", ", ".join(order), "--json"]
+        figures = json.loads(CliRunner().invoke(main, [*arguments, "--cluster", "patient_id"]).stdout)
+        assert figures["macro_f1_low"] == pytest.approx(result["metrics"]["macro_f1_low"], abs=1e-6)
+        assert figures["macro_auroc"] == pytest.approx(result["metrics"]["macro_auroc"], abs=1e-6)
 
 
 def test_the_result_says_which_method_answered_when_it_was_not_the_one_asked_for(results: Path) -> None:
@@ -49,8 +65,10 @@ def test_every_run_is_compared_with_the_first_one(results: Path) -> None:
     answers = [
         pd.read_parquet(results / f"pad-dev--zsderm-mini--{method}.parquet") for method in ("class-name", "knowledge")
     ]
-    first, second = (table.filter(like="probability_class_").to_numpy() for table in answers)
-    expected = compare(answers[0]["true_label"].to_numpy(), first, second, clusters=answers[0]["patient_id"])
+    first, second = (table.filter(like="probability: ").to_numpy() for table in answers)
+    classes = read_result(results / f"{STEM}.json")["data"]["classes"]
+    true = [classes.index(name) for name in answers[0]["true_label"]]
+    expected = compare(true, first, second, clusters=answers[0]["patient_id"])
     assert result["rows"][0]["accuracy"] == pytest.approx(expected.to_dict()["accuracy"], abs=1e-6)
 
 
@@ -75,6 +93,18 @@ def test_a_finished_run_is_not_repeated_unless_it_is_forced_or_its_inputs_change
     assert "accuracy" in again()[0]
     (results / f"{STEM}.parquet").unlink()
     assert "accuracy" in again()[0]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".parquet"])
+def test_a_result_does_not_replace_a_file_of_the_user(
+    results: Path, photo_root: Path, tmp_path: Path, suffix: str
+) -> None:
+    theirs = tmp_path / f"{STEM}{suffix}"
+    theirs.write_text("mine")
+    runs = grid(["zsderm-mini"], ["class-name"])
+    with pytest.raises(SettingsError, match="not what zsderm writes there"):
+        run_grid([load("pad", photo_root)], runs, tmp_path, cache=results / "features", force=True)
+    assert theirs.read_text() == "mine"
 
 
 def test_the_committed_results_are_what_the_present_code_gives(data_root: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from zsderm.calibration import (
     familiarity,
     fit_calibration,
 )
-from zsderm.errors import InputError, SettingsError
+from zsderm.errors import FallbackWarning, InputError, SettingsError
 from zsderm.groups import ImageGroups, group_predictions
 from zsderm.predictions import Predictions
 
@@ -175,3 +176,32 @@ def test_predictions_of_other_views_are_refused_and_a_record_that_knows_of_none_
         apply_calibration(of({"views": fine}), record)
         with pytest.raises(SettingsError, match="with views"):
             apply_calibration(of({"views": wrong}), record)
+
+
+def under(predictions: Predictions, prior: object, used: str = "given") -> Predictions:
+    settings = {**MANIFEST["settings"], "prior": prior}
+    return replace(predictions, prior=used, method="kpl", manifest={**MANIFEST, "settings": settings})
+
+
+SHARES = {"nevus": 0.5, "melanoma": 0.3, "psoriasis": 0.2}
+
+
+@pytest.mark.parametrize("other", ["uniform", "auto", {**SHARES, "nevus": 0.6}], ids=repr)
+def test_predictions_under_another_prior_are_refused(predictions: Predictions, other: object) -> None:
+    record = calibrate_on(under(predictions, SHARES), mostly_right(predictions), coverage=0.5)
+    record = Calibration.from_dict(json.loads(json.dumps(record.to_dict())))
+    apply_calibration(under(predictions, dict(SHARES)), record)
+    with pytest.raises(SettingsError, match=r"with prior .* but these were made with prior"):
+        apply_calibration(under(predictions, other, "estimated"), record)
+
+
+def test_a_prior_on_which_nothing_rests_does_not_count(predictions: Predictions) -> None:
+    record = calibrate_on(under(predictions, "auto", "none"), mostly_right(predictions), coverage=0.5)
+    apply_calibration(under(predictions, "uniform", "none"), record)
+
+
+def test_a_record_that_does_not_say_its_prior_is_applied_with_a_warning(predictions: Predictions) -> None:
+    record = calibrate_on(under(predictions, "auto"), mostly_right(predictions), coverage=0.5)
+    older = replace(record, made_with={key: value for key, value in record.made_with.items() if key != "prior"})
+    with pytest.warns(FallbackWarning, match="does not say which prior it was made under"):
+        apply_calibration(under(predictions, "uniform"), older)

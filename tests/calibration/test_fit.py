@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from zsderm.calibration import Calibration, abstain, conformal_sets, fit_calibration, scale_probabilities
+from zsderm.calibration import (
+    Calibration,
+    abstain,
+    conformal_sets,
+    fit_calibration,
+    held_out_harm,
+    scale_probabilities,
+)
 from zsderm.errors import SettingsError
 
 Arrays = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -68,3 +75,16 @@ def test_images_without_an_answer_stay_without(record: Calibration, folder: Call
     probabilities = scale_probabilities(logs, record.temperature)
     assert probabilities[2].isnan().all()
     assert not conformal_sets(probabilities, record.conformal)[2].any()
+
+
+def test_a_temperature_that_harms_images_left_out_is_told(folder: Callable[..., Arrays]) -> None:
+    _, logs, _ = folder(40)
+    labels = logs.argmax(dim=1)
+    labels[::5] = (labels[::5] + 1) % 3  # a fifth, always the same one, is nothing like the rest
+    assert held_out_harm(logs, labels) > 0.1
+    assert held_out_harm(logs[:6], labels[:6]) == 0
+
+
+def test_a_temperature_that_helps_is_not_warned_of(folder: Callable[..., Arrays]) -> None:
+    _, logs, labels = folder(300)
+    assert held_out_harm(logs, labels) == 0

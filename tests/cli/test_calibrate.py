@@ -16,6 +16,7 @@ from PIL import Image
 
 from zsderm.calibration import FAMILIARITIES, SET_SCORES, Calibration
 from zsderm.cli import calibrate, main
+from zsderm.predictions import Predictions
 
 CLASSES = "melanoma, nevus, psoriasis"
 
@@ -72,7 +73,7 @@ def test_what_the_record_promises_is_in_the_table(run, photos: Path, labels: Pat
     assert done.exit_code == 0, done.output
     table = pd.read_csv(io.StringIO(done.stdout))
     assert (table["label"] == plain["label"]).all() and "may be none of these" in done.stderr
-    columns = [f"probability_class_{index}" for index in range(3)]
+    columns = [column for column in plain if column.startswith("probability: ")]
     expected = torch.from_numpy(plain[columns].to_numpy()).log().div(learned.temperature).softmax(dim=1)
     np.testing.assert_allclose(table[columns], expected, atol=1e-4)
     true = pd.read_csv(labels)["true_label"]
@@ -136,3 +137,30 @@ def test_a_calibration_says_how_many_views_were_averaged_as_the_encoders_card_re
     assert run("classify", *how, "--calibration", record).exit_code == 0
     refused = run("classify", *how, "--views", "1", "--calibration", record)
     assert refused.exit_code == 1 and "with views 4" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "other", [("--prior", "auto"), ("--prior", "weights.csv"), ("--names", "typed"), ("--views", "4"), ("--centre",)]
+)
+def test_a_record_made_otherwise_is_refused(
+    run, photos: Path, labels: Path, tmp_path: Path, other, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("weights.csv").write_text("class,weight\nmelanoma,1\nnevus,8\npsoriasis,1\n")
+    how = ("--images", photos, "--classes", CLASSES, "--prior", "uniform")
+    assert run("calibrate", *how, "--labels", labels, "--output", "record.json").exit_code == 0
+    assert run("classify", *how, "--calibration", "record.json").exit_code == 0
+    done = run("classify", *how, *other, "--calibration", "record.json")
+    assert done.exit_code == 1 and "Expected predictions made as those that were calibrated" in done.stderr
+
+
+def test_a_calibration_that_makes_these_very_images_worse_is_said() -> None:
+    probabilities = torch.tensor([[0.9, 0.1]] * 18 + [[0.1, 0.9]] * 2)
+    predictions = Predictions(
+        tuple(map(str, range(20))), ("a", "b"), probabilities, "templates", "none", "templates", ((),) * 20
+    )
+    true = np.array([0] * 16 + [1] * 4)  # nine of ten are right
+    said = "\n".join(calibrate._summary(predictions, true, Calibration(4.0, n=20)))
+    assert "Warning: with this calibration the calibration error" in said and "Do not use it" in said
+    assert "Warning" not in "\n".join(calibrate._summary(predictions, true, Calibration(1.0, n=20)))

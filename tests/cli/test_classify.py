@@ -49,7 +49,7 @@ def test_without_output_the_table_goes_to_stdout_and_the_talk_to_stderr(run, pho
     assert done.exit_code == 0, done.output
     table = pd.read_csv(io.StringIO(done.stdout), keep_default_na=False)
     assert len(table) == 13
-    assert {"image", "label", "probability", "error", "probability_class_0", "probability_class_1"} <= set(
+    assert {"image", "label", "probability", "error", "probability: melanoma", "probability: nevus"} <= set(
         table.columns
     )
     assert (table["error"] != "").sum() == 1 and set(table["label"]) <= {"melanoma", "nevus", ""}

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
-from zsderm import metrics
+from zsderm import Predictions, metrics
 from zsderm.cli import main
 
 CLASSES = ["melanoma", "nevus", "wart"]
@@ -63,12 +64,14 @@ def test_labels_may_stand_in_the_table_of_predictions(
     assert _run(tmp_path, own, None).stdout == _run(tmp_path, predictions, labels).stdout
 
 
-def test_labels_without_image_names_are_taken_in_order(
+def test_labels_without_image_names_are_taken_in_order_if_that_is_asked(
     tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    expected = _run(tmp_path, predictions, labels).stdout
-    assert _run(tmp_path, predictions, labels[["true_label"]]).stdout == expected
-    assert _run(tmp_path, predictions.drop(columns="image"), labels[["true_label"]]).stdout == expected
+    expected, unnamed = _run(tmp_path, predictions, labels).stdout, labels[["true_label"]]
+    refused = _run(tmp_path, predictions, unnamed)
+    assert refused.exit_code == 1 and "--image-column none" in refused.stderr and refused.stdout == ""
+    assert _run(tmp_path, predictions, unnamed, "--image-column", "none").stdout == expected
+    assert _run(tmp_path, predictions.drop(columns="image"), unnamed).stdout == expected
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -114,7 +117,7 @@ def _without(labels: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, tuple
         "no label column": (
             predictions,
             labels.rename(columns={"true_label": "truth"}),
-            "expected a column 'true_label'",
+            "expected a column of true classes",
         ),
         "a label that is no class": (predictions, stranger, "Did you mean 'melanoma'?"),
         "an index out of range": (predictions, labels.replace({"true_label": {2: 3}}), "label '3'"),
@@ -308,9 +311,80 @@ def test_decimal_commas_are_read_and_a_word_among_probabilities_is_refused(
 def test_age_groups_are_names_and_ages_are_put_into_bands(
     tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    table = labels.assign(age_group=["20-39", "40-59"] * 4)
-    shown = json.loads(_run(tmp_path, predictions, table, "--groups", "age_group", "--json").stdout)
-    assert set(shown["groups"]["age_group"]["groups"]) == {"20-39", "40-59"}
+    ages = ["20", "45", "85+", "-1", "999", "unknown", "70", "30"]
+    table = labels.assign(
+        age_group=["20-39", "40-59"] * 4, agency=range(1, 9), Age=ages, age_id=["1", "1", "2", "3"] * 2
+    )
+    asked = ("--groups", "age_group", "--groups", "agency", "--groups", "Age", "--cluster", "age_id")
+    shown = json.loads(_run(tmp_path, predictions, table, *asked, "--json").stdout)
+    groups = {column: set(found["groups"]) for column, found in shown["groups"].items()}
+    assert groups["age_group"] == {"20-39", "40-59"} and groups["agency"] == set("12345678")
+    assert groups["Age"] == {"0–29", "30–49", "70+", "85+"} and shown["groups"]["Age"]["of_unknown"]["n"] == 3
+    assert shown["units"] == 3
+    text = _run(tmp_path, predictions, table, *asked).stdout
+    assert "| *not known* | 3 |" in text
+
+
+def test_a_group_of_which_no_image_was_classified_has_a_row(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    predictions.loc[[6, 7], predictions.columns[1:]] = None
+    text = _run(tmp_path, predictions, labels.assign(site=["a"] * 6 + ["b"] * 2), "--groups", "site").stdout
+    assert "| b | 0 of 2 with a prediction | – | – |" in text
+
+
+def test_names_alone_have_no_figures_of_probabilities_in_groups_either(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = labels.assign(site=["a", "b"] * 4)
+    shown = json.loads(_run(tmp_path, predictions[["image", "label"]], table, "--groups", "site", "--json").stdout)
+    for group in shown["groups"]["site"]["groups"].values():
+        assert group["n"] == 4
+        assert {group[name] for name in ("top3_accuracy", "top5_accuracy", "macro_auroc", "calibration_error")} == {
+            None
+        }
+
+
+# which class a probability is of
+
+
+@pytest.fixture
+def answers(predictions: pd.DataFrame) -> Predictions:
+    rows = torch.from_numpy(predictions.filter(like="probability_class_").to_numpy())
+    nothing: list[tuple[()]] = [()] * 8
+    return Predictions(tuple(predictions["image"]), tuple(CLASSES), rows, "knowledge", "auto", "knowledge", nothing)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_predictions_of_zsderm_are_read_right_whatever_the_order_of_the_classes(
+    tmp_path: Path, answers: Predictions, predictions: pd.DataFrame, labels: pd.DataFrame, suffix: str
+) -> None:
+    expected = _run(tmp_path, predictions, labels).stdout
+    answers.save(tmp_path / f"own.{suffix}")
+    files = ["--predictions", str(tmp_path / f"own.{suffix}"), "--labels", str(tmp_path / "named.csv")]
+    labels.assign(true_label=[CLASSES[label] for label in labels["true_label"]]).to_csv(tmp_path / "named.csv")
+    for order in ("melanoma, nevus, wart", "wart, melanoma, nevus"):
+        done = CliRunner().invoke(main, ["evaluate", *files, "--classes", order, "--json"])
+        assert json.loads(done.stdout)["accuracy"] == _expected(predictions, labels["true_label"].tolist()).accuracy
+        table = CliRunner().invoke(main, ["evaluate", *files, "--classes", order]).stdout
+        assert table.splitlines()[3] == expected.splitlines()[3]
+
+
+def test_numbered_predictions_in_another_order_are_refused(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    done = _run(tmp_path, predictions, labels, "--classes", "wart, melanoma, nevus")
+    assert done.exit_code == 1 and "give --classes in the order in which the predictions were made" in done.stderr
+
+
+def test_without_labels_the_message_asks_for_them(tmp_path: Path, predictions: pd.DataFrame) -> None:
+    done = _run(tmp_path, predictions, None)
+    assert done.exit_code == 1 and "give --labels, or predictions with a column true_label" in done.stderr
+
+
+def test_a_file_of_labels_without_rows_says_so(tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame) -> None:
+    done = _run(tmp_path, predictions, labels[:0])
+    assert done.exit_code == 1 and "has none below its header" in done.stderr
 
 
 # one answer per lesion or patient
@@ -407,7 +481,9 @@ def test_several_predictions_are_compared_per_group_too(
     tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     table = labels.assign(true_label=SAME, lesion=LESIONS)
-    better = predictions.assign(**{f"probability_class_{c}": np.eye(3)[SAME][:, c] for c in range(3)})
+    better = predictions.drop(columns="label").assign(
+        **{f"probability_class_{c}": np.eye(3)[SAME][:, c] for c in range(3)}
+    )
     better.to_csv(tmp_path / "better.csv", index=False)
     more = ("--predictions", str(tmp_path / "better.csv"), "--group-by", "lesion")
     shown = json.loads(_run(tmp_path, predictions, table, *more, "--json").stdout)

@@ -55,6 +55,13 @@ def test_an_old_name_works_with_a_warning_and_is_not_shown(arguments: list[str])
     assert "old" not in CliRunner().invoke(_command(8), ["--help"]).stdout
 
 
+def test_a_value_that_is_called_like_an_old_name_is_left_as_it_is() -> None:
+    for arguments in (["--o1", "--old2"], ["--o1=--old2"], ["--old1", "--old2"]):
+        done = CliRunner().invoke(_command(8), arguments)
+        assert done.exit_code == 0 and "('o1', '--old2')" in done.stdout and "('o2', None)" in done.stdout
+        assert "--old2 is now" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("command", "old", "new"),
     [

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -234,3 +237,55 @@ def test_features_that_cannot_be_indexed_are_an_error(features, classes, reason)
 def test_queries_that_cannot_be_answered_are_an_error(index, queries, k, reason):
     with pytest.raises(InputError, match=reason):
         index.top_k(queries, 0, k)
+
+
+def resave(folder: Path, index: object) -> None:
+    """Put another FAISS index in the place of the saved one, with the checksum that belongs to it."""
+    faiss.write_index(index, str(folder / "entries.faiss"))
+    card = json.loads((folder / "entries.json").read_text())
+    card["digest"] = hashlib.sha256((folder / "entries.faiss").read_bytes()).hexdigest()
+    (folder / "entries.json").write_text(json.dumps(card))
+
+
+def with_ids(entries: np.ndarray, ids: np.ndarray, kind: type = faiss.IndexIDMap2) -> object:
+    index = kind(faiss.IndexFlatIP(entries.shape[1]))
+    index.add_with_ids(entries, ids)
+    return index
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        with_ids(rows(10) * 3, np.arange(10)),
+        with_ids(rows(10) * np.float32("nan"), np.arange(10)),
+        with_ids(rows(10), np.zeros(10, np.int64)),
+        with_ids(rows(10), np.arange(10) - 4),
+        with_ids(rows(9), np.arange(9)),
+        with_ids(rows(10)[:, :4].copy(), np.arange(10)),
+        with_ids(rows(10), np.arange(10), faiss.IndexIDMap),
+        faiss.IndexFlatL2(16),
+    ],
+    ids=["long", "nan", "one id", "below 0", "fewer", "narrow", "another map", "another kind"],
+)
+def test_entries_that_were_not_built_here_are_refused(tmp_path: Path, index: object) -> None:
+    VectorIndex.build(rows(10)).save(tmp_path)
+    resave(tmp_path, index)
+    with pytest.raises(CheckpointError, match="Build it again"):
+        VectorIndex.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+@pytest.mark.parametrize("file", ["entries.faiss", "entries.json"])
+def test_a_damaged_index_is_refused_before_faiss_sees_it(tmp_path: Path, kind: str, file: str) -> None:
+    VectorIndex.build(rows(1000), kind=kind).save(tmp_path)
+    path, random = tmp_path / file, np.random.default_rng(1)
+    content = path.read_bytes()
+    for spoiled in (b"", content[: len(content) // 2], b"[" * 10**6, _flipped(content, random), content + b"x"):
+        path.write_bytes(spoiled)
+        with pytest.raises(CheckpointError, match="Build it"):
+            VectorIndex.load(tmp_path)
+
+
+def _flipped(content: bytes, random: np.random.Generator) -> bytes:
+    place = int(random.integers(len(content)))
+    return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from zsderm.encoders import load_encoder, resolve
 from zsderm.encoders.open_clip_format.checkpoint import OpenClipCheckpoint
+from zsderm.encoders.open_clip_format.listed import architecture_config, is_silent
 from zsderm.encoders.resolve import FORMATS, find_checkpoint
 from zsderm.errors import CheckpointError, FallbackWarning, UnknownModelError
 
@@ -194,3 +195,24 @@ def test_a_format_is_added_by_a_class_and_a_line_in_the_list(clip_folder, tmp_pa
     (tmp_path / "inner").unlink()
     with pytest.raises(CheckpointError, match="or a folder with inner/"):
         load_encoder(tmp_path)
+
+
+def test_a_file_whose_activation_is_open_is_refused_with_what_to_write(tiny_architecture, tmp_path):
+    path = tmp_path / "epoch_15.pt"
+    torch.save(tiny_architecture.state_dict(), path)
+    with pytest.raises(CheckpointError, match=r"'Tiny-16-quickgelu@.*epoch_15.pt' .* 'Tiny-16-gelu@.*"):
+        load_encoder(f"Tiny-16@{path}")
+    with torch.no_grad():
+        expected = tiny_architecture.encode_text(open_clip.SimpleTokenizer(context_length=16)(TEXTS), normalize=True)
+    rows = {name: load_encoder(f"Tiny-16-{name}@{path}").encode_texts(TEXTS) for name in ("quickgelu", "gelu")}
+    torch.testing.assert_close(rows["quickgelu"], expected)
+    assert not torch.allclose(rows["gelu"], expected, atol=1e-4)
+
+
+def test_only_names_that_are_silent_are_refused():
+    assert is_silent("ViT-B-16", "ViT-B-16")
+    assert not is_silent("ViT-B-16", "ViT-B-16-quickgelu")
+    assert not is_silent("ViT-B-16", "ViT-B-16-gelu")
+    assert not is_silent("coca_ViT-B-32", "coca_ViT-B-32")
+    assert architecture_config("ViT-B-16-gelu")["quick_gelu"] is False
+    assert architecture_config("ViT-B-17-gelu") is None

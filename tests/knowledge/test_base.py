@@ -4,6 +4,7 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -255,3 +256,41 @@ def test_a_group_with_the_name_of_a_disease_is_an_error(write_base, disease):
     folder = write_base(disease("wart", "rough"), card={"name": "mine", "groups": {"Warts": ["wart"]}})
     with pytest.raises(InputError, match="'Warts' to stand for one disease"):
         KnowledgeBase.load(folder)
+
+
+FORMS = ["AKs", "aks", "AK's", "AK photos", "AK_photos", "Photos of AK", "AK images", "AK (left)", "AK [clinical]"]
+FORMS += ["AK {x}", "AK (keloid)", "01_AK", "AK, trunk", "melanoma (AK)", "DFs (2)", "herpes photos", "Herpes (face)"]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_open_short_form_is_asked_back_whatever_stands_beside_it(bundled, name):
+    with pytest.raises(AmbiguousClassError, match=f"class .*{re.escape(name[:2])}.* may mean"):
+        bundled.descriptions_for([name])
+
+
+@pytest.mark.parametrize(
+    ("name", "disease"),
+    [
+        ("AK (actinic keratosis)", "actinic keratosis"),
+        ("AK [solar keratoses]", "actinic keratosis"),
+        ("actinic keratosis (AK)", "actinic keratosis"),
+        ("DF (dermatofibroma) photos", "dermatofibroma"),
+        ("BCCs", "basal cell carcinoma"),
+        ("BCC_photos", "basal cell carcinoma"),
+        ("melanoma images", "melanoma"),
+        ("melanoma [left arm]", "melanoma"),
+        ("herpes zoster (face)", "herpes zoster"),
+    ],
+)
+def test_brackets_that_say_which_and_words_that_say_nothing_are_understood(bundled, name, disease):
+    assert bundled.find(name).name == disease
+
+
+def test_the_checksum_covers_the_names_that_are_asked_back_and_is_the_same_without_any(small):
+    cards = [
+        replace(small.card, ambiguous=meanings) for meanings in ({}, {"M": ("melanoma", "mole")}, {"M": ("mole",)})
+    ]
+    bases = [KnowledgeBase(card, small.diseases.values()) for card in cards]
+    assert len({base.checksum for base in bases}) == 3
+    assert bases[0].checksum == small.checksum == bases[1]._checksum(with_ambiguous=False)
+    assert bases[1].has_checksum(small.checksum) and not small.has_checksum(bases[1].checksum)

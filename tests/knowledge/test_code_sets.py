@@ -57,3 +57,10 @@ def test_the_base_knows_what_each_code_means_unless_it_is_a_class_of_leftovers(b
     for codes in code_sets().values():
         for code, disease in codes.items():
             assert code in loose or base.find(disease).name == disease
+
+
+@pytest.mark.parametrize("form", ["{}", "{} photos", "{}s", "{}_images", "{} Pictures"])
+def test_what_a_folder_adds_to_a_code_does_not_hide_it(form: str) -> None:
+    classes = [form.format(code) for code in ("AK", "BCC", "DF", "MEL", "NV", "SCC", "VASC", "BKL")]
+    reading = read_codes(classes)
+    assert reading.meaning(classes[0]) == "actinic keratosis" and reading.meaning(classes[2]) == "dermatofibroma"

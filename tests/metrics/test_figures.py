@@ -81,3 +81,16 @@ def test_the_sums_do_not_depend_on_the_order_of_the_images_to_the_last_bit(sampl
         assert metrics.calibration_error(confidence[order], correct[order]) == metrics.calibration_error(
             confidence, correct
         )
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_no_images_every_figure_is_nan() -> None:
+    none, scores = np.zeros(0, int), np.zeros((0, 3))
+    figures = [
+        metrics.balanced_accuracy(none, none),
+        metrics.macro_f1(none, none),
+        metrics.top_k_accuracy(none, scores, 3),
+        metrics.macro_auroc(none, scores),
+        metrics.calibration_error(np.zeros(0), np.zeros(0, bool)),
+    ]
+    assert np.isnan(figures).all()

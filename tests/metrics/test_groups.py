@@ -23,6 +23,25 @@ def test_each_group_has_the_figures_of_its_own_images(people: tuple) -> None:
     assert found.groups["IV"] == metrics.evaluate(labels[60:100], scores[60:100])
 
 
+def test_images_of_an_unknown_group_and_groups_without_a_prediction_are_told(people: tuple) -> None:
+    labels, scores, groups = people
+    scores = scores.copy()
+    scores[100:105] = np.nan  # nobody of the smallest group has a prediction
+    found = metrics.by_group(labels, scores, groups)
+    assert found.of_unknown == metrics.evaluate(labels[105:], scores[105:]) and found.unanswered == {"VI": 5}
+    assert found.to_dict()["of_unknown"]["n"] == 15 and "VI" not in found.groups
+    assert metrics.by_group(labels[:60], scores[:60], groups[:60]).of_unknown is None
+
+
+def test_names_alone_have_no_figures_of_probabilities(people: tuple) -> None:
+    labels, scores, groups = people
+    found = metrics.by_group(labels, np.eye(4)[scores.argmax(axis=1)], groups, named_only=True)
+    for group in (*found.groups.values(), found.of_unknown):
+        figures = group.to_dict()
+        assert all(figures[name] is None for name in ("top3_accuracy", "macro_auroc", "calibration_error"))
+    assert found.to_dict()["gap"]["calibration_error"] is None and found.gap() == metrics.by_group(*people).gap()
+
+
 def test_the_gap_is_between_the_best_and_the_worst_group_that_is_large_enough(people: tuple) -> None:
     labels, scores, groups = people
     scores = scores.copy()

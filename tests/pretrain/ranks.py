@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from zsderm import KnowledgeBase
@@ -100,6 +106,46 @@ def targets(rank: slice, group: Group = ALONE) -> tuple[Tensor, Tensor]:
     return tuple(targets_of(batch_of(rank), diagnoses, True, torch.device("cpu"), group))
 
 
+def shared_gradient(group: Group) -> tuple[Tensor, Tensor]:
+    """Gradients of rows that are gathered, and of what is added to them: autograd hands the same tensor to both."""
+    rows, added = torch.ones(2, 3, requires_grad=True), torch.zeros(4, 3, requires_grad=True)
+    given = torch.full((4, 3), 1.0 + group.rank)
+    (added + group.gather(rows)).backward(given)
+    assert rows.grad is not None
+    return rows.grad, given
+
+
+def patience(group: Group) -> float:
+    """Seconds that the first process kept the others waiting, beyond the time limit of exchanges."""
+    group.wait()
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=1), dist.group.WORLD)
+    if group.is_first:
+        time.sleep(3)
+    group.wait()
+    dist.distributed_c10d._set_pg_timeout(timedelta(minutes=5), dist.group.WORLD)
+    return 3.0
+
+
+def on_two(*arguments: str, seconds: float = 180.0) -> str:
+    """Run a script on two ranks; after so many seconds all of its processes are ended.
+
+    Returns:
+        What it wrote to stdout.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        said, complained = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # torchrun and its ranks
+        process.communicate()
+        raise
+    assert process.returncode == 0, complained
+    return said
+
+
 def main(output: Path) -> None:
     torch.set_num_threads(1)
     with join_group(torch.device("cpu")) as group:
@@ -109,6 +155,8 @@ def main(output: Path) -> None:
         for cut in (2, 6):
             mine = targets(slice(0, cut) if group.is_first else slice(cut, 6), group)
             results[f"targets cut at {cut}"] = [group.gather(rows) for rows in mine]
+        results["shared gradient"] = shared_gradient(group)
+        results["patience"] = patience(group)
         results["sum"] = group.total(torch.tensor([1.0, group.rank]))
         if group.is_first:
             torch.save(results, output)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -30,11 +28,7 @@ ranks = _load()
 def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, torch.Tensor]]:
     """What two real processes under torchrun came to."""
     output = tmp_path_factory.mktemp("ranks") / "results.pt"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, str(SCRIPT), str(output)], check=False, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
+    ranks.on_two(str(SCRIPT), str(output))
     return torch.load(output, weights_only=True)
 
 
@@ -45,7 +39,7 @@ def test_two_ranks_have_the_loss_and_the_gradients_of_one_with_all_images(
     _, empty, _, mix = ranks.CASES[case]
     alone = ranks.step(ranks.batch(empty), slice(None), ranks.B, mix)
     together = on_two_ranks[case]
-    assert together.pop("unused").eq(0).all(), "a parameter that no rank reached"
+    assert "unused" not in together, "a parameter that no rank reached has no gradient, as in one process"
     assert together.keys() == alone.keys() and len(together) == 6
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=0, atol=1e-12, msg=f"{case}: {name}")
@@ -69,6 +63,16 @@ def test_a_process_alone_exchanges_nothing() -> None:
     assert ALONE.gather(rows) is rows
     assert ALONE.total(rows).tolist() == rows.tolist() and not ALONE.total(rows).requires_grad
     assert ALONE.gather_objects("state") == ["state"]
+
+
+def test_a_gradient_that_others_hold_too_is_not_changed(on_two_ranks: dict[str, tuple[torch.Tensor, ...]]) -> None:
+    to_rows, given = on_two_ranks["shared gradient"]
+    assert to_rows.eq(3).all(), "the sum over both ranks"
+    assert given.eq(1).all(), "that of this rank alone"
+
+
+def test_processes_wait_longer_for_one_than_an_exchange_may_take(on_two_ranks: dict[str, float]) -> None:
+    assert on_two_ranks["patience"] == 3.0
 
 
 def test_small_tensors_are_added_up(on_two_ranks: dict[str, torch.Tensor]) -> None:

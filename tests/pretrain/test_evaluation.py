@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,26 @@ def test_nothing_asked_loads_nothing(tmp_path: Path) -> None:
 def test_a_mistake_shows_before_the_first_epoch(root: Path, change: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_tables(read_config(MINI, {"evaluate": [{**ASKED[0], **change}]}), root)
+
+
+@pytest.mark.slow
+def test_what_could_not_be_measured_is_nan_with_a_reason(root: Path, tmp_path: Path) -> None:
+    seen = (root / "seen.csv").read_text().splitlines()
+    one_class = [line for line in seen[1:] if line.split(",")[1] == seen[1].split(",")[1]]
+    (tmp_path / "one.csv").write_text("\n".join([seen[0], *one_class]))
+    (tmp_path / "none.csv").write_text("image,papule\n" + "".join(f"{line.split(',')[0]},1\n" for line in seen[1:]))
+    asked = [
+        {"task": "classification", "table": "one.csv", "name": "one"},
+        {"task": "concepts", "table": "none.csv", "name": "none"},
+    ]
+    rows = evaluate_encoder(read_config(MINI, {"evaluate": asked}), tmp_path, ENCODER, epoch=1)
+    unmeasured = {(row["name"], row["metric"]): row["reason"] for row in rows if math.isnan(row["value"])}
+    assert "no class has images" in unmeasured["one", "macro_auroc"]
+    assert "expected a concept with images that show it" in unmeasured["none", "none"]
+    assert all(row["reason"] == "" for row in rows if not math.isnan(row["value"]))
+
+
+def test_images_that_cannot_be_read_show_before_the_first_epoch(tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").write_text("image,label\na.png,melanoma\nb.png,nevus\n")
+    with pytest.raises(InputError, match=r"2 of the 2 images of gone\.csv cannot be read"):
+        check_tables(read_config(MINI, {"evaluate": [{"task": "classification", "table": "gone.csv"}]}), tmp_path)

@@ -35,6 +35,13 @@ def folder(tmp_path: Path) -> Path:
     return encoder
 
 
+def test_a_figure_that_was_not_measured_says_so_on_the_card(folder: Path) -> None:
+    table = "epoch,name,metric,value,reason\n2,dev,macro_auroc,nan,only one class\n2,dev,accuracy,0.6,\n"
+    (folder.parent / "evaluation.csv").write_text(table)
+    card = push_to_hub(folder, "me/tiny", dry_run=True).card
+    assert "| dev | macro_auroc | not measured: only one class |" in card and "| dev | accuracy | 0.6 |" in card
+
+
 class Hub:
     """Takes down what it is asked, as huggingface_hub's HfApi would be."""
 

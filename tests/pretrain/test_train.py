@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 import runpy
 import shutil
 import warnings
@@ -15,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from zsderm import PretrainingDataError, SettingsError, load_encoder
+from zsderm import CheckpointError, PretrainingDataError, SettingsError, load_encoder
 from zsderm.pretrain import checkpoint, train
 from zsderm.pretrain.run_log import RunLog
 
@@ -206,11 +207,73 @@ def test_an_encoder_that_expects_white_light_is_trained_and_exported_so(tmp_path
     assert abs(red - green) < 0.05 and abs(red - blue) < 0.05, "one colour all over is taken for that of the lamp"
 
 
+@pytest.mark.parametrize("fault", ["gone", "broken", "one name"])
+def test_a_run_whose_images_cannot_be_read_stops_before_it_begins(tmp_path: Path, data: Path, fault: str) -> None:
+    rows = [f"{n}.{'jpg' if fault == 'gone' else 'png'},melanoma,train" for n in range(6)]
+    (tmp_path / "index.csv").write_text("\n".join(["filename,label,split", *rows]))
+    if fault != "gone":
+        for n in range(6):
+            (tmp_path / f"{n}.png").write_bytes(b"broken")
+    if fault == "one name":
+        shutil.copy(data / "0.png", tmp_path / "0.png")
+    with pytest.raises(PretrainingDataError, match=r"of the 6 images of index\.csv.* cannot be read"):
+        run(tmp_path / "run", tmp_path, **TINY)
+    assert not (tmp_path / "run" / "encoder").exists()
+
+
+@pytest.mark.slow
+def test_a_few_images_that_cannot_be_read_are_counted_and_the_loss_is_of_the_others(tmp_path: Path, data: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "0.png").write_bytes(b"broken")
+    run(tmp_path / "run", tmp_path / "data", **{**TINY, "batch_size": 2, "log_every": 1})
+    (epoch,), steps = table_of(tmp_path / "run" / "log.csv"), table_of(tmp_path / "run" / "steps.csv")
+    losses = [float(row["loss"]) for row in steps]
+    assert int(epoch["skipped"]) > 0 and np.isnan(losses).any(), "a batch of one image has no loss"
+    assert float(epoch["loss"]) == pytest.approx(np.nanmean(losses), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(SettingsError, match="`learning_rate`"):
+        run(tmp_path / "run", data, **{**TINY, "learning_rate": 10.0, "weight_decay": 10.0, "gradient_clip": 1e9,
+                                       "head_learning_rate": 10.0, "warm_up_steps": 0, "epochs": 400})  # fmt: skip
+
+
 def test_a_run_is_not_continued_with_other_settings(tmp_path: Path, data: Path) -> None:
     run(tmp_path / "run", data, **TINY)
     with pytest.raises(SettingsError, match=r"begun with other settings \(batch_size\).*`batch_size` was 6, now"):
         run(tmp_path / "run", data, **TINY, batch_size=9)
     run(tmp_path / "run", data, **TINY, log_every=1)  # what decides no weight may change
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "log.csv", "loss_curve.png", "checkpoint.pt", "encoder/weights.bin"])
+def test_a_folder_with_files_of_the_user_under_the_names_of_a_run_is_refused(
+    tmp_path: Path, data: Path, name: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")  # stands in nobody's way
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(SettingsError, match="would be replaced, but"):
+        run(tmp_path, data, **TINY)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_damaged_checkpoint_is_one_sentence_and_stays(tmp_path: Path, data: Path) -> None:
+    run(tmp_path / "run", data, **TINY)
+    path = tmp_path / "run" / "checkpoint.pt"
+    whole = torch.load(path, weights_only=True)
+    progress = {**whole["progress"], "epoch": "one", "surplus": 1}
+    changed = [{**whole, "settings": 7}, {**whole, "model": [1]}, {**whole, "optimiser": {}}, [1]]
+    changed += [{**whole, "progress": progress}, {**whole, "random": [{"cpu": torch.zeros(3)}]}]
+    spoiled = [b"", path.read_bytes()[:5000], pickle.dumps(Path("/etc/passwd"), 2)]
+    for state in changed:
+        torch.save(state, path)
+        spoiled.append(path.read_bytes())
+    for content in spoiled:
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt cannot be read: .* take it away to begin anew"):
+            run(tmp_path / "run", data, **TINY)
+        assert path.read_bytes() == content
 
 
 def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path, data: Path) -> None:

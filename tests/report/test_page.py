@@ -14,9 +14,11 @@ import torch
 from PIL import Image
 
 from zsderm import report
+from zsderm.calibration import calibrate_on
 from zsderm.errors import InputError, SettingsError
 from zsderm.metrics import confusion_matrix
 from zsderm.predictions import Evidence, Predictions
+from zsderm.report import write_report
 
 CLASSES = ("melanoma", "nevus", "<b>wart</b> & co")
 
@@ -271,3 +273,22 @@ def test_true_labels_bring_a_reliability_plot_that_can_be_read_without_eyes(tmp_
     assert "The numbers</summary>" in page and "The 3 answers are on average" in page
     assert _Tags(page).open == []
     assert "<svg" not in _page(_answers(tmp_path), tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("true", [[0, 0, 9], [0, 0, 0.5], ["a", "b", "a"], [[0], [0], [0]]])
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path, true: list[object]) -> None:
+    probabilities = torch.tensor([[0.4, 0.6], [0.3, 0.7], [torch.nan, torch.nan]])
+    predictions = Predictions(("a", "b", "c"), ("x", "y"), probabilities, "", "", "", ((),) * 3, {"c": "torn"})
+    with pytest.raises(InputError, match="integers that index the 2 classes"):
+        write_report(predictions, tmp_path / "report.html", true=true)
+    with pytest.raises(InputError):
+        calibrate_on(predictions, true)
+
+
+def test_a_page_shows_names_that_would_steer_it_written_out(tmp_path: Path) -> None:
+    names = ("\u202egpj.exe\x1b", "<b>b</b>")
+    predictions = Predictions(names, ("x", "y\x9b"), torch.full((2, 2), 0.5), "", "", "", ((),) * 2)
+    write_report(predictions, tmp_path / "report.html", true=[0, 1])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "\\u202egpj.exe\\x1b" in page and "&lt;b&gt;" in page and "y\\x9b" in page
+    assert not any(sign in page for sign in "\u202e\x1b\x9b")

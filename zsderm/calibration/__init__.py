@@ -10,6 +10,7 @@ A calibration is learned once, kept as a record, and applied to the predictions 
 Each part alone, from arrays to arrays::
 
     fit_temperature           log probabilities and labels -> Temperature
+    held_out_harm             log probabilities and labels -> by how much a fitted temperature harms images left out
     unlabelled_temperature    scores, image and sentence features -> temperature, without labels
     scale_probabilities       log probabilities and a temperature -> probabilities
     fit_conformal             probabilities and labels -> ConformalThresholds
@@ -31,7 +32,13 @@ from zsderm.calibration.apply import apply_calibration, calibrate_groups
 from zsderm.calibration.conformal import SET_SCORES, ConformalThresholds, conformal_sets, fit_conformal
 from zsderm.calibration.fit import calibrate_on, fit_calibration
 from zsderm.calibration.record import Calibration
-from zsderm.calibration.temperature import Temperature, fit_temperature, scale_probabilities, unlabelled_temperature
+from zsderm.calibration.temperature import (
+    Temperature,
+    fit_temperature,
+    held_out_harm,
+    scale_probabilities,
+    unlabelled_temperature,
+)
 
 __all__ = [
     "FAMILIARITIES",
@@ -50,6 +57,7 @@ __all__ = [
     "fit_calibration",
     "fit_conformal",
     "fit_temperature",
+    "held_out_harm",
     "scale_probabilities",
     "threshold_for_rate",
     "unlabelled_temperature",

@@ -15,6 +15,7 @@ import torch
 
 from zsderm.arrays import Array, check_positive, float_rows, probability_rows
 from zsderm.errors import FallbackWarning, SettingsError, did_you_mean
+from zsderm.stored_json import fields_of
 
 FAMILIARITIES = ("energy", "max-probability", "margin")  # the best of benchmarks/experiments/calibration.py first
 _ROUNDING = 1e-9
@@ -53,17 +54,23 @@ class AbstentionThreshold:
             SettingsError: fields that are missing or mean nothing.
         """
         try:
-            threshold = -math.inf if fields["threshold"] is None else float(fields["threshold"])
-            found = cls(
-                str(fields["score"]), threshold, float(fields["rate"]), int(fields["n"]), float(fields["temperature"])
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise SettingsError(f"Expected the fields of an abstention threshold, but {error!r} is amiss.") from error
+            stored = fields_of(cls, {**fields, "threshold": 0.0} if _never_withholds(fields) else fields)
+        except ValueError as error:
+            raise SettingsError(
+                f"Expected the fields of an abstention threshold, but one is amiss: {error}."
+            ) from error
+        threshold = -math.inf if _never_withholds(fields) else float(stored["threshold"])
+        found = cls(**{**stored, "threshold": threshold})
         _check_familiarity(found.score)
         check_positive(temperature=found.temperature)
-        if math.isnan(found.threshold) or not 0 <= found.rate < 1:
+        if not 0 <= found.rate < 1 or found.n < 0:
             raise SettingsError(f"Expected a threshold and a rate from 0 to below 1, but got {dict(fields)}.")
         return found
+
+
+def _never_withholds(fields: Mapping[str, Any]) -> bool:
+    """Whether the threshold was written as null, for minus infinity."""
+    return isinstance(fields, Mapping) and "threshold" in fields and fields["threshold"] is None
 
 
 def familiarity(table: Array, score: str, temperature: float = 1.0) -> torch.Tensor:

@@ -15,6 +15,7 @@ import torch
 
 from zsderm.arrays import Array, Labels, checked_labels, probability_rows
 from zsderm.errors import FallbackWarning, SettingsError, did_you_mean
+from zsderm.stored_json import check_kind, check_numbers, fields_of
 
 SET_SCORES = ("lac", "aps", "raps")
 RANK_PENALTY, FREE_RANKS = 0.01, 2  # of "raps": what each class beyond the free ones adds, and how many are free
@@ -54,18 +55,30 @@ class ConformalThresholds:
             SettingsError: fields that are missing or mean nothing.
         """
         try:
-            thresholds = tuple(math.inf if value is None else float(value) for value in fields["thresholds"])
-            counts = tuple(int(count) for count in fields["counts"])
-            coverage, score = float(fields["coverage"]), str(fields["score"])
-            conditional = bool(fields["class_conditional"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise SettingsError(f"Expected the fields of conformal thresholds, but {error!r} is amiss.") from error
-        _check_settings(coverage, score)
-        if len(thresholds) != len(counts) or not thresholds or any(map(math.isnan, thresholds)):
-            raise SettingsError(
-                f"Expected a threshold and a count for every class, but got {len(thresholds)} and {len(counts)}."
-            )
-        return cls(coverage, score, conditional, thresholds, counts)
+            found = fields_of(cls, fields)
+            thresholds, counts = found["thresholds"], found["counts"]
+            if not isinstance(thresholds, list | tuple) or not isinstance(counts, list | tuple):
+                raise ValueError("thresholds or counts are no list")
+            if len(thresholds) != len(counts) or not thresholds:
+                raise ValueError(
+                    f"expected a threshold and a count for every class, but got {len(thresholds)} and {len(counts)}"
+                )
+            finite = [value for value in thresholds if value is not None]
+            check_numbers("thresholds", finite, len(finite), least=0)
+            for count in counts:
+                check_kind("counts", count, "int")
+                if count < 0:
+                    raise ValueError(f"expected counts of 0 or more, but got {count}")
+        except ValueError as error:
+            raise SettingsError(f"Expected the fields of conformal thresholds, but one is amiss: {error}.") from error
+        _check_settings(found["coverage"], found["score"])
+        return cls(
+            float(found["coverage"]),
+            found["score"],
+            found["class_conditional"],
+            tuple(math.inf if value is None else float(value) for value in thresholds),
+            tuple(counts),
+        )
 
 
 def fit_conformal(

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from zsderm.arrays import Array, Labels
@@ -54,7 +55,7 @@ def calibrate_on(
     Warns:
         FallbackWarning: see `fit_calibration`.
     """
-    true = torch.as_tensor(labels)
+    true = _indices(labels, *predictions.probabilities.shape)
     known = predictions.ok & (true >= 0)  # (N,)
     if not known.any():
         raise InputError(f"none of {len(predictions)} images has both a true label and an answer to calibrate with")
@@ -74,6 +75,17 @@ def calibrate_on(
         source=source,
         made_with=made_with,
     )
+
+
+def _indices(labels: Labels, count: int, class_count: int) -> torch.Tensor:
+    """(N,) int64 labels; what is none is refused, even where there is no answer."""
+    given = np.asarray(labels)
+    if given.shape != (count,) or given.dtype.kind not in "iu" or given.max(initial=-1) >= class_count:
+        raise InputError(
+            f"Expected `labels` to be {count} integers below {class_count}, one for each image, but got "
+            f"{str(given.tolist())[:80]}."
+        )
+    return torch.from_numpy(given.astype(np.int64))
 
 
 def fit_calibration(

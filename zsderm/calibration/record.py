@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,33 @@ from zsderm.arrays import check_positive
 from zsderm.atomic_files import atomic_file
 from zsderm.calibration.abstention import AbstentionThreshold
 from zsderm.calibration.conformal import ConformalThresholds
-from zsderm.errors import SettingsError
+from zsderm.errors import FallbackWarning, SettingsError
 from zsderm.predictions import Predictions
+from zsderm.stored_json import check_kind, checksum_of, fields_of, read_json_file
 
 VERSION = 1  # of the dictionary; another number is refused
-SETTINGS = ("retrieval", "k", "name_weight", "centre", "views")  # those that change what a probability means
+# Those that change what a probability means. The names of the classes are in the digest of the class texts.
+SETTINGS = ("retrieval", "k", "name_weight", "centre", "views", "min_images", "proxy_temperature")
 TEMPERATURE = "temperature"
+CHECKSUM = "checksum"
+UNUSED = "none"  # the prior of predictions that rest on none
+# What `prediction_settings` may say, and of which kind.
+MADE_WITH = {
+    "encoder": "str",
+    "encoder_temperature": "float",
+    "sentences": "str | None",
+    "method": "str",
+    "fitted": "str | None",
+    TEMPERATURE: "float | None",
+    "retrieval": "str",
+    "k": "int",
+    "name_weight": "float",
+    "centre": "bool",
+    "views": "int",
+    "min_images": "int",
+    "proxy_temperature": "float",
+    "prior": "a word, or a share for each class",  # checked by itself
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +81,19 @@ class Calibration:
             found: their `prediction_settings`. Temperatures may differ: see `temperature_for`.
 
         Raises:
-            SettingsError: another encoder, class texts, method, setting or fit.
+            SettingsError: another encoder, class texts, method, prior, setting or fit.
+
+        Warns:
+            FallbackWarning: a record of an older version, which does not say its prior.
         """
         before = {"views": 1, **self.made_with} if self.made_with else {}  # older records know of no views
+        if before and "prior" in found and "prior" not in before and found["prior"] != UNUSED:
+            warnings.warn(
+                f"The calibration does not say which prior it was made under, and these predictions were made under "
+                f"{found['prior']!r:.60}: under another one it does not hold. Calibrate again, and it is checked.",
+                FallbackWarning,
+                stacklevel=3,
+            )
         for name, value in before.items():
             if name != TEMPERATURE and name in found and found[name] != value:
                 raise SettingsError(
@@ -100,24 +132,38 @@ class Calibration:
         Raises:
             SettingsError: another version, or fields that are missing or mean nothing.
         """
-        if not isinstance(fields, Mapping) or fields.get("version") != VERSION:
+        if not isinstance(fields, Mapping) or fields.get("version") != VERSION or fields["version"] is True:
             found = fields.get("version") if isinstance(fields, Mapping) else type(fields).__name__
             raise SettingsError(f"Expected a calibration of version {VERSION}, but got {found!r}. Calibrate again.")
+        content = {name: value for name, value in fields.items() if name not in ("version", CHECKSUM)}
         try:
-            conformal, abstention = fields["conformal"], fields["abstention"]
-            return cls(
-                float(fields["temperature"]),
-                None if conformal is None else ConformalThresholds.from_dict(conformal),
-                None if abstention is None else AbstentionThreshold.from_dict(abstention),
-                int(fields["n"]),
-                str(fields["source"]),
-                tuple(str(name) for name in fields["classes"]),
-                dict(fields.get("made_with", {})),
+            if CHECKSUM in fields and fields[CHECKSUM] != _checksum(fields):  # older records have none
+                raise ValueError("it was changed after it was written: its checksum is another")
+            stored = fields_of(cls, content, also=("made_with",))
+            missing = [name for name in ("conformal", "abstention", "n", "source", "classes") if name not in stored]
+            if missing:
+                raise ValueError(f"the field {missing[0]!r} is missing")
+            _check_values(stored)
+        except ValueError as error:
+            raise SettingsError(
+                f"Expected the fields of a calibration, but one is amiss: {error}. Calibrate again."
+            ) from error
+        conformal, abstention = stored["conformal"], stored["abstention"]
+        found = cls(
+            float(stored["temperature"]),
+            None if conformal is None else ConformalThresholds.from_dict(conformal),
+            None if abstention is None else AbstentionThreshold.from_dict(abstention),
+            stored["n"],
+            stored["source"],
+            tuple(stored["classes"]),
+            dict(stored.get("made_with", {})),
+        )
+        if found.conformal and found.classes and len(found.conformal.thresholds) != len(found.classes):
+            raise SettingsError(
+                f"Expected a threshold for each of {len(found.classes)} classes, but the calibration has "
+                f"{len(found.conformal.thresholds)}. Calibrate again."
             )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, SettingsError):
-                raise
-            raise SettingsError(f"Expected the fields of a calibration, but {error!r} is amiss.") from error
+        return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record as JSON; the file is replaced whole or not at all.
@@ -126,7 +172,9 @@ class Calibration:
             SettingsError: a place that cannot be written.
         """
         with atomic_file(path) as draft:
-            draft.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            fields = self.to_dict()
+            fields[CHECKSUM] = _checksum(fields)
+            draft.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Calibration:
@@ -136,7 +184,7 @@ class Calibration:
             SettingsError: a file that cannot be read, or holds no calibration.
         """
         try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            fields = read_json_file(Path(path))
         except (OSError, ValueError) as error:
             raise SettingsError(f"Expected a calibration as JSON in '{path}', but cannot read it: {error}.") from error
         return cls.from_dict(fields)
@@ -153,15 +201,49 @@ def prediction_settings(predictions: Predictions) -> dict[str, Any]:
     if not manifest.get("encoder"):
         return {}
     settings = manifest.get("settings", {})
+    prior = {"prior": settings["prior"] if predictions.prior != UNUSED else UNUSED} if "prior" in settings else {}
     return {
         "encoder": manifest["encoder"]["fingerprint"],
         "encoder_temperature": manifest["encoder"].get("temperature", 1.0),
         "sentences": manifest.get("sentences"),
         "method": predictions.method,
         **{name: settings[name] for name in SETTINGS if name in settings},
+        **prior,
         "fitted": manifest.get("fitted"),
         TEMPERATURE: manifest.get(TEMPERATURE),
     }
+
+
+def _checksum(fields: Mapping[str, Any]) -> str:
+    return checksum_of({name: value for name, value in fields.items() if name != CHECKSUM})
+
+
+def _check_values(stored: Mapping[str, Any]) -> None:
+    """Refuse values that no calibration has.
+
+    Raises:
+        ValueError: one of them.
+    """
+    if stored["n"] < 0:
+        raise ValueError(f"n is {stored['n']}")
+    classes, made_with = stored["classes"], stored.get("made_with", {})
+    if not isinstance(classes, list | tuple) or not isinstance(made_with, Mapping):
+        raise ValueError("classes are no list, or made_with no object")
+    for name in classes:
+        check_kind("classes", name, "str")
+    if len(set(classes)) != len(classes):
+        raise ValueError("a class comes twice")
+    for name, value in made_with.items():
+        if name not in MADE_WITH:
+            raise ValueError(f"made_with has an unknown field {name!r}")
+        check_kind(name, value, MADE_WITH[name])
+        if name.endswith(TEMPERATURE) and value is not None and value <= 0:
+            raise ValueError(f"{name} is {value}")
+    prior = made_with.get("prior", UNUSED)
+    for share in prior.values() if isinstance(prior, Mapping) else ():
+        check_kind("prior", share, "float")
+    if not isinstance(prior, str | Mapping):
+        raise ValueError(f"the prior is {prior!r:.40}")
 
 
 def _said(name: str, value: object) -> str:

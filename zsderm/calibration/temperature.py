@@ -19,6 +19,7 @@ from zsderm.proxies.text import ClassOf
 
 PRIOR_SPREAD = 1.0  # of 1 / temperature around 1: outweighed by a few dozen images, strong against a handful
 LARGEST_TEMPERATURE = 50.0  # of a factor; beyond it probabilities are even for every practical purpose
+FOLDS = 5  # parts in which a temperature is tried on images left out
 LOWEST_LOGIT = -80.0  # relative to the row's largest: a probability of 0 in float32, without its infinite penalty
 LARGEST_CHANGE = 2.0  # of an encoder's temperature without labels; on real folders the change is 1 to 1.35
 
@@ -83,6 +84,43 @@ def fit_temperature(log_probabilities: Array, labels: Labels, *, prior_spread: f
             most *= 2
         sharpness = brentq(slope, least, most, xtol=1e-10) if slope(most) > 0 else most
     return Temperature(1 / sharpness, len(true), _loss(logits, true, 1.0), _loss(logits, true, sharpness))
+
+
+def held_out_harm(log_probabilities: Array, labels: Labels) -> float:
+    """How much worse a fitted temperature makes images that it was not fitted to, where that is more than chance.
+
+    Each of FOLDS parts of the images is left out in turn; the images are taken as they come, every fifth one together.
+
+    Args:
+        log_probabilities: (N, C), see `fit_temperature`.
+        labels: (N,) int.
+
+    Returns:
+        Nats an image by which the mean negative log-likelihood grows, if it grows by more than two standard errors;
+        else 0, as for fewer images than two parts need.
+
+    Raises:
+        SettingsError: see `fit_temperature`.
+    """
+    logits = _lifted(float_rows(log_probabilities, "log probabilities"))  # (N, C)
+    true = checked_labels(labels, logits)
+    if len(true) < 2 * FOLDS:
+        return 0.0
+    part = torch.arange(len(true)) % FOLDS
+    growth = torch.zeros(len(true), dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FallbackWarning)  # of the whole it is said by `fit_temperature`
+        for fold in range(FOLDS):
+            left_out = part == fold
+            sharpness = 1 / fit_temperature(logits[~left_out], true[~left_out]).value
+            losses = (
+                torch.nn.functional.cross_entropy(b * logits[left_out], true[left_out], reduction="none")
+                for b in (sharpness, 1.0)
+            )
+            after, before = losses
+            growth[left_out] = (after - before).double()
+    mean, error = growth.mean().item(), growth.std().item() / len(growth) ** 0.5
+    return mean if mean > 2 * error else 0.0
 
 
 def unlabelled_temperature(

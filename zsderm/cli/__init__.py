@@ -8,13 +8,17 @@ and a defect keeps its traceback.
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from importlib import import_module
+from typing import Any
 
 import click
 
 from zsderm import __version__
+from zsderm.cli.terminal import ends_when_asked, harmless_streams, said_by_system
 from zsderm.errors import ZsdermError, ZsdermWarning
+from zsderm.harmless_text import harmless
 
 _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands imports none of them
     "classify": "Name the most likely disease in each photograph.",
@@ -51,19 +55,25 @@ class OrderedGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the program, with streams that take any text; see `zsderm.cli.terminal`."""
+        with harmless_streams(), ends_when_asked():
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a :class:`ZsdermError` becomes one sentence and exit code 1.
+        """Run the command; a :class:`ZsdermError`, or what the system refuses, becomes one sentence and exit code 1.
 
         The texts of the warnings that were shown are collected in ``ctx.obj``, so that no command says them again.
         """
         shown = ctx.obj = set()
+        ctx.color = True  # nothing is stripped from what is said: a name with control characters is written out instead
 
         def show(message: Warning | str, *where: object, **more: object) -> None:
             # One line: the place in the code that warned helps nobody who did not write it.
             text = " ".join(str(message).split())
             if text not in shown:
                 shown.add(text)
-                click.echo(f"Warning: {text}", err=True)
+                click.echo(f"Warning: {harmless(text)}", err=True)  # a progress bar may stand in for stderr
 
         with warnings.catch_warnings():
             if not ctx.params["verbose"]:
@@ -71,9 +81,17 @@ class OrderedGroup(click.Group):
             warnings.simplefilter("always", ZsdermWarning)
             warnings.showwarning = show
             try:
-                return super().invoke(ctx)
+                try:
+                    return super().invoke(ctx)
+                finally:
+                    if sys.stdout is not None:
+                        sys.stdout.flush()  # here a full disk is still a sentence
             except ZsdermError as error:
-                raise click.ClickException(str(error)) from error
+                raise click.ClickException(harmless(str(error))) from error
+            except OSError as error:
+                if (sentence := said_by_system(error)) is None:
+                    raise
+                raise click.ClickException(harmless(sentence)) from error
 
 
 @click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

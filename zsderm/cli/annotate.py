@@ -22,6 +22,7 @@ from zsderm.cli.options import (
     model_option,
 )
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.terminal import print_table
 from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 @image_column_option
 @option(
     "--cluster",
-    default="",
     old_names=("--group-column",),
     heading=IMAGES,
     help="A column of --labels such as patient_id: intervals draw patients, not images.",
@@ -62,7 +62,7 @@ def annotate(
     concepts: str,
     labels: Path | None,
     image_column: str | None,
-    cluster: str,
+    cluster: str | None,
     model: str,
     output: Path | None,
     as_json: bool,
@@ -105,17 +105,21 @@ def annotate(
         scores.to_csv(output)
         click.echo(f"Written: {output}", err=True)
     elif table is None:
-        scores.to_frame().to_csv(sys.stdout, index=False)
+        print_table(scores.to_frame())
     _report_failures(scores)
     if table is not None:
-        figures = agreement(scores, table, group_column=cluster)
+        figures = agreement(scores, table, group_column=cluster or "")
         click.echo(json.dumps(figures.to_dict(), indent=2) if as_json else figures.to_markdown())
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def _report_failures(scores: ConceptScores) -> None:
     """Say which images could not be read; exit code 1 when none could."""
     done = len(scores.images) - len(scores.errors)
-    click.echo(f"{len(scores.images)} images, {done} annotated with {len(scores.concepts)} concepts", err=True)
+    click.echo(f"{_images(len(scores.images))}, {done} annotated with {len(scores.concepts)} concepts", err=True)
     print_failures(scores.errors, "the column error")
     if not done:
-        raise ImageError(f"none of the {len(scores.images)} images could be read; the reasons are above")
+        raise ImageError(f"none of {_images(len(scores.images))} could be read; the reasons are above")

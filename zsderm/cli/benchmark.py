@@ -9,11 +9,11 @@ import click
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
-from zsderm.cli.parameters import ClassPrior, Views
+from zsderm.cli.parameters import ClassPrior, ResultFolder, Views
 from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, RETRIEVALS, Settings
 from zsderm.errors import InputError
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FOLDER = ResultFolder(new=False)
 
 
 @click.command(cls=Command)
@@ -102,7 +102,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @option(
     "--tables",
     "results",
-    type=_FOLDER,
+    type=click.Path(file_okay=False, path_type=Path),
     heading=OUTPUT,
     help="Make tables of the results in this folder; nothing is run.",
 )

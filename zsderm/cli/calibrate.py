@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
-from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Those of zsderm.calibration, which takes torch to import.
 SET_SCORES = ("lac", "aps", "raps")
 FAMILIARITIES = ("energy", "max-probability", "margin")
+WORSE = 0.005  # growth of the calibration error that is said: less is the rounding of its bins
 SETS = "Prediction sets and abstention"
 
 
@@ -33,9 +34,9 @@ SETS = "Prediction sets and abstention"
     required=True,
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
+    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index).",
 )
-@image_column_option
+@image_column_or_order_option
 @option(
     "--output", required=True, type=ResultFile(".json"), heading=OUTPUT, help="The file for the calibration: .json."
 )
@@ -128,11 +129,22 @@ def calibrate(
 
 def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibration) -> Iterator[str]:
     """What was learned, and what it changes on the photographs that it was learned from."""
-    from zsderm.calibration import apply_calibration
+    from zsderm.calibration import apply_calibration, held_out_harm
 
     known = predictions.ok.numpy() & (true >= 0)
     after = apply_calibration(predictions, record)
     errors = [_error(which.probabilities.numpy()[known], true[known]) for which in (predictions, after)]
+    harm = held_out_harm(predictions.probabilities[known].log(), true[known])
+    if harm > 0:
+        yield (
+            f"Warning: a temperature learned from four fifths of these images makes the last fifth worse, by "
+            f"{harm:.3f} nats an image. Check the labels, label more photographs, or do without a calibration."
+        )
+    if errors[1] > errors[0] + WORSE:
+        yield (
+            f"Warning: with this calibration the calibration error of these very images is {errors[1]:.3f}, without it "
+            f"{errors[0]:.3f}. Do not use it: check the labels, or label more photographs."
+        )
     yield f"{record.n} labelled images of {len(predictions)}; method {predictions.method}"
     yield (
         f"  temperature × {record.temperature:.2f}: calibration error {errors[0]:.3f} before, {errors[1]:.3f} after, "

@@ -13,9 +13,10 @@ import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
-from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_option
-from zsderm.cli.parameters import ResultFile
-from zsderm.errors import ImageError, SettingsError
+from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_or_order_option
+from zsderm.cli.parameters import ResultFile, ResultFolder
+from zsderm.cli.terminal import print_table
+from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
     from zsderm import Predictions, ZeroShotClassifier
@@ -34,7 +35,7 @@ _SHOWN = 8  # classes listed in the summary
     heading=IMAGES,
     help="A table with an image column and a column true_label (a class name, or its index), for the report.",
 )
-@image_column_option
+@image_column_or_order_option
 @group_by_option("--group-table", IMAGES)
 @option(
     "--group-table",
@@ -44,7 +45,7 @@ _SHOWN = 8  # classes listed in the summary
 )
 @option(
     "--fit",
-    type=click.Path(path_type=Path),
+    type=ResultFolder(new=True),
     heading=CLASSES,
     help="Learn from these images once, and save the classifier in this new folder.",
 )
@@ -71,7 +72,7 @@ _SHOWN = 8  # classes listed in the summary
 )
 @option(
     "--explain",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=ResultFolder(new=False),
     heading=OUTPUT,
     help="A folder for heat maps, which show where in a photograph the answer was found. The report shows them too.",
 )
@@ -129,17 +130,14 @@ def classify(
         raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
     if fit is not None and options["fitted"] is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
-    if fit is not None and fit.exists() and (not fit.is_dir() or any(fit.iterdir())):
-        raise SettingsError(f"expected '{fit}' to be new or empty, but it is not. Choose another place.")
+    _refuse_others_files(options["images"], None if group_by is None else output, explain)
     record = _calibration(calibration)
     images, groups = _grouped(options["images"], group_by, group_table or labels, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
     seconds = time.monotonic() - started
-    if output is None:
-        predictions.to_frame(top_k).to_csv(sys.stdout, index=False)
-    else:
+    if output is not None:
         predictions.save(output, top_k)
     written = [output, report, explain, fit]
     if grouped is not None and output is not None:
@@ -152,6 +150,8 @@ def classify(
         _write_report(predictions, report, labels, image_column, top_k, explanations, grouped)
     elif explanations is not None:
         deque(explanations, maxlen=0)
+    if output is None:  # after all files: whoever reads it may have seen enough before its end
+        print_table(predictions.to_frame(top_k))
     warned = context.find_root().obj or set()
     notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
     for line in (*notes, *_summary(predictions, seconds), *_group_summary(grouped)):
@@ -161,6 +161,26 @@ def classify(
         click.echo(f"Written: {place}", err=True)
     if not predictions.ok.any():
         raise ImageError(f"none of the {len(predictions)} images could be classified; the reasons are above")
+
+
+def _refuse_others_files(images: Sequence[str], grouped: Path | None, explain: Path | None) -> None:
+    """Refuse to replace what zsderm did not write, and to put heat maps where they would be taken for photographs."""
+    if grouped is not None:
+        from zsderm.atomic_files import refuse_others
+        from zsderm.groups import MARK, groups_file
+
+        refuse_others(groups_file(grouped), MARK)
+    if explain is not None:
+        from zsderm.tasks.explanation.folder import refuse_others_in
+
+        place = explain.resolve()
+        for folder in filter(Path.is_dir, map(Path, images)):
+            if place.is_relative_to(folder.resolve()):
+                raise click.UsageError(
+                    f"--explain '{explain}' lies in --images '{folder}', where heat maps would be taken for "
+                    "photographs the next time. Choose another folder."
+                )
+        refuse_others_in(explain)
 
 
 def _calibration(path: Path | None) -> Any:

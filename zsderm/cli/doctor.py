@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from zsderm.cli.options import cache_dir_option
+from zsderm.cli.terminal import behind
+from zsderm.harmless_text import harmless
 
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
 
@@ -24,6 +27,8 @@ def doctor(ctx: click.Context, cache_dir: Path) -> None:
     failed = False
     for finding in examine(cache_dir):
         text = str(finding)
-        click.echo(click.style(text[:4], fg=_COLOURS[finding.status], bold=True) + text[4:])
+        coloured = sys.stdout.isatty()
+        status = click.style(text[:4], fg=_COLOURS[finding.status], bold=True) if coloured else text[:4]
+        click.echo(f"{status}{harmless(text[4:])}", file=behind(sys.stdout))
         failed |= finding.status == "FAIL"
     ctx.exit(1 if failed else 0)

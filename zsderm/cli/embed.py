@@ -66,9 +66,8 @@ def embed(
         progress=sys.stderr.isatty(),
     )
     seconds = time.monotonic() - started
-    click.echo(
-        f"{count - failed} of {count} images embedded by {model} ({encoder.fingerprint}), {seconds:.1f} s", err=True
-    )
+    done = f"{count - failed} of {count} {'image' if count == 1 else 'images'}"
+    click.echo(f"{done} embedded by {model} ({encoder.fingerprint}), {seconds:.1f} s", err=True)
     click.echo(f"Written: {output}", err=True)
     if failed == count:
         raise ImageError(f"none of the {count} images could be read; the reasons are in the file")

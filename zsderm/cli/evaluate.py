@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
-from zsderm.cli.options import FILE, group_by_option, image_column_option, json_option
+from zsderm.cli.options import FILE, group_by_option, image_column_or_order_option, json_option
 from zsderm.cli.parameters import ClassList
-from zsderm.errors import ClassListError
 
 FIGURES = "Figures"
-
-
-class ClassOrder(ClassList):
-    """Class names in order: as `ClassList`, or a JSON file with a list, {"0": name} or {name: 0}."""
-
-    name = "file|names"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names; raises :class:`ClassListError` when the file says something else."""
-        path = Path(value)
-        if path.suffix.lower() != ".json":
-            return super().convert(value, param, ctx)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
-            raise ClassListError(f"expected a class map in {value}, but cannot read it: {error}") from error
-        names = _in_order(content)
-        if not names or len(set(names)) < len(names):
-            raise ClassListError(
-                f'expected distinct classes in {value}, as a list, {{"0": name, "1": name}} or {{name: 0, name: 1}} '
-                "with every number from 0"
-            )
-        return tuple(names)
 
 
 class ClassMap(click.ParamType):
@@ -51,20 +26,7 @@ class ClassMap(click.ParamType):
         if isinstance(value, tuple):
             return value
         target, _, order = value.rpartition("=")
-        return target, ClassOrder().convert(order, param, ctx)
-
-
-def _in_order(content: object) -> list[str]:
-    """The names of a class map; empty when it is none."""
-    if isinstance(content, Mapping):
-        numbers = all(str(key).isdigit() for key in content)
-        pairs = [(key, name) if numbers else (name, key) for key, name in content.items()]
-        if not all(str(index).isdigit() for index, _ in pairs):
-            return []
-        content = [str(name) for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
-        if sorted(int(index) for index, _ in pairs) != list(range(len(pairs))):
-            return []
-    return [str(name) for name in content] if isinstance(content, list) else []
+        return target, ClassList(least=1).convert(order, param, ctx)
 
 
 @click.command(cls=Command)
@@ -80,13 +42,13 @@ def _in_order(content: object) -> list[str]:
     "--labels",
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column true_label (a class name, or its index in the classes).",
+    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index).",
 )
-@image_column_option
+@image_column_or_order_option
 @option(
     "--classes",
     required=True,
-    type=ClassOrder(),
+    type=ClassList(),
     heading=CLASSES,
     help='The classes in their order: a file with one class per line, or "a, b, c".',
 )
@@ -127,8 +89,9 @@ def evaluate(
     Images are matched by name. Images without a label are left out, and stderr says how many. Without --labels the
     predictions need a column true_label.
 
-    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class, or
-    probability_class_0, 1, ... in the order of --classes or of --class-map. Several predictions are each compared with
+    Predictions of other tools need one column of probabilities (not logits) for each class: named after the class
+    ("probability: melanoma", prob_melanoma or melanoma), or probability_class_0, 1, ... in the order of --classes or of
+    --class-map. A column label has to name the most probable class. Several predictions are each compared with
     the first, on its images: the difference, its 95 % interval and p, from a bootstrap that draws the same images, or
     patients, for both.
 

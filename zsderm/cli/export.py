@@ -8,7 +8,7 @@ import click
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
 from zsderm.cli.options import model_option
-from zsderm.cli.parameters import ClassList
+from zsderm.cli.parameters import ClassList, ResultFolder
 
 
 @click.command(cls=Command)
@@ -40,7 +40,7 @@ from zsderm.cli.parameters import ClassList
     heading=CLASSES,
     help='The classes to compare on: a file, or "a, b, c".  [default: all of the knowledge base]',
 )
-@option("--output", required=True, type=click.Path(path_type=Path), heading=OUTPUT, help="The new folder to write.")
+@option("--output", required=True, type=ResultFolder(new=True), heading=OUTPUT, help="The new folder to write.")
 def export(
     *,
     model: str,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import click
 
+from zsderm.harmless_text import one_line
+
 SHOWN = 8  # reasons that are listed; the others are counted
 
 
@@ -17,6 +19,6 @@ def print_failures(errors: Mapping[str, str], see: str = "") -> None:
         see: where all of them stand, such as "the column error".
     """
     for name, reason in list(errors.items())[:SHOWN]:
-        click.echo(f"  failed: {name}: {reason}", err=True)
+        click.echo(f"  failed: {one_line(name)}: {one_line(reason)}", err=True)
     if len(errors) > SHOWN:
         click.echo(f"  and {len(errors) - SHOWN} more failures{f': see {see}' if see else ''}", err=True)

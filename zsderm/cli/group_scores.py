@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zsderm.cli import prediction_tables
+from zsderm.cli.class_labels import NO_LABEL
+from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError
 from zsderm.groups import ImageGroups, groups_file
 from zsderm.image_table import ImageTable
@@ -66,7 +67,7 @@ class LabelledGroups:
         Raises:
             InputError: photographs of one group with several labels, or several units.
         """
-        spoken = ["" if label == prediction_tables.NO_LABEL else classes[label] for label in true.tolist()]
+        spoken = ["" if label == NO_LABEL else classes[label] for label in true.tolist()]
         label_of = _one_each(members, spoken, f"label for all photographs of a group ({where})")
         chosen = np.flatnonzero([bool(label) for label in label_of])
         index = {name: number for number, name in enumerate(classes)}
@@ -101,7 +102,7 @@ class LabelledGroups:
     def _stored(self, path: Path, classes: Sequence[str], order: Sequence[str] | None) -> NDArray[np.float64]:
         """(G', C) from the table that classify wrote."""
         table = ImageTable.of(path, read_cells(path), "group")
-        rows = prediction_tables.class_probabilities(table, classes, order)
+        rows = class_probabilities(table, classes, order)
         if rows is None:
             raise InputError(f"expected a column for each class in {path}. Make it with: zsderm classify --group-by")
         sizes = numbers(table.column("images"))[0]

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from zsderm.cli.places import refuse_shared_places
+
 IMAGES, CLASSES, OUTPUT = "Images", "Classes and method", "Output"
 SPEED, RARE = "Speed and memory", "Rarely needed"
 _LAST = (SPEED, RARE)  # these stand below all others
@@ -27,18 +29,45 @@ class Option(click.Option):
         super().__init__(*declarations, **settings)
         self.heading, self.old_names = heading, old_names
 
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value; an empty one is refused, because as a path it would mean the folder one is in."""
+        if value == "" or (isinstance(value, tuple | list) and "" in value):
+            raise click.BadParameter("the value is empty. Write one, or leave the option away.", ctx, self)
+        return super().type_cast_value(ctx, value)
+
 
 class Command(click.Command):
     """A command that groups its options in ``--help``, if there are more than a few."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; an old name of an option is replaced by the new one, and stderr says so."""
+        """Read the arguments; an old name of an option is replaced by the new one, and stderr says so.
+
+        Raises:
+            UsageError: an output is an input of the same call, or another output.
+        """
+        rest = super().parse_args(ctx, self._with_new_names(args))
+        refuse_shared_places(self.params, ctx.params, args)
+        return rest
+
+    def _with_new_names(self, args: list[str]) -> list[str]:
         new = {old: option.opts[0] for option in self.params if isinstance(option, Option) for old in option.old_names}
-        return super().parse_args(ctx, [_renamed(argument, new) for argument in args])
+        takes_value = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag and not option.count
+            for name in (*option.opts, *getattr(option, "old_names", ()))
+        }
+        renamed, is_value, ended = [], False, False
+        for argument in args:
+            ended |= argument == "--" and not is_value
+            renamed.append(argument if is_value or ended else _renamed(argument, new))
+            is_value = not is_value and argument in takes_value  # the next one, whatever it looks like
+        return renamed
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, heading by heading in the order of the code; --help ends the list."""
-        shown = [(option, record) for option in self.get_params(ctx) if (record := option.get_help_record(ctx))]
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
+        shown = [(option, record) for option in options if (record := option.get_help_record(ctx))]
         sections: dict[str, list[tuple[str, str]]] = {}
         for option, record in shown[:-1]:
             heading = getattr(option, "heading", "") if len(shown) - 1 > _PLAIN else ""

@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 
 from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
-from zsderm.table_files import read_cells, whole_numbers
 
 FOLDER = "folder"  # the word for the folder that an image lies in
 
@@ -27,9 +26,7 @@ def read_groups(images: Sequence[str], by: str, table: Path | None, image_column
     """
     if table is None:
         return groups_of(images, by, None)
-    frame = read_cells(table)
-    named = image_column if image_column in frame.columns else None
-    return groups_of(images, by, ImageTable.of(table, frame, named, required=False).beside(images))
+    return groups_of(images, by, ImageTable.read_another(table, image_column).beside(images))
 
 
 def groups_of(images: Sequence[str], by: str, table: ImageTable | None) -> list[str]:
@@ -52,4 +49,4 @@ def groups_of(images: Sequence[str], by: str, table: ImageTable | None) -> list[
         raise SettingsError(
             f"expected a table with the column {by!r}: name it with --group-table, or group by {FOLDER}"
         )
-    return whole_numbers(table.ids(by))
+    return table.ids(by)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.terminal import print_cells
 from zsderm.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -136,4 +137,4 @@ def _show_files(checkpoint: Checkpoint) -> None:
 
 def _row(*cells: object) -> None:
     """One line on stdout, with tabs between the columns."""
-    click.echo("\t".join(map(str, cells)))
+    print_cells(*cells)

@@ -38,6 +38,12 @@ image_column_option = option(
     heading=IMAGES,
     help="The column of the table that names the images.  [default: image, filename or another usual name]",
 )
+image_column_or_order_option = option(
+    "--image-column",
+    heading=IMAGES,
+    help="The column of the table that names the images; none: its rows are in the order of the images.  "
+    "[default: image, filename or another usual name]",
+)
 classes_option = option(
     "--classes", type=ClassList(), heading=CLASSES, help='The classes: a file with one class per line, or "a, b, c".'
 )

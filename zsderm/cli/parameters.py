@@ -1,36 +1,42 @@
-"""What the commands accept as a value: a class list, a class prior, a result file, a setting."""
+"""What the commands accept as a value: a class list, a class prior, a place for a result, a setting."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from zsderm.cli.places import looks_like_path, what_it_is
 from zsderm.config import PRIORS, VIEWS
 from zsderm.errors import ClassListError, SettingsError
 
 
 class ClassList(click.ParamType):
-    """Class names: a file (one per line, or a CSV table with a column ``class``), or ``"a, b, c"``."""
+    """Class names: a file of them, see `zsderm.cli.class_files`, or ``"a, b, c"``.
+
+    Args:
+        least: how many there must be. A classifier of one class would answer it for every photograph.
+    """
 
     name = "file|names"
 
+    def __init__(self, least: int = 2) -> None:
+        self.least = least
+
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names in ``value``; raises :class:`ClassListError` when there are none or one stands there twice."""
-        path = Path(value)
-        if path.is_file():
-            names = _class_table(path) if path.suffix.lower() == ".csv" else _class_lines(path)
-        elif path.suffix.lower() in {".txt", ".csv"}:
+        """The names in ``value``; raises :class:`ClassListError` when there are too few or one stands there twice."""
+        from zsderm.cli.class_files import checked, read_names
+
+        if os.path.isfile(value):
+            return checked(read_names(Path(value)), value, self.least)
+        if looks_like_path(value):
             raise ClassListError(
-                f"expected a class list in {value}, but there is no such file; or write --classes 'a, b'"
+                f"expected a file of classes or their names, but {value!r} looks like a path, and there is "
+                f"{what_it_is(value)}. Check the path; or write the names with commas: --classes 'a, b'"
             )
-        else:
-            names = [name.strip() for name in value.split(",") if name.strip()]
-        return _checked(names, value)
+        return checked([" ".join(name.split()) for name in value.split(",") if name.strip()], value, self.least)
 
 
 class ClassPrior(click.ParamType):
@@ -42,17 +48,19 @@ class ClassPrior(click.ParamType):
         """The word itself, or the weight of each class in the file."""
         if value in PRIORS:
             return value
-        path = Path(value)
-        if not path.is_file():
+        if not os.path.isfile(value):
             words = ", ".join(reversed(PRIORS))
-            self.fail(f"expected {words} or a file, but got {value!r}, and there is no such file.", param, ctx)
-        return _prior_weights(path)
+            self.fail(f"expected {words} or a file, but got {value!r}, and there is {what_it_is(value)}.", param, ctx)
+        from zsderm.cli.class_files import read_weights
+
+        return read_weights(Path(value))
 
 
 class ResultFile(click.ParamType):
     """A file to write: its suffix says the format. Checked before any work begins; missing folders are made later."""
 
     name = "file"
+    written = True  # see `refuse_shared_places`
 
     def __init__(self, *suffixes: str) -> None:
         self.suffixes = suffixes
@@ -62,9 +70,38 @@ class ResultFile(click.ParamType):
         path = Path(value)
         if path.suffix.lower() not in self.suffixes:
             self.fail(f"expected a file that ends in {' or '.join(self.suffixes)}, but got {str(value)!r}.", param, ctx)
-        nearest = next(parent for parent in path.absolute().parents if parent.exists())
-        if path.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            self.fail(f"{str(value)!r} cannot be written; choose another place.", param, ctx)
+        if os.path.lexists(path) and not os.path.isfile(path):
+            self.fail(f"{str(value)!r} is no file that can be replaced; choose another place.", param, ctx)
+        _writable(self, path, param, ctx)
+        return path
+
+
+class ResultFolder(click.ParamType):
+    """A folder to write, checked before any work begins.
+
+    Args:
+        new: whether it must not be there yet, or be empty.
+    """
+
+    name = "folder"
+
+    def __init__(self, *, new: bool) -> None:
+        self.new = self.written = new  # one that is added to may be that of another output
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path, or a usage error that says what is wrong with it.
+
+        Raises:
+            SettingsError: a new folder that holds something.
+        """
+        from zsderm.atomic_files import is_new_or_empty
+
+        path = Path(value)
+        if os.path.lexists(path) and not os.path.isdir(path):
+            self.fail(f"{str(value)!r} is a file, not a folder; choose another place.", param, ctx)
+        if self.new and not is_new_or_empty(path):
+            raise SettingsError(f"expected '{path}' to be new or empty, but it is not. Choose another place.")
+        _writable(self, path if self.new or not path.is_dir() else path / "x", param, ctx)
         return path
 
 
@@ -100,52 +137,10 @@ class Setting(click.ParamType):
             return key, text
 
 
-def _text_of(path: Path) -> str:
-    """The text of a small file, with or without the byte order mark that spreadsheets write."""
+def _writable(kind: click.ParamType, path: Path, param: click.Parameter | None, ctx: click.Context | None) -> None:
+    from zsderm.atomic_files import refuse_unwritable
+
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ClassListError(f"expected UTF-8 text in {path}, but it is not; save it as UTF-8") from error
-
-
-def _class_lines(path: Path) -> list[str]:
-    """One name per line; '#' starts a comment."""
-    lines = (line.partition("#")[0].strip() for line in _text_of(path).splitlines())
-    return [line for line in lines if line]
-
-
-def _class_table(path: Path) -> list[str]:
-    rows = csv.DictReader(_text_of(path).splitlines())
-    if "class" not in (rows.fieldnames or ()):
-        found = ", ".join(rows.fieldnames or ()) or "none"
-        raise ClassListError(f"expected a column 'class' in {path}, but its columns are: {found}")
-    return [row["class"].strip() for row in rows if (row["class"] or "").strip()]
-
-
-def _checked(names: list[str], source: str) -> tuple[str, ...]:
-    """The names as a tuple, or an error when there are none or when two differ in case only."""
-    if not names:
-        raise ClassListError(f"expected class names, but found none in {source!r}; write one per line, or 'a, b, c'")
-    folded = [name.casefold() for name in names]
-    twice = sorted({name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1})
-    if twice:
-        raise ClassListError(
-            f"expected every class once, but {source!r} repeats: {', '.join(twice)}; remove the repeats"
-        )
-    return tuple(names)
-
-
-def _prior_weights(path: Path) -> dict[str, float]:
-    """The weight of each class in a prior file."""
-    try:
-        if path.suffix.lower() == ".json":
-            weights = json.loads(_text_of(path))
-        else:
-            weights = {row["class"].strip(): row["weight"] for row in csv.DictReader(_text_of(path).splitlines())}
-        if not isinstance(weights, Mapping):
-            raise TypeError("not an object")
-        return {str(name): float(weight) for name, weight in weights.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SettingsError(
-            f"expected columns class,weight or a JSON object of class: weight in {path}, but cannot read that ({error})"
-        ) from error
+        refuse_unwritable(path)
+    except SettingsError as error:
+        kind.fail(str(error), param, ctx)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +23,8 @@ from zsderm.cli.options import (
     model_option,
 )
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.places import looks_like_path, what_it_is
+from zsderm.cli.terminal import print_rows
 from zsderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,14 +126,15 @@ def _image_meant(query: str) -> Path | None:
     """The query as an image file, or None when it is a text."""
     from zsderm.images import SUFFIXES
 
-    path = Path(query)
-    try:
-        if path.is_file():
-            return path
-    except OSError:  # a text that is longer than a file name may be
-        return None
-    if path.suffix.lower() in SUFFIXES:
+    if os.path.isfile(query):
+        return Path(query)
+    if Path(query).suffix.lower() in SUFFIXES:
         raise InputError(f"there is no image {query!r}. Check the spelling, or leave the suffix away to ask by text.")
+    if looks_like_path(query):
+        raise InputError(
+            f"expected an image or a text, but {query!r} looks like a path, and there is {what_it_is(query)}. Check "
+            "the spelling; or put the text in other words, without slashes and suffix."
+        )
     return None
 
 
@@ -149,7 +152,8 @@ def _find_images(
 
     index = ImageIndex.open(encoder, folder, cache=cache, batch_size=batch_size, progress=sys.stderr.isatty())
     made = "built" if index.rebuilt else "from the cache"
-    click.echo(f"{len(index.paths)} images, {len(index)} indexed ({made})", err=True)
+    found = "1 image" if len(index.paths) == 1 else f"{len(index.paths)} images"
+    click.echo(f"{found}, {len(index)} indexed ({made})", err=True)
     print_failures(index.errors)
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
@@ -195,14 +199,14 @@ def _measure_recall(
 
 def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
-    from zsderm.atomic_files import atomic_file
+    from zsderm.csv_files import csv_file
 
-    table = [("score", what), *((f"{score:.4f}", text) for score, text in rows)]
+    table = [(f"{score:.4f}", text) for score, text in rows]
     if output is None:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(table)
+        print_rows(("score", what), table)
         return
-    with atomic_file(output) as draft, draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(table)
+    with csv_file(output, ("score", what)) as file:
+        file.write_all(table)
     click.echo(f"Written: {output}", err=True)
 
 

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm.cli import prediction_tables
+from zsderm.cli.class_labels import NO_LABEL
 from zsderm.cli.group_scores import MEAN_OF_LOGS, LabelledGroups, in_groups
 from zsderm.cli.image_groups import groups_of
+from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError, SettingsError
 from zsderm.groups import ImageGroups, groups_file
 from zsderm.image_table import ImageTable
 from zsderm.metrics import Comparison, Difference, Grouping, Metrics, by_group, compare, evaluate, evaluate_labels
 from zsderm.metrics.summary import certain
-from zsderm.table_files import read_cells
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 
@@ -127,21 +128,21 @@ def score(
     """
     if strangers := set(maps) - {"", *map(str, files)}:
         raise SettingsError(f"there is a class map for {strangers.pop()}, which is not among the --predictions")
-    first = _predictions(files[0], image_column)
+    first = ImageTable.read_another(files[0], image_column)
     facts = first if labels is None else ImageTable.read(labels, image_column, required=False).beside(first.names)
     read_labels = prediction_tables.own_labels if labels is None else prediction_tables.labels_in
     true = read_labels(facts, classes)
-    known = true != prediction_tables.NO_LABEL
+    known = true != NO_LABEL
     talk = (
         []
         if known.all()
         else [f"{(~known).sum()} of {len(known)} images have no label in {facts.path}; they are left out."]
     )
-    all_units = None if cluster is None else prediction_tables.names_in(facts, cluster)
+    all_units = None if cluster is None else np.array(facts.ids(cluster), dtype=object)
     units = None if all_units is None else all_units[known]
     if units is not None and (alone := int((units == "").sum())):
         talk.append(f"{alone} of {len(units)} images have no {cluster}; each of them counts as one of its own.")
-    columns = {column: prediction_tables.names_in(facts, column)[known] for column in groups}
+    columns = {column: prediction_tables.groups_in(facts, column)[known] for column in groups}
     on_all = list(_read(files, first, classes, maps, image_column))
     answers = [replace(answer, probabilities=answer.probabilities[known]) for answer in on_all]
     if len({answer.name for answer in answers}) < len(answers):
@@ -159,7 +160,7 @@ def score(
         figures={name: _figures(answer, true[known], units) for name, answer in named.items()},
         groups={
             name: {
-                column: by_group(true[known], answer.probabilities, names, clusters=units)
+                column: by_group(true[known], answer.probabilities, names, clusters=units, named_only=answer.named_only)
                 for column, names in columns.items()
             }
             for name, answer in named.items()
@@ -219,12 +220,6 @@ def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) ->
     return lines
 
 
-def _predictions(path: Path, image_column: str | None) -> ImageTable:
-    """A file of predictions; other tools may call its image column otherwise than the labels do."""
-    frame = read_cells(path)
-    return ImageTable.of(path, frame, image_column if image_column in frame.columns else None, required=False)
-
-
 def _read(
     files: Sequence[Path],
     first: ImageTable,
@@ -234,9 +229,9 @@ def _read(
 ) -> Iterator[Answers]:
     """The answers of every file, on the images of the first."""
     for index, path in enumerate(files):
-        table = first if index == 0 else _predictions(path, image_column).beside(first.names)
+        table = first if index == 0 else ImageTable.read_another(path, image_column).beside(first.names)
         order = maps.get(str(path), maps.get(""))
-        rows = prediction_tables.class_probabilities(table, classes, order)
+        rows = class_probabilities(table, classes, order)
         chosen = None if rows is not None else prediction_tables.predicted_classes(table, classes)
         certainly = rows if chosen is None else certain(chosen, len(classes))
         name = path.stem if len({other.stem for other in files}) == len(files) else str(path)
@@ -247,7 +242,7 @@ def _figures(answer: Answers, true: NDArray[np.int_], units: NDArray[np.object_]
     rows = answer.probabilities
     if not answer.named_only:
         return evaluate(true, rows, clusters=units)
-    chosen = np.where(np.isnan(rows).any(axis=1), prediction_tables.NO_LABEL, np.nan_to_num(rows).argmax(axis=1))
+    chosen = np.where(np.isnan(rows).any(axis=1), NO_LABEL, np.nan_to_num(rows).argmax(axis=1))
     return evaluate_labels(true, chosen, rows.shape[1], clusters=units)
 
 
@@ -276,9 +271,11 @@ def _grouped(name: str, column: str, grouping: Grouping) -> str:
     """The groups of one column, with n and intervals, and below how far they are apart."""
     start = f"{column}, {name}" if name else column
     lines = [f"| {start} | images | accuracy (95 %) | balanced (95 %) |", "|---|---:|---:|---:|"]
-    for group, found in grouping.groups.items():
+    unknown = {} if grouping.of_unknown is None else {"*not known*": grouping.of_unknown}
+    for group, found in {**grouping.groups, **unknown}.items():
         rows = dict(found.rows())
         lines.append(f"| {group} | {found.n} | {rows['accuracy']} | {rows['balanced accuracy']} |")
+    lines += [f"| {group} | 0 of {images} with a prediction | – | – |" for group, images in grouping.unanswered.items()]
     gap = grouping.gap()
     if not math.isnan(gap):
         lines += [

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import uuid
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from zsderm.errors import FallbackWarning, SettingsError
+from zsderm.errors import FallbackWarning
 
 UNIT_TOLERANCE = 1e-2  # rows of half-precision encoders are this close to unit length
 IMAGES = "images-3"  # raise the number when decoding in images.py or the scale in image_features.py changes pixels
@@ -29,7 +30,7 @@ class FeatureCache:
     """
 
     def __init__(self, folder: Path, fingerprint: str, width: int, layout: str = IMAGES) -> None:
-        """Make the folder, so that a mistake shows before the work and not after.
+        """Make the folder; one that cannot be made is a warning, and the work goes on without it.
 
         Args:
             folder: where caches live; this encoder gets a folder of its own in it.
@@ -37,16 +38,14 @@ class FeatureCache:
             width: D.
             layout: what the rows are of, and which version of that: `image_layout` or TEXTS.
         """
-        self.folder = folder / layout / fingerprint
+        self.root, self.folder = folder, folder / layout / fingerprint
         self._size = width
         self._header = _npy_bytes(np.zeros(width, np.float32))[: -4 * width]
         self._full = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(
-                f"cache folder '{folder}' cannot be made: {error.strerror}. Choose another, or switch caching off."
-            ) from error
+            self._give_up(error)
 
     def read(self, key: str) -> np.ndarray | None:
         """The stored row (D,) float32, or ``None`` if there is none that can be trusted."""
@@ -71,9 +70,14 @@ class FeatureCache:
             draft.write_bytes(_npy_bytes(row))
             draft.replace(path)
         except OSError as error:
-            self._full = True
-            message = f"cache folder '{self.folder}' cannot be written: {error.strerror}. Going on without it."
-            warnings.warn(message, FallbackWarning, stacklevel=2)
+            self._give_up(error)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def _give_up(self, error: OSError) -> None:
+        self._full = True
+        message = f"cache folder '{self.root}' cannot be written: {error.strerror}. Going on without it."
+        warnings.warn(message, FallbackWarning, stacklevel=3)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"

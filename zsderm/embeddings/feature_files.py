@@ -11,24 +11,33 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, tee
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from zsderm import __version__
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import csv_file, header_mark, out_of_cell
 from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.image_features import ImageEmbeddings, embed_batches, progress_bar
+from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
+from zsderm.stored_json import parse_json, read_json_file
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
 
+COLUMNS = ("image", "error")  # of FILE.csv
+_MANIFEST_MARK = re.compile(rb'\A\{\s*"model": .*"zsderm": ', re.DOTALL)
 SUFFIXES = (".npy", ".parquet")
+# What numpy and pyarrow raise for a damaged file; the header of a .npy is Python, which numpy takes to pieces.
+READ_ERRORS = (OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, SyntaxError, TokenError)
 ROW_GROUP = 4096  # rows written to a Parquet file at a time
 
 
@@ -112,8 +121,10 @@ def read_embeddings(
     path = Path(path)
     try:
         stored = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_npy(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot read embeddings from '{path}': {error}. Make them with: zsderm embed") from error
+        check_rows(stored.encoder, stored.features, stored.images, stored.errors)
+    except READ_ERRORS as error:
+        reason = " ".join(str(error).split()).rstrip(".")  # pyarrow's have several lines
+        raise InputError(f"cannot read embeddings from '{path}': {reason}. Make them with: zsderm embed") from error
     if encoder is not None and stored.encoder["fingerprint"] != encoder.fingerprint:
         raise InputError(
             f"expected embeddings of '{encoder.card.name}' ({encoder.fingerprint}) in '{path}', but they are of "
@@ -151,23 +162,25 @@ def _describe(encoder: Encoder, views: int) -> dict[str, Any]:
 
 def _write_npy(path: Path, encoder: Encoder, views: int, batches: Iterator[_Batch]) -> tuple[int, int]:
     count = failed = 0
+    digests = RowDigests()
     beside = (path.with_suffix(".csv"), path.with_suffix(".json"))
     with (
         atomic_file(path) as rows,
-        atomic_file(beside[0]) as table,
-        atomic_file(beside[1]) as manifest,
+        csv_file(beside[0], COLUMNS, mark=header_mark(COLUMNS)) as table,
+        atomic_file(beside[1], mark=_MANIFEST_MARK) as manifest,
     ):  # the rows come last
-        with rows.open("wb") as stream, table.open("w", encoding="utf-8", newline="") as lines:
+        with rows.open("wb") as stream:
             _write_header(stream, (0, encoder.card.width))
-            writer = csv.writer(lines)
-            writer.writerow(["image", "error"])
             for names, batch in batches:
-                stream.write(np.where(batch.ok[:, None], batch.features, np.float32(np.nan)).tobytes())
-                writer.writerows([name, batch.errors.get(index, "")] for index, name in enumerate(names))
+                features = np.where(batch.ok[:, None], batch.features, np.float32(np.nan))
+                stream.write(features.tobytes())
+                digests.update(features, names, [batch.errors.get(index, "") for index in range(len(names))])
+                table.write_all([name, batch.errors.get(index, "")] for index, name in enumerate(names))
                 count, failed = count + len(names), failed + len(batch.errors)
             stream.seek(0)
             _write_header(stream, (count, encoder.card.width))
         about = {**_describe(encoder, views), "images": count, "failed": failed}
+        about[DIGESTS] = digests.facts()
         manifest.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return count, failed
 
@@ -185,7 +198,7 @@ def _write_parquet(path: Path, encoder: Encoder, views: int, batches: Iterator[_
     vector = pa.list_(pa.float32(), encoder.card.width)
     schema = pa.schema([("image", pa.string()), ("embedding", vector), ("error", pa.string())])
     schema = schema.with_metadata({"zsderm": json.dumps(_describe(encoder, views))})
-    with atomic_file(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
+    with atomic_file(path) as draft, parquet.ParquetWriter(draft, schema, write_page_checksum=True) as writer:
         waiting: list[Any] = []
         for names, batch in batches:
             flat = pa.array(batch.features.ravel())
@@ -202,10 +215,15 @@ def _write_parquet(path: Path, encoder: Encoder, views: int, batches: Iterator[_
 
 
 def _read_npy(path: Path) -> StoredEmbeddings:
+    for beside, what in ((".json", "says which encoder made the rows"), (".csv", "names the images")):
+        if not path.with_suffix(beside).is_file():
+            raise ValueError(f"there is no '{path.with_suffix(beside).name}' beside it, which {what}")
+    if not path.is_file():
+        raise ValueError("it is no file")
     features = np.load(path, mmap_mode="r", allow_pickle=False)
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    about = read_json_file(path.with_suffix(".json"))
     with path.with_suffix(".csv").open(encoding="utf-8", newline="") as lines:
-        table = list(csv.DictReader(lines))
+        table = [{column: out_of_cell(cell or "") for column, cell in row.items()} for row in csv.DictReader(lines)]
     if len(table) != len(features):
         raise ValueError(f"{len(features)} rows, but {len(table)} images in {path.with_suffix('.csv').name}")
     return StoredEmbeddings([row["image"] for row in table], features, [row["error"] for row in table], about)
@@ -214,8 +232,15 @@ def _read_npy(path: Path) -> StoredEmbeddings:
 def _read_parquet(path: Path) -> StoredEmbeddings:
     from pyarrow import parquet
 
-    table = parquet.read_table(path)
-    about = json.loads((table.schema.metadata or {})[b"zsderm"])
+    if not path.is_file():
+        raise ValueError("it is no file")
+    table = parquet.read_table(path, page_checksum_verification=True)
+    about = (table.schema.metadata or {}).get(b"zsderm")
+    if about is None or not {"image", "embedding", "error"} <= set(table.column_names):
+        raise ValueError("it was not written by zsderm")
+    about = parse_json(about.decode("utf-8"))
+    if not isinstance(about, dict) or type(about.get("width")) is not int or about["width"] < 1:
+        raise ValueError("it does not say how wide its rows are")
     column = table["embedding"].combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)  # without the rows that are null
     features = np.full((len(column), about["width"]), np.nan, np.float32)

@@ -108,8 +108,7 @@ def embed_images(
         out: (N, D) float32 to write the rows into, such as a memory-mapped file; by default a new array.
 
     Raises:
-        SettingsError: ``batch_size`` or ``workers`` below 1, another number of views, ``out`` of another shape, or a
-            cache folder that cannot be made.
+        SettingsError: ``batch_size`` or ``workers`` below 1, another number of views, or ``out`` of another shape.
     """
     shape = (len(images), encoder.card.width)
     features = np.zeros(shape, np.float32) if out is None else _checked_out(out, shape)  # (N, D)

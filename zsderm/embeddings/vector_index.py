@@ -9,8 +9,9 @@ Letters: M entries, Q queries, k neighbours, D embedding width.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zsderm.atomic_files import atomic_file
-from zsderm.errors import CheckpointError, InputError
+from zsderm.embeddings.cache import UNIT_TOLERANCE
+from zsderm.errors import CheckpointError, FallbackWarning, InputError, SettingsError
+from zsderm.stored_json import fields_of, file_sha256, read_json_file
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -42,6 +45,14 @@ class IndexCard:
     probes: int  # cells looked into per query; 0 for flat
     checksum: str = ""  # of the knowledge base
     fingerprint: str = ""  # of the encoder
+
+
+@dataclass(frozen=True)
+class _StoredCard(IndexCard):
+    """The card in a file, with what tells a damaged file of entries."""
+
+    entries: int = 0  # M
+    digest: str = ""  # SHA-256 of the file
 
 
 class VectorIndex:
@@ -132,8 +143,18 @@ class VectorIndex:
         """
         with atomic_file(folder / INDEX_FILE) as draft:
             faiss.write_index(self._index, str(draft))
+            digest = file_sha256(draft)
         with atomic_file(folder / CARD_FILE) as draft:
-            draft.write_text(json.dumps(asdict(self.card), indent=2) + "\n", encoding="utf-8")
+            card = _StoredCard(**asdict(self.card), entries=len(self), digest=digest)
+            draft.write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+
+    def keep(self, folder: Path) -> None:
+        """As `save`, in a cache: one that cannot be written is a warning."""
+        try:
+            self.save(folder)
+        except SettingsError as error:
+            message = f"the index is not kept, and will be built again the next time: {error}"
+            warnings.warn(message, FallbackWarning, stacklevel=2)
 
     @classmethod
     def load(cls, folder: Path, *, checksum: str = "", fingerprint: str = "") -> VectorIndex:
@@ -148,9 +169,10 @@ class VectorIndex:
             CheckpointError: if it is missing, unreadable, or belongs to another base or encoder.
         """
         try:
-            content: Mapping[str, object] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-            card = IndexCard(**content)  # type: ignore[arg-type]
-        except (OSError, ValueError, TypeError) as error:
+            content = fields_of(_StoredCard, read_json_file(folder / CARD_FILE))
+            stored = _StoredCard(**content)
+            card = IndexCard(**{field.name: content[field.name] for field in fields(IndexCard)})
+        except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"there is no index in {str(folder)!r} that can be read: {error}. Build it."
             ) from error
@@ -160,11 +182,49 @@ class VectorIndex:
                     f"the index in {str(folder)!r} was built with another {what} ({theirs or 'unknown'}, not {mine}). "
                     "Build it again."
                 )
+        path = folder / INDEX_FILE
         try:
-            index = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_MMAP)
-        except RuntimeError as error:  # what FAISS raises for a missing or damaged file
-            raise CheckpointError(f"the index in {str(folder)!r} is damaged. Build it again.") from error
-        return cls(card, index)
+            # Before FAISS sees it: it believes every number in a file, and ends the process over some.
+            if not path.is_file() or file_sha256(path) != stored.digest:
+                raise ValueError(f"{INDEX_FILE} does not have its checksum")
+            found = cls(card, faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
+            found._check(stored.entries)
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError is what FAISS raises
+            raise CheckpointError(f"the index in {str(folder)!r} is damaged: {error}. Build it again.") from error
+        return found
+
+    def _check(self, entries: int) -> None:
+        """Refuse entries that `build` does not make.
+
+        Raises:
+            ValueError: another number, width or kind of them, ids that repeat, or rows that are not of length one.
+        """
+        index: Any = self._index
+        kinds: dict[str, Any] = {"flat": faiss.IndexIDMap2, "ivf": faiss.IndexIVFFlat}
+        kind: Any = type(index)
+        if kind is not kinds.get(self.card.kind) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise ValueError(f"it is no index of the kind {self.card.kind!r}")
+        if (index.d, len(self)) != (self.card.width, entries) or not len(self):
+            raise ValueError(f"it holds {len(self)} entries of {index.d} columns")
+        ids = self.ids
+        if len(ids) != len(self) or len(np.unique(ids)) != len(ids) or ids.min() < 0:
+            raise ValueError("its ids are no distinct numbers")
+        for rows in self._rows():
+            if not (np.abs(np.linalg.norm(rows, axis=1) - 1) < UNIT_TOLERANCE).all():
+                raise ValueError("its rows are not of length one")
+
+    def _rows(self) -> Iterator[Floats]:
+        """The entries, (n, D) at a time, in no particular order."""
+        if self.card.kind == "flat":
+            inner: Any = faiss.downcast_index(self._index.index)
+            yield faiss.rev_swig_ptr(inner.get_xb(), len(self) * self.card.width).reshape(-1, self.card.width)
+            return
+        lists = self._index.invlists
+        for cell in range(lists.nlist):
+            size = lists.list_size(cell)
+            if size:
+                codes = faiss.rev_swig_ptr(lists.get_codes(cell), size * 4 * self.card.width)
+                yield codes.view(np.float32).reshape(size, self.card.width)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

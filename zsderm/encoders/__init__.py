@@ -32,15 +32,19 @@ if TYPE_CHECKING:
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
 
 
-def load_encoder(name: str | Path, device: str | torch.device | None = None, *, compile: bool = False) -> Encoder:
+def load_encoder(
+    name: str | Path, device: str | torch.device | None = None, *, compile: bool = False, download: bool = True
+) -> Encoder:
     """Load an encoder by name, ready to encode.
 
     Args:
         name: "zsderm-mini" (bundled), "hf-hub:org/name", "local-dir:/folder" or a plain folder, an open_clip
-            architecture with a tag, as "ViT-B-32/openai", or with a weights file, as "ViT-B-16@epoch_15.pt".
+            architecture with a tag, as "ViT-B-32/openai", or with a weights file, as
+            "ViT-B-16-quickgelu@epoch_15.pt".
         device: a torch device; None takes a GPU where there is one, else the processor.
         compile: let torch.compile make the image tower faster. It needs a C++ compiler and takes up to minutes at the
             first batch, so it pays for long runs only; rows change by rounding.
+        download: fetch from the Hugging Face hub what is not in its cache; False never asks it.
 
     Returns:
         An encoder with its card, fingerprint and temperature.
@@ -55,7 +59,7 @@ def load_encoder(name: str | Path, device: str | torch.device | None = None, *, 
     # torch and open_clip take seconds to import: here, so that the catalogue can be listed without them.
     from zsderm.encoders.resolve import find_checkpoint
 
-    encoder = find_checkpoint(str(name)).encoder(device)
+    encoder = find_checkpoint(str(name), download=download).encoder(device)
     if compile:
         encoder.compile()
     return encoder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zsderm.config import VIEWS
 from zsderm.encoders.fingerprint import count_parameters
+from zsderm.encoders.sizes import check_sizes
 from zsderm.errors import CheckpointError
+from zsderm.stored_json import read_json_file
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of the names of encoders
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
 OPEN_CLIP_FILES = f"an open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors)"
@@ -99,7 +101,11 @@ class EncoderCard:
             name: the name the user gave.
             model_cfg: open_clip's configuration, with embed_dim, vision_cfg and text_cfg.
             facts: licence, source, description; what the card has no field for is metadata.
+
+        Raises:
+            CheckpointError: a size that cannot be.
         """
+        check_sizes(name, model_cfg)
         vision, text = model_cfg["vision_cfg"], model_cfg["text_cfg"]
         size = vision.get("image_size", 224)  # 224 and 77 are open_clip's defaults
         metadata = {key: vision[key] for key in TRAINING_KEYS if key in vision}
@@ -157,7 +163,7 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: it cannot be read, or is not an object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_file(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}. Copy the checkpoint folder again.") from error
     if not isinstance(content, dict):

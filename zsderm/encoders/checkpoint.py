@@ -23,12 +23,14 @@ from zsderm.encoders.torch_encoder import TorchEncoder
 # The errors that torch, safetensors, timm, transformers and open_clip raise for a file that does not fit its
 # configuration: none of them has an error of its own for that.
 BUILD_ERRORS = (
-    RuntimeError,
+    RuntimeError,  # with RecursionError
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
     AttributeError,
+    ArithmeticError,
     AssertionError,
+    MemoryError,
     OSError,
     EOFError,
     pickle.UnpicklingError,

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 PLAIN = "RGB"
-MODES = f"'{PLAIN}' or '{PLAIN}, shades of grey 6' (any norm)"  # for errors
-_MODE = re.compile(r"RGB(?:, shades of grey ([1-9]\d*))?")
+MODES = f"'{PLAIN}' or '{PLAIN}, shades of grey 6' (any norm up to 100)"  # for errors
+_MODE = re.compile(r"RGB(?:, shades of grey ([1-9]\d?|100))?")  # (1/255)^norm has to be above the smallest float
 
 
 def norm_of(mode: str) -> int | None:

@@ -10,11 +10,11 @@ import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
 from zsderm.encoders import catalogue, hub, mini
-from zsderm.encoders.base import CONFIG_FILE, card_facts, unknown_format
+from zsderm.encoders.base import CONFIG_FILE, FOLDER_PREFIX, HUB_PREFIX, card_facts, unknown_format
 from zsderm.encoders.checkpoint import Checkpoint, CheckpointFormat
 from zsderm.encoders.engines import with_engine
 from zsderm.encoders.open_clip_format.checkpoint import WEIGHT_SUFFIXES, OpenClipCheckpoint
-from zsderm.encoders.open_clip_format.listed import from_file, from_tag
+from zsderm.encoders.open_clip_format.listed import architecture_config, from_file, from_tag
 from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, UnknownModelError, did_you_mean
 
@@ -24,8 +24,6 @@ FORMATS: tuple[type[CheckpointFormat], ...] = (
     TransformersCheckpoint,
 )
 
-HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"
-
 
 def find_checkpoint(name: str, *, download: bool = True) -> Checkpoint:
     """Find the checkpoint that a name stands for, and check that all its parts are there.
@@ -33,7 +31,8 @@ def find_checkpoint(name: str, *, download: bool = True) -> Checkpoint:
     Args:
         name: a bundled name, "hf-hub:org/name", "local-dir:/folder" or a plain folder, "ARCH/pretrained" as in
             "ViT-B-32/openai", or "ARCH@FILE" for a weights file of an architecture that open_clip knows.
-        download: False takes from the hub only what is already in its cache.
+        download: False takes from the hub only what is already in its cache. A folder's parts that lie elsewhere are
+            never fetched.
 
     Raises:
         UnknownModelError: the name leads nowhere.
@@ -43,9 +42,10 @@ def find_checkpoint(name: str, *, download: bool = True) -> Checkpoint:
         raise CheckpointError(f"'{name}' cannot be loaded as an encoder: {reason}. See: zsderm models list")
     facts = _known_facts(name)
     if folder := _folder_of(name, download):
-        return read_checkpoint(folder, name, facts, download=download)
+        # A folder that came from somewhere may name any repository: only who names the hub himself allows asking it.
+        return read_checkpoint(folder, name, facts, download=download and name.startswith(HUB_PREFIX))
     architecture, at, file = name.partition("@")
-    if at and open_clip.get_model_config(architecture):
+    if at and architecture_config(architecture):
         return from_file(name, architecture, Path(file).expanduser(), download=download)
     architecture, _, tag = name.partition("/")
     if get_pretrained_cfg(architecture, tag):

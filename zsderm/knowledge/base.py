@@ -14,7 +14,7 @@ from pathlib import Path
 from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
 from zsderm.knowledge import library
 from zsderm.knowledge.card import KnowledgeCard
-from zsderm.knowledge.names import NameTable, spelling, without_photos
+from zsderm.knowledge.names import NameTable, ShortForms, without_photos
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class KnowledgeBase:
         self.groups: Mapping[str, Disease] = {name: self._pooled(name) for name in card.groups}
         named = {**self.diseases, **self.groups}
         self._names = NameTable(card.name, ((disease.name, disease.aliases) for disease in named.values()))
-        self._ambiguous = {spelling(short): (short, meanings) for short, meanings in card.ambiguous.items()}
+        self._short_forms = ShortForms(card.ambiguous, self._names)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> KnowledgeBase:
@@ -123,8 +123,18 @@ class KnowledgeBase:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits that change with the content and not with the order or number of files."""
+        return self._checksum(with_ambiguous=True)
+
+    def has_checksum(self, checksum: str) -> bool:
+        """Whether a checksum is the base's: as it is now, or as it was before names to be asked back counted."""
+        return checksum in (self.checksum, self._checksum(with_ambiguous=False))
+
+    def _checksum(self, *, with_ambiguous: bool) -> str:
         content: list[object] = [_content(self.diseases[name]) for name in sorted(self.diseases)]
         content += [[name, *sorted(self.card.groups[name])] for name in sorted(self.card.groups)]
+        if with_ambiguous and self.card.ambiguous:
+            meanings = self.card.ambiguous
+            content.append({"ambiguous": [[short, *sorted(meanings[short])] for short in sorted(meanings)]})
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 
@@ -184,13 +194,17 @@ class KnowledgeBase:
 
     def _resolve(self, class_name: str) -> str | None:
         name = self._names.resolve(class_name) or self._names.resolve(without_photos(class_name))
-        if name is None and (known := self._ambiguous.get(spelling(class_name))):
+        if name is not None and not self._short_forms.contradicts(class_name, name):
+            return name
+        if known := self._short_forms.find(class_name):
             short, meanings = known
+            if meant := self._short_forms.meant(class_name, meanings):
+                return meant
             raise AmbiguousClassError(
                 f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short} is short for each of them. "
                 "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
             )
-        return name
+        return None
 
     def _entry(self, name: str) -> Disease:
         return self.diseases.get(name) or self.groups[name]

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from zsderm.knowledge.names import without_photos
 
 FEWEST = 2  # classes: one code alone makes nothing plain
 
@@ -46,7 +49,8 @@ def read_codes(classes: Sequence[str]) -> CodeReading:
     """Read a class list as the codes of the data sets that it fits.
 
     A list of at least two classes fits a set if all of its classes are codes of the set, or if at least half of the
-    codes of the set are in the list. Capitals and separators do not matter ("ben oth"). Where several sets fit, the set
+    codes of the set are in the list. Capitals, separators ("ben oth"), a plural ("AKs") and words that say only that it
+    is a folder of photographs ("AK photos") do not matter. Where several sets fit, the set
     with more of the list's classes decides what a code means; where two with equally many differ, the code is left as
     it is. Classes that are no code of a fitting set are left as they are.
 
@@ -58,7 +62,8 @@ def read_codes(classes: Sequence[str]) -> CodeReading:
     >>> read_codes(["DF", "acne"]).meaning("DF")
     'DF'
     """
-    keys = {name: _key(name) for name in classes}
+    every = {_key(code) for codes in code_sets().values() for code in codes}
+    keys = {name: _key_among(every, name) for name in classes}
     folded = {title: {_key(code): disease for code, disease in codes.items()} for title, codes in code_sets().items()}
     shared = {title: sum(key in codes for key in keys.values()) for title, codes in folded.items()}
     fitting = [
@@ -77,6 +82,12 @@ def read_codes(classes: Sequence[str]) -> CodeReading:
     for name, disease in meanings.items():
         used |= {next(title for title in fitting if folded[title].get(keys[name]) == disease): None}
     return CodeReading(tuple(used), meanings)
+
+
+def _key_among(known: AbstractSet[str], name: str) -> str:
+    """The key of a class name: without what a folder's name adds to a code, where that makes it one."""
+    key = _key(without_photos(name))
+    return key.removesuffix("s") if key not in known else key
 
 
 def _key(name: str) -> str:

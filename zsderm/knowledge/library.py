@@ -6,6 +6,7 @@ A base is a folder of JSON Lines files, one disease per line, with a ``base.json
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -34,11 +35,13 @@ def locate(name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, str) and name_or_path in known:
         return known[name_or_path]
     path = Path(name_or_path).expanduser()
-    if not str(name_or_path).strip() or not path.exists():
+    if not str(name_or_path).strip() or not os.path.exists(path):
         raise UnknownKnowledgeBaseError(
             f"knowledge base {str(name_or_path)!r} is neither a bundled name nor an existing folder or .jsonl file."
             f"{did_you_mean(str(name_or_path), known)} See: zsderm kb list"
         )
+    if not path.is_dir() and not path.is_file():
+        raise InputError(f"expected a folder or a .jsonl file, but {str(path)!r} is neither.")
     if path.is_dir() and not any(path.glob("*.jsonl")):
         raise InputError(
             f"expected folder {str(path)!r} to hold .jsonl files, one disease per line, but it holds none."
@@ -82,6 +85,8 @@ def parse_object(place: str, text: str) -> dict[str, object]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: expected a JSON object, but {error.msg} at character {error.pos + 1}.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+        raise InputError(f"{place}: expected a JSON object, but {error}.") from error
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, but got {type(value).__name__}.")
     return value
@@ -119,3 +124,5 @@ def _read_text(file: Path) -> str:
         raise InputError(
             f"expected {str(file)!r} to be UTF-8 text, but {error.reason} at byte {error.start}."
         ) from error
+    except OSError as error:
+        raise InputError(f"{str(file)!r} cannot be read: {error.strerror or error}.") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from zsderm.errors import InputError, did_you_mean
@@ -35,6 +35,11 @@ _PLURAL_ENDINGS = (
     ("is", "is"),
     ("s", ""),
 )
+
+_BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|\{([^{}]*)\}")
+
+# Words of a folder's name that say only what is in it; "AK_photos" has no blank, "photosensitivity" is another word.
+_PHOTOS = re.compile(r"(?<![^\W_])(photo|photograph|picture|pic|image)s?(?![^\W_])[_-]?", re.IGNORECASE)
 
 # British to American, anywhere in a word.
 _BRITISH = (
@@ -92,7 +97,7 @@ def without_photos(name: str) -> str:
     >>> without_photos("Acne and Rosacea Photos")
     'Acne and Rosacea'
     """
-    return " ".join(re.sub(r"\b(photo|picture)s?\b", " ", name, flags=re.IGNORECASE).split())
+    return " ".join(_PHOTOS.sub(" ", name).split())
 
 
 class NameTable:
@@ -145,6 +150,45 @@ class NameTable:
         return did_you_mean(name, [close.lower() for close in self.nearest(name)])
 
 
+class ShortForms:
+    """Names that several diseases of a base go by, such as abbreviations, and where a name holds one of them.
+
+    Args:
+        meanings: short form -> the names that it may stand for.
+        names: of the base, which knows what those are.
+    """
+
+    def __init__(self, meanings: Mapping[str, Sequence[str]], names: NameTable) -> None:
+        self._known = {spelling(short): (short, tuple(meant)) for short, meant in meanings.items()}
+        self._names = names
+
+    def find(self, name: str) -> tuple[str, tuple[str, ...]] | None:
+        """The short form that a name is, or that the rest of it leaves open, with what that may mean; or None.
+
+        The rest may be brackets, words for photographs or a plural: "AKs", "AK (left)", "AK_photos". Capitals are
+        found anywhere: "AK, trunk". What a base calls by small letters ("herpes") is not looked for inside a name.
+        """
+        plain = without_photos(name)
+        outside, _ = _split_brackets(plain)
+        capitals = [word for word in re.split(r"[\W_]+", name) if re.fullmatch("[A-Z]{2,}s?", word)]
+        for text in (name, plain, outside, *capitals):
+            for key in (spelling(text), spelling(re.sub("(?<=[^\\W_])['’]?s$", "", text.strip()))):
+                if key in self._known:
+                    return self._known[key]
+        return None
+
+    def meant(self, name: str, meanings: Sequence[str]) -> str | None:
+        """The disease that the brackets of a name make plain ("AK (actinic keratosis)"), if they do."""
+        gloss = self._names.resolve(_split_brackets(name)[1])
+        return gloss if gloss in {self._names.resolve(meaning) for meaning in meanings} else None
+
+    def contradicts(self, name: str, disease: str) -> bool:
+        """Whether the brackets of a name hold a short form that does not stand for a disease: "melanoma (AK)"."""
+        found = self._known.get(spelling(_split_brackets(name)[1]))
+        return found is not None and disease not in {self._names.resolve(meaning) for meaning in found[1]}
+
+
 def _split_brackets(name: str) -> tuple[str, str]:
-    """The text outside and the text inside round brackets."""
-    return re.sub(r"\([^()]*\)", " ", name), " ".join(re.findall(r"\(([^()]*)\)", name))
+    """The text outside and the text inside brackets."""
+    inside = [part for parts in re.findall(_BRACKETS, name) for part in parts]
+    return re.sub(_BRACKETS, " ", name), " ".join(filter(None, inside))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zsderm.atomic_files import atomic_folder, is_new_or_empty
 from zsderm.errors import InputError
-from zsderm.knowledge.base import Disease, KnowledgeCard
+from zsderm.knowledge.base import Disease, KnowledgeBase, KnowledgeCard
 from zsderm.knowledge.library import CARD_FILE
 
 
@@ -29,7 +29,7 @@ def record_of(disease: Disease) -> dict[str, object]:
 
 
 def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], notes: Mapping[str, str]) -> None:
-    """Write a base where there is none yet.
+    """Write a base where there is none yet. The draft is loaded before it gets there: what cannot be is not written.
 
     Args:
         folder: the folder to make.
@@ -38,7 +38,8 @@ def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], n
         notes: more keys for base.json, such as the review status.
 
     Raises:
-        InputError: if the folder exists and holds something, so that nothing of the user's is lost.
+        InputError: if the folder exists and holds something, so that nothing of the user's is lost; or if the base
+            could not be loaded, with the reason.
         SettingsError: if the place cannot be written.
     """
     if not is_new_or_empty(folder):
@@ -47,4 +48,5 @@ def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], n
         content = {**asdict(card), **notes}
         (draft / CARD_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         lines = [json.dumps(record_of(disease), ensure_ascii=False) for disease in diseases]
-        (draft / f"{folder.name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (draft / f"{folder.resolve().name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        KnowledgeBase.load(draft)

@@ -18,11 +18,12 @@ from zsderm.metrics.figures import (
     reliability,
     top_k_accuracy,
 )
-from zsderm.metrics.groups import Grouping, age_bands, by_group
+from zsderm.metrics.groups import AGE_COLUMNS, Grouping, age_bands, by_group
 from zsderm.metrics.intervals import Resamples, accuracy_interval, bootstrap, interval
 from zsderm.metrics.summary import Metrics, evaluate, evaluate_labels
 
 __all__ = [
+    "AGE_COLUMNS",
     "Comparison",
     "Difference",
     "Grouping",

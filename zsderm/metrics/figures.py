@@ -1,6 +1,7 @@
 """One figure a function: true classes and answers in, a share between 0 and 1 out.
 
-None depends on the order of the images, to the last bit: sums over images run in an order that the values decide.
+None depends on the order of the images, to the last bit: sums over images run in an order that the values decide. Of
+no images every figure is NaN.
 Letters: N images, C classes.
 """
 
@@ -25,24 +26,32 @@ class Reliability:
 
     @property
     def calibration_error(self) -> float:
-        """The mean distance of confidence and accuracy, each bin weighted by its images."""
+        """The mean distance of confidence and accuracy, each bin weighted by its images; NaN of no images."""
+        if not self.count.any():
+            return float("nan")
         gaps = np.abs(np.nan_to_num(self.confidence - self.accuracy))
         return float((self.count * gaps).sum() / self.count.sum())
 
 
 def balanced_accuracy(true: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
     """The mean recall over the classes that occur in ``true``; a class that is only predicted does not count."""
+    if not len(true):
+        return float("nan")
     recalls = sklearn.metrics.recall_score(true, predicted, labels=np.unique(true), average="macro", zero_division=0)
     return float(recalls)
 
 
 def macro_f1(true: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
     """The mean F1 over the classes that occur or were predicted."""
+    if not len(true):
+        return float("nan")
     return float(sklearn.metrics.f1_score(true, predicted, average="macro", zero_division=0))
 
 
 def top_k_accuracy(true: NDArray[np.int_], scores: NDArray[np.float64], k: int) -> float:
     """The share of images whose true class is among the k most probable; 1 when there are no more than k classes."""
+    if not len(true):
+        return float("nan")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return float((best == true[:, None]).any(axis=1).mean())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from zsderm.metrics.intervals import RESAMPLES, names_of
 from zsderm.metrics.summary import Metrics, checked, evaluate, one_per_image
 
 LEAST = 20  # images: the interval of an accuracy on fewer is wider than forty points
+AGE_COLUMNS = ("age", "age_approx", "age_years", "age_in_years", "patient_age")  # what tables call an age in years
 AGE_BANDS = ((0, 29), (30, 49), (50, 69), (70, 120))  # years, both ends included
 
 
@@ -26,6 +28,8 @@ class Grouping:
 
     groups: Mapping[str, Metrics]
     unknown: int  # images whose group is not known; in no group
+    of_unknown: Metrics | None  # the figures of these images; None where there are none
+    unanswered: Mapping[str, int]  # groups none of whose images has a prediction, and how many images these have
     least: int  # a group with fewer images does not count for the gap
     gap_by_chance: float  # mean gap of the accuracy if the groups made no difference
     p: float  # how often chance alone gives a gap of the accuracy as large as this
@@ -40,7 +44,16 @@ class Grouping:
         gaps = {name: _defined(self.gap(name)) for name in ("accuracy", "balanced_accuracy", "calibration_error")}
         chance = {"gap_by_chance": _defined(self.gap_by_chance), "p": _defined(self.p)}
         groups = {name: group.to_dict() for name, group in self.groups.items()}
-        return {"least": self.least, "unknown": self.unknown, "gap": gaps, **chance, "groups": groups}
+        of_unknown = None if self.of_unknown is None else self.of_unknown.to_dict()
+        return {
+            "least": self.least,
+            "unknown": self.unknown,
+            "gap": gaps,
+            **chance,
+            "groups": groups,
+            "of_unknown": of_unknown,
+            "unanswered": dict(self.unanswered),
+        }
 
 
 def by_group(
@@ -49,6 +62,7 @@ def by_group(
     groups: ArrayLike,
     *,
     clusters: ArrayLike | None = None,
+    named_only: bool = False,
     least: int = LEAST,
     resamples: int = RESAMPLES,
 ) -> Grouping:
@@ -62,6 +76,7 @@ def by_group(
         probabilities: (N, C) float; a row with NaN is an image without a prediction.
         groups: (N,) names; empty, None or NaN where the group is not known.
         clusters: (N,) names of what the images belong to; see `zsderm.metrics.evaluate`.
+        named_only: whether ``probabilities`` only say which class was named, so that figures of probabilities are NaN.
         least: images that a group needs to count for the gap.
         resamples: R.
 
@@ -73,14 +88,18 @@ def by_group(
     units = None if clusters is None else one_per_image("clusters", clusters, len(true))
     classified = ~np.isnan(scores).any(axis=1)
     found = {}
-    for name in sorted(set(names[classified].tolist()) - {""}):
+    for name in sorted(set(names[classified].tolist())):
         rows = names == name
         part = None if units is None else units[rows]
-        found[name] = evaluate(true[rows], scores[rows], clusters=part, resamples=resamples)
+        figures = evaluate(true[rows], scores[rows], clusters=part, resamples=resamples)
+        found[name] = figures.without_probabilities() if named_only else figures
+    of_unknown = found.pop("", None)
+    unanswered = Counter(names[~np.isin(names, names[classified])].tolist())
     sizes = [group.n for group in found.values() if group.n >= least]
     hits = [round(group.accuracy * group.n) for group in found.values() if group.n >= least]
     by_chance, p = _gap_of_chance(np.array(sizes), np.array(hits), resamples)
-    return Grouping(found, int((names[classified] == "").sum()), least, by_chance, p)
+    silent = {name: unanswered[name] for name in sorted(unanswered) if name}
+    return Grouping(found, int((names[classified] == "").sum()), of_unknown, silent, least, by_chance, p)
 
 
 def age_bands(ages: ArrayLike) -> NDArray[np.str_]:

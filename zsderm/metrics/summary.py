@@ -57,6 +57,11 @@ class Metrics:
         """The figures by name, ready for JSON: an undefined figure is None."""
         return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
 
+    def without_probabilities(self) -> Metrics:
+        """The figures with NaN for those that need more than the name of a class: top-3, top-5, AUROC, calibration."""
+        none = float("nan")
+        return replace(self, top3_accuracy=none, top5_accuracy=none, macro_auroc=none, calibration_error=none)
+
     def rows(self) -> list[tuple[str, str]]:
         """The figures as (title, text) in reading order, with three decimals and their intervals beside them."""
         texts = {name: str(value) if isinstance(value, int) else _three(value) for name, value in asdict(self).items()}
@@ -141,9 +146,7 @@ def evaluate_labels(
     Returns:
         The figures; those that need probabilities (top-3, top-5, AUROC, calibration) are NaN.
     """
-    found = evaluate(labels, certain(np.asarray(predicted), class_count), clusters=clusters)
-    none = float("nan")
-    return replace(found, top3_accuracy=none, top5_accuracy=none, macro_auroc=none, calibration_error=none)
+    return evaluate(labels, certain(np.asarray(predicted), class_count), clusters=clusters).without_probabilities()
 
 
 def certain(predicted: NDArray[np.int_], class_count: int) -> NDArray[np.float64]:

@@ -163,7 +163,7 @@ def refine(
     if len(proxies) == 1:
         return _text_stands(images, on_sample if sample is images else text, "one class leaves nothing to refine")
     if len(images) < min_images:
-        reason = f"{len(images)} images are too few to refine on (at least {min_images})"
+        reason = f"{_too_few(len(images), 'images')} to refine on (at least {min_images})"
         return _text_stands(images, on_sample if sample is images else text, reason)
     if isinstance(prior, str) and prior == "auto":
         started = _guarded(sample, on_sample, settings, seed)
@@ -269,6 +269,11 @@ def _refined(
     )
 
 
+def _too_few(count: int, kind: str) -> str:
+    """``8 images are too few``, or ``1 image is too few``."""
+    return f"1 {kind.replace('images', 'image', 1)} is too few" if count == 1 else f"{count} {kind} are too few"
+
+
 def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed: int) -> Refinement:
     class_count, width = text.proxies.shape
     features = images.load()  # (N, D)
@@ -276,7 +281,7 @@ def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed:
     count, least = int(distinct.sum()), max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
     if count < least:
         kind = "images" if count == len(images) else f"different images among {len(images)}"
-        reason = f"{count} {kind} are too few to learn their class mix from (at least {least})"
+        reason = f"{_too_few(count, kind)} to learn their class mix from (at least {least})"
         return _text_stands(images, text, reason)
     components = principal_components(features[distinct], component_count(count, width, class_count))
     labels = text.of(features)

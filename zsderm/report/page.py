@@ -85,6 +85,11 @@ def _check(predictions: Predictions, pictures: Sequence[images.ImageSource], tru
             raise InputError(
                 f"expected `{name}` to have one entry for each of {len(predictions)} images, but got {len(values)}"
             )
+    if true.ndim != 1 or true.dtype.kind not in "iu" or (len(true) and true.max() >= len(predictions.classes)):
+        raise InputError(
+            f"expected `true` to be integers that index the {len(predictions.classes)} classes, negative where it is "
+            f"unknown, but got {str(true.tolist())[:80]}"
+        )
 
 
 def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from zsderm import __version__
 from zsderm.atomic_files import atomic_file
+from zsderm.harmless_text import harmless
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
@@ -30,6 +31,7 @@ def write_page(template: str, path: str | os.PathLike[str], **content: object) -
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: harmless(value) if isinstance(value, str) else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

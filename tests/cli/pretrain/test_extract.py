@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, serving
+from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply, completion, serving
 from zsderm.cli import main
 
 CAPTIONS = 40
@@ -106,6 +106,40 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(captions: Path) -> None:
         # Two requests at most were under way when it was killed, and one answer may not have been on the disk.
         assert CAPTIONS <= len(server.requests) <= CAPTIONS + 4
     assert len(rows_of(captions.with_name("out.csv"))) == CAPTIONS
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [(Reply(401), "HTTP 401"), (Reply(body=completion([])), "its content is no text")],
+    ids=["nobody answers", "nobody gives a text"],
+)
+def test_a_run_that_could_ask_nothing_fails_and_writes_nothing(captions: Path, reply: Reply, said: str) -> None:
+    captions.write_text("".join(captions.read_text().splitlines(keepends=True)[:4]) + "5.png,\n")  # fewer than ten
+    with serving(lambda request, number: reply) as server:
+        result = run(*told(server, captions))
+    assert result.exit_code == 1 and said in result.stderr
+    assert not captions.with_name("out.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_caption_whose_answer_cannot_be_used_is_a_row_and_asked_again_by_the_next_run(captions: Path) -> None:
+    with serving(lambda request, number: _unusable(request) or answer(request, number)) as server:
+        result = run(*told(server, captions))
+        assert result.exit_code == 0, result.stderr
+        found = rows_of(captions.with_name("out-rejected.csv"))
+        rejected = {row["filename"]: row["detail"] for row in found if row["reason"] == "the answer cannot be used"}
+        assert list(rejected) == ["1.png", "2.png", "3.png"]
+        assert "no text" in rejected["1.png"] and "refuses" in rejected["2.png"] and "cut off" in rejected["3.png"]
+        assert len(rows_of(captions.with_name("out.csv"))) == CAPTIONS
+        asked, server.script = len(server.requests), answer
+        assert run(*told(server, captions)).exit_code == 0
+        assert len(server.requests) == asked + 3
+    assert {row["disease"] for row in rows_of(captions.with_name("out.csv"))} == {"psoriasis"}
+
+
+def _unusable(request: str) -> Reply | None:
+    bodies = {1: completion({}), 2: completion(None, refusal="no"), 3: completion('{"dis', "length")}
+    return next((Reply(body=body) for number, body in bodies.items() if f"Number {number} is" in request), None)
 
 
 def test_a_server_needs_an_address_and_a_model(captions: Path, monkeypatch: pytest.MonkeyPatch) -> None:

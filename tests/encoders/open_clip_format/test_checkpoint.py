@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 import torch
+from huggingface_hub import constants
 from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file, save_file
 
@@ -163,3 +164,38 @@ def test_another_part_gives_another_fingerprint(bert_folder, copy_of, change):
 )
 def test_another_setting_gives_another_fingerprint(bert_folder, copy_of, part, change):
     assert fingerprint(copy_of(bert_folder, **{part: change})) != fingerprint(bert_folder)
+
+
+@pytest.mark.parametrize("size", [64, [32, 48], "big", 0])
+def test_preprocessing_of_another_size_than_the_tower_is_refused(clip_folder, copy_of, size):
+    with pytest.raises(CheckpointError, match=r"preprocess_cfg.size .* but vision_cfg.image_size is 32: one of them"):
+        find_checkpoint(str(copy_of(clip_folder, preprocess_cfg={"size": size})))
+
+
+@pytest.mark.parametrize("size", [32, [32, 32]])
+def test_preprocessing_of_the_size_of_the_tower_is_taken(clip_folder, copy_of, size):
+    folder = copy_of(clip_folder, preprocess_cfg={"size": size})
+    assert fingerprint(folder) == fingerprint(clip_folder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"mean": "x"}, {"mean": [0.5, 0.5]}, {"std": [0.2, 0.0, 0.2]}, {"std": float("nan")}]
+)
+def test_colours_that_are_not_three_numbers_are_refused(clip_folder, copy_of, change):
+    with pytest.raises(CheckpointError, match=r"preprocess_cfg.(mean|std) of .* to be three numbers"):
+        find_checkpoint(str(copy_of(clip_folder, preprocess_cfg=change)))
+
+
+@pytest.mark.parametrize("name", ["hf-hub:someone/tower", "local-dir:/elsewhere", "someone/tower", 7])
+def test_an_image_tower_by_an_address_is_refused_before_anybody_is_asked(bert_folder, copy_of, name):
+    with pytest.raises(CheckpointError, match=r"expected vision_cfg.timm_model_name .* Write the value of `arch"):
+        load_encoder(copy_of(bert_folder, vision_cfg={"timm_model_name": name}))
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json"])
+def test_a_folder_does_not_make_anybody_ask_the_hub(bert_folder, copy_of, hub_cache, monkeypatch, missing):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # the hub could be asked
+    folder = copy_of(bert_folder)
+    (folder / missing).unlink()
+    with pytest.raises(CheckpointError, match=r"the hub was not asked. With a network, run `hf download nobody/bert"):
+        load_encoder(folder)

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from zsderm import InputError, KnowledgeBase, language_model
-from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply, serving
+from zsderm import InputError, KnowledgeBase
+from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply, completion, serving
 from zsderm.cli import main
 from zsderm.knowledge.authoring.generate import draft, parse_answer
-from zsderm.language_model import endpoint
+from zsderm.language_model import client, endpoint
 
 GOOD = "A sharply edged patch with a silvery sheen that catches the light"
 
@@ -24,7 +25,7 @@ def sentences(request: str, number: int) -> str:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProtocolServer]:
-    monkeypatch.setattr(language_model, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
     with serving(sentences) as running:
         yield running
 
@@ -66,6 +67,54 @@ def test_a_run_that_stops_goes_on_where_it_stood(server: ProtocolServer, tmp_pat
     again = CliRunner().invoke(main, arguments(server, tmp_path / "draft"))
     assert again.exit_code == 0, again.stderr
     assert len(server.requests) == asked + 1, "the three answers that were kept were not asked for again"
+
+
+UNUSABLE = {
+    "no text": Reply(body=completion({"sentences": []})),
+    "half of a character": '{"sentences": ["\\ud83d"]}',
+    "talk": "I would rather not say.",
+    "empty": Reply(body=completion("")),
+    "cut off": Reply(body=completion('{"sentences": ["', "length")),
+    "refused": Reply(body=completion("{", "content_filter")),
+}
+
+
+@pytest.mark.parametrize("reply", UNUSABLE.values(), ids=UNUSABLE)
+def test_an_answer_that_cannot_be_used_is_a_line_and_asked_for_again_by_the_next_run(
+    server: ProtocolServer, tmp_path: Path, reply: str | Reply
+) -> None:
+    server.script = lambda request, number: sentences(request, number) if "tiger" in request else reply
+    told = arguments(server, tmp_path / "draft")
+    result = CliRunner().invoke(main, told)
+    assert result.exit_code == 0, result.output
+    assert "left out: zebra disease, colour: " in result.stderr and "the next run asks again" in result.stderr
+    assert {d.disease for d in KnowledgeBase.load(tmp_path / "draft").descriptions} == {"tiger disease"}
+    before, server.script = len(server.requests), sentences
+    shutil.rmtree(tmp_path / "draft")
+    assert CliRunner().invoke(main, told).exit_code == 0
+    assert len(server.requests) == before + 2
+    assert len({d.disease for d in KnowledgeBase.load(tmp_path / "draft").descriptions}) == 2
+
+
+def test_without_one_sentence_that_can_be_used_nothing_is_written(server: ProtocolServer, tmp_path: Path) -> None:
+    server.script = lambda request, number: "no"
+    result = CliRunner().invoke(main, arguments(server, tmp_path / "draft"))
+    assert result.exit_code == 1 and "not one sentence of m can be used" in result.stderr
+    assert not (tmp_path / "draft").exists()
+
+
+def test_ten_answers_in_a_row_that_cannot_be_used_end_the_run(server: ProtocolServer, tmp_path: Path) -> None:
+    server.script = lambda request, number: sentences(request, number) if number == 1 else "no"
+    with pytest.raises(InputError, match="10 answers in a row"):
+        draft(["a", "b"], endpoint(server.url, "m", None), tmp_path)
+    assert len(server.requests) == 11
+
+
+def test_a_sentence_that_steers_the_terminal_is_left_out(server: ProtocolServer, tmp_path: Path) -> None:
+    server.script = lambda request, number: json.dumps({"sentences": [f"{GOOD}, \x1b[2J it is.", GOOD]})
+    drafted = draft(["zebra disease"], endpoint(server.url, "m", None), tmp_path, aspects=["colour"])
+    assert [d.text for d in drafted.diseases[0].descriptions] == [GOOD]
+    assert drafted.problems[0].isprintable() and "cannot be shown" in drafted.problems[0]
 
 
 @pytest.mark.parametrize("answer", ["no", "{}", '{"sentences": "one"}', '{"sentences": [1]}', "{broken}"])

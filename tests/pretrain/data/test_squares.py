@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,6 +126,35 @@ def test_an_interrupted_run_leaves_no_file_and_the_next_one_makes_it(records: li
     beside.unlink()  # as if it had stopped between its two files
     again = Counting(records, SIDE)
     assert KeptSquares.made(again, tmp_path / "kept")[0].aspect == pytest.approx(4 / 3) and again.decoded == 5
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from zsderm.pretrain.data.records import Record
+from zsderm.pretrain.data.squares import KeptSquares, Squares
+
+class Killed(Squares):
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+KeptSquares.made(Killed([Record(Path(sys.argv[1]), 1.0)], 24), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_the_draft_of_a_killed_run_is_removed_by_the_next_one_and_that_of_a_living_run_is_not(
+    records: list[Record], tmp_path: Path
+) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, records[0].path, tmp_path / "kept"], check=False)
+    assert done.returncode == -signal.SIGKILL and len(files(tmp_path / "kept")) == 1, "a draft is left"
+    living = tmp_path / "kept" / ".living.npy"
+    with living.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        KeptSquares.made(Squares(records, SIDE), tmp_path / "kept")
+        assert living.exists() and len(files(tmp_path / "kept")) == 3
+    KeptSquares.made(Squares(records, SIDE + 1), tmp_path / "kept")
+    assert not living.exists()
 
 
 def test_two_runs_that_begin_together_share_one_file(records: list[Record], tmp_path: Path) -> None:

@@ -179,10 +179,10 @@ def test_rows_are_numbered_as_a_spreadsheet_counts_them_whatever_the_split(tmp_p
         (Source("table.csv", columns={"site": "where"}), "no column 'where'"),
         (Source("table.csv", columns={"age": "region"}), "row 2: expected an age in years, but got 'back'"),
         (Source("table.txt"), "There is no table"),
-        (Source("table.xlsx"), "Expected a table .csv or .parquet"),
-        (Source("broken.csv"), "CSV table in UTF-8"),
-        (Source("broken.parquet"), "Parquet table"),
-        (Source("nameless.csv"), "no column 'filename'"),
+        (Source("table.xlsx"), r"Expected a table \.csv or \.parquet"),
+        (Source("broken.csv"), "more cells than columns, or a quote that is not closed"),
+        (Source("broken.parquet"), "cannot read it"),
+        (Source("nameless.csv"), "expected an image column"),
         (Source("empty.csv"), "has no rows"),
         (Source("commas.csv"), "more cells than columns"),
         (Source("wordless.csv"), "no column with captions"),
@@ -192,9 +192,9 @@ def test_rows_are_numbered_as_a_spreadsheet_counts_them_whatever_the_split(tmp_p
 def test_a_table_that_cannot_be_read_says_why(tmp_path: Path, source: Source, reason: str) -> None:
     write(tmp_path, LABELLED)
     (tmp_path / "table.xlsx").write_bytes(b"PK")
-    (tmp_path / "broken.csv").write_bytes(b"filename,caption\na.png,\xff\xfe\n")
+    (tmp_path / "broken.csv").write_text('filename,caption\na.png,"red\n')
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
-    (tmp_path / "nameless.csv").write_text("image,caption\na.png,red\n")
+    (tmp_path / "nameless.csv").write_text("picture,caption\na.png,red\n")
     (tmp_path / "empty.csv").write_text("filename,caption\n")
     (tmp_path / "commas.csv").write_text("filename,caption\na.png,red, scaly\n")
     (tmp_path / "wordless.csv").write_text("filename,text\na.png,red\n")

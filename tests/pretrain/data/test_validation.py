@@ -13,6 +13,7 @@ from PIL import Image
 from zsderm import CheckpointError, KnowledgeBase, PretrainingDataError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.pack import pack
+from zsderm.pretrain.data.sources import read_rows
 from zsderm.pretrain.data.validation import Report, TokenLimit, token_limit, validate
 
 COLUMNS = ["filename", "caption", "ontology_caption", "visual_concept_caption", "subcaption_1", "knowledge_masks"]
@@ -50,7 +51,7 @@ def test_a_sound_table_has_no_problems(folder: Path) -> None:
     ("row", "kind", "reason"),
     [
         (("none.png", "red", "", "", "", ""), "missing image", "no such file"),
-        (("", "red", "", "", "", ""), "missing image", "the cell 'filename' is empty"),
+        (("", "red", "", "", "", ""), "missing image", "the cell that names the image is empty"),
         (("cut.jpg", "red", "", "", "", ""), "unreadable image", "damaged or cut short"),
         (("table.csv", "red", "", "", "", ""), "unreadable image", "not an image"),
         (("b.jpg", "red", "", "", "", "[1,1,0]"), "contradiction", "knowledge_masks marks an empty text as present"),
@@ -89,11 +90,16 @@ def test_labelled_tables_are_held_against_the_knowledge_base(folder: Path) -> No
 
 
 def test_shards_are_checked_like_tables(folder: Path) -> None:
-    write(folder, ("a.png", "red", "", "", "", ""), ("cut.jpg", "red", "", "", "", "[1,1,1]"))
-    pack(Source("table.csv"), folder, folder / "shards")
+    write(folder, ("a.png", "red", "", "", "", ""), ("a.png", "red", "", "", "", "[1,1,1]"))
+    (shard,), _ = pack(Source("table.csv"), folder, folder / "shards")
+    (span, _) = (place.span for _, place in read_rows(Source(str(shard)), folder))
+    content = bytearray(shard.read_bytes())
+    assert span is not None
+    content[span[0] : span[0] + 40] = bytes(40)  # the first image is damaged where it lies
+    shard.write_bytes(content)
     report = validate([Source("shards/*.tar")], folder)
     found = [(p.row, p.filename, p.kind) for p in report.problems]
-    assert found == [(2, "000000001.jpg", "contradiction"), (2, "000000001.jpg", "unreadable image")]
+    assert found == [(1, "000000000.png", "unreadable image"), (2, "000000001.png", "contradiction")]
 
 
 def test_a_table_that_is_none_is_refused(folder: Path) -> None:

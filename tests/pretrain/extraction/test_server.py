@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from zsderm import InputError, language_model
+from zsderm import InputError
 from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply, serving
-from zsderm.language_model import Answers, endpoint
+from zsderm.language_model import Answers, client, endpoint
 from zsderm.pretrain.extraction.reading import CaptionReader
 from zsderm.pretrain.extraction.server import ServerEngine, parse
 
@@ -25,7 +25,7 @@ WRONG = {
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProtocolServer]:
-    monkeypatch.setattr(language_model, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
     with serving(lambda request, number: json.dumps(GOOD)) as running:
         yield running
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from zsderm import InputError, PretrainingDataError
+from zsderm import InputError, PretrainingDataError, SettingsError
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.sources import read_source
 from zsderm.pretrain.extraction.answer import Answer
@@ -98,6 +100,47 @@ def test_a_table_without_captions_is_refused_and_nothing_is_written(tmp_path: Pa
     with pytest.raises(PretrainingDataError, match="no column 'caption'"):
         run(tmp_path, reader, tmp_path / "in.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_a_file_is_not_read_and_written_at_once(tmp_path: Path, reader: CaptionReader) -> None:
+    captions = write(tmp_path / "in.csv")
+    (tmp_path / "other.csv").symlink_to(captions)
+    before, out = captions.read_text(), tmp_path / "out.csv"
+    for output, rejected in ((captions, out), (out, captions), (out, out), (tmp_path / "other.csv", out)):
+        with pytest.raises(SettingsError, match="lost"):
+            extract_table(captions, output, rejected, RuleEngine(reader), reader)
+    assert captions.read_text() == before and not out.exists()
+
+
+def test_columns_that_are_written_anew_are_told(tmp_path: Path, reader: CaptionReader) -> None:
+    rows = [("image", "caption", "disease", "label", "site"), ("a.png", "a red patch", "mine", "x", "arm")]
+    (tmp_path / "in.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+    assert run(tmp_path, reader, tmp_path / "in.csv").replaced == ("disease", "label")
+    (row,) = rows_of(tmp_path / "out.csv")
+    assert (row["filename"], row["image"], row["site"]) == ("a.png", "a.png", "arm")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@cmd", "\x1b[31mred", "red\rblue spot"])
+def test_what_a_caption_holds_steers_no_other_program(tmp_path: Path, reader: CaptionReader, text: str) -> None:
+    pd.DataFrame({"filename": ["a.png"], "caption": ["a red patch"], "note": [text]}).to_parquet(
+        tmp_path / "in.parquet"
+    )
+    run(tmp_path, reader, tmp_path / "in.parquet")
+    content = (tmp_path / "out.csv").read_text()
+    assert "\x1b" not in content and len(pd.read_csv(tmp_path / "out.csv")) == len(rows_of(tmp_path / "out.csv")) == 1
+    assert not rows_of(tmp_path / "out.csv")[0]["note"].startswith(("=", "@"))
+
+
+def test_samples_without_words_are_rejected_and_the_others_taken_apart(tmp_path: Path, reader: CaptionReader) -> None:
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        for name, content in (("0.png", b"x"), ("1.png", b"x"), ("1.json", b'{"caption": "a red patch"}')):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    run(tmp_path, reader, tmp_path / "in.tar")
+    assert [row["filename"] for row in rows_of(tmp_path / "out.csv")] == ["1.png"]
+    (refused,) = rows_of(tmp_path / "rejected.csv")
+    assert refused["row"] == "1" and "expected an image and a .json file" in refused["detail"]
 
 
 class Counting:

@@ -66,13 +66,6 @@ def test_the_export_answers_with_the_temperature_that_is_set_and_the_model_keeps
     assert others and all(torch.equal(weights["set"][name], weights["learned"][name]) for name in others)
 
 
-def test_a_folder_of_a_killed_export_is_cleared_away(exported: Path) -> None:
-    (exported.parent / ".encoder-draft-abc").mkdir()
-    config, model, tokenizer = begin(config_of(**TINY))
-    export_folder(model, tokenizer, config, {}, exported)
-    assert [path.name for path in exported.parent.iterdir()] == ["encoder"]
-
-
 def test_training_starts_from_any_checkpoint_that_load_encoder_takes(exported: Path) -> None:
     changes = {name: value for name, value in TINY.items() if name not in ("model_cfg", "image_start", "text_start")}
     start = {"start": f"local-dir:{exported}", "model_cfg": {}, "preprocess_cfg": {}}

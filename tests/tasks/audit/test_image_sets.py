@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -21,6 +22,27 @@ def test_a_table_is_all_its_rows_or_those_with_one_value(table: Path) -> None:
     train = ImageSet.read(f"{table}:split=train", ["patient_id"])
     assert [path.name for path in train.paths] == ["1.png", "3.png"] and train.paths[0].parent == table.parent / "a"
     assert train.groups == {"patient_id": ("p1", "")}
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "jsonl", "parquet"])
+def test_every_kind_of_table_names_a_set(tmp_path: Path, table: Path, suffix: str) -> None:
+    frame, path = pd.read_csv(table), tmp_path / f"index.{suffix}"
+    if suffix == "parquet":
+        frame.to_parquet(path)
+    elif suffix == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_csv(path, index=False, sep="\t")
+    train = ImageSet.read(f"{path}:split=train", ["patient_id"])
+    assert train.groups == {"patient_id": ("p1", "")} and len(train) == 2
+
+
+def test_a_patient_has_one_name_in_every_part_of_a_table(table: Path) -> None:
+    parts = [f"{table}:split=train", f"{table}:split=dev"]
+    for last, name in (("x", "172.0"), ("3.0", "172")):
+        table.write_text(f"filename,split,patient\n1.png,train,172.0\n2.png,dev,172.0\n3.png,dev,{last}\n")
+        found = [ImageSet.read(part, ["patient"]).groups["patient"][0] for part in parts]
+        assert found == [name, name]
 
 
 def test_two_columns_may_be_taken_together(table: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -185,7 +186,7 @@ def test_a_classifier_explains_its_own_answers(tiny_encoder, photo, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_an_explanation_looks_at_the_image_as_it_is_however_many_views_answered(tiny_encoder, photo, tmp_path) -> None:
+def test_a_map_looks_at_the_image_as_it_is_and_a_margin_is_of_all_views(tiny_encoder, photo, tmp_path) -> None:
     photo.save(tmp_path / "a.png")
     one, several = (
         ZeroShotClassifier.from_pretrained(tiny_encoder, classes=CLASSES, method="templates", views=views)
@@ -195,3 +196,31 @@ def test_an_explanation_looks_at_the_image_as_it_is_however_many_views_answered(
     found, expected = (next(explain_predictions(subject, answer)) for subject in (several, one))
     assert found is not None and expected is not None
     assert (found.winner, found.margin, found.scale) == (expected.winner, expected.margin, expected.scale)
+    assert found.margin == pytest.approx(margin_of(answer, 0), abs=1e-4)
+
+
+def margin_of(answer: Predictions, row: int) -> float:
+    """The lead of the first class over the second that the probabilities state, in units of cosine."""
+    first, second = answer.probabilities[row].log().topk(2).values.tolist()
+    return (first - second) * answer.manifest["temperature"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("views", [1, 4])
+@pytest.mark.parametrize("retrieval", ["batch", "image"])
+def test_no_margin_is_below_zero_whatever_the_path_of_the_answer(
+    tiny_encoder, tmp_path, centre: bool, views: int, retrieval: str
+) -> None:
+    random = np.random.default_rng(3)
+    for number in range(20):
+        pixels = np.clip(random.integers(0, 255, 3) + random.normal(0, 30, (24, 32, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
+    classifier = ZeroShotClassifier.from_pretrained(
+        tiny_encoder, classes=CLASSES, prior="uniform", centre=centre, views=views, retrieval=retrieval
+    )
+    answer = classifier.predict(tmp_path)
+    assert answer.method == "kpl"
+    margins = [found.margin for found in explain_predictions(classifier, answer, method="occlusion")]
+    assert margins == pytest.approx([margin_of(answer, row) for row in range(20)], abs=1e-3)
+    assert min(margins) > -1e-6

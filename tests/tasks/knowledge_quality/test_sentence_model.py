@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,16 @@ def test_a_tower_that_lacks_weights_is_refused(tmp_path: Path) -> None:
     save_file({name: rows for name, rows in stored.items() if name != lost}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=f"lacks {lost.removeprefix(TOWER)}"):
         SentenceModel(tmp_path)
+
+
+def test_a_model_that_cannot_be_fetched_fails_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise socket.gaierror("no network here")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waited for {seconds} s"))
+    for name in ("nobody/nothing", "nothing", "../x/y", "a b"):
+        with pytest.raises(CheckpointError, match=f"the sentence model '{name}' cannot be loaded"):
+            SentenceModel(name)

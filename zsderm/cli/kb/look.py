@@ -11,6 +11,7 @@ import click
 
 from zsderm.cli.kb.make import build, diff, generate
 from zsderm.cli.options import cache_options
+from zsderm.cli.terminal import print_cells
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
@@ -150,9 +151,18 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     "--model", default=DEFAULT_MODEL, show_default=True, help="The encoder for --report, beside a sentence model."
 )
 @judge_option
+@click.option(
+    "--profile",
+    type=click.Choice(["full", "minimal"]),
+    help="minimal: what any base needs in order to work.  [default: what base.json says, else full]",
+)
 @click.pass_context
-def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None) -> None:
+def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None, profile: str | None) -> None:
     """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
+
+    The minimal profile asks less: the base can be loaded, every class has a name of its own and a description, none
+    twice, each printable and of at most 2000 characters. Bases of zsderm kb build keep to it, and their base.json says
+    so.
 
     Prints one problem on each line: disease and reason. The exit code is 1 if there is any. With --report a page
     follows: counts, readability, near-duplicates, specificity, texts too long for CLIP.
@@ -164,7 +174,7 @@ def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str
     """
     from zsderm.knowledge.authoring.validate import validate as find_problems
 
-    problems = find_problems(name)
+    problems = find_problems(name, profile)
     for problem in problems:
         _table(problem.disease, problem.reason)
     click.echo(f"{name}: {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}", err=True)
@@ -244,4 +254,4 @@ def _joined(names: Iterable[str]) -> str:
 
 def _table(*cells: object) -> None:
     """One row on stdout."""
-    click.echo("\t".join(map(str, cells)))
+    print_cells(*cells)

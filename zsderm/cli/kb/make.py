@@ -9,36 +9,35 @@ import click
 
 from zsderm.cli.help import CLASSES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import answers_option, api_key_option, endpoint_option, language_model_option
-from zsderm.cli.parameters import ClassList
-from zsderm.errors import InputError
+from zsderm.cli.parameters import ClassList, ResultFolder
+from zsderm.cli.terminal import print_cells
 
 _SHOWN = 20  # problems listed on stderr
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="The new folder to write."
-)
+@click.option("--output", required=True, type=ResultFolder(new=True), help="The new folder to write.")
 @click.option("--name", help="The name of the base.  [default: the name of the folder]")
 @click.option("--licence", default="unknown", show_default=True, help="The licence of the texts.")
 def build(source: Path, output: Path, name: str | None, licence: str) -> None:
     """Make a knowledge base from a table or a mapping of descriptions by class.
 
-    SOURCE is a .csv file with columns class,description (and optionally aspect,modality), or a .json file
-    {class: [descriptions]}.
+    SOURCE is a table (.csv, .tsv, .jsonl, .parquet) with columns class,description (and optionally aspect,modality), or
+    a .json file {class: [descriptions]}. The base is loaded before it is put in place, and keeps to the minimal profile
+    of zsderm kb validate.
 
     \b
     zsderm kb build cupl.json --output ./birds
     zsderm classify --images photos/ --classes classes.txt --knowledge ./birds
     """
-    from zsderm.knowledge.authoring.build import read_class_texts
+    from zsderm.knowledge.authoring.build import PROFILE, read_class_texts
     from zsderm.knowledge.base import KnowledgeCard
     from zsderm.knowledge.store import write_base
 
     diseases = read_class_texts(source)
     card = KnowledgeCard(name or output.name, version="0.1.0", licence=licence, description=f"Built from {source.name}")
-    write_base(output, card, diseases, {"review": "as found"})
+    write_base(output, card, diseases, {"review": "as found", "profile": PROFILE})
     _written(output, len(diseases), sum(len(disease.descriptions) for disease in diseases))
 
 
@@ -59,7 +58,7 @@ def diff(before: str, after: str) -> None:
     bases = [KnowledgeBase.load(name) for name in (before, after)]
     found = list(changes(*bases))
     for change in found:
-        click.echo("\t".join((change.sign, change.disease, change.what, change.text)))
+        print_cells(change.sign, change.disease, change.what, change.text)
     click.echo(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences", err=True)
 
 
@@ -67,14 +66,14 @@ def diff(before: str, after: str) -> None:
 @option(
     "--classes",
     required=True,
-    type=ClassList(),
+    type=ClassList(least=1),
     heading=CLASSES,
     help='The classes: a file with one class per line, or "a, b, c".',
 )
 @option(
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=ResultFolder(new=True),
     heading=OUTPUT,
     help="The new folder to write.",
 )
@@ -134,8 +133,6 @@ def generate(
     from zsderm.knowledge.base import KnowledgeCard
     from zsderm.knowledge.store import write_base
 
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"expected {str(output)!r} to be new or empty, but it is not. Choose another --output.")
     asked = aspects or ASPECTS
     with Progress(console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("Asking", total=len(classes) * len(asked))

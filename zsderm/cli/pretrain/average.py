@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.parameters import ResultFolder
 from zsderm.optional_packages import requires
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -14,7 +15,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=FOLDER)
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="The new folder.")
+@click.option("--output", type=ResultFolder(new=True), required=True, help="The new folder.")
 @click.option(
     "--answer-temperature",
     type=float,

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.cli.options import FILE, data_root_option
+from zsderm.cli.help import Command
+from zsderm.cli.options import FILE, data_root_option, image_column_option
+from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.optional_packages import requires
 
 if TYPE_CHECKING:
     from zsderm.pretrain.config import Source
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("tables", nargs=-1)
 @click.option("--config", type=FILE, help="The configuration of a run (YAML).")
 @data_root_option()
+@image_column_option
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=ResultFile(".csv"),
     help="The file for the report: .csv.  [default: stdout]",
 )
 @click.option(
@@ -40,13 +43,14 @@ def validate(
     tables: tuple[str, ...],
     config: Path | None,
     data_root: Path | None,
+    image_column: str | None,
     output: Path | None,
     threads: int,
 ) -> None:
     """Check caption tables before training: every cell, text and image.
 
-    TABLES are .csv, .parquet or .tar files, or a pattern in quotes; without any, the tables of --config. With --config
-    the lengths of texts are checked by its tokenizer, and labels by its knowledge base.
+    TABLES are .csv, .tsv, .jsonl, .parquet or .tar files, or a pattern in quotes; without any, the tables of --config.
+    With --config the lengths of texts are checked by its tokenizer, and labels by its knowledge base.
 
     The report is a CSV table: table, row, filename, kind, reason. The exit code is 1 if there is any problem.
 
@@ -59,7 +63,7 @@ def validate(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    sources, settings = _sources(tables), {}
+    sources, settings = _sources(tables, image_column), {}
     if config:
         run = _room("config").read_config(config)
         sources = sources or list(run.train)
@@ -90,35 +94,49 @@ def validate(
     context.exit(1 if report.problems else 0)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("table")
-@click.option(
-    "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder for the shards."
-)
+@click.option("--output", required=True, type=ResultFolder(new=False), help="The folder for the shards.")
 @data_root_option()
+@image_column_option
+@click.option(
+    "--allow-outside",
+    is_flag=True,
+    help="Pack images outside of the data folder too: absolute paths, paths with .., links that lead elsewhere.",
+)
 @click.option(
     "--per-shard", default=1000, show_default=True, type=click.IntRange(1), help="How many images a shard holds."
 )
-def pack(table: str, output: Path, data_root: Path | None, per_shard: int) -> None:
+def pack(
+    table: str,
+    output: Path,
+    data_root: Path | None,
+    image_column: str | None,
+    allow_outside: bool,
+    per_shard: int,
+) -> None:
     """Write a table and its images as tar shards, for large data sets.
 
-    To train on shards, write `table: shards/*.tar` in the configuration. An image that cannot be read is left out, and
-    stderr says why. The paths of the shards go to stdout.
+    To train on shards, write `table: shards/*.tar` in the configuration. Every image is decoded first. One that cannot
+    be read, or that lies outside of --data-root (without it: of the folder of the table), is left out, and stderr says
+    why. The paths of the shards go to stdout.
 
     \b
     zsderm pretrain pack captions.csv --output shards/
     """
-    (source,) = _sources((table,))
-    shards, errors = _room("data.pack").pack(source, data_root or Path(), output, per_shard)
+    (source,) = _sources((table,), image_column)
+    shards, errors = _room("data.pack").pack(
+        source, data_root or Path(), output, per_shard, data_folder=data_root, allow_outside=allow_outside
+    )
     for shard in shards:
         click.echo(shard)
     for image, reason in errors.items():
         click.echo(f"left out: {image}: {reason}", err=True)
 
 
-def _sources(tables: tuple[str, ...]) -> list[Source]:
+def _sources(tables: tuple[str, ...], image_column: str | None) -> list[Source]:
     config = _room("config")
-    return [config.Source(table) for table in tables]
+    return [config.Source(table, image_column=image_column or "") for table in tables]
 
 
 def _knowledge(name: str) -> object:

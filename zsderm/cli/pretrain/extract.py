@@ -14,6 +14,7 @@ from zsderm.cli.options import (
     answers_option,
     api_key_option,
     endpoint_option,
+    image_column_option,
     knowledge_option,
     language_model_option,
 )
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     required=True,
     type=FILE,
     heading=IMAGES,
-    help="A table (.csv or .parquet) with the columns filename and caption.",
+    help="A table (.csv, .tsv, .jsonl or .parquet) with the columns filename and caption.",
 )
+@image_column_option
 @option(
     "--engine",
     type=click.Choice(["rules", "server"]),
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
 def extract(
     *,
     captions: Path,
+    image_column: str | None,
     output: Path,
     engine: str,
     endpoint: str | None,
@@ -97,10 +100,11 @@ def extract(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
+    from zsderm.atomic_files import refuse_others
     from zsderm.knowledge import KnowledgeBase
     from zsderm.pretrain.extraction.reading import CaptionReader
     from zsderm.pretrain.extraction.rules import RuleEngine
-    from zsderm.pretrain.extraction.table import extract_table
+    from zsderm.pretrain.extraction.table import REJECTED_MARK, extract_table
 
     if engine == "server" and not (endpoint and model):
         raise click.UsageError("expected --endpoint URL and --language-model NAME with --engine server.")
@@ -109,6 +113,8 @@ def extract(
     if engine == "server" and endpoint and model:
         folder = answers or output.with_name(f"{output.stem}-answers")
         reads = _server(reader, endpoint, model, api_key, timeout, folder)
+    if rejected is None:
+        refuse_others(output.with_name(f"{output.stem}-rejected.csv"), REJECTED_MARK)
     refused = rejected or output.with_name(f"{output.stem}-rejected.csv")
     columns = SpinnerColumn(), TextColumn("{task.completed} captions")
     with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
@@ -119,10 +125,13 @@ def extract(
             refused,
             reads,
             reader,
+            image_column=image_column or "",
             workers=workers if engine == "server" else 1,  # rules are pure Python: threads would only take turns
             advance=lambda: bar.advance(task),
         )
     click.echo(output)
+    if found.replaced:
+        click.echo(f"Columns of {captions} that are left out or written anew: {', '.join(found.replaced)}", err=True)
     for (kind, reason), count in found.rejected.most_common():
         click.echo(f"{count}\t{kind}: {reason}", err=True)
     click.echo(

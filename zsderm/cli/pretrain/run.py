@@ -69,6 +69,7 @@ def pretrain(
     with requires("zsderm[pretrain]", "pretraining"):
         if dry_run:
             settings = import_module("zsderm.pretrain.config").read_config(config, dict(overrides))
+            import_module("zsderm.pretrain.named_things").check_names(settings)
             for line in import_module("zsderm.pretrain.estimate").estimate(settings).lines():
                 click.echo(line)
             return
@@ -76,7 +77,8 @@ def pretrain(
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; one of them is enough to talk
     level = logging.INFO if first else logging.ERROR
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in ("httpx", "httpx2"):  # one line for each request to the hub
+        logging.getLogger(client).setLevel(logging.WARNING)
     encoder = train.run(config, output or Path("runs") / config.stem, data_root, dict(overrides))
     if first:
         click.echo(encoder)

@@ -6,22 +6,30 @@ A wrong tokenizer, a stretched context or a half-precision tower raise nothing b
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import open_clip
 from open_clip.hf_model import HFTextEncoder
-from safetensors import safe_open
 
 from zsderm.encoders.base import EncoderCard
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
+from zsderm.encoders.sizes import check_numbers
+from zsderm.encoders.stored_tensors import Shape, count_numbers, numpy_scalars_allowed, stored_shapes
 from zsderm.errors import CheckpointError
 
 
 def build(
-    folder: Path, card: EncoderCard, weights: Path, *, own_tokenizer: bool, dropped: Sequence[str] = ()
+    folder: Path,
+    card: EncoderCard,
+    weights: Path,
+    model_cfg: Mapping[str, Any],
+    *,
+    own_tokenizer: bool,
+    dropped: Sequence[str] = (),
 ) -> tuple[Any, Any]:
     """Build model and tokenizer with open_clip, without a network, and check that they belong together.
 
@@ -29,6 +37,7 @@ def build(
         folder: as OpenClipCheckpoint.tidy_folder gives it.
         card: of the checkpoint.
         weights: its file, as the user knows it.
+        model_cfg: its configuration, with the text tower's own inside where it has one.
         own_tokenizer: whether the folder brings a tokenizer; without one, CLIP's own is used.
         dropped: keys of its configuration that open_clip does not know; named when building fails.
 
@@ -43,38 +52,63 @@ def build(
     with _root_logger_left_alone():
         name = f"local-dir:{folder}"
         try:
-            model = open_clip.create_model(name, precision="fp32", require_pretrained=True, weights_only=True)
+            shapes = stored_shapes(weights)
+            check_numbers(card.name, model_cfg, count_numbers(shapes))
+            with numpy_scalars_allowed():
+                model = open_clip.create_model(name, precision="fp32", require_pretrained=True, weights_only=True)
             tokenizer = open_clip.get_tokenizer(name, **options)
+        except CheckpointError:
+            raise
         except BUILD_ERRORS as error:
             keys = f" Its configuration has keys unknown to open_clip: {', '.join(dropped)}."
             raise CheckpointError(
                 f"'{card.name}' cannot be built from {weights}: {first_line(error)}."
                 f"{keys if dropped else ''} Check that weights and configuration belong together."
             ) from error
-    _check_positions(card, weights, model)
+    _check_positions(card, shapes, model)
+    _check_bias(card, shapes, model)
     _check_context(card, model)
     _check_tokenizer(card, model, tokenizer)
     return model, tokenizer
 
 
-def _check_positions(card: EncoderCard, weights: Path, model: Any) -> None:
-    """Refuse stored text positions that open_clip has silently stretched to another context length.
-
-    Only safetensors are looked into: their header gives the shapes without reading the weights.
-    """
-    if weights.suffix != ".safetensors":
-        return
+def _check_positions(card: EncoderCard, shapes: Mapping[str, Shape], model: Any) -> None:
+    """Refuse stored positions that open_clip has silently stretched to another context length or image size."""
     built = dict(model.named_parameters())
-    with safe_open(weights, framework="pt") as stored:
-        for key in ("positional_embedding", "text.positional_embedding"):
-            name = key if key in built else f"text.{key}"
-            if key in stored.keys() and name in built:  # noqa: SIM118 (not a dict: it has no `in`)
-                length, expected = stored.get_slice(key).get_shape()[0], built[name].shape[0]
-                if length != expected:
-                    raise CheckpointError(
-                        f"the configuration of '{card.name}' says context_length {expected}, but its "
-                        f"weights were trained with {length}. Set text_cfg.context_length to {length}."
-                    )
+    for key in ("positional_embedding", "text.positional_embedding"):
+        name = key if key in built else f"text.{key}"
+        if key in shapes and name in built:
+            length, expected = shapes[key][0], built[name].shape[0]
+            if length != expected:
+                added = expected - card.context_length  # CoCa has a place for its own token besides
+                raise CheckpointError(
+                    f"the configuration of '{card.name}' says context_length {expected - added}, but its "
+                    f"weights were trained with {length - added}. Set text_cfg.context_length to {length - added}."
+                )
+    key = "visual.positional_embedding"
+    if key in shapes and key in built and shapes[key][0] != built[key].shape[0]:
+        raise CheckpointError(
+            f"the configuration of '{card.name}' says image_size {card.image_size}, but its weights were trained with "
+            f"{_trained_with(shapes[key][0], model.visual)}"
+        )
+
+
+def _trained_with(positions: int, visual: Any) -> str:
+    """The image size that a number of positions belongs to, and where to write it."""
+    side, patch = math.isqrt(positions - 1), getattr(visual, "patch_size", 1)
+    patch = patch[0] if isinstance(patch, tuple) else patch
+    if side * side != positions - 1:
+        return f"{positions} positions, which no square image has. Set vision_cfg.image_size to the one it had."
+    return f"{side * patch}. Set vision_cfg.image_size to {side * patch}."
+
+
+def _check_bias(card: EncoderCard, shapes: Mapping[str, Shape], model: Any) -> None:
+    """Refuse the bias of a sigmoid head that open_clip has made up as 0."""
+    if getattr(model, "logit_bias", None) is not None and "logit_bias" not in shapes:
+        raise CheckpointError(
+            f"the configuration of '{card.name}' has an init_logit_bias, but its weights hold no logit_bias: they were "
+            "trained without one. Take init_logit_bias out of model_cfg."
+        )
 
 
 def _check_tokenizer(card: EncoderCard, model: Any, tokenizer: Any) -> None:

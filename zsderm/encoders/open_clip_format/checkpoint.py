@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,18 @@ from typing import Any
 import torch
 from open_clip.coca_model import MultimodalCfg
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
-from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from zsderm.encoders import hub, tokenizer_files
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, OPEN_CLIP_FILES, EncoderCard, read_config
 from zsderm.encoders.checkpoint import CheckpointFormat
-from zsderm.encoders.colour_constancy import MODES, PLAIN, norm_of
+from zsderm.encoders.colour_constancy import PLAIN
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
 from zsderm.encoders.open_clip_format.build import build
 from zsderm.encoders.open_clip_format.encoder import OpenClipEncoder
+from zsderm.encoders.open_clip_format.preprocessing import complete_preprocessing
+from zsderm.encoders.sizes import check_sizes
 from zsderm.encoders.torch_encoder import choose_device
-from zsderm.errors import CheckpointError, FallbackWarning
+from zsderm.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,6 @@ MODEL_KEYS = (
     "init_logit_bias",
     "nonscalar_logit_scale",
 )
-PREPROCESS_CHOICES = {
-    "interpolation": ("bicubic", "bilinear", "random"),
-    "resize_mode": ("shortest", "longest", "squash"),
-}
 
 
 @dataclass(frozen=True)
@@ -112,8 +108,19 @@ class OpenClipCheckpoint(CheckpointFormat):
         Raises:
             CheckpointError: the parts do not fit together.
         """
+        model_cfg = dict(self.model_cfg)
+        if self.text_config:
+            model_cfg["text_tower"] = tokenizer_files.tidy_config(self.text_config)
+            check_sizes(self.card.name, model_cfg)
         with self.tidy_folder() as folder:
-            return build(folder, self.card, self.weights, own_tokenizer=bool(self.tokenizer), dropped=self.dropped)
+            return build(
+                folder,
+                self.card,
+                self.weights,
+                model_cfg,
+                own_tokenizer=bool(self.tokenizer),
+                dropped=self.dropped,
+            )
 
     def encoder(self, device: str | torch.device | None = None) -> OpenClipEncoder:
         """Build the model and load its weights; see Checkpoint.encoder."""
@@ -190,10 +197,11 @@ def assemble(
     """
     model_cfg, dropped = _known_keys(config["model_cfg"])
     text_cfg = model_cfg["text_cfg"]
+    _check_timm_name(card, model_cfg["vision_cfg"])
     return OpenClipCheckpoint(
         card=card,
         model_cfg=model_cfg,
-        preprocess_cfg=_preprocessing(config.get("preprocess_cfg") or {}, card, model_cfg["vision_cfg"]),
+        preprocess_cfg=complete_preprocessing(config.get("preprocess_cfg") or {}, card, model_cfg["vision_cfg"]),
         weights=weights,
         tokenizer=tokenizer_files.find_tokenizer(text_cfg, folder, download=download),
         text_config=tokenizer_files.find_config(text_cfg, folder, download=download),
@@ -237,25 +245,12 @@ def _known_keys(model_cfg: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str
     return known, tuple(dropped)
 
 
-def _preprocessing(given: Mapping[str, Any], card: EncoderCard, vision_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete preprocessing settings; a warning says what had to be assumed about colours."""
-    missing = [key for key in ("mean", "std") if not given.get(key)]
-    if missing:
-        warnings.warn(
-            f"'{card.name}' does not say the {' and '.join(missing)} of its training images; OpenAI's are assumed. "
-            f"If that is wrong, set preprocess_cfg in its {CONFIG_FILE}: accuracy depends on it.",
-            FallbackWarning,
-            stacklevel=2,
+def _check_timm_name(card: EncoderCard, vision_cfg: Mapping[str, Any]) -> None:
+    """Refuse an image tower by an address, from which timm would fetch settings that nobody has looked at."""
+    name = vision_cfg.get("timm_model_name")
+    if name is not None and (not isinstance(name, str) or ":" in name or "/" in name):
+        raise CheckpointError(
+            f"expected vision_cfg.timm_model_name of '{card.name}' to be the name of an architecture of timm, but got "
+            f"{name!r:.80}, from which timm would take its settings. Write the value of `architecture` in the "
+            "config.json there."
         )
-    mode = str(given.get("mode") or PLAIN)
-    if norm_of(mode) is None:
-        raise CheckpointError(f"expected preprocess_cfg.mode of '{card.name}' to be {MODES}, but got {mode!r}")
-    settings: dict[str, Any] = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, "mode": mode})
-    settings["size"] = vision_cfg.get("image_size", card.image_size)  # the tower's size wins, as in open_clip
-    for key, choices in PREPROCESS_CHOICES.items():
-        if settings[key] not in choices:
-            raise CheckpointError(
-                f"expected preprocess_cfg.{key} of '{card.name}' to be one of {', '.join(choices)}, "
-                f"but got {settings[key]!r}"
-            )
-    return settings

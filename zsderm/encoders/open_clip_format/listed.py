@@ -13,8 +13,9 @@ from zsderm.encoders import hub
 from zsderm.encoders.base import EncoderCard, read_licence
 from zsderm.encoders.catalogue import HUB
 from zsderm.encoders.open_clip_format.checkpoint import WEIGHT_FILES, WEIGHT_SUFFIXES, OpenClipCheckpoint, assemble
-from zsderm.errors import UnknownModelError
+from zsderm.errors import CheckpointError, UnknownModelError
 
+QUICK, PLAIN = "-quickgelu", "-gelu"  # at the end of an architecture's name; open_clip has the first for some
 _PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
@@ -54,21 +55,61 @@ def from_file(name: str, architecture: str, weights: Path, *, download: bool = T
 
     Args:
         name: the name the user gave.
-        architecture: one that open_clip knows.
+        architecture: one that `architecture_config` knows.
         weights: the file.
         download: False looks only into the hub's cache for the tokenizer.
 
     Raises:
-        CheckpointError: a part is missing or cannot be right.
+        CheckpointError: a part is missing or cannot be right, or the name leaves the activation open.
         UnknownModelError: there is no such weights file.
     """
     if not weights.is_file() or weights.suffix not in WEIGHT_SUFFIXES:
         kinds = ", ".join(WEIGHT_SUFFIXES)
         raise UnknownModelError(f"expected a weights file ({kinds}) after '{architecture}@', but got '{weights}'")
-    model_cfg = open_clip.get_model_config(architecture)
+    base, _ = split_activation(architecture)
+    model_cfg = architecture_config(architecture) or {}
+    if is_silent(base, architecture):
+        raise CheckpointError(
+            f"there are weights of {base} with two activations, and a file does not say which of them is right: write "
+            f"'{base}{QUICK}@{weights}' for those of OpenAI and what was trained from them, "
+            f"'{base}{PLAIN}@{weights}' for open_clip's default"
+        )
     card = EncoderCard.describe(name, model_cfg, {"description": f"{architecture} with the weights of {weights.name}"})
-    config = {"model_cfg": model_cfg, "preprocess_cfg": _agreed_preprocessing(architecture)}
+    config = {
+        "model_cfg": model_cfg,
+        "preprocess_cfg": _agreed_preprocessing(architecture if open_clip.get_model_config(architecture) else base),
+    }
     return assemble(card, config, weights, weights.absolute().parent, download=download)
+
+
+def architecture_config(architecture: str) -> dict[str, Any] | None:
+    """open_clip's configuration of an architecture, whose name may end in its activation; None where it has none.
+
+    Args:
+        architecture: a name that open_clip knows, perhaps with "-quickgelu" or "-gelu" at its end.
+    """
+    if (known := open_clip.get_model_config(architecture)) is not None:
+        return dict(known)
+    base, quick = split_activation(architecture)
+    config = None if quick is None else open_clip.get_model_config(base)
+    return None if config is None else {**config, "quick_gelu": quick}
+
+
+def split_activation(architecture: str) -> tuple[str, bool | None]:
+    """A name without the activation at its end, and whether that is QuickGELU; None where the name says none."""
+    for ending, quick in ((QUICK, True), (PLAIN, False)):
+        if architecture.endswith(ending):
+            return architecture.removesuffix(ending), quick
+    return architecture, None
+
+
+def is_silent(base: str, architecture: str) -> bool:
+    """Whether weights of an architecture may have been trained with QuickGELU or without, and the name does not say."""
+    config = open_clip.get_model_config(architecture)
+    if architecture != base or config is None or config.get("quick_gelu"):
+        return False
+    tags = (get_pretrained_cfg(base, tag) for tag in open_clip.list_pretrained_tags_by_model(base))
+    return open_clip.get_model_config(base + QUICK) is not None or any(tag.get("quick_gelu") for tag in tags)
 
 
 def _agreed_preprocessing(architecture: str) -> dict[str, Any]:

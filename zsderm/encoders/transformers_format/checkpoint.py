@@ -19,8 +19,10 @@ import torch
 
 from zsderm.encoders import hub
 from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, SIGMOID, EncoderCard, folder_facts, read_json
-from zsderm.encoders.checkpoint import CheckpointFormat
+from zsderm.encoders.checkpoint import BUILD_ERRORS, CheckpointFormat, first_line
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
+from zsderm.encoders.sizes import check_numbers, check_size, check_sizes
+from zsderm.encoders.stored_tensors import count_numbers, stored_shapes
 from zsderm.encoders.tokenizer_files import TOKENIZER_FILES, UNWANTED_KEYS, tokenizer_files
 from zsderm.encoders.torch_encoder import choose_device
 from zsderm.encoders.transformers_format.encoder import TransformersEncoder, build, silence
@@ -106,6 +108,7 @@ class TransformersCheckpoint(CheckpointFormat):
     def encoder(self, device: str | torch.device | None = None) -> TransformersEncoder:
         """Build the model and load its weights; see Checkpoint.encoder."""
         chosen = choose_device(device)
+        self._check_before_building()
         with self.tidy_folder() as folder:
             parts = build(folder, self.card, self.kind, self.weights, self.tokenizer)
         return TransformersEncoder(self, *parts, chosen, sigmoid=self.kind == "siglip")
@@ -120,6 +123,19 @@ class TransformersCheckpoint(CheckpointFormat):
     def weight_files(self) -> tuple[Path, ...]:
         """The files that hold the weights."""
         return self.shards or (self.weights,)
+
+    def _check_before_building(self) -> None:
+        """Refuse sizes of preprocessing, and more numbers than the weights hold, before memory is taken for them."""
+        for path in self.preprocessing:
+            for what, side in _sides_of(read_json(path)):
+                check_size(self.card.name, f"{what} in {path.name}", side)
+        try:
+            stored = sum(count_numbers(stored_shapes(path)) for path in self.weight_files)
+        except BUILD_ERRORS as error:
+            raise CheckpointError(
+                f"'{self.card.name}' cannot be built from {self.weights}: {first_line(error)}. Copy the file again."
+            ) from error
+        check_numbers(self.card.name, read_json(self.config), stored)
 
     @contextmanager
     def tidy_folder(self) -> Iterator[Path]:
@@ -162,6 +178,18 @@ def shards(weights: Path) -> list[str]:
     return names
 
 
+def _sides_of(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The sides that an image processor resizes to and crops, with the names of the settings."""
+    inside = preprocessing.get("image_processor")
+    stated = {**preprocessing, **(inside if isinstance(inside, Mapping) else {})}
+    for key in ("size", "crop_size"):
+        value = stated.get(key)
+        if isinstance(value, Mapping):
+            yield from ((f"{key}.{side}", length) for side, length in value.items())
+        elif value is not None:
+            yield key, value
+
+
 def tidy_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config.json without the keys that would run code or build the model in half precision."""
     kept = {key: value for key, value in config.items() if key not in (*UNWANTED_KEYS, "transformers_version")}
@@ -169,11 +197,15 @@ def tidy_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _card(name: str, kind: str, config: Mapping[str, Any], facts: Mapping[str, Any]) -> EncoderCard:
-    """Card of a model given as its config.json and facts about it."""
+    """Card of a model given as its config.json and facts about it; sizes that cannot be are refused."""
     from transformers import CLIPConfig, SiglipConfig
 
+    check_sizes(name, config)
     with silence():
-        full: Any = (CLIPConfig if kind == "clip" else SiglipConfig)(**tidy_config(config))  # with every default
+        try:
+            full: Any = (CLIPConfig if kind == "clip" else SiglipConfig)(**tidy_config(config))  # with every default
+        except Exception as error:  # what is raised for a value of another kind differs between versions
+            raise CheckpointError(f"the config.json of '{name}' cannot be used: {first_line(error)}.") from error
     text, vision = full.text_config, full.vision_config
     return EncoderCard(
         name=name,

@@ -149,12 +149,16 @@ def build(
                 f"'{card.name}' cannot be built from {weights}: {first_line(error)}. "
                 "Check that weights and configuration belong together."
             ) from error
-    # Positions are computed; older files lack them, newer ones do not expect them.
-    if missing := sorted(key for key in report["missing_keys"] if not key.endswith("position_ids")):
-        raise CheckpointError(
-            f"'{card.name}' lacks {len(missing)} tensors, {missing[0]} first: transformers would have made "
-            f"them up. {weights} does not belong to its config.json."
-        )
+    # Positions are computed; older files have them, newer ones do not.
+    for which, said, would in (
+        ("missing_keys", "lacks", "made them up"),
+        ("unexpected_keys", "has no place for", "left them out"),
+    ):
+        if keys := sorted(key for key in report[which] if not key.endswith("position_ids")):
+            raise CheckpointError(
+                f"'{card.name}' {said} {len(keys)} tensors, {keys[0]} first: transformers would have {would}. "
+                f"{weights} does not belong to its config.json."
+            )
     return model, tokenizer, processor
 
 

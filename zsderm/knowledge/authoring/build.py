@@ -2,82 +2,125 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from zsderm.errors import InputError
+import pandas as pd
+
+from zsderm.errors import FallbackWarning, InputError
+from zsderm.knowledge.authoring.validate import MINIMAL, minimal_problems
 from zsderm.knowledge.base import Description, Disease
+from zsderm.table_files import read_cells
 
 COLUMNS = ("class", "description")
+LARGEST_FILE = 200_000_000  # bytes; the bundled base has one million
+PROFILE = MINIMAL  # what a base that is built here keeps to; it stands in its base.json
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def read_class_texts(path: Path) -> list[Disease]:
     """Diseases from a table or a mapping of descriptions by class.
 
-    Two formats are read: CSV with the columns class, description and, if wanted, aspect and modality; and JSON as
-    CuPL-style work writes it, {class: [descriptions]} or {class: {aspect: [descriptions]}}.
+    Two formats are read: a table (.csv, .tsv, .jsonl, .parquet) with the columns class, description and, if wanted,
+    aspect and modality; and JSON as CuPL-style work writes it, {class: [descriptions]} or
+    {class: {aspect: [descriptions]}}. Line breaks and runs of blanks in names and descriptions become one blank.
 
     Args:
-        path: a .csv or .json file.
+        path: the file.
 
     Returns:
-        One disease per class, in the order of first appearance; repeated descriptions of a class are kept once.
+        One disease per class, in the order of first appearance; repeated descriptions of a class are kept once. They
+        keep to the minimal profile of `zsderm.knowledge.authoring.validate`.
 
     Raises:
         InputError: if the file is missing, of another kind, or holds something else.
     """
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r} to build a knowledge base from.")
-    readers = {".csv": _from_csv, ".json": _from_json}
-    if path.suffix.lower() not in readers:
+    if path.suffix.lower() not in (*_TABLES, ".json"):
         raise InputError(f"expected a .csv or .json file of descriptions by class, but got {str(path)!r}.")
-    found = readers[path.suffix.lower()](path)
+    if path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"expected {str(path)!r} to have at most {LARGEST_FILE:,} bytes. Is it the right file?")
+    found = _from_json(path) if path.suffix.lower() == ".json" else _from_table(path)
     if not found:
         raise InputError(f"expected {str(path)!r} to hold descriptions by class, but it is empty.")
-    return [
+    diseases = [
         Disease(name=name, descriptions=tuple({d.text.casefold(): d for d in reversed(texts)}.values())[::-1])
         for name, texts in found.items()
     ]
+    for disease in diseases:
+        if problem := next(minimal_problems(disease), ""):
+            raise InputError(f"{path.name}: class {disease.name!r}: {problem}. Mend the file, and build again.")
+    return diseases
 
 
-def _from_csv(path: Path) -> dict[str, list[Description]]:
+def _from_table(path: Path) -> dict[str, list[Description]]:
+    try:
+        table = read_cells(path)
+    except InputError as error:
+        unquoted = isinstance(error.__cause__, pd.errors.ParserError | pd.errors.ParserWarning)
+        hint = ". Put descriptions with commas in quotes" if unquoted else ""
+        raise InputError(f"{error}{hint}") from error
+    table = table.rename(columns={name: name.casefold() for name in table if name.casefold() not in table})
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise InputError(
+            f"expected columns class,description in {str(path)!r}, but {', '.join(missing)} is missing. Its columns: "
+            f"{', '.join(table)}."
+        )
     found: dict[str, list[Description]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
-            raise InputError(
-                f"expected columns class,description in {str(path)!r}, but {', '.join(missing)} is missing."
-            )
-        for number, row in enumerate(rows, start=2):
-            name, text = (row[column] or "" for column in COLUMNS)
-            if not name.strip() or not text.strip():
-                raise InputError(f"{path.name}, line {number}: expected a class and a description, but one is empty.")
-            aspect, modality = row.get("aspect") or "unspecified", row.get("modality") or "either"
-            _add(found, name, text, path, aspect, modality)
+    for number, row in enumerate(table.to_dict(orient="records"), start=2):
+        name, text = (row[column] for column in COLUMNS)
+        if not name.strip() or not text.strip():
+            raise InputError(f"{path.name}, line {number}: expected a class and a description, but one is empty.")
+        _add(found, name, text, path, row.get("aspect", ""), row.get("modality", ""))
     return found
 
 
 def _from_json(path: Path) -> dict[str, list[Description]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = json.loads(_text(path), object_pairs_hook=_once)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"expected {str(path)!r} to be JSON, but it is not: {error}.") from error
     if not isinstance(content, Mapping):
         raise InputError(f"expected {str(path)!r} to hold {{class: [descriptions]}}, but got {type(content).__name__}.")
     found: dict[str, list[Description]] = {}
     for name, texts in content.items():
-        by_aspect = texts if isinstance(texts, Mapping) else {"unspecified": texts}
+        if not name.strip():
+            raise InputError(f"{path.name}: expected every class to have a name, but one is empty.")
+        by_aspect = texts if isinstance(texts, Mapping) else {"": texts}
         for aspect, items in by_aspect.items():
             if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
                 raise InputError(f"{path.name}: expected {name!r} to have a list of texts, but got {items!r:.60}.")
             for text in items:
-                _add(found, name, text, path, aspect, "either")
+                _add(found, name, text, path, aspect, "")
+        if " ".join(name.split()) not in found:
+            raise InputError(f"{path.name}: expected {name!r} to have a list of texts, but it is empty.")
+    return found
+
+
+def _text(path: Path) -> str:
+    """A JSON file in UTF-8, UTF-16 or UTF-32, as its first bytes say; what is none of them as Windows-1252."""
+    content = path.read_bytes()
+    encoding = json.detect_encoding(content)
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        warnings.warn(f"{path} is not UTF-8; it is read as Windows-1252.", FallbackWarning, stacklevel=2)
+        return content.decode("cp1252")
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; a name that stands in it twice would silently lose its first value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
     return found
 
 
 def _add(found: dict[str, list[Description]], name: str, text: str, path: Path, aspect: str, modality: str) -> None:
-    name = name.strip()
-    description = Description(text.strip(), name, aspect.strip(), modality.strip(), source=path.name)
+    name, text, aspect, modality = (" ".join(words.split()) for words in (name, text, aspect, modality))
+    description = Description(text, name, aspect or "unspecified", modality.lower() or "either", source=path.name)
     found.setdefault(name, []).append(description)

@@ -1,7 +1,13 @@
-"""What makes a knowledge base fit for use, checked line by line: the rules behind ``zsderm kb validate``."""
+"""What makes a knowledge base fit for use, checked line by line: the rules behind ``zsderm kb validate``.
+
+Two profiles. ``full`` is what the bundled base keeps to: fields, vocabularies, wording, shares. ``minimal`` is what any
+base has to keep to so that it works: it can be loaded, its names are told apart, every class has a description, none
+twice, and each is a printable text of at most `LONGEST` characters. A base says in its base.json which it keeps to.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -22,6 +28,8 @@ WORDS = (8, 30)  # a sign in fewer words fits many diseases; in more it outgrows
 CONCEPT_COUNT = (4, 12)
 MIN_DESCRIPTIONS = 12  # below that, retrieval has nothing to choose from
 MIN_ASPECTS = 7
+FULL, MINIMAL = PROFILES = ("full", "minimal")
+LONGEST = 2000  # characters of a description; beyond that it is no sentence, and most often a quote that is not closed
 DERMOSCOPIC_ASPECT = "dermoscopic structures"
 
 
@@ -33,8 +41,12 @@ class Problem:
     reason: str
 
 
-def validate(name_or_path: str | Path) -> list[Problem]:
+def validate(name_or_path: str | Path, profile: str | None = None) -> list[Problem]:
     """Everything that is wrong with a knowledge base, in the order of its lines; empty for a sound one.
+
+    Args:
+        name_or_path: as for `KnowledgeBase.load`.
+        profile: "full" or "minimal"; None: what its base.json says, and full where it says nothing.
 
     Raises:
         UnknownKnowledgeBaseError: if there is no such base.
@@ -42,6 +54,7 @@ def validate(name_or_path: str | Path) -> list[Problem]:
     """
     location = library.locate(name_or_path)
     problems = list(_card_problems(location))
+    full = (profile or profile_of(location)) != MINIMAL
     diseases = []
     for place, line in library.read_lines(location):
         try:
@@ -50,10 +63,13 @@ def validate(name_or_path: str | Path) -> list[Problem]:
         except InputError as error:
             problems.append(Problem(place, str(error).removeprefix(f"{place}: ")))
         else:
-            problems += [
-                Problem(disease.name, reason) for reason in (*_key_problems(record), *disease_problems(disease))
-            ]
+            own = (*_key_problems(record), *disease_problems(disease)) if full else minimal_problems(disease)
+            problems += [Problem(disease.name, reason) for reason in own]
             diseases.append(disease)
+    if not diseases and not problems:
+        problems.append(Problem(location.name, "no line holds a disease"))
+    if not full:
+        return [*problems, *shared_names(diseases), *card_names(location, diseases)]
     across = (shared_names(diseases), shared_texts(diseases), foreign_names(diseases), card_names(location, diseases))
     return [*problems, *(problem for found in across for problem in found)]
 
@@ -66,6 +82,30 @@ def disease_problems(disease: Disease) -> Iterator[str]:
         yield from _text_problems(text, (disease.name, *disease.aliases))
     yield from _repeats(disease)
     yield from _shortages(disease)
+
+
+def minimal_problems(disease: Disease) -> Iterator[str]:
+    """What keeps one disease from being used at all, whatever the others say."""
+    if not disease.descriptions:
+        yield "expected at least one description, but got none"
+    yield from _repeats(disease)
+    for description in disease.descriptions:
+        if description.modality not in MODALITIES:
+            yield f"expected a modality {' or '.join(MODALITIES)}, but got {description.modality!r}"
+    texts = {"name": disease.name, **{f"description {n}": d.text for n, d in enumerate(disease.descriptions, 1)}}
+    for what, text in texts.items():
+        if odd := next((character for character in text if unicodedata.category(character) in ("Cc", "Cs")), ""):
+            yield f"its {what} holds {odd!r}, which is no printable character"
+        if len(text) > LONGEST:
+            yield f"its {what} has {len(text):,} characters, more than {LONGEST:,}; a quote may not be closed"
+
+
+def profile_of(location: Path) -> str:
+    """The profile that base.json names; "full" where it names none."""
+    try:
+        return str(library.read_card(location).get("profile", FULL))
+    except InputError:
+        return FULL  # what is wrong is said by _card_problems
 
 
 def shared_names(diseases: Iterable[Disease]) -> Iterator[Problem]:
@@ -136,6 +176,8 @@ def _card_problems(location: Path) -> Iterator[Problem]:
     except InputError as error:
         yield Problem(library.CARD_FILE, str(error))
         return
+    if (profile := card.get("profile", FULL)) not in PROFILES:
+        yield Problem(library.CARD_FILE, f"expected 'profile' to be one of {', '.join(PROFILES)}, but got {profile!r}")
     for key in CARD_KEYS:
         if not isinstance(card.get(key), str) or not card[key]:
             yield Problem(library.CARD_FILE, f"expected {key!r} to be a text, but got {card.get(key)!r}")

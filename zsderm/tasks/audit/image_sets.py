@@ -12,7 +12,9 @@ from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
 
 # A path that may hold a colon itself (C:\data\index.csv), then column=value.
-_SELECTION = re.compile(r"(?P<file>.+\.csv)(?::(?P<column>[^=]+)=(?P<value>.*))?", re.IGNORECASE)
+_SELECTION = re.compile(
+    r"(?P<file>.+\.(?:csv|tsv|jsonl|ndjson|parquet))(?::(?P<column>[^=]+)=(?P<value>.*))?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class ImageSet:
         """The set that a text stands for.
 
         Args:
-            source: a folder, an image, ``FILE.csv``, or ``FILE.csv:column=value`` for some rows of it. The names in a
-                table are relative to its folder.
+            source: a folder, an image, ``FILE.csv``, or ``FILE.csv:column=value`` for some rows of it; JSON Lines and
+                Parquet likewise. The names in a table are relative to its folder.
             group_columns: columns of the table that name patients or lesions; ``patient_id+lesion_id`` takes two
                 together, for lesions that are numbered anew for each patient.
 

@@ -11,6 +11,7 @@ from itertools import islice
 import pandas as pd
 
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import open_csv, write_frame
 from zsderm.report.contact_sheet import ContactSheet, Part, Strip, Tile
 from zsderm.tasks.audit.image_sets import ImageSet
 from zsderm.tasks.audit.perceptual_hash import BITS
@@ -149,8 +150,8 @@ class AuditReport:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        with atomic_file(path) as draft:
-            self.to_frame().to_csv(draft, index=False, encoding="utf-8", errors="backslashreplace")
+        with atomic_file(path) as draft, open_csv(draft) as file:
+            write_frame(self.to_frame(), file)
 
     def sheet(self) -> ContactSheet:
         """The pairs side by side, as a page."""

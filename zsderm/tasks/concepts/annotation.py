@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from zsderm.atomic_files import atomic_file
+from zsderm.csv_files import open_csv, write_frame
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
@@ -46,8 +47,8 @@ class ConceptScores:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        with atomic_file(path) as draft:
-            self.to_frame().to_csv(draft, index=False, encoding="utf-8")
+        with atomic_file(path) as draft, open_csv(draft) as file:
+            write_frame(self.to_frame(), file)
 
 
 def annotate(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -13,6 +15,7 @@ from zsderm.errors import InputError, NotFoundError, did_you_mean
 from zsderm.knowledge.names import spelling
 
 TERM = "{term}"
+TABLE_COLUMNS = ("image", "error")  # of the table of scores, beside the concepts
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class ConceptVocabulary:
     """Concepts, and the sentences that they are asked in.
 
     Raises:
-        InputError: no concepts or prompts, a concept without a term, a name that stands there twice in any spelling,
-            or a target prompt without the place for a term.
+        InputError: no concepts or prompts, a concept without a term, a name that stands there twice in any spelling or
+            is a column of the table of scores, or a target prompt without the place for a term.
     """
 
     name: str
@@ -54,6 +57,11 @@ class ConceptVocabulary:
         for concept in self.concepts:
             if not concept.name.strip() or not concept.terms or not all(term.strip() for term in concept.terms):
                 raise InputError(f"vocabulary {self.name!r}: expected a name and terms, but got {concept}.")
+            if spelling(concept.name) in TABLE_COLUMNS:
+                raise InputError(
+                    f"vocabulary {self.name!r}: a concept cannot be called {concept.name!r}, which is a column of the "
+                    "table of scores. Give it another name."
+                )
             if (other := seen.setdefault(spelling(concept.name), concept.name)) is not concept.name:
                 raise InputError(f"vocabulary {self.name!r}: {concept.name!r} and {other!r} are the same name.")
         for pair in self.prompts:
@@ -80,8 +88,8 @@ class ConceptVocabulary:
     def load(cls, name_or_path: str | Path) -> ConceptVocabulary:
         """A bundled vocabulary by its name, or one's own: a .json file, or a .txt file with one concept a line.
 
-        A line of text is ``concept`` or ``concept: term; term``; '#' starts a comment. Without terms the name is its
-        own term, and prompts that are not given are those of ``skincon``.
+        A line of text is ``concept`` or ``concept: term; term``; "#" between blanks starts a comment.
+        Without terms the name is its own term, and prompts that are not given are those of ``skincon``.
 
         Raises:
             NotFoundError: neither a bundled name nor a file.
@@ -89,7 +97,7 @@ class ConceptVocabulary:
         """
         known = bundled()
         path = known.get(str(name_or_path), Path(name_or_path))
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise NotFoundError(
                 f"concepts {str(name_or_path)!r} are neither a bundled vocabulary ({', '.join(known)}) nor a file."
                 f"{did_you_mean(str(name_or_path), known)}"
@@ -98,7 +106,7 @@ class ConceptVocabulary:
             text = path.read_text(encoding="utf-8-sig")
             record = json.loads(text) if path.suffix.lower() == ".json" else {"concepts": _lines(text)}
             return _from_record(path, record)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OSError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
@@ -133,6 +141,6 @@ def _concept(entry: Mapping[str, Any]) -> Concept:
 
 
 def _lines(text: str) -> Sequence[Mapping[str, Any]]:
-    lines = filter(None, (line.partition("#")[0].strip() for line in text.splitlines()))
+    lines = filter(None, (re.split(r"(?:^|\s)#(?:\s|$)", line, maxsplit=1)[0].strip() for line in text.split("\n")))
     parts = (line.partition(":") for line in lines)
     return [{"name": name, "terms": [t.strip() for t in terms.split(";") if t.strip()]} for name, _, terms in parts]

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from zsderm.class_texts import ClassTexts
+from zsderm.embeddings import embed_images
 from zsderm.errors import ImageError, InputError
 from zsderm.images import ImageSource, open_image
 from zsderm.predictions import Evidence, Predictions
@@ -42,7 +43,7 @@ class Explanation:
     image: str  # its name
     winner: str
     runner_up: str  # empty where there is only one class
-    margin: float  # cosine with the proxy of the winner minus that with the runner-up's
+    margin: float  # cosine with the proxy of the winner minus that with the runner-up's, as they were answered
     evidence: tuple[Evidence, ...]  # the winner's descriptions most like the photograph, best first
     runner_up_evidence: tuple[Evidence, ...]  # the runner-up's, on the same aspects where it has them
     heat: HeatMap
@@ -75,6 +76,8 @@ def explain(
     method: str = "occlusion",
     name: str = "",
     view: FieldOfView | None = None,
+    feature: Tensor | None = None,
+    centre: Tensor | None = None,
 ) -> Explanation:
     """Explain one photograph.
 
@@ -90,6 +93,9 @@ def explain(
         method: of the heat map, see `heat_map`.
         name: of the image; by default its path.
         view: the field of view for pictures of this size, when it is known already.
+        feature: (D,) unit row that was answered, where it is another than that of the image as it is, such as the mean
+            of several views. The heat map looks at the image as it is.
+        centre: (D,) what was taken from features before they were held against the proxies; None: nothing.
 
     Raises:
         ImageError: the image cannot be read.
@@ -100,9 +106,11 @@ def explain(
     if isinstance(proxies, Tensor):
         proxies = _checked(proxies, classes)  # before any work
     photograph = open_image(image)
-    feature = encoder.encode_pixels(encoder.preprocess(photograph)[None])[0]  # (D,)
+    if feature is None:
+        feature = encoder.encode_pixels(encoder.preprocess(photograph)[None])[0]  # (D,)
+    seen = feature if centre is None else feature - centre
     directions = proxies if isinstance(proxies, Tensor) else _checked(proxies(feature), classes)
-    winner, runner_up = ranked or _best_two(directions @ feature)
+    winner, runner_up = ranked or _best_two(directions @ seen)
     towards = directions[winner] - directions[runner_up] if runner_up != winner else directions[winner]
     spoken: tuple[Evidence, ...] = ()
     answered: tuple[Evidence, ...] = ()
@@ -110,13 +118,14 @@ def explain(
         spoken = _evidence(texts, feature, winner, rows)[:evidence]
         others = _evidence(texts, feature, runner_up, rows) if runner_up != winner else ()
         answered = on_the_same_aspects(spoken, others, evidence)
-    heat = heat_map(encoder, photograph, towards, method=method, view=view)
+    offset = 0.0 if centre is None else float(towards @ centre)
+    heat = heat_map(encoder, photograph, towards, method=method, view=view, offset=offset)
     photograph.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return Explanation(
         image=name or (str(Path(image)) if isinstance(image, str | os.PathLike) else ""),
         winner=classes[winner],
         runner_up=classes[runner_up] if runner_up != winner else "",
-        margin=float(towards @ feature),
+        margin=float(towards @ seen),
         evidence=spoken,
         runner_up_evidence=answered,
         heat=heat,
@@ -134,6 +143,7 @@ def explain_images(
     rows: Tensor | None = None,
     evidence: int = EVIDENCE,
     method: str = "occlusion",
+    views: int = 1,
 ) -> Iterator[Explanation | None]:
     """Explain the answers for N photographs, one at a time and only when asked for the next.
 
@@ -146,6 +156,7 @@ def explain_images(
         rows: the descriptions to choose from, see `explain`.
         evidence: descriptions per class.
         method: of the heat maps, see `heat_map`.
+        views: how many views of each image were averaged for its answer.
 
     Yields:
         An explanation for each image, in order; None for one that could not be read, then or now.
@@ -158,7 +169,7 @@ def explain_images(
         raise InputError(
             f"expected `pictures` to have one entry for each of {len(predictions)} images, but got {len(pictures)}"
         )
-    views: dict[tuple[int, int], FieldOfView] = {}  # a folder of one camera has one size
+    fields: dict[tuple[int, int], FieldOfView] = {}  # a folder of one camera has one size
     order = predictions.probabilities.argsort(dim=1, descending=True, stable=True)[:, :2].tolist()
     for name, source, ok, best in zip(predictions.images, pictures, predictions.ok.tolist(), order, strict=True):
         try:
@@ -168,8 +179,13 @@ def explain_images(
         if photograph is None:
             yield None
             continue
-        if photograph.size not in views:
-            views[photograph.size] = field_of_view(encoder, photograph.size)
+        file = isinstance(source, str | os.PathLike)  # decoded as it was for the answer
+        answered = embed_images(encoder, [source if file else photograph], views=views)
+        if not answered.ok[0]:
+            yield None
+            continue
+        if photograph.size not in fields:
+            fields[photograph.size] = field_of_view(encoder, photograph.size)
         yield explain(
             encoder,
             photograph,
@@ -181,7 +197,9 @@ def explain_images(
             evidence=evidence,
             method=method,
             name=name,
-            view=views[photograph.size],
+            view=fields[photograph.size],
+            feature=torch.from_numpy(answered.features[0]),
+            centre=predictions.centre,
         )
 
 
@@ -222,6 +240,7 @@ def explain_predictions(
         rows=predictions.sentences,
         evidence=evidence,
         method=method,
+        views=predictions.manifest["settings"]["views"] or classifier.views,
     )
 
 

@@ -76,6 +76,7 @@ def heat_map(
     *,
     method: str = "occlusion",
     view: FieldOfView | None = None,
+    offset: float = 0.0,
 ) -> HeatMap:
     """The heat map of a photograph.
 
@@ -85,6 +86,8 @@ def heat_map(
         towards: (D,) float32, the proxy of the winner minus that of the runner-up.
         method: "occlusion" or "patches".
         view: the field of view for pictures of this size, when it is known already.
+        offset: of the cosine that counts for neither of the two; "patches" takes it off, while "occlusion", which
+            looks at differences, does not see it.
 
     Raises:
         SettingsError: there is no such method.
@@ -93,6 +96,8 @@ def heat_map(
     check_method(method)
     makers = {"occlusion": occlusion_map, "patches": patch_map}
     values = makers[method](encoder, encoder.preprocess(image), towards)
+    if method == "patches":
+        values = values - offset
     return HeatMap(values, view or field_of_view(encoder, image.size), image.size)
 
 

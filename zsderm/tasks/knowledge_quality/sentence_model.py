@@ -21,18 +21,19 @@ from typing import Any, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 
-from zsderm.encoders import mini
+from zsderm.encoders import hub, mini
 from zsderm.encoders.base import CONFIG_FILE, EncoderCard
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
 from zsderm.encoders.fingerprint import link, write_json
 from zsderm.encoders.tokenizer_files import tidy_config, tokenizer_files
 from zsderm.encoders.transformers_format.encoder import silence
-from zsderm.errors import CheckpointError, InputError
+from zsderm.errors import CheckpointError, InputError, UnknownModelError
 
 NAME = "all-MiniLM-L6-v2"
 TOWER = "text.transformer."  # where the weights stand in an open_clip checkpoint
 CONTEXT = 256  # tokens, as sentence-transformers publishes it
 BATCH = 64
+FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a model: no pickles, no other engines
 # The files by which sentence-transformers knows a model, as it writes them itself since version 2.
 _MODULES = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
 
@@ -73,7 +74,7 @@ class SentenceModel:
             file = folder / "config.json"
             raise CheckpointError(f"expected {str(file)!r} to describe a transformers text tower, but it is not there.")
         else:
-            self._model = _load(str(folder if folder.is_dir() else model))
+            self._model = _load(str(folder if folder.is_dir() else _fetched(str(model))))
             self._files = ()
         self.card = EncoderCard(
             NAME if model is None else str(model),
@@ -116,8 +117,34 @@ class SentenceModel:
         return rows.float().cpu().clone()
 
 
-def _load(name: str, *, local_files_only: bool = False) -> Any:
-    """A SentenceTransformer on the processor, from a hub name or a folder.
+def _fetched(name: str) -> Path:
+    """The folder of a model in the hub's cache, where it is fetched to if need be.
+
+    sentence-transformers would ask for one file after another, each again and again, before it says that there is no
+    such model or no network.
+
+    Raises:
+        CheckpointError: there is no such model, or it cannot be fetched from here.
+    """
+    repository = name if "/" in name else f"sentence-transformers/{name}"  # as sentence-transformers reads names
+    try:
+        if not hub.REPOSITORY.fullmatch(repository):
+            raise CheckpointError("it is neither a folder nor the name of a repository")
+        return hub.fetch(repository, FILES)
+    except (CheckpointError, UnknownModelError) as error:
+        raise _not_loaded(name, error) from error
+
+
+def _not_loaded(name: str, error: BaseException) -> CheckpointError:
+    return CheckpointError(
+        f"the sentence model '{name}' cannot be loaded: {first_line(error)}. Expected a model of sentence-transformers "
+        "with safetensors, by its name on the Hugging Face hub or as a folder; without a network it has to be in the "
+        "cache: hf download NAME"
+    )
+
+
+def _load(name: str) -> Any:
+    """A SentenceTransformer on the processor, from a folder.
 
     Raises:
         CheckpointError: there is no such model, or it cannot be loaded.
@@ -128,13 +155,9 @@ def _load(name: str, *, local_files_only: bool = False) -> Any:
             from sentence_transformers import SentenceTransformer
 
             options = {"use_safetensors": True}
-            model = SentenceTransformer(name, device="cpu", local_files_only=local_files_only, model_kwargs=options)
+            model = SentenceTransformer(name, device="cpu", local_files_only=True, model_kwargs=options)
         except (*BUILD_ERRORS, ImportError) as error:
-            raise CheckpointError(
-                f"the sentence model '{name}' cannot be loaded: {first_line(error)}. Expected a model of "
-                "sentence-transformers with safetensors, by its name on the Hugging Face hub or as a folder; without a "
-                "network it has to be in the cache: hf download NAME"
-            ) from error
+            raise _not_loaded(name, error) from error
     return model.float().eval().requires_grad_(False)
 
 
@@ -171,7 +194,7 @@ def _of_text_tower(folder: Path) -> Any:
             (place / path).mkdir()
         pooling = {"word_embedding_dimension": content["hidden_size"], "pooling_mode_mean_tokens": True}
         write_json(place / "1_Pooling" / "config.json", pooling)
-        model = _load(name, local_files_only=True)
+        model = _load(name)
     built = [key.partition(".")[2] for key in model[0].state_dict()]
     # The pooler of BERT is not used: sentences are the mean of their tokens.
     missing = [key for key in built if key not in tower and not key.startswith("pooler.")]

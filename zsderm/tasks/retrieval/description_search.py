@@ -67,7 +67,7 @@ def _index_of(encoder: Encoder, base: KnowledgeBase, cache: Path | None) -> Vect
     sentences = [described(d.disease, d.text) for d in base.descriptions]
     index = VectorIndex.build(embed_texts(encoder, sentences), **marks)
     if folder:
-        index.save(folder)
+        index.keep(folder)
     return index
 
 

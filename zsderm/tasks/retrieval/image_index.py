@@ -82,6 +82,8 @@ class ImageIndex:
         if place:
             try:
                 entries = VectorIndex.load(place, **marks)
+                if entries.ids.max() >= len(paths) or entries.card.width != encoder.card.width:
+                    raise CheckpointError(f"the index in '{place}' is not of these photographs. Build it again.")
                 missing = sorted(set(range(len(paths))) - set(entries.ids.tolist()))
                 errors = _reasons(encoder, [names[row] for row in missing])
                 return cls(names, errors, False, encoder, entries)
@@ -92,7 +94,7 @@ class ImageIndex:
             raise ImageError(f"none of the {len(paths)} images in '{folder}' can be read: {embedded.errors[0]}")
         entries = VectorIndex.build(embedded.features[embedded.ok], np.flatnonzero(embedded.ok), **marks)
         if place:
-            entries.save(place)
+            entries.keep(place)
         return cls(names, {names[row]: reason for row, reason in embedded.errors.items()}, True, encoder, entries)
 
     def by_text(self, text: str, k: int = 10) -> list[Hit]:

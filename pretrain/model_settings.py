@@ -1,0 +1,91 @@
+"""Checks of `model_cfg` and `preprocess_cfg`: what would fail when towers are built, or fill the memory, is refused.
+
+Both are open_clip's own formats. Numbers are bounded far beyond any published model, so that a slip of the keyboard
+(a billion layers) is found before anything is built.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from zsderm.errors import SettingsError
+
+# The largest value of each setting that decides a size; 16 times that of the largest published towers, or so.
+VISION = {"image_size": 4096, "layers": 512, "width": 16_384, "head_width": 1024, "patch_size": 1024}
+TEXT = {"context_length": 16_384, "vocab_size": 2_000_000, "width": 16_384, "heads": 512, "layers": 512}
+LARGEST_RATIO = 64  # of the widths of two layers
+INTERPOLATIONS = ("bicubic", "bilinear", "random")
+RESIZE_MODES = ("shortest", "longest", "squash")
+
+
+def check_architecture(model_cfg: Mapping[str, Any]) -> None:
+    """Refuse an architecture without its parts, or with sizes that are no sizes.
+
+    Args:
+        model_cfg: as in open_clip_config.json.
+
+    Raises:
+        SettingsError: a part is missing, or a size is no whole number from 1 to its limit.
+    """
+    for part in ("vision_cfg", "text_cfg"):
+        if not isinstance(model_cfg.get(part), Mapping):
+            raise SettingsError(
+                f"Expected setting `model_cfg.{part}` to hold settings of its own, but got {model_cfg.get(part)!r:.60}."
+            )
+    _check_size("model_cfg.embed_dim", model_cfg.get("embed_dim"), 16_384)
+    for name in ("custom_text", "quick_gelu"):
+        if not isinstance(model_cfg.get(name, False), bool):
+            raise SettingsError(
+                f"Expected setting `model_cfg.{name}` to be true or false, got {model_cfg[name]!r:.60}."
+            )
+    for part, limits in (("vision_cfg", VISION), ("text_cfg", TEXT)):
+        for name, most in limits.items():
+            if name in model_cfg[part]:
+                value = model_cfg[part][name]
+                several = name == "layers" and part == "vision_cfg" and isinstance(value, list | tuple)
+                for size in value if several else (value,):  # a ResNet has its layers in four stages
+                    _check_size(f"model_cfg.{part}.{name}", size, most)
+        ratio = model_cfg[part].get("mlp_ratio", 4.0)
+        if not _is_number(ratio) or not 0 < ratio <= LARGEST_RATIO:
+            raise SettingsError(
+                f"Expected setting `model_cfg.{part}.mlp_ratio` to be above 0, up to 64, but got {ratio!r:.60}."
+            )
+
+
+def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
+    """Refuse a preprocessing that does not say how colours are scaled, or says so in another form than open_clip.
+
+    Args:
+        preprocess_cfg: as in open_clip_config.json.
+
+    Raises:
+        SettingsError: a value is missing or of another kind.
+    """
+    for name, least in (("mean", -10.0), ("std", 1e-3)):
+        values: Any = preprocess_cfg.get(name)
+        three = isinstance(values, list | tuple) and len(values) == 3
+        if not (three and all(_is_number(value) and least <= value <= 10 for value in values)):
+            raise SettingsError(
+                f"Expected setting `preprocess_cfg.{name}` to be three numbers, of red, green and blue as shares of "
+                f"white, {'above 0, ' if name == 'std' else ''}but got {values!r:.60}."
+            )
+    fill: Any = preprocess_cfg.get("fill_color", 0)
+    parts = fill if isinstance(fill, list | tuple) else (fill,)
+    if not all(_is_number(value) and 0 <= value <= 255 for value in parts):
+        raise SettingsError(f"Expected setting `preprocess_cfg.fill_color` to be from 0 to 255, but got {fill!r:.60}.")
+    for name, known in (("interpolation", INTERPOLATIONS), ("resize_mode", RESIZE_MODES)):
+        if (value := preprocess_cfg.get(name, known[0])) not in known:
+            raise SettingsError(
+                f"Expected setting `preprocess_cfg.{name}` to be one of {', '.join(known)}, but got {value!r:.60}."
+            )
+
+
+def _check_size(name: str, value: object, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise SettingsError(f"Expected setting `{name}` to be a whole number from 1 to {most}, but got {value!r:.60}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,65 @@
+"""What a word in a column of classes means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zsderm.cli.class_labels import NO_LABEL, class_indices
+from zsderm.errors import InputError, ZsdermWarning
+
+CLASSES = ("melanoma", "Nævus café", "basal cell carcinoma")
+TABLE = Path("labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("label", "index"),
+    [
+        ("Melanoma ", 0),
+        ("Nævus cafe\u0301", 1),
+        ("basal_cell  carcinoma", 2),
+        ("Basal-Cell Carcinoma", 2),
+        ("2", 2),
+        ("1.0", 1),
+        ("", NO_LABEL),
+    ],
+)
+def test_a_label_is_a_name_in_any_spelling_or_an_index(label: str, index: int) -> None:
+    assert class_indices([label], CLASSES, TABLE).tolist() == [index]
+
+
+@pytest.mark.parametrize("label", ["NA", "nan", "none", "unknown", "3", "-1", "01", "1.5", "melanma"])
+def test_what_is_no_class_is_refused_and_no_word_means_unknown(label: str) -> None:
+    with pytest.raises(InputError, match=rf"labels.csv has the label '{label}', which is none of the 3 classes"):
+        class_indices([label, ""], CLASSES, TABLE)
+
+
+@pytest.mark.parametrize("classes", [("01", "02", "03"), ("1", "2", "3"), ("0e1", "nevus", "wart")])
+def test_where_a_class_is_called_like_a_number_numbers_are_names(classes: tuple[str, ...]) -> None:
+    assert class_indices(classes, classes, TABLE).tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="the label '0'"):
+        class_indices(["0"], classes, TABLE)
+
+
+def test_words_for_unknown_may_be_classes() -> None:
+    assert class_indices(["None", "NA", "nan"], ("na", "nan", "none"), TABLE).tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["nv", "mel", "bcc"], ("melanoma", "nevus", "basal cell carcinoma")),  # codes of a data set, in company
+        (["mole", "malignant melanoma", "BCC"], ("MEL", "NV", "BCC")),
+    ],
+)
+def test_codes_and_other_names_are_read_as_classify_reads_them_and_said(
+    labels: list[str], classes: tuple[str, ...]
+) -> None:
+    with pytest.warns(ZsdermWarning, match=rf"labels.csv: read as other names of the classes: {labels[0]} = "):
+        assert class_indices(labels, classes, TABLE).tolist() == [1, 0, 2]
+
+
+def test_a_disease_that_two_classes_are_called_by_is_not_guessed() -> None:
+    with pytest.raises(InputError, match="the label 'mole'"):
+        class_indices(["mole"], ("nevus", "melanocytic nevus"), TABLE)

@@ -1,0 +1,174 @@
+"""Files of class names, and of how common the classes are.
+
+A file of names is one of:
+
+- text, one name a line. A line that begins with "#" and a blank, or is only "#", is a comment; nothing else is, so that
+  "#1 melanoma" and "C# minor" are names;
+- a table (.csv, .tsv, .jsonl, .parquet) with a column ``class``;
+- .json: a list of names, {"0": name, "1": name} or {name: 0, name: 1}.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zsderm.errors import ClassListError, FallbackWarning, InputError, SettingsError
+
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_LARGEST = 20 * 10**6  # bytes; ten thousand names are a hundredth of that
+_COMMENT = re.compile(r"#(\s|$)")
+
+
+def read_names(path: Path) -> list[str]:
+    """The names in a file, in its order, with single blanks.
+
+    Raises:
+        ClassListError: it cannot be read, or holds something else.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return _in_json(path)
+    names = _in_table(path) if suffix in TABLES else _in_lines(path)
+    return [" ".join(name.split()) for name in names if name.strip()]
+
+
+def checked(names: Sequence[str], source: str, least: int) -> tuple[str, ...]:
+    """The names as a tuple.
+
+    Raises:
+        ClassListError: there are too few, or two differ in case only.
+    """
+    if not names:
+        raise ClassListError(f"expected class names, but found none in {source!r}; write one per line, or 'a, b, c'")
+    if len(names) < least:
+        raise ClassListError(
+            f"expected at least {least} classes, but got only {names[0]!r}: it would be the answer for every "
+            "photograph. Add the classes that it may be mistaken for."
+        )
+    folded = [name.casefold() for name in names]
+    twice = sorted({name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1})
+    if twice:
+        raise ClassListError(
+            f"expected every class once, but {source!r} repeats: {', '.join(twice)}; remove the repeats"
+        )
+    return tuple(names)
+
+
+def read_weights(path: Path) -> dict[str, float]:
+    """The weight of each class in a file: a table with the columns class and weight, or a JSON object.
+
+    Raises:
+        InputError: the table cannot be read.
+        SettingsError: it is something else, a weight is no number from 0, or a class stands there twice.
+    """
+    expected = f"expected columns class,weight or a JSON object of class: weight in {path}"
+    pairs = _json_weights(path, expected) if path.suffix.lower() == ".json" else _table_weights(path, expected)
+    for word, cell, weight in pairs:
+        if not (word and math.isfinite(weight) and weight >= 0):
+            raise SettingsError(f"{expected}, and weights from 0, but a row is {word!r}, {cell!r}")
+    classes = [word for word, _, _ in pairs]
+    if len(set(classes)) < len(classes):
+        twice = next(word for word in classes if classes.count(word) > 1)
+        raise SettingsError(f"expected one weight for each class in {path}, but {twice!r} stands there twice")
+    return {word: weight for word, _, weight in pairs}
+
+
+def _table_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
+    """Each class, its cell, and the number in it."""
+    from zsderm.image_table import LABEL_COLUMNS, known_column
+    from zsderm.table_files import numbers, read_cells
+
+    table = read_cells(path)
+    name, share = known_column(table, ("class", *LABEL_COLUMNS)), known_column(table, ("weight",))
+    if not (name and share):
+        raise SettingsError(f"{expected}, but its columns are: {', '.join(table) or 'none'}")
+    cells = table[share].tolist()
+    return list(zip(table[name].str.strip(), cells, numbers(cells)[0].tolist(), strict=True))
+
+
+def _json_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
+    try:
+        content = json.loads(_text(path), object_pairs_hook=tuple)  # keeps a name that stands there twice
+        if isinstance(content, list):
+            raise TypeError("not an object")
+        return [(str(name), str(weight), float(weight)) for name, weight in content]
+    except (TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise SettingsError(f"{expected}, but cannot read that ({error})") from error
+
+
+def _in_lines(path: Path) -> list[str]:
+    names = [line.strip() for line in re.split(r"[\r\n]+", _text(path)) if not _COMMENT.match(line.strip())]
+    for name in names:
+        if re.search(r"\s#\s", name):
+            warnings.warn(
+                f"'{name}' is read as the name of a class; a comment stands on a line of its own.",
+                FallbackWarning,
+                stacklevel=2,
+            )
+    return names
+
+
+def _in_table(path: Path) -> list[str]:
+    from zsderm.image_table import known_column
+    from zsderm.table_files import read_cells
+
+    try:
+        table = read_cells(path)
+    except InputError as error:
+        raise ClassListError(str(error)) from error
+    if not (column := known_column(table, ("class",))):
+        raise ClassListError(
+            f"expected a column 'class' in {path}, but its columns are: {', '.join(table.columns) or 'none'}"
+        )
+    return list(table[column])
+
+
+def _in_json(path: Path) -> list[str]:
+    try:
+        names = _in_order(json.loads(_text(path)))
+    except (ValueError, RecursionError) as error:
+        raise ClassListError(f"expected a class map in {path}, but cannot read it: {error}") from error
+    if not names or len(set(names)) < len(names):
+        raise ClassListError(
+            f'expected distinct classes in {path}, as a list, {{"0": name, "1": name}} or {{name: 0, name: 1}} '
+            "with every number from 0"
+        )
+    return names
+
+
+def _in_order(content: object) -> list[str]:
+    """The names of a class map; empty when it is none."""
+    if isinstance(content, Mapping):
+        numbers = all(str(key).isdecimal() for key in content)
+        pairs = [(key, name) if numbers else (name, key) for key, name in content.items()]
+        if not all(str(index).isdecimal() for index, _ in pairs):
+            return []
+        if sorted(int(index) for index, _ in pairs) != list(range(len(pairs))):
+            return []
+        content = [name for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
+    if not isinstance(content, list) or not all(isinstance(name, str | int | float) for name in content):
+        return []
+    return [" ".join(str(name).split()) for name in content]
+
+
+def _text(path: Path) -> str:
+    """The text of a small file, in UTF-8 or UTF-16."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ClassListError(f"expected a short text in {path}, but it is larger than {_LARGEST // 10**6} MB")
+        content = path.read_bytes()
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ClassListError(f"expected UTF-8 text in {path}, but it is not; save it as UTF-8") from error
+    except OSError as error:
+        raise ClassListError(f"cannot read {path}: {error.strerror}") from error
+    if "\0" in text:
+        raise ClassListError(f"expected UTF-8 text in {path}, but it is not; save it as UTF-8")
+    return text

@@ -1,0 +1,103 @@
+"""Which class a word in a table means: a name, an index, or a code or another name of the same disease.
+
+Letters: N cells, C classes.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zsderm.config import DEFAULT_KNOWLEDGE
+from zsderm.errors import InputError, ZsdermWarning, did_you_mean
+from zsderm.table_files import numbers, plain, whole_numbers
+
+NO_LABEL = -1
+
+
+def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path) -> NDArray[np.int_]:
+    """The index into ``classes`` of every label.
+
+    A label is a class name (case, "_", "-" and blanks make no difference), an index into the classes where none of
+    them is called like a number, or a name or code of the same disease as `zsderm classify` reads it; a warning says
+    which were read in that way.
+
+    Args:
+        labels: N cells.
+        classes: C names.
+        path: the table, for the error and the warning.
+
+    Returns:
+        (N,) int, 0 to C - 1; NO_LABEL where the label is empty.
+
+    Raises:
+        InputError: a label is none of these; the sentence names it and the closest class.
+    """
+    place = places(dict.fromkeys(labels), classes)
+    if any(label and label not in place for label in labels):  # a column of numbers with gaps
+        labels = whole_numbers(labels)
+        place |= places(dict.fromkeys(labels), classes)
+        place |= _indices(classes)
+    strangers = [label for label in dict.fromkeys(labels) if label and label not in place]
+    place |= same_diseases(strangers, list(dict.fromkeys(labels)), classes, path) if strangers else {}
+    for label in strangers:
+        if label not in place:
+            hint = did_you_mean(label, classes) or f" The classes are: {', '.join(classes)}."
+            raise InputError(f"{path} has the label {label!r}, which is none of the {len(classes)} classes.{hint}")
+    return np.array([place[label] if label else NO_LABEL for label in labels], dtype=np.int_)
+
+
+def places(names: Sequence[str] | Mapping[str, object], classes: Sequence[str]) -> dict[str, int]:
+    """The index of the class that each name spells; names that spell none are left out."""
+    exact = {_folded(name): index for index, name in enumerate(classes)}
+    shared = Counter(map(_loose, classes))
+    loose = {_loose(name): index for index, name in enumerate(classes) if shared[_loose(name)] == 1}
+    found = {name: exact.get(_folded(name), loose.get(_loose(name))) for name in names}
+    return {name: index for name, index in found.items() if index is not None}
+
+
+def same_diseases(
+    strangers: Sequence[str], together: Sequence[str], classes: Sequence[str], path: Path
+) -> dict[str, int]:
+    """The index of the class that is the same disease as each name; without the names that no class shares one with.
+
+    Args:
+        strangers: names that spell no class.
+        together: all names of their column: codes of a data set are read as such in company.
+        classes: C names.
+        path: the table, for the warning.
+    """
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.knowledge.class_names import ClassNames
+
+    base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
+    own = ClassNames.read(classes, base)
+    place = {name: index for index, name in enumerate(own.canonical) if name not in own.twins}
+    read = ClassNames.read([name for name in together if name], base)
+    meant = dict(zip(read.typed, read.canonical, strict=True))
+    found = {name: place[meant[name]] for name in strangers if meant[name] in place}
+    if found:
+        pairs = ", ".join(f"{name} = {classes[index]}" for name, index in found.items())
+        warnings.warn(f"{path}: read as other names of the classes: {pairs}.", ZsdermWarning, stacklevel=3)
+    return found
+
+
+def _indices(classes: Sequence[str]) -> dict[str, int]:
+    """The classes by number, unless one of them is called like a number: "1" for the class "01" would be another."""
+    if np.isfinite(numbers(classes)[0]).any():
+        return {}
+    return {str(index): index for index in range(len(classes))}
+
+
+def _folded(name: str) -> str:
+    return " ".join(plain(name).casefold().split())
+
+
+def _loose(name: str) -> str:
+    return " ".join(re.sub("[_-]", " ", _folded(name)).split())
