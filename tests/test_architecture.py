@@ -37,6 +37,7 @@ FLOORS = [
     "proxies",
     "calibration",
     "class_list",
+    "evidence",
     "class_texts",
     "fitted",
     "manifest",

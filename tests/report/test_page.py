@@ -196,7 +196,7 @@ class _Reason:
 def test_an_explanation_brings_a_heat_map_and_the_texts_of_the_runner_up(tmp_path: Path) -> None:
     page = _page(_answers(tmp_path), tmp_path / "report.html", explanations=[_Reason(), None, None, None])
     assert page.count('<figure class="heat">') == 1 and page.count('src="data:image/jpeg') == 4
-    assert "full colour: ±0.12" in page and "Spoke for the runner-up, &lt;i&gt;wart&lt;/i&gt;" in page
+    assert "full colour: ±0.12" in page and "Typical of the runner-up, &lt;i&gt;wart&lt;/i&gt;" in page
     assert page.count("other sign") == 3 and "not the outline of a lesion" in " ".join(page.split())
     assert _Tags(page).open == []
     alone = _page(_answers(tmp_path), tmp_path / "report.html")

@@ -100,6 +100,7 @@ def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, obj
         "predictions": predictions,
         "encoder": (predictions.manifest.get("encoder") or {}).get("name", ""),
         "notes": predictions.manifest.get("notes", ()),
+        "modality": (predictions.manifest.get("settings") or {}).get("modality", ""),
         "calibration": predictions.manifest.get("calibration"),
         "manifest": list(flatten({key: value for key, value in predictions.manifest.items() if key != "notes"})),
         "counts": _counts(predictions, true),
