@@ -126,7 +126,9 @@ class ZeroShotClassifier:
             UnknownKnowledgeBaseError, InputError: the knowledge base cannot be loaded.
             ClassListError, SettingsError: see the class.
         """
-        settings = Settings(method=method, retrieval=retrieval, names=names, centre=centre, views=views, modality=modality)
+        settings = Settings(
+            method=method, retrieval=retrieval, names=names, centre=centre, views=views, modality=modality
+        )
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         checked_prior(prior, checked_classes(classes))  # a mistake shows before an encoder is loaded
@@ -361,7 +363,7 @@ class ZeroShotClassifier:
         scores = fitted.scores(batch.features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
         familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
-        # Among all sentences, not only those that were retrieved: a photograph has the same evidence alone as in a folder.
+        # Among all sentences, not only those retrieved: a photograph has the same evidence alone as in a folder.
         how, winners = self.settings, probabilities.argmax(dim=1)
         evidence = self.texts.evidence_for(batch.features, winners, None, how.evidence, how.modality)
         return self._answer(batch, probabilities, familiar, evidence, fitted)

@@ -8,9 +8,10 @@ from zsderm.knowledge.names import words
 
 # A part of the body that has no parts here stands for itself.
 _WHOLE = (
-    "scalp forehead cheek nose lip eyelid chin ear mouth neck chest breast abdomen back buttock armpit groin elbow "
-    "forearm palm finger nail thigh knee sole toe"
-).split()
+    *("scalp", "forehead", "cheek", "nose", "lip", "eyelid", "chin", "ear", "mouth", "neck", "chest", "breast"),
+    *("abdomen", "back", "buttock", "armpit", "groin", "elbow", "forearm", "palm", "finger", "nail", "thigh", "knee"),
+    *("sole", "toe"),
+)
 # Other words, among them those of data sets, and the smallest parts that they may mean.
 _OTHERS = {
     "face facial": "forehead cheek nose lip eyelid chin",

@@ -30,8 +30,7 @@ def class_sentences(
     Args:
         names: of C classes.
         method: "class-name" reads the bare names, "templates" the names in every template; every other method reads the
-            descriptions of the knowledge base, each in a sentence that names the disease, but for those that tell it
-            from a rival.
+            descriptions of the knowledge base, each in a sentence that names the disease.
         knowledge: the knowledge base; None means templates for every class.
         which: the names that are read, see `ClassNames.in_prompts`.
 
@@ -55,7 +54,7 @@ def class_sentences(
     sentences: list[Sentence] = []
     for index, (meant, named) in enumerate(zip(names.meant, names.described, strict=True)):
         pooled = names.canonical[index] in knowledge.groups  # each description then names its own disease
-        texts = [Sentence(described(d.disease if pooled else named, d.text), index, d) for d in _read(found[meant])]
+        texts = [Sentence(described(d.disease if pooled else named, d.text), index, d) for d in found[meant]]
         # Retrieval chooses among these as among descriptions, so each counts the same.
         sentences += texts or [Sentence(s.text, index) for s in _spoken(spoken[index], index, bare=False)]
     return sentences
@@ -79,14 +78,6 @@ def name_sentences(names: Sequence[Sequence[str]], bare: bool = False) -> list[S
     [('nevus', 2.0), ('mole', 1.0), ('naevus', 1.0)]
     """
     return [sentence for index, own in enumerate(names) for sentence in _spoken(own, index, bare)]
-
-
-def _read(descriptions: Sequence[Description]) -> Sequence[Description]:
-    """What is read of a class: not what tells it from a rival, for a text tower matches what is named, not its absence.
-
-    A class of which nothing else is said keeps it.
-    """
-    return [text for text in descriptions if text.shows != "differs"] or descriptions
 
 
 def _warn_of_twins(names: ClassNames, knowledge: KnowledgeBase) -> None:
