@@ -1,7 +1,7 @@
 """Does what stands beside a photograph contradict it?
 
     python -m zsderm.benchmarks.experiments.evidence --data-root DATA --output docs/evidence.json \\
-        --document docs/tasks.md
+        --document docs/how_it_works.md
 
 Prints Markdown and, with --document, puts it between "<!-- evidence -->" and "<!-- end of evidence -->" of a page.
 Smartphone photographs of PAD (DATA/pad/index.csv with the columns filename, region and fitspatrick) are answered with
@@ -156,7 +156,7 @@ def markdown(figures: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Written by `python -m zsderm.benchmarks.experiments.evidence`: {figures['encoder']}, {figures['n']} "
         f"photographs of PAD, `{figures['split']}` split, at most {COUNT} sentences beside each answer. Shares are of the "
-        "listed sentences; of places, of those beside a known region, of dark skin, of those beside skin of types I to "
+        "listed sentences; of another place, of those beside a known region; of dark skin, of those beside types I to "
         "III.\n"
     )
     yield "| base | sentences | another place | dermoscopy | dark skin | on a rival | distinct of listed |"

@@ -43,7 +43,7 @@ _SHOWN = 8  # classes listed in the summary
     show_default=True,
     type=click.Choice(MODALITIES),
     heading=IMAGES,
-    help="What the images are. It chooses the sentences beside an answer; auto: photographs, unless the encoder is sure.",
+    help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
 )
 @group_by_option("--group-table", IMAGES)
 @option(
