@@ -155,9 +155,9 @@ def markdown(figures: Mapping[str, Any]) -> Iterator[str]:
     """The part of the page."""
     yield (
         f"Written by `python -m zsderm.benchmarks.experiments.evidence`: {figures['encoder']}, {figures['n']} "
-        f"photographs of PAD, `{figures['split']}` split, at most {COUNT} sentences beside each answer. Shares are of the "
-        "listed sentences; of another place, of those beside a known region; of dark skin, of those beside types I to "
-        "III.\n"
+        f"photographs of PAD, `{figures['split']}` split, at most {COUNT} sentences beside each answer. Shares are of "
+        "the listed sentences; of another place, of those beside a known region; of dark skin, of those beside types I "
+        "to III.\n"
     )
     yield "| base | sentences | another place | dermoscopy | dark skin | on a rival | distinct of listed |"
     yield "|---|---|--:|--:|--:|--:|--:|"
