@@ -38,6 +38,7 @@ FLOORS = [
     "proxies",
     "calibration",
     "class_list",
+    "evidence",
     "class_texts",
     "fitted",
     "manifest",

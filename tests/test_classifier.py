@@ -123,8 +123,9 @@ def test_knowledge_keeps_the_k_descriptions_nearest_to_the_mean_image(tiny_encod
     expected = (cosine_means(tiny_encoder, images, kept) / predictions.manifest["temperature"]).softmax(dim=1)
     torch.testing.assert_close(predictions.probabilities, expected, rtol=1e-4, atol=1e-5)
     for label, evidence in zip(predictions.labels, predictions.evidence, strict=True):
-        spoken = [described(knowledge.find(label).name, e.text) for e in evidence]
-        assert len(spoken) == 3 and set(spoken) <= set(kept[CLASSES.index(label)])
+        assert {e.text for e in evidence} <= {d.text for d in knowledge.find(label).descriptions}
+        assert len(evidence) == 3 and all(e.shows == "lesion" for e in evidence)
+        assert not any(e.stands_in for e in evidence)
         assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
 
 

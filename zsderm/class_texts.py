@@ -22,6 +22,7 @@ from zsderm.config import Settings
 from zsderm.embeddings import embed_texts
 from zsderm.embeddings.vector_index import ClassIndex
 from zsderm.errors import FallbackWarning, InputError
+from zsderm.evidence import UNSURE, PictureKinds, fitting
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE, ClassNames
 from zsderm.knowledge.sentences import Sentence, class_sentences, name_sentences
@@ -45,6 +46,7 @@ class ClassTexts:
         spoken: (C,) the names of each class that the text tower has read.
         index: finds the sentences of a class that are most like an image.
         notes: what had to be done differently from what was asked.
+        kinds: tells photographs from dermoscopic pictures; None where no sentence holds a description.
     """
 
     sentences: list[Sentence]
@@ -55,6 +57,7 @@ class ClassTexts:
     spoken: tuple[tuple[str, ...], ...]
     index: ClassIndex
     notes: tuple[str, ...]
+    kinds: PictureKinds | None = None
 
     @classmethod
     def build(
@@ -103,6 +106,7 @@ class ClassTexts:
             spoken=spoken,
             index=ClassIndex.build(features, owners),
             notes=tuple(notes),
+            kinds=PictureKinds.read(encoder, cache) if any(s.description for s in sentences) else None,
         )
 
     @property
@@ -154,15 +158,26 @@ class ClassTexts:
         return unlabelled_temperature(encoder_temperature, scores, features, self.features[rows], self.class_of[rows])
 
     def evidence_for(
-        self, features: torch.Tensor, winners: torch.Tensor, rows: torch.Tensor | None, count: int
+        self,
+        features: torch.Tensor,
+        winners: torch.Tensor,
+        rows: torch.Tensor | None,
+        count: int,
+        modality: str = Settings.modality,
+        regions: Sequence[str] | None = None,
     ) -> Iterator[tuple[Evidence, ...]]:
-        """For each image, the sentences of its winning class that are most like it, best first.
+        """For each image, the sentences of its winning class that may stand beside it and are most like it, best first.
 
         Args:
             features: (N, D) float32 unit rows.
             winners: (N,) int64, the winning class of each image.
             rows: (M',) int64, the sentences to choose from; None for all of them.
             count: how many at most for each image.
+            modality: "clinical" or "dermoscopic", what all images are; "auto" asks the encoder of each.
+            regions: N regions of the body, such as "FACE", empty where it is not known; None: none is known.
+
+        Yields:
+            What `zsderm.evidence.fitting` lets stand beside the image.
 
         Raises:
             InputError: ``rows`` or ``winners`` point to what is not there.
@@ -173,12 +188,23 @@ class ClassTexts:
                     f"Expected `{name}` to be from 0 to {there - 1}, but got {int(given.min())} to {int(given.max())}."
                 )
         rows = torch.arange(len(self.sentences)) if rows is None else rows
-        rows_of = [rows[self.class_of[rows] == c] for c in range(self.class_count)]
-        for feature, winner in zip(features, winners.tolist(), strict=True):
-            own = rows_of[winner]
+        kinds = self._kinds_of(features) if modality == "auto" else [modality] * len(features)
+        places = [""] * len(features) if regions is None else regions
+        choices: dict[tuple[int, str, str], tuple[torch.Tensor, bool]] = {}
+        for feature, *key in zip(features, winners.tolist(), kinds, places, strict=True):
+            own, stand_in = choices.get(tuple(key)) or choices.setdefault(tuple(key), self._fitting(rows, *key))
             cosines = self.features[own] @ feature
             best = cosines.topk(min(count, len(own))).indices.tolist()
-            yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i])) for i in best)
+            yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i]), stand_in) for i in best)
+
+    def _kinds_of(self, features: torch.Tensor) -> list[str]:
+        return [UNSURE] * len(features) if self.kinds is None else self.kinds.of(features)
+
+    def _fitting(self, rows: torch.Tensor, winner: int, kind: str, region: str) -> tuple[torch.Tensor, bool]:
+        """Rows of one class that may stand beside a picture, and whether they only stand in."""
+        own = rows[self.class_of[rows] == winner]
+        places, stand_in = fitting([self.sentences[row].description for row in own.tolist()], kind, region)
+        return own[places], stand_in
 
 
 def _weights_of(sentences: Sequence[Sentence]) -> torch.Tensor:
@@ -193,7 +219,8 @@ def _name_proxies(encoder: Encoder, spoken: Sequence[Sequence[str]], cache: str 
     return text_proxies(rows, [prompt.class_index for prompt in prompts], len(spoken), _weights_of(prompts))
 
 
-def _evidence(sentence: Sentence, score: float) -> Evidence:
-    if sentence.description is None:
+def _evidence(sentence: Sentence, score: float, stand_in: bool) -> Evidence:
+    told = sentence.description
+    if told is None:
         return Evidence(sentence.text, score, aspect="name", source="template")
-    return Evidence(sentence.description.text, score, sentence.description.aspect, sentence.description.source)
+    return Evidence(told.text, score, told.aspect, told.source, told.modality, told.shows, stand_in)

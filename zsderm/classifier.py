@@ -95,6 +95,7 @@ class ZeroShotClassifier:
         device: str | torch.device | None = None,
         batch_size: int | None = None,
         cache: str | Path | None = None,
+        modality: str = Settings.modality,
     ) -> ZeroShotClassifier:
         """A classifier from the name of an encoder and a list of classes.
 
@@ -117,13 +118,17 @@ class ZeroShotClassifier:
             device: a torch device; None takes a GPU where there is one.
             batch_size: images encoded at a time; None for the default of `Settings`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
+            modality: "clinical" or "dermoscopic", what the images are, "auto" where that is not known. It chooses the
+                descriptions that stand beside an answer, see `zsderm.evidence`; answers stay the same.
 
         Raises:
             UnknownModelError, CheckpointError: the encoder cannot be loaded.
             UnknownKnowledgeBaseError, InputError: the knowledge base cannot be loaded.
             ClassListError, SettingsError: see the class.
         """
-        settings = Settings(method=method, retrieval=retrieval, names=names, centre=centre, views=views)
+        settings = Settings(
+            method=method, retrieval=retrieval, names=names, centre=centre, views=views, modality=modality
+        )
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         checked_prior(prior, checked_classes(classes))  # a mistake shows before an encoder is loaded
@@ -241,6 +246,7 @@ class ZeroShotClassifier:
         *,
         device: str | torch.device | None = None,
         cache: str | Path | None = None,
+        modality: str | None = None,
     ) -> ZeroShotClassifier:
         """A fitted classifier from the folder that `save` wrote.
 
@@ -249,6 +255,7 @@ class ZeroShotClassifier:
             model: the encoder, where it now goes by another name; by default the name that was saved.
             device: a torch device; None takes a GPU where there is one.
             cache: see the class.
+            modality: see `from_pretrained`; None for what was saved.
 
         Raises:
             InputError: the folder is not a saved classifier.
@@ -257,7 +264,8 @@ class ZeroShotClassifier:
         saved = saved_classifier.read(Path(folder))
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
         encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
-        found = cls(encoder, saved.classes, saved.knowledge, saved.settings, saved.prior, cache)
+        settings = saved.settings if modality is None else replace(saved.settings, modality=modality)
+        found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
         return found
@@ -356,8 +364,9 @@ class ZeroShotClassifier:
         scores = fitted.scores(batch.features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
         familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
-        chosen = None if self._retrieves_by_image else fitted.kept  # by image, each chose among all sentences
-        evidence = self.texts.evidence_for(batch.features, probabilities.argmax(dim=1), chosen, self.settings.evidence)
+        # Among all sentences, not only those retrieved: a photograph has the same evidence alone as in a folder.
+        how, winners = self.settings, probabilities.argmax(dim=1)
+        evidence = self.texts.evidence_for(batch.features, winners, None, how.evidence, how.modality)
         return self._answer(batch, probabilities, familiar, evidence, fitted)
 
     def _answer(

@@ -9,6 +9,8 @@ from zsderm.errors import SettingsError, did_you_mean
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")
 NAMES = ("known", "canonical", "typed")
+# What kind of pictures the images are, for the sentences beside an answer; "auto": what the encoder is sure of.
+MODALITIES = ("auto", "clinical", "dermoscopic")
 # The words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior.
 PRIORS = ("uniform", "auto")
 # How many mirrored and turned views of an image may be embedded, see zsderm.encoders.views.
@@ -31,6 +33,7 @@ class Settings:
     centre: bool = False  # subtract the mean image before proxies are learned and applied
     min_images: int = 16  # with fewer images there is no batch to learn from, and text proxies answer
     evidence: int = 3  # descriptions listed for each image
+    modality: str = "auto"  # one of MODALITIES; it chooses which descriptions are listed, and no answer
     views: int | None = None  # one of VIEWS, mirrored and turned, whose mean is taken; None: as the encoder's card says
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
     batch_size: int = 64  # images encoded at a time; changes memory, not the result
@@ -44,7 +47,8 @@ class Settings:
         Raises:
             SettingsError: a word that is not known, or a number out of range.
         """
-        for name, known in (("method", METHODS), ("retrieval", RETRIEVALS), ("names", NAMES)):
+        words = {"method": METHODS, "retrieval": RETRIEVALS, "names": NAMES, "modality": MODALITIES}
+        for name, known in words.items():
             value = getattr(self, name)
             if value not in known:
                 raise SettingsError(

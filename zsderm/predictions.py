@@ -31,6 +31,9 @@ class Evidence:
     score: float  # cosine of image and description, -1..1
     aspect: str  # "colour", "border", ...
     source: str  # who wrote the description
+    modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty for a name
+    shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty for a name
+    stands_in: bool = False  # the class has no sign of the lesion for such a picture; this is something else about it
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,6 +164,24 @@ def test_explanations_need_no_report_and_patches_need_patch_features(run, photos
 
 
 @pytest.mark.slow
+def test_modality_chooses_the_sentences_beside_an_answer_and_no_answer(run, photos: Path, tmp_path: Path) -> None:
+    asked = ["--images", photos, "--classes", "melanoma, nevus", "--method", "knowledge"]
+    first = run(*asked, "--modality", "dermoscopic", "--fit", tmp_path / "fitted", "--output", tmp_path / "a.jsonl")
+    page = tmp_path / "report.html"
+    later = run("--images", photos, "--fitted", tmp_path / "fitted", "--output", tmp_path / "b.jsonl")
+    other = ["--modality", "clinical", "--output", tmp_path / "c.jsonl", "--report", page]
+    third = run("--images", photos, "--fitted", tmp_path / "fitted", *other)
+    assert [one.exit_code for one in (first, later, third)] == [0, 0, 0], third.output
+    tables = [pd.read_json(tmp_path / f"{name}.jsonl", lines=True) for name in "abc"]
+    said = [set(table["evidence"][table["error"] == ""]) for table in tables]
+    assert said[0] == said[1] != said[2]
+    assert tables[0]["probability"].equals(tables[2]["probability"])
+    modalities = [table["manifest"][0]["settings"]["modality"] for table in tables]
+    assert modalities == ["dermoscopic", "dermoscopic", "clinical"]
+    assert "They are signs for photographs, as <code>--modality</code> says" in page.read_text(encoding="utf-8")
+    assert run(*asked, "--modality", "x-ray").exit_code == 2
+
+
 def test_what_was_fitted_on_one_folder_answers_for_another(run, photos: Path, tmp_path: Path) -> None:
     fitted = tmp_path / "fitted"
     first = run("--images", photos, "--classes", "melanoma, nevus", "--k", "3", "--fit", fitted)

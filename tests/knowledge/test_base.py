@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
 from zsderm.knowledge import Description, KnowledgeBase, KnowledgeCard
+from zsderm.knowledge.store import write_base
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +297,25 @@ def test_the_checksum_covers_the_names_that_are_asked_back_and_is_the_same_witho
     assert len({base.checksum for base in bases}) == 3
     assert bases[0].checksum == small.checksum == bases[1]._checksum(with_ambiguous=False)
     assert bases[1].has_checksum(small.checksum) and not small.has_checksum(bases[1].checksum)
+
+
+def test_what_a_text_shows_follows_from_its_aspect_where_the_file_does_not_say(tmp_path: Path) -> None:
+    texts = [("size and number", None), ("colour", None), ("unspecified", None), ("colour", "place")]
+    record = {"name": "wart", "descriptions": [{"aspect": a, "text": f"{a} {s}"} for a, s in texts]}
+    (tmp_path / "old.jsonl").write_text(json.dumps(record))
+    old = KnowledgeBase.load(tmp_path / "old.jsonl")
+    assert [text.shows for text in old.descriptions] == ["number", "lesion", "lesion", "lesion"]
+    assert old.checksum == "fbc863255644d39b", "bases from before there was `shows` keep their checksum"
+    record["descriptions"][3]["shows"] = "place"
+    (tmp_path / "new.jsonl").write_text(json.dumps(record))
+    new = KnowledgeBase.load(tmp_path / "new.jsonl")
+    assert new.descriptions[3].shows == "place" and new.checksum != old.checksum
+    write_base(tmp_path / "copy", new.card, new.diseases.values(), {})
+    assert KnowledgeBase.load(tmp_path / "copy").checksum == new.checksum
+    assert [text.shows for text in KnowledgeBase.load(tmp_path / "copy").descriptions][2:] == ["lesion", "place"]
+
+
+def test_a_text_that_shows_no_word_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"name": "wart", "descriptions": [{"text": "rough", "shows": 3}]}))
+    with pytest.raises(InputError, match="expected 'shows' to be a text, but got 3"):
+        KnowledgeBase.load(tmp_path / "a.jsonl")

@@ -93,6 +93,25 @@ def test_the_page_shows_pictures_answers_evidence_and_how_it_was_made(tmp_path: 
     assert "Beside the true labels" not in page
 
 
+@pytest.mark.parametrize(
+    ("modality", "said"),
+    [("auto", "unless the encoder is sure"), ("dermoscopic", "signs for dermoscopic pictures, as"), (None, "one")],
+)
+def test_the_page_says_that_nobody_saw_the_signs_and_which_they_are(tmp_path: Path, modality: str, said: str) -> None:
+    answers = _answers(tmp_path, count=1, broken=0)
+    texts = (
+        Evidence("a net", 0.5, "colour", "dermatology", "dermoscopic", "lesion"),
+        Evidence("on the cheek", 0.4, "site", "dermatology", "clinical", "place", stands_in=True),
+    )
+    manifest = {"settings": {"modality": modality} if modality else {}}
+    page = _page(replace(answers, evidence=(texts,), manifest=manifest), tmp_path / "report.html")
+    assert "A machine chose them; nobody saw" in page and said in page
+    assert f"<h4>Typical of {answers.labels[0]}</h4>".replace("<b>", "&lt;b&gt;")[:15] in page
+    assert ">colour, dermoscopy</span>" in page and ">site</span>" in page
+    assert page.count("no sign of the lesion is described for such a picture") == 1
+    assert _Tags(page).open == []
+
+
 def test_every_element_that_opens_also_closes(tmp_path: Path) -> None:
     assert _Tags(_page(_answers(tmp_path), tmp_path / "report.html", true=[0, 1, 2, 0])).open == []
 
@@ -196,7 +215,7 @@ class _Reason:
 def test_an_explanation_brings_a_heat_map_and_the_texts_of_the_runner_up(tmp_path: Path) -> None:
     page = _page(_answers(tmp_path), tmp_path / "report.html", explanations=[_Reason(), None, None, None])
     assert page.count('<figure class="heat">') == 1 and page.count('src="data:image/jpeg') == 4
-    assert "full colour: ±0.12" in page and "Spoke for the runner-up, &lt;i&gt;wart&lt;/i&gt;" in page
+    assert "full colour: ±0.12" in page and "Typical of the runner-up, &lt;i&gt;wart&lt;/i&gt;" in page
     assert page.count("other sign") == 3 and "not the outline of a lesion" in " ".join(page.split())
     assert _Tags(page).open == []
     alone = _page(_answers(tmp_path), tmp_path / "report.html")

@@ -17,6 +17,7 @@ from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.terminal import print_table
+from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ _SHOWN = 8  # classes listed in the summary
     help="A table with an image column and a column true_label (a class name, or its index), for the report.",
 )
 @image_column_or_order_option
+@option(
+    "--modality",
+    default=Settings.modality,
+    show_default=True,
+    type=click.Choice(MODALITIES),
+    heading=IMAGES,
+    help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
+)
 @group_by_option("--group-table", IMAGES)
 @option(
     "--group-table",

@@ -253,11 +253,18 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
 
     given = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     cache = options["cache"]
+    modality = options.get("modality", Settings.modality)
     if options["fitted"] is not None:
         if said := [f"--{name.replace('_', '-')}" for name in FIXED if name in given]:
             raise click.UsageError(f"{said[0]} cannot be given with --fitted: a fitted classifier brings its own.")
         model = options["model"] if "model" in given else None
-        return ZeroShotClassifier.load(options["fitted"], model, device=options["device"], cache=cache)
+        return ZeroShotClassifier.load(
+            options["fitted"],
+            model,
+            device=options["device"],
+            cache=cache,
+            modality=modality if "modality" in given else None,
+        )
     if options["classes"] is None:
         raise click.UsageError("Missing option '--classes' (or '--fitted').")
     return ZeroShotClassifier.from_pretrained(
@@ -265,5 +272,6 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
         classes=options["classes"],
         knowledge=None if options["knowledge"] == "none" else options["knowledge"],
         cache=cache,
+        modality=modality,
         **{name: options[name] for name in (*FIXED[2:], "device", "batch_size")},
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
 from zsderm.knowledge import library
+from zsderm.knowledge.authoring.vocabulary import shown_by
 from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.names import NameTable, ShortForms, without_photos
 
@@ -26,6 +27,12 @@ class Description:
     aspect: str  # what it describes: "colour", "surface and scale", ... (vocabulary.ASPECTS)
     modality: str  # "clinical" | "dermoscopic" | "either"
     source: str  # who says so; the name of the knowledge base where its file says nothing
+    shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty: as its aspect says
+
+    def __post_init__(self) -> None:
+        """Derive what the file does not say."""
+        if not self.shows:
+            object.__setattr__(self, "shows", shown_by(self.aspect))
 
 
 @dataclass(frozen=True)
@@ -247,8 +254,14 @@ def _content(disease: Disease) -> dict[str, object]:
         "ontology": disease.ontology,
         "sites": disease.sites,
         "concepts": disease.concepts,
-        "descriptions": [(text.aspect, text.modality, text.text) for text in disease.descriptions],
+        "descriptions": [_told(text) for text in disease.descriptions],
     }
+
+
+def _told(text: Description) -> tuple[str, ...]:
+    """What the checksum covers of a text; bases from before there was `shows` keep theirs."""
+    derived = text.shows == shown_by(text.aspect)
+    return (text.aspect, text.modality, text.text, *(() if derived else (text.shows,)))
 
 
 def _description(place: str, record: Mapping[str, object], disease: str, source: str) -> Description:
@@ -258,4 +271,5 @@ def _description(place: str, record: Mapping[str, object], disease: str, source:
         aspect=library.text_field(place, record, "aspect", default="unspecified"),
         modality=library.text_field(place, record, "modality", default="either"),
         source=library.text_field(place, record, "source", default=source),
+        shows=library.text_field(place, record, "shows") if "shows" in record else "",
     )

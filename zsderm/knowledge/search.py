@@ -12,8 +12,8 @@ from zsderm.knowledge.names import words
 
 # Below this likeness two words are different words: "scale" and "scalp" are at 0.8.
 _ALIKE = 0.82
-# A text on look-alikes also says what the others look like, so it ranks below texts that describe their own disease.
-_WEIGHT = {"look-alikes": 0.9}
+# A text that tells look-alikes apart also says what the others look like: it ranks below those on their own disease.
+_WEIGHT = {"differs": 0.9}
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Hit:
     disease: str  # canonical name
     where: str  # "name", "alias", or the aspect of the description
     text: str
+    shows: str = ""  # what must be in view for a description to hold; empty for names
 
 
 def search(base: KnowledgeBase, query: str, limit: int = 10) -> list[Hit]:
@@ -36,18 +37,18 @@ def search(base: KnowledgeBase, query: str, limit: int = 10) -> list[Hit]:
     if not asked:
         return []
     hits = [
-        Hit(round(_WEIGHT.get(where, 1.0) * _score(asked, text), 3), disease, where, text)
-        for disease, where, text in _entries(base)
+        Hit(round(_WEIGHT.get(shows, 1.0) * _score(asked, text), 3), disease, where, text, shows)
+        for disease, where, text, shows in _entries(base)
     ]
     best = sorted((hit for hit in hits if hit.score >= 0.5), key=lambda hit: (-hit.score, _rank(hit), len(hit.text)))
     return best[:limit]
 
 
-def _entries(base: KnowledgeBase) -> Iterator[tuple[str, str, str]]:
+def _entries(base: KnowledgeBase) -> Iterator[tuple[str, str, str, str]]:
     for disease in base.diseases.values():
-        yield disease.name, "name", disease.name
-        yield from ((disease.name, "alias", alias) for alias in disease.aliases)
-        yield from ((disease.name, text.aspect, text.text) for text in disease.descriptions)
+        yield disease.name, "name", disease.name, ""
+        yield from ((disease.name, "alias", alias, "") for alias in disease.aliases)
+        yield from ((disease.name, text.aspect, text.text, text.shows) for text in disease.descriptions)
 
 
 def _rank(hit: Hit) -> int:

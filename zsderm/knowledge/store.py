@@ -22,7 +22,7 @@ def record_of(disease: Disease) -> dict[str, object]:
         "sites": list(disease.sites),
         "concepts": list(disease.concepts),
         "descriptions": [
-            {"aspect": d.aspect, "modality": d.modality, "text": d.text, "source": d.source}
+            {"aspect": d.aspect, "modality": d.modality, "shows": d.shows, "text": d.text, "source": d.source}
             for d in disease.descriptions
         ],
     }

@@ -101,6 +101,7 @@ def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, obj
         "encoder": (predictions.manifest.get("encoder") or {}).get("name", ""),
         "notes": predictions.manifest.get("notes", ()),
         "passed_over": images.passed_over_text(predictions.manifest.get("passed_over") or {}),
+        "modality": (predictions.manifest.get("settings") or {}).get("modality", ""),
         "calibration": predictions.manifest.get("calibration"),
         "manifest": list(flatten({key: value for key, value in predictions.manifest.items() if key != "notes"})),
         "counts": _counts(predictions, true),

@@ -51,8 +51,8 @@ def test_show_prints_everything_about_one_disease(folder):
         "ontology\t",
         "sites\t",
         "concepts\t",
-        "colour\tclinical\ta rough grey dome",
-        "colour\tclinical\tblack pinpoints in a horny bump",
+        "colour\tclinical\tlesion\ta rough grey dome",
+        "colour\tclinical\tlesion\tblack pinpoints in a horny bump",
     ]
 
 
@@ -120,14 +120,14 @@ def test_show_an_unknown_base_is_one_sentence_with_what_to_do():
 @pytest.mark.slow
 def test_search_looks_into_the_default_base():
     result = run("search", "pearly rolled border")
-    score, disease, where, _ = result.stdout.splitlines()[0].split("\t")
-    assert (disease, where) == ("basal cell carcinoma", "border and shape")
+    score, disease, where, shows, _ = result.stdout.splitlines()[0].split("\t")
+    assert (disease, where, shows) == ("basal cell carcinoma", "border and shape", "lesion")
     assert 0.5 <= float(score) <= 1
 
 
 def test_search_looks_into_a_named_base(folder):
     result = run("search", str(folder), "grey dome", "--limit", "1")
-    assert result.stdout == "1.000\twart\tcolour\ta rough grey dome\n"
+    assert result.stdout == "1.000\twart\tcolour\tlesion\ta rough grey dome\n"
 
 
 def test_search_that_finds_nothing_says_so_on_stderr(folder):

@@ -21,6 +21,15 @@ def test_json_by_aspect(tmp_path: Path) -> None:
     assert read_class_texts(tmp_path / "a.json")[0].descriptions[0].aspect == "colour"
 
 
+def test_csv_says_what_a_description_shows_or_its_aspect_does(tmp_path: Path) -> None:
+    rows = "robin,A red breast.,colour,Place\ncrow,Many together.,size and number,\n"
+    (tmp_path / "a.csv").write_text(f"class,description,aspect,shows\n{rows}")
+    assert [one.descriptions[0].shows for one in read_class_texts(tmp_path / "a.csv")] == ["place", "number"]
+    (tmp_path / "a.csv").write_text("class,description,shows\nrobin,A red breast.,feathers\n")
+    with pytest.raises(InputError, match="lesion or place or skin or number or course or differs, but got 'feathers'"):
+        read_class_texts(tmp_path / "a.csv")
+
+
 def test_csv_with_and_without_aspect(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("class,description,aspect\nrobin,A red breast.,colour\ncrow,All black.,\n")
     robin, crow = read_class_texts(tmp_path / "a.csv")

@@ -21,9 +21,21 @@ def test_every_difference_is_named() -> None:
     others = [d for d in base.diseases.values() if d.name not in ("vitiligo", "cutaneous horn")]
     found = list(changes(base, KnowledgeBase(base.card, [*others, changed])))
     assert Change("+", "vitiligo", "alias", "white spot") in found
-    assert Change("-", "vitiligo", f"{first.aspect} ({first.modality})", first.text) in found
+    assert Change("-", "vitiligo", f"{first.aspect} ({first.modality}, {first.shows})", first.text) in found
     assert Change("-", "cutaneous horn", "disease", "cutaneous horn") in found
     assert {change.disease for change in found} == {"vitiligo", "cutaneous horn"}
+
+
+def test_another_word_for_what_a_sentence_shows_is_a_difference() -> None:
+    disease = KnowledgeBase.load("dermatology").find("vitiligo")
+    first = disease.descriptions[0]
+    changed = replace(disease, descriptions=(replace(first, shows="number"), *disease.descriptions[1:]))
+    before, after = (KnowledgeBase(KnowledgeCard("mine"), [one]) for one in (disease, changed))
+    where = f"{first.aspect} ({first.modality}, "
+    assert list(changes(before, after)) == [
+        Change("-", "vitiligo", f"{where}{first.shows})", first.text),
+        Change("+", "vitiligo", f"{where}number)", first.text),
+    ]
 
 
 def test_a_member_that_joins_or_leaves_a_group_is_a_difference() -> None:

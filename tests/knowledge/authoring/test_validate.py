@@ -7,7 +7,7 @@ import pytest
 from zsderm.errors import UnknownKnowledgeBaseError
 from zsderm.knowledge import KnowledgeBase, library
 from zsderm.knowledge.authoring.validate import CARD_KEYS, CONCEPT_COUNT, Problem, validate
-from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES
+from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES, SHOWS
 
 SIGNS = [
     *("rough", "smooth", "shiny", "matt", "waxy", "velvety"),
@@ -56,6 +56,7 @@ def test_the_vocabulary_is_that_of_the_schema_beside_the_bundled_bases():
     assert set(schema["$defs"]["concept"]["enum"]) == set(CONCEPTS)
     assert set(description["aspect"]["enum"]) == set(ASPECTS)
     assert set(description["modality"]["enum"]) == set(MODALITIES)
+    assert set(description["shows"]["enum"]) == set(SHOWS)
     assert (schema["properties"]["concepts"]["minItems"], schema["properties"]["concepts"]["maxItems"]) == CONCEPT_COUNT
 
 
@@ -64,6 +65,15 @@ def test_a_missing_key_is_a_problem(write_base, key):
     record = sound("wart", "pink")
     del record[key]
     assert f"key '{key}' is missing" in reasons(write_base(record, card=CARD))
+
+
+def test_what_a_text_shows_may_be_said_in_the_words_of_the_vocabulary(write_base):
+    record = with_text(sound("wart", "pink"), shows="place")
+    assert validate(write_base(record, card=CARD)) == []
+    record = with_text(record, number=1, shows="Lesion")
+    assert [reason.partition(":")[0] for reason in reasons(write_base(record, card=CARD))] == [
+        "what it shows, 'Lesion', is not in the vocabulary"
+    ]
 
 
 def test_an_unknown_key_is_a_problem(write_base):

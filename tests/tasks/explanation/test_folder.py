@@ -43,7 +43,8 @@ def test_the_table_says_everything_that_was_said(tmp_path: Path, photo) -> None:
     assert len(lines) == 1 and found["image"] == "mole.jpg" and found["picture"] == "0002_mole.png"
     assert (found["winner"], found["runner_up"], found["margin"], found["scale"]) == ("nevus", "wart", 0.125, 0.5)
     assert found["hottest"] == [45.0, 10.0] and len(found["runner_up_evidence"]) == 2
-    assert found["evidence"][0] == {"text": "brown – all over", "score": 0.25, "aspect": "colour", "source": "test"}
+    said = {"text": "brown – all over", "score": 0.25, "aspect": "colour", "source": "test"}
+    assert found["evidence"][0] == {**said, "modality": "", "shows": "", "stands_in": False}
 
 
 def test_a_second_run_replaces_the_first(tmp_path: Path, photo) -> None:

@@ -111,7 +111,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     """Find the names, aliases and descriptions that say what QUERY says, best first.
 
     With --image: the descriptions that a photograph is most like, of all diseases. Without NAME it looks into
-    "dermatology". Columns: score, disease, where, text.
+    "dermatology". Columns: score, disease, where, shows, text.
 
     \b
     zsderm kb search "pearly rolled border"
@@ -136,7 +136,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
         raise UnknownKnowledgeBaseError(f"{error}. A query of several words goes in quotes.") from error
     hits = find_hits(base, query, limit)
     for hit in hits:
-        _table(f"{hit.score:.3f}", hit.disease, hit.where, hit.text)
+        _table(f"{hit.score:.3f}", hit.disease, hit.where, hit.shows, hit.text)
     if not hits:
         click.echo(f"Nothing in knowledge base {base.name!r} is like {query!r}. Try fewer words.", err=True)
 
@@ -226,7 +226,7 @@ def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int
     base = KnowledgeBase.load(words[0] if words else DEFAULT_KNOWLEDGE)
     for match in nearest_descriptions(load_encoder(model), base, image, limit, cache):
         found = match.description
-        _table(f"{match.score:.3f}", found.disease, found.aspect, found.text)
+        _table(f"{match.score:.3f}", found.disease, found.aspect, found.shows, found.text)
 
 
 def _show_base(base: KnowledgeBase) -> None:
@@ -247,7 +247,7 @@ def _show_disease(disease: Disease, members: Iterable[str]) -> None:
     _table("sites", _joined(disease.sites))
     _table("concepts", _joined(disease.concepts))
     for text in disease.descriptions:
-        _table(text.aspect, text.modality, text.text)
+        _table(text.aspect, text.modality, text.shows, text.text)
 
 
 def _joined(names: Iterable[str]) -> str:

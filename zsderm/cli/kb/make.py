@@ -23,9 +23,9 @@ _SHOWN = 20  # problems listed on stderr
 def build(source: Path, output: Path, name: str | None, licence: str) -> None:
     """Make a knowledge base from a table or a mapping of descriptions by class.
 
-    SOURCE is a table (.csv, .tsv, .jsonl, .parquet) with columns class,description (and optionally aspect,modality), or
-    a .json file {class: [descriptions]}. The base is loaded before it is put in place, and keeps to the minimal profile
-    of zsderm kb validate.
+    SOURCE is a table (.csv, .tsv, .jsonl, .parquet) with columns class,description (optionally aspect,modality,shows),
+    or a .json file {class: [descriptions]}. The base is loaded before it is put in place, and keeps to the minimal
+    profile of zsderm kb validate.
 
     \b
     zsderm kb build cupl.json --output ./birds

@@ -15,6 +15,7 @@ from zsderm.knowledge.base import Description, Disease
 from zsderm.table_files import read_cells
 
 COLUMNS = ("class", "description")
+OPTIONAL = ("aspect", "modality", "shows")
 LARGEST_FILE = 200_000_000  # bytes; the bundled base has one million
 PROFILE = MINIMAL  # what a base that is built here keeps to; it stands in its base.json
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -24,7 +25,7 @@ def read_class_texts(path: Path) -> list[Disease]:
     """Diseases from a table or a mapping of descriptions by class.
 
     Two formats are read: a table (.csv, .tsv, .jsonl, .parquet) with the columns class, description and, if wanted,
-    aspect and modality; and JSON as CuPL-style work writes it, {class: [descriptions]} or
+    aspect, modality and shows; and JSON as CuPL-style work writes it, {class: [descriptions]} or
     {class: {aspect: [descriptions]}}. Line breaks and runs of blanks in names and descriptions become one blank.
 
     Args:
@@ -74,7 +75,7 @@ def _from_table(path: Path) -> dict[str, list[Description]]:
         name, text = (row[column] for column in COLUMNS)
         if not name.strip() or not text.strip():
             raise InputError(f"{path.name}, line {number}: expected a class and a description, but one is empty.")
-        _add(found, name, text, path, row.get("aspect", ""), row.get("modality", ""))
+        _add(found, name, text, path, *(row.get(key, "") for key in OPTIONAL))
     return found
 
 
@@ -94,7 +95,7 @@ def _from_json(path: Path) -> dict[str, list[Description]]:
             if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
                 raise InputError(f"{path.name}: expected {name!r} to have a list of texts, but got {items!r:.60}.")
             for text in items:
-                _add(found, name, text, path, aspect, "")
+                _add(found, name, text, path, aspect)
         if " ".join(name.split()) not in found:
             raise InputError(f"{path.name}: expected {name!r} to have a list of texts, but it is empty.")
     return found
@@ -120,7 +121,17 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _add(found: dict[str, list[Description]], name: str, text: str, path: Path, aspect: str, modality: str) -> None:
-    name, text, aspect, modality = (" ".join(words.split()) for words in (name, text, aspect, modality))
-    description = Description(text, name, aspect or "unspecified", modality.lower() or "either", source=path.name)
+def _add(
+    found: dict[str, list[Description]],
+    name: str,
+    text: str,
+    path: Path,
+    aspect: str = "",
+    modality: str = "",
+    shows: str = "",
+) -> None:
+    name, text, aspect, modality, shows = (" ".join(words.split()) for words in (name, text, aspect, modality, shows))
+    description = Description(
+        text, name, aspect or "unspecified", modality.lower() or "either", source=path.name, shows=shows.lower()
+    )
     found.setdefault(name, []).append(description)

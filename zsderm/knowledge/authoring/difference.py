@@ -43,5 +43,5 @@ def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
         *(("alias", alias) for alias in disease.aliases),
         *(("site", site) for site in disease.sites),
         *(("concept", concept) for concept in disease.concepts),
-        *((f"{d.aspect} ({d.modality})", d.text) for d in disease.descriptions),
+        *((f"{d.aspect} ({d.modality}, {d.shows})", d.text) for d in disease.descriptions),
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from zsderm.errors import InputError
 from zsderm.knowledge import library
-from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES
+from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES, SHOWS
 from zsderm.knowledge.base import Description, Disease
 from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.names import spelling, words
@@ -92,6 +92,8 @@ def minimal_problems(disease: Disease) -> Iterator[str]:
     for description in disease.descriptions:
         if description.modality not in MODALITIES:
             yield f"expected a modality {' or '.join(MODALITIES)}, but got {description.modality!r}"
+        if description.shows not in SHOWS:
+            yield f"expected it to show {' or '.join(SHOWS)}, but got {description.shows!r}"
     texts = {"name": disease.name, **{f"description {n}": d.text for n, d in enumerate(disease.descriptions, 1)}}
     for what, text in texts.items():
         if odd := next((character for character in text if unicodedata.category(character) in ("Cc", "Cs")), ""):
@@ -187,7 +189,7 @@ def _key_problems(record: Mapping[str, object]) -> Iterator[str]:
     yield from _key_differences("", record, DISEASE_KEYS)
     descriptions = record.get("descriptions")
     for number, item in enumerate(descriptions if isinstance(descriptions, list) else (), start=1):
-        yield from _key_differences(f"description {number}: ", item, DESCRIPTION_KEYS, optional=("source",))
+        yield from _key_differences(f"description {number}: ", item, DESCRIPTION_KEYS, optional=("source", "shows"))
 
 
 def _key_differences(
@@ -219,6 +221,8 @@ def _vocabulary_problems(text: Description) -> Iterator[str]:
         yield f"aspect {text.aspect!r} is not in the vocabulary"
     if text.modality not in MODALITIES:
         yield f"modality {text.modality!r} is not in the vocabulary"
+    if text.shows not in SHOWS:
+        yield f"what it shows, {text.shows!r}, is not in the vocabulary: {text.text!r}"
     if text.aspect == DERMOSCOPIC_ASPECT and text.modality != "dermoscopic":
         yield f"aspect {text.aspect!r} with modality {text.modality!r}: {text.text!r}"
 

@@ -17,6 +17,35 @@ ASPECTS = (
 
 MODALITIES = ("clinical", "dermoscopic", "either")
 
+# What has to be in view for a description to hold, so that whoever shows it beside a photograph can choose.
+SHOWS = (
+    "lesion",  # a close-up of one lesion shows it
+    "place",  # a body site, or an arrangement over a part of the body
+    "skin",  # light, brown or black skin
+    "number",  # how many, grouped over the body, or of what absolute size
+    "course",  # stages and change
+    "differs",  # speaks of a look-alike, or of what is absent
+)
+_SHOWN_BY_ASPECT = {
+    "size and number": "number",
+    "distribution and site": "place",
+    "evolution": "course",
+    "light and dark skin": "skin",
+    "look-alikes": "differs",
+}
+
+
+def shown_by(aspect: str) -> str:
+    """What a description of an aspect shows, where its base does not say: one of SHOWS.
+
+    Aspects outside the vocabulary show the lesion: who writes his own has mostly signs of the lesion in mind.
+
+    >>> shown_by("size and number"), shown_by("colour"), shown_by("unspecified")
+    ('number', 'lesion', 'lesion')
+    """
+    return _SHOWN_BY_ASPECT.get(aspect, "lesion")
+
+
 # The clinical concepts of SkinCon (Daneshjou et al., 2022), the dermoscopic ones of the seven-point checklist
 # (Argenziano et al., 1998), and a few that skin photographs call for.
 CONCEPTS = (

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from zsderm.class_texts import ClassTexts
+from zsderm.config import Settings
 from zsderm.embeddings import embed_images
 from zsderm.errors import ImageError, InputError
 from zsderm.images import ImageSource, open_image
@@ -78,6 +79,7 @@ def explain(
     view: FieldOfView | None = None,
     feature: Tensor | None = None,
     centre: Tensor | None = None,
+    modality: str = Settings.modality,
 ) -> Explanation:
     """Explain one photograph.
 
@@ -96,6 +98,7 @@ def explain(
         feature: (D,) unit row that was answered, where it is another than that of the image as it is, such as the mean
             of several views. The heat map looks at the image as it is.
         centre: (D,) what was taken from features before they were held against the proxies; None: nothing.
+        modality: "clinical" or "dermoscopic", what the image is; "auto" asks the encoder.
 
     Raises:
         ImageError: the image cannot be read.
@@ -115,8 +118,8 @@ def explain(
     spoken: tuple[Evidence, ...] = ()
     answered: tuple[Evidence, ...] = ()
     if texts is not None:
-        spoken = _evidence(texts, feature, winner, rows)[:evidence]
-        others = _evidence(texts, feature, runner_up, rows) if runner_up != winner else ()
+        spoken = _evidence(texts, feature, winner, rows, modality)[:evidence]
+        others = _evidence(texts, feature, runner_up, rows, modality) if runner_up != winner else ()
         answered = on_the_same_aspects(spoken, others, evidence)
     offset = 0.0 if centre is None else float(towards @ centre)
     heat = heat_map(encoder, photograph, towards, method=method, view=view, offset=offset)
@@ -144,6 +147,7 @@ def explain_images(
     evidence: int = EVIDENCE,
     method: str = "occlusion",
     views: int = 1,
+    modality: str = Settings.modality,
 ) -> Iterator[Explanation | None]:
     """Explain the answers for N photographs, one at a time and only when asked for the next.
 
@@ -157,6 +161,7 @@ def explain_images(
         evidence: descriptions per class.
         method: of the heat maps, see `heat_map`.
         views: how many views of each image were averaged for its answer.
+        modality: of the images, see `explain`.
 
     Yields:
         An explanation for each image, in order; None for one that could not be read, then or now.
@@ -200,6 +205,7 @@ def explain_images(
             view=fields[photograph.size],
             feature=torch.from_numpy(answered.features[0]),
             centre=predictions.centre,
+            modality=modality,
         )
 
 
@@ -237,10 +243,10 @@ def explain_predictions(
         own if predictions.proxies is None else predictions.proxies,
         pictures=pictures,
         texts=texts,
-        rows=predictions.sentences,
         evidence=evidence,
         method=method,
         views=predictions.manifest["settings"]["views"] or classifier.views,
+        modality=settings.modality,
     )
 
 
@@ -266,9 +272,11 @@ def on_the_same_aspects(
     return tuple(sorted([*chosen, *left[: count - len(chosen)]], key=lambda text: -text.score))
 
 
-def _evidence(texts: ClassTexts, feature: Tensor, index: int, rows: Tensor | None) -> tuple[Evidence, ...]:
-    """Everything that is said of a class, most like the photograph first."""
-    return next(texts.evidence_for(feature[None], torch.tensor([index]), rows, len(texts.sentences)))
+def _evidence(
+    texts: ClassTexts, feature: Tensor, index: int, rows: Tensor | None, modality: str
+) -> tuple[Evidence, ...]:
+    """Everything that is said of a class and may stand beside the photograph, most like it first."""
+    return next(texts.evidence_for(feature[None], torch.tensor([index]), rows, len(texts.sentences), modality))
 
 
 def _best_two(scores: Tensor) -> tuple[int, int]:
