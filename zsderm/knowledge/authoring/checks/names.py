@@ -15,6 +15,14 @@ from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.code_sets import code_sets
 from zsderm.knowledge.names import spelling, words
 
+# What codes of data sets mean where they mean no disease and no pool of some, but what is left over.
+LEFT_OVER = {
+    "other benign growth of the skin",
+    "other malignant growth of the skin",
+    "inflammatory or infectious skin disease",
+    "miscellaneous skin lesion",
+    "squamous cell carcinoma or keratoacanthoma",
+}
 # Words that a name may have or lack: "pemphigus of the skin" is "cutaneous pemphigus".
 FILLERS = {"of", "the", "a", "an", "in", "on", "and", "with", "skin", "cutaneous", "disease", "syndrome", "nos"}
 
@@ -124,7 +132,7 @@ def missing_names(
                 yield Problem(disease, f"{name!r} ({source}) is no alias of it", "alias", WARNING)
     for title, codes in code_sets().items() if common else ():
         for code, disease in codes.items():
-            if owners.get(spelling(disease)) is None and spelling(disease) not in several:
+            if disease not in LEFT_OVER and spelling(disease) not in owners and spelling(disease) not in several:
                 reason = f"code {code!r} of {title} means {disease!r}, which the base does not know"
                 yield Problem(library.CARD_FILE, reason, "alias", WARNING)
 

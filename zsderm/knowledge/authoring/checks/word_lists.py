@@ -63,7 +63,7 @@ SEEN = """
     suddenly at; ends suddenly; stop suddenly; stops suddenly; begins suddenly; starts suddenly; changes suddenly
     sudden step; sudden edge; sudden change; sudden border; sudden stop; sudden end; sudden cut-off
     sudden transition; disappears into; disappear into; disappearing into; at first sight; at first glance
-    of unlike; movable lining; infiltrated-looking; drug-like; honeycomb cell*; net cell*; water under glass
+    of unlike; in unlike; movable lining; infiltrated-looking; drug-like; honeycomb cell*; net cell*; water under glass
     pigment under glass
 """
 
@@ -89,7 +89,7 @@ NOT_SEEN = (
         WARNING,
         "may be felt and not seen; keep it only where the eye sees it",
         """
-        hardened; indurated; boggy; woody; rigid; stiff; stiffened; stiffening; pliable; supple; elastic skin
+        hardened; indurated; boggy; woody; rigid; stiff; stiffened; stiffening; pliable; elastic skin
         tethered; soft~dome*; soft~bead*; soft~tag*; soft~flap*; soft~bag*; soft~pouch*; soft~sac*; soft~blister*
         soft~fold*; soft, fleshy; soft fleshy; softened; softness; spongy; weightless; heavy~lump*; heavy~bag*
         elasticity
@@ -116,7 +116,7 @@ NOT_SEEN = (
         "is a complaint and not a look",
         """
         itch; itchy; itching; itches; itchiness; itch-free; pruritic; pruritus; pain; painful; painfully; painless
-        pains; hurt; hurts; hurting; sore to; sore and; soreness; burning; stinging; tingling; numb; numbness; fever
+        pains; hurt; hurts; hurting; sore to; soreness; burning; stinging; tingling; numb; numbness; fever
         feverish; fevers; malaise; throbbing; aching; aches; sensation*; insensitive; anaesthetic; feelingless
         smelly; smell; smells; foul-smelling; odour; odourless; tired; hoarse; unwell; ill person; ill child
         discomfort; headache*; cough; joint pains; chills; weakness; painlessness; scratchable; foul; illness
@@ -145,7 +145,7 @@ NOT_SEEN = (
         WARNING,
         "may tell of time; one picture shows one moment",
         """
-        later; soon; soon after; at first; persist; persists; in winter; every winter; each winter; in summer
+        later; soon; soon after; at first; in winter; every winter; each winter; in summer
         every summer; each summer; in spring; every spring; spring sun; seasonal; over years; finally; begins as
         starts as; began as; becomes; became; turns into; develops; developing; repeatedly
         """,
@@ -188,7 +188,7 @@ NOT_SEEN = (
 RIVAL = """
     unlike; in contrast to; whereas; rather than; instead of; as opposed to; speaks against; speak against
     argues against; argue against; distinguish*; sets it apart; set it apart; tells it from; tell it from
-    look-alike; would differ; compared with; compared to; belong to another; belongs to another; in place of
+    would differ; compared with; compared to; belong to another; belongs to another
 """
 
 # Seen only through a dermatoscope, or called so only there.
