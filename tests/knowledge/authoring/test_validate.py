@@ -7,7 +7,7 @@ import pytest
 from zsderm.errors import UnknownKnowledgeBaseError
 from zsderm.knowledge import KnowledgeBase, library
 from zsderm.knowledge.authoring.checks.problem import ERROR
-from zsderm.knowledge.authoring.validate import CARD_KEYS, CONCEPT_COUNT, Problem, validate
+from zsderm.knowledge.authoring.validate import CARD_KEYS, CONCEPT_COUNT, FEW_CONCEPTS, Problem, validate
 from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES
 
 SIGNS = [
@@ -57,7 +57,10 @@ def test_the_vocabulary_is_that_of_the_schema_beside_the_bundled_bases():
     assert set(schema["$defs"]["concept"]["enum"]) == set(CONCEPTS)
     assert set(description["aspect"]["enum"]) == set(ASPECTS)
     assert set(description["modality"]["enum"]) == set(MODALITIES)
-    assert (schema["properties"]["concepts"]["minItems"], schema["properties"]["concepts"]["maxItems"]) == CONCEPT_COUNT
+    assert (schema["properties"]["concepts"]["minItems"], schema["properties"]["concepts"]["maxItems"]) == (
+        FEW_CONCEPTS,
+        CONCEPT_COUNT[1],
+    )
 
 
 @pytest.mark.parametrize("key", ["aliases", "ontology", "sites", "concepts", "descriptions"])

@@ -63,8 +63,8 @@ SEEN = """
     suddenly at; ends suddenly; stop suddenly; stops suddenly; begins suddenly; starts suddenly; changes suddenly
     sudden step; sudden edge; sudden change; sudden border; sudden stop; sudden end; sudden cut-off
     sudden transition; disappears into; disappear into; disappearing into; at first sight; at first glance
-    of unlike; in unlike; movable lining; infiltrated-looking; drug-like; honeycomb cell*; net cell*; water under glass
-    pigment under glass
+    of unlike; in unlike; movable lining; stiff edge; stiff hair*; stiff dark hair*; stiff black hair*
+    infiltrated-looking; drug-like; honeycomb cell*; net cell*; water under glass; pigment under glass
 """
 
 NOT_SEEN = (
@@ -89,10 +89,9 @@ NOT_SEEN = (
         WARNING,
         "may be felt and not seen; keep it only where the eye sees it",
         """
-        hardened; indurated; boggy; woody; rigid; stiff; stiffened; stiffening; pliable; elastic skin
-        tethered; soft~dome*; soft~bead*; soft~tag*; soft~flap*; soft~bag*; soft~pouch*; soft~sac*; soft~blister*
-        soft~fold*; soft, fleshy; soft fleshy; softened; softness; spongy; weightless; heavy~lump*; heavy~bag*
-        elasticity
+        hardened; indurated; boggy; woody; rigid; stiff; stiffened; stiffening; pliable; elastic skin; tethered
+        soft~dome*; soft~bead*; soft~tag*; soft~flap*; soft~bag*; soft~pouch*; soft~sac*; soft~blister*; soft~fold*
+        soft, fleshy; soft fleshy; softness; spongy; weightless; heavy~lump*; heavy~bag*; elasticity
         """,
     ),
     WordList(
@@ -116,10 +115,10 @@ NOT_SEEN = (
         "is a complaint and not a look",
         """
         itch; itchy; itching; itches; itchiness; itch-free; pruritic; pruritus; pain; painful; painfully; painless
-        pains; hurt; hurts; hurting; sore to; soreness; burning; stinging; tingling; numb; numbness; fever
-        feverish; fevers; malaise; throbbing; aching; aches; sensation*; insensitive; anaesthetic; feelingless
-        smelly; smell; smells; foul-smelling; odour; odourless; tired; hoarse; unwell; ill person; ill child
-        discomfort; headache*; cough; joint pains; chills; weakness; painlessness; scratchable; foul; illness
+        pains; hurt; hurts; hurting; sore to; soreness; burning; stinging; tingling; numb; numbness; fever; feverish
+        fevers; malaise; throbbing; aching; aches; sensation*; insensitive; anaesthetic; feelingless; smelly; smell
+        smells; foul-smelling; odour; odourless; tired; hoarse; unwell; ill person; ill child; discomfort; headache*
+        cough; joint pains; chills; weakness; painlessness; scratchable; foul; illness
         """,
     ),
     WordList(
@@ -145,9 +144,9 @@ NOT_SEEN = (
         WARNING,
         "may tell of time; one picture shows one moment",
         """
-        later; soon; soon after; at first; in winter; every winter; each winter; in summer
-        every summer; each summer; in spring; every spring; spring sun; seasonal; over years; finally; begins as
-        starts as; began as; becomes; became; turns into; develops; developing; repeatedly
+        later; soon; soon after; at first; in winter; every winter; each winter; in summer; every summer
+        each summer; in spring; every spring; spring sun; seasonal; over years; finally; begins as; starts as
+        began as; becomes; became; turns into; develops; developing; repeatedly
         """,
     ),
     WordList(
@@ -208,11 +207,11 @@ DERMOSCOPIC = """
 REGIONAL = """
     trunk; torso; limbs; limb; back and nape; upper back; lower back; both legs; both arms; both cheeks; both hands
     both feet; both palms; both soles; both shins; both knees; both elbows; one-sided; whole body; whole trunk
-    body-wide; all over the body; over the body; universal; generalised; widespread; shoulders; the shoulder
-    the abdomen; rounded abdomen; belly; buttocks; buttock; thigh; thighs; shin; shins; forearm; forearms; upper arm
-    upper arms; elbow; elbows; knees; knee; armpit; armpits; groin; groins; the flank; flanks; chest; breast
-    breasts; neckline; waist; waistline; waistband; calf; calves; ankle; ankles; wrist; wrists; knuckle; knuckles
-    the hands; the feet; other hand; other foot; other leg; other side; hands and feet; palms and soles
-    arms and legs; cape-like; necklace-like; mask-like; butterfly shape*; butterfly-shaped; christmas-tree; hairline
-    both ears; ear rims; lower legs; lower leg; upper lip; jawline; clothing
+    body-wide; all over the body; over the body; universal; generalised; widespread; shoulders; the abdomen
+    rounded abdomen; belly; buttocks; buttock; thigh; thighs; shin; shins; forearm; forearms; upper arm; upper arms
+    elbow; elbows; knees; knee; armpit; armpits; groin; groins; the flank; flanks; chest; breast; breasts; neckline
+    waist; waistline; waistband; calf; calves; ankle; ankles; wrist; wrists; knuckle; knuckles; the hands; the feet
+    other hand; other foot; other leg; other side; hands and feet; palms and soles; arms and legs; cape-like
+    necklace-like; mask-like; butterfly shape*; butterfly-shaped; christmas-tree; hairline; both ears; ear rims
+    lower legs; lower leg; upper lip; jawline; clothing
 """
