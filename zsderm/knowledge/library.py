@@ -60,9 +60,21 @@ def read_lines(location: Path) -> Iterator[tuple[str, str]]:
     files = sorted(location.glob("*.jsonl")) if location.is_dir() else [location]
     for file in files:
         # Split at newlines only: str.splitlines also cuts at U+2028, which JSON allows inside a text.
-        for number, line in enumerate(_read_text(file).split("\n"), start=1):
+        for number, line in enumerate(read_text(file).split("\n"), start=1):
             if line.strip():
                 yield f"{file.name}:{number}", line
+
+
+def files_of_diseases(location: Path) -> dict[str, str]:
+    """Name of a disease -> the file whose line holds it; lines that cannot be read are left out."""
+    found: dict[str, str] = {}
+    for place, line in read_lines(location):
+        try:
+            name = text_field(place, parse_object(place, line), "name")
+        except InputError:
+            continue
+        found.setdefault(name, place.rpartition(":")[0])
+    return found
 
 
 def read_card(location: Path) -> dict[str, object]:
@@ -72,7 +84,7 @@ def read_card(location: Path) -> dict[str, object]:
         InputError: if base.json is not a JSON object.
     """
     file = location / CARD_FILE
-    return parse_object(CARD_FILE, _read_text(file)) if location.is_dir() and file.is_file() else {}
+    return parse_object(CARD_FILE, read_text(file)) if location.is_dir() and file.is_file() else {}
 
 
 def parse_object(place: str, text: str) -> dict[str, object]:
@@ -117,7 +129,12 @@ def texts_field(place: str, record: Mapping[str, object], key: str) -> tuple[str
     return tuple(item.strip() for item in value)
 
 
-def _read_text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a file of a base.
+
+    Raises:
+        InputError: if it is not UTF-8 text, or cannot be read.
+    """
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

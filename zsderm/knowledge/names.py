@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 
 from zsderm.errors import InputError, did_you_mean
 
@@ -65,6 +66,7 @@ def words(text: str) -> list[str]:
     return [_fold(word) for word in re.split(r"[\W_]+", plain) if word]
 
 
+@lru_cache(maxsize=1 << 16)  # a base has some ten thousand words, each many times
 def _fold(word: str) -> str:
     if len(word) <= 3:  # too short to know a plural from a word
         return word

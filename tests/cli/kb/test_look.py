@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -146,15 +147,49 @@ def test_search_with_unquoted_words_says_to_quote_them():
 def test_validate_prints_problems_and_ends_with_exit_code_1(folder):
     result = run("validate", str(folder))
     rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert ["wart", "expected at least 12 descriptions, but got 2"] in rows
+    assert ["error", "form", "wart", "expected at least 12 descriptions, but got 2"] in rows
     assert result.exit_code == 1
-    assert result.stderr == f"{folder}: {len(rows)} problems\n"
+    assert result.stderr == f"{folder}: {len(rows)} errors\n"
+
+
+WARNED = "Smooth, faintly swollen top that later peels off in a thin sheet."
+
+
+@pytest.fixture
+def warned(tmp_path):
+    """A base of the full profile with nothing but a warning."""
+    from zsderm.knowledge.authoring.vocabulary import ASPECTS
+
+    lines = [
+        {"aspect": aspect, "modality": "dermoscopic" if "dermoscopic" in aspect else "clinical", "text": text}
+        for number in range(12)
+        for aspect in [ASPECTS[number % len(ASPECTS)]]
+        for text in [WARNED if number == 0 else f"A dull brown spot with an even edge, drawn as number {number}."]
+    ]
+    record = {"name": "wart", "aliases": [], "ontology": ["benign"], "sites": ["hand"], "descriptions": lines}
+    record["concepts"] = ["papule", "scale", "crust", "brown"]
+    base = tmp_path / "warned"
+    base.mkdir()
+    (base / "all.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    card = {"name": "mine", "version": "1", "licence": "CC0", "language": "en", "description": "One disease."}
+    (base / "base.json").write_text(json.dumps(card), encoding="utf-8")
+    return base
+
+
+def test_validate_fails_on_warnings_only_when_strict_and_writes_its_findings(warned, tmp_path):
+    table = tmp_path / "found.csv"
+    plain, strict = run("validate", str(warned), "--output", str(table)), run("validate", str(warned), "--strict")
+    assert (plain.exit_code, strict.exit_code, plain.stderr) == (0, 1, f"{warned}: 1 warning\n")
+    assert plain.stdout.split("\t")[:3] == ["warning", "course", "wart"]
+    with table.open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["severity"], row["file"], row["disease"], row["text"]) == ("warning", "all.jsonl", "wart", WARNED)
 
 
 @pytest.mark.slow
 def test_validate_the_bundled_base_ends_with_exit_code_0():
     result = run("validate", "dermatology")
-    assert (result.stdout, result.stderr, result.exit_code) == ("", "dermatology: no problems\n", 0)
+    assert (result.exit_code, [line for line in result.stdout.splitlines() if line.startswith("error")]) == (0, [])
 
 
 @pytest.mark.slow

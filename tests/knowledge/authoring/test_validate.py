@@ -6,7 +6,8 @@ import pytest
 
 from zsderm.errors import UnknownKnowledgeBaseError
 from zsderm.knowledge import KnowledgeBase, library
-from zsderm.knowledge.authoring.validate import CARD_KEYS, CONCEPT_COUNT, Problem, validate
+from zsderm.knowledge.authoring.checks.problem import ERROR
+from zsderm.knowledge.authoring.validate import CARD_KEYS, CONCEPT_COUNT, FEW_CONCEPTS, Problem, validate
 from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES, SHOWS
 
 SIGNS = [
@@ -47,7 +48,7 @@ def test_a_sound_base_has_no_problems(write_base):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", library.bundled())
 def test_the_bundled_bases_are_sound(name):
-    assert validate(name) == []
+    assert [problem for problem in validate(name) if problem.severity == ERROR] == []
 
 
 def test_the_vocabulary_is_that_of_the_schema_beside_the_bundled_bases():
@@ -57,7 +58,10 @@ def test_the_vocabulary_is_that_of_the_schema_beside_the_bundled_bases():
     assert set(description["aspect"]["enum"]) == set(ASPECTS)
     assert set(description["modality"]["enum"]) == set(MODALITIES)
     assert set(description["shows"]["enum"]) == set(SHOWS)
-    assert (schema["properties"]["concepts"]["minItems"], schema["properties"]["concepts"]["maxItems"]) == CONCEPT_COUNT
+    assert (schema["properties"]["concepts"]["minItems"], schema["properties"]["concepts"]["maxItems"]) == (
+        FEW_CONCEPTS,
+        CONCEPT_COUNT[1],
+    )
 
 
 @pytest.mark.parametrize("key", ["aliases", "ontology", "sites", "concepts", "descriptions"])
@@ -172,7 +176,7 @@ def test_the_same_text_in_two_diseases_is_a_problem(write_base):
 def test_an_alias_that_points_to_two_diseases_is_a_problem(write_base):
     wart, corn = sound("wart", "pink", aliases=["verruca"]), sound("corn", "yellow", aliases=["Verrucae"])
     assert validate(write_base(wart, corn, card=CARD)) == [
-        Problem("corn", "name or alias 'Verrucae' also stands for 'wart'")
+        Problem("corn", "name or alias 'Verrucae' also stands for 'wart'", "alias")
     ]
 
 

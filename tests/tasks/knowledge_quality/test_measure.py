@@ -9,7 +9,14 @@ from open_clip.tokenizer import SimpleTokenizer
 from zsderm import InputError, KnowledgeBase
 from zsderm.knowledge import Description, Disease, KnowledgeCard
 from zsderm.knowledge.prompts import described
-from zsderm.tasks.knowledge_quality.measure import long_texts, near_duplicates, quality, readability, specificities
+from zsderm.tasks.knowledge_quality.measure import (
+    long_texts,
+    loosest,
+    near_duplicates,
+    quality,
+    readability,
+    specificities,
+)
 
 
 def unit_rows(seed: int, count: int, width: int = 6) -> np.ndarray:
@@ -141,3 +148,24 @@ def test_long_texts_are_counted_in_their_sentence_with_start_and_end() -> None:
 @pytest.mark.slow
 def test_no_bundled_text_is_beyond_77_tokens() -> None:
     assert long_texts(KnowledgeBase.load("dermatology").descriptions) == ()
+
+
+def test_the_loosest_sentence_is_that_which_is_more_like_another_disease() -> None:
+    base = make_base(wart=["grey dome", "rough dome", "yellow core"], corn=["a core", "pale core"], mole=["brown"])
+    axes = {"grey dome": 0, "rough dome": 0, "yellow core": 1, "a core": 1, "pale core": 1, "brown": 2}
+    rows = np.eye(3, dtype=np.float32)[[axes[text.text] for text in base.descriptions]]
+    names = list(base.diseases)
+    owners = np.array([names.index(text.disease) for text in base.descriptions])
+    (first,) = loosest(rows, owners, base.descriptions, names, share=0.2)
+    assert (first.description.text, first.nearest) == ("yellow core", "corn")
+    everything = loosest(rows, owners, base.descriptions, names, share=1.0)
+    assert "brown" not in [item.description.text for item in everything]  # its disease has no other sentence
+    assert [item.standing for item in everything] == sorted(item.standing for item in everything)
+
+
+def test_what_the_sentence_model_finds_is_a_warning_beside_the_others(tiny_encoder) -> None:
+    base = make_base(wart=["a rough grey dome", "black dots"], corn=["yellow core", "grey dome a rough"])
+    found = list(quality(tiny_encoder, base).problems())
+    assert [(p.severity, p.check, p.disease, p.text) for p in found] == [
+        ("warning", "near copy", "wart", "a rough grey dome")
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,17 @@ import click
 from zsderm.cli.image_list import check_one_opens
 from zsderm.cli.kb.make import build, diff, generate
 from zsderm.cli.options import cache_options
+from zsderm.cli.parameters import ResultFile
 from zsderm.cli.terminal import print_cells
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
 if TYPE_CHECKING:
     from zsderm.knowledge import Disease, KnowledgeBase
+    from zsderm.knowledge.authoring.checks.problem import Problem
 
+
+FINDINGS = ("severity", "check", "file", "disease", "text", "reason")  # columns of validate --output
 
 judge_option = click.option(
     "--judge",
@@ -157,43 +161,83 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
     type=click.Choice(["full", "minimal"]),
     help="minimal: what any base needs in order to work.  [default: what base.json says, else full]",
 )
+@click.option("--strict", is_flag=True, help="Fail on warnings too.")
+@click.option(
+    "--output",
+    type=ResultFile(".csv"),
+    help="Write the findings into a .csv table as well; with --report also what the sentence model finds.",
+)
 @click.pass_context
-def validate(ctx: click.Context, name: str, report: bool, model: str, judge: str | None, profile: str | None) -> None:
-    """Check a knowledge base: fields, vocabularies, wording, repeats, names that stand for two diseases.
+def validate(
+    ctx: click.Context,
+    name: str,
+    report: bool,
+    model: str,
+    judge: str | None,
+    profile: str | None,
+    strict: bool,
+    output: Path | None,
+) -> None:
+    """Check a knowledge base: fields, words that no photograph shows, names, repeats, what is missing.
 
     The minimal profile asks less: the base can be loaded, every class has a name of its own and a description, none
     twice, each printable and of at most 2000 characters. Bases of zsderm kb build keep to it, and their base.json says
     so.
 
-    Prints one problem on each line: disease and reason. The exit code is 1 if there is any. With --report a page
-    follows: counts, readability, near-duplicates, specificity, texts too long for CLIP.
+    Prints one finding on each line, errors first: severity, kind of check, disease and reason. An error has to be
+    mended and makes the exit code 1; a warning should be looked at. With --report a page follows: counts, readability,
+    near-duplicates, specificity of diseases and sentences, texts too long for CLIP.
 
     \b
     zsderm kb validate dermatology
+    zsderm kb validate dermatology --strict --output findings.csv
     zsderm kb validate dermatology --report > quality.md
     zsderm kb validate ./my-knowledge/lumps.jsonl
     """
+    from zsderm.knowledge.authoring.checks.problem import SEVERITIES
     from zsderm.knowledge.authoring.validate import validate as find_problems
 
-    problems = find_problems(name, profile)
+    problems = sorted(find_problems(name, profile), key=lambda problem: SEVERITIES.index(problem.severity))
     for problem in problems:
-        _table(problem.disease, problem.reason)
-    click.echo(f"{name}: {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}", err=True)
+        _table(problem.severity, problem.check, problem.disease, problem.reason)
+    counts = [sum(problem.severity == severity for problem in problems) for severity in SEVERITIES]
+    found = " and ".join(_counted(count, what) for count, what in zip(counts, SEVERITIES, strict=True) if count)
+    click.echo(f"{name}: {found or 'no problems'}", err=True)
     if report:
         if problems:
             click.echo()  # a page of its own, apart from the table
-        _print_quality(name, model, judge)
-    ctx.exit(1 if problems else 0)
+        problems += _print_quality(name, model, judge)
+    if output:
+        _write_findings(output, name, problems)
+    ctx.exit(1 if counts[0] or (strict and counts[1]) else 0)
 
 
-def _print_quality(name: str, model: str, judge: str | None) -> None:
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
+
+
+def _print_quality(name: str, model: str, judge: str | None) -> list[Problem]:
+    """The page of --report; what it finds about single sentences is returned."""
     from zsderm import KnowledgeBase, load_encoder
     from zsderm.tasks.knowledge_quality.measure import quality
     from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
-    click.echo(quality(SentenceModel(judge), KnowledgeBase.load(name), load_encoder(model)).to_markdown())
+    measured = quality(SentenceModel(judge), KnowledgeBase.load(name), load_encoder(model))
+    click.echo(measured.to_markdown())
     options = f"--model {shlex.quote(model)}" + (f" --judge {shlex.quote(judge)}" if judge else "")
     click.echo(f"Written by `zsderm kb validate {shlex.quote(name)} --report {options}`.")
+    return list(measured.problems())
+
+
+def _write_findings(output: Path, name: str, problems: Sequence[Problem]) -> None:
+    from zsderm.csv_files import csv_file, header_mark
+    from zsderm.knowledge import library
+
+    files = library.files_of_diseases(library.locate(name))
+    with csv_file(output, FINDINGS, mark=header_mark(FINDINGS)) as rows:
+        for found in problems:
+            file = files.get(found.disease, "")
+            rows.write((found.severity, found.check, file, found.disease, found.text, found.reason))
 
 
 def _by_meaning(base: KnowledgeBase, disease: str, judge: str | None) -> str:

@@ -3,18 +3,33 @@
 Two profiles. ``full`` is what the bundled base keeps to: fields, vocabularies, wording, shares. ``minimal`` is what any
 base has to keep to so that it works: it can be loaded, its names are told apart, every class has a description, none
 twice, and each is a printable text of at most `LONGEST` characters. A base says in its base.json which it keeps to.
+
+What is an error has to be mended, what is a warning should be looked at. The words of sentences, names and what is
+missing are checked by the modules of ``checks``; what needs a model is in `zsderm.tasks.knowledge_quality`.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from zsderm.errors import InputError
 from zsderm.knowledge import library
+from zsderm.knowledge.authoring.checks.coverage import coverage
+from zsderm.knowledge.authoring.checks.expected import Expected, read_common_names, read_expected
+from zsderm.knowledge.authoring.checks.names import (
+    alike_names,
+    card_names,
+    foreign_names,
+    missing_names,
+    shared_names,
+    shared_texts,
+)
+from zsderm.knowledge.authoring.checks.problem import Problem
+from zsderm.knowledge.authoring.checks.reading import hard_sentences
+from zsderm.knowledge.authoring.checks.wording import wording
 from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES, SHOWS
 from zsderm.knowledge.base import Description, Disease
 from zsderm.knowledge.card import KnowledgeCard
@@ -26,19 +41,12 @@ DESCRIPTION_KEYS = ("aspect", "modality", "text")
 
 WORDS = (8, 30)  # a sign in fewer words fits many diseases; in more it outgrows a context of 77 tokens with its prompt
 CONCEPT_COUNT = (4, 12)
+FEW_CONCEPTS = 2  # of nails and hair, whose shape the vocabulary hardly speaks of
 MIN_DESCRIPTIONS = 12  # below that, retrieval has nothing to choose from
 MIN_ASPECTS = 7
 FULL, MINIMAL = PROFILES = ("full", "minimal")
 LONGEST = 2000  # characters of a description; beyond that it is no sentence, and most often a quote that is not closed
 DERMOSCOPIC_ASPECT = "dermoscopic structures"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing to mend."""
-
-    disease: str  # its name; the place ("tumours.jsonl:12") where the line cannot be read, or the file
-    reason: str
 
 
 def validate(name_or_path: str | Path, profile: str | None = None) -> list[Problem]:
@@ -56,6 +64,7 @@ def validate(name_or_path: str | Path, profile: str | None = None) -> list[Probl
     problems = list(_card_problems(location))
     full = (profile or profile_of(location)) != MINIMAL
     diseases = []
+    shows: dict[Description, str] = {}
     for place, line in library.read_lines(location):
         try:
             record = library.parse_object(place, line)
@@ -66,20 +75,53 @@ def validate(name_or_path: str | Path, profile: str | None = None) -> list[Probl
             own = (*_key_problems(record), *disease_problems(disease)) if full else minimal_problems(disease)
             problems += [Problem(disease.name, reason) for reason in own]
             diseases.append(disease)
+            shows |= _shown(record, disease)
     if not diseases and not problems:
         problems.append(Problem(location.name, "no line holds a disease"))
     if not full:
         return [*problems, *shared_names(diseases), *card_names(location, diseases)]
-    across = (shared_names(diseases), shared_texts(diseases), foreign_names(diseases), card_names(location, diseases))
-    return [*problems, *(problem for found in across for problem in found)]
+    return [*problems, *_across(location, diseases), *_quality(location, diseases, shows)]
+
+
+def _across(location: Path, diseases: Sequence[Disease]) -> Iterator[Problem]:
+    """What is wrong between the diseases of a base."""
+    yield from shared_names(diseases)
+    yield from shared_texts(diseases)
+    yield from foreign_names(diseases)
+    yield from card_names(location, diseases)
+    yield from alike_names(diseases)
+
+
+def _quality(location: Path, diseases: Sequence[Disease], shows: Mapping[Description, str]) -> Iterator[Problem]:
+    """What readers of a base would find fault with, without what its expected.json accepts."""
+    try:
+        expected, names = read_expected(location), read_common_names(location)
+    except InputError as error:
+        yield Problem(location.name, str(error))
+        return
+    accepted = (expected or Expected()).accepted
+    found = chain(*(wording(disease, shows) for disease in diseases), hard_sentences(diseases))
+    yield from (problem for problem in found if problem.text not in accepted)
+    yield from missing_names(location, diseases, names)
+    if expected:
+        yield from coverage(diseases, expected, shows)
+
+
+def _shown(record: Mapping[str, object], disease: Disease) -> dict[Description, str]:
+    """Description -> what its line says that it shows, where it says so."""
+    stored = record.get("descriptions")
+    lines = stored if isinstance(stored, list) else []
+    pairs = zip(disease.descriptions, lines, strict=True)
+    return {text: str(line["shows"]) for text, line in pairs if line.get("shows")}
 
 
 def disease_problems(disease: Disease) -> Iterator[str]:
     """What is wrong with one disease, whatever the others say."""
     yield from _field_problems(disease)
+    names = {name: words(name) for name in (disease.name, *disease.aliases)}
     for text in disease.descriptions:
         yield from _vocabulary_problems(text)
-        yield from _text_problems(text, (disease.name, *disease.aliases))
+        yield from _text_problems(text, names)
     yield from _repeats(disease)
     yield from _shortages(disease)
 
@@ -108,65 +150,6 @@ def profile_of(location: Path) -> str:
         return str(library.read_card(location).get("profile", FULL))
     except InputError:
         return FULL  # what is wrong is said by _card_problems
-
-
-def shared_names(diseases: Iterable[Disease]) -> Iterator[Problem]:
-    """Names and aliases that mean two diseases, in any spelling."""
-    owners: dict[str, str] = {}
-    seen: set[str] = set()
-    for disease in diseases:
-        if disease.name in seen:
-            yield Problem(disease.name, "comes twice; merge the two lines")
-        seen.add(disease.name)
-        for name in (disease.name, *disease.aliases):
-            owner = owners.setdefault(spelling(name), disease.name)
-            if owner != disease.name:
-                yield Problem(disease.name, f"name or alias {name!r} also stands for {owner!r}")
-
-
-def shared_texts(diseases: Iterable[Disease]) -> Iterator[Problem]:
-    """Descriptions that two diseases have in common, whatever their case and punctuation."""
-    owners: dict[str, str] = {}
-    for disease in diseases:
-        for text in disease.descriptions:
-            owner = owners.setdefault(spelling(text.text), disease.name)
-            if owner != disease.name:
-                yield Problem(disease.name, f"same text as {owner!r}: {text.text!r}")
-
-
-def foreign_names(diseases: Sequence[Disease]) -> Iterator[Problem]:
-    """Descriptions that name another disease, and so pull an image of this one towards it.
-
-    Names that are also signs (a scar, an ulcer) may be said: other diseases show them too.
-    """
-    signs = {disease.name for disease in diseases if disease.name in CONCEPTS}
-    owners = {spelling(name): disease.name for disease in diseases for name in (disease.name, *disease.aliases)}
-    longest = max((len(words(name)) for disease in diseases for name in (disease.name, *disease.aliases)), default=0)
-    for disease in diseases:
-        for text in disease.descriptions:
-            folded = words(text.text)
-            for start, length in product(range(len(folded)), range(1, longest + 1)):
-                owner = owners.get("".join(folded[start : start + length]), disease.name)
-                if owner not in (disease.name, *signs) and start + length <= len(folded):
-                    yield Problem(disease.name, f"name of {owner!r} in: {text.text!r}")
-
-
-def card_names(location: Path, diseases: Iterable[Disease]) -> Iterator[Problem]:
-    """Abbreviations and groups of base.json that name diseases which are not in the base, or take the name of one."""
-    try:
-        card = KnowledgeCard.read(location)
-    except InputError:
-        return  # said by _card_problems
-    diseases = list(diseases)
-    canonical = {disease.name for disease in diseases}
-    owners = {spelling(name): disease.name for disease in diseases for name in (disease.name, *disease.aliases)}
-    for name, meanings in {**card.ambiguous, **card.groups}.items():
-        if owner := owners.get(spelling(name)):
-            yield Problem(library.CARD_FILE, f"{name!r} is asked back or pooled, but also stands for {owner!r}")
-        known = canonical if name in card.groups else {name for name in meanings if spelling(name) in owners}
-        for meaning in meanings:
-            if meaning not in known:
-                yield Problem(library.CARD_FILE, f"{name!r} speaks of {meaning!r}, which is not in the base")
 
 
 def _card_problems(location: Path) -> Iterator[Problem]:
@@ -212,6 +195,8 @@ def _field_problems(disease: Disease) -> Iterator[str]:
     unknown = (concept for concept in disease.concepts if concept not in CONCEPTS)
     yield from (f"concept {concept!r} is not in the vocabulary" for concept in unknown)
     fewest, most = CONCEPT_COUNT
+    if any(part.startswith(("nail", "hair")) for part in disease.ontology):
+        fewest = FEW_CONCEPTS
     if not fewest <= len(set(disease.concepts)) <= most:
         yield f"expected {fewest} to {most} concepts, but got {len(set(disease.concepts))}"
 
@@ -227,12 +212,12 @@ def _vocabulary_problems(text: Description) -> Iterator[str]:
         yield f"aspect {text.aspect!r} with modality {text.modality!r}: {text.text!r}"
 
 
-def _text_problems(text: Description, names: Iterable[str]) -> Iterator[str]:
+def _text_problems(text: Description, names: Mapping[str, list[str]]) -> Iterator[str]:
     fewest, most = WORDS
     if not fewest <= (count := len(text.text.split())) <= most:
         yield f"expected {fewest} to {most} words, but got {count}: {text.text!r}"
     folded = " ".join(words(text.text))
-    yield from (f"its own name {name!r} in: {text.text!r}" for name in names if _names(folded, words(name)))
+    yield from (f"its own name {name!r} in: {text.text!r}" for name, said in names.items() if _names(folded, said))
 
 
 def _names(folded_text: str, name: list[str]) -> bool:

@@ -6,23 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from zsderm.knowledge.authoring.checks.problem import WARNING, Problem
+from zsderm.knowledge.authoring.checks.reading import LONG_WORD, Readability
 from zsderm.knowledge.base import Description
 
-NEARLY_EQUAL = 0.97  # cosine above which two texts say the same
+NEARLY_EQUAL = 0.88  # cosine above which two texts say nearly the same; chosen by reading pairs
+LOOSEST = 0.1  # share of the sentences that are listed as pointing least to their own disease
 CONTEXT = 77  # tokens that CLIP reads, with the one that starts and the one that ends a text
-LONG_WORD = 12  # letters; longer words are terms of the field more often than not
 SHOWN = 50  # near-duplicates and long texts on a page; more are not read
 WORST = 20  # diseases listed by specificity
-
-
-@dataclass(frozen=True)
-class Readability:
-    """How hard the descriptions are to read."""
-
-    words_per_sentence: float
-    syllables_per_word: float
-    long_words: float  # share of words longer than LONG_WORD letters, 0 to 1
-    reading_ease: float  # Flesch: 100 is very easy, 60 plain English, 30 and below for graduates
 
 
 @dataclass(frozen=True)
@@ -41,6 +33,15 @@ class Specificity:
     disease: str
     share: float  # of its descriptions, those to which its own name is the nearest; 0 to 1
     rank: int  # of its own name for the mean description; 1 is best
+
+
+@dataclass(frozen=True)
+class LooseSentence:
+    """A description that is hardly more like the rest of its own disease than like other diseases."""
+
+    standing: float  # standard deviations above the mean disease; see `measure.loosest`
+    nearest: str  # the other disease whose texts it is most like
+    description: Description
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class QualityReport:
     near_duplicates: tuple[NearDuplicate, ...]  # nearest first
     specificities: tuple[Specificity, ...]  # one per described disease, worst first
     long_texts: tuple[LongText, ...]  # longest first
+    loose: tuple[LooseSentence, ...] = ()  # the LOOSEST share of the sentences, loosest first
     views: Mapping[str, tuple[Specificity, ...]] = field(default_factory=dict)  # specificity by other encoders
 
     def to_markdown(self) -> str:
@@ -80,9 +82,21 @@ class QualityReport:
                 *_duplicates(self.near_duplicates),
                 *_specificity(self.specificities, self.diseases, ""),
                 *(line for name, found in self.views.items() for line in _specificity(found, self.diseases, name)),
+                *_loose(self.loose),
                 *_too_long(self.long_texts),
             ]
         )
+
+    def problems(self) -> Iterator[Problem]:
+        """What is said about single sentences, as warnings beside those of `validate`."""
+        for pair in self.near_duplicates:
+            reason = f"nearly the same ({pair.cosine:.2f}) as of {pair.other.disease!r}: {pair.other.text!r}"
+            yield Problem(pair.one.disease, reason, "near copy", WARNING, pair.one.text)
+        for item in self.loose:
+            reason = (
+                f"points to its own disease as little as a tenth of all ({item.standing:.1f}; like {item.nearest!r})"
+            )
+            yield Problem(item.description.disease, reason, "specificity", WARNING, item.description.text)
 
 
 def _counts(report: QualityReport) -> Iterator[str]:
@@ -125,6 +139,14 @@ def _specificity(found: Sequence[Specificity], names: int, encoder: str) -> Iter
     yield f"median rank {middle:g} of {names}; rank 1 for {first} of {len(found)} diseases.\n"
     rows = [(item.disease, f"{item.share:.0%}", item.rank) for item in found[:WORST]]
     yield from _table(("worst", "share", "rank"), rows)
+
+
+def _loose(found: Sequence[LooseSentence]) -> Iterator[str]:
+    yield "## Loosest sentences\n"
+    yield "Standing: by how many standard deviations of all diseases a text is nearer to the rest of its own disease"
+    yield f"than to a mean one. Listed are the lowest of {len(found)}, which are {LOOSEST:.0%} of all.\n"
+    rows = [(f"{item.standing:.1f}", item.description.disease, item.description.text, item.nearest) for item in found]
+    yield from _table(("standing", "disease", "text", "nearest other"), rows, SHOWN)
 
 
 def _too_long(found: Sequence[LongText]) -> Iterator[str]:
