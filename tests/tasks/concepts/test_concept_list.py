@@ -42,7 +42,7 @@ def test_targets_are_every_prompt_with_every_term() -> None:
         "scales!",
         "flakes!",
     ]
-    assert vocabulary.references == ["skin", "!"]
+    assert vocabulary.references(vocabulary.concepts[0]) == ["skin", "!"]
 
 
 def test_a_text_file_has_one_concept_a_line(tmp_path: Path) -> None:
