@@ -213,7 +213,7 @@ class KnowledgeBase:
         """The canonical name; what the base's own language says or leaves open is no matter for another language."""
         if (name := self._resolve_own(class_name)) is not None:
             return name
-        found = {disease: of for disease, of in self._foreign.find(class_name).items() if disease in self.diseases}
+        found = {disease: of for disease, of in self._foreign.find(class_name).items() if self._knows(disease)}
         if len(found) > 1:
             meanings = " or ".join(f"{disease!r} ({', '.join(of)})" for disease, of in found.items())
             raise AmbiguousClassError(f"class {class_name!r} may mean {meanings}. Write the English name of it.")
@@ -232,6 +232,9 @@ class KnowledgeBase:
                 "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
             )
         return None
+
+    def _knows(self, name: str) -> bool:
+        return name in self.diseases or name in self.groups
 
     def _entry(self, name: str) -> Disease:
         return self.diseases.get(name) or self.groups[name]
