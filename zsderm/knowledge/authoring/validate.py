@@ -15,6 +15,7 @@ from pathlib import Path
 
 from zsderm.errors import InputError
 from zsderm.knowledge import library
+from zsderm.knowledge.authoring.lists import list_problems
 from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES
 from zsderm.knowledge.base import Description, Disease
 from zsderm.knowledge.card import KnowledgeCard
@@ -71,7 +72,8 @@ def validate(name_or_path: str | Path, profile: str | None = None) -> list[Probl
     if not full:
         return [*problems, *shared_names(diseases), *card_names(location, diseases)]
     across = (shared_names(diseases), shared_texts(diseases), foreign_names(diseases), card_names(location, diseases))
-    return [*problems, *(problem for found in across for problem in found)]
+    lists = (Problem(file, reason) for file, reason in list_problems(location, diseases))
+    return [*problems, *(problem for found in across for problem in found), *lists]
 
 
 def disease_problems(disease: Disease) -> Iterator[str]:
