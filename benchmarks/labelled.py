@@ -7,6 +7,7 @@ image that a table lists and the disk lacks is left out and counted: a part of a
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from zsderm import KnowledgeBase
 from zsderm import images as photographs
 from zsderm.config import DEFAULT_KNOWLEDGE
-from zsderm.errors import ImageError, InputError
+from zsderm.errors import ImageError, InputError, ZsdermWarning
 from zsderm.image_table import LABEL_COLUMNS, ImageNames, ImageTable, known_column
 from zsderm.knowledge.class_names import ClassNames
 from zsderm.knowledge.pools import owner_of
@@ -173,7 +174,7 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
         return _numbered([int(name.removesuffix(".0")) if name else -1 for name in names], published, path)
     order = {name.casefold(): index for index, name in enumerate(published)}
     named = {name.casefold() for name in names if name}
-    if len(order) >= MIN_CLASSES and (held := _held(named - set(order), published)):
+    if len(order) >= MIN_CLASSES and (held := _held(named - set(order), published, path)):
         order |= held
     if not named <= set(order):
         own = {name.casefold(): name for name in sorted(names, reverse=True) if name}  # "Nevus" and "nevus" are one
@@ -184,8 +185,8 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
     return tuple(published), np.array([order.get(name.casefold(), -1) for name in names], dtype=np.int_)
 
 
-def _held(strangers: Set[str], published: Sequence[str]) -> dict[str, int]:
-    """The published class that holds each disease which is none of them ("solar lentigo": "benign keratosis")."""
+def _held(strangers: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
+    """The published class that holds each disease which is none of them ("solar lentigo": "benign keratosis"), said."""
     if not strangers:
         return {}
     base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
@@ -193,7 +194,11 @@ def _held(strangers: Set[str], published: Sequence[str]) -> dict[str, int]:
     known = read.canonical[: len(published)]
     owners = zip(sorted(strangers), read.canonical[len(published) :], strict=True)
     places = {given: owner_of(base.card, name, known) for given, name in owners if name not in known}
-    return {given: place for given, place in places.items() if place is not None}
+    held = {given: place for given, place in places.items() if place is not None}
+    if held:
+        pairs = ", ".join(f"{given} = {published[place]}" for given, place in held.items())
+        warnings.warn(f"{path}: read as diseases that the classes hold: {pairs}.", ZsdermWarning, stacklevel=4)
+    return held
 
 
 def _numbered(labels: list[int], published: Sequence[str], path: Path) -> tuple[tuple[str, ...], NDArray[np.int_]]:

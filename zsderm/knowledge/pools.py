@@ -1,8 +1,8 @@
 """Which diseases a class holds beside its own: of groups, of labels that pool diseases, and of diseases with kinds.
 
 One place says it, the base.json of a knowledge base, in three lists: `groups` are names without an entry of their own
-("acne and rosacea"), `pools` are entries that are labels of data sets ("benign keratosis"), of whose images each shows one
-of the members, and `kinds` are diseases that other entries are kinds of ("melanoma": nodular melanoma and others).
+("acne and rosacea"), `pools` are entries that are labels of data sets ("benign keratosis"), of whose images each shows
+one of the members, and `kinds` are diseases that other entries are kinds of ("melanoma": nodular melanoma and others).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "ontology", "site", "concept", "member" of a class, "name in German", or the aspect of a description
+    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "name in German", or a description's aspect
     text: str
 
 
