@@ -104,7 +104,7 @@ def test_validate_says_what_is_wrong_with_the_names(write_base, disease, names, 
 def test_a_file_of_names_that_is_none_is_one_sentence(write_base, disease, content: str) -> None:
     folder = named(write_base(disease("wart", "rough")))
     (folder / "names" / "nl.json").write_text(content)
-    with pytest.raises(InputError, match="names/nl.json: expected"):
+    with pytest.raises(InputError, match=r"names/nl\.json: expected"):
         KnowledgeBase.load(folder)
     assert any("nl.json" in problem.reason for problem in validate(folder))
 

@@ -14,7 +14,7 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "name in German", or a description's aspect
+    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "name in German", a description's aspect
     text: str
 
 
