@@ -7,7 +7,8 @@ image that a table lists and the disk lacks is left out and counted: a part of a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from zsderm import KnowledgeBase
 from zsderm import images as photographs
-from zsderm.errors import ImageError, InputError
+from zsderm.config import DEFAULT_KNOWLEDGE
+from zsderm.errors import ImageError, InputError, ZsdermWarning
 from zsderm.image_table import LABEL_COLUMNS, ImageNames, ImageTable, known_column
+from zsderm.knowledge.class_names import ClassNames
+from zsderm.knowledge.pools import owner_of
 from zsderm.metrics import AGE_COLUMNS, age_bands
 from zsderm.table_files import is_unknown, numbers, plain
 
@@ -30,6 +35,7 @@ GROUP_COLUMNS = {
     "modality": ("modality", "image_type"),
     "group": ("group",),
 }
+MIN_CLASSES = 2
 ROMAN = {1: "I", 2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI"}
 
 
@@ -167,13 +173,32 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
     if all(re.fullmatch(r"[0-9]+(\.0)?", name) for name in names if name) and any(names):
         return _numbered([int(name.removesuffix(".0")) if name else -1 for name in names], published, path)
     order = {name.casefold(): index for index, name in enumerate(published)}
-    if not {name.casefold() for name in names if name} <= set(order):
+    named = {name.casefold() for name in names if name}
+    if len(order) >= MIN_CLASSES and (held := _held(named - set(order), published, path)):
+        order |= held
+    if not named <= set(order):
         own = {name.casefold(): name for name in sorted(names, reverse=True) if name}  # "Nevus" and "nevus" are one
         published = [own[key] for key in sorted(own)]  # its own names, every one of them
         order = {name.casefold(): index for index, name in enumerate(published)}
-    if len(order) < 2:
+    if len(order) < MIN_CLASSES:
         raise InputError(f"expected at least two classes in {path}, but got: {', '.join(order) or 'none'}")
     return tuple(published), np.array([order.get(name.casefold(), -1) for name in names], dtype=np.int_)
+
+
+def _held(strangers: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
+    """The published class that holds each disease which is none of them ("solar lentigo": "benign keratosis"), said."""
+    if not strangers:
+        return {}
+    base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
+    read = ClassNames.read([*published, *sorted(strangers)], base)
+    known = read.canonical[: len(published)]
+    owners = zip(sorted(strangers), read.canonical[len(published) :], strict=True)
+    places = {given: owner_of(base.card, name, known) for given, name in owners if name not in known}
+    held = {given: place for given, place in places.items() if place is not None}
+    if held:
+        pairs = ", ".join(f"{given} = {published[place]}" for given, place in held.items())
+        warnings.warn(f"{path}: read as diseases that the classes hold: {pairs}.", ZsdermWarning, stacklevel=4)
+    return held
 
 
 def _numbered(labels: list[int], published: Sequence[str], path: Path) -> tuple[tuple[str, ...], NDArray[np.int_]]:

@@ -27,6 +27,7 @@ from zsderm.embeddings import write_embeddings
 from zsderm.images import find
 from zsderm.knowledge.class_names import names_of
 from zsderm.knowledge.prompts import described, template_prompts
+from zsderm.saved_classifier import read
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
 
@@ -180,7 +181,43 @@ def test_ambiguous_codes_are_described_where_their_list_makes_them_plain(tiny_en
         assert {e.source for e in answer.evidence[0]} == {knowledge.name}
         assert any("ACK = actinic keratosis" in note for note in answer.manifest["notes"])
     with pytest.raises(AmbiguousClassError):
-        classifier(tiny_encoder, knowledge, ["AK", "acne"], method="descriptions").predict(folder / "00.png")
+        classifier(tiny_encoder, knowledge, ["PG", "acne"], method="descriptions").predict(folder / "00.png")
+
+
+@pytest.mark.parametrize("method", ["class-name", "knowledge"])
+def test_a_class_and_its_kind_asked_for_at_once_are_warned_of(tiny_encoder, knowledge, folder, method) -> None:
+    subject = classifier(tiny_encoder, knowledge, ["melanoma", "nodular melanoma", "BCC"], method=method)
+    with pytest.warns(FallbackWarning, match=r"classes overlap \('melanoma' holds 'nodular melanoma'\): leave one"):
+        answer = subject.predict(folder / "00.png")
+    assert any("classes overlap" in note for note in answer.manifest["notes"])
+
+
+def test_classes_in_another_language_answer_as_in_english_and_the_language_is_said(
+    tiny_encoder, knowledge, folder, tmp_path
+) -> None:
+    names = ["melanoma", "nevo", "carcinoma basocelular"], ["melanoma", "nevus", "basal cell carcinoma"]
+    subjects = [classifier(tiny_encoder, knowledge, classes, method="knowledge") for classes in names]
+    spanish, english = (subject.predict(folder / "00.png") for subject in subjects)
+    assert np.array_equal(spanish.probabilities, english.probabilities)
+    said = "nevo = melanocytic nevus (Spanish, Portuguese), carcinoma basocelular = basal cell carcinoma (Spanish, Por"
+    assert said in spanish.manifest["notes"][0] and "nevo" not in spanish.manifest["names"]["nevo"]
+    subjects[0].fit(folder).save(tmp_path / "fitted")
+    again = ZeroShotClassifier.load(tmp_path / "fitted", model=tiny_encoder)  # the folder keeps the names
+    assert again.texts.digest == subjects[0].texts.digest
+
+
+def test_what_was_fitted_with_an_older_base_keeps_it_and_is_refused_beside_newer_texts(
+    tiny_encoder, knowledge, folder, tmp_path
+) -> None:
+    card = replace(knowledge.card, version="0.4.0", pools={}, kinds={}, names={})
+    older = [replace(disease, descriptions=disease.descriptions[:4]) for disease in knowledge.diseases.values()]
+    old = KnowledgeBase(card, older)
+    subjects = [classifier(tiny_encoder, base, ["melanoma", "nevus"], method="knowledge") for base in (old, knowledge)]
+    subjects[0].fit(folder).save(tmp_path / "fitted")
+    loaded = ZeroShotClassifier.load(tmp_path / "fitted", model=tiny_encoder)
+    assert (loaded.knowledge.version, loaded.knowledge.checksum) == ("0.4.0", old.checksum)
+    with pytest.raises(InputError, match="class texts have changed since the classifier was saved"):
+        read(tmp_path / "fitted").check(tiny_encoder, subjects[1].texts)
 
 
 def test_the_digest_of_the_texts_changes_with_names_that_are_blended_in(tiny_encoder, knowledge) -> None:

@@ -82,13 +82,15 @@ class ClassTexts:
             cache: folder that keeps embeddings between runs; None keeps nothing.
 
         Warns:
-            FallbackWarning: a class that the knowledge base does not describe, or two that it cannot tell apart; also
-                kept in `notes`.
+            FallbackWarning: a class that the knowledge base does not describe, two that it cannot tell apart, or one
+                that holds another; also kept in `notes`.
         """
         names = ClassNames.read(classes, knowledge)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FallbackWarning)
             sentences = class_sentences(names, method, knowledge, which)
+            if note := names.overlap_note():
+                warnings.warn(note, FallbackWarning, stacklevel=2)
         for warning in caught:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         features = embed_texts(encoder, [sentence.text for sentence in sentences], cache=cache)  # (M, D)

@@ -1,12 +1,12 @@
 """Which diagnoses hold for an image of a label: the label's disease, what pools it, and how far the others are.
 
 A pooled label ("benign keratosis-like lesion") says that one of several diseases is there. So each of its members may
-be true of the image, and counts as true; and of an image of a member, the pool is true.
+be true of the image, and counts as true; and of an image of a member, the pool is true. A disease with kinds
+("melanoma") is true of an image of a kind, while a label of the disease says nothing of the kind.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
@@ -14,7 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, PretrainingDataError
-from zsderm.pretrain.extraction.ontology import FOLDER, Ontology
+from zsderm.config import DEFAULT_KNOWLEDGE
+from zsderm.knowledge.card import KnowledgeCard
+from zsderm.knowledge.library import locate
+from zsderm.knowledge.pools import members_of
+from zsderm.pretrain.extraction.ontology import Ontology
 
 TEMPERATURE = 0.07  # of the distance in the ontology (O-MAKE, arXiv 2512.03445)
 
@@ -26,7 +30,7 @@ class Diagnoses:
     ontology above them, each under one name.
 
     Args:
-        knowledge: the base that captions are written from; its groups are pools too.
+        knowledge: the base that captions are written from; its base.json says what groups, pools and kinds there are.
         labels: diagnoses as the data sets spell them; repeated ones count once, empty ones not at all.
 
     Raises:
@@ -35,6 +39,7 @@ class Diagnoses:
 
     def __init__(self, knowledge: KnowledgeBase, labels: Iterable[str]) -> None:
         self._pools = _pools(knowledge)
+        self._kinds = {name: members_of(knowledge.card, name) for name in knowledge.card.kinds}
         self._names = {label: knowledge.find(label).name for label in sorted(set(labels) - {""})}
         named = sorted(set(self._names.values()))
         leaves = sorted({member for name in named for member in self._members(name)} | set(named) - set(self._pools))
@@ -104,9 +109,9 @@ class Diagnoses:
         return np.array(steps, dtype=np.float64) / self._longest
 
     def _reached(self, node: str) -> Sequence[tuple[str, ...]]:
-        """The paths of a diagnosis: its own, those of the members of a pool, or those of groups of its name."""
-        members = [self._paths[member] for member in self._members(node) if member in self._paths]
-        return members + self._groups.get(node, [])
+        """The paths of a diagnosis: its own and its kinds', those of a pool's members, or of groups of its name."""
+        members = (*self._members(node), *sorted(self._kinds.get(node, ())))
+        return [self._paths[member] for member in members if member in self._paths] + self._groups.get(node, [])
 
 
 def _steps(disease: tuple[str, ...], other: tuple[str, ...]) -> int:
@@ -121,7 +126,7 @@ def _pools(knowledge: KnowledgeBase) -> Mapping[str, tuple[str, ...]]:
     groups = {name: tuple(knowledge.card.groups[name]) for name in knowledge.groups}
     known = {
         name: members
-        for name, members in bundled_pools().items()
+        for name, members in {**bundled_pools(), **knowledge.card.pools}.items()
         if name in knowledge.diseases and all(member in knowledge.diseases for member in members)
     }
     return {**groups, **known}
@@ -130,5 +135,4 @@ def _pools(knowledge: KnowledgeBase) -> Mapping[str, tuple[str, ...]]:
 @cache
 def bundled_pools() -> Mapping[str, tuple[str, ...]]:
     """Labels of public image sets that pool several diseases, and these diseases, by their names in `dermatology`."""
-    record = json.loads((FOLDER / "pools.json").read_text(encoding="utf-8"))
-    return {name: tuple(members) for name, members in record["pools"].items()}
+    return KnowledgeCard.read(locate(DEFAULT_KNOWLEDGE)).pools

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from zsderm.benchmarks.labelled import LabelledImages, groups_of, read_folder, read_table
-from zsderm.errors import InputError
+from zsderm.errors import InputError, ZsdermWarning
 
 CLASSES = ("nevus", "melanoma", "wart")
 
@@ -37,6 +37,13 @@ def test_names_that_are_not_published_are_taken_as_they_are_all_of_them(tmp_path
     found = _read(tmp_path, table)
     assert found.classes == ("blister", "freckle", "melanoma")  # of every split, so that splits have the same classes
     assert found.labels.tolist() == [1, 2]
+
+
+def test_a_kind_of_a_published_class_counts_for_it_and_is_said(tmp_path: Path, table: pd.DataFrame) -> None:
+    table["label"] = ["Blue nevus", "melanoma", "nodular melanoma", "nevus"]
+    with pytest.warns(ZsdermWarning, match=r"mine.csv: .*blue nevus = nevus, nodular melanoma = melanoma\."):
+        found = _read(tmp_path, table)
+    assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
 
 
 def test_numbers_index_the_published_order(tmp_path: Path, table: pd.DataFrame) -> None:

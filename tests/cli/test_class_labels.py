@@ -60,6 +60,28 @@ def test_codes_and_other_names_are_read_as_classify_reads_them_and_said(
         assert class_indices(labels, classes, TABLE).tolist() == [1, 0, 2]
 
 
+@pytest.mark.parametrize(
+    ("label", "classes", "index"),
+    [
+        ("solar lentigo", ("melanoma", "benign keratosis"), 1),
+        ("Stucco keratoses", ("melanoma", "BKL"), 1),  # a kind of a member
+        ("angioma", ("nevus", "vascular lesion"), 1),  # a group whose members the class holds, every one
+        ("allergic contact dermatitis", ("eczema", "contact dermatitis", "acne"), 1),  # the narrowest
+        ("melanoma nodular", ("melanoma", "nevus"), 0),
+        ("lunar", ("melanoma", "nevus"), 1),  # Spanish for the class itself
+    ],
+)
+def test_a_disease_counts_for_the_class_that_holds_it(label: str, classes: tuple[str, ...], index: int) -> None:
+    with pytest.warns(ZsdermWarning, match=f"labels.csv: read as .*: {label} = {classes[index]}"):
+        assert class_indices([label], classes, TABLE).tolist() == [index]
+
+
+def test_a_class_of_its_own_and_a_disease_that_nothing_narrow_holds_are_left_as_they_are() -> None:
+    assert class_indices(["solar lentigo"], ("benign keratosis", "solar lentigo"), TABLE).tolist() == [1]
+    with pytest.raises(InputError, match="the label 'solar lentigo'"):
+        class_indices(["solar lentigo"], ("lentigo", "benign keratosis"), TABLE)
+
+
 def test_a_disease_that_two_classes_are_called_by_is_not_guessed() -> None:
     with pytest.raises(InputError, match="the label 'mole'"):
         class_indices(["mole"], ("nevus", "melanocytic nevus"), TABLE)

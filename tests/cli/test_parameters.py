@@ -18,6 +18,7 @@ def _classes(value: object) -> tuple[str, ...]:
 def test_class_names_may_be_written_out() -> None:
     assert _classes("melanoma, nevus ,  basal cell carcinoma,") == ("melanoma", "nevus", "basal cell carcinoma")
     assert ClassList(least=1).convert("melanoma", None, None) == ("melanoma",)
+    assert _classes("黑色素瘤，痣、 皮赘") == ("黑色素瘤", "痣", "皮赘")  # commas of Chinese keyboards
 
 
 def test_class_names_may_stand_in_lines_with_comments(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_loading_a_base_needs_neither_torch_nor_faiss():
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["AK", "ak", "PG", "TC"])
+@pytest.mark.parametrize("name", ["HS", "hs", "PG", "TC"])
 def test_an_abbreviation_of_several_diseases_is_asked_back(name):
     base = KnowledgeBase.load("dermatology")
     for ask in (base.find, lambda one: base.descriptions_for([one])):
@@ -261,8 +261,8 @@ def test_a_group_with_the_name_of_a_disease_is_an_error(write_base, disease):
         KnowledgeBase.load(folder)
 
 
-FORMS = ["AKs", "aks", "AK's", "AK photos", "AK_photos", "Photos of AK", "AK images", "AK (left)", "AK [clinical]"]
-FORMS += ["AK {x}", "AK (keloid)", "01_AK", "AK, trunk", "melanoma (AK)", "DFs (2)", "herpes photos", "Herpes (face)"]
+FORMS = ["PGs", "pgs", "PG's", "PG photos", "PG_photos", "Photos of PG", "PG images", "PG (left)", "PG [clinical]"]
+FORMS += ["PG {x}", "PG (keloid)", "01_PG", "PG, trunk", "melanoma (PG)", "EMs (2)", "herpes photos", "Herpes (face)"]
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -19,7 +19,13 @@ def test_every_bundled_base_has_a_complete_card():
     for name, folder in library.bundled().items():
         card = library.read_card(folder)
         assert card["name"] == name
-        assert set(card) - {"ambiguous", "groups"} == {"name", "version", "licence", "language", "description"}
+        assert set(card) - {"ambiguous", "groups", "pools", "kinds"} == {
+            "name",
+            "version",
+            "licence",
+            "language",
+            "description",
+        }
 
 
 def test_a_base_is_located_by_name_folder_or_file(write_base, disease):

@@ -25,8 +25,8 @@ def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path) -> 
     """The index into ``classes`` of every label.
 
     A label is a class name (case, "_", "-" and blanks make no difference), an index into the classes where none of
-    them is called like a number, or a name or code of the same disease as `zsderm classify` reads it; a warning says
-    which were read in that way.
+    them is called like a number, a name or code of the same disease as `zsderm classify` reads it, or a disease that a
+    class holds ("solar lentigo" for "benign keratosis"); a warning says which were read in that way.
 
     Args:
         labels: N cells.
@@ -65,7 +65,9 @@ def places(names: Sequence[str] | Mapping[str, object], classes: Sequence[str]) 
 def same_diseases(
     strangers: Sequence[str], together: Sequence[str], classes: Sequence[str], path: Path
 ) -> dict[str, int]:
-    """The index of the class that is the same disease as each name; without the names that no class shares one with.
+    """The index of the class that is the same disease as each name, or else of the one class that holds it.
+
+    Names that no class shares a disease with are left out; see `zsderm.knowledge.pools` for what a class holds.
 
     Args:
         strangers: names that spell no class.
@@ -75,6 +77,7 @@ def same_diseases(
     """
     from zsderm.knowledge import KnowledgeBase
     from zsderm.knowledge.class_names import ClassNames
+    from zsderm.knowledge.pools import owner_of
 
     base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
     own = ClassNames.read(classes, base)
@@ -82,10 +85,13 @@ def same_diseases(
     read = ClassNames.read([name for name in together if name], base)
     meant = dict(zip(read.typed, read.canonical, strict=True))
     found = {name: place[meant[name]] for name in strangers if meant[name] in place}
-    if found:
-        pairs = ", ".join(f"{name} = {classes[index]}" for name, index in found.items())
-        warnings.warn(f"{path}: read as other names of the classes: {pairs}.", ZsdermWarning, stacklevel=3)
-    return found
+    owners = {name: owner_of(base.card, meant[name], own.canonical) for name in strangers if name not in found}
+    held = {name: index for name, index in owners.items() if index is not None}
+    for what, read_as in (("other names of the classes", found), ("diseases that the classes hold", held)):
+        if read_as:
+            pairs = ", ".join(f"{name} = {classes[index]}" for name, index in read_as.items())
+            warnings.warn(f"{path}: read as {what}: {pairs}.", ZsdermWarning, stacklevel=3)
+    return found | held
 
 
 def _indices(classes: Sequence[str]) -> dict[str, int]:

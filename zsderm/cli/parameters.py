@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import click
@@ -36,7 +37,8 @@ class ClassList(click.ParamType):
                 f"expected a file of classes or their names, but {value!r} looks like a path, and there is "
                 f"{what_it_is(value)}. Check the path; or write the names with commas: --classes 'a, b'"
             )
-        return checked([" ".join(name.split()) for name in value.split(",") if name.strip()], value, self.least)
+        names = re.split("[,，、]", value)  # Chinese keyboards have commas of their own
+        return checked([" ".join(name.split()) for name in names if name.strip()], value, self.least)
 
 
 class ClassPrior(click.ParamType):

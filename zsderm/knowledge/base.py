@@ -15,6 +15,7 @@ from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, Unkn
 from zsderm.knowledge import library
 from zsderm.knowledge.authoring.vocabulary import shown_by
 from zsderm.knowledge.card import KnowledgeCard
+from zsderm.knowledge.languages import ForeignNames
 from zsderm.knowledge.names import NameTable, ShortForms, without_photos
 
 
@@ -122,6 +123,11 @@ class KnowledgeBase:
         """The version its base.json gives."""
         return self.card.version
 
+    @cached_property
+    def _foreign(self) -> ForeignNames:
+        """Names in other languages: spelt out only when a class is not found in the base's own."""
+        return ForeignNames(self.card.names)
+
     @property
     def descriptions(self) -> tuple[Description, ...]:
         """All descriptions, disease by disease."""
@@ -139,9 +145,10 @@ class KnowledgeBase:
     def _checksum(self, *, with_ambiguous: bool) -> str:
         content: list[object] = [_content(self.diseases[name]) for name in sorted(self.diseases)]
         content += [[name, *sorted(self.card.groups[name])] for name in sorted(self.card.groups)]
-        if with_ambiguous and self.card.ambiguous:
-            meanings = self.card.ambiguous
-            content.append({"ambiguous": [[short, *sorted(meanings[short])] for short in sorted(meanings)]})
+        told = {"ambiguous": self.card.ambiguous, "pools": self.card.pools, "kinds": self.card.kinds, **self.card.names}
+        for what in sorted(told) if with_ambiguous else ():
+            if meanings := told[what]:  # a base without any has the checksum that it had before there were any
+                content.append({what: [[name, *sorted(meanings[name])] for name in sorted(meanings)]})
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 
@@ -178,6 +185,16 @@ class KnowledgeBase:
                 warnings.warn(f"{reason} The class goes without descriptions.", FallbackWarning, stacklevel=2)
         return found
 
+    def languages_of(self, class_name: str) -> tuple[str, ...]:
+        """The languages in which a class name is understood; empty where it is a name of the base's own language.
+
+        Raises:
+            AmbiguousClassError: as `find`.
+        """
+        if self._resolve_own(class_name) is not None:
+            return ()
+        return tuple(language for languages in self._foreign.find(class_name).values() for language in languages)
+
     def hint(self, class_name: str) -> str:
         """A sentence naming the names written most like this one, or an empty string."""
         return self._names.hint(class_name)
@@ -200,6 +217,16 @@ class KnowledgeBase:
         )
 
     def _resolve(self, class_name: str) -> str | None:
+        """The canonical name; what the base's own language says or leaves open is no matter for another language."""
+        if (name := self._resolve_own(class_name)) is not None:
+            return name
+        found = {disease: of for disease, of in self._foreign.find(class_name).items() if self._knows(disease)}
+        if len(found) > 1:
+            meanings = " or ".join(f"{disease!r} ({', '.join(of)})" for disease, of in found.items())
+            raise AmbiguousClassError(f"class {class_name!r} may mean {meanings}. Write the English name of it.")
+        return next(iter(found), None)
+
+    def _resolve_own(self, class_name: str) -> str | None:
         name = self._names.resolve(class_name) or self._names.resolve(without_photos(class_name))
         if name is not None and not self._short_forms.contradicts(class_name, name):
             return name
@@ -208,10 +235,13 @@ class KnowledgeBase:
             if meant := self._short_forms.meant(class_name, meanings):
                 return meant
             raise AmbiguousClassError(
-                f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short} is short for each of them. "
+                f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short!r} stands for each of them. "
                 "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
             )
         return None
+
+    def _knows(self, name: str) -> bool:
+        return name in self.diseases or name in self.groups
 
     def _entry(self, name: str) -> Disease:
         return self.diseases.get(name) or self.groups[name]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zsderm.errors import InputError
 from zsderm.knowledge import library
+from zsderm.knowledge.languages import read_languages
 
 Meanings = Mapping[str, tuple[str, ...]]
 
@@ -23,13 +24,16 @@ class KnowledgeCard:
     description: str = ""
     ambiguous: Meanings = field(default_factory=dict, hash=False)  # "AK" -> what it may mean; asked back
     groups: Meanings = field(default_factory=dict, hash=False)  # "acne and rosacea" -> the diseases it pools
+    pools: Meanings = field(default_factory=dict, hash=False)  # a disease that is a pooled label -> what it pools
+    kinds: Meanings = field(default_factory=dict, hash=False)  # a disease -> the diseases that are kinds of it
+    names: Mapping[str, Meanings] = field(default_factory=dict, hash=False)  # language -> disease -> its names there
 
     @classmethod
     def read(cls, location: Path) -> KnowledgeCard:
         """The card of a base on disk; its folder or file gives the name where it has none.
 
         Raises:
-            InputError: if base.json is no JSON object, or a list in it is none.
+            InputError: if base.json or a file of names is no JSON object, or a list in it is none.
         """
         stored = library.read_card(location)
         known = {key: str(stored[key]) for key in ("version", "licence", "language", "description") if stored.get(key)}
@@ -37,6 +41,9 @@ class KnowledgeCard:
             name=str(stored.get("name") or location.resolve().stem),
             ambiguous=_meanings(stored, "ambiguous"),
             groups=_meanings(stored, "groups"),
+            pools=_meanings(stored, "pools"),
+            kinds=_meanings(stored, "kinds"),
+            names=read_languages(location, stored),
             **known,
         )
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from zsderm.errors import UnknownClassError
 from zsderm.knowledge.base import Disease, KnowledgeBase
 from zsderm.knowledge.code_sets import code_sets, read_codes
+from zsderm.knowledge.pools import overlaps
 
 BARE = ("class-name", "templates")  # methods that read no description
+MOST_TOLD = 5  # overlaps in one sentence; lists of a hundred classes have dozens
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class ClassNames:
         canonical: (C,) the name of the disease in the base; as meant where the base does not know it.
         spoken: (C,) the names that stand for each class, at least one.
         twins: names of the base that several classes mean. Only what was typed tells such classes apart.
-        note: which classes were read as codes, of what; empty where none was.
+        overlaps: pairs of places; an image of the second of these classes is one of the first, too.
+        note: which classes were read as codes, of what, or as names in which language; empty where none was.
     """
 
     typed: tuple[str, ...]
@@ -36,6 +39,7 @@ class ClassNames:
     canonical: tuple[str, ...]
     spoken: tuple[tuple[str, ...], ...]
     twins: tuple[str, ...]
+    overlaps: tuple[tuple[int, int], ...]
     note: str
 
     @classmethod
@@ -62,8 +66,23 @@ class ClassNames:
             if given in reading.codes
             and name in (reading.meaning(given), _canonical(reading.meaning(given), knowledge))
         ]
-        note = f"Classes are read as codes of {'; '.join(reading.sets)}: {', '.join(codes)}." if codes else ""
-        return cls(tuple(classes), tuple(meant), tuple(canonical), tuple(spoken), tuple(sorted(twins)), note)
+        notes = [f"Classes are read as codes of {'; '.join(reading.sets)}: {', '.join(codes)}."] if codes else []
+        translated = [
+            f"{name} = {known} ({', '.join(languages)})"
+            for name, known in zip(meant, canonical, strict=True)
+            if knowledge is not None and name != known and (languages := knowledge.languages_of(name))
+        ]
+        if translated:
+            notes.append(f"Classes are read by names that nobody has reviewed yet: {', '.join(translated)}.")
+        return cls(
+            typed=tuple(classes),
+            meant=tuple(meant),
+            canonical=tuple(canonical),
+            spoken=tuple(spoken),
+            twins=tuple(sorted(twins)),
+            overlaps=tuple(overlaps(knowledge, canonical)) if knowledge is not None else (),
+            note=" ".join(notes),
+        )
 
     @property
     def described(self) -> tuple[str, ...]:
@@ -74,6 +93,12 @@ class ClassNames:
         return tuple(
             given if name in self.twins else name for given, name in zip(self.typed, self.canonical, strict=True)
         )
+
+    def overlap_note(self) -> str:
+        """A sentence that names the classes which hold others of the list; empty where none does."""
+        pairs = [f"{self.typed[wide]!r} holds {self.typed[narrow]!r}" for wide, narrow in self.overlaps]
+        told = "; ".join(pairs[:MOST_TOLD]) + (f"; and {more} more" if (more := len(pairs) - MOST_TOLD) > 0 else "")
+        return f"classes overlap ({told}): leave one of the two out, or count both as the wider one." if pairs else ""
 
     def in_prompts(self, method: str, which: str) -> tuple[tuple[str, ...], ...]:
         """(C,) the names that the text tower reads outside of descriptions.

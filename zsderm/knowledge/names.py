@@ -62,6 +62,7 @@ def words(text: str) -> list[str]:
     """
     plain = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(character for character in plain if not unicodedata.combining(character))
+    plain = plain.replace("æ", "ae").replace("œ", "oe")  # letters of their own, which no accent is taken off
     plain = re.sub("['’‘`´]", "", plain)
     return [_fold(word) for word in re.split(r"[\W_]+", plain) if word]
 
@@ -133,7 +134,7 @@ class NameTable:
         ("basal cell carcinoma (BCC)"). A gloss that names another disease makes the name unknown.
         """
         whole = self._diseases.get(spelling(name))
-        outside, inside = _split_brackets(name)
+        outside, inside = split_brackets(name)
         if whole or not inside:
             return whole
         qualified = self._diseases.get(spelling(f"{inside} {outside}"))
@@ -171,7 +172,7 @@ class ShortForms:
         found anywhere: "AK, trunk". What a base calls by small letters ("herpes") is not looked for inside a name.
         """
         plain = without_photos(name)
-        outside, _ = _split_brackets(plain)
+        outside, _ = split_brackets(plain)
         capitals = [word for word in re.split(r"[\W_]+", name) if re.fullmatch("[A-Z]{2,}s?", word)]
         for text in (name, plain, outside, *capitals):
             for key in (spelling(text), spelling(re.sub("(?<=[^\\W_])['’]?s$", "", text.strip()))):
@@ -181,16 +182,16 @@ class ShortForms:
 
     def meant(self, name: str, meanings: Sequence[str]) -> str | None:
         """The disease that the brackets of a name make plain ("AK (actinic keratosis)"), if they do."""
-        gloss = self._names.resolve(_split_brackets(name)[1])
+        gloss = self._names.resolve(split_brackets(name)[1])
         return gloss if gloss in {self._names.resolve(meaning) for meaning in meanings} else None
 
     def contradicts(self, name: str, disease: str) -> bool:
         """Whether the brackets of a name hold a short form that does not stand for a disease: "melanoma (AK)"."""
-        found = self._known.get(spelling(_split_brackets(name)[1]))
+        found = self._known.get(spelling(split_brackets(name)[1]))
         return found is not None and disease not in {self._names.resolve(meaning) for meaning in found[1]}
 
 
-def _split_brackets(name: str) -> tuple[str, str]:
+def split_brackets(name: str) -> tuple[str, str]:
     """The text outside and the text inside brackets."""
     inside = [part for parts in re.findall(_BRACKETS, name) for part in parts]
     return re.sub(_BRACKETS, " ", name), " ".join(filter(None, inside))

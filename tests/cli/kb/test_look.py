@@ -58,9 +58,16 @@ def test_show_prints_everything_about_one_disease(folder):
 
 
 def test_show_names_the_members_of_a_group():
-    result = run("show", "dermatology", "Acne and Rosacea Photos")
+    result = run("show", "dermatology", "Angiomas Photos")
     rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert rows[:2] == [["name", "acne and rosacea"], ["members", "acne vulgaris, rosacea"]]
+    assert rows[:2] == [["name", "angioma"], ["members", "hemangioma, cherry angioma"]]
+
+
+def test_show_understands_another_language_and_names_kinds_and_translations():
+    rows = [line.split("\t") for line in run("show", "dermatology", "Schuppenflechte").stdout.splitlines()]
+    facts = {row[0]: row[1] for row in rows[:10]}
+    assert facts["name"] == "psoriasis" and "guttate psoriasis" in facts["kinds"]
+    assert facts["in German"] == "Psoriasis, Schuppenflechte"
 
 
 def test_show_an_unknown_disease_is_one_sentence_with_what_to_do(folder):

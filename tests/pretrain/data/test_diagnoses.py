@@ -76,10 +76,20 @@ def test_what_holds_is_the_same_in_both_forms(diagnoses: Diagnoses, label: str) 
 
 
 def test_a_group_of_the_base_is_a_pool(knowledge: KnowledgeBase) -> None:
-    diagnoses = Diagnoses(knowledge, ["acne and rosacea", "rosacea"])
-    assert diagnoses.members("acne and rosacea") == ("acne vulgaris", "rosacea")
-    assert {"acne and rosacea", "acne vulgaris", "rosacea"} <= held(diagnoses, "acne and rosacea")
-    assert held(diagnoses, "rosacea") & {"acne and rosacea", "acne vulgaris"} == {"acne and rosacea"}
+    diagnoses = Diagnoses(knowledge, ["angioma", "cherry angioma"])
+    assert diagnoses.members("angioma") == ("hemangioma", "cherry angioma")
+    assert {"angioma", "hemangioma", "cherry angioma"} <= held(diagnoses, "angioma")
+    assert held(diagnoses, "cherry angioma") & {"angioma", "hemangioma"} == {"angioma"}
+
+
+def test_a_disease_holds_for_an_image_of_its_kind_and_no_kind_for_an_image_of_the_disease(
+    knowledge: KnowledgeBase,
+) -> None:
+    diagnoses = Diagnoses(knowledge, ["melanoma", "nodular melanoma", "lentigo maligna"])
+    assert diagnoses.members("melanoma") == ("melanoma",)
+    kinds = {"melanoma", "nodular melanoma", "lentigo maligna"}
+    assert held(diagnoses, "nodular melanoma") & kinds == {"melanoma", "nodular melanoma"}
+    assert held(diagnoses, "melanoma") & kinds == {"melanoma"}
 
 
 def test_a_base_without_the_members_of_a_pool_has_no_such_pool() -> None:

@@ -9,7 +9,7 @@ from zsderm.pretrain.extraction.reading import CaptionReader
 
 CAPTION = (
     "Scaly red plaque of psoriasis vulgaris on the elbow, without crust or ulceration. Melanoma was ruled out. "
-    "Possible eczema of the hand. AK on the nose."
+    "Possible eczema of the hand. PG on the nose."
 )
 
 
@@ -34,9 +34,9 @@ def test_no_disease_is_an_answer_and_no_rejection(checks: Checks, reader: Captio
     [
         ("vitiligo", "the caption does not say it"),
         ("melanoma", "the caption denies it"),
-        ("eczema", "the caption only suspects it"),
+        ("hand eczema", "the caption only suspects it"),
         ("zebra disease", "the knowledge base has no such disease"),
-        ("AK", "it may mean several diseases"),
+        ("PG", "it may mean several diseases"),
     ],
 )
 def test_a_disease_that_the_caption_does_not_affirm_is_rejected(

@@ -28,6 +28,6 @@ def test_rules_read_what_was_read_by_hand(reader: CaptionReader) -> None:
             if found := next((finding for finding in findings if finding.text == sign), None):
                 findings.remove(found)
                 pairs.append((said, found.status is Status.AFFIRMED))
-    assert len(judged) == 100 and len(pairs) >= 185, "a few may go when the vocabulary changes"
+    assert len(judged) == 100 and len(pairs) >= 180, "a few may go when the vocabulary changes"
     assert sum(said != found for said, found in pairs) <= WRONG
     assert not any(said and not found for said, found in pairs), "nothing that is there is denied"

@@ -37,6 +37,21 @@ def test_a_score_is_the_log_odds_of_target_against_reference(tiny_encoder, vocab
     assert scores[1, 0] == pytest.approx(np.log(probability / (1 - probability)), abs=1e-4)
 
 
+def test_a_concept_with_another_side_is_held_against_that_side(tiny_encoder, vocabulary) -> None:
+    regular = Concept("network", ("an irregular network",), contrast=("a regular network", "an even network"))
+    plain = Concept("network", ("an irregular network",))
+
+    def mean(*prompts: str) -> np.ndarray:
+        return np.mean([tiny_encoder.encode_texts([prompt])[0].numpy() for prompt in prompts], axis=0)
+
+    rows = [
+        concept_directions(tiny_encoder, ConceptVocabulary("a", (c,), vocabulary.prompts)) for c in (regular, plain)
+    ]
+    other = [p.format(term=c) for p in ("skin showing {term}", "a photo of {term}") for c in regular.contrast]
+    expected = (mean("skin", "a photo") - mean(*other)) / tiny_encoder.temperature
+    np.testing.assert_allclose(rows[0][0] - rows[1][0], expected, atol=1e-3)
+
+
 def test_the_scores_of_an_image_do_not_depend_on_the_others(tiny_encoder, vocabulary, files) -> None:
     together = annotate(tiny_encoder, vocabulary, files, batch_size=2).scores
     alone = [annotate(tiny_encoder, vocabulary, [file]).scores[0] for file in files]

@@ -42,7 +42,7 @@ def test_targets_are_every_prompt_with_every_term() -> None:
         "scales!",
         "flakes!",
     ]
-    assert vocabulary.references == ["skin", "!"]
+    assert vocabulary.references(vocabulary.concepts[0]) == ["skin", "!"]
 
 
 def test_a_text_file_has_one_concept_a_line(tmp_path: Path) -> None:
@@ -90,3 +90,10 @@ def test_a_file_that_is_no_vocabulary_is_refused(tmp_path: Path, content: str) -
 def test_what_cannot_be_asked_is_refused(concepts: tuple, prompts: tuple, words: str) -> None:
     with pytest.raises(InputError, match=words):
         ConceptVocabulary("mine", concepts, prompts)
+
+
+def test_irregular_signs_of_the_checklist_are_held_against_the_regular_ones() -> None:
+    contrasts = {concept.name: concept.contrast for concept in ConceptVocabulary.load("derm7pt").concepts}
+    irregular = {"pigment network", "streaks", "pigmentation", "dots and globules", "vascular structures"}
+    assert {name for name, contrast in contrasts.items() if contrast} == irregular
+    assert all("regular" in contrasts[name][0] and "irregular" not in contrasts[name][0] for name in irregular)

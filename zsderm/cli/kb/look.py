@@ -18,7 +18,7 @@ from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
 
 if TYPE_CHECKING:
-    from zsderm.knowledge import Disease, KnowledgeBase
+    from zsderm.knowledge import Disease, KnowledgeBase, KnowledgeCard
     from zsderm.knowledge.authoring.checks.problem import Problem
 
 
@@ -95,7 +95,7 @@ def show(name: str, disease: str | None, semantic: bool, judge: str | None) -> N
         return
     try:
         found = base.find(disease)
-        _show_disease(found, members=base.card.groups.get(found.name, ()))
+        _show_disease(found, base.card)
     except AmbiguousClassError:
         raise
     except UnknownClassError as error:
@@ -282,11 +282,15 @@ def _show_base(base: KnowledgeBase) -> None:
         _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(aliases))
 
 
-def _show_disease(disease: Disease, members: Iterable[str]) -> None:
+def _show_disease(disease: Disease, card: KnowledgeCard) -> None:
     _table("name", disease.name)
-    if members:
-        _table("members", _joined(members))
+    for what, lists in (("members", card.groups), ("members", card.pools), ("kinds", card.kinds)):
+        if members := lists.get(disease.name):
+            _table(what, _joined(members))
     _table("aliases", _joined(disease.aliases))
+    for language, names in card.names.items():
+        if own := names.get(disease.name):
+            _table(f"in {language}", _joined(own))
     _table("ontology", " > ".join(disease.ontology))
     _table("sites", _joined(disease.sites))
     _table("concepts", _joined(disease.concepts))

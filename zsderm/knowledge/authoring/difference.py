@@ -14,7 +14,7 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "ontology", "site", "concept", "member" of a group, or the aspect of a description
+    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "name in German", a description's aspect
     text: str
 
 
@@ -34,10 +34,12 @@ def changes(before: KnowledgeBase, after: KnowledgeBase) -> Iterator[Change]:
 
 
 def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
-    disease = base.diseases.get(name)
+    disease, card = base.diseases.get(name), base.card
+    facts = {("member", m) for lists in (card.groups, card.pools, card.kinds) for m in lists.get(name, ())}
+    facts |= {(f"name in {language}", text) for language, names in card.names.items() for text in names.get(name, ())}
     if disease is None:
-        return {("member", member) for member in base.card.groups.get(name, ())}
-    return {
+        return facts if name in card.groups else set()
+    return facts | {
         ("disease", name),
         ("ontology", " > ".join(disease.ontology)),
         *(("alias", alias) for alias in disease.aliases),

@@ -30,6 +30,7 @@ from zsderm.knowledge.authoring.checks.names import (
 from zsderm.knowledge.authoring.checks.problem import Problem
 from zsderm.knowledge.authoring.checks.reading import hard_sentences
 from zsderm.knowledge.authoring.checks.wording import wording
+from zsderm.knowledge.authoring.lists import list_problems
 from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES, SHOWS
 from zsderm.knowledge.base import Description, Disease
 from zsderm.knowledge.card import KnowledgeCard
@@ -90,6 +91,7 @@ def _across(location: Path, diseases: Sequence[Disease]) -> Iterator[Problem]:
     yield from foreign_names(diseases)
     yield from card_names(location, diseases)
     yield from alike_names(diseases)
+    yield from (Problem(file, reason) for file, reason in list_problems(location, diseases))
 
 
 def _quality(location: Path, diseases: Sequence[Disease], shows: Mapping[Description, str]) -> Iterator[Problem]:

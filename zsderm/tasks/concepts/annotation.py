@@ -89,6 +89,9 @@ def concept_directions(encoder: Encoder, vocabulary: ConceptVocabulary) -> npt.N
 
     direction = (mean of the target prompts - mean of the reference prompts) / temperature
 
+    A concept whose other side is more than its absence (an irregular network against a regular one) is held against
+    prompts of that side; every other concept against the reference prompts, which name no finding.
+
     The softmax of the two mean similarities, at the temperature of the encoder, is the logistic function of this inner
     product. All terms and all prompts weigh the same.
 
@@ -98,9 +101,10 @@ def concept_directions(encoder: Encoder, vocabulary: ConceptVocabulary) -> npt.N
     Source: the target-versus-reference contrast of MONET (Kim et al., Nature Medicine 2024), which MAKE's evaluation
         uses too (arXiv 2505.09372). There the softmax is averaged over the prompts; here its log-odds are.
     """
-    neutral = embed_texts(encoder, vocabulary.references).mean(axis=0)  # (D,)
-    targets = [vocabulary.targets(concept) for concept in vocabulary.concepts]
-    features = embed_texts(encoder, [prompt for prompts in targets for prompt in prompts])  # (C * prompts, D)
-    ends = np.cumsum([len(prompts) for prompts in targets])[:-1]
-    means = np.stack([rows.mean(axis=0) for rows in np.split(features, ends)])  # (C, D)
-    return ((means - neutral) / encoder.temperature).astype(np.float32)
+    sides = (vocabulary.targets, vocabulary.references)
+    prompts = [side(concept) for side in sides for concept in vocabulary.concepts]  # 2 C lists
+    distinct = list(dict.fromkeys(prompt for asked in prompts for prompt in asked))
+    features = dict(zip(distinct, embed_texts(encoder, distinct), strict=True))  # (D,) each
+    means = np.stack([np.mean([features[prompt] for prompt in asked], axis=0) for asked in prompts])  # (2 C, D)
+    shown, neutral = np.split(means, 2)
+    return ((shown - neutral) / encoder.temperature).astype(np.float32)

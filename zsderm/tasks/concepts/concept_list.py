@@ -25,6 +25,7 @@ class Concept:
     name: str
     terms: tuple[str, ...]  # phrases that say it; at least one
     meaning: str = ""  # what counts as present, where the name alone does not say it
+    contrast: tuple[str, ...] = ()  # phrases for the other side, where that is more than the finding's absence
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,14 @@ class ConceptVocabulary:
 
     def targets(self, concept: Concept) -> list[str]:
         """Every target prompt with every term of a concept in it."""
-        return [pair.target.replace(TERM, term) for pair in self.prompts for term in concept.terms]
+        return self._asked(concept.terms)
 
-    @property
-    def references(self) -> list[str]:
-        """The reference prompts."""
-        return [pair.reference for pair in self.prompts]
+    def references(self, concept: Concept) -> list[str]:
+        """What a concept is held against: the target prompts with its contrast, or the reference prompts."""
+        return self._asked(concept.contrast) or [pair.reference for pair in self.prompts]
+
+    def _asked(self, phrases: Sequence[str]) -> list[str]:
+        return [pair.target.replace(TERM, phrase) for pair in self.prompts for phrase in phrases]
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> ConceptVocabulary:
@@ -134,10 +137,11 @@ def _from_record(path: Path, record: Mapping[str, Any]) -> ConceptVocabulary:
 
 
 def _concept(entry: Mapping[str, Any]) -> Concept:
-    terms = entry.get("terms") or [entry["name"]]
-    if isinstance(terms, str):
-        raise TypeError(f"terms of {entry['name']!r} are one text and not a list")
-    return Concept(entry["name"].strip(), tuple(map(str, terms)), str(entry.get("meaning", "")))
+    terms, contrast = entry.get("terms") or [entry["name"]], entry.get("contrast") or []
+    if isinstance(terms, str) or isinstance(contrast, str):
+        raise TypeError(f"terms or contrast of {entry['name']!r} are one text and not a list")
+    texts = tuple(map(str, terms)), str(entry.get("meaning", "")), tuple(map(str, contrast))
+    return Concept(entry["name"].strip(), *texts)
 
 
 def _lines(text: str) -> Sequence[Mapping[str, Any]]:

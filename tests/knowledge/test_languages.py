@@ -1,0 +1,116 @@
+"""Names in other languages: what they mean, what they may not take, and what is asked back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zsderm import InputError, KnowledgeBase
+from zsderm.errors import AmbiguousClassError, UnknownClassError
+from zsderm.knowledge.authoring.validate import validate
+
+
+@pytest.fixture(scope="module")
+def bundled() -> KnowledgeBase:
+    return KnowledgeBase.load("dermatology")
+
+
+@pytest.mark.parametrize(
+    ("name", "disease", "language"),
+    [
+        ("carcinoma basocelular", "basal cell carcinoma", "Spanish"),
+        ("QUERATOSIS ACTINICA", "actinic keratosis", "Spanish"),
+        ("carcinomas basocelulares", "basal cell carcinoma", "Spanish"),
+        ("lunares", "melanocytic nevus", "Spanish"),
+        ("Neurodermitis", "atopic dermatitis", "German"),
+        ("Haemangiom", "hemangioma", "German"),
+        ("Hämangiom", "hemangioma", "German"),
+        ("Fusspilz", "tinea pedis", "German"),
+        ("Basaliome", "basal cell carcinoma", "German"),
+        ("Basalzellkarzinom (Basaliom)", "basal cell carcinoma", "German"),
+        ("grain de beaute", "melanocytic nevus", "French"),
+        ("oedeme de stase", "stasis edema", "French"),
+        ("nævus bleu", "blue nevus", "French"),
+        ("ceratose seborreica", "seborrheic keratosis", "Portuguese"),
+        ("catapora photos", "varicella", "Portuguese"),
+        ("基底细胞癌", "basal cell carcinoma", "Chinese (simplified)"),
+        ("痣", "melanocytic nevus", "Chinese (simplified)"),
+        ("esclerodermia", "scleroderma", "Spanish"),  # a group
+    ],
+)
+def test_a_name_of_another_language_is_found_and_its_language_known(
+    bundled: KnowledgeBase, name: str, disease: str, language: str
+) -> None:
+    assert bundled.find(name).name == disease and language in bundled.languages_of(name)
+
+
+def test_names_of_the_bases_own_language_come_first(bundled: KnowledgeBase) -> None:
+    assert bundled.find("neurodermatitis").name == "lichen simplex chronicus"  # Spanish for it too
+    assert bundled.languages_of("psoriasis") == bundled.languages_of("BCC") == ()
+    with pytest.raises(AmbiguousClassError, match="herpes simplex' or 'herpes zoster"):
+        bundled.find("Herpes")
+    with pytest.raises(UnknownClassError):
+        bundled.find("karzinom")
+    with pytest.raises(UnknownClassError):
+        bundled.find("Basaliom (Warze)")  # the brackets name another disease
+
+
+def test_every_disease_has_a_name_in_five_languages(bundled: KnowledgeBase) -> None:
+    assert len(bundled.card.names) == 5
+    for names in bundled.card.names.values():
+        assert set(bundled.diseases) <= set(names) and all(names.values())
+
+
+def named(folder: Path, **languages: object) -> Path:
+    (folder / "names").mkdir(exist_ok=True)
+    for language, names in languages.items():
+        record = {"language": language, "names": names}
+        (folder / "names" / f"{language}.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder
+
+
+def test_a_name_that_two_languages_give_to_two_diseases_is_asked_back(write_base, disease) -> None:
+    folder = named(
+        write_base(disease("wart", "rough"), disease("corn", "hard"), disease("boil", "red")),
+        Spanish={"wart": ["clavo"], "corn": ["callo"], "boil": ["divieso"]},
+        Dutch={"wart": ["wrat"], "corn": ["clavo", "likdoorn"], "boil": ["steenpuist"]},
+    )
+    base = KnowledgeBase.load(folder)
+    with pytest.raises(AmbiguousClassError, match=r"'corn' \(Dutch\) or 'wart' \(Spanish\)\. Write the English"):
+        base.find("Clavos")
+    assert base.find("likdoorn").name == "corn" and not [p for p in validate(folder, "minimal") if "names" in p.reason]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ({"wart": ["wrat"], "corn": ["wrat"]}, "Dutch: 'wrat' means 'wart' and 'corn'"),
+        ({"wart": ["wrat"], "corn": ["warts"]}, "'warts' is to mean 'corn', but the base has it for 'wart'"),
+        ({"wart": ["wrat"], "corn": ["HPV"]}, "asked back"),
+        ({"wart": ["wrat"]}, "Dutch has no name of 'corn'"),
+        ({"wart": ["wrat"], "corn": []}, "Dutch has no name of 'corn'"),
+        ({"wart": ["wrat"], "corn": ["eksteroog"], "zebra": ["zebra"]}, "names 'zebra', which is not in the base"),
+    ],
+)
+def test_validate_says_what_is_wrong_with_the_names(write_base, disease, names, reason) -> None:
+    card = {"name": "mine", "ambiguous": {"HPV": ["wart", "corn"]}}
+    folder = named(write_base(disease("wart", "rough"), disease("corn", "hard"), card=card), Dutch=names)
+    assert any(problem.disease == "names" and reason in problem.reason for problem in validate(folder))
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"names": {}}', '{"language": "Dutch", "names": {"wart": "wrat"}}'])
+def test_a_file_of_names_that_is_none_is_one_sentence(write_base, disease, content: str) -> None:
+    folder = named(write_base(disease("wart", "rough")))
+    (folder / "names" / "nl.json").write_text(content)
+    with pytest.raises(InputError, match=r"names/nl\.json: expected"):
+        KnowledgeBase.load(folder)
+    assert any("nl.json" in problem.reason for problem in validate(folder))
+
+
+def test_names_change_the_checksum_and_a_base_without_any_keeps_its_own(write_base, disease) -> None:
+    folder = write_base(disease("wart", "rough"))
+    before = KnowledgeBase.load(folder).checksum
+    after = KnowledgeBase.load(named(folder, Dutch={"wart": ["wrat"]}))
+    assert after.checksum != before and after.has_checksum(before)
