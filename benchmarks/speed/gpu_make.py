@@ -114,7 +114,7 @@ class MakeStep:
     @cached_property
     def config(self) -> TrainConfig:
         """The published settings, for a model that starts from random weights."""
-        preprocess = {"size": self.side}
+        preprocess = {"size": self.side, "mean": [0.5] * 3, "std": [0.5] * 3}
         published = read_config(CONFIG)
         return replace(published, start="", model_cfg=self.model_cfg, preprocess_cfg=preprocess)
 

@@ -367,9 +367,9 @@ def test_the_text_tower_moves_only_when_it_is_trained(tmp_path: Path, data: Path
 
 
 def test_a_card_written_by_hand_outlives_an_export(tmp_path: Path, data: Path) -> None:
-    (tmp_path / "run" / "encoder").mkdir(parents=True)
-    (tmp_path / "run" / "encoder" / "CARD.md").write_text("by hand")
     run(tmp_path / "run", data, **TINY)
+    (tmp_path / "run" / "encoder" / "CARD.md").write_text("by hand")
+    run(tmp_path / "run", data, **TINY)  # a finished run exports again
     assert (tmp_path / "run" / "encoder" / "CARD.md").read_text() == "by hand"
 
 
