@@ -133,7 +133,7 @@ def test_a_text_of_a_knowledge_base_is_one_line_of_a_table(tmp_path: Path) -> No
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(record), encoding="utf-8")
     found = CliRunner().invoke(main, ["kb", "search", str(tmp_path / "a.jsonl"), "round red border"])
     assert found.exit_code == 0, found.output
-    assert [line.count("\t") for line in found.stdout.splitlines()] == [3] and "\\n" in found.stdout
+    assert [line.count("\t") for line in found.stdout.splitlines()] == [4] and "\\n" in found.stdout
     found = CliRunner().invoke(main, ["kb", "diff", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")])
     assert [line.count("\t") for line in found.stdout.splitlines()] == [3], found.output
 

@@ -71,7 +71,8 @@ def _whole(rng: random.Random) -> tuple[str, str, str, bytes]:
         options["icc_profile"] = rng.choice([profile, damaged(rng, profile)[1], b"", b"none"])
     if form in ("JPEG", "PNG", "WEBP", "TIFF") and rng.random() < 0.4:
         exif = Image.Exif()
-        exif[0x0112] = rng.choice([0, 1, 3, 6, 8, 9, 200])
+        turn = rng.choice([0, 1, 3, 6, 8, 9, 200])
+        exif[0x0112] = max(1, min(turn, 8)) if form == "TIFF" else turn  # libtiff writes no other
         options["exif"] = rng.choice([exif.tobytes(), damaged(rng, exif.tobytes())[1] if form == "JPEG" else exif])
     if form == "JPEG":
         options |= {"quality": rng.choice([1, 50, 95]), "progressive": rng.random() < 0.3}
