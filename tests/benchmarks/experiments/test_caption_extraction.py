@@ -56,5 +56,7 @@ def test_nothing_that_was_planted_stands_in_the_table(root: Path) -> None:
     assert result.exit_code == 0, result.stderr
     found = json.loads(output.read_text())
     assert found["captions"] == found["rules"]["rows"] == found["server"]["rows"] == 16
-    assert found["server"]["requests"] >= 16 and found["server"]["requests of a second run"] < 4  # unusable answers are asked for again
+    assert (
+        found["server"]["requests"] >= 16 and found["server"]["requests of a second run"] < 4
+    )  # unusable answers are asked for again
     assert not any(kind.get("in the table") for kind in found["server"]["planted"].values())
