@@ -186,7 +186,7 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
 
 
 def _held(strangers: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
-    """The published class that holds each disease which is none of them ("solar lentigo": "benign keratosis"), said."""
+    """The published class that holds each disease which is none of them, said; none unless all are held."""
     if not strangers:
         return {}
     base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
@@ -195,9 +195,10 @@ def _held(strangers: Set[str], published: Sequence[str], path: Path) -> dict[str
     owners = zip(sorted(strangers), read.canonical[len(published) :], strict=True)
     places = {given: owner_of(base.card, name, known) for given, name in owners if name not in known}
     held = {given: place for given, place in places.items() if place is not None}
-    if held:
-        pairs = ", ".join(f"{given} = {published[place]}" for given, place in held.items())
-        warnings.warn(f"{path}: read as diseases that the classes hold: {pairs}.", ZsdermWarning, stacklevel=4)
+    if len(held) < len(strangers):
+        return {}  # the table keeps names of its own, so none is read as another
+    pairs = ", ".join(f"{given} = {published[place]}" for given, place in held.items())
+    warnings.warn(f"{path}: read as diseases that the classes hold: {pairs}.", ZsdermWarning, stacklevel=4)
     return held
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,6 +28,7 @@ from zsderm.pretrain.data.dataset import Batch, CaptionedImages, collate, tower_
 from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.sources import read_records
 from zsderm.pretrain.data.squares import Squares
+from zsderm.pretrain.data.tables import read_table
 from zsderm.pretrain.losses.attended_regions import attended_regions
 from zsderm.pretrain.losses.make import FIRST_SUB_CAPTION, local_alignment_loss
 from zsderm.pretrain.model.start import open_clip_checkpoint
@@ -58,7 +58,8 @@ def batches(config: TrainConfig, data_root: Path, split: str, count: int) -> lis
 
 
 def _has(table: str, split: str, data_root: Path) -> bool:
-    return bool((pd.read_csv(data_root / table, usecols=["split"])["split"] == split).any())
+    frame = read_table(data_root / table)
+    return "split" in frame and bool((frame["split"].str.strip() == split).any())
 
 
 def of_another_class(labels: list[str], rng: np.random.Generator) -> list[int]:

@@ -6,11 +6,11 @@ Both are open_clip's own formats. Numbers are bounded far beyond any published m
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from zsderm.errors import SettingsError
+from zsderm.stored_json import is_number
 
 # The largest value of each setting that decides a size; 16 times that of the largest published towers, or so.
 VISION = {"image_size": 4096, "layers": 512, "width": 16_384, "head_width": 1024, "patch_size": 1024}
@@ -48,7 +48,7 @@ def check_architecture(model_cfg: Mapping[str, Any]) -> None:
                 for size in value if several else (value,):  # a ResNet has its layers in four stages
                     _check_size(f"model_cfg.{part}.{name}", size, most)
         ratio = model_cfg[part].get("mlp_ratio", 4.0)
-        if not _is_number(ratio) or not 0 < ratio <= LARGEST_RATIO:
+        if not is_number(ratio) or not 0 < ratio <= LARGEST_RATIO:
             raise SettingsError(
                 f"Expected setting `model_cfg.{part}.mlp_ratio` to be above 0, up to 64, but got {ratio!r:.60}."
             )
@@ -66,14 +66,14 @@ def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
     for name, least in (("mean", -10.0), ("std", 1e-3)):
         values: Any = preprocess_cfg.get(name)
         three = isinstance(values, list | tuple) and len(values) == 3
-        if not (three and all(_is_number(value) and least <= value <= 10 for value in values)):
+        if not (three and all(is_number(value) and least <= value <= 10 for value in values)):
             raise SettingsError(
                 f"Expected setting `preprocess_cfg.{name}` to be three numbers, of red, green and blue as shares of "
                 f"white, {'above 0, ' if name == 'std' else ''}but got {values!r:.60}."
             )
     fill: Any = preprocess_cfg.get("fill_color", 0)
     parts = fill if isinstance(fill, list | tuple) else (fill,)
-    if not all(_is_number(value) and 0 <= value <= 255 for value in parts):
+    if not all(is_number(value) and 0 <= value <= 255 for value in parts):
         raise SettingsError(f"Expected setting `preprocess_cfg.fill_color` to be from 0 to 255, but got {fill!r:.60}.")
     for name, known in (("interpolation", INTERPOLATIONS), ("resize_mode", RESIZE_MODES)):
         if (value := preprocess_cfg.get(name, known[0])) not in known:
@@ -85,7 +85,3 @@ def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
 def _check_size(name: str, value: object, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise SettingsError(f"Expected setting `{name}` to be a whole number from 1 to {most}, but got {value!r:.60}.")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

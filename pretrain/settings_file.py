@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
+from zsderm.stored_json import is_number
 
 LARGEST_FILE = 1_000_000  # bytes; the bundled configurations have 4 000
 MOST_VALUES = 10_000  # in a file, with what its aliases stand for
@@ -192,7 +192,7 @@ def _of_kind(name: str, value: Any, kind: str, where: str) -> Any:
     fits = {
         "bool": isinstance(value, bool),
         "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+        "float": is_number(value),
         "str": isinstance(value, str),
     }
     if not fits.get(kind, True):

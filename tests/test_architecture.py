@@ -79,6 +79,7 @@ PUBLIC_MODULES = {
     "metrics",
     "proxies",
     "report",
+    "stored_json",
     "table_files",
     "tasks",
 }

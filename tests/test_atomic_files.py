@@ -118,6 +118,21 @@ def test_a_draft_that_somebody_is_writing_is_left_alone(tmp_path: Path, atomic: 
     assert list(tmp_path.iterdir()) == [place]
 
 
+@pytest.mark.parametrize("atomic", [atomic_file, replacing_folder])
+def test_a_draft_that_has_been_written_for_days_is_left_alone(tmp_path: Path, atomic: Atomic) -> None:
+    with atomic(tmp_path / "result") as first:
+        (held,) = tmp_path.iterdir()
+        if not first.is_dir():
+            first.write_text("long work")
+        os.utime(held, (1, 1))
+        if (child := os.fork()) == 0:  # another run of the same work
+            with atomic(tmp_path / "result") as second:
+                (second / "a.txt" if second.is_dir() else second).write_text("second")
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert held.exists()
+
+
 def test_a_file_with_the_longest_name_can_be_written_and_a_longer_one_is_refused_before_the_work(
     tmp_path: Path,
 ) -> None:

@@ -34,6 +34,7 @@ def said(*texts: str) -> list[Description]:
         (SAID, CLINICAL, "FACE", {*LESION, "on the nose"}, False),
         (SAID, CLINICAL, "lower extremity", {*LESION, "on the shins"}, False),
         (SAID, CLINICAL, "somewhere", LESION, False),
+        (("network", "on the nose", "on dark skin"), CLINICAL, "somewhere", {"on the nose"}, True),
         (("brown", "network"), DERMOSCOPIC, "", {"network"}, False),
         (("brown", "several"), DERMOSCOPIC, "", {"brown"}, True),
         (

@@ -200,7 +200,7 @@ def _new_draft(place: Path, *, folder: bool = False) -> tuple[Path, int | None]:
     Its name fits wherever that of the place does, and ends like it: writers choose a format by that.
     """
     drafts = f".draft-{sha256(os.fsencode(place.name)).hexdigest()[:12]}-"
-    _remove_forgotten(place.parent, drafts)
+    remove_forgotten(place.parent, drafts)
     while True:
         draft = place.with_name(f"{drafts}{uuid.uuid4().hex[:8]}{place.suffix[:16]}")
         if folder:
@@ -211,7 +211,11 @@ def _new_draft(place: Path, *, folder: bool = False) -> tuple[Path, int | None]:
 
 
 def _lock(file: Path, flags: int = 0) -> int | None:
-    """The open file, locked; None where another process holds it, or there are no locks."""
+    """The open file, locked; None where another process locked what was just made, or there are no locks.
+
+    Raises:
+        BlockingIOError: another process works on what was there.
+    """
     if fcntl is None:
         return None
     number = os.open(file, os.O_RDWR | flags, 0o666)
@@ -219,6 +223,8 @@ def _lock(file: Path, flags: int = 0) -> int | None:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(number)
+        if not flags:
+            raise
         return None
     except OSError:  # a network disk without locks
         if not flags:
@@ -227,10 +233,16 @@ def _lock(file: Path, flags: int = 0) -> int | None:
     return number
 
 
-def _remove_forgotten(folder: Path, drafts: str) -> None:
-    """Remove what killed processes left of earlier drafts of the same place."""
-    for draft in folder.glob(f"{glob.escape(drafts)}*"):
-        with suppress(OSError):
+def remove_forgotten(folder: Path, drafts: str = ".draft-", ending: str = "") -> None:
+    """Remove the drafts that killed processes left; those that a process works on stay, however old.
+
+    Args:
+        folder: in which they are.
+        drafts: how their names begin; by default those of all places in the folder.
+        ending: how their names end.
+    """
+    for draft in folder.glob(f"{glob.escape(drafts)}*{glob.escape(ending)}"):
+        with suppress(OSError):  # BlockingIOError among them: it is worked on
             old = time.time() - draft.stat().st_mtime > _FORGOTTEN
             lock = _lock(draft / LOCK if draft.is_dir() else draft)
             if lock is not None or old:

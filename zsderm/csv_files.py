@@ -122,7 +122,7 @@ def write_frame(frame: pd.DataFrame, file: TextIO) -> None:
     table.to_csv(file, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if alone else csv.QUOTE_MINIMAL)
 
 
-def header_mark(columns: Iterable[str], *, whole: bool = True) -> re.Pattern[bytes]:
-    """What a CSV file with these columns begins with; not ``whole``: there may be more of them. See `atomic_file`."""
+def header_mark(columns: Iterable[str]) -> re.Pattern[bytes]:
+    """What a CSV file with these columns begins with. See `atomic_file`."""
     names = b",".join(rb'"?' + re.escape(name.encode()) + rb'"?' for name in columns)
-    return re.compile(rb"\A(\xef\xbb\xbf)?" + names + (rb"\r?\n" if whole else rb"[,\r\n]"))
+    return re.compile(rb"\A(\xef\xbb\xbf)?" + names + rb"\r?\n")

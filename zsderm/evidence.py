@@ -17,7 +17,7 @@ import torch
 
 from zsderm.embeddings import embed_texts
 from zsderm.knowledge.base import Description
-from zsderm.knowledge.body_sites import agrees
+from zsderm.knowledge.body_sites import agrees, contradicts
 from zsderm.proxies import text_proxies
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _rank(description: Description, kind: str, region: str) -> int | None:
     """0 for what fits, more for what may stand in, None for what never does."""
     rank = _STAND_INS.get(description.shows)
     if rank is not None and description.shows == "place" and region:
-        rank = 0 if agrees(description.text, region) else None
+        rank = None if contradicts(description.text, region) else 0 if agrees(description.text, region) else rank
     if rank is None:
         return None
     if description.modality in _MODALITIES[kind]:

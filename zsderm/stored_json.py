@@ -27,12 +27,11 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
-def read_json_file(path: Path, largest: int = LARGEST) -> Any:
+def read_json_file(path: Path) -> Any:
     """What a file says in JSON.
 
     Args:
         path: of a regular file; what else there is under a name may never end.
-        largest: bytes that it may have.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -41,8 +40,8 @@ def read_json_file(path: Path, largest: int = LARGEST) -> Any:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is no regular file")
-    if status.st_size > largest:
-        raise ValueError(f"it has {status.st_size:,} bytes, of at most {largest:,}")
+    if status.st_size > LARGEST:
+        raise ValueError(f"it has {status.st_size:,} bytes, of at most {LARGEST:,}")
     return parse_json(path.read_text(encoding="utf-8"))
 
 
@@ -88,11 +87,19 @@ def check_kind(name: str, value: object, kind: str) -> None:
     sound = {
         "bool": isinstance(value, bool),
         "int": type(value) is int,
-        "float": type(value) in (int, float) and math.isfinite(value),  # type: ignore[arg-type]
+        "float": is_number(value),
         "str": isinstance(value, str),
     }
     if not sound[first]:
         raise ValueError(f"expected {name!r} to be {KINDS[first]}, but got {_shown(value)}")
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number that a float can hold; True is none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def check_numbers(name: str, values: Any, length: int, *, least: float = -math.inf) -> list[float]:

@@ -9,28 +9,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from zsderm.atomic_files import atomic_file
+from zsderm.atomic_files import atomic_file, remove_forgotten
 from zsderm.encoders.colour_constancy import shades_of_grey
 from zsderm.errors import ImageError
 from zsderm.images import VERSION, open_image
 from zsderm.pretrain.data.records import Record, image_stream
-
-try:
-    import fcntl
-except ImportError:  # Windows: what was left there stays
-    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +99,8 @@ class KeptSquares:
         path = folder / f"squares-{_key(squares)}.npy"
         if not (path.is_file() and _beside(path).is_file()):
             log.info("decoding %d images once: %.1f GB in %s", shape[0], np.prod(shape) / 1e9, path)
-            _remove_forgotten(folder)
-            with atomic_file(path) as draft, _held(draft):
+            remove_forgotten(folder, ending=".npy")  # those of other images too: they are large
+            with atomic_file(path) as draft:
                 aspects = _decode(squares, np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape))
             with atomic_file(_beside(path)) as draft, draft.open("wb") as stream:
                 np.save(stream, aspects)
@@ -121,34 +115,6 @@ class KeptSquares:
         if not self.aspects[index]:
             raise ImageError("it could not be decoded")
         return Square(torch.from_numpy(np.array(self.pixels[index])), float(self.aspects[index]))
-
-
-@contextmanager
-def _held(draft: Path) -> Iterator[None]:
-    """Lock a draft as long as this process fills it, so that no other run takes it for forgotten."""
-    with draft.open("ab") as file:
-        _lock(file)
-        yield
-
-
-def _remove_forgotten(folder: Path) -> None:
-    """Remove the drafts of runs that were killed while they decoded: those that no process holds."""
-    for draft in folder.glob(".*.npy"):
-        with suppress(OSError), draft.open("r+b") as file:
-            if _lock(file):
-                draft.unlink()
-                log.info("removed %s, which a run that was stopped has left", draft)
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Whether a file is locked now: no other process holds it, and the system has locks."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _beside(path: Path) -> Path:

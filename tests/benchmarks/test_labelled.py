@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def test_a_kind_of_a_published_class_counts_for_it_and_is_said(tmp_path: Path, t
     with pytest.warns(ZsdermWarning, match=r"mine.csv: .*blue nevus = nevus, nodular melanoma = melanoma\."):
         found = _read(tmp_path, table)
     assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
+
+
+def test_a_table_that_keeps_its_own_names_is_not_said_to_be_read_as_others(tmp_path: Path, table: pd.DataFrame) -> None:
+    table["label"] = ["blue nevus", "melanoma", "psoriasis", "melanoma"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _read(tmp_path, table).classes == ("blue nevus", "melanoma", "psoriasis")
 
 
 def test_numbers_index_the_published_order(tmp_path: Path, table: pd.DataFrame) -> None:

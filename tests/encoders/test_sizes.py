@@ -11,7 +11,7 @@ from zsderm.encoders import load_encoder
 from zsderm.encoders.sizes import check_sizes, least_numbers
 from zsderm.errors import CheckpointError
 
-NO_SIZES = [-1, 0, "big", None, [224], [16, 16, 16], float("inf"), float("nan"), True, 224.5, 10**9, {"a": 1}]
+NO_SIZES = [-1, 0, "big", None, [224], [16, 16, 16], float("inf"), float("nan"), True, 224.5, 10**9, 10**400, {"a": 1}]
 
 
 @pytest.mark.parametrize("value", NO_SIZES, ids=repr)

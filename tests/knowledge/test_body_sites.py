@@ -9,7 +9,7 @@ from zsderm.knowledge.body_sites import agrees, body_parts, contradicts
     "region",
     [  # of PAD-UFES-20 and HAM10000
         *("FACE", "CHEST", "BACK", "FOREARM", "NECK", "ARM", "HAND", "EAR", "ABDOMEN", "THIGH", "NOSE", "SCALP", "LIP"),
-        *("FOOT", "trunk", "genital", "lower extremity", "upper extremity"),
+        *("FOOT", "HEAD", "trunk", "genital", "lower extremity", "upper extremity"),
     ],
 )
 def test_the_regions_of_data_sets_are_known(region: str) -> None:

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from zsderm.stored_json import file_sha256
+
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of safetensors itself
 _NO_PARAMETERS = ("__metadata__", "running_mean", "running_var", "num_batches_tracked", "position_ids")
 
@@ -69,8 +71,4 @@ def file_digest(path: Path) -> str:
 @lru_cache(maxsize=256)
 def _digest(path: Path, size: int, modified: int) -> str:
     """SHA-256 of a file; size and time of change are there to key the cache."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_sha256(path)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zsderm.errors import CheckpointError
+from zsderm.stored_json import is_number
 
 # The largest whole number that each setting may have: several times what any published model has.
 LARGEST = {
@@ -64,7 +65,7 @@ def check_sizes(name: str, settings: Mapping[str, Any], where: str = "") -> None
             check_size(name, f"{where}{key}", value, LARGEST[key], LISTS.get(key, ()))
         elif isinstance(value, Mapping):
             check_sizes(name, value, f"{where}{key}.")
-        elif key == "mlp_ratio" and not (_is_number(value) and 0 < value <= LARGEST_RATIO):
+        elif key == "mlp_ratio" and not (is_number(value) and 0 < value <= LARGEST_RATIO):
             raise _refused(name, f"{where}{key}", f"a number above 0, up to {LARGEST_RATIO:g}", value)
 
 
@@ -136,10 +137,6 @@ def _positions(settings: Mapping[str, Any]) -> int:
 def _whole(settings: Mapping[str, Any], key: str) -> int:
     value = settings.get(key)
     return value if type(value) is int else 0
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _refused(name: str, what: str, wanted: str, value: object) -> CheckpointError:

@@ -67,7 +67,7 @@ def body_parts(text: str) -> frozenset[str]:
         name = word if word in _PARTS else word.removesuffix("s")
         if name == "back" and (before not in _ARTICLES or after == "of"):
             continue
-        if name == "head" and after not in ("and", "neck"):
+        if name == "head" and (before or after) and after not in ("and", "neck"):
             continue
         found |= _PARTS.get(f"{before}+{name}") or _PARTS.get(name, frozenset())
     return frozenset(found)

@@ -148,7 +148,7 @@ def test_the_draft_of_a_killed_run_is_removed_by_the_next_one_and_that_of_a_livi
 ) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, records[0].path, tmp_path / "kept"], check=False)
     assert done.returncode == -signal.SIGKILL and len(files(tmp_path / "kept")) == 1, "a draft is left"
-    living = tmp_path / "kept" / ".living.npy"
+    living = tmp_path / "kept" / ".draft-living.npy"
     with living.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         KeptSquares.made(Squares(records, SIDE), tmp_path / "kept")

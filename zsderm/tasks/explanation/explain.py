@@ -143,7 +143,6 @@ def explain_images(
     *,
     pictures: Sequence[ImageSource] | None = None,
     texts: ClassTexts | None = None,
-    rows: Tensor | None = None,
     evidence: int = EVIDENCE,
     method: str = "occlusion",
     views: int = 1,
@@ -157,7 +156,6 @@ def explain_images(
         proxies: (C, D) unit rows that classified, or what makes them of an image's (D,) feature.
         pictures: N images; by default the names in `predictions` are opened as files.
         texts: what is said of the classes, see `explain`.
-        rows: the descriptions to choose from, see `explain`.
         evidence: descriptions per class.
         method: of the heat maps, see `heat_map`.
         views: how many views of each image were averaged for its answer.
@@ -197,7 +195,6 @@ def explain_images(
             proxies,
             predictions.classes,
             texts=texts,
-            rows=rows,
             ranked=(best[0], best[-1]),
             evidence=evidence,
             method=method,
