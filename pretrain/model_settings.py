@@ -1,7 +1,7 @@
 """Checks of `model_cfg` and `preprocess_cfg`: what would fail when towers are built, or fill the memory, is refused.
 
-Both are open_clip's own formats. Numbers are bounded far beyond any published model, so that a slip of the keyboard
-(a billion layers) is found before anything is built.
+Both are open_clip's own formats. Sizes may be what `zsderm.encoders.sizes` lets a checkpoint state, so that a slip of
+the keyboard (a billion layers) is found before anything is built.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zsderm.encoders.sizes import unlikely_sizes
 from zsderm.errors import SettingsError
 from zsderm.stored_json import is_number
 
-# The largest value of each setting that decides a size; 16 times that of the largest published towers, or so.
-VISION = {"image_size": 4096, "layers": 512, "width": 16_384, "head_width": 1024, "patch_size": 1024}
-TEXT = {"context_length": 16_384, "vocab_size": 2_000_000, "width": 16_384, "heads": 512, "layers": 512}
-LARGEST_RATIO = 64  # of the widths of two layers
 INTERPOLATIONS = ("bicubic", "bilinear", "random")
 RESIZE_MODES = ("shortest", "longest", "squash")
 
@@ -34,24 +31,18 @@ def check_architecture(model_cfg: Mapping[str, Any]) -> None:
             raise SettingsError(
                 f"Expected setting `model_cfg.{part}` to hold settings of its own, but got {model_cfg.get(part)!r:.60}."
             )
-    _check_size("model_cfg.embed_dim", model_cfg.get("embed_dim"), 16_384)
     for name in ("custom_text", "quick_gelu"):
         if not isinstance(model_cfg.get(name, False), bool):
             raise SettingsError(
                 f"Expected setting `model_cfg.{name}` to be true or false, got {model_cfg[name]!r:.60}."
             )
-    for part, limits in (("vision_cfg", VISION), ("text_cfg", TEXT)):
-        for name, most in limits.items():
-            if name in model_cfg[part]:
-                value = model_cfg[part][name]
-                several = name == "layers" and part == "vision_cfg" and isinstance(value, list | tuple)
-                for size in value if several else (value,):  # a ResNet has its layers in four stages
-                    _check_size(f"model_cfg.{part}.{name}", size, most)
-        ratio = model_cfg[part].get("mlp_ratio", 4.0)
-        if not is_number(ratio) or not 0 < ratio <= LARGEST_RATIO:
-            raise SettingsError(
-                f"Expected setting `model_cfg.{part}.mlp_ratio` to be above 0, up to 64, but got {ratio!r:.60}."
-            )
+    for what, wanted, value in unlikely_sizes({"embed_dim": None, **model_cfg}, "model_cfg."):
+        raise SettingsError(f"Expected setting `{what}` to be {wanted}, but got {value!r:.60}.")
+    if isinstance(side := model_cfg["vision_cfg"].get("image_size"), list | tuple):
+        raise SettingsError(
+            f"Expected setting `model_cfg.vision_cfg.image_size` to be one number, the side of a square, but got "
+            f"{side!r:.60}."
+        )
 
 
 def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
@@ -80,8 +71,3 @@ def check_preprocessing(preprocess_cfg: Mapping[str, Any]) -> None:
             raise SettingsError(
                 f"Expected setting `preprocess_cfg.{name}` to be one of {', '.join(known)}, but got {value!r:.60}."
             )
-
-
-def _check_size(name: str, value: object, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise SettingsError(f"Expected setting `{name}` to be a whole number from 1 to {most}, but got {value!r:.60}.")

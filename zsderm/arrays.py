@@ -16,6 +16,7 @@ from zsderm.errors import SettingsError
 
 Array = torch.Tensor | np.ndarray
 Labels = Sequence[int] | np.ndarray | torch.Tensor
+UNIT_TOLERANCE = 1e-2  # rows of half-precision encoders are this close to unit length
 ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not
 
 

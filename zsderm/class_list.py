@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from zsderm.errors import ClassListError, SettingsError
+from zsderm.knowledge.names import repeated
 from zsderm.proxies import resolve_prior
 
 PriorChoice = str | Mapping[str, float] | Sequence[float] | np.ndarray | torch.Tensor
@@ -32,9 +32,8 @@ def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
             f"Expected at least two classes, but got only {names[0]!r}: it would be the answer for every photograph. "
             "Add the classes that it may be mistaken for."
         )
-    folded = [unicodedata.normalize("NFC", " ".join(name.split())).casefold() for name in names]
-    if repeated := [name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1]:
-        raise ClassListError(f"Expected distinct classes, but got {repeated[0]!r} more than once. Remove the repeats.")
+    if twice := repeated(names):
+        raise ClassListError(f"Expected distinct classes, but got {twice[0]!r} more than once. Remove the repeats.")
     return names
 
 

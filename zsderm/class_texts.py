@@ -81,11 +81,16 @@ class ClassTexts:
             which: the names that are read, see `ClassNames.in_prompts`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
 
+        Raises:
+            AmbiguousClassError: see `class_sentences`.
+            ClassListError: two classes are one name in two spellings.
+
         Warns:
             FallbackWarning: a class that the knowledge base does not describe, two that it cannot tell apart, or one
                 that holds another; also kept in `notes`.
         """
         names = ClassNames.read(classes, knowledge)
+        names.check_spellings()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FallbackWarning)
             sentences = class_sentences(names, method, knowledge, which)

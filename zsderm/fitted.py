@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
 from zsderm.progress import progress_bar
@@ -21,7 +22,6 @@ from zsderm.proxies.refinement import SAMPLE_SIZE
 from zsderm.stored_json import fields_of
 
 USED_PRIORS = ("none", "uniform", "given", "estimated", "text")
-UNIT_TOLERANCE = 1e-2  # as for the rows of half-precision encoders
 
 
 @dataclass(frozen=True, eq=False)

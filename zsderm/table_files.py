@@ -28,6 +28,7 @@ from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import JSON_ESCAPES, open_csv, out_of_cells, write_frame
 from zsderm.errors import FallbackWarning, InputError, MissingDependencyError, SettingsError
 from zsderm.optional_packages import requires
+from zsderm.stored_json import once
 
 # What people write for "not known", in lower case. Never used for classes: a class may be called "none".
 UNKNOWN_WORDS = frozenset(
@@ -247,7 +248,7 @@ def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
 def _json_lines(path: Path) -> tuple[list[str], pd.DataFrame]:
     lines = [line for line in _text(path).split("\n") if line.strip()]  # a text may hold other line breaks
     rows = [
-        json.loads(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=_once)
+        json.loads(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=once)
         for line in lines
     ]
     if not all(isinstance(row, dict) for row in rows):
@@ -261,13 +262,6 @@ def _json_lines(path: Path) -> tuple[list[str], pd.DataFrame]:
 def _constant(name: str) -> str | None:
     """NaN, which JSON does not know and many write, is no value."""
     return None if name == "NaN" else name
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return row
 
 
 def _parquet(path: Path) -> tuple[list[str], pd.DataFrame]:

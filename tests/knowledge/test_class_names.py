@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zsderm import KnowledgeBase
+from zsderm import AmbiguousClassError, ClassListError, KnowledgeBase
 from zsderm.knowledge.base import Disease
 from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.class_names import ClassNames, is_code, names_of
@@ -82,3 +82,25 @@ def test_as_typed_means_as_typed_and_the_canonical_name_beside_descriptions(base
     canonical = (("actinic keratosis / intraepithelial carcinoma",), ("melanocytic nevus",))
     assert names.in_prompts("class-name", "typed") == (("AKIEC",), ("mole",))
     assert names.in_prompts("knowledge", "typed") == names.in_prompts("templates", "canonical") == canonical
+
+
+def test_two_spellings_of_an_ambiguous_code_are_asked_back() -> None:
+    diseases = [Disease("actinic keratosis"), Disease("acne keloidalis")]
+    own = KnowledgeBase(KnowledgeCard("own", ambiguous={"AK": ("actinic keratosis", "acne keloidalis")}), diseases)
+    names = ClassNames.read(["AK photos", "AKs"], own)
+    with pytest.raises(AmbiguousClassError, match="'AK photos' may mean 'actinic keratosis' or 'acne keloidalis'"):
+        own.descriptions_for(names.meant)
+
+
+def test_several_of_an_abbreviation_are_that_abbreviation(base: KnowledgeBase) -> None:
+    assert base.find("AKs").name == "actinic keratosis" and base.find("BCC's photos").name == "basal cell carcinoma"
+
+
+@pytest.mark.parametrize("classes", [["AK photos", "AKs"], ["nevus", "acne", "naevi"], ["Melanoma", "melanoma_photos"]])
+def test_one_name_in_two_spellings_is_no_pair_of_classes(base: KnowledgeBase, classes: list[str]) -> None:
+    with pytest.raises(ClassListError, match=f"{classes[0]!r} and {classes[-1]!r} are one name in two spellings"):
+        ClassNames.read(classes, base).check_spellings()
+
+
+def test_names_that_the_base_does_not_know_may_differ_by_a_sign_alone(base: KnowledgeBase) -> None:
+    ClassNames.read(["HPV+", "HPV-", "mole", "nevus"], base).check_spellings()

@@ -32,6 +32,12 @@ def test_a_part_of_a_set_is_enough_when_nothing_else_is_listed() -> None:
     assert read_codes(["DF", "NV"]).codes == {"DF": "dermatofibroma", "NV": "melanocytic nevus"}
 
 
+def test_two_spellings_of_one_code_are_no_company_for_each_other() -> None:
+    assert read_codes(["AK photos", "AKs"]).codes == {}
+    assert read_codes(["AK", "ak", "Ak_photos"]).codes == {}
+    assert read_codes(["AK photos", "AKs", "BCC"]).codes.keys() == {"AK photos", "AKs", "BCC"}
+
+
 def test_names_may_stand_between_half_the_codes_of_a_set_and_stay_as_they_are() -> None:
     reading = read_codes(["ACK", "SEK", "BCC", "mole"])  # three of six
     assert reading.meaning("ACK") == "actinic keratosis" and reading.meaning("mole") == "mole"

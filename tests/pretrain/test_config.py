@@ -73,6 +73,8 @@ def test_an_unknown_setting_is_named_with_the_nearest_known_one() -> None:
         ("model_cfg.vision_cfg", 5),
         ("model_cfg.vision_cfg.layers", 1_000_000_000),
         ("model_cfg.vision_cfg.layers", 1e9),
+        ("model_cfg.vision_cfg.layers", 1_001),
+        ("model_cfg.text_cfg.hidden_size", 0),
         ("model_cfg.vision_cfg.image_size", [192, 224]),
         ("model_cfg.vision_cfg.mlp_ratio", 1e12),
         ("model_cfg.text_cfg.context_length", 0),

@@ -13,12 +13,12 @@ from __future__ import annotations
 import json
 import math
 import re
-import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zsderm.errors import ClassListError, FallbackWarning, InputError, SettingsError
+from zsderm.knowledge.names import repeated
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _LARGEST = 20 * 10**6  # bytes; ten thousand names are a hundredth of that
@@ -51,9 +51,7 @@ def checked(names: Sequence[str], source: str, least: int) -> tuple[str, ...]:
             f"expected at least {least} classes, but got only {names[0]!r}: it would be the answer for every "
             "photograph. Add the classes that it may be mistaken for."
         )
-    folded = [unicodedata.normalize("NFC", name).casefold() for name in names]  # as labels are matched
-    twice = sorted({name for name, key in zip(names, folded, strict=True) if folded.count(key) > 1})
-    if twice:
+    if twice := sorted(set(repeated(names))):
         raise ClassListError(
             f"expected every class once, but {source!r} repeats: {', '.join(twice)}; remove the repeats"
         )
@@ -136,7 +134,7 @@ def _in_json(path: Path) -> list[str]:
         names = _in_order(json.loads(_text(path)))
     except (ValueError, RecursionError) as error:
         raise ClassListError(f"expected a class map in {path}, but cannot read it: {error}") from error
-    if not names or len(set(names)) < len(names):
+    if not names or repeated(names):
         raise ClassListError(
             f'expected distinct classes in {path}, as a list, {{"0": name, "1": name}} or {{name: 0, name: 1}} '
             "with every number from 0"

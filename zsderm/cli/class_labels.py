@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.errors import InputError, ZsdermWarning, did_you_mean
-from zsderm.table_files import numbers, plain, whole_numbers
+from zsderm.knowledge.names import caseless
+from zsderm.table_files import numbers, whole_numbers
 
 NO_LABEL = -1
 
@@ -55,10 +56,10 @@ def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path) -> 
 
 def places(names: Sequence[str] | Mapping[str, object], classes: Sequence[str]) -> dict[str, int]:
     """The index of the class that each name spells; names that spell none are left out."""
-    exact = {_folded(name): index for index, name in enumerate(classes)}
+    exact = {caseless(name): index for index, name in enumerate(classes)}
     shared = Counter(map(_loose, classes))
     loose = {_loose(name): index for index, name in enumerate(classes) if shared[_loose(name)] == 1}
-    found = {name: exact.get(_folded(name), loose.get(_loose(name))) for name in names}
+    found = {name: exact.get(caseless(name), loose.get(_loose(name))) for name in names}
     return {name: index for name, index in found.items() if index is not None}
 
 
@@ -101,9 +102,5 @@ def _indices(classes: Sequence[str]) -> dict[str, int]:
     return {str(index): index for index in range(len(classes))}
 
 
-def _folded(name: str) -> str:
-    return " ".join(plain(name).casefold().split())
-
-
 def _loose(name: str) -> str:
-    return " ".join(re.sub("[_-]", " ", _folded(name)).split())
+    return " ".join(re.sub("[_-]", " ", caseless(name)).split())

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.errors import FallbackWarning
 from zsderm.images import VERSION
 
-UNIT_TOLERANCE = 1e-2  # rows of half-precision encoders are this close to unit length
 IMAGES = f"images-{VERSION}"  # also raised when the scale in encoders/base.py changes pixels
 TEXTS = "texts-1"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.config import VIEWS
-from zsderm.embeddings.cache import UNIT_TOLERANCE
 from zsderm.stored_json import check_kind
 
 DIGESTS = "digests"  # key in the JSON beside the rows

@@ -19,8 +19,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.atomic_files import atomic_file
-from zsderm.embeddings.cache import UNIT_TOLERANCE
 from zsderm.errors import CheckpointError, FallbackWarning, InputError, SettingsError
 from zsderm.stored_json import fields_of, file_sha256, read_json_file
 

@@ -7,7 +7,7 @@ notices that the weights are others.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zsderm.errors import CheckpointError
@@ -58,15 +58,31 @@ def check_sizes(name: str, settings: Mapping[str, Any], where: str = "") -> None
     Raises:
         CheckpointError: a size that cannot be.
     """
+    for what, wanted, value in unlikely_sizes(settings, where):
+        raise _refused(name, what, wanted, value)
+
+
+def unlikely_sizes(settings: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str, object]]:
+    """The sizes that cannot be, in the settings and in those inside them.
+
+    Args:
+        settings: see `check_sizes`.
+        where: the names of the settings that these stand in.
+
+    Yields:
+        The name of the setting, what it should be, and what it is.
+    """
     for key, value in settings.items():
         if value is None and key in ABSENT:
             continue
         if key in LARGEST:
-            check_size(name, f"{where}{key}", value, LARGEST[key], LISTS.get(key, ()))
+            lists = LISTS.get(key, ())
+            if not _is_size(value, LARGEST[key], lists):
+                yield f"{where}{key}", _size_wanted(LARGEST[key], lists), value
         elif isinstance(value, Mapping):
-            check_sizes(name, value, f"{where}{key}.")
+            yield from unlikely_sizes(value, f"{where}{key}.")
         elif key == "mlp_ratio" and not (is_number(value) and 0 < value <= LARGEST_RATIO):
-            raise _refused(name, f"{where}{key}", f"a number above 0, up to {LARGEST_RATIO:g}", value)
+            yield f"{where}{key}", f"a number above 0, up to {LARGEST_RATIO:g}", value
 
 
 def check_size(
@@ -84,10 +100,8 @@ def check_size(
     Raises:
         CheckpointError: it is none.
     """
-    entries = value if isinstance(value, list | tuple) and len(value) in lists else [value]
-    if not all(type(entry) is int and 1 <= entry <= largest for entry in entries):
-        also = f", or {lists[0]} of them in a list" if lists else ""
-        raise _refused(name, what, f"a whole number from 1 to {largest:,}{also}", value)
+    if not _is_size(value, largest, lists):
+        raise _refused(name, what, _size_wanted(largest, lists), value)
 
 
 def check_numbers(name: str, settings: Mapping[str, Any], stored: int) -> None:
@@ -137,6 +151,16 @@ def _positions(settings: Mapping[str, Any]) -> int:
 def _whole(settings: Mapping[str, Any], key: str) -> int:
     value = settings.get(key)
     return value if type(value) is int else 0
+
+
+def _is_size(value: object, largest: int, lists: tuple[int, ...]) -> bool:
+    entries = value if isinstance(value, list | tuple) and len(value) in lists else [value]
+    return all(type(entry) is int and 1 <= entry <= largest for entry in entries)
+
+
+def _size_wanted(largest: int, lists: tuple[int, ...]) -> str:
+    also = f", or {lists[0]} of them in a list" if lists else ""
+    return f"a whole number from 1 to {largest:,}{also}"
 
 
 def _refused(name: str, what: str, wanted: str, value: object) -> CheckpointError:

@@ -16,7 +16,7 @@ from zsderm.knowledge import library
 from zsderm.knowledge.authoring.vocabulary import shown_by
 from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.languages import ForeignNames
-from zsderm.knowledge.names import NameTable, ShortForms, without_photos
+from zsderm.knowledge.names import NameTable, ShortForms, without_photos, without_plural
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,9 @@ class KnowledgeBase:
         return next(iter(found), None)
 
     def _resolve_own(self, class_name: str) -> str | None:
-        name = self._names.resolve(class_name) or self._names.resolve(without_photos(class_name))
+        plain = without_photos(class_name)
+        tried = (class_name, plain, without_plural(plain))
+        name = next(filter(None, map(self._names.resolve, tried)), None)
         if name is not None and not self._short_forms.contradicts(class_name, name):
             return name
         if known := self._short_forms.find(class_name):

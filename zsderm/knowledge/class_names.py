@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zsderm.errors import UnknownClassError
+from zsderm.errors import ClassListError, UnknownClassError
 from zsderm.knowledge.base import Disease, KnowledgeBase
 from zsderm.knowledge.code_sets import code_sets, read_codes
+from zsderm.knowledge.names import spelling, without_photos, without_plural
 from zsderm.knowledge.pools import overlaps
 
 BARE = ("class-name", "templates")  # methods that read no description
@@ -93,6 +94,23 @@ class ClassNames:
         return tuple(
             given if name in self.twins else name for given, name in zip(self.typed, self.canonical, strict=True)
         )
+
+    def check_spellings(self) -> None:
+        """Refuse classes that are one name of the base in two spellings: nothing would tell them apart.
+
+        Raises:
+            ClassListError: two are.
+        """
+        for twin in self.twins:
+            same = [given for given, name in zip(self.typed, self.canonical, strict=True) if name == twin]
+            first: dict[str, str] = {}
+            for given in same:
+                other = first.setdefault(spelling(without_plural(without_photos(given))), given)
+                if other is not given:
+                    raise ClassListError(
+                        f"classes {other!r} and {given!r} are one name in two spellings, so nothing tells them apart. "
+                        "Remove one of them."
+                    )
 
     def overlap_note(self) -> str:
         """A sentence that names the classes which hold others of the list; empty where none does."""

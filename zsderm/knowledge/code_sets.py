@@ -49,10 +49,10 @@ def read_codes(classes: Sequence[str]) -> CodeReading:
     """Read a class list as the codes of the data sets that it fits.
 
     A list of at least two classes fits a set if all of its classes are codes of the set, or if at least half of the
-    codes of the set are in the list. Capitals, separators ("ben oth"), a plural ("AKs") and words that say only that it
-    is a folder of photographs ("AK photos") do not matter. Where several sets fit, the set
-    with more of the list's classes decides what a code means; where two with equally many differ, the code is left as
-    it is. Classes that are no code of a fitting set are left as they are.
+    codes of the set are in the list. Two spellings of one code count once. Capitals, separators ("ben oth"), a plural
+    ("AKs") and words that say only that it is a folder of photographs ("AK photos") do not matter. Where several sets
+    fit, the set with more of the list's classes decides what a code means; where two with equally many differ, the code
+    is left as it is. Classes that are no code of a fitting set are left as they are.
 
     Args:
         classes: C class names as the user gave them.
@@ -65,11 +65,12 @@ def read_codes(classes: Sequence[str]) -> CodeReading:
     every = {_key(code) for codes in code_sets().values() for code in codes}
     keys = {name: _key_among(every, name) for name in classes}
     folded = {title: {_key(code): disease for code, disease in codes.items()} for title, codes in code_sets().items()}
-    shared = {title: sum(key in codes for key in keys.values()) for title, codes in folded.items()}
+    distinct = set(keys.values())  # "AK photos" is no company for "AKs"
+    shared = {title: len(distinct & codes.keys()) for title, codes in folded.items()}
     fitting = [
         title
         for title, codes in folded.items()
-        if len(keys) >= FEWEST and (shared[title] == len(keys) or 2 * shared[title] >= len(codes))
+        if len(distinct) >= FEWEST and (shared[title] == len(distinct) or 2 * shared[title] >= len(codes))
     ]
     fitting.sort(key=lambda title: -shared[title])
     meanings: dict[str, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -83,6 +84,26 @@ def _fold(word: str) -> str:
     return word
 
 
+def caseless(name: str) -> str:
+    """One key for a name in any case, with any blanks, and with accents written in either of the two ways.
+
+    >>> caseless(" Basal  cell carcinoma ")
+    'basal cell carcinoma'
+    """
+    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """The names that stand in a list twice, as `caseless` compares them, in the order of the list.
+
+    >>> repeated(["Nevus", "melanoma", "nevus"])
+    ['Nevus', 'nevus']
+    """
+    keys = [caseless(name) for name in names]
+    counts = Counter(keys)
+    return [name for name, key in zip(names, keys, strict=True) if counts[key] > 1]
+
+
 def spelling(name: str) -> str:
     """One key for all spellings of a name: its folded words, joined.
 
@@ -101,6 +122,16 @@ def without_photos(name: str) -> str:
     'Acne and Rosacea'
     """
     return " ".join(_PHOTOS.sub(" ", name).split())
+
+
+def without_plural(name: str) -> str:
+    """An abbreviation without the "s" that makes several of it; any other name as it is.
+
+    >>> without_plural("AKs"), without_plural("BCC’s"), without_plural("warts")
+    ('AK', 'BCC', 'warts')
+    """
+    found = re.fullmatch("([A-Z]{2,})['’]?s", name)
+    return found[1] if found else name
 
 
 class NameTable:

@@ -12,6 +12,7 @@ import pandas as pd
 from zsderm.errors import FallbackWarning, InputError
 from zsderm.knowledge.authoring.validate import MINIMAL, minimal_problems
 from zsderm.knowledge.base import Description, Disease
+from zsderm.stored_json import once
 from zsderm.table_files import read_cells
 
 COLUMNS = ("class", "description")
@@ -81,7 +82,7 @@ def _from_table(path: Path) -> dict[str, list[Description]]:
 
 def _from_json(path: Path) -> dict[str, list[Description]]:
     try:
-        content = json.loads(_text(path), object_pairs_hook=_once)
+        content = json.loads(_text(path), object_pairs_hook=once)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"expected {str(path)!r} to be JSON, but it is not: {error}.") from error
     if not isinstance(content, Mapping):
@@ -110,15 +111,6 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         warnings.warn(f"{path} is not UTF-8; it is read as Windows-1252.", FallbackWarning, stacklevel=2)
         return content.decode("cp1252")
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object; a name that stands in it twice would silently lose its first value."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
-    return found
 
 
 def _add(

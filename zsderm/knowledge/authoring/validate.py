@@ -19,6 +19,7 @@ from zsderm.errors import InputError
 from zsderm.knowledge import library
 from zsderm.knowledge.authoring.checks.coverage import coverage
 from zsderm.knowledge.authoring.checks.expected import Expected, read_common_names, read_expected
+from zsderm.knowledge.authoring.checks.lists import list_problems
 from zsderm.knowledge.authoring.checks.names import (
     alike_names,
     card_names,
@@ -30,7 +31,6 @@ from zsderm.knowledge.authoring.checks.names import (
 from zsderm.knowledge.authoring.checks.problem import Problem
 from zsderm.knowledge.authoring.checks.reading import hard_sentences
 from zsderm.knowledge.authoring.checks.wording import wording
-from zsderm.knowledge.authoring.lists import list_problems
 from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES, SHOWS
 from zsderm.knowledge.base import Description, Disease
 from zsderm.knowledge.card import KnowledgeCard
