@@ -28,6 +28,8 @@ FLOORS = [
     "table_files",
     "image_table",
     "language_model",
+    "text_files",
+    "templates",
     "config",
     "predictions",
     "images",

@@ -46,6 +46,7 @@ class ClassTexts:
         spoken: (C,) the names of each class that the text tower has read.
         index: finds the sentences of a class that are most like an image.
         notes: what had to be done differently from what was asked.
+        templates: in which names were read; None for the bundled ones.
         kinds: tells photographs from dermoscopic pictures; None where no sentence holds a description.
     """
 
@@ -57,6 +58,7 @@ class ClassTexts:
     spoken: tuple[tuple[str, ...], ...]
     index: ClassIndex
     notes: tuple[str, ...]
+    templates: tuple[str, ...] | None = None
     kinds: PictureKinds | None = None
 
     @classmethod
@@ -68,6 +70,7 @@ class ClassTexts:
         knowledge: KnowledgeBase | None,
         with_names: bool = False,
         which: str = Settings.names,
+        templates: Sequence[str] | None = None,
         cache: str | Path | None = None,
     ) -> ClassTexts:
         """Embed and index what `class_sentences` says of each class.
@@ -79,6 +82,7 @@ class ClassTexts:
             knowledge: see `class_sentences`.
             with_names: read every template with every name as well.
             which: the names that are read, see `ClassNames.in_prompts`.
+            templates: that names are read in; None for the bundled ones.
             cache: folder that keeps embeddings between runs; None keeps nothing.
 
         Raises:
@@ -93,7 +97,7 @@ class ClassTexts:
         names.check_spellings()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FallbackWarning)
-            sentences = class_sentences(names, method, knowledge, which)
+            sentences = class_sentences(names, method, knowledge, which, templates)
             if note := names.overlap_note():
                 warnings.warn(note, FallbackWarning, stacklevel=2)
         for warning in caught:
@@ -109,8 +113,9 @@ class ClassTexts:
             features=torch.from_numpy(features),
             class_of=torch.tensor(owners),
             weights=_weights_of(sentences),
-            names=_name_proxies(encoder, spoken, cache) if with_names else None,
+            names=_name_proxies(encoder, spoken, templates, cache) if with_names else None,
             spoken=spoken,
+            templates=None if templates is None else tuple(templates),
             index=ClassIndex.build(features, owners),
             notes=tuple(notes),
             kinds=PictureKinds.read(encoder, cache) if any(s.description for s in sentences) else None,
@@ -125,7 +130,11 @@ class ClassTexts:
     def digest(self) -> str:
         """16 hex digits that change with the sentences, order, classes, or the names that are blended in."""
         told: list[object] = [(sentence.class_index, sentence.text) for sentence in self.sentences]
-        listed = json.dumps(told if self.names is None else [*told, self.spoken])
+        if self.names is not None:
+            told.append(self.spoken)
+            if self.templates is not None:  # fits from before there were other templates keep their digest
+                told.append(self.templates)
+        listed = json.dumps(told)
         return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
     def kept_for(self, features: torch.Tensor, k: int | None) -> torch.Tensor:
@@ -219,9 +228,11 @@ def _weights_of(sentences: Sequence[Sentence]) -> torch.Tensor:
     return torch.tensor([sentence.weight for sentence in sentences])
 
 
-def _name_proxies(encoder: Encoder, spoken: Sequence[Sequence[str]], cache: str | Path | None) -> torch.Tensor:
+def _name_proxies(
+    encoder: Encoder, spoken: Sequence[Sequence[str]], templates: Sequence[str] | None, cache: str | Path | None
+) -> torch.Tensor:
     """(C, D) float32 unit rows: what the names of each class say, see `name_sentences`."""
-    prompts = name_sentences(spoken)
+    prompts = name_sentences(spoken, templates=templates)
     rows = embed_texts(encoder, [prompt.text for prompt in prompts], cache=cache)  # (P, D)
     return text_proxies(rows, [prompt.class_index for prompt in prompts], len(spoken), _weights_of(prompts))
 

@@ -34,6 +34,7 @@ from zsderm.knowledge.base import KnowledgeBase
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
 from zsderm.proxies.chunks import KnownRows
+from zsderm.templates import Templates, given_templates
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -88,6 +89,7 @@ class ZeroShotClassifier:
         prior: PriorChoice = DEFAULT_PRIOR,
         retrieval: str = Settings.retrieval,
         names: str = Settings.names,
+        templates: Templates | None = None,
         k: int | None = None,
         name_weight: float | None = None,
         centre: bool = False,
@@ -110,6 +112,8 @@ class ZeroShotClassifier:
             retrieval: "batch" asks the knowledge base once for the folder, "image" once for each image.
             names: "known" reads each class under all names that the knowledge base has for it, "canonical" under the
                 base's own name for it, "typed" as it is given.
+            templates: sentences with {name} in which names are read, as a list or as the file of one a line; None for
+                the bundled ones.
             k: descriptions kept per class; None for the default of `Settings`.
             name_weight: share of the class name in retrieved proxies; None for the default of `Settings`.
             centre: subtract the mean image before proxies are learned and applied.
@@ -127,7 +131,13 @@ class ZeroShotClassifier:
             ClassListError, SettingsError: see the class.
         """
         settings = Settings(
-            method=method, retrieval=retrieval, names=names, centre=centre, views=views, modality=modality
+            method=method,
+            retrieval=retrieval,
+            names=names,
+            templates=given_templates(templates),
+            centre=centre,
+            views=views,
+            modality=modality,
         )
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
@@ -281,6 +291,7 @@ class ZeroShotClassifier:
             self.knowledge,
             with_names=blends,
             which=self.settings.names,
+            templates=self.settings.templates,
             cache=self.cache,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zsderm.errors import SettingsError, did_you_mean
+from zsderm.templates import checked_templates
 
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")
@@ -28,6 +29,7 @@ class Settings:
     method: str = "kpl"  # one of METHODS, from the whole method to its plainest ablation
     retrieval: str = "batch"  # "batch": one query for the folder; "image": each image asks for itself
     names: str = "known"  # "known": all that the base has for a class; "canonical": its own for it; "typed": as typed
+    templates: tuple[str, ...] | None = None  # sentences with {name} that names are read in; None: the bundled ones
     k: int = 10  # descriptions kept per class, at least 1; a class with fewer keeps them all
     name_weight: float = 0.5  # share of the class name in a text proxy of retrieved descriptions; 0 is KPL as published
     centre: bool = False  # subtract the mean image before proxies are learned and applied
@@ -54,6 +56,13 @@ class Settings:
                 raise SettingsError(
                     f"Expected setting `{name}` to be one of {', '.join(known)}, but got {value!r}."
                     f"{did_you_mean(str(value), known)}"
+                )
+        if self.templates is not None:
+            object.__setattr__(self, "templates", checked_templates(self.templates, "setting `templates`"))
+            if self.method == "class-name":
+                raise SettingsError(
+                    "method class-name reads bare names, without templates. Leave out the templates, or ask for method "
+                    "templates."
                 )
         if self.views is not None:
             check_views(self.views)

@@ -39,6 +39,7 @@ def prediction_manifest(
         notes: sentences on what differs from what was asked for.
         passed_over: how many files of each suffix, and linked folders, were left out in the folders of images.
     """
+    asked = asdict(settings) | {"templates": settings.templates and list(settings.templates)}
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
         "encoder": {
@@ -49,7 +50,7 @@ def prediction_manifest(
         "knowledge": knowledge
         and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
         "names": {given: list(spoken) for given, spoken in names.items()},
-        "settings": {**asdict(settings), "prior": prior if isinstance(prior, str) else shares},
+        "settings": {**asked, "prior": prior if isinstance(prior, str) else shares},
         **{"temperature": None, "refinement": None, **(learned or {})},
         "versions": {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()},
         "passed_over": dict(passed_over or {}),

@@ -19,10 +19,9 @@ from pathlib import Path
 
 from zsderm.errors import ClassListError, FallbackWarning, InputError, SettingsError
 from zsderm.knowledge.names import repeated
+from zsderm.text_files import read_text, text_lines
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-_LARGEST = 20 * 10**6  # bytes; ten thousand names are a hundredth of that
-_COMMENT = re.compile(r"#(\s|$)")
 
 
 def read_names(path: Path) -> list[str]:
@@ -92,7 +91,9 @@ def _table_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
 
 def _json_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
     try:
-        content = json.loads(_text(path), object_pairs_hook=tuple)  # keeps a name that stands there twice
+        content = json.loads(
+            read_text(path, ClassListError), object_pairs_hook=tuple
+        )  # keeps a name that stands there twice
         if isinstance(content, list):
             raise TypeError("not an object")
         return [(str(name), str(weight), float(weight)) for name, weight in content]
@@ -103,7 +104,7 @@ def _json_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
 
 
 def _in_lines(path: Path) -> list[str]:
-    names = [line.strip() for line in re.split(r"[\r\n]+", _text(path)) if not _COMMENT.match(line.strip())]
+    names = text_lines(read_text(path, ClassListError))
     for name in names:
         if re.search(r"\s#\s", name):
             warnings.warn(
@@ -131,7 +132,7 @@ def _in_table(path: Path) -> list[str]:
 
 def _in_json(path: Path) -> list[str]:
     try:
-        names = _in_order(json.loads(_text(path)))
+        names = _in_order(json.loads(read_text(path, ClassListError)))
     except (ValueError, RecursionError) as error:
         raise ClassListError(f"expected a class map in {path}, but cannot read it: {error}") from error
     if not names or repeated(names):
@@ -155,19 +156,3 @@ def _in_order(content: object) -> list[str]:
     if not isinstance(content, list) or not all(isinstance(name, str | int | float) for name in content):
         return []
     return [" ".join(str(name).split()) for name in content]
-
-
-def _text(path: Path) -> str:
-    """The text of a small file, in UTF-8 or UTF-16."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ClassListError(f"expected a short text in {path}, but it is larger than {_LARGEST // 10**6} MB")
-        content = path.read_bytes()
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ClassListError(f"expected UTF-8 text in {path}, but it is not; save it as UTF-8") from error
-    except OSError as error:
-        raise ClassListError(f"cannot read {path}: {error.strerror}") from error
-    if "\0" in text:
-        raise ClassListError(f"expected UTF-8 text in {path}, but it is not; save it as UTF-8")
-    return text

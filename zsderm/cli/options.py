@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 # What a fitted classifier brings with it, so that it cannot be said again.
-FIXED = ("classes", "knowledge", "method", "prior", "retrieval", "names", "k", "name_weight", "centre", "views")
+FIXED = (
+    "classes",
+    "knowledge",
+    "method",
+    "prior",
+    "retrieval",
+    "names",
+    "templates",
+    "k",
+    "name_weight",
+    "centre",
+    "views",
+)
 
 LANGUAGE_MODEL = "Language model"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -223,6 +235,12 @@ classifier_options = all_of(
         type=click.Choice(NAMES),
         heading=RARE,
         help="Read each class under all names that the base has for it, its own, or the typed one.",
+    ),
+    option(
+        "--templates",
+        type=FILE,
+        heading=RARE,
+        help="A file of sentences with {name}, one a line, in which class names are read.  [default: the bundled ones]",
     ),
     option("--k", type=click.IntRange(min=1), heading=RARE, help="How many descriptions are kept per class."),
     option(

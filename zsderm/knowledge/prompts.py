@@ -1,6 +1,10 @@
-"""The prompt templates: sentences into which a class name is put before the text tower reads it."""
+"""The bundled prompt templates, and the sentences that come of templates."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zsderm.templates import filled
 
 # An ensemble for skin photographs: clinical wording, dermoscopic wording, and both plain and lay.
 # Without articles before the name, because "a acne" and "an seborrheic keratosis" are read too.
@@ -23,22 +27,27 @@ TEMPLATES: list[str] = [
 DESCRIPTION_TEMPLATE = "a photo of {name}: {description}"
 
 
-def template_prompts(name: str) -> list[str]:
+def template_prompts(name: str, templates: Sequence[str] | None = None) -> list[str]:
     """Every template with a class name in it.
+
+    Args:
+        name: of the class.
+        templates: at least one; None for the bundled ones.
 
     >>> template_prompts("melanoma")[0]
     'a photo of melanoma'
     """
-    return [template.format(name=name) for template in TEMPLATES]
+    return [filled(template, name) for template in templates or TEMPLATES]
 
 
-def one_template(name: str, number: int) -> str:
+def one_template(name: str, number: int, templates: Sequence[str] | None = None) -> str:
     """One template with a class name in it; numbers beyond the last begin again.
 
     >>> one_template("melanoma", 12)
     'a photo of melanoma'
     """
-    return TEMPLATES[number % len(TEMPLATES)].format(name=name)
+    known = templates or TEMPLATES
+    return filled(known[number % len(known)], name)
 
 
 def described(name: str, description: str) -> str:

@@ -23,7 +23,11 @@ class Sentence:
 
 
 def class_sentences(
-    names: ClassNames, method: str, knowledge: KnowledgeBase | None, which: str = "known"
+    names: ClassNames,
+    method: str,
+    knowledge: KnowledgeBase | None,
+    which: str = "known",
+    templates: Sequence[str] | None = None,
 ) -> list[Sentence]:
     """What the text tower reads for each class.
 
@@ -33,6 +37,7 @@ def class_sentences(
             descriptions of the knowledge base, each in a sentence that names the disease.
         knowledge: the knowledge base; None means templates for every class.
         which: the names that are read, see `ClassNames.in_prompts`.
+        templates: that names are read in; None for the bundled ones.
 
     Returns:
         M sentences, class by class, at least one per class: a class that the base does not describe gets templates,
@@ -48,7 +53,7 @@ def class_sentences(
     if method == "class-name":
         return name_sentences(spoken, bare=True)
     if method == "templates" or knowledge is None:
-        return name_sentences(spoken)
+        return name_sentences(spoken, templates=templates)
     found = knowledge.descriptions_for(names.meant)
     _warn_of_twins(names, knowledge)
     sentences: list[Sentence] = []
@@ -56,11 +61,13 @@ def class_sentences(
         pooled = names.canonical[index] in knowledge.groups  # each description then names its own disease
         texts = [Sentence(described(d.disease if pooled else named, d.text), index, d) for d in found[meant]]
         # Retrieval chooses among these as among descriptions, so each counts the same.
-        sentences += texts or [Sentence(s.text, index) for s in _spoken(spoken[index], index, bare=False)]
+        sentences += texts or [Sentence(s.text, index) for s in _spoken(spoken[index], index, False, templates)]
     return sentences
 
 
-def name_sentences(names: Sequence[Sequence[str]], bare: bool = False) -> list[Sentence]:
+def name_sentences(
+    names: Sequence[Sequence[str]], bare: bool = False, templates: Sequence[str] | None = None
+) -> list[Sentence]:
     """The sentences in which the names of each class are read.
 
     The first name, which the text tower knows best, counts as much as all others together: of those some are rare, some
@@ -70,6 +77,7 @@ def name_sentences(names: Sequence[Sequence[str]], bare: bool = False) -> list[S
     Args:
         names: for each of C classes at least one.
         bare: the names themselves, without templates.
+        templates: that names are read in; None for the bundled ones.
 
     Returns:
         Sentences class by class. Their weights, not their numbers, say how much each counts.
@@ -77,7 +85,7 @@ def name_sentences(names: Sequence[Sequence[str]], bare: bool = False) -> list[S
     >>> [(s.text, s.weight) for s in name_sentences([["nevus", "mole", "naevus"]], bare=True)]
     [('nevus', 2.0), ('mole', 1.0), ('naevus', 1.0)]
     """
-    return [sentence for index, own in enumerate(names) for sentence in _spoken(own, index, bare)]
+    return [sentence for index, own in enumerate(names) for sentence in _spoken(own, index, bare, templates)]
 
 
 def _warn_of_twins(names: ClassNames, knowledge: KnowledgeBase) -> None:
@@ -91,10 +99,10 @@ def _warn_of_twins(names: ClassNames, knowledge: KnowledgeBase) -> None:
         )
 
 
-def _spoken(names: Sequence[str], class_index: int, bare: bool) -> list[Sentence]:
+def _spoken(names: Sequence[str], class_index: int, bare: bool, templates: Sequence[str] | None) -> list[Sentence]:
     first, *others = names
-    heads = [first] if bare else template_prompts(first)
-    tails = [name if bare else one_template(name, number) for number, name in enumerate(others)]
+    heads = [first] if bare else template_prompts(first, templates)
+    tails = [name if bare else one_template(name, number, templates) for number, name in enumerate(others)]
     weight = max(len(others), 1) / len(heads)
     return [
         *(Sentence(text, class_index, weight=weight) for text in heads),
