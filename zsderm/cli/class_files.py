@@ -91,9 +91,8 @@ def _table_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
 
 def _json_weights(path: Path, expected: str) -> list[tuple[str, str, float]]:
     try:
-        content = json.loads(
-            read_text(path, ClassListError), object_pairs_hook=tuple
-        )  # keeps a name that stands there twice
+        text = read_text(path, ClassListError)
+        content = json.loads(text, object_pairs_hook=tuple)  # keeps a name that stands there twice
         if isinstance(content, list):
             raise TypeError("not an object")
         return [(str(name), str(weight), float(weight)) for name, weight in content]
