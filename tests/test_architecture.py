@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     "errors",
     "harmless_text",
+    "wording",
     "arrays",
     "progress",
     "atomic_files",

@@ -187,7 +187,7 @@ def test_ambiguous_codes_are_described_where_their_list_makes_them_plain(tiny_en
 @pytest.mark.parametrize("method", ["class-name", "knowledge"])
 def test_a_class_and_its_kind_asked_for_at_once_are_warned_of(tiny_encoder, knowledge, folder, method) -> None:
     subject = classifier(tiny_encoder, knowledge, ["melanoma", "nodular melanoma", "BCC"], method=method)
-    with pytest.warns(FallbackWarning, match=r"classes overlap \('melanoma' holds 'nodular melanoma'\): leave one"):
+    with pytest.warns(FallbackWarning, match=r"overlap \('melanoma' holds 'nodular melanoma'\): a photo.*Leave one"):
         answer = subject.predict(folder / "00.png")
     assert any("classes overlap" in note for note in answer.manifest["notes"])
 
@@ -334,9 +334,19 @@ def test_with_image_retrieval_a_photo_gives_the_same_answer_alone_as_in_a_folder
 def test_a_tiny_batch_falls_back_to_text_proxies_and_says_so(tiny_encoder, knowledge, folder) -> None:
     predictions = classifier(tiny_encoder, knowledge).predict(folder / "00.png")
     assert (predictions.requested_method, predictions.method) == ("kpl", "knowledge")
-    assert any("too few to refine" in note for note in predictions.manifest["notes"])
+    (note,) = predictions.manifest["notes"]
+    assert "because 1 image is too few" in note and "(at least 100)" in note
+    assert "nothing was learned" in note and "Nothing is wrong" in note
     same = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder / "00.png")
     torch.testing.assert_close(predictions.probabilities, same.probabilities)
+
+
+@pytest.mark.parametrize(("prior", "least"), [("auto", 100), ("uniform", 16)])
+def test_one_least_number_of_images_is_told_whatever_their_number(tiny_encoder, knowledge, folder, prior, least):
+    subject = classifier(tiny_encoder, knowledge, prior=prior)
+    for paths in ([folder / "00.png"], [folder / f"{n:02d}.png" for n in range(24)]):
+        notes = subject.predict(paths).manifest["notes"]
+        assert all(f"(at least {least})" in note for note in notes) and len(notes) == (len(paths) < least)
 
 
 def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(

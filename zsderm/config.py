@@ -33,7 +33,9 @@ class Settings:
     k: int = 10  # descriptions kept per class, at least 1; a class with fewer keeps them all
     name_weight: float = 0.5  # share of the class name in a text proxy of retrieved descriptions; 0 is KPL as published
     centre: bool = False  # subtract the mean image before proxies are learned and applied
-    min_images: int = 16  # with fewer images there is no batch to learn from, and text proxies answer
+    # With fewer images nothing is learned from the batch, and text proxies answer. With prior "auto", which finds out
+    # how common the classes are, the least number is 100, and three for each class (zsderm.fitted.least_images).
+    min_images: int = 16
     evidence: int = 3  # descriptions listed for each image
     modality: str = "auto"  # one of MODALITIES; it chooses which descriptions are listed, and no answer
     views: int | None = None  # one of VIEWS, mirrored and turned, whose mean is taken; None: as the encoder's card says

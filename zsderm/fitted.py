@@ -18,6 +18,7 @@ from zsderm.config import Settings
 from zsderm.progress import progress_bar
 from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
+from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS
 from zsderm.proxies.refinement import SAMPLE_SIZE
 from zsderm.stored_json import fields_of
 
@@ -113,10 +114,14 @@ class Fitted:
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the reader of the result: a refinement was asked for and not used, and why."""
+        """Notes for the reader of the result: the images were to be learned from and were not, and why."""
         if self.refined or not self.reason:
             return []
-        return [f"Text proxies answered, without refinement: {self.reason}."]
+        return [
+            "The answers come from what is written about the classes alone: nothing was learned from these photographs "
+            f"together, because {self.reason}. Nothing is wrong, and nothing needs to be done. If you know how common "
+            "the classes are among them, say so (prior), and they are learned from."
+        ]
 
     def history(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """What was learned, for the manifest."""
@@ -241,9 +246,22 @@ def learn(
             scores=None if streamed else scores,
             proxy_temperature=settings.proxy_temperature,
             centre=settings.centre,
-            min_images=settings.min_images,
+            min_images=least_images(prior, texts.class_count, settings),
         )
     return fitted.refined_by(refinement, settings.proxy_temperature)
+
+
+def least_images(prior: str | torch.Tensor, class_count: int, settings: Settings) -> int:
+    """With how many images something is learned from a batch at least: the one number that a user hears of.
+
+    Args:
+        prior: a word, or (C,) shares.
+        class_count: C.
+        settings: what they name as the least number counts for every prior.
+    """
+    if isinstance(prior, str) and prior == "auto":  # whose class mix has to be found from the images, too
+        return max(settings.min_images, MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
+    return settings.min_images
 
 
 def text_scores(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
 from zsderm.file_names import printable
 from zsderm.table_files import is_unknown, plain, read_cells, whole_numbers
+from zsderm.wording import agrees
 
 # The columns that name the image, the first one that a table has; in upper or lower case, with "_", "-" or a blank.
 IMAGE_COLUMNS = (
@@ -282,7 +283,8 @@ class ImageTable:
         asked = unnamed or self.in_order
         if not asked or len(self.frame) != len(images) or any(_names_these(self.frame[c], images) for c in self.frame):
             raise _no_image_column(self.path, self.frame, len(images))
-        text = f"{self.path} names no images: its {len(images)} rows are taken in the order of the images."
+        rows = agrees(len(images), "row is", f"{len(images)} rows are")
+        text = f"{self.path} names no images: its {rows} taken in the order of the images."
         warnings.warn(text, FallbackWarning, stacklevel=2)
         return np.arange(len(images))
 

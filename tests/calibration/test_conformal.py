@@ -107,7 +107,7 @@ def test_a_class_with_too_few_images_is_in_every_set_and_said() -> None:
     table, labels = world(100, 3)
     labels = torch.where(labels == 2, 0, labels)
     labels[:4] = 2
-    with pytest.warns(FallbackWarning, match=r"at least 9 labelled images of it.*: 2 \(4 images\)"):
+    with pytest.warns(FallbackWarning, match=r"at least 9 labelled images of it.*: class 2 \(4 images\)"):
         found = fit_conformal(table, labels, 0.9, class_conditional=True)
     assert found.always_included == (2,)
     assert conformal_sets(table, found)[:, 2].all()
@@ -192,3 +192,18 @@ def test_what_cannot_be_used_is_refused() -> None:
         fit_conformal(table, labels, 90)
     with pytest.raises(SettingsError, match="5 classes of the calibration, but got 4"):
         conformal_sets(torch.full((2, 4), 0.25), fit_conformal(table, labels))
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "there is 1:"), (3, "there are 3:")])
+def test_too_few_images_are_counted_in_plain_words(count: int, said: str) -> None:
+    table, labels = world(count, 3)
+    with pytest.warns(FallbackWarning, match=f"at least 9 labelled images, but {said} every set holds every class"):
+        fit_conformal(table, labels)
+
+
+def test_classes_with_too_few_images_are_called_by_their_names() -> None:
+    table, labels = world(30, 3)
+    labels = torch.where(labels == 2, 0, labels)
+    labels[0] = 2
+    with pytest.warns(FallbackWarning, match=r"in every set: wart \(1 image\)\."):
+        fit_conformal(table, labels, class_conditional=True, classes=["acne", "nevus", "wart"])

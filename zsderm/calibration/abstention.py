@@ -16,6 +16,7 @@ import torch
 from zsderm.arrays import Array, check_positive, float_rows, probability_rows
 from zsderm.errors import FallbackWarning, SettingsError, did_you_mean
 from zsderm.stored_json import fields_of
+from zsderm.wording import agrees
 
 FAMILIARITIES = ("energy", "max-probability", "margin")  # the best of benchmarks/experiments/calibration.py first
 _ROUNDING = 1e-9
@@ -138,7 +139,8 @@ def threshold_for_rate(familiarities: Array, rate: float) -> float:
         if rate > 0:
             warnings.warn(
                 f"Withholding {rate:.1%} of answers needs at least {math.ceil(1 / rate - 1 - _ROUNDING)} calibration "
-                f"images, but there are {len(values)}: no answer is withheld.",
+                f"images, but there {agrees(len(values), 'is', 'are')} {len(values)}: no answer is withheld. Label "
+                "more images, or withhold a larger share.",
                 FallbackWarning,
                 stacklevel=2,
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from zsderm.arrays import Array, Labels, checked_labels, probability_rows
 from zsderm.errors import FallbackWarning, SettingsError, did_you_mean
 from zsderm.stored_json import check_kind, check_numbers, fields_of
+from zsderm.wording import agrees, counted
 
 SET_SCORES = ("lac", "aps", "raps")
 RANK_PENALTY, FREE_RANKS = 0.01, 2  # of "raps": what each class beyond the free ones adds, and how many are free
@@ -88,6 +89,7 @@ def fit_conformal(
     *,
     score: str = "lac",
     class_conditional: bool = False,
+    classes: Sequence[str] = (),
 ) -> ConformalThresholds:
     """Learn thresholds from labelled images, so that the sets of unseen images hold their true class.
 
@@ -104,6 +106,7 @@ def fit_conformal(
             probability of all classes that are more probable than it, larger sets where an image is hard; "raps": the
             same plus RANK_PENALTY for each class beyond the first FREE_RANKS, which makes large sets smaller.
         class_conditional: one threshold a class, from its own images alone.
+        classes: C names, for the warning.
 
     Returns:
         The thresholds. They do not depend on the order of the images.
@@ -130,7 +133,7 @@ def fit_conformal(
         thresholds = [_quantile(own_scores, coverage)] * class_count
     found = ConformalThresholds(coverage, score, class_conditional, tuple(thresholds), tuple(counts))
     if found.always_included:
-        warnings.warn(_too_few(found), FallbackWarning, stacklevel=2)
+        warnings.warn(_too_few(found, classes), FallbackWarning, stacklevel=2)
     return found
 
 
@@ -187,15 +190,18 @@ def _check_settings(coverage: float, score: str) -> None:
         )
 
 
-def _too_few(found: ConformalThresholds) -> str:
-    least = math.ceil(found.coverage / (1 - found.coverage) - _ROUNDING)
+def _too_few(found: ConformalThresholds, classes: Sequence[str]) -> str:
+    least, there = math.ceil(found.coverage / (1 - found.coverage) - _ROUNDING), sum(found.counts)
     if not found.class_conditional:
         return (
             f"Sets that hold the true class in {found.coverage:.1%} of images need at least {least} labelled images, "
-            f"but there are {sum(found.counts)}: every set holds every class. Label more, or ask for less coverage."
+            f"but there {agrees(there, 'is', 'are')} {there}: every set holds every class. Label more, or ask for less "
+            "coverage."
         )
-    few = ", ".join(f"{index} ({found.counts[index]} images)" for index in found.always_included)
+    named = classes or [f"class {index}" for index in range(len(found.counts))]
+    few = ", ".join(f"{named[index]} ({counted(found.counts[index], 'image')})" for index in found.always_included)
     return (
         f"Sets that hold the true class in {found.coverage:.1%} of the images of each class need at least {least} "
-        f"labelled images of it. These classes have fewer and are in every set: {few}."
+        f"labelled images of it. These classes have fewer and are in every set: {few}. Label more of them, or do "
+        "without the promise for each class."
     )

@@ -19,6 +19,7 @@ from zsderm.calibration.record import Calibration, prediction_settings
 from zsderm.calibration.temperature import fit_temperature, scale_probabilities
 from zsderm.errors import InputError, SettingsError
 from zsderm.predictions import Predictions
+from zsderm.wording import counted
 
 
 def calibrate_on(
@@ -58,7 +59,9 @@ def calibrate_on(
     true = _indices(labels, *predictions.probabilities.shape)
     known = predictions.ok & (true >= 0)  # (N,)
     if not known.any():
-        raise InputError(f"none of {len(predictions)} images has both a true label and an answer to calibrate with")
+        raise InputError(
+            f"none of {counted(len(predictions), 'image')} has both a true label and an answer to calibrate with"
+        )
     made_with = prediction_settings(predictions)
     energies = None if predictions.familiarity is None else predictions.familiarity[known]
     return fit_calibration(
@@ -136,7 +139,9 @@ def fit_calibration(
     probabilities = scale_probabilities(log_probabilities, temperature.value)  # (N, C)
     conformal = abstention = None
     if coverage is not None:
-        conformal = fit_conformal(probabilities, labels, coverage, score=set_score, class_conditional=class_conditional)
+        conformal = fit_conformal(
+            probabilities, labels, coverage, score=set_score, class_conditional=class_conditional, classes=classes
+        )
     if abstain_rate is not None and abstain_score == "energy":
         if scores is None:
             raise SettingsError("Expected scores, (N, C) cosines, for abstention by energy, but got none.")

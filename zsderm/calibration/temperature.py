@@ -16,6 +16,7 @@ import torch
 from zsderm.arrays import Array, Labels, check_positive, checked_labels, finite_rows, float_rows
 from zsderm.errors import FallbackWarning, SettingsError
 from zsderm.proxies.text import ClassOf
+from zsderm.wording import agrees
 
 PRIOR_SPREAD = 1.0  # of 1 / temperature around 1: outweighed by a few dozen images, strong against a handful
 LARGEST_TEMPERATURE = 50.0  # of a factor; beyond it probabilities are even for every practical purpose
@@ -69,10 +70,11 @@ def fit_temperature(log_probabilities: Array, labels: Labels, *, prior_spread: f
     least = 1 / LARGEST_TEMPERATURE
     if slope(least) >= 0:
         sharpness = least
+        they = agrees(len(true), "label contradicts", f"{len(true)} labels contradict")
         warnings.warn(
-            f"The {len(true)} labels contradict the probabilities: their temperature was stopped at "
-            f"{LARGEST_TEMPERATURE:g}, where all classes are about as probable. Check that the labels belong to these "
-            "images and classes.",
+            f"The {they} the probabilities, so that a calibration would make all classes about equally probable (its "
+            f"temperature was stopped at {LARGEST_TEMPERATURE:g}). Something is probably wrong: check that the labels "
+            "belong to these images and classes.",
             FallbackWarning,
             stacklevel=2,
         )

@@ -26,6 +26,7 @@ from zsderm.cli.options import (
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.terminal import print_table
 from zsderm.errors import ImageError
+from zsderm.wording import counted, none_of
 
 if TYPE_CHECKING:
     from zsderm.tasks.concepts.annotation import ConceptScores
@@ -118,14 +119,13 @@ def annotate(
         click.echo(json.dumps(figures.to_dict(), indent=2) if as_json else figures.to_markdown())
 
 
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
-
-
 def _report_failures(scores: ConceptScores) -> None:
     """Say which images could not be read; exit code 1 when none could."""
     done = len(scores.images) - len(scores.errors)
-    click.echo(f"{_images(len(scores.images))}, {done} annotated with {len(scores.concepts)} concepts", err=True)
+    click.echo(
+        f"{counted(len(scores.images), 'image')}, {done} annotated with {counted(len(scores.concepts), 'concept')}",
+        err=True,
+    )
     print_failures(scores.errors, "the column error")
     if not done:
-        raise ImageError(f"none of {_images(len(scores.images))} could be read; the reasons are above")
+        raise ImageError(f"{none_of(len(scores.images), 'image')} be read; what went wrong stands above")

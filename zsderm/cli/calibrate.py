@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile
+from zsderm.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,15 +142,17 @@ def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibrati
     harm = held_out_harm(predictions.probabilities[known].log(), true[known])
     if harm > 0:
         yield (
-            f"Warning: a temperature learned from four fifths of these images makes the last fifth worse, by "
-            f"{harm:.3f} nats an image. Check the labels, label more photographs, or do without a calibration."
+            "Warning: this calibration will probably make the probabilities of other photographs worse: learned from "
+            f"four fifths of these, it gives the true classes of the last fifth {math.exp(-harm):.2f} times the "
+            "probability that they had. Check the labels, label more photographs, or do without a calibration."
         )
     if errors[1] > errors[0] + WORSE:
         yield (
-            f"Warning: with this calibration the calibration error of these very images is {errors[1]:.3f}, without it "
-            f"{errors[0]:.3f}. Do not use it: check the labels, or label more photographs."
+            "Warning: this calibration makes the probabilities of these very images less true: they miss by "
+            f"{errors[1]:.3f} on average with it (calibration error), by {errors[0]:.3f} without it. Do not use it: "
+            "check the labels, or label more photographs."
         )
-    yield f"{record.n} labelled images of {len(predictions)}; method {predictions.method}"
+    yield f"{counted(record.n, 'labelled image')} of {len(predictions)}; method {predictions.method}"
     yield (
         f"  temperature × {record.temperature:.2f}: calibration error {errors[0]:.3f} before, {errors[1]:.3f} after, "
         "on these very images"

@@ -19,6 +19,7 @@ from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.terminal import print_table
 from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
+from zsderm.wording import agrees, counted, none_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -180,7 +181,7 @@ def classify(
     for place in filter(None, written):
         click.echo(f"Written: {place}", err=True)
     if not predictions.ok.any():
-        raise ImageError(f"none of the {len(predictions)} images could be classified; the reasons are above")
+        raise ImageError(f"{none_of(len(predictions), 'image')} be classified; what went wrong stands above")
 
 
 def _refuse_others_files(images: Sequence[str], grouped: Path | None, explain: Path | None) -> None:
@@ -286,14 +287,14 @@ def _explanations(
 def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
     """The run in a few lines: how many images, by which method, which classes were named."""
     done = int(predictions.ok.sum())
-    images = "1 image" if len(predictions) == 1 else f"{len(predictions)} images"
+    images = counted(len(predictions), "image")
     yield f"{images}, {done} classified in {seconds:.1f} s; method {predictions.method}, prior {predictions.prior}"
     counts = Counter(filter(None, predictions.labels))
     width = max((len(name) for name in counts), default=0)
     for name, count in counts.most_common(_SHOWN):
         yield f"  {name:<{width}}  {count:>5}  {count / done:>4.0%}"
     if len(counts) > _SHOWN:
-        yield f"  and {len(counts) - _SHOWN} more classes"
+        yield f"  and {counted(len(counts) - _SHOWN, 'more class', 'more classes')}"
     if predictions.abstained is not None:
         none = int((predictions.abstained & predictions.ok).sum())
         yield f"  {none} of them may be none of these: see the column abstained"
@@ -304,8 +305,8 @@ def _group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
     if grouped is None:
         return
     members, done = grouped.members, int(grouped.answers.ok.sum())
-    noun = "group" if len(members) == 1 else "groups"
-    yield f"{len(members)} {noun} by {grouped.by}, {done} of them answered from the mean of their photographs"
+    groups = counted(len(members), "group")
+    yield f"{groups} by {grouped.by}, {done} of them answered from the mean of their photographs"
     if members.alone:
-        of_all = f"{members.alone} of {len(grouped.photographs)} photographs"
-        yield f"  {of_all} have no {grouped.by}; each of them is a group of its own"
+        of_all = f"{members.alone} of {counted(len(grouped.photographs), 'photograph')}"
+        yield f"  {of_all} {agrees(members.alone, 'has', 'have')} no {grouped.by}; each is a group of its own"

@@ -23,6 +23,7 @@ from zsderm.cli.options import (
 )
 from zsderm.cli.parameters import ResultFile
 from zsderm.errors import ImageError
+from zsderm.wording import counted, none_of
 
 
 @click.command(cls=Command)
@@ -84,8 +85,8 @@ def embed(
     )
     seconds = time.monotonic() - started
     print_passed_over(passed_over)
-    done = f"{count - failed} of {count} {'image' if count == 1 else 'images'}"
+    done = f"{count - failed} of {counted(count, 'image')}"
     click.echo(f"{done} embedded by {model} ({encoder.fingerprint}), {seconds:.1f} s", err=True)
     click.echo(f"Written: {output}", err=True)
     if failed == count:
-        raise ImageError(f"none of the {count} images could be read; the reasons are in the file")
+        raise ImageError(f"{none_of(count, 'image')} be read; what went wrong stands in the file")

@@ -8,6 +8,7 @@ import click
 
 from zsderm.file_names import printable
 from zsderm.harmless_text import one_line
+from zsderm.wording import counted
 
 SHOWN = 8  # reasons that are listed; the others are counted
 
@@ -22,4 +23,4 @@ def print_failures(errors: Mapping[str, str], see: str = "") -> None:
     for name, reason in list(errors.items())[:SHOWN]:
         click.echo(f"  failed: {one_line(printable(name))}: {one_line(reason)}", err=True)
     if len(errors) > SHOWN:
-        click.echo(f"  and {len(errors) - SHOWN} more failures{f': see {see}' if see else ''}", err=True)
+        click.echo(f"  and {counted(len(errors) - SHOWN, 'more failure')}{f': see {see}' if see else ''}", err=True)

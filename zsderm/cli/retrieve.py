@@ -28,6 +28,7 @@ from zsderm.cli.parameters import ResultFile
 from zsderm.cli.places import looks_like_path, what_it_is
 from zsderm.cli.terminal import print_rows
 from zsderm.errors import InputError
+from zsderm.wording import agrees, counted
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -162,13 +163,12 @@ def _find_images(
     )
     print_passed_over(index.passed_over)
     made = "built" if index.rebuilt else "from the cache"
-    found = "1 image" if len(index.paths) == 1 else f"{len(index.paths)} images"
-    click.echo(f"{found}, {len(index)} indexed ({made})", err=True)
+    click.echo(f"{counted(len(index.paths), 'image')}, {len(index)} indexed ({made})", err=True)
     print_failures(index.errors)
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
     if output is not None and output.suffix.lower() == ".html":
-        _sheet(query, image, rows, f"{len(index)} photographs in {folder}", encoder.card.name).write(output)
+        _sheet(query, image, rows, f"{counted(len(index), 'photograph')} in {folder}", encoder.card.name).write(output)
         click.echo(f"Written: {output}", err=True)
     else:
         _write_hits("image", rows, output)
@@ -201,7 +201,9 @@ def _measure_recall(
 
     matched = CaptionedImages.match([Path(name) for name in images.names], table, column)
     if matched.without_caption:
-        click.echo(f"{matched.without_caption} images of {folder} have no caption; they are left out.", err=True)
+        without = matched.without_caption
+        which = f"{counted(without, 'image')} of {folder} {agrees(without, 'has', 'have')} no caption"
+        click.echo(f"{which}; {agrees(without, 'it is', 'they are')} left out.", err=True)
     report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache, progress=sys.stderr.isatty())
     print_failures(errors)
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())

@@ -20,6 +20,7 @@ from zsderm.groups import ImageGroups, groups_file
 from zsderm.image_table import ImageTable
 from zsderm.metrics import Comparison, Difference, Grouping, Metrics, by_group, compare, evaluate, evaluate_labels
 from zsderm.metrics.summary import certain
+from zsderm.wording import agrees, counted
 
 _TITLES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 
@@ -134,15 +135,14 @@ def score(
     read_labels = prediction_tables.own_labels if labels is None or same else prediction_tables.labels_in
     true = read_labels(facts, classes)
     known = true != NO_LABEL
-    talk = (
-        []
-        if known.all()
-        else [f"{(~known).sum()} of {len(known)} images have no label in {facts.path}; they are left out."]
-    )
+    talk = []
+    if unknown := int((~known).sum()):
+        left_out = agrees(unknown, "it is", "they are")
+        talk.append(f"{_without(unknown, len(known), 'label')} in {facts.path}; {left_out} left out.")
     all_units = None if cluster is None else np.array(facts.ids(cluster), dtype=object)
     units = None if all_units is None else all_units[known]
     if units is not None and (alone := int((units == "").sum())):
-        talk.append(f"{alone} of {len(units)} images have no {cluster}; each of them counts as one of its own.")
+        talk.append(f"{_without(alone, len(units), cluster or '')}; each counts as one of its own.")
     columns = {column: prediction_tables.groups_in(facts, column)[known] for column in groups}
     on_all = list(_read(files, first, classes, maps, image_column))
     answers = [replace(answer, probabilities=answer.probabilities[known]) for answer in on_all]
@@ -201,14 +201,17 @@ def _per_group(
     )
 
 
+def _without(count: int, of: int, what: str) -> str:
+    return f"{count} of {counted(of, 'image')} {agrees(count, 'has', 'have')} no {what}"
+
+
 def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) -> list[str]:
     """What the groups are, and where their answers come from."""
     members = groups.members
-    lines = [
-        f"{len(members)} group{'' if len(members) == 1 else 's'} by {per_group.by} of {len(members.group_of)} images."
-    ]
+    lines = [f"{counted(len(members), 'group')} by {per_group.by} of {counted(len(members.group_of), 'image')}."]
     if members.alone:
-        lines.append(f"{members.alone} of them have no {per_group.by}; each of them is a group of its own.")
+        have = agrees(members.alone, "has", "have")
+        lines.append(f"{members.alone} of them {have} no {per_group.by}; each is a group of its own.")
     if without := len(members) - len(groups.chosen):
         lines.append(f"{without} {'group has' if without == 1 else 'groups have'} no label; left out.")
     for path, source in zip(files, per_group.sources.values(), strict=True):
@@ -282,7 +285,8 @@ def _grouped(name: str, column: str, grouping: Grouping) -> str:
         lines += [
             "",
             f"Gap of the accuracy among groups of at least {grouping.least} images: {gap:.3f}; chance alone gives "
-            f"{grouping.gap_by_chance:.3f} (p = {grouping.p:.3f}). {grouping.unknown} images are in no group.",
+            f"{grouping.gap_by_chance:.3f} (p = {grouping.p:.3f}). "
+            f"{counted(grouping.unknown, 'image')} {agrees(grouping.unknown, 'is', 'are')} in no group.",
         ]
     else:
         lines += ["", f"No gap: fewer than two groups have {grouping.least} images."]

@@ -19,6 +19,7 @@ from zsderm.encoders.views import encode_views
 from zsderm.errors import FallbackWarning, ImageError, InputError, SettingsError
 from zsderm.file_names import printable
 from zsderm.images import file_behind, open_image
+from zsderm.wording import agrees, counted
 
 IMAGE_BATCH, TEXT_BATCH = 32, 64
 
@@ -136,8 +137,8 @@ class TorchEncoder(ABC):
             cut += too_long
         if cut:
             warnings.warn(
-                f"{cut} of {len(texts)} texts are longer than the {self.card.context_length} tokens that "
-                f"'{self.card.name}' reads; their ends were cut.",
+                f"{cut} of {counted(len(texts), 'text')} {agrees(cut, 'is', 'are')} longer than the "
+                f"{self.card.context_length} tokens that '{self.card.name}' reads; what is beyond was cut off.",
                 FallbackWarning,
                 stacklevel=2,
             )

@@ -17,6 +17,7 @@ from zsderm.knowledge.authoring.vocabulary import shown_by
 from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.languages import ForeignNames
 from zsderm.knowledge.names import NameTable, ShortForms, without_photos, without_plural
+from zsderm.wording import counted
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,8 @@ class KnowledgeBase:
                 reason = (
                     f"knowledge base {self.name!r} does not describe {name!r}." if name else self._missing(class_name)
                 )
-                warnings.warn(f"{reason} The class goes without descriptions.", FallbackWarning, stacklevel=2)
+                told = "The class goes without descriptions: its name alone tells it apart, which is less sure."
+                warnings.warn(f"{reason} {told}", FallbackWarning, stacklevel=2)
         return found
 
     def languages_of(self, class_name: str) -> tuple[str, ...]:
@@ -265,7 +267,7 @@ class KnowledgeBase:
         )
 
     def _missing(self, class_name: str) -> str:
-        size = f"{len(self.diseases)} classes"
+        size = counted(len(self.diseases), "class", "classes")
         return f"class {class_name!r} is not in knowledge base {self.name!r} ({size}).{self.hint(class_name)}"
 
 

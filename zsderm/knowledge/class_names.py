@@ -67,14 +67,22 @@ class ClassNames:
             if given in reading.codes
             and name in (reading.meaning(given), _canonical(reading.meaning(given), knowledge))
         ]
-        notes = [f"Classes are read as codes of {'; '.join(reading.sets)}: {', '.join(codes)}."] if codes else []
+        notes = []
+        if codes:
+            sets = "; ".join(reading.sets)
+            notes.append(
+                f"Classes are read as codes of {sets}: {', '.join(codes)}. If you mean something else, write its name."
+            )
         translated = [
             f"{name} = {known} ({', '.join(languages)})"
             for name, known in zip(meant, canonical, strict=True)
             if knowledge is not None and name != known and (languages := knowledge.languages_of(name))
         ]
         if translated:
-            notes.append(f"Classes are read by names that nobody has reviewed yet: {', '.join(translated)}.")
+            notes.append(
+                f"Classes are read by names that nobody has reviewed yet: {', '.join(translated)}. If one is wrong, "
+                "write the English name."
+            )
         return cls(
             typed=tuple(classes),
             meant=tuple(meant),
@@ -116,7 +124,12 @@ class ClassNames:
         """A sentence that names the classes which hold others of the list; empty where none does."""
         pairs = [f"{self.typed[wide]!r} holds {self.typed[narrow]!r}" for wide, narrow in self.overlaps]
         told = "; ".join(pairs[:MOST_TOLD]) + (f"; and {more} more" if (more := len(pairs) - MOST_TOLD) > 0 else "")
-        return f"classes overlap ({told}): leave one of the two out, or count both as the wider one." if pairs else ""
+        if not pairs:
+            return ""
+        return (
+            f"classes overlap ({told}): a photograph of the narrower one is one of the wider one as well, so that they "
+            "share what is probable. Leave one of the two out, or count both as the wider one."
+        )
 
     def in_prompts(self, method: str, which: str) -> tuple[tuple[str, ...], ...]:
         """(C,) the names that the text tower reads outside of descriptions.

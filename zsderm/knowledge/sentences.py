@@ -92,8 +92,8 @@ def _warn_of_twins(names: ClassNames, knowledge: KnowledgeBase) -> None:
     for twin in names.twins:
         same = [given for given, name in zip(names.typed, names.canonical, strict=True) if name == twin]
         warnings.warn(
-            f"classes {', '.join(map(repr, same))} are all {twin!r} in knowledge base {knowledge.name!r}; "
-            "only their names tell them apart.",
+            f"classes {', '.join(map(repr, same))} are all {twin!r} in knowledge base {knowledge.name!r}: they have "
+            "the same descriptions, and only their names tell them apart. Keep one, unless you mean different things.",
             FallbackWarning,
             stacklevel=3,
         )

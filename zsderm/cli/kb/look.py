@@ -16,6 +16,7 @@ from zsderm.cli.parameters import ResultFile
 from zsderm.cli.terminal import print_cells
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
+from zsderm.wording import counted
 
 if TYPE_CHECKING:
     from zsderm.knowledge import Disease, KnowledgeBase, KnowledgeCard
@@ -201,7 +202,7 @@ def validate(
     for problem in problems:
         _table(problem.severity, problem.check, problem.disease, problem.reason)
     counts = [sum(problem.severity == severity for problem in problems) for severity in SEVERITIES]
-    found = " and ".join(_counted(count, what) for count, what in zip(counts, SEVERITIES, strict=True) if count)
+    found = " and ".join(counted(count, what) for count, what in zip(counts, SEVERITIES, strict=True) if count)
     click.echo(f"{name}: {found or 'no problems'}", err=True)
     if report:
         if problems:
@@ -210,10 +211,6 @@ def validate(
     if output:
         _write_findings(output, name, problems)
     ctx.exit(1 if counts[0] or (strict and counts[1]) else 0)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _print_quality(name: str, model: str, judge: str | None) -> list[Problem]:

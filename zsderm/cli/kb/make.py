@@ -11,6 +11,7 @@ from zsderm.cli.help import CLASSES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import answers_option, api_key_option, endpoint_option, language_model_option
 from zsderm.cli.parameters import ClassList, ResultFolder
 from zsderm.cli.terminal import print_cells
+from zsderm.wording import counted
 
 _SHOWN = 20  # problems listed on stderr
 
@@ -158,4 +159,4 @@ def generate(
 
 def _written(folder: Path, classes: int, descriptions: int) -> None:
     click.echo(folder)
-    click.echo(f"Written: {classes} classes, {descriptions} descriptions", err=True)
+    click.echo(f"Written: {counted(classes, 'class', 'classes')}, {counted(descriptions, 'description')}", err=True)

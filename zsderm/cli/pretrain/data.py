@@ -14,6 +14,7 @@ from zsderm.cli.help import Command
 from zsderm.cli.options import FILE, data_root_option, image_column_option
 from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.optional_packages import requires
+from zsderm.wording import counted
 
 if TYPE_CHECKING:
     from zsderm.pretrain.config import Source
@@ -90,7 +91,7 @@ def validate(
         report.write(sys.stdout)
     for kind, count in report.counts.items():
         click.echo(f"{kind}: {count}", err=True)
-    click.echo(f"{report.rows} rows, {len(report.problems) or 'no'} problems", err=True)
+    click.echo(f"{counted(report.rows, 'row')}, {counted(len(report.problems), 'problem')}", err=True)
     context.exit(1 if report.problems else 0)
 
 
