@@ -30,7 +30,7 @@ FLOORS = [
     "image_table",
     "language_model",
     "text_files",
-    "templates",
+    "prompt_templates",
     "config",
     "predictions",
     "images",

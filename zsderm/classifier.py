@@ -33,8 +33,8 @@ from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
+from zsderm.prompt_templates import Templates, given_templates
 from zsderm.proxies.chunks import KnownRows
-from zsderm.templates import Templates, given_templates
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zsderm.errors import SettingsError, did_you_mean
-from zsderm.templates import checked_templates
+from zsderm.prompt_templates import checked_templates
 
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")

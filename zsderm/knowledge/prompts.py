@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zsderm.templates import filled
+from zsderm.prompt_templates import filled
 
 # An ensemble for skin photographs: clinical wording, dermoscopic wording, and both plain and lay.
 # Without articles before the name, because "a acne" and "an seborrheic keratosis" are read too.

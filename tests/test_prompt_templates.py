@@ -14,7 +14,7 @@ from PIL import Image
 from zsderm import KnowledgeBase, SettingsError, ZeroShotClassifier
 from zsderm.cli import main
 from zsderm.config import Settings
-from zsderm.templates import LONGEST, MOST, filled, given_templates
+from zsderm.prompt_templates import LONGEST, MOST, filled, given_templates
 
 OWN = ("{name} on an arm", "an old print of {name}, {name} again")
 CLASSES = ["zebra stripes", "unicorn {spots}"]  # which no base knows: their names are all there is
