@@ -31,12 +31,14 @@ from zsderm.errors import (
     UnknownClassError,
     UnknownKnowledgeBaseError,
     UnknownModelError,
+    WrongTypeError,
     ZsdermError,
     ZsdermWarning,
 )
 
 if TYPE_CHECKING:
     from zsderm.classifier import ZeroShotClassifier
+    from zsderm.config import Settings
     from zsderm.encoders import load_encoder
     from zsderm.knowledge.base import KnowledgeBase
     from zsderm.predictions import Predictions
@@ -57,10 +59,12 @@ __all__ = [
     "NotFoundError",
     "Predictions",
     "PretrainingDataError",
+    "Settings",
     "SettingsError",
     "UnknownClassError",
     "UnknownKnowledgeBaseError",
     "UnknownModelError",
+    "WrongTypeError",
     "ZeroShotClassifier",
     "ZsdermError",
     "ZsdermWarning",
@@ -71,6 +75,7 @@ __all__ = [
 _HOMES = {
     "KnowledgeBase": "zsderm.knowledge.base",
     "Predictions": "zsderm.predictions",
+    "Settings": "zsderm.config",
     "ZeroShotClassifier": "zsderm.classifier",
     "load_encoder": "zsderm.encoders",
 }

@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -24,13 +24,14 @@ from zsderm.calibration import familiarity
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
-from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images, read_embeddings
-from zsderm.embeddings.feature_files import SUFFIXES
-from zsderm.encoders import load_encoder
+from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
+from zsderm.encoders.given import encoder_of
 from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
+from zsderm.given_rows import given_rows
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.given import base_of
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
 from zsderm.prompt_templates import Templates, given_templates
@@ -39,7 +40,8 @@ from zsderm.proxies.chunks import KnownRows
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
-Photographs = EmbeddableImage | Sequence[EmbeddableImage] | photographs.ImageList
+Picture = EmbeddableImage | np.ndarray
+Photographs = Picture | Sequence[Picture] | photographs.ImageList
 
 
 class ZeroShotClassifier:
@@ -129,6 +131,7 @@ class ZeroShotClassifier:
             UnknownModelError, CheckpointError: the encoder cannot be loaded.
             UnknownKnowledgeBaseError, InputError: the knowledge base cannot be loaded.
             ClassListError, SettingsError: see the class.
+            WrongTypeError: a model or knowledge base that is neither a name nor one that is loaded.
         """
         settings = Settings(
             method=method,
@@ -142,9 +145,8 @@ class ZeroShotClassifier:
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         checked_prior(prior, checked_classes(classes))  # a mistake shows before an encoder is loaded
-        base = KnowledgeBase.load(knowledge) if isinstance(knowledge, str | Path) else knowledge
-        encoder = load_encoder(model, device) if isinstance(model, str | Path) else model
-        return cls(encoder, classes, base, settings, prior, cache)
+        base = None if knowledge is None else base_of(knowledge)
+        return cls(encoder_of(model, device), classes, base, settings, prior, cache)
 
     def predict(self, images: Photographs, progress: bool = False, *, views: int | None = None) -> Predictions:
         """Classify photographs; one image in, one row out.
@@ -273,7 +275,7 @@ class ZeroShotClassifier:
         """
         saved = saved_classifier.read(Path(folder))
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
-        encoder = load_encoder(named, device) if isinstance(named, str | Path) else named
+        encoder = encoder_of(named, device)
         settings = saved.settings if modality is None else replace(saved.settings, modality=modality)
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
@@ -318,16 +320,8 @@ class ZeroShotClassifier:
 
     def _features(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool) -> torch.Tensor | KnownRows:
         """(N, D) unit rows of the images that could be read."""
-        if isinstance(images, str | Path) and Path(images).suffix.lower() in SUFFIXES:
-            images = read_embeddings(images, self.encoder, self.views).features
-        if not isinstance(images, np.ndarray | torch.Tensor):
-            return self._embed(images, progress).features
-        if images.ndim != 2 or images.shape[1] != self.encoder.card.width:
-            raise SettingsError(
-                f"Expected embeddings of shape (N, {self.encoder.card.width}), as {self.encoder.card.name} makes them, "
-                f"but got {tuple(images.shape)}."
-            )
-        return KnownRows(images)
+        rows = given_rows(images, self.encoder, self.views)
+        return self._embed(cast("Photographs", images), progress).features if rows is None else rows
 
     def _learn(self, features: torch.Tensor | KnownRows, tempered: bool, progress: bool = False) -> Fitted:
         """The method on one batch: retrieve, average, refine."""

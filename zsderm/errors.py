@@ -7,6 +7,7 @@
     │   ├── SettingsError              a setting out of range, or two that contradict each other
     │   ├── ClassListError             no classes, duplicate classes, an unreadable class list
     │   ├── AnswerError                one answer of a language model that cannot be used
+    │   ├── WrongTypeError (TypeError) an argument of another kind than those that are taken
     │   ├── ImageError                 a folder without images, or one image that cannot be read
     │   └── PretrainingDataError       a caption table that contradicts itself
     ├── NotFoundError (LookupError)    a name that leads nowhere, with the nearest names that do
@@ -42,6 +43,10 @@ class SettingsError(InputError):
 
 class ClassListError(InputError):
     """A class list that is empty, has duplicates or cannot be read."""
+
+
+class WrongTypeError(InputError, TypeError):
+    """An argument of another kind than those that are taken."""
 
 
 class AnswerError(InputError):

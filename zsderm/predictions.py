@@ -11,16 +11,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from zsderm.arrays import are_probabilities
+from zsderm.display.answers import answers_line, answers_table
 from zsderm.errors import ClassListError, InputError, SettingsError
 from zsderm.file_names import printable
 from zsderm.table_files import write_csv, write_json_lines, write_parquet, write_table
+
+if TYPE_CHECKING:
+    from zsderm.display.gallery import Gallery
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Evidence:
     stands_in: bool = False  # the class has no sign of the lesion for such a picture; this is something else about it
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """The answer for N images over C classes.
 
@@ -134,6 +138,51 @@ class Predictions:
         """N, failed images included."""
         return len(self.images)
 
+    def __repr__(self) -> str:
+        return f"Predictions({self._line})"
+
+    @property
+    def _line(self) -> str:
+        return answers_line(self.labels, self.classes, self.method)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first images, with their answers and the nearest sentence."""
+        return answers_table(self._line, self.images, self.top_k(2), self._nearest, self.errors)
+
+    @property
+    def _nearest(self) -> list[str]:
+        """For each image its best description; an empty text where it has none."""
+        return [max(texts, key=lambda text: text.score).text if texts else "" for texts in self.evidence]
+
+    def plot(
+        self,
+        images: object = None,
+        *,
+        most: int = 24,
+        top_k: int = 3,
+        true: Sequence[str] | None = None,
+    ) -> Gallery:
+        """The photographs with their answers, side by side; a notebook shows them, `Gallery.save` writes a page.
+
+        Args:
+            images: what `predict` was given; it can be left out where that was paths.
+            most: how many photographs are shown at most, in the order of the rows.
+            top_k: how many classes stand below each.
+            true: N names of true classes, empty where it is not known.
+
+        Raises:
+            ImageError: the photographs are not where they were.
+            InputError: not as many images or true classes as rows.
+            SettingsError: `most` or `top_k` below 1.
+        """
+        from zsderm.display.gallery import gallery_of
+
+        remarks = dict(self.errors)
+        if self.abstained is not None:
+            unfamiliar = zip(self.images, self.abstained.tolist(), strict=True)
+            remarks |= {name: "may be none of these" for name, none in unfamiliar if none and name not in remarks}
+        return gallery_of(self._line, self.images, images, self.top_k(top_k), remarks, true, most)
+
     @property
     def ok(self) -> torch.Tensor:
         """(N,) bool: which images were classified."""
@@ -199,7 +248,7 @@ class Predictions:
         if self.abstained is not None:
             columns["abstained"] = self.abstained.tolist()
         columns["method"] = [self.method] * len(self)
-        columns["evidence"] = [max(texts, key=lambda text: text.score).text if texts else "" for texts in self.evidence]
+        columns["evidence"] = self._nearest
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
         return pd.DataFrame(columns)
 

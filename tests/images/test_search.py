@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zsderm.errors import ImageError
+from zsderm.errors import ImageError, InputError, WrongTypeError
 from zsderm.images import find, named, open_image, passed_over_text
 
 
@@ -94,12 +94,36 @@ def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "images", [None, 5, b"photos", [None], ["a.jpg", 5], np.zeros((8, 8, 3), np.uint8), [np.zeros((8, 8, 3))], {"a": 1}]
+    "images",
+    [None, 5, b"photos", [None], ["a.jpg", 5], [np.zeros((8, 8, 3))], {"a": 1}, {}, np.zeros((8, 8), np.uint8)],
 )
-def test_what_is_no_photograph_is_a_sentence(images: object) -> None:
+def test_what_is_no_photograph_is_a_sentence_and_a_type_error(images: object) -> None:
     for search in (find, named):
-        with pytest.raises(ImageError, match="Expected a folder, a path, a PIL image or a list of them, but got"):
+        with pytest.raises(TypeError, match=r"^Expected (a folder, a path|pixels as).* but got") as caught:
             search(images)
+        assert isinstance(caught.value, InputError)
+
+
+def test_pixels_are_photographs_and_stay_as_they_are(photo: Image.Image) -> None:
+    pixels = np.asarray(photo)
+    found = named([pixels, pixels[:, ::-1], photo])
+    assert found.names == ("image_0", "image_1", "image_2")
+    assert (np.asarray(found.sources[0]) == pixels).all() and (np.asarray(found.sources[1]) == pixels[:, ::-1]).all()
+    assert len(named(pixels).names) == 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "hint"),
+    [
+        (np.zeros((8, 8, 3)), "float64.*astype"),
+        (np.zeros((8, 8, 4), np.uint8), r"\(8, 8, 4\) uint8"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "list of arrays"),
+        (np.zeros((0, 8, 3), np.uint8), r"\(0, 8, 3\)"),
+    ],
+)
+def test_other_arrays_are_refused_with_what_would_do(pixels: np.ndarray, hint: str) -> None:
+    with pytest.raises(WrongTypeError, match=rf"an array of \(H, W, 3\) uint8, but got .*{hint}"):
+        named(pixels)
 
 
 def test_photographs_may_come_one_by_one(tmp_path: Path, photo: Image.Image) -> None:

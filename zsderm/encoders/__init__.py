@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from zsderm.encoders.base import Encoder, EncoderCard
 from zsderm.encoders.catalogue import BUNDLED
+from zsderm.errors import WrongTypeError
 
 if TYPE_CHECKING:
     import torch
@@ -53,9 +54,12 @@ def load_encoder(
         UnknownModelError: the name leads nowhere.
         CheckpointError: the checkpoint is incomplete, does not fit together, or cannot be fetched from here.
         MissingDependencyError: the checkpoint's tokenizer or engine needs a package that is not installed.
+        WrongTypeError: the name is no name.
         SettingsError: there is no such device, or the encoder was exported for an engine that knows neither devices
             nor compilation.
     """
+    if not isinstance(name, str | Path):
+        raise WrongTypeError(f"Expected the name of an encoder, such as 'zsderm-mini', but got {name!r:.40}.")
     # torch and open_clip take seconds to import: here, so that the catalogue can be listed without them.
     from zsderm.encoders.resolve import find_checkpoint
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zsderm.config import VIEWS
+from zsderm.display.tables import html_table
 from zsderm.encoders.fingerprint import count_parameters
 from zsderm.encoders.sizes import check_sizes
 from zsderm.errors import CheckpointError
@@ -62,7 +63,7 @@ class Figure:
         return f"{self.dataset} {self.metric} {self.value:.3f} ({self.source})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EncoderCard:
     """What one should know about an encoder before using it."""
 
@@ -79,6 +80,28 @@ class EncoderCard:
     gated: bool | None = None  # whether its terms have to be accepted on its page; None: not known
     figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
     views: int = 1  # one of VIEWS: how many views of an image its makers recommend to embed and average
+
+    def __repr__(self) -> str:
+        sizes = f"width {self.width}, images of {self.image_size} pixels, {self.context_length} tokens"
+        return f"EncoderCard({self.name!r}, {sizes}, licence {self.licence!r})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: all that is known."""
+        facts: dict[str, object] = {
+            "embedding width": self.width or "not known",
+            "image size": f"{self.image_size} pixels" if self.image_size else "not known",
+            "context": f"{self.context_length} tokens" if self.context_length else "not known",
+            "views": self.views,
+            "parameters": f"{self.parameters:,}" if self.parameters else "not stated",
+            "licence": self.licence,
+            "terms to accept": {True: "yes", False: "no", None: "not known"}[self.gated],
+            "source": self.source,
+            "what it is": self.description,
+            "trained on": "; ".join(self.training_data),
+            "published figures": "; ".join(map(str, self.figures)),
+            **{name: value for name, value in self.metadata.items() if not isinstance(value, Mapping | list | tuple)},
+        }
+        return html_table(f"Encoder {self.name}", (), ((name, fact) for name, fact in facts.items() if fact != ""))
 
     @property
     def decoded_side(self) -> int:

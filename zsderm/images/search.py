@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from zsderm.errors import ImageError
+from zsderm.errors import ImageError, WrongTypeError
 from zsderm.file_names import printable
 from zsderm.images.files import open_file
 
@@ -24,6 +25,8 @@ HEAT_MAP_NAME = re.compile(r"\d{4,}_.*\.png")
 HEAT_MAP_MARK = re.compile(rb"\A\x89PNG.*Software\x00zsderm", re.DOTALL)
 _HEAD = 4096  # bytes in which the mark is looked for
 _SHOWN = 8  # kinds that are named in a sentence
+
+PIXELS = "an array of (H, W, 3) uint8"
 
 Source = str | os.PathLike[str]
 
@@ -64,8 +67,8 @@ def find(
         At least one path.
 
     Raises:
-        ImageError: the folder is missing, cannot be listed or holds no images, the list is empty, or something in it is
-            no path.
+        ImageError: the folder is missing, cannot be listed or holds no images, or the list is empty.
+        WrongTypeError: something in it is no path.
     """
     return list(walk(source, follow_links=follow_links, passed_over=passed_over))
 
@@ -93,31 +96,50 @@ def walk(
         yield from _expand(Path(item), _Search(follow_links, counted))
 
 
-def named(
-    images: Source | Image.Image | Sequence[Source | Image.Image] | ImageList, *, follow_links: bool = False
-) -> ImageList:
+def named(images: object, *, follow_links: bool = False) -> ImageList:
     """Every photograph that is meant, with a name: its path, or its place in the list.
 
     Args:
-        images: a folder, a path, a PIL image, or a list of them; or what this function has returned.
+        images: a folder, a path, a PIL image, pixels as an array of (H, W, 3) uint8 (red, green, blue), or a list of
+            them; or what this function has returned.
         follow_links: as `find`.
 
     Raises:
-        ImageError: as `find`.
+        ImageError, WrongTypeError: as `find`.
+        WrongTypeError: an array of another shape or dtype.
     """
     if isinstance(images, ImageList):
         return images
     found: list[Source | Image.Image] = []
     passed_over: Counter[str] = Counter()
-    for item in _sources(images, str, os.PathLike, Image.Image):
+    for item in _sources(images, str, os.PathLike, Image.Image, np.ndarray):
         if isinstance(item, Image.Image):
             found.append(item)
+        elif isinstance(item, np.ndarray):
+            found.append(picture_of(item))
         else:
             found += find(item, follow_links=follow_links, passed_over=passed_over)
     if not found:
         find([])  # raises the one sentence for an empty list
     names = (f"image_{n}" if isinstance(item, Image.Image) else str(item) for n, item in enumerate(found))
     return ImageList(tuple(names), found, dict(passed_over.most_common()))
+
+
+def picture_of(pixels: np.ndarray) -> Image.Image:
+    """A picture of pixels.
+
+    Args:
+        pixels: (H, W, 3) uint8: red, green and blue from 0 to 255. They are copied.
+
+    Raises:
+        WrongTypeError: another shape or dtype.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        hint = " Pixels from 0 to 1 become such by (255 * pixels).astype('uint8')." if pixels.dtype.kind == "f" else ""
+        if pixels.ndim == 4:
+            hint += " Several pictures are a list of arrays: list(pixels)."
+        raise WrongTypeError(f"Expected pixels as {PIXELS}, but got {pixels.shape} {pixels.dtype}.{hint}")
+    return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def passed_over_text(passed_over: Mapping[str, int]) -> str:
@@ -145,10 +167,9 @@ def _sources(images: object, *kinds: type) -> list[Any]:
         if not others:
             return items
         strange = others[0]
-    raise ImageError(
-        f"Expected a folder, a path, a PIL image or a list of them, but got {type(strange).__name__}. "
-        "Make a PIL image of pixels with PIL.Image.fromarray."
-    )
+    pixels = f"pixels ({PIXELS})" if np.ndarray in kinds else ""
+    taken = ", ".join(filter(None, ("a folder", "a path", "a PIL image" * bool(pixels), pixels)))
+    raise WrongTypeError(f"Expected {taken} or a list of them, but got {type(strange).__name__}.")
 
 
 class _Search:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from zsderm.display.bases import base_table
 from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, UnknownClassError
 from zsderm.knowledge import library
 from zsderm.knowledge.authoring.vocabulary import shown_by
@@ -217,6 +218,11 @@ class KnowledgeBase:
             f"KnowledgeBase(name={self.name!r}, version={self.version!r}, diseases={len(self.diseases)}, "
             f"descriptions={len(self)}, checksum={self.checksum!r})"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what the base says of itself, and its first diseases."""
+        told = {disease.name: [text.text for text in disease.descriptions] for disease in self.diseases.values()}
+        return base_table(f"{self.name} {self.version}", self.card.licence, told)
 
     def _resolve(self, class_name: str) -> str | None:
         """The canonical name; what the base's own language says or leaves open is no matter for another language."""
