@@ -405,6 +405,42 @@ def test_pil_images_are_named_by_their_place(tiny_encoder, knowledge) -> None:
     assert subject.predict([photo, photo]).images == ("image_0", "image_1")
 
 
+@pytest.mark.parametrize("classes", [["PG", "acne"], ["AK photos", "AKs"]])
+def test_a_class_that_cannot_be_told_is_refused_before_any_image_is_encoded(tiny_encoder, knowledge, folder, classes):
+    for act in ("predict", "fit"):
+        with pytest.raises((AmbiguousClassError, ClassListError), match=r"may mean|two spellings"):
+            getattr(classifier(tiny_encoder, knowledge, classes), act)(folder)
+    assert tiny_encoder.images_encoded == 0
+
+
+def test_pixels_get_the_answer_of_their_picture(tiny_encoder, knowledge, folder) -> None:
+    subject = classifier(tiny_encoder, knowledge, method="templates")
+    pictures = [Image.open(folder / f"{n:02d}.png") for n in range(3)]
+    expected = subject.predict(pictures).probabilities
+    torch.testing.assert_close(subject.predict(list(map(np.asarray, pictures))).probabilities, expected)
+    torch.testing.assert_close(subject.predict(np.asarray(pictures[0])).probabilities, expected[:1])
+    assert subject.fit(list(map(np.asarray, pictures))).fitted.images == 3
+    with pytest.raises(TypeError, match=r"an array of \(H, W, 3\) uint8, but got \(32, 32, 3\) float64"):
+        subject.predict(np.asarray(pictures[0]) / 255)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": None}, "a name such as 'zsderm-mini', a folder, or a loaded encoder, but got None"),
+        ({"model": 5}, "but got int"),
+        ({"model": object}, "but got type"),
+        ({"knowledge": 5}, "knowledge base by its name, its folder, or loaded, or None, but got int"),
+    ],
+    ids=repr,
+)
+def test_a_model_or_base_of_another_kind_is_a_type_error_and_a_sentence(tiny_encoder, given, said) -> None:
+    arguments = {"model": tiny_encoder, "knowledge": None, "classes": CLASSES} | given
+    with pytest.raises(TypeError, match=said) as caught:
+        ZeroShotClassifier.from_pretrained(arguments.pop("model"), **arguments)
+    assert isinstance(caught.value, InputError)
+
+
 def test_when_no_image_can_be_read_every_row_has_its_reason(tiny_encoder, knowledge, folder) -> None:
     predictions = classifier(tiny_encoder, knowledge).predict(folder / "99.png")
     assert not predictions.ok.any() and predictions.method == "none"

@@ -312,6 +312,7 @@ class ZeroShotClassifier:
 
     def _embed(self, images: Photographs, progress: bool) -> NamedEmbeddings:
         found = photographs.named(images)
+        _ = self.texts  # a class of which nothing can be said shows now, not after hours of encoding
         how, cache = self.settings, self.cache
         embedded = embed_images(
             self.encoder, found.sources, views=self.views, batch_size=how.batch_size, cache=cache, progress=progress

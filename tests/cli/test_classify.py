@@ -214,7 +214,7 @@ def test_the_heat_maps_to_choose_from_are_those_of_the_library() -> None:
 def test_when_no_image_can_be_read_the_exit_code_is_1(run, photos: Path) -> None:
     done = run("--images", photos / "torn.jpg", "--classes", "melanoma, nevus")
     assert done.exit_code == 1
-    assert "Error: none of the 1 images could be classified" in done.stderr
+    assert "Error: the only image could not be classified" in done.stderr
     assert len(done.stdout.splitlines()) == 2  # the table with the reason is written all the same
 
 
@@ -347,7 +347,7 @@ def test_groups_are_a_second_table_beside_the_first(run, photos: Path, lesions: 
     done = run(*how, "--output", output, "--group-by", "lesion_id", "--group-table", lesions)
     assert done.exit_code == 0, done.output
     assert "6 groups by lesion_id, 6 of them answered" in done.stderr
-    assert "3 of 13 photographs have no lesion_id; each of them is a group of its own" in done.stderr
+    assert "3 of 13 photographs have no lesion_id; each is a group of its own" in done.stderr
     assert read_cells(output).equals(read_cells(plain))
     groups = read_cells(tmp_path / f"predictions-groups{suffix}").set_index("group")
     assert set(groups.index[:3]) == {"00", "01", "02"} and str(photos / "9.png") in groups.index

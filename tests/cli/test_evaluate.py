@@ -417,7 +417,7 @@ def test_without_a_table_of_groups_they_are_answered_by_the_mean_of_the_log_prob
         "n": 8,
         "accuracy": _expected(predictions, SAME).accuracy,
     }
-    assert "4 groups by lesion of 8 images" in done.stderr and "1 of them have no lesion" in done.stderr
+    assert "4 groups by lesion of 8 images" in done.stderr and "1 of them has no lesion" in done.stderr
     assert "no predictions-groups.csv beside" in done.stderr
     text = _run(tmp_path, predictions, table, "--group-by", "lesion").stdout
     assert "One answer for each lesion:" in text and "| groups | 4 |" in text

@@ -23,6 +23,7 @@ from zsderm.images import file_hash, open_file, read_header
 from zsderm.tasks.audit.image_sets import ImageSet
 from zsderm.tasks.audit.perceptual_hash import BITS, NEARLY_EQUAL, nearest_hashes, turned_hashes
 from zsderm.tasks.audit.report import AuditReport, Overlap, Pair
+from zsderm.wording import none_of
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -108,7 +109,7 @@ def audit(
         if not readable[side == number].any():
             first = next(row for row in prints.errors if side[row] == number)
             source, reason = printable(images.source), prints.errors[first]
-            raise ImageError(f"none of the {len(images)} images of {source} can be read: {reason}")
+            raise ImageError(f"{none_of(len(images), 'image')} be read in {source}: {reason}")
     found: dict[tuple[int, int], Pair] = {}
     # Weakest first, so that a stronger reason for the same pair replaces it.
     if encoder is not None:

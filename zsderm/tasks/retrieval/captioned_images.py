@@ -15,6 +15,7 @@ from zsderm.embeddings import embed_images, embed_texts
 from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
 from zsderm.tasks.retrieval.recall import CUTOFFS, RecallReport, recall_both_ways
+from zsderm.wording import none_of
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -78,7 +79,7 @@ class CaptionedImages:
         embedded = embed_images(encoder, self.images, batch_size=batch_size, cache=cache, progress=progress)
         errors = {str(self.images[row]): reason for row, reason in embedded.errors.items()}
         if not embedded.ok.any():
-            raise InputError(f"none of the {len(self.images)} images can be read: {next(iter(errors.values()))}")
+            raise InputError(f"{none_of(len(self.images), 'image')} be read: {next(iter(errors.values()))}")
         pairs = self.pairs[embedded.ok[self.pairs[:, 0]]]
         # Numbered anew without gaps: the images that were read, and the captions that still have one.
         rows, image_of = np.unique(pairs[:, 0], return_inverse=True)

@@ -21,6 +21,7 @@ from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import CheckpointError, ImageError, InputError
 from zsderm.file_names import printable
+from zsderm.wording import none_of
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -98,7 +99,7 @@ class ImageIndex:
                 pass  # not there yet, out of date or damaged: built below
         embedded = embed_images(encoder, paths, batch_size=batch_size, cache=cache, progress=progress)
         if not embedded.ok.any():
-            raise ImageError(f"none of the {len(paths)} images in '{folder}' can be read: {embedded.errors[0]}")
+            raise ImageError(f"{none_of(len(paths), 'image')} be read in '{folder}': {embedded.errors[0]}")
         entries = VectorIndex.build(embedded.features[embedded.ok], np.flatnonzero(embedded.ok), **marks)
         if place:
             entries.keep(place)
