@@ -25,7 +25,8 @@ from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
-from zsderm.encoders.given import encoder_of
+from zsderm.encoders import load_encoder
+from zsderm.encoders.given import checked_encoder
 from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.given_rows import given_rows
@@ -146,7 +147,8 @@ class ZeroShotClassifier:
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         checked_prior(prior, checked_classes(classes))  # a mistake shows before an encoder is loaded
         base = None if knowledge is None else base_of(knowledge)
-        return cls(encoder_of(model, device), classes, base, settings, prior, cache)
+        encoder = load_encoder(model, device) if isinstance(model, str | Path) else checked_encoder(model)
+        return cls(encoder, classes, base, settings, prior, cache)
 
     def predict(self, images: Photographs, progress: bool = False, *, views: int | None = None) -> Predictions:
         """Classify photographs; one image in, one row out.
@@ -275,7 +277,7 @@ class ZeroShotClassifier:
         """
         saved = saved_classifier.read(Path(folder))
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
-        encoder = encoder_of(named, device)
+        encoder = load_encoder(named, device) if isinstance(named, str | Path) else checked_encoder(named)
         settings = saved.settings if modality is None else replace(saved.settings, modality=modality)
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)

@@ -162,7 +162,8 @@ def test_a_calibration_that_makes_these_very_images_worse_is_said() -> None:
     )
     true = np.array([0] * 16 + [1] * 4)  # nine of ten are right
     said = "\n".join(calibrate._summary(predictions, true, Calibration(4.0, n=20)))
-    assert "Warning: with this calibration the calibration error" in said and "Do not use it" in said
+    assert "Warning: this calibration makes the probabilities of these very images less true" in said
+    assert "Do not use it" in said and "nats" not in said
     assert "Warning" not in "\n".join(calibrate._summary(predictions, true, Calibration(1.0, n=20)))
 
 
