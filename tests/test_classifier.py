@@ -336,7 +336,9 @@ def test_a_tiny_batch_falls_back_to_text_proxies_and_says_so(tiny_encoder, knowl
     assert (predictions.requested_method, predictions.method) == ("kpl", "knowledge")
     (note,) = predictions.manifest["notes"]
     assert "because 1 image is too few" in note and "(at least 100)" in note
-    assert "nothing was learned" in note and "Nothing is wrong" in note
+    assert "nothing was learned" in note and note.endswith("nothing needs to be done.")
+    (note,) = classifier(tiny_encoder, knowledge).predict(folder).manifest["notes"]
+    assert "because 24 images are too few" in note and "say so (prior)" in note and "nats" not in note
     same = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder / "00.png")
     torch.testing.assert_close(predictions.probabilities, same.probabilities)
 

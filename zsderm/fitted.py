@@ -117,11 +117,12 @@ class Fitted:
         """Notes for the reader of the result: the images were to be learned from and were not, and why."""
         if self.refined or not self.reason:
             return []
-        return [
+        told = (
             "The answers come from what is written about the classes alone: nothing was learned from these photographs "
-            f"together, because {self.reason}. Nothing is wrong, and nothing needs to be done. If you know how common "
-            "the classes are among them, say so (prior), and they are learned from."
-        ]
+            f"together, because {self.reason}. Nothing is wrong, and nothing needs to be done."
+        )
+        known = " If you know how common the classes are among them, say so (prior), and they are learned from."
+        return [told + known if self.images >= Settings.min_images else told]  # with fewer, nothing that is said helps
 
     def history(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """What was learned, for the manifest."""

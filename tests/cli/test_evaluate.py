@@ -293,7 +293,7 @@ def test_names_and_ids_that_look_like_numbers_stay_as_they_are_written(tmp_path:
     done = CliRunner().invoke(main, ["evaluate", *files, "--classes", "01, 02, 03", "--json"])
     shown = json.loads(done.stdout)
     assert (shown["accuracy"], shown["units"]) == (1, 3)
-    assert "1 of 3 images have no patient" in done.stderr
+    assert "1 of 3 images has no patient" in done.stderr
 
 
 def test_decimal_commas_are_read_and_a_word_among_probabilities_is_refused(
