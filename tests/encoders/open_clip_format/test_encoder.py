@@ -162,7 +162,7 @@ def test_a_text_that_just_fits_is_not_counted(encoder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encoder.encode_texts([fits])
-    with pytest.warns(FallbackWarning, match="1 of 1 texts"):
+    with pytest.warns(FallbackWarning, match="1 of 1 text"):
         encoder.encode_texts([fits + " of"])
 
 
