@@ -13,6 +13,7 @@ hub                 files from the Hugging Face hub
 tokenizer_files     tokenizer and configuration of a text tower
 fingerprint         files of a checkpoint: fingerprint, links, number of parameters
 torch_encoder       what all encoders do alike
+mini_encoder        the bundled encoder without open_clip; lite_tower is its image tower, pixels what towers take
 views               several views of one image, averaged
 engines             the image tower run by something else; export makes such a folder, parity measures it
 patches             features of the places of an image
@@ -25,9 +26,12 @@ from typing import TYPE_CHECKING
 
 from zsderm.encoders.base import Encoder, EncoderCard
 from zsderm.encoders.catalogue import BUNDLED
+from zsderm.encoders.mini import NAME
 
 if TYPE_CHECKING:
     import torch
+
+    from zsderm.encoders.torch_encoder import TorchEncoder
 
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
 
@@ -57,9 +61,15 @@ def load_encoder(
             nor compilation.
     """
     # torch and open_clip take seconds to import: here, so that the catalogue can be listed without them.
-    from zsderm.encoders.resolve import find_checkpoint
+    encoder: TorchEncoder
+    if str(name) == NAME:
+        from zsderm.encoders.mini_encoder import MiniEncoder
 
-    encoder = find_checkpoint(str(name), download=download).encoder(device)
+        encoder = MiniEncoder(device)
+    else:
+        from zsderm.encoders.resolve import find_checkpoint
+
+        encoder = find_checkpoint(str(name), download=download).encoder(device)
     if compile:
         encoder.compile()
     return encoder

@@ -1,0 +1,112 @@
+"""The bundled encoder, ready in the time that torch takes: images need nothing else, texts are left to open_clip.
+
+Its files come with the package and are checked by its tests, so that what is checked in a checkpoint from elsewhere
+need not be checked here. Rows and fingerprint are those of the same files read as any other checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL.Image import Image, Resampling
+from safetensors import SafetensorError, safe_open
+
+from zsderm.encoders import mini
+from zsderm.encoders.base import EncoderCard, read_config
+from zsderm.encoders.checkpoint import first_line
+from zsderm.encoders.colour_constancy import norm_of, shades_of_grey
+from zsderm.encoders.fingerprint import fingerprint
+from zsderm.encoders.lite_tower import LiteTower
+from zsderm.encoders.pixels import normalised
+from zsderm.encoders.tokenizer_files import tokenizer_files
+from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
+from zsderm.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from zsderm.encoders.open_clip_format.encoder import OpenClipEncoder
+
+log = logging.getLogger(__name__)
+
+TOWER, SCALE = "visual.", "logit_scale"  # names in the weights
+
+
+class MiniEncoder(TorchEncoder):
+    """zsderm-mini; its text tower is loaded when the first text has to be embedded.
+
+    Args:
+        device: a torch device; None takes a GPU where there is one, else the processor.
+
+    Raises:
+        CheckpointError: this installation came without the weights, or they are damaged.
+        SettingsError: there is no such device.
+    """
+
+    def __init__(self, device: str | torch.device | None = None) -> None:
+        self.device = choose_device(device)
+        self._folder = mini.folder()
+        self.card: EncoderCard = mini.card()
+        self._config = read_config(self._folder)
+        how = self._config["preprocess_cfg"]
+        self._size, self._norm = int(how["size"]), norm_of(how["mode"]) or 0
+        self._mean, self._std = how["mean"], how["std"]
+        self._tower, scale = self._read(self._folder / "model.safetensors")
+        self.temperature = float(torch.exp(-scale))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and preprocessing: equal means the same embeddings."""
+        settings = {"model": self._config["model_cfg"], "preprocess": self._config["preprocess_cfg"]}
+        named = [*tokenizer_files(self._folder), self._folder / "config.json"]
+        return fingerprint(settings, [self._folder / "model.safetensors"], named)
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """Both towers as open_clip builds them, for what looks inside a tower."""
+        return self._whole._model
+
+    def preprocess(self, image: Image) -> torch.Tensor:
+        """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""
+        size, (short, long) = self._size, sorted(image.size)
+        sides = (size, int(size * long / short))
+        if (short, long) != sides:
+            image = image.resize(sides if image.width <= image.height else sides[::-1], Resampling.BICUBIC)
+        left, top = (round((side - size) / 2) for side in image.size)
+        image = image.crop((left, top, left + size, top + size)).convert("RGB")
+        return normalised(shades_of_grey(image, self._norm) if self._norm else image, self._mean, self._std)
+
+    def image_tower(self) -> torch.nn.Module:
+        """The part of the model that turns (B, 3, H, W) float32 pixels into (B, D) rows of any length."""
+        return torch.nn.Sequential(self._tower)  # what is compiled are its parts
+
+    def _embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        rows = self._tower(pixels.to(self.device, memory_format=torch.channels_last))
+        return torch.nn.functional.normalize(rows, dim=-1)  # as open_clip does: the rows are then the same to the bit
+
+    def _embed_texts(self, texts: list[str]) -> tuple[torch.Tensor, int]:
+        return self._whole._embed_texts(texts)
+
+    @cached_property
+    def _whole(self) -> OpenClipEncoder:
+        from zsderm.encoders.resolve import find_checkpoint  # takes longer than all else here
+
+        log.debug("loading the text tower of %s from %s", mini.NAME, self._folder)
+        encoder: Any = find_checkpoint(mini.NAME).encoder(self.device)
+        return encoder
+
+    def _read(self, path: Any) -> tuple[LiteTower, torch.Tensor]:
+        """The image tower on its device, and the logarithm of the scale of cosines."""
+        try:
+            with safe_open(path, framework="pt") as stored:
+                names = [name for name in stored.keys() if name.startswith(TOWER)]  # noqa: SIM118 - it is no mapping
+                weights = {name.removeprefix(TOWER): stored.get_tensor(name) for name in names}
+                scale = stored.get_tensor(SCALE).float()
+            tower = LiteTower.of({name: row.float() if row.is_floating_point() else row for name, row in weights.items()})
+        except (SafetensorError, RuntimeError, KeyError, OSError) as error:
+            raise CheckpointError(
+                f"the weights of '{mini.NAME}' in {path} are damaged: {first_line(error)}. Install the package again: "
+                "pip install --force-reinstall --no-deps zsderm"
+            ) from error
+        return tower.to(self.device, memory_format=torch.channels_last), scale
