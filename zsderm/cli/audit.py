@@ -13,6 +13,7 @@ from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import print_passed_over
 from zsderm.cli.options import batch_option, cache_options, device_option, follow_links_option, json_option
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import say
 from zsderm.config import DEFAULT_MODEL
 
 METHOD = "Comparison"
@@ -132,7 +133,7 @@ def audit(
     if sheet is not None:
         report.sheet().write(sheet)
     for written in filter(None, (output, sheet)):
-        click.echo(f"Written: {written}", err=True)
+        say(f"Written: {written}")
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
     if fail_on_leak and report.leaks:
         click.echo("Train and test share something.", err=True)

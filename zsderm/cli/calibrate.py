@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import is_quiet, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,12 @@ SETS = "Prediction sets and abstention"
 )
 @image_column_or_order_option
 @option(
-    "--output", required=True, type=ResultFile(".json"), heading=OUTPUT, help="The file for the calibration: .json."
+    "-o",
+    "--output",
+    required=True,
+    type=ResultFile(".json"),
+    heading=OUTPUT,
+    help="The file for the calibration: .json.",
 )
 @option(
     "--coverage",
@@ -113,7 +118,7 @@ def calibrate(
     images = found_images(options["images"], options["follow_links"])
     classifier = classifier_of(context, options)
     true = labels_for(images.names, labels, classifier.classes, image_column)  # a mistake shows before the work
-    predictions = classifier.predict(images, progress=sys.stderr.isatty())
+    predictions = classifier.predict(images, progress=not is_quiet())
     record = calibrate_on(
         predictions,
         true,
@@ -126,8 +131,8 @@ def calibrate(
     )
     record.save(output)
     for line in _summary(predictions, true, record):
-        click.echo(line, err=True)
-    click.echo(f"Written: {output}", err=True)
+        say(line)
+    say(f"Written: {output}")
 
 
 def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibration) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 from zsderm.file_names import printable
 from zsderm.harmless_text import one_line
 
+STRICT = 3  # exit code of --strict where images failed
 SHOWN = 8  # reasons that are listed; the others are counted
 
 
@@ -23,3 +24,11 @@ def print_failures(errors: Mapping[str, str], see: str = "") -> None:
         click.echo(f"  failed: {one_line(printable(name))}: {one_line(reason)}", err=True)
     if len(errors) > SHOWN:
         click.echo(f"  and {len(errors) - SHOWN} more failures{f': see {see}' if see else ''}", err=True)
+
+
+def end_strictly(failed: int) -> None:
+    """With --strict: end with exit code 3 if images failed, once all is written."""
+    if failed:
+        several = "1 image failed" if failed == 1 else f"{failed} images failed"
+        click.echo(f"Error: {several}; with --strict the exit code is {STRICT}. The other rows are written.", err=True)
+        click.get_current_context().exit(STRICT)

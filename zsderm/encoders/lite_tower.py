@@ -121,7 +121,9 @@ class _Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if (stride := self.stride[0]) > 1:
-            missing = [max(-(-side // stride) * stride - stride + self.kernel_size[0] - side, 0) for side in x.shape[2:]]
+            missing = [
+                max(-(-side // stride) * stride - stride + self.kernel_size[0] - side, 0) for side in x.shape[2:]
+            ]
             x = pad(x, [part for m in reversed(missing) for part in (m // 2, m - m // 2)])
         return super().forward(x)
 

@@ -103,10 +103,12 @@ class MiniEncoder(TorchEncoder):
                 names = [name for name in stored.keys() if name.startswith(TOWER)]  # noqa: SIM118 - it is no mapping
                 weights = {name.removeprefix(TOWER): stored.get_tensor(name) for name in names}
                 scale = stored.get_tensor(SCALE).float()
-            tower = LiteTower.of({name: row.float() if row.is_floating_point() else row for name, row in weights.items()})
+            tower = LiteTower.of(
+                {name: row.float() if row.is_floating_point() else row for name, row in weights.items()}
+            )
         except (SafetensorError, RuntimeError, KeyError, OSError) as error:
             raise CheckpointError(
                 f"the weights of '{mini.NAME}' in {path} are damaged: {first_line(error)}. Install the package again: "
                 "pip install --force-reinstall --no-deps zsderm"
             ) from error
-        return tower.to(self.device, memory_format=torch.channels_last), scale
+        return tower.to(self.device).to(memory_format=torch.channels_last), scale
