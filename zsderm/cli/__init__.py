@@ -7,6 +7,7 @@ and a defect keeps its traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -37,6 +38,8 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "doctor": "Check this installation, and say how to repair it.",
 }
 
+_COMPLETE = "_ZSDERM_COMPLETE"
+
 
 class OrderedGroup(click.Group):
     """A group that imports a command when it runs, and shows the house's errors and warnings as one line each."""
@@ -58,6 +61,8 @@ class OrderedGroup(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the program, with streams that take any text; see `zsderm.cli.terminal`."""
+        if _COMPLETE in os.environ:  # a shell asks for completions, which click writes as bytes
+            return super().main(*args, **extra)
         with harmless_streams(), ends_when_asked():
             return super().main(*args, **extra)
 

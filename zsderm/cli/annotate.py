@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     help="A column of --labels such as patient_id: intervals draw patients, not images.",
 )
 @model_option
-@option("-o", "--output", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the scores: .csv.")
+@option("--output", "-o", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the scores: .csv.")
 @json_option
 @strict_option
 @device_option

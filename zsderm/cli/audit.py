@@ -61,7 +61,7 @@ LEAK = 1  # exit code of --fail-on-leak
     heading=METHOD,
     help="The encoder for --cosine; none: no comparison by embedding. See: zsderm models list.",
 )
-@option("--output", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the pairs: .csv.")
+@option("--output", "-o", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the pairs: .csv.")
 @option("--sheet", type=ResultFile(".html"), heading=OUTPUT, help="A page that shows the pairs side by side: .html.")
 @json_option
 @option("--fail-on-leak", is_flag=True, heading=OUTPUT, help="End with exit code 1 if train and test share something.")

@@ -34,8 +34,8 @@ _FOLDER = ResultFolder(new=False)
     help="The part of a table that has splits; all: every image.",
 )
 @option(
-    "-m",
     "--model",
+    "-m",
     "models",
     multiple=True,
     default=[DEFAULT_MODEL],
@@ -108,8 +108,8 @@ _FOLDER = ResultFolder(new=False)
     "[default: as the encoder's card says]",
 )
 @option(
-    "-o",
     "--output",
+    "-o",
     type=_FOLDER,
     heading=OUTPUT,
     help="The folder of the results. Finished runs in it are not repeated.",

@@ -10,7 +10,7 @@ import click
 
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import found_images
-from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option, read_texts
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.talk import is_quiet, say
 
@@ -39,8 +39,8 @@ SETS = "Prediction sets and abstention"
 )
 @image_column_or_order_option
 @option(
-    "-o",
     "--output",
+    "-o",
     required=True,
     type=ResultFile(".json"),
     heading=OUTPUT,
@@ -118,6 +118,7 @@ def calibrate(
     images = found_images(options["images"], options["follow_links"])
     classifier = classifier_of(context, options)
     true = labels_for(images.names, labels, classifier.classes, image_column)  # a mistake shows before the work
+    read_texts(classifier)
     predictions = classifier.predict(images, progress=not is_quiet())
     record = calibrate_on(
         predictions,

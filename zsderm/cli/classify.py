@@ -20,6 +20,7 @@ from zsderm.cli.options import (
     classifier_options,
     group_by_option,
     image_column_or_order_option,
+    read_texts,
     strict_option,
 )
 from zsderm.cli.parameters import ResultFile, ResultFolder
@@ -78,8 +79,8 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     help="A file that zsderm calibrate wrote; probabilities are corrected with it.",
 )
 @option(
-    "-o",
     "--output",
+    "-o",
     type=ResultFile(".csv", ".jsonl", ".parquet"),
     heading=OUTPUT,
     help="The file for the table: .csv, .jsonl or .parquet.",
@@ -164,9 +165,10 @@ def classify(
     groups = _groups(images.names, group_by, group_table or labels, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
+    true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
+    read_texts(classifier)
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
-    true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
     if min_probability is not None:
         predictions, grouped = _with_minimum(predictions, grouped, min_probability)

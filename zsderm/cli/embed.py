@@ -33,8 +33,8 @@ from zsderm.errors import ImageError
 @images_option
 @follow_links_option
 @option(
-    "-o",
     "--output",
+    "-o",
     required=True,
     type=ResultFile(".npy", ".parquet"),
     heading=OUTPUT,

@@ -32,13 +32,13 @@ from zsderm.cli.talk import say
 )
 @images_option
 @option(
-    "-c",
     "--classes",
+    "-c",
     type=ClassList(),
     heading=CLASSES,
     help='The classes to compare on: a file, or "a, b, c".  [default: all of the knowledge base]',
 )
-@option("-o", "--output", required=True, type=ResultFolder(new=True), heading=OUTPUT, help="The new folder to write.")
+@option("--output", "-o", required=True, type=ResultFolder(new=True), heading=OUTPUT, help="The new folder to write.")
 def export(
     *,
     model: str,

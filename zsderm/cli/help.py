@@ -51,7 +51,7 @@ class Command(click.Command):
         """
         args, talk = self._tidied(args)
         set_talk(ctx, **dict.fromkeys(talk, True))
-        rest = super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, list(args))  # which it empties
         refuse_shared_places(self.params, ctx.params, args)
         return rest
 

@@ -47,15 +47,15 @@ image_column_or_order_option = option(
     "[default: image, filename or another usual name]",
 )
 classes_option = option(
-    "-c",
     "--classes",
+    "-c",
     type=ClassList(),
     heading=CLASSES,
     help='The classes: a file with one class per line, or "a, b, c".',
 )
 model_option = option(
-    "-m",
     "--model",
+    "-m",
     default=DEFAULT_MODEL,
     show_default=True,
     heading=CLASSES,
@@ -278,6 +278,11 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
             **settings,
         ),
     )
+
+
+def read_texts(classifier: ZeroShotClassifier) -> None:
+    """Embed what is known of the classes, which `ZeroShotClassifier.predict` needs, while a spinner turns."""
+    timed("Reading what is known of the classes", lambda: classifier.texts)
 
 
 def loaded_encoder(model: str, device: str | None) -> Encoder:

@@ -69,6 +69,7 @@ QUERY = "Query"
 @model_option
 @option(
     "--output",
+    "-o",
     type=ResultFile(".csv", ".html"),
     heading=OUTPUT,
     help="The file for what was found: .csv, or .html for a page of pictures.",

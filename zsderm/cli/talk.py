@@ -14,7 +14,7 @@ import click
 
 from zsderm.errors import ZsdermWarning
 
-_QUIET = "zsderm.quiet"  # in the notes of the outermost context
+_QUIET, _VERBOSE = "zsderm.quiet", "zsderm.verbose"  # in the notes of the outermost context
 
 FLAGS = {"-v": "verbose", "--verbose": "verbose", "-q": "quiet", "--quiet": "quiet"}
 
@@ -37,12 +37,11 @@ def set_talk(context: click.Context, *, verbose: bool = False, quiet: bool = Fal
     Raises:
         UsageError: both were given.
     """
-    root = context.find_root()
-    root.params["verbose"] = bool(root.params.get("verbose")) or verbose
-    root.meta[_QUIET] = bool(root.meta.get(_QUIET)) or quiet
-    if root.params["verbose"] and root.meta[_QUIET]:
+    notes = context.find_root().meta
+    notes[_VERBOSE], notes[_QUIET] = notes.get(_VERBOSE) or verbose, notes.get(_QUIET) or quiet
+    if notes[_VERBOSE] and notes[_QUIET]:
         raise click.UsageError("--verbose and --quiet exclude each other.")
-    if root.params["verbose"]:
+    if notes[_VERBOSE]:
         warnings.simplefilter("default")
         warnings.simplefilter("always", ZsdermWarning)
         log = logging.getLogger("zsderm")

@@ -21,6 +21,7 @@ patches             features of the places of an image
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     import torch
 
     from zsderm.encoders.torch_encoder import TorchEncoder
+
+log = logging.getLogger(__name__)
 
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
 
@@ -72,4 +75,5 @@ def load_encoder(
         encoder = find_checkpoint(str(name), download=download).encoder(device)
     if compile:
         encoder.compile()
+    log.debug("encoder %s on %s, fingerprint %s", encoder.card.name, encoder.device, encoder.fingerprint)
     return encoder

@@ -52,6 +52,7 @@ class MiniEncoder(TorchEncoder):
         how = self._config["preprocess_cfg"]
         self._size, self._norm = int(how["size"]), norm_of(how["mode"]) or 0
         self._mean, self._std = how["mean"], how["std"]
+        log.debug("image tower of %s from %s", mini.NAME, self._folder)
         self._tower, scale = self._read(self._folder / "model.safetensors")
         self.temperature = float(torch.exp(-scale))
 
@@ -92,7 +93,7 @@ class MiniEncoder(TorchEncoder):
     def _whole(self) -> OpenClipEncoder:
         from zsderm.encoders.resolve import find_checkpoint  # takes longer than all else here
 
-        log.debug("loading the text tower of %s from %s", mini.NAME, self._folder)
+        log.debug("text tower of %s from %s", mini.NAME, self._folder)
         encoder: Any = find_checkpoint(mini.NAME).encoder(self.device)
         return encoder
 
