@@ -110,7 +110,7 @@ def test_a_record_of_other_classes_is_refused(run, photos: Path, labels: Path, t
     [
         (("--classes", "melanoma, nevus"), "classes of the calibration"),
         (("--classes", CLASSES, "--k", "3"), "k"),
-        (("--classes", CLASSES, "--knowledge", "none"), "sentences"),
+        (("--classes", CLASSES, "--knowledge", "none"), "class texts"),
         (("--classes", CLASSES, "--centre"), "centre"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else value,
