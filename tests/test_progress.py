@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from zsderm import progress
+from zsderm.cli.talk import say
+from zsderm.cli.terminal import harmless_streams
 from zsderm.progress import counted, left_text, progress_bar, rate_text, spinner
 
 
@@ -69,3 +71,20 @@ def test_a_terminal_sees_count_rate_and_time_left(
     out, err = capfd.readouterr()
     assert out == "" and "Loading zsderm-mini" in err
     assert "Embedding images" in err and "0 of 10" in err and "4 of 10  " in err and "images/s" in err
+
+
+def test_a_bar_steers_the_terminal_behind_a_stream_that_does_not(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with harmless_streams():
+        with spinner("Loading", True):
+            pass
+        with progress_bar(10, True) as announce:
+            announce("labels", 5)
+            say("a name: \x1b[2J")
+    err = capfd.readouterr().err
+    assert "\x1b[2K" in err and "\\x1b[2K" not in err  # the line is taken back, not written out
+    assert "a name: \\x1b[2J" in err.replace("\n", "")

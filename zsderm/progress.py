@@ -59,7 +59,7 @@ def counted(title: str, total: int | None, wanted: bool) -> Iterator[Callable[[f
 
 def spinner(title: str, wanted: bool) -> AbstractContextManager[Any]:
     """A spinner with a title, as long as something takes whose end is not known; in a log nothing."""
-    console = Console(stderr=True)
+    console = _console()
     return console.status(title) if wanted and console.is_interactive else nullcontext()
 
 
@@ -84,6 +84,14 @@ def left_text(seconds: float) -> str:
         return f"{seconds:.0f} s left"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min left" if hours else f"{minutes} min left"
+
+
+def _console() -> Console:
+    """A console on stderr itself: a stream that writes out what steers a terminal may stand in front of it.
+
+    It is looked for here, for rich does so again while a bar is shown, and then finds that stream behind its own.
+    """
+    return Console(file=getattr(sys.stderr, "rich_proxied_file", sys.stderr), stderr=True)
 
 
 class _Nothing:
@@ -151,7 +159,7 @@ class _Count(ProgressColumn):
 
 @contextmanager
 def _shown(title: str, total: int | None, wanted: bool) -> Iterator[_Nothing]:
-    console = Console(stderr=True)
+    console = _console()
     if not wanted:
         yield _Nothing()
     elif not console.is_interactive:

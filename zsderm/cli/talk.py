@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from zsderm.errors import ZsdermWarning
+from zsderm.harmless_text import harmless
 
 _QUIET, _VERBOSE = "zsderm.quiet", "zsderm.verbose"  # in the notes of the outermost context
 
@@ -22,7 +22,7 @@ FLAGS = {"-v": "verbose", "--verbose": "verbose", "-q": "quiet", "--quiet": "qui
 def say(text: str) -> None:
     """Say a line on stderr, unless --quiet asks for silence."""
     if not is_quiet():
-        click.echo(text, err=True)
+        click.echo(harmless(text), err=True)  # a progress bar may stand in for stderr
 
 
 def is_quiet() -> bool:
@@ -75,8 +75,8 @@ def timed(what: str, action: Callable[[], Any]) -> Any:
 
 
 class _OnStderr(logging.Handler):
-    """Writes to what stderr is when something is said: a progress bar may stand in for it."""
+    """Writes to what stderr is when something is said."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        print(f"zsderm: {record.getMessage()}", file=sys.stderr)  # noqa: T201
+        click.echo(harmless(f"zsderm: {record.getMessage()}"), err=True)
