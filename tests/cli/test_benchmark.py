@@ -60,7 +60,9 @@ def test_names_are_measured_side_by_side(folder: Path, tmp_path: Path) -> None:
     places = ["--output", tmp_path / "results", "--cache-dir", folder / "cache"]
     ran = _run("--dataset", folder / "mine.csv", "--method", "class-name", *names, *places)
     assert ran.exit_code == 0, ran.output
-    files = {path.stem.rpartition("--")[2]: json.loads(path.read_text()) for path in (tmp_path / "results").glob("*")}
+    files = {
+        path.stem.rpartition("--")[2]: json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")
+    }
     used = {name: files[name]["manifest"]["settings"]["names"] for name in files if "manifest" in files[name]}
     assert used == {"class-name": "known", "class-name-names-typed": "typed"}
 

@@ -13,7 +13,7 @@ from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import print_passed_over
 from zsderm.cli.options import batch_option, cache_options, device_option, follow_links_option, json_option
 from zsderm.cli.parameters import ResultFile
-from zsderm.cli.talk import say
+from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
 
 METHOD = "Comparison"
@@ -100,9 +100,7 @@ def audit(
     zsderm audit --train a.csv:split=train --test a.csv:split=dev --group-column patient_id --fail-on-leak
     zsderm audit --train photos/ --model none --output repeats.csv
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from zsderm.progress import counted
     from zsderm.tasks.audit.image_sets import ImageSet
     from zsderm.tasks.audit.near_duplicates import audit as compare
 
@@ -115,9 +113,7 @@ def audit(
         from zsderm import load_encoder
 
         encoder = load_encoder(model, device)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
-        task = bar.add_task("Reading images", total=sum(map(len, sets)))
+    with counted("Reading images", sum(map(len, sets)), not is_quiet()) as tell:
         report = compare(
             *sets,
             encoder=encoder,
@@ -125,7 +121,7 @@ def audit(
             cosine=cosine,
             cache=cache,
             batch_size=batch_size,
-            advance=lambda: bar.advance(task),
+            advance=lambda: tell(1),
         )
     print_failures(report.errors)
     if output is not None:
