@@ -18,6 +18,8 @@ from zsderm.encoders.resolve import find_checkpoint
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "images" / "PAT_1071_312_841.jpg"
 SIZES = [(192, 192), (192, 193), (60, 50), (400, 191), (191, 400), (777, 640), (5, 1), (2, 3)]
 
+TEXTS = ["a brown macule", "two  colours, &amp; <b>é</b>\n“quoted”", "日本語 schÃ¶n", "", "!"]
+
 
 @pytest.fixture(scope="module")
 def pictures() -> list[Image.Image]:
@@ -36,18 +38,22 @@ def test_rows_temperature_and_fingerprint_are_those_that_open_clip_gives(picture
     for batch in (pixels[0], pixels[0][:1]):
         assert torch.equal(quick.encode_pixels(batch), whole.encode_pixels(batch))
         torch.testing.assert_close(quick.image_tower()(batch), whole.image_tower()(batch), rtol=0, atol=0)
-    with pytest.warns(UserWarning, match="1 of 2 texts are longer"):
-        texts = quick.encode_texts(["a mole", "mole " * 99])
-    with pytest.warns(UserWarning, match="1 of 2 texts are longer"):
-        assert torch.equal(texts, whole.encode_texts(["a mole", "mole " * 99]))
+    for texts in (TEXTS, TEXTS[:1], TEXTS[:2]):
+        assert torch.equal(quick.encode_texts(texts), whole.encode_texts(texts))
+    rows = []
+    for encoder in (quick, whole):
+        with pytest.warns(UserWarning, match="1 of 3 texts are longer"):
+            rows.append(encoder.encode_texts(["a mole", "mole " * 75, "mole " * 76]))  # 77 tokens, and one too many
+    assert torch.equal(*rows)
 
 
 @pytest.mark.slow
-def test_images_are_embedded_without_open_clip_timm_and_torchvision() -> None:
+def test_images_and_texts_are_embedded_without_open_clip_timm_and_torchvision() -> None:
     program = (
         "import sys; from zsderm import load_encoder; "
-        f"load_encoder('{mini.NAME}').encode_images([{str(EXAMPLE)!r}]); "
-        "print({'open_clip', 'timm', 'torchvision', 'transformers', 'huggingface_hub'} & set(sys.modules))"
+        f"encoder = load_encoder('{mini.NAME}'); "
+        f"encoder.encode_images([{str(EXAMPLE)!r}]); encoder.encode_texts(['mole']); "
+        "print({'open_clip', 'timm', 'torchvision', 'transformers', 'huggingface_hub', 'sympy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "set()"

@@ -13,7 +13,8 @@ hub                 files from the Hugging Face hub
 tokenizer_files     tokenizer and configuration of a text tower
 fingerprint         files of a checkpoint: fingerprint, links, number of parameters
 torch_encoder       what all encoders do alike
-mini_encoder        the bundled encoder without open_clip; lite_tower is its image tower, pixels what towers take
+mini_encoder        the bundled encoder without open_clip; lite_tower and bert_tower are its towers
+pixels              what an image tower takes
 views               several views of one image, averaged
 engines             the image tower run by something else; export makes such a folder, parity measures it
 patches             features of the places of an image
