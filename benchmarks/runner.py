@@ -106,6 +106,7 @@ def classifier_of(
         retrieval=run.retrieval,
         k=run.k,
         views=run.views,
+        names=run.names,
         cache=cache,
     )
 

@@ -54,6 +54,7 @@ FLOORS = [
     "tasks",
     "doctor",
     "cli",
+    "__main__",
 ]
 # The commands through which a user enters the rooms beside the library.
 DOORS = {

@@ -62,6 +62,7 @@ class Predictions:
             None where each image had rows of its own, or nothing was answered.
         sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
         centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
+        minimum: 0 to 1, the probability below which a label is marked in tables; None marks nothing.
     """
 
     images: tuple[str, ...]
@@ -79,6 +80,7 @@ class Predictions:
     proxies: torch.Tensor | None = None
     sentences: torch.Tensor | None = None
     centre: torch.Tensor | None = None
+    minimum: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -199,6 +201,11 @@ class Predictions:
         return self.probabilities.max(dim=1).values
 
     @property
+    def below_minimum(self) -> torch.Tensor:
+        """(N,) bool: which labels are less probable than ``minimum``; false for a failed image."""
+        return self.confidence < (0 if self.minimum is None else self.minimum)  # NaN is not below anything
+
+    @property
     def set_names(self) -> list[list[str]]:
         """For each image the names of its prediction set, in the order of ``classes``; empty where it has none."""
         sets = torch.zeros(len(self), len(self.classes)) if self.sets is None else self.sets
@@ -227,7 +234,8 @@ class Predictions:
         Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
         the like (in the order of ``classes``), familiarity, method, evidence (the best description), error (empty when
         fine).
-        With prediction sets also prediction_set (names with "; " between them), with abstention also abstained.
+        With prediction sets also prediction_set (names with "; " between them), with abstention also abstained, with a
+        minimum also below_minimum.
 
         Args:
             top_k: how many classes to name; clipped to the number of classes.
@@ -247,6 +255,8 @@ class Predictions:
             columns["prediction_set"] = ["; ".join(names) for names in self.set_names]
         if self.abstained is not None:
             columns["abstained"] = self.abstained.tolist()
+        if self.minimum is not None:
+            columns["below_minimum"] = self.below_minimum.tolist()
         columns["method"] = [self.method] * len(self)
         columns["evidence"] = self._nearest
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]

@@ -10,7 +10,8 @@ import click
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
 from zsderm.cli.parameters import ClassPrior, ResultFolder, Views
-from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, RETRIEVALS, Settings
+from zsderm.cli.talk import say
+from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 from zsderm.errors import InputError
 
 _FOLDER = ResultFolder(new=False)
@@ -34,6 +35,7 @@ _FOLDER = ResultFolder(new=False)
 )
 @option(
     "--model",
+    "-m",
     "models",
     multiple=True,
     default=[DEFAULT_MODEL],
@@ -88,6 +90,16 @@ _FOLDER = ResultFolder(new=False)
     help="unseen: use only descriptions that the bundled encoder was not trained on. May be repeated.",
 )
 @option(
+    "--names",
+    "spoken",
+    multiple=True,
+    default=[Settings.names],
+    show_default=True,
+    type=click.Choice(NAMES),
+    heading=RARE,
+    help="Read each class under all names that the base has for it, its own, or the typed one. May be repeated.",
+)
+@option(
     "--views",
     multiple=True,
     type=Views(),
@@ -96,7 +108,11 @@ _FOLDER = ResultFolder(new=False)
     "[default: as the encoder's card says]",
 )
 @option(
-    "--output", type=_FOLDER, heading=OUTPUT, help="The folder of the results. Finished runs in it are not repeated."
+    "--output",
+    "-o",
+    type=_FOLDER,
+    heading=OUTPUT,
+    help="The folder of the results. Finished runs in it are not repeated.",
 )
 @option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished runs.")
 @option(
@@ -130,6 +146,7 @@ def benchmark(
     ks: tuple[int, ...],
     retrievals: tuple[str, ...],
     wordings: tuple[str, ...],
+    spoken: tuple[str, ...],
     views: tuple[int, ...],
     knowledge: str,
     output: Path | None,
@@ -172,15 +189,15 @@ def benchmark(
         with TemporaryDirectory() as forgotten:
             run_grid(
                 [load(dataset, data_root, split) for dataset in datasets],
-                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views or (None,)),
+                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views or (None,), spoken),
                 output,
                 priors=weights,
                 cache=cache or Path(forgotten),
                 device=device,
                 force=force,
-                tell=lambda line: click.echo(line, err=True),
+                tell=say,
             )
-        click.echo(f"Written: {output}", err=True)
+        say(f"Written: {output}")
         if plots is not None:
             _draw(output, plots, svg)
 
@@ -200,7 +217,7 @@ def _make_tables(folder: Path, pages: tuple[Path, ...], plots: Path | None, svg:
             f"expected a folder of results, but there is no {folder}; zsderm benchmark --output writes one"
         )
     for page in pages:
-        click.echo(f"{page}: {'written' if fill_page(page, folder) else 'unchanged'}", err=True)
+        say(f"{page}: {'written' if fill_page(page, folder) else 'unchanged'}")
     if not pages:
         click.echo("\n\n".join(f"## {name}\n\n{make(folder)}" for name, make in SECTIONS.items()))
     if plots is not None:
@@ -211,4 +228,4 @@ def _draw(folder: Path, plots: Path, svg: bool) -> None:
     from zsderm.benchmarks.figures import draw_all
     from zsderm.benchmarks.results import read_results
 
-    click.echo(f"Drawn: {len(draw_all(read_results(folder), plots, svg))} figures in {plots}", err=True)
+    say(f"Drawn: {len(draw_all(read_results(folder), plots, svg))} figures in {plots}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from zsderm.cli.options import (
 )
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.places import looks_like_path, what_it_is
+from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_rows
 from zsderm.errors import InputError
 from zsderm.wording import agrees, counted
@@ -70,6 +70,7 @@ QUERY = "Query"
 @model_option
 @option(
     "--output",
+    "-o",
     type=ResultFile(".csv", ".html"),
     heading=OUTPUT,
     help="The file for what was found: .csv, or .html for a page of pictures.",
@@ -159,17 +160,17 @@ def _find_images(
     from zsderm.tasks.retrieval.image_index import ImageIndex
 
     index = ImageIndex.open(
-        encoder, folder, cache=cache, batch_size=batch_size, progress=sys.stderr.isatty(), follow_links=follow_links
+        encoder, folder, cache=cache, batch_size=batch_size, progress=not is_quiet(), follow_links=follow_links
     )
     print_passed_over(index.passed_over)
     made = "built" if index.rebuilt else "from the cache"
-    click.echo(f"{counted(len(index.paths), 'image')}, {len(index)} indexed ({made})", err=True)
+    say(f"{counted(len(index.paths), 'image')}, {len(index)} indexed ({made})")
     print_failures(index.errors)
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
     if output is not None and output.suffix.lower() == ".html":
         _sheet(query, image, rows, f"{counted(len(index), 'photograph')} in {folder}", encoder.card.name).write(output)
-        click.echo(f"Written: {output}", err=True)
+        say(f"Written: {output}")
     else:
         _write_hits("image", rows, output)
 
@@ -203,8 +204,8 @@ def _measure_recall(
     if matched.without_caption:
         without = matched.without_caption
         which = f"{counted(without, 'image')} of {folder} {agrees(without, 'has', 'have')} no caption"
-        click.echo(f"{which}; {agrees(without, 'it is', 'they are')} left out.", err=True)
-    report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache, progress=sys.stderr.isatty())
+        say(f"{which}; {agrees(without, 'it is', 'they are')} left out.")
+    report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache, progress=not is_quiet())
     print_failures(errors)
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
 
@@ -220,7 +221,7 @@ def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | Non
         return
     with csv_file(output, ("score", what)) as file:
         file.write_all(table)
-    click.echo(f"Written: {output}", err=True)
+    say(f"Written: {output}")
 
 
 def _sheet(

@@ -26,10 +26,11 @@ from zsderm import __version__
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import csv_file, header_mark, out_of_cell
 from zsderm.embeddings.cache import IMAGES
-from zsderm.embeddings.image_features import ImageEmbeddings, embed_batches, progress_bar
+from zsderm.embeddings.image_features import EMBEDDING, ImageEmbeddings, embed_batches
 from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
 from zsderm.file_names import printable
+from zsderm.progress import counting
 from zsderm.stored_json import parse_json, read_json_file
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def write_embeddings(
         batch_size: images encoded at a time.
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that keeps rows between runs, or ``None``.
-        progress: show a bar on stderr if that is a terminal.
+        progress: show a bar on stderr if that is a terminal, else a line a minute.
         passed_over: what was left out in the folders, as `images.walk` counts it on its way; goes into the file.
 
     Returns:
@@ -105,10 +106,11 @@ def write_embeddings(
         raise SettingsError(f"Expected a file name ending in {' or '.join(SUFFIXES)}, but got '{path}'.")
     views = encoder.card.views if views is None else views
     to_embed, to_name = tee(images)
-    found = embed_batches(encoder, to_embed, views=views, batch_size=batch_size, workers=workers, cache=cache)
-    with progress_bar(None, progress) as advance:
+    how: dict[str, Any] = {"views": views, "batch_size": batch_size, "workers": workers, "cache": cache}
+    with counting(EMBEDDING, None, progress) as tell:
+        found = embed_batches(encoder, to_embed, **how, tell=tell)
         describe = partial(_describe, encoder, views, {} if passed_over is None else passed_over)
-        return writers[path.suffix.lower()](path, describe, encoder.card.width, _named(found, to_name, advance))
+        return writers[path.suffix.lower()](path, describe, encoder.card.width, _named(found, to_name))
 
 
 def read_embeddings(
@@ -147,14 +149,11 @@ def read_embeddings(
 _Batch = tuple[list[str], ImageEmbeddings]
 
 
-def _named(
-    batches: Iterator[ImageEmbeddings], images: Iterator[str | os.PathLike[str]], advance: Callable[[int], None]
-) -> Iterator[_Batch]:
+def _named(batches: Iterator[ImageEmbeddings], images: Iterator[str | os.PathLike[str]]) -> Iterator[_Batch]:
     """Batches with the paths of their images."""
     for batch in batches:
         names = [printable(os.fsdecode(image)) for image in islice(images, len(batch.ok))]
         yield names, batch
-        advance(len(names))
 
 
 def _describe(encoder: Encoder, views: int, passed_over: Mapping[str, int]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.languages import ForeignNames
 from zsderm.knowledge.names import NameTable, ShortForms, without_photos, without_plural
 from zsderm.wording import counted
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class KnowledgeBase:
         base = cls(card, diseases, str(name_or_path))
         if not base.diseases:
             raise InputError(f"expected {str(location)!r} to hold one disease per line, but it is empty.")
+        log.debug("knowledge base %s (%d classes) from %s", base.name, len(base.diseases), location)
         return base
 
     @property

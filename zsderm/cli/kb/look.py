@@ -165,6 +165,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 @click.option(
     "--output",
+    "-o",
     type=ResultFile(".csv"),
     help="Write the findings into a .csv table as well; with --report also what the sentence model finds.",
 )

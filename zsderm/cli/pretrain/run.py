@@ -23,6 +23,7 @@ from zsderm.optional_packages import requires
 @data_root_option()
 @click.option(
     "--output",
+    "-o",
     type=click.Path(file_okay=False, path_type=Path),
     show_default="runs/NAME-OF-CONFIG",
     help="The folder of the run. A run that was stopped continues where it was.",
