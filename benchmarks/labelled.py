@@ -20,7 +20,8 @@ from zsderm import KnowledgeBase
 from zsderm import images as photographs
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.errors import ImageError, InputError, ZsdermWarning
-from zsderm.image_table import LABEL_COLUMNS, ImageNames, ImageTable, known_column
+from zsderm.image_names import ImageNames
+from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column
 from zsderm.knowledge.class_names import ClassNames
 from zsderm.knowledge.pools import owner_of
 from zsderm.metrics import AGE_COLUMNS, age_bands
