@@ -23,6 +23,7 @@ FLOORS = [
     "atomic_files",
     "file_names",
     "csv_files",
+    "csv_tables",
     "stored_json",
     "optional_packages",
     "table_files",
