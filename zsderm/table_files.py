@@ -120,8 +120,8 @@ def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] |
     rows = frame.to_dict(orient="records")
     with atomic_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as lines:
         for number, row in enumerate(rows):
-            cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-            lines.write(_json(cleaned if number else {**cleaned, **(facts or {})}).translate(JSON_ESCAPES) + "\n")
+            cleaned = {str(name): None if value is pd.NA or value is pd.NaT else value for name, value in row.items()}
+            lines.write(json_text(cleaned if number else {**cleaned, **(facts or {})}) + "\n")
 
 
 def write_parquet(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -142,13 +142,24 @@ def write_parquet(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | No
 
     table = pyarrow.Table.from_pandas(frame, preserve_index=False)
     if facts is not None:
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), FACTS_KEY: _json(facts).encode()})
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), FACTS_KEY: json_text(facts).encode()})
     with atomic_file(path) as draft:
         parquet.write_table(table, draft)
 
 
-def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
-    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet; CSV has no place for ``facts``.
+def write_table(
+    frame: pd.DataFrame,
+    path: Path,
+    facts: Mapping[str, Any] | None = None,
+    nested: Mapping[str, Sequence[object]] | None = None,
+) -> None:
+    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet.
+
+    Args:
+        frame: rows.
+        path: the file.
+        facts: what holds for all rows; CSV has no place for it, see `zsderm.manifest_files`.
+        nested: more columns, with lists and mappings in their cells, for JSON Lines alone.
 
     Raises:
         SettingsError: another suffix, or a place that cannot be written.
@@ -156,7 +167,7 @@ def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None
     writers: dict[str, Callable[[], None]]
     writers = {
         ".csv": lambda: write_csv(frame, path),
-        ".jsonl": lambda: write_json_lines(frame, path, facts),
+        ".jsonl": lambda: write_json_lines(frame.assign(**(nested or {})), path, facts),
         ".parquet": lambda: write_parquet(frame, path, facts),
     }
     if path.suffix.lower() not in writers:
@@ -256,8 +267,10 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _json(value: object) -> str:
-    return json.dumps(_finite(value), ensure_ascii=False, default=str)
+def json_text(value: object, indent: int | None = None) -> str:
+    """A value as JSON, with null for the numbers that JSON does not have; no character in it ends a line or steers."""
+    text = json.dumps(_finite(value), ensure_ascii=False, default=str, indent=indent)
+    return text.translate(JSON_ESCAPES)
 
 
 def _finite(value: object) -> object:

@@ -17,6 +17,7 @@ from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_or_order_option
 from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.terminal import print_table
+from zsderm.cli.written_tables import refuse_others_files, with_run
 from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from zsderm.images import ImageList
     from zsderm.tasks.explanation.explain import Explanation
 
+LAYOUTS = ("wide", "long")  # those of zsderm.long_tables, which takes pandas to import
 HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
 _SHOWN = 8  # classes listed in the summary
 
@@ -75,6 +77,15 @@ _SHOWN = 8  # classes listed in the summary
     heading=OUTPUT,
     help="The file for the table: .csv, .jsonl or .parquet.",
 )
+@option(
+    "--format",
+    "layout",
+    default="wide",
+    show_default=True,
+    type=click.Choice(LAYOUTS),
+    heading=OUTPUT,
+    help="One row for each image, or (long) for each image and class.",
+)
 @option("--report", type=ResultFile(".html"), heading=OUTPUT, help="A page with pictures and evidence: .html.")
 @option(
     "--top-k",
@@ -82,7 +93,7 @@ _SHOWN = 8  # classes listed in the summary
     show_default=True,
     type=click.IntRange(min=1),
     heading=OUTPUT,
-    help="How many classes are listed for each image.",
+    help="How many classes are listed for each image; --format long has all of them.",
 )
 @option(
     "--explain",
@@ -105,6 +116,7 @@ def classify(
     fit: Path | None,
     calibration: Path | None,
     top_k: int,
+    layout: str,
     output: Path | None,
     report: Path | None,
     labels: Path | None,
@@ -118,8 +130,8 @@ def classify(
     """Name the most likely disease in each photograph.
 
     The table has one row for each image. Its columns are at least image, label, probability and error; error is empty
-    if there was none. Without --output the table goes to stdout as CSV. The exit code is 0 if at least one image was
-    classified.
+    if there was none. Without --output the table goes to stdout as CSV. Beside FILE.csv stands FILE.csv.manifest.json:
+    encoder, settings, versions, command line and time. The exit code is 0 if at least one image was classified.
 
     With --calibration the probabilities are calibrated. If the calibration has thresholds for it, the table also says
     which classes are possible (prediction_set) and which photographs look like none of the classes (abstained).
@@ -146,7 +158,7 @@ def classify(
         raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
     if fit is not None and options["fitted"] is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
-    _refuse_others_files(options["images"], None if group_by is None else output, explain)
+    refuse_others_files(options["images"], output, group_by is not None, explain)
     record = _calibration(calibration)
     images = found_images(options["images"], options["follow_links"])
     groups = _groups(images.names, group_by, group_table or labels, image_column)
@@ -155,14 +167,15 @@ def classify(
     true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
     seconds = time.monotonic() - started
+    predictions, grouped = with_run(predictions, grouped)
     if output is not None:
-        predictions.save(output, top_k)
+        predictions.save(output, top_k, layout)
     written = [output, report, explain, fit]
     if grouped is not None and output is not None:
         from zsderm.groups import groups_file
 
         written.insert(1, groups_file(output))
-        grouped.save(groups_file(output), top_k)
+        grouped.save(groups_file(output), top_k, layout)
     explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
     if report is not None:
         from zsderm.report import write_report
@@ -171,7 +184,7 @@ def classify(
     elif explanations is not None:
         deque(explanations, maxlen=0)
     if output is None:  # after all files: whoever reads it may have seen enough before its end
-        print_table(predictions.to_frame(top_k))
+        print_table(predictions.to_frame(top_k, layout))
     warned = context.find_root().obj or set()
     notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
     for line in (*notes, *_summary(predictions, seconds), *_group_summary(grouped)):
@@ -181,26 +194,6 @@ def classify(
         click.echo(f"Written: {place}", err=True)
     if not predictions.ok.any():
         raise ImageError(f"none of the {len(predictions)} images could be classified; the reasons are above")
-
-
-def _refuse_others_files(images: Sequence[str], grouped: Path | None, explain: Path | None) -> None:
-    """Refuse to replace what zsderm did not write, and to put heat maps where they would be taken for photographs."""
-    if grouped is not None:
-        from zsderm.atomic_files import refuse_others
-        from zsderm.groups import MARK, groups_file
-
-        refuse_others(groups_file(grouped), MARK)
-    if explain is not None:
-        from zsderm.tasks.explanation.folder import refuse_others_in
-
-        place = explain.resolve()
-        for folder in filter(Path.is_dir, map(Path, images)):
-            if place.is_relative_to(folder.resolve()):
-                raise click.UsageError(
-                    f"--explain '{explain}' lies in --images '{folder}', where heat maps would be taken for "
-                    "photographs the next time. Choose another folder."
-                )
-        refuse_others_in(explain)
 
 
 def _calibration(path: Path | None) -> Any:

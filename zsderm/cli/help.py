@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from zsderm.cli.command_line import remember
 from zsderm.cli.places import refuse_shared_places
 
 IMAGES, CLASSES, OUTPUT = "Images", "Classes and method", "Output"
@@ -45,6 +46,7 @@ class Command(click.Command):
         Raises:
             UsageError: an output is an input of the same call, or another output.
         """
+        remember(ctx, args)
         rest = super().parse_args(ctx, self._with_new_names(args))
         refuse_shared_places(self.params, ctx.params, args)
         return rest
