@@ -432,7 +432,7 @@ def test_a_mistake_in_the_labels_shows_before_the_work(run, photos: Path, tmp_pa
 
 def test_a_long_table_is_evaluated_as_the_wide_one_with_its_groups(run, photos: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
-    rows = "\n".join(f"{index}.png,{index % 2},p{index // 3}" for index in range(12))
+    rows = "\n".join(f"{index}.png,{index % 2},p{index % 4}" for index in range(12))
     labels.write_text(f"image,true_label,patient\n{rows}")
     figures = {}
     for layout in ("wide", "long"):
@@ -445,7 +445,7 @@ def test_a_long_table_is_evaluated_as_the_wide_one_with_its_groups(run, photos: 
         assert "are answered by" in scored.stderr and f"{layout}-groups.csv" in scored.stderr, scored.output
         figures[layout] = json.loads(scored.stdout)
     assert figures["wide"]["per_group"].pop("answers") != figures["long"]["per_group"].pop("answers")
-    assert figures["wide"] == pytest.approx(figures["long"])
+    assert figures["wide"] == figures["long"]
     assert len(pd.read_csv(tmp_path / "long.csv")) == 13 * 2  # the file that is no image has its rows too
     as_labels = ["evaluate", "--predictions", tmp_path / "wide.csv", "--labels", tmp_path / "long.csv"]
     wrong = CliRunner().invoke(main, [*map(str, as_labels), "--classes", "melanoma, nevus"])
