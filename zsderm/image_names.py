@@ -19,6 +19,7 @@ PICTURE = re.compile(
 )
 
 Rank = tuple[int, int, int, int]
+NO_RANK: Rank = (0, 0, 0, 0)  # of names that do not fit
 
 
 class ImageNames:
@@ -46,8 +47,13 @@ class ImageNames:
                 return [number], _rank(parts, parts[start:])
         found = self._by_stem.get(_stem(parts[-1]).casefold(), []) if parts else []
         ranks = {number: _rank(parts, self._parts[number]) for number in found}
-        best = max(ranks.values(), default=(0, 0, 0, 0))
+        best = max(ranks.values(), default=NO_RANK)
         return [number for number, rank in ranks.items() if rank == best], best
+
+
+def is_end(rank: Rank) -> bool:
+    """Whether one of two names that fit is an end of the other, so that no folder in them differs."""
+    return rank[0] > 0
 
 
 def path_parts(name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def probability_column(name: str) -> str:
     return f"probability: {name}"
 
 
-def long_frame(rows: pd.DataFrame, classes: Sequence[str], cells: Mapping[str, NDArray[np.generic]]) -> pd.DataFrame:
+def long_frame(rows: pd.DataFrame, classes: Sequence[str], cells: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     """One row for each image and class, in the order of the images and, within an image, of the classes.
 
     Args:
@@ -64,10 +65,15 @@ def long_frame(rows: pd.DataFrame, classes: Sequence[str], cells: Mapping[str, N
 def is_long(table: ImageTable) -> bool:
     """Whether a table has a row for each image and class: columns class and probability, and images named twice."""
     columns = table.frame.columns
-    if not table.image_column or any(STATED.fullmatch(name) for name in columns):
+    if not table.image_column or is_stated(table):
         return False
     named = all(known_column(columns, (name,)) for name in (CLASS, PROBABILITY))
     return named and bool(pd.Series(table.names, dtype=object).duplicated().any())
+
+
+def is_stated(table: ImageTable) -> bool:
+    """Whether a table has columns of probabilities as wide tables of zsderm have them."""
+    return any(STATED.fullmatch(name) for name in table.frame.columns)
 
 
 def as_wide(table: ImageTable) -> ImageTable:

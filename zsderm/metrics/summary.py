@@ -67,9 +67,18 @@ class Metrics:
 
     def without_probabilities(self) -> Metrics:
         """The figures with NaN for those that need more than the name of a class: top-3, top-5, AUROC, calibration."""
-        bounds = (f"{name}_{end}" for name in _OF_PROBABILITIES for end in ("low", "high"))
-        names = ("top3_accuracy", "top5_accuracy", *_OF_PROBABILITIES, *bounds)
-        return replace(self, **dict.fromkeys(names, float("nan")))
+        none = float("nan")
+        return replace(
+            self,
+            top3_accuracy=none,
+            top5_accuracy=none,
+            macro_auroc=none,
+            macro_auroc_low=none,
+            macro_auroc_high=none,
+            calibration_error=none,
+            calibration_error_low=none,
+            calibration_error_high=none,
+        )
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures as (title, text) in reading order, with three decimals and their intervals beside them."""
