@@ -108,8 +108,8 @@ def read_table(
     listed = ImageTable.read(path)
     if not known_column(listed.frame.columns, ("true_label",)) and (is_long(listed) or is_stated(listed)):
         raise InputError(
-            f"expected true classes in {path}, but it holds predictions, all of which would be right; give the labels, or "
-            "add a column true_label"
+            f"expected true classes in {path}, but it holds predictions, all of which would be right; give the labels, "
+            "or add a column true_label"
         )
     listed = as_wide(listed)
     table, images = listed.frame, np.array(listed.names, dtype=object)  # (N,)
