@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from zsderm.encoders import Encoder
 
 _KEY = f"{__name__}.arguments"
 
@@ -25,3 +29,16 @@ def command_line() -> str:
     context = click.get_current_context()
     names = ["zsderm", *context.command_path.split()[1:]]
     return shlex.join(map(printable, [*names, *context.meta.get(_KEY, ())]))
+
+
+def command_manifest(settings: Mapping[str, Any], encoder: Encoder | None) -> dict[str, Any]:
+    """The manifest of a table that the running command writes.
+
+    Args:
+        settings: beside those of the command line, which is in it too.
+        encoder: that the table rests on; None where it rests on none.
+    """
+    from zsderm.manifest_files import run_facts, versions
+
+    said = None if encoder is None else {"name": encoder.card.name, "fingerprint": encoder.fingerprint}
+    return {"encoder": said, "settings": dict(settings), "versions": versions(), "run": run_facts(command_line())}
