@@ -150,7 +150,7 @@ def test_tables_are_written_for_pages_papers_and_programs(two_models: Path, tmp_
     ends = (".md", ".tex", ".csv", ".csv.manifest.json")
     assert names == {f"{name}{end}" for name in ("summary", "comparisons", "groups") for end in ends}
     latex = (folder / "summary.tex").read_text(encoding="utf-8")
-    assert r"\toprule" in latex and r"a\_b \& 100\% & knowledge, k = 4 & " in latex and "–" not in latex
+    assert r"\toprule" in latex and r"a\_b \& 100\% & knowledge, k = 4 * & " in latex and "–" not in latex
     rows = pd.read_csv(folder / "summary.csv")
     run = read_results(two_models)[0]
     assert rows["accuracy"][0] == run["metrics"]["accuracy"] and rows["macro_auroc_low"].notna().all()
