@@ -28,7 +28,7 @@ ODD = ["-b.png", "=c.png", "@d.png", "a\rb.png", "e\x1bf.png", "g\nh.png", "'-i.
 @pytest.fixture
 def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs zsderm in a folder of its own, with a small encoder in place of the bundled one."""
-    for module in ("zsderm.classifier", "zsderm.encoders", "zsderm"):
+    for module in ("zsderm", "zsderm.classifier", "zsderm.encoders"):  # the first gets its own from the last
         monkeypatch.setattr(f"{module}.load_encoder", lambda name, device=None: tiny_encoder)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
