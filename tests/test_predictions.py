@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +161,7 @@ def test_every_format_reads_back_as_the_table(tmp_path: Path, suffix: str) -> No
     match suffix:
         case ".jsonl":
             read = pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
-            read = read.drop(columns=["classes", "manifest"])
+            read = read.drop(columns=["classes", "manifest", "descriptions"])
         case ".parquet":
             read = pd.read_parquet(path)
         case _:
@@ -175,7 +175,8 @@ def test_every_format_reads_back_as_the_table(tmp_path: Path, suffix: str) -> No
             np.testing.assert_array_equal(read[column].to_numpy(np.float32), expected[column].to_numpy())
         else:
             assert read[column].tolist() == expected[column].tolist()
-    assert os.listdir(path.parent) == [path.name]
+    beside = [f"{path.name}.manifest.json"] if suffix.lower() == ".csv" else []
+    assert sorted(os.listdir(path.parent)) == [path.name, *beside]
 
 
 def test_jsonl_writes_nan_as_null(tmp_path: Path) -> None:
@@ -183,6 +184,25 @@ def test_jsonl_writes_nan_as_null(tmp_path: Path) -> None:
     lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert "NaN" not in lines[1]
     assert json.loads(lines[1])["probability"] is None
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_jsonl_has_all_evidence_with_its_scores(tmp_path: Path, layout: str) -> None:
+    predictions().to_jsonl(tmp_path / "out.jsonl", layout=layout)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    own = lines[0 if layout == "wide" else 1]  # the row of the most probable class
+    assert own["descriptions"] == [asdict(WEAK), asdict(STRONG)]
+    others = [line["descriptions"] for line in lines if line is not own]
+    assert others == ([[], []] if layout == "wide" else [None] * 5 + [[], None, None])  # the third image has no text
+
+
+def test_the_manifest_in_a_file_says_which_run_wrote_it(tmp_path: Path) -> None:
+    run = {"run": {"command": "mine", "time": "now", "commit": None}}
+    for manifest, command in (({"encoder": "tiny"}, None), ({"encoder": "tiny", **run}, "mine")):
+        predictions(manifest=manifest).to_csv(tmp_path / "out.csv")
+        found = json.loads((tmp_path / "out.csv.manifest.json").read_text(encoding="utf-8"))
+        assert found["classes"] == list(predictions().classes) and found["manifest"]["encoder"] == "tiny"
+        assert found["manifest"]["run"]["command"] == command and found["manifest"]["run"]["time"]
 
 
 def test_another_suffix_names_the_known_ones(tmp_path: Path) -> None:
@@ -207,7 +227,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, write: str, monk
     monkeypatch.undo()
     getattr(predictions(), write)(path)
     assert path.stat().st_size > 100
-    assert os.listdir(tmp_path) == ["out"]
+    assert sorted(os.listdir(tmp_path)) == (["out", "out.manifest.json"] if write == "to_csv" else ["out"])
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from zsderm.config import Settings
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.manifest_files import versions
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
-
-PACKAGES = ("zsderm", "torch", "open_clip_torch", "numpy")
 
 
 def prediction_manifest(
@@ -52,7 +49,7 @@ def prediction_manifest(
         "names": {given: list(spoken) for given, spoken in names.items()},
         "settings": {**asked, "prior": prior if isinstance(prior, str) else shares},
         **{"temperature": None, "refinement": None, **(learned or {})},
-        "versions": {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()},
+        "versions": versions(),
         "passed_over": dict(passed_over or {}),
         "notes": list(notes),
     }

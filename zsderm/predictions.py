@@ -9,7 +9,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from zsderm.arrays import are_probabilities
 from zsderm.display.answers import answers_line, answers_table
 from zsderm.errors import ClassListError, InputError, SettingsError
 from zsderm.file_names import printable
-from zsderm.table_files import write_csv, write_json_lines, write_parquet, write_table
+from zsderm.long_tables import LAYOUTS, long_frame, probability_column
+from zsderm.manifest_files import run_facts, write_csv_with_manifest, write_with_manifest
+from zsderm.table_files import write_json_lines, write_parquet
 
 if TYPE_CHECKING:
     from zsderm.display.gallery import Gallery
@@ -228,20 +230,30 @@ class Predictions:
             [(self.classes[c], p) for p, c in zip(row, where, strict=True)] if ok else [] for ok, row, where in rows
         ]
 
-    def to_frame(self, top_k: int = 3) -> pd.DataFrame:
-        """One row per image, one column per fact.
+    def to_frame(self, top_k: int = 3, layout: str = "wide") -> pd.DataFrame:
+        """One row per image, or one per image and class; docs/tables.md lists the columns with their types.
 
-        Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
-        the like (in the order of ``classes``), familiarity, method, evidence (the best description), error (empty when
-        fine).
-        With prediction sets also prediction_set (names with "; " between them), with abstention also abstained, with a
-        minimum also below_minimum.
+        Wide: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
+        the like (in the order of ``classes``), familiarity, prediction_set (names with "; " between them), abstained,
+        below_minimum, method, evidence (the best description), error (empty when fine). Long: image, class, rank,
+        probability, in_prediction_set, familiarity, abstained, below_minimum, method, evidence (in the row of rank 1),
+        error. The columns of prediction sets, abstention, minimum and familiarity are there where these were asked for.
 
         Args:
-            top_k: how many classes to name; clipped to the number of classes.
+            top_k: how many classes a wide table names; clipped to the number of classes. A long one has all of them.
+            layout: "wide" or "long".
+
+        Raises:
+            SettingsError: another layout.
         """
-        ranked, ok = self.top_k(top_k), self.ok.tolist()
-        columns: dict[str, Any] = {"image": [printable(image) for image in self.images]}
+        if layout not in LAYOUTS:
+            raise SettingsError(f"Expected `layout` to be one of {', '.join(LAYOUTS)}, but got {layout!r}.")
+        rows = pd.DataFrame({"image": [printable(image) for image in self.images], **self._after_probabilities()})
+        if layout == "long":
+            sets = {} if self.sets is None else {"in_prediction_set": self.sets.numpy()}
+            return long_frame(rows, self.classes, {"probability": self.probabilities.numpy(), **sets})
+        ranked = self.top_k(top_k)
+        columns: dict[str, Any] = {}
         for rank in range(min(top_k, len(self.classes))):
             suffix = f"_{rank + 1}" if rank else ""
             columns[f"label{suffix}"] = [row[rank][0] if row else "" for row in ranked]
@@ -249,18 +261,37 @@ class Predictions:
             columns[f"probability{suffix}"] = pd.Series(shares, dtype="float32")
         for name, column in zip(self.probability_columns, self.probabilities.T, strict=True):
             columns[name] = pd.Series(column.numpy(), dtype="float32", copy=True)
+        if self.sets is not None:
+            rows.insert(1 + (self.familiarity is not None), "prediction_set", ["; ".join(n) for n in self.set_names])
+        return pd.concat([rows.iloc[:, :1], pd.DataFrame(columns, index=rows.index), rows.iloc[:, 1:]], axis=1)
+
+    def _after_probabilities(self) -> dict[str, Any]:
+        """What a table says of each image behind its probabilities, in either layout."""
+        columns: dict[str, Any] = {}
         if self.familiarity is not None:
             columns["familiarity"] = pd.Series(self.familiarity.numpy(), dtype="float32", copy=True)
-        if self.sets is not None:
-            columns["prediction_set"] = ["; ".join(names) for names in self.set_names]
         if self.abstained is not None:
             columns["abstained"] = self.abstained.tolist()
         if self.minimum is not None:
             columns["below_minimum"] = self.below_minimum.tolist()
         columns["method"] = [self.method] * len(self)
         columns["evidence"] = self._nearest
+        columns["evidence"] = self._nearest
+        ok = self.ok.tolist()
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
-        return pd.DataFrame(columns)
+        return columns
+
+    def nested(self, layout: str = "wide") -> dict[str, list[Any]]:
+        """What JSON Lines has beside the columns of `to_frame`: ``descriptions``, all evidence of each image.
+
+        One list for each row, of mappings with the fields of `Evidence`, best first; in a long table the row of the
+        most probable class has it, and None is in the others.
+        """
+        found = [[asdict(text) for text in texts] for texts in self.evidence]
+        if layout == "long":
+            answers = zip(self.labels, found, strict=True)
+            return {"descriptions": [own if label == name else None for label, own in answers for name in self.classes]}
+        return {"descriptions": found}
 
     @property
     def probability_columns(self) -> list[str]:
@@ -270,38 +301,47 @@ class Predictions:
     @staticmethod
     def probability_column(name: str) -> str:
         """What a table calls the column with the probabilities of a class: "probability: melanoma"."""
-        return f"probability: {name}"
+        return probability_column(name)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What holds for all rows and is written with them: classes in their order, and the manifest."""
-        return {"classes": list(self.classes), "manifest": dict(self.manifest)}
+        """What holds for all rows and is written with them: classes in their order, and the manifest.
 
-    def to_csv(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
-        """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        write_csv(self.to_frame(top_k), Path(path))
+        The manifest also has ``run``: command line, time and commit, see `zsderm.manifest_files.run_facts`.
+        """
+        return {"classes": list(self.classes), "manifest": {"run": run_facts(), **self.manifest}}
 
-    def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+    def to_csv(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
+        """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all.
+
+        Beside it stands FILE.csv.manifest.json, with classes and manifest.
+
+        Raises:
+            SettingsError: a place that cannot be written, or what stands there as manifest is somebody else's.
+        """
+        write_csv_with_manifest(self.to_frame(top_k, layout), path, self.facts)
+
+    def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
         """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all.
 
-        The first line also has ``classes`` and ``manifest``.
+        Each line also has ``descriptions``, see `nested`, and the first one ``classes`` and ``manifest``.
         """
-        write_json_lines(self.to_frame(top_k), Path(path), self.facts)
+        write_json_lines(self.to_frame(top_k, layout).assign(**self.nested(layout)), Path(path), self.facts)
 
-    def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+    def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
         """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all.
 
         Its metadata have classes and manifest as JSON, under the key ``zsderm``.
         """
-        write_parquet(self.to_frame(top_k), Path(path), self.facts)
+        write_parquet(self.to_frame(top_k, layout), Path(path), self.facts)
 
-    def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
-        """Write the table in the format that the suffix names: .csv, .jsonl or .parquet.
+    def save(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
+        """Write the table in the format that the suffix names: .csv, .jsonl or .parquet; see the methods for each.
 
         Raises:
             SettingsError: another suffix, or a place that cannot be written.
         """
-        write_table(self.to_frame(top_k), Path(path), self.facts)
+        write_with_manifest(self.to_frame(top_k, layout), path, self.facts, self.nested(layout))
 
 
 def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -427,3 +428,48 @@ def test_a_mistake_in_the_labels_shows_before_the_work(run, photos: Path, tmp_pa
     labels.write_text("image,true_label\n1.png,nervus\n")
     done = run("--images", photos, "--classes", "melanoma, nevus", "--labels", labels, "--report", report)
     assert done.exit_code == 1 and "has the label 'nervus'" in done.stderr
+
+
+def test_a_long_table_is_evaluated_as_the_wide_one_with_its_groups(run, photos: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    rows = "\n".join(f"{index}.png,{index % 2},p{index % 4}" for index in range(12))
+    labels.write_text(f"image,true_label,patient\n{rows}")
+    figures = {}
+    for layout in ("wide", "long"):
+        table = tmp_path / f"{layout}.csv"
+        how = ("--method", "templates", "--group-by", "patient", "--group-table", labels, "--format", layout)
+        done = run("--images", photos, "--classes", "melanoma, nevus", *how, "--output", table)
+        assert done.exit_code == 0, done.output
+        arguments = ["evaluate", "--predictions", table, "--labels", labels, "--classes", "melanoma, nevus", "--json"]
+        scored = CliRunner().invoke(main, [*map(str, arguments), "--group-by", "patient"])
+        assert "are answered by" in scored.stderr and f"{layout}-groups.csv" in scored.stderr, scored.output
+        figures[layout] = json.loads(scored.stdout)
+    assert figures["wide"]["per_group"].pop("answers") != figures["long"]["per_group"].pop("answers")
+    assert figures["wide"] == figures["long"]
+    assert len(pd.read_csv(tmp_path / "long.csv")) == 13 * 2  # the file that is no image has its rows too
+    as_labels = ["evaluate", "--predictions", tmp_path / "wide.csv", "--labels", tmp_path / "long.csv"]
+    wrong = CliRunner().invoke(main, [*map(str, as_labels), "--classes", "melanoma, nevus"])
+    assert wrong.exit_code == 1 and "expected a column of true classes" in wrong.stderr
+
+
+def test_a_manifest_stands_beside_csv_and_says_how_to_repeat_the_run(run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "p.csv"
+    arguments = ("--images", photos, "--classes", "melanoma, nevus", "--method", "templates", "--output", table)
+    done = run(*arguments, "--group-by", "folder")
+    assert done.exit_code == 0, done.output
+    for name in ("p.csv", "p-groups.csv"):
+        found = json.loads((tmp_path / f"{name}.manifest.json").read_text(encoding="utf-8"))
+        assert found["manifest_of"] == name and found["classes"] == ["melanoma", "nevus"]
+        manifest = found["manifest"]
+        assert manifest["encoder"]["name"] == "tiny" and manifest["versions"]["zsderm"]
+        assert manifest["run"]["time"] and "commit" in manifest["run"]
+        assert shlex.split(manifest["run"]["command"]) == [
+            "zsderm", "classify", *map(str, arguments), "--group-by", "folder",
+        ]  # fmt: skip
+
+
+def test_a_manifest_of_the_user_is_found_before_the_work(run, photos: Path, tmp_path: Path, tiny_encoder) -> None:
+    (tmp_path / "p.csv.manifest.json").write_text("mine")
+    done = run("--images", photos, "--classes", "melanoma, nevus", "--output", tmp_path / "p.csv")
+    assert done.exit_code == 1 and "not what zsderm writes there" in done.stderr
+    assert tiny_encoder.images_encoded == 0 and not (tmp_path / "p.csv").exists()

@@ -84,27 +84,32 @@ def annotate(
     A score is the log-odds of phrases with the concept against the same phrases without it. A higher score means that
     the concept is more likely. Compare the scores of one concept between photographs, not the scores of different
     concepts. The table has one row for each image: image, a column for each concept, error. It goes to stdout, or to
-    --output; with --labels the AUROC of each concept goes to stdout instead.
+    --output, with a manifest beside it; with --labels the AUROC of each concept goes to stdout instead.
 
     \b
     zsderm annotate photos/ --concepts skincon -o concepts.csv
     zsderm annotate photos/ --concepts derm7pt --labels labels.csv
     zsderm annotate photos/ --concepts my_concepts.txt
     """
+    from zsderm.cli.command_line import command_manifest
     from zsderm.image_table import ImageTable
+    from zsderm.manifest_files import refuse_others_manifest, write_manifest
     from zsderm.tasks.concepts.agreement import agreement, concept_labels
     from zsderm.tasks.concepts.annotation import annotate as scores_of
     from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
     vocabulary = ConceptVocabulary.load(concepts)
     table = None if labels is None else ImageTable.read(labels, image_column)
+    if output is not None:
+        refuse_others_manifest(output)
     found = found_images(images, follow_links)
     if table is not None:  # before the work, so that a mistake shows early
         concept_labels(found.names, vocabulary.names, table)
         if cluster is not None:
             table.ids(cluster)
+    encoder = loaded_encoder(model, device)
     scores = scores_of(
-        loaded_encoder(model, device),
+        encoder,
         vocabulary,
         found.sources,
         batch_size=batch_size,
@@ -113,6 +118,8 @@ def annotate(
     )
     if output is not None:
         scores.to_csv(output)
+        settings = {"concepts": concepts, "names": list(vocabulary.names)}
+        write_manifest(output, {"manifest": command_manifest(settings, encoder)})
         say(f"Written: {output}")
     elif table is None:
         print_table(scores.to_frame())

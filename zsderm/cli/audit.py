@@ -100,10 +100,14 @@ def audit(
     zsderm audit --train a.csv:split=train --test a.csv:split=dev --group-column patient_id --fail-on-leak
     zsderm audit --train photos/ --model none --output repeats.csv
     """
+    from zsderm.cli.command_line import command_manifest
+    from zsderm.manifest_files import refuse_others_manifest, write_manifest
     from zsderm.progress import counting
     from zsderm.tasks.audit.image_sets import ImageSet
     from zsderm.tasks.audit.near_duplicates import audit as compare
 
+    if output is not None:
+        refuse_others_manifest(output)
     given = [source for source in (train, test) if source is not None]
     sets = [ImageSet.read(source, group_columns, follow_links=follow_links) for source in given]
     for images in sets:
@@ -126,6 +130,7 @@ def audit(
     print_failures(report.errors)
     if output is not None:
         report.to_csv(output)
+        write_manifest(output, {"manifest": command_manifest({"bits": bits, "cosine": cosine}, encoder)})
     if sheet is not None:
         report.sheet().write(sheet)
     for written in filter(None, (output, sheet)):

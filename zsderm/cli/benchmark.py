@@ -112,7 +112,8 @@ _FOLDER = ResultFolder(new=False)
     "-o",
     type=_FOLDER,
     heading=OUTPUT,
-    help="The folder of the results. Finished runs in it are not repeated.",
+    help="The folder of the results; finished runs in it are not repeated. With --tables: the folder of the tables, as "
+    ".md, .tex (booktabs) and .csv.",
 )
 @option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished runs.")
 @option(
@@ -120,7 +121,7 @@ _FOLDER = ResultFolder(new=False)
     "results",
     type=click.Path(file_okay=False, path_type=Path),
     heading=OUTPUT,
-    help="Make tables of the results in this folder; nothing is run.",
+    help="Make tables of the results in this folder, on stdout in Markdown; nothing is run.",
 )
 @option(
     "--into",
@@ -162,18 +163,20 @@ def benchmark(
     """Measure models and methods on labelled images: one JSON file for each run, with tables and figures.
 
     Every combination of the repeated options is one run. Images are embedded once for each model. If a data set is
-    missing, the error says how to get it; if images are missing, the others are measured and counted.
+    missing, the error says how to get it; if images are missing, the others are measured and counted. Models are
+    compared with each other on the same images, also those of earlier runs into the same folder.
 
     \b
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results
     zsderm benchmark --dataset photos.csv --method kpl --prior auto --prior uniform --output results
-    zsderm benchmark --tables results --into README.md --plots results/plots
+    zsderm benchmark --tables results --output tables --plots tables
+    zsderm benchmark --tables results --into paper.md
     zsderm benchmark --cards
     """
     if cards:
         _show_cards(datasets)
     elif results is not None:
-        _make_tables(results, pages, plots, svg)
+        _make_tables(results, pages, output, plots, svg)
     else:
         if not datasets or output is None:
             raise click.UsageError("give --dataset and --output, or --tables, or --cards.")
@@ -181,6 +184,7 @@ def benchmark(
         from zsderm.benchmarks.grid import METHODS as PLAINEST_FIRST
         from zsderm.benchmarks.grid import grid
         from zsderm.benchmarks.runner import run_grid
+        from zsderm.cli.command_line import command_line
 
         chosen = sorted(methods or METHODS, key=lambda name: (*PLAINEST_FIRST, name).index(name))
         given = {text: ClassPrior().convert(text, None, None) for text in priors}
@@ -195,6 +199,7 @@ def benchmark(
                 cache=cache or Path(forgotten),
                 device=device,
                 force=force,
+                command=command_line(),
                 tell=say,
             )
         say(f"Written: {output}")
@@ -209,8 +214,9 @@ def _show_cards(datasets: tuple[str, ...]) -> None:
     click.echo("\n\n".join(card(name).to_text() for name in datasets or known()))
 
 
-def _make_tables(folder: Path, pages: tuple[Path, ...], plots: Path | None, svg: bool) -> None:
-    from zsderm.benchmarks.tables import SECTIONS, fill_page
+def _make_tables(folder: Path, pages: tuple[Path, ...], output: Path | None, plots: Path | None, svg: bool) -> None:
+    from zsderm.benchmarks.tables import fill_page, own_tables, printed
+    from zsderm.cli.command_line import command_line
 
     if not folder.is_dir():
         raise InputError(
@@ -218,8 +224,12 @@ def _make_tables(folder: Path, pages: tuple[Path, ...], plots: Path | None, svg:
         )
     for page in pages:
         say(f"{page}: {'written' if fill_page(page, folder) else 'unchanged'}")
-    if not pages:
-        click.echo("\n\n".join(f"## {name}\n\n{make(folder)}" for name, make in SECTIONS.items()))
+    if output is not None:
+        for name, table in own_tables(folder).items():
+            for path in table.write(output / name, command_line()):
+                say(f"Written: {path}")
+    if not pages and output is None:
+        click.echo(printed(folder))
     if plots is not None:
         _draw(folder, plots, svg)
 

@@ -27,6 +27,7 @@ from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.summary import group_summary, summary
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
+from zsderm.cli.written_tables import refuse_others_files, with_run
 from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
 from zsderm.wording import none_of
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from zsderm.images import ImageList
     from zsderm.tasks.explanation.explain import Explanation
 
+LAYOUTS = ("wide", "long")  # those of zsderm.long_tables, which takes pandas to import
 HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
 
 
@@ -86,6 +88,15 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     heading=OUTPUT,
     help="The file for the table: .csv, .jsonl or .parquet.",
 )
+@option(
+    "--format",
+    "layout",
+    default="wide",
+    show_default=True,
+    type=click.Choice(LAYOUTS),
+    heading=OUTPUT,
+    help="One row for each image, or (long) for each image and class.",
+)
 @option("--report", type=ResultFile(".html"), heading=OUTPUT, help="A page with pictures and evidence: .html.")
 @option(
     "--top-k",
@@ -93,7 +104,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     show_default=True,
     type=click.IntRange(min=1),
     heading=OUTPUT,
-    help="How many classes are listed for each image.",
+    help="How many classes are listed for each image; --format long has all of them.",
 )
 @option(
     "--min-probability",
@@ -125,6 +136,7 @@ def classify(
     top_k: int,
     min_probability: float | None,
     strict: bool,
+    layout: str,
     output: Path | None,
     report: Path | None,
     labels: Path | None,
@@ -138,8 +150,9 @@ def classify(
     """Name the most likely disease in each photograph.
 
     The table has one row for each image. Its columns are at least image, label, probability and error; error is empty
-    if there was none. Without --output the table goes to stdout as CSV. The exit code is 0 if at least one image was
-    classified; with --strict it is 3 if any image failed.
+    if there was none. Without --output the table goes to stdout as CSV. Beside FILE.csv stands FILE.csv.manifest.json:
+    encoder, settings, versions, command line and time. The exit code is 0 if at least one image was classified; with
+    --strict it is 3 if any image failed.
 
     With --calibration the probabilities are calibrated. If the calibration has thresholds for it, the table also says
     which classes are possible (prediction_set) and which photographs look like none of the classes (abstained).
@@ -160,7 +173,7 @@ def classify(
     zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
     _check_usage(context.params)
-    _refuse_others_files(options["images"], None if group_by is None else output, explain)
+    refuse_others_files(options["images"], output, group_by is not None, explain)
     record = read_calibration(calibration, options["classes"])
     images = found_images(options["images"], options["follow_links"])
     groups = _groups(images.names, group_by, group_table or labels, image_column)
@@ -174,14 +187,15 @@ def classify(
     if min_probability is not None:
         predictions, grouped = _with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started
+    predictions, grouped = with_run(predictions, grouped)
     if output is not None:
-        predictions.save(output, top_k)
+        predictions.save(output, top_k, layout)
     written = [output, report, explain, fit]
     if grouped is not None and output is not None:
         from zsderm.groups import groups_file
 
         written.insert(1, groups_file(output))
-        grouped.save(groups_file(output), top_k)
+        grouped.save(groups_file(output), top_k, layout)
     explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
     if report is not None:
         from zsderm.report import write_report
@@ -190,7 +204,7 @@ def classify(
     elif explanations is not None:
         deque(explanations, maxlen=0)
     if output is None:  # after all files: whoever reads it may have seen enough before its end
-        print_table(predictions.to_frame(top_k))
+        print_table(predictions.to_frame(top_k, layout))
     warned = context.find_root().obj or set()
     notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
     for line in (*notes, *summary(predictions, seconds), *group_summary(grouped)):
@@ -216,26 +230,6 @@ def _check_usage(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
     if fit is not None and fitted is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
-
-
-def _refuse_others_files(images: Sequence[str], grouped: Path | None, explain: Path | None) -> None:
-    """Refuse to replace what zsderm did not write, and to put heat maps where they would be taken for photographs."""
-    if grouped is not None:
-        from zsderm.atomic_files import refuse_others
-        from zsderm.groups import MARK, groups_file
-
-        refuse_others(groups_file(grouped), MARK)
-    if explain is not None:
-        from zsderm.tasks.explanation.folder import refuse_others_in
-
-        place = explain.resolve()
-        for folder in filter(Path.is_dir, map(Path, images)):
-            if place.is_relative_to(folder.resolve()):
-                raise click.UsageError(
-                    f"--explain '{explain}' lies in --images '{folder}', where heat maps would be taken for "
-                    "photographs the next time. Choose another folder."
-                )
-        refuse_others_in(explain)
 
 
 def _with_minimum(

@@ -61,8 +61,8 @@ def embed(
 ) -> None:
     """Write the embedding of each photograph to a file: unit rows of float32, in the order of the folder.
 
-    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint, the number of views
-    and what was passed over in the folders are in its metadata.
+    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint, the number of views,
+    what was passed over in the folders, and the command line, time and commit are in its metadata.
     Beside a .npy file two files of the same name are written: a .csv (image, error; one line for each row) and a .json
     with what a .parquet file has in its metadata. An image that cannot be read has a null (.parquet) or a row of NaN
     (.npy), and a reason. The exit code is 0 if at least one image was embedded.
@@ -71,8 +71,10 @@ def embed(
     zsderm embed photos/ -o embeddings.npy
     zsderm embed photos/ -o embeddings.parquet --model hf-hub:xieji-x/MAKE
     """
+    from zsderm.cli.command_line import command_line
     from zsderm.embeddings import write_embeddings
     from zsderm.images import walk
+    from zsderm.manifest_files import run_facts
 
     if not any(map(os.path.isdir, images)):  # a folder is gone through as it is embedded: it may be of any size
         check_one_opens(images)
@@ -89,6 +91,7 @@ def embed(
         batch_size=batch_size,
         cache=cache,
         progress=not is_quiet(),
+        run=run_facts(command_line()),
     )
     seconds = time.monotonic() - started
     print_passed_over(passed_over)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from zsderm.cli.command_line import remember
 from zsderm.cli.places import refuse_shared_places
 from zsderm.cli.talk import FLAGS, set_talk
 
@@ -49,6 +50,7 @@ class Command(click.Command):
         Raises:
             UsageError: an output is an input of the same call, or another output; or -v and -q together.
         """
+        remember(ctx, args)
         args, talk = self._tidied(args)
         set_talk(ctx, **dict.fromkeys(talk, True))
         rest = super().parse_args(ctx, list(args))  # which it empties

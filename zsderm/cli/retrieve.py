@@ -108,6 +108,7 @@ def retrieve(
     """
     from zsderm import load_encoder
     from zsderm.image_table import ImageTable
+    from zsderm.manifest_files import refuse_others_manifest
 
     if query is not None and (index is None) == (captions is None):
         raise click.UsageError("expected --query with either --index (finds photographs) or --captions (finds texts).")
@@ -115,6 +116,8 @@ def retrieve(
         raise click.UsageError("expected --query, or --index and --captions together to measure recall.")
     if query is None and output is not None:
         raise click.UsageError("expected --output only with --query; recall goes to stdout.")
+    if output is not None and output.suffix.lower() == ".csv":
+        refuse_others_manifest(output)
     image = None if query is None else _image_meant(query)
     encoder = load_encoder(model, device)
     if query is None:
@@ -172,7 +175,7 @@ def _find_images(
         _sheet(query, image, rows, f"{counted(len(index), 'photograph')} in {folder}", encoder.card.name).write(output)
         say(f"Written: {output}")
     else:
-        _write_hits("image", rows, output)
+        _write_hits("image", rows, output, encoder)
 
 
 def _find_captions(
@@ -185,7 +188,7 @@ def _find_captions(
     texts = [text for text in cells if text]
     if not texts:
         raise InputError(f"expected captions in {captions}, but all cells of the column are empty")
-    _write_hits("caption", nearest_texts(encoder, texts, query if image is None else None, image, k), output)
+    _write_hits("caption", nearest_texts(encoder, texts, query if image is None else None, image, k), output, encoder)
 
 
 def _measure_recall(
@@ -210,10 +213,12 @@ def _measure_recall(
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
 
 
-def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
+def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None, encoder: Encoder) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
+    from zsderm.cli.command_line import command_manifest
     from zsderm.csv_files import csv_file
     from zsderm.file_names import printable
+    from zsderm.manifest_files import write_manifest
 
     table = [(f"{score:.4f}", printable(text)) for score, text in rows]
     if output is None:
@@ -221,6 +226,7 @@ def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | Non
         return
     with csv_file(output, ("score", what)) as file:
         file.write_all(table)
+    write_manifest(output, {"manifest": command_manifest({}, encoder)})
     say(f"Written: {output}")
 
 

@@ -30,6 +30,7 @@ from zsderm.embeddings.image_features import EMBEDDING, ImageEmbeddings, embed_b
 from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
 from zsderm.file_names import printable
+from zsderm.manifest_files import run_facts
 from zsderm.progress import counting
 from zsderm.stored_json import parse_json, read_json_file
 
@@ -78,6 +79,7 @@ def write_embeddings(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = False,
     passed_over: Mapping[str, int] | None = None,
+    run: Mapping[str, str | None] | None = None,
 ) -> tuple[int, int]:
     """Embed images into a file as they come, in flat memory; the file appears when it is complete, or not at all.
 
@@ -92,6 +94,7 @@ def write_embeddings(
         cache: a folder that keeps rows between runs, or ``None``.
         progress: show a bar on stderr if that is a terminal, else a line a minute.
         passed_over: what was left out in the folders, as `images.walk` counts it on its way; goes into the file.
+        run: which run writes, as `zsderm.manifest_files.run_facts` says it; goes into the file.
 
     Returns:
         How many images there were, and how many of them could not be read.
@@ -109,7 +112,8 @@ def write_embeddings(
     how: dict[str, Any] = {"views": views, "batch_size": batch_size, "workers": workers, "cache": cache}
     with counting(EMBEDDING, None, progress) as tell:
         found = embed_batches(encoder, to_embed, **how, tell=tell)
-        describe = partial(_describe, encoder, views, {} if passed_over is None else passed_over)
+        counted = {} if passed_over is None else passed_over
+        describe = partial(_describe, encoder, views, counted, dict(run or run_facts()))
         return writers[path.suffix.lower()](path, describe, encoder.card.width, _named(found, to_name))
 
 
@@ -156,11 +160,14 @@ def _named(batches: Iterator[ImageEmbeddings], images: Iterator[str | os.PathLik
         yield names, batch
 
 
-def _describe(encoder: Encoder, views: int, passed_over: Mapping[str, int]) -> dict[str, Any]:
+def _describe(
+    encoder: Encoder, views: int, passed_over: Mapping[str, int], run: Mapping[str, str | None]
+) -> dict[str, Any]:
     """What is said beside the rows; asked for when they are there, for only then all is known."""
     card = encoder.card
     facts = {"model": card.name, "fingerprint": encoder.fingerprint, "width": card.width, "licence": card.licence}
-    return {**facts, "views": views, "decoding": IMAGES, "passed_over": dict(passed_over), "zsderm": __version__}
+    about = {"views": views, "decoding": IMAGES, "passed_over": dict(passed_over), "zsderm": __version__}
+    return {**facts, **about, "run": dict(run)}
 
 
 def _write_npy(
