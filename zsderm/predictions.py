@@ -25,7 +25,7 @@ from zsderm.table_files import write_csv, write_json_lines, write_parquet, write
 
 @dataclass(frozen=True)
 class Evidence:
-    """One description of the most probable class of an image, and how well it matches the image."""
+    """One description of a class that was named for an image, and how well it matches the image."""
 
     text: str
     score: float  # cosine of image and description, -1..1
@@ -33,7 +33,6 @@ class Evidence:
     source: str  # who wrote the description
     modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty for a name
     shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty for a name
-    stands_in: bool = False  # the class has no sign of the lesion for such a picture; this is something else about it
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ class Predictions:
         method: the method really used, such as "kpl" or "knowledge".
         prior: the class prior really used, such as "auto".
         requested_method: the method that was asked for.
-        evidence: for each image descriptions of its most probable class, best match first; may be empty.
+        evidence: for each image descriptions of its most probable class, the one that was chosen first; may be empty.
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
         sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.
@@ -56,8 +55,8 @@ class Predictions:
         abstained: (N,) bool, for which images the answer is "none of these"; None when that was not asked for.
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
-        sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
         centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
+        runner_up_evidence: as ``evidence``, of the second most probable class.
     """
 
     images: tuple[str, ...]
@@ -73,8 +72,8 @@ class Predictions:
     familiarity: torch.Tensor | None = None
     abstained: torch.Tensor | None = None
     proxies: torch.Tensor | None = None
-    sentences: torch.Tensor | None = None
     centre: torch.Tensor | None = None
+    runner_up_evidence: tuple[tuple[Evidence, ...], ...] = ()  # empty: none for any image
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -83,6 +82,8 @@ class Predictions:
         object.__setattr__(self, "images", tuple(self.images))
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "evidence", tuple(tuple(texts) for texts in self.evidence))
+        others = self.runner_up_evidence or ((),) * len(self.images)
+        object.__setattr__(self, "runner_up_evidence", tuple(tuple(texts) for texts in others))
         self._check_names()
         self._check_shapes()
         self._check_rows()
@@ -104,11 +105,12 @@ class Predictions:
                 f"Expected argument `probabilities` to be of shape (images, classes) = {expected}, "
                 f"but got {tuple(self.probabilities.shape)}."
             )
-        if len(self.evidence) != len(self.images):
-            raise InputError(
-                f"Expected argument `evidence` to hold one entry for each of the {len(self.images)} images, "
-                f"but got {len(self.evidence)}."
-            )
+        for name in ("evidence", "runner_up_evidence"):
+            if len(getattr(self, name)) != len(self.images):
+                raise InputError(
+                    f"Expected argument `{name}` to hold one entry for each of the {len(self.images)} images, "
+                    f"but got {len(getattr(self, name))}."
+                )
         for name, shape in {"sets": expected, "familiarity": expected[:1], "abstained": expected[:1]}.items():
             given = getattr(self, name)
             if given is not None and tuple(given.shape) != shape:
@@ -199,7 +201,7 @@ class Predictions:
         if self.abstained is not None:
             columns["abstained"] = self.abstained.tolist()
         columns["method"] = [self.method] * len(self)
-        columns["evidence"] = [max(texts, key=lambda text: text.score).text if texts else "" for texts in self.evidence]
+        columns["evidence"] = [texts[0].text if texts else "" for texts in self.evidence]
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
         return pd.DataFrame(columns)
 
