@@ -21,7 +21,7 @@ import torch
 from zsderm.embeddings import embed_texts
 from zsderm.errors import InputError
 from zsderm.knowledge.base import Description
-from zsderm.knowledge.body_sites import agrees
+from zsderm.knowledge.body_sites import agrees, contradicts
 from zsderm.predictions import Evidence
 from zsderm.proxies import text_proxies
 
@@ -122,7 +122,7 @@ def fitting(descriptions: Sequence[Description | None], kind: str, region: str =
     """Which descriptions of one class may stand beside a picture: their places in the list, which may be none.
 
     Those of the lesion that the kind of picture shows, and those on a place that lies in its region, where that is
-    known.
+    known; never one that names other places than that.
 
     Args:
         descriptions: of one class; None stands for a sentence that holds only its name, which always fits.
@@ -135,7 +135,9 @@ def fitting(descriptions: Sequence[Description | None], kind: str, region: str =
 def _fits(description: Description, kind: str, region: str) -> bool:
     if description.modality not in _MODALITIES[kind]:
         return False
-    return description.shows == "lesion" or (description.shows == "place" and agrees(description.text, region))
+    if description.shows == "lesion":
+        return not contradicts(description.text, region)
+    return description.shows == "place" and agrees(description.text, region)
 
 
 def on_the_same_aspects(spoken: Sequence[Evidence], others: Sequence[Evidence], count: int) -> tuple[Evidence, ...]:
