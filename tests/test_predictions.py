@@ -53,6 +53,13 @@ def test_proxies_have_a_row_for_each_class() -> None:
         predictions(proxies=torch.ones(2, 8))
 
 
+def test_what_is_said_of_the_runner_up_is_empty_or_of_each_image() -> None:
+    assert predictions().runner_up_evidence == ((), (), ())
+    assert predictions(runner_up_evidence=[[WEAK], [], []]).runner_up_evidence == ((WEAK,), (), ())
+    with pytest.raises(InputError, match="`runner_up_evidence` to hold one entry for each of the 3 images, but got 1"):
+        predictions(runner_up_evidence=((WEAK,),))
+
+
 def test_top_k_is_best_first_and_equal_ones_in_the_order_of_classes() -> None:
     first, failed, third = predictions().top_k(2)
     assert first == [("melanoma", pytest.approx(0.7)), ("nevus", pytest.approx(0.2))]
@@ -135,7 +142,7 @@ def test_the_table_has_one_row_per_image_and_the_columns_in_order() -> None:
     assert frame["label"].tolist() == ["melanoma", "", "nevus"]
     assert frame["label_2"].tolist() == ["nevus", "", "psoriasis"]
     assert frame["error"].tolist() == ["", "the file is empty", ""]
-    assert frame["evidence"].tolist() == [STRONG.text, "", ""]
+    assert frame["evidence"].tolist() == [WEAK.text, "", ""], "the first, whatever its cosine"
     assert frame["method"].tolist() == ["knowledge"] * 3
     assert frame["probability"].isna().tolist() == [False, True, False]
     table = frame[predictions().probability_columns].to_numpy()

@@ -184,8 +184,8 @@ def markdown(figures: Mapping[str, Any]) -> Iterator[str]:
     sets = ", ".join(f"{row['n']} images of {row['set']}" for row in figures["answered"])
     yield (
         f"Written by `python -m zsderm.benchmarks.experiments.evidence`: {figures['encoder']}, {sets}, "
-        f"`{figures['split']}` split, at most {COUNT} sentences beside each answer. Shares are of the listed sentences; "
-        "of another place, of those beside a known region; of dark skin, of those beside types I to III.\n"
+        f"`{figures['split']}` split, at most {COUNT} sentences beside each answer. Shares are of the listed "
+        "sentences; of another place, of those beside a known region; of dark skin, of those beside types I to III.\n"
     )
     heads = " | ".join(CONTRADICTIONS)
     yield f"| set | base | sentences | {heads} | distinct of listed | distinct first |"

@@ -143,6 +143,8 @@ def agreement(said: NDArray[np.float64], shown: NDArray[np.float64], answers: ND
 
 def _lesion(contrast: NDArray[np.float64], central: NDArray[np.float64]) -> NDArray[np.bool_]:
     """The largest central part of a picture, (H, W), that stands out."""
+    if not contrast.any():
+        return np.zeros(contrast.shape, dtype=bool)
     counts, edges = np.histogram(contrast, 64)
     middles = (edges[1:] + edges[:-1]) / 2
     below, sums = np.cumsum(counts), np.cumsum(counts * middles)
