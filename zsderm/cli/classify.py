@@ -54,7 +54,8 @@ _SHOWN = 8  # classes listed in the summary
     "--regions",
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column region (or site, localization ...), for the sentences beside it.",
+    help="A table with an image column and a column region (or site, localization, ...), so that sentences on a place "
+    "can stand beside an answer.",
 )
 @group_by_option("--group-table", IMAGES)
 @option(
