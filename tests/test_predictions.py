@@ -53,6 +53,13 @@ def test_proxies_have_a_row_for_each_class() -> None:
         predictions(proxies=torch.ones(2, 8))
 
 
+def test_what_is_said_of_the_runner_up_is_empty_or_of_each_image() -> None:
+    assert predictions().runner_up_evidence == ((), (), ())
+    assert predictions(runner_up_evidence=[[WEAK], [], []]).runner_up_evidence == ((WEAK,), (), ())
+    with pytest.raises(InputError, match="`runner_up_evidence` to hold one entry for each of the 3 images, but got 1"):
+        predictions(runner_up_evidence=((WEAK,),))
+
+
 def test_top_k_is_best_first_and_equal_ones_in_the_order_of_classes() -> None:
     first, failed, third = predictions().top_k(2)
     assert first == [("melanoma", pytest.approx(0.7)), ("nevus", pytest.approx(0.2))]
@@ -135,7 +142,7 @@ def test_the_table_has_one_row_per_image_and_the_columns_in_order() -> None:
     assert frame["label"].tolist() == ["melanoma", "", "nevus"]
     assert frame["label_2"].tolist() == ["nevus", "", "psoriasis"]
     assert frame["error"].tolist() == ["", "the file is empty", ""]
-    assert frame["evidence"].tolist() == [STRONG.text, "", ""]
+    assert frame["evidence"].tolist() == [WEAK.text, "", ""], "the first, whatever its cosine"
     assert frame["method"].tolist() == ["knowledge"] * 3
     assert frame["probability"].isna().tolist() == [False, True, False]
     table = frame[predictions().probability_columns].to_numpy()
@@ -161,7 +168,7 @@ def test_every_format_reads_back_as_the_table(tmp_path: Path, suffix: str) -> No
     match suffix:
         case ".jsonl":
             read = pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
-            read = read.drop(columns=["classes", "manifest", "descriptions"])
+            read = read.drop(columns=["classes", "manifest", "descriptions", "runner_up_descriptions"])
         case ".parquet":
             read = pd.read_parquet(path)
         case _:
@@ -188,12 +195,16 @@ def test_jsonl_writes_nan_as_null(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["wide", "long"])
 def test_jsonl_has_all_evidence_with_its_scores(tmp_path: Path, layout: str) -> None:
-    predictions().to_jsonl(tmp_path / "out.jsonl", layout=layout)
+    told = predictions(runner_up_evidence=((WEAK,), (), ()))
+    told.to_jsonl(tmp_path / "out.jsonl", layout=layout)
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
-    own = lines[0 if layout == "wide" else 1]  # the row of the most probable class
-    assert own["descriptions"] == [asdict(WEAK), asdict(STRONG)]
-    others = [line["descriptions"] for line in lines if line is not own]
-    assert others == ([[], []] if layout == "wide" else [None] * 5 + [[], None, None])  # the third image has no text
+    found = [line["descriptions"] for line in lines]
+    first, second = [asdict(WEAK), asdict(STRONG)], [asdict(WEAK)]
+    if layout == "wide":
+        assert found == [first, [], []]
+        assert [line["runner_up_descriptions"] for line in lines] == [second, [], []]
+    else:  # in the rows of the two most probable classes; the third image has no text
+        assert found == [second, first, *[None] * 4, [], None, []]
 
 
 def test_the_manifest_in_a_file_says_which_run_wrote_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +29,7 @@ from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
 from zsderm.encoders import load_encoder
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import ImageError, SettingsError
+from zsderm.evidence import check_regions
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.given_rows import given_rows
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
@@ -150,7 +152,14 @@ class ZeroShotClassifier:
         encoder = load_encoder(model, device) if isinstance(model, str | Path) else checked_encoder(model)
         return cls(encoder, classes, base, settings, prior, cache)
 
-    def predict(self, images: Photographs, progress: bool = False, *, views: int | None = None) -> Predictions:
+    def predict(
+        self,
+        images: Photographs,
+        progress: bool = False,
+        *,
+        views: int | None = None,
+        regions: Sequence[str] | None = None,
+    ) -> Predictions:
         """Classify photographs; one image in, one row out.
 
         With method "kpl" the images are one batch: they are labelled together, and what is learned from all of them
@@ -162,6 +171,8 @@ class ZeroShotClassifier:
                 found in them. N in all.
             progress: show a bar on stderr while images are embedded.
             views: how many views of each image are averaged; None for what the settings say.
+            regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
+                it is not known. Descriptions on a place stand only beside images of it; answers stay the same.
 
         Returns:
             `Predictions` with N rows. An image that cannot be read is a row with a reason.
@@ -169,10 +180,13 @@ class ZeroShotClassifier:
         Raises:
             ImageError: a folder that is missing or holds no images.
             SettingsError: a number of views that there is no set of, or not that of the fitted classifier.
+            InputError: not one region for each image.
         """
         own = self._with_views(views)
-        batch = own._embed(images, progress)
-        return own._answers(batch, own._fitted_for(batch.features))
+        found = photographs.named(images)
+        check_regions(regions, found.names)  # a mistake shows before the work
+        batch = own._embed(found, progress)
+        return own._answers(batch, own._fitted_for(batch.features), regions)
 
     def predict_groups(
         self,
@@ -182,6 +196,7 @@ class ZeroShotClassifier:
         *,
         by: str = "",
         views: int | None = None,
+        regions: Sequence[str] | None = None,
     ) -> GroupPredictions:
         """Classify photographs, and the lesions or patients that they show: one answer for each group as well.
 
@@ -195,17 +210,20 @@ class ZeroShotClassifier:
             progress: see `predict`.
             by: what the groups are, such as "lesion_id", for the manifest.
             views: see `predict`.
+            regions: see `predict`; a group has one where those of its images that are known are the same.
 
         Raises:
             ImageError, SettingsError: see `predict`.
-            InputError: not one group for each image.
+            InputError: not one group, or region, for each image.
         """
         own = self._with_views(views)
         found = photographs.named(images)
         members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
+        check_regions(regions, found.names)
         batch = own._embed(found, progress)
         fitted = own._fitted_for(batch.features)
-        answers = [own._answers(rows, fitted) for rows in (batch, members.means(batch))]
+        places = None if regions is None else members.shared(regions)
+        answers = [own._answers(*rows) for rows in ((batch, fitted, regions), (members.means(batch), fitted, places))]
         return group_predictions(answers[0], answers[1], members, by)
 
     def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
@@ -364,7 +382,9 @@ class ZeroShotClassifier:
         twin.settings, twin.texts = settings, self.texts  # texts are embedded once for both
         return twin
 
-    def _answers(self, batch: NamedEmbeddings, fitted: Fitted | None) -> Predictions:
+    def _answers(
+        self, batch: NamedEmbeddings, fitted: Fitted | None, regions: Sequence[str] | None = None
+    ) -> Predictions:
         """One row for each name; what could not be read has NaN, no evidence, and a reason."""
         if fitted is None:
             return self._answer(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
@@ -372,19 +392,27 @@ class ZeroShotClassifier:
         scores = fitted.scores(batch.features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
         familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
-        # Among all sentences, not only those retrieved: a photograph has the same evidence alone as in a folder.
-        how, winners = self.settings, probabilities.argmax(dim=1)
-        evidence = self.texts.evidence_for(batch.features, winners, None, how.evidence, how.modality)
-        return self._answer(batch, probabilities, familiar, evidence, fitted)
+        how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
+        # Where a photograph has the same answer alone as in a folder, it has the same evidence too.
+        alone = self.fitted is not None or self._retrieves_by_image
+        # Among all sentences, not only those retrieved.
+        beside = self.texts.evidence_beside(
+            batch.features, probabilities, how.evidence, how.modality, known, alone=alone
+        )
+        found = self._answer(batch, probabilities, familiar, beside, fitted)
+        if regions is None:
+            return found
+        return replace(found, manifest={**found.manifest, "regions": sum(map(bool, regions))})
 
     def _answer(
         self,
         batch: NamedEmbeddings,
         probabilities: torch.Tensor,
         familiar: torch.Tensor,
-        evidence: Iterator[tuple[Evidence, ...]],
+        beside: Iterator[tuple[tuple[Evidence, ...], tuple[Evidence, ...]]],
         fitted: Fitted | None,
     ) -> Predictions:
+        told = [next(beside) if readable else ((), ()) for readable in batch.ok]
         return Predictions(
             images=batch.names,
             classes=self.classes,
@@ -393,10 +421,10 @@ class ZeroShotClassifier:
             method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
             prior="none" if fitted is None else fitted.prior,
             requested_method=self.settings.method,
-            evidence=tuple(next(evidence) if readable else () for readable in batch.ok),
+            evidence=tuple(own for own, _ in told),
+            runner_up_evidence=tuple(others for _, others in told),
             errors=batch.errors,
             proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
-            sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
             centre=fitted.centre if fitted is not None and fitted.refined else None,
             manifest=prediction_manifest(
                 self.encoder,

@@ -74,6 +74,13 @@ class ImageGroups:
         """(G,) int64, how many images of each group are among those that (N,) bool says."""
         return torch.bincount(self.group_of[torch.as_tensor(which)], minlength=len(self))
 
+    def shared(self, values: Sequence[str]) -> list[str]:
+        """G values: the one that all images of a group have whose value is not empty; empty where they differ."""
+        found: list[set[str]] = [set() for _ in self.names]
+        for group, value in zip(self.group_of.tolist(), values, strict=True):
+            found[group] |= {value} if value else set()
+        return ["".join(one) if len(one) == 1 else "" for one in found]
+
     def means(self, images: NamedEmbeddings) -> NamedEmbeddings:
         """The embedding of each group: the mean of the unit rows of its readable images, made a unit row again.
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One description of the most probable class of an image, and how well it matches the image."""
+    """One description of a class that was named for an image, and how well it matches the image."""
 
     text: str
     score: float  # cosine of image and description, -1..1
@@ -39,7 +39,6 @@ class Evidence:
     source: str  # who wrote the description
     modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty for a name
     shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty for a name
-    stands_in: bool = False  # the class has no sign of the lesion for such a picture; this is something else about it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,7 +52,7 @@ class Predictions:
         method: the method really used, such as "kpl" or "knowledge".
         prior: the class prior really used, such as "auto".
         requested_method: the method that was asked for.
-        evidence: for each image descriptions of its most probable class, best match first; may be empty.
+        evidence: for each image descriptions of its most probable class, the one that was chosen first; may be empty.
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
         sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.
@@ -62,9 +61,9 @@ class Predictions:
         abstained: (N,) bool, for which images the answer is "none of these"; None when that was not asked for.
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
-        sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
         centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
         minimum: 0 to 1, the probability below which a label is marked in tables; None marks nothing.
+        runner_up_evidence: as ``evidence``, of the second most probable class.
     """
 
     images: tuple[str, ...]
@@ -80,9 +79,9 @@ class Predictions:
     familiarity: torch.Tensor | None = None
     abstained: torch.Tensor | None = None
     proxies: torch.Tensor | None = None
-    sentences: torch.Tensor | None = None
     centre: torch.Tensor | None = None
     minimum: float | None = None
+    runner_up_evidence: tuple[tuple[Evidence, ...], ...] = ()  # empty: none for any image
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -91,6 +90,8 @@ class Predictions:
         object.__setattr__(self, "images", tuple(self.images))
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "evidence", tuple(tuple(texts) for texts in self.evidence))
+        others = self.runner_up_evidence or ((),) * len(self.images)
+        object.__setattr__(self, "runner_up_evidence", tuple(tuple(texts) for texts in others))
         self._check_names()
         self._check_shapes()
         self._check_rows()
@@ -112,11 +113,12 @@ class Predictions:
                 f"Expected argument `probabilities` to be of shape (images, classes) = {expected}, "
                 f"but got {tuple(self.probabilities.shape)}."
             )
-        if len(self.evidence) != len(self.images):
-            raise InputError(
-                f"Expected argument `evidence` to hold one entry for each of the {len(self.images)} images, "
-                f"but got {len(self.evidence)}."
-            )
+        for name in ("evidence", "runner_up_evidence"):
+            if len(getattr(self, name)) != len(self.images):
+                raise InputError(
+                    f"Expected argument `{name}` to hold one entry for each of the {len(self.images)} images, "
+                    f"but got {len(getattr(self, name))}."
+                )
         for name, shape in {"sets": expected, "familiarity": expected[:1], "abstained": expected[:1]}.items():
             given = getattr(self, name)
             if given is not None and tuple(given.shape) != shape:
@@ -150,13 +152,13 @@ class Predictions:
         return answers_line(self.labels, self.classes, self.method)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the first images, with their answers and the nearest sentence."""
-        return answers_table(self._line, self.images, self.top_k(2), self._nearest, self.errors)
+        """What a notebook shows: the first images, with their answers and the first description."""
+        return answers_table(self._line, self.images, self.top_k(2), self._first_descriptions, self.errors)
 
     @property
-    def _nearest(self) -> list[str]:
-        """For each image its best description; an empty text where it has none."""
-        return [max(texts, key=lambda text: text.score).text if texts else "" for texts in self.evidence]
+    def _first_descriptions(self) -> list[str]:
+        """For each image its first description; an empty text where it has none."""
+        return [texts[0].text if texts else "" for texts in self.evidence]
 
     def plot(
         self,
@@ -235,7 +237,7 @@ class Predictions:
 
         Wide: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
         the like (in the order of ``classes``), familiarity, prediction_set (names with "; " between them), abstained,
-        below_minimum, method, evidence (the best description), error (empty when fine). Long: image, class, rank,
+        below_minimum, method, evidence (the first description), error (empty when fine). Long: image, class, rank,
         probability, in_prediction_set, familiarity, abstained, below_minimum, method, evidence (in the row of rank 1),
         error. The columns of prediction sets, abstention, minimum and familiarity are there where these were asked for.
 
@@ -275,8 +277,7 @@ class Predictions:
         if self.minimum is not None:
             columns["below_minimum"] = self.below_minimum.tolist()
         columns["method"] = [self.method] * len(self)
-        columns["evidence"] = self._nearest
-        columns["evidence"] = self._nearest
+        columns["evidence"] = self._first_descriptions
         ok = self.ok.tolist()
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
         return columns
@@ -284,14 +285,18 @@ class Predictions:
     def nested(self, layout: str = "wide") -> dict[str, list[Any]]:
         """What JSON Lines has beside the columns of `to_frame`: ``descriptions``, all evidence of each image.
 
-        One list for each row, of mappings with the fields of `Evidence`, best first; in a long table the row of the
-        most probable class has it, and None is in the others.
+        One list for each row, of mappings with the fields of `Evidence`, and another of the runner-up,
+        ``runner_up_descriptions``. In a long table the rows of these two classes have ``descriptions``, each its own,
+        and None is in the others.
         """
-        found = [[asdict(text) for text in texts] for texts in self.evidence]
-        if layout == "long":
-            answers = zip(self.labels, found, strict=True)
-            return {"descriptions": [own if label == name else None for label, own in answers for name in self.classes]}
-        return {"descriptions": found}
+        told = [[[asdict(text) for text in texts] for texts in of] for of in (self.evidence, self.runner_up_evidence)]
+        if layout == "wide":
+            return dict(zip(("descriptions", "runner_up_descriptions"), told, strict=True))
+        cells: list[Any] = []
+        for ranked, *both in zip(self.top_k(2), *told, strict=True):
+            own = dict(zip((name for name, _ in ranked), both, strict=False))  # one class may be all there are
+            cells += [own.get(name) for name in self.classes]
+        return {"descriptions": cells}
 
     @property
     def probability_columns(self) -> list[str]:

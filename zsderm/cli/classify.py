@@ -62,6 +62,13 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     heading=IMAGES,
     help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
 )
+@option(
+    "--regions",
+    type=FILE,
+    heading=IMAGES,
+    help="A table with an image column and a column region (or site, localization, ...), so that sentences on a place "
+    "can stand beside an answer.",
+)
 @group_by_option("--group-table", IMAGES)
 @option(
     "--group-table",
@@ -145,6 +152,7 @@ def classify(
     image_column: str | None,
     group_by: str | None,
     group_table: Path | None,
+    regions: Path | None,
     **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
@@ -177,13 +185,14 @@ def classify(
     record = read_calibration(calibration, options["classes"])
     images = found_images(options["images"], options["follow_links"])
     groups = _groups(images.names, group_by, group_table or labels, image_column)
+    places = _regions(images.names, regions, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
     true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
     read_texts(classifier)
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
-    predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
+    predictions, grouped = _answers(classifier, images, fit, record, groups, group_by, places)
     if min_probability is not None:
         predictions, grouped = _with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started
@@ -259,6 +268,15 @@ def _groups(names: Sequence[str], by: str | None, table: Path | None, image_colu
     return read_groups(names, by, table, image_column)
 
 
+def _regions(names: Sequence[str], table: Path | None, image_column: str | None) -> list[str] | None:
+    """The region of the body of each image; None without a table. A mistake shows before any work begins."""
+    if table is None:
+        return None
+    from zsderm.cli.image_regions import read_regions
+
+    return read_regions(names, table, image_column)
+
+
 def _true(
     names: Sequence[str], labels: Path | None, classes: Sequence[str], image_column: str | None
 ) -> NDArray[np.int_] | None:
@@ -277,6 +295,7 @@ def _answers(
     record: Any,
     groups: list[str] | None,
     by: str | None,
+    regions: list[str] | None,
 ) -> tuple[Predictions, GroupPredictions | None]:
     """What the classifier answers, fitted and calibrated as asked: for photographs, and for groups if there are any."""
     progress = not is_quiet()
@@ -284,13 +303,13 @@ def _answers(
         classifier.fit(images, progress=progress)
         classifier.save(fit)
     if groups is not None:
-        found = classifier.predict_groups(images, groups, progress=progress, by=by or "")
+        found = classifier.predict_groups(images, groups, progress=progress, by=by or "", regions=regions)
         if record is not None:
             from zsderm.calibration import calibrate_groups
 
             found = calibrate_groups(found, record)
         return found.photographs, found
-    predictions = classifier.predict(images, progress=progress)
+    predictions = classifier.predict(images, progress=progress, regions=regions)
     if record is not None:
         from zsderm.calibration import apply_calibration
 
