@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+    from zsderm.encoders.home import EncoderHome
+
 HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of the names of encoders
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
+HOME_FILE = "home.safetensors"  # see zsderm.encoders.home
 OPEN_CLIP_FILES = f"an open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors)"
 
 # Keys of a vision_cfg that say how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
@@ -233,7 +236,7 @@ def folder_facts(folder: Path, otherwise: Mapping[str, Any] | None = None) -> di
         otherwise: what to say where the folder does not.
     """
     facts = dict(otherwise or {})
-    counts = [count_parameters(path) for path in sorted(folder.glob("*.safetensors"))]
+    counts = [count_parameters(path) for path in sorted(folder.glob("*.safetensors")) if path.name != HOME_FILE]
     if len(counts) == 1:
         facts["parameters"] = counts[0] or facts.get("parameters")
     if (folder / CARD_FILE).is_file():
@@ -269,6 +272,10 @@ class Encoder(Protocol):
     @property
     def temperature(self) -> float:
         """Softmax temperature for class probabilities, 1 / exp(logit_scale)."""
+
+    @property
+    def home(self) -> EncoderHome | None:
+        """What the embeddings of its training images look like; None where that was not measured."""
 
     def preprocess(self, image: Image) -> torch.Tensor:
         """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""

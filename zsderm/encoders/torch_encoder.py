@@ -8,7 +8,9 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from PIL.Image import Image
@@ -20,6 +22,10 @@ from zsderm.errors import FallbackWarning, ImageError, InputError, SettingsError
 from zsderm.file_names import printable
 from zsderm.images import file_behind, open_image
 
+if TYPE_CHECKING:
+    from zsderm.encoders.checkpoint import Checkpoint
+    from zsderm.encoders.home import EncoderHome
+
 IMAGE_BATCH, TEXT_BATCH = 32, 64
 
 
@@ -30,11 +36,17 @@ class TorchEncoder(ABC):
     device: torch.device  # where its towers run
     temperature: float  # softmax temperature for class probabilities, 1 / exp(logit_scale)
     logit_bias: float | None = None  # of a sigmoid head; softmax over classes does not see it
+    _checkpoint: Checkpoint  # where it comes from
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
         """16 hex digits over weights, tokenizer and preprocessing: equal means the same embeddings."""
+
+    @cached_property
+    def home(self) -> EncoderHome | None:
+        """What the embeddings of its training images look like; None where that was not measured."""
+        return self._checkpoint.home
 
     @abstractmethod
     def preprocess(self, image: Image) -> torch.Tensor:
