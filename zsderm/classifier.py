@@ -31,6 +31,7 @@ from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.shown import ShownClasses
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
 from zsderm.proxies.chunks import KnownRows
@@ -284,6 +285,16 @@ class ZeroShotClassifier:
             cache=self.cache,
         )
 
+    @cached_property
+    def shown(self) -> ShownClasses | None:
+        """Which classes the encoder was never shown in training; None where its card does not list what it was."""
+        return ShownClasses.of(self.classes, self.encoder.card.diagnoses, self.knowledge)
+
+    @property
+    def shown_note(self) -> str:
+        """A sentence that names those classes, known before any image is read; empty where there are none."""
+        return "" if self.shown is None else self.shown.note(self.encoder.card.name)
+
     @property
     def views(self) -> int:
         """How many views of each image are averaged: as the settings say, or else the encoder's card."""
@@ -363,25 +374,33 @@ class ZeroShotClassifier:
         by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self._uses_retrieval)  # (n, C)
         scores = fitted.scores(batch.features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
-        familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
+        energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
         # Among all sentences, not only those retrieved: a photograph has the same evidence alone as in a folder.
         how, winners = self.settings, probabilities.argmax(dim=1)
         evidence = self.texts.evidence_for(batch.features, winners, None, how.evidence, how.modality)
-        return self._answer(batch, probabilities, familiar, evidence, fitted)
+        return self._answer(batch, probabilities, energy, evidence, fitted)
+
+    def _notes(self, fitted: Fitted, strange: str) -> list[str]:
+        """What a reader of the result should know, first what the encoder does not."""
+        return [*filter(None, (self.shown_note, strange)), *self.texts.notes, *fitted.notes]
 
     def _answer(
         self,
         batch: NamedEmbeddings,
         probabilities: torch.Tensor,
-        familiar: torch.Tensor,
+        energy: torch.Tensor,
         evidence: Iterator[tuple[Evidence, ...]],
         fitted: Fitted | None,
     ) -> Predictions:
+        home = self.encoder.home
+        familiar = with_gaps(energy if home is None else home.familiarity(batch.features), batch.ok)  # (N,)
+        strange = "" if home is None else home.note(batch.names, familiar, self.encoder.card.name)
         return Predictions(
             images=batch.names,
             classes=self.classes,
             probabilities=with_gaps(probabilities, batch.ok),
-            familiarity=with_gaps(familiar, batch.ok),
+            familiarity=familiar,
+            energy=with_gaps(energy, batch.ok),
             method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
             prior="none" if fitted is None else fitted.prior,
             requested_method=self.settings.method,
@@ -397,7 +416,8 @@ class ZeroShotClassifier:
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
                 None if fitted is None else {**fitted.history(self.classes), **self._identity()},
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
-                ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
+                ["No image could be read."] if fitted is None else self._notes(fitted, strange),
                 batch.passed_over,
+                self.shown,
             ),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from zsderm.config import Settings
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.shown import ShownClasses
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -26,6 +27,7 @@ def prediction_manifest(
     names: Mapping[str, Sequence[str]],
     notes: Sequence[str],
     passed_over: Mapping[str, int] | None = None,
+    shown: ShownClasses | None = None,
 ) -> dict[str, Any]:
     """The manifest of one run, ready for JSON.
 
@@ -38,6 +40,7 @@ def prediction_manifest(
         names: class -> the names that stood for it before the text tower.
         notes: sentences on what differs from what was asked for.
         passed_over: how many files of each suffix, and linked folders, were left out in the folders of images.
+        shown: which classes the encoder was never shown in training; None where that is not known.
     """
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
@@ -45,6 +48,8 @@ def prediction_manifest(
             "name": encoder.card.name,
             "fingerprint": encoder.fingerprint,
             "temperature": encoder.temperature,
+            "never_shown": None if shown is None else list(shown.never),
+            "familiarity_threshold": None if encoder.home is None else encoder.home.threshold,
         },
         "knowledge": knowledge
         and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},

@@ -8,18 +8,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from zsderm.atomic_files import atomic_file
-from zsderm.embeddings import embed_images
-from zsderm.encoders import load_encoder
-from zsderm.encoders.base import HOME_FILE
 from zsderm.encoders.home import EncoderHome
 from zsderm.errors import PretrainingDataError
-from zsderm.pretrain.data.records import Record
 
 log = logging.getLogger(__name__)
 

@@ -60,7 +60,7 @@ def calibrate_on(
     if not known.any():
         raise InputError(f"none of {len(predictions)} images has both a true label and an answer to calibrate with")
     made_with = prediction_settings(predictions)
-    energies = None if predictions.familiarity is None else predictions.familiarity[known]
+    energies = None if predictions.energy is None else predictions.energy[known]
     return fit_calibration(
         predictions.probabilities[known].log(),
         true[known],

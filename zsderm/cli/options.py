@@ -240,7 +240,7 @@ classifier_options = all_of(
 
 
 def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
-    """The classifier that the options of `classifier_options` ask for.
+    """The classifier that the options of `classifier_options` ask for; which classes its encoder never saw is said.
 
     Args:
         context: of the command; it knows what was said and what is a default.
@@ -249,6 +249,15 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
     Raises:
         UsageError: neither classes nor a fitted classifier, or a setting that the fitted classifier brings itself.
     """
+    classifier = _classifier(context, options)
+    if note := classifier.shown_note:
+        click.echo(f"Note: {note}", err=True)
+        if (said := context.find_root().obj) is not None:
+            said.add(note)
+    return classifier
+
+
+def _classifier(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
     from zsderm import ZeroShotClassifier
 
     given = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}

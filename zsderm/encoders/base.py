@@ -81,6 +81,7 @@ class EncoderCard:
     training_data: tuple[str, ...] = ()
     gated: bool | None = None  # whether its terms have to be accepted on its page; None: not known
     figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
+    diagnoses: tuple[str, ...] | None = None  # what its training images showed, by name; None: not known
     views: int = 1  # one of VIEWS: how many views of an image its makers recommend to embed and average
 
     @property
@@ -159,6 +160,7 @@ class EncoderCard:
             "training_data": (data,) if isinstance(data, str) else tuple(data),
             "gated": facts.get("gated"),
             "figures": tuple(Figure.read(row) for row in facts.get("figures", ())),
+            "diagnoses": None if facts.get("diagnoses") is None else tuple(facts["diagnoses"]),
             "views": views,
         }
 
@@ -172,17 +174,21 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
         "gated": (bool, type(None)),
         "training_data": (str, list, tuple),
         "figures": (list, tuple),
+        "diagnoses": (list, tuple, type(None)),
     }
     for name, kind in kinds.items():
         value = facts.get(name)
         if name in facts and not isinstance(value, kind):
             wanted = " or ".join(which.__name__.replace("NoneType", "null").lower() for which in kind)
             raise CheckpointError(f"expected {name} in {CARD_FILE} to be of the kind {wanted}, but got {value!r:.60}")
+    named = facts.get("diagnoses")
+    if named is not None and not (named and all(isinstance(name, str) and name.strip() for name in named)):
+        raise CheckpointError(f"expected diagnoses in {CARD_FILE} to be a list of names, but got {named!r:.60}")
 
 
 def card_facts(card: EncoderCard) -> dict[str, Any]:
     """What a card says beyond its name and shapes, as a zsderm.json holds it; what is not known is left out."""
-    names = ("licence", "source", "description", "parameters", "training_data", "gated", "views")
+    names = ("licence", "source", "description", "parameters", "training_data", "diagnoses", "gated", "views")
     known = {name: getattr(card, name) for name in names if getattr(card, name) is not None}
     return {**known, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
 

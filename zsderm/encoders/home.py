@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -23,9 +23,10 @@ from safetensors.torch import save_file
 
 from zsderm.encoders.base import HOME_FILE
 from zsderm.errors import CheckpointError, FallbackWarning, SettingsError
-
+from zsderm.file_names import printable
 
 _TENSORS = ("mean", "axes", "variances", "quantiles")
+MOST_NAMED = 5  # images in one sentence; the column familiarity has them all
 _LEAST = 1e-12  # a variance below it is rounding
 
 
@@ -92,6 +93,27 @@ class EncoderHome:
     def is_strange(self, familiarity: torch.Tensor) -> torch.Tensor:
         """(N,) bool: which familiarities lie under the threshold; NaN does not."""
         return familiarity < self.threshold
+
+    def note(self, names: Sequence[str], familiarity: torch.Tensor, encoder: str) -> str:
+        """A sentence that names the images under the threshold, the strangest first; empty where there are none.
+
+        Args:
+            names: N images.
+            familiarity: (N,) of each of them; NaN for an image that could not be read.
+            encoder: its name.
+        """
+        strange = self.is_strange(familiarity).nonzero().flatten()  # (n,)
+        if not len(strange):
+            return ""
+        order = strange[familiarity[strange].argsort()].tolist()
+        named = ", ".join(printable(PurePath(names[index]).name) for index in order[:MOST_NAMED])
+        more = f" and {len(order) - MOST_NAMED} more" if len(order) > MOST_NAMED else ""
+        look, their = ("looks", "its answer is a guess") if len(order) == 1 else ("look", "their answers are guesses")
+        images = "image" if len(names) == 1 else "images"
+        return (
+            f"{len(order)} of {len(names)} {images} {look} like nothing that {encoder} was trained with (familiarity "
+            f"below {self.threshold:.2f}): no skin, or another kind of picture; {their}: {named}{more}."
+        )
 
     def save(self, path: Path) -> None:
         """Write it as a .safetensors file."""
