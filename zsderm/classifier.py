@@ -27,6 +27,7 @@ from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Setti
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images, read_embeddings
 from zsderm.embeddings.feature_files import SUFFIXES
 from zsderm.encoders import load_encoder
+from zsderm.encoders.home import home_of
 from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
@@ -392,7 +393,7 @@ class ZeroShotClassifier:
         evidence: Iterator[tuple[Evidence, ...]],
         fitted: Fitted | None,
     ) -> Predictions:
-        home = self.encoder.home
+        home = home_of(self.encoder)
         familiar = with_gaps(energy if home is None else home.familiarity(batch.features), batch.ok)  # (N,)
         strange = "" if home is None else home.note(batch.names, familiar, self.encoder.card.name)
         return Predictions(

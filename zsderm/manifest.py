@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from zsderm.config import Settings
+from zsderm.encoders.home import home_of
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.shown import ShownClasses
 
@@ -42,6 +43,7 @@ def prediction_manifest(
         passed_over: how many files of each suffix, and linked folders, were left out in the folders of images.
         shown: which classes the encoder was never shown in training; None where that is not known.
     """
+    home = home_of(encoder)
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
         "encoder": {
@@ -49,7 +51,7 @@ def prediction_manifest(
             "fingerprint": encoder.fingerprint,
             "temperature": encoder.temperature,
             "never_shown": None if shown is None else list(shown.never),
-            "familiarity_threshold": None if encoder.home is None else encoder.home.threshold,
+            "familiarity_threshold": None if home is None else home.threshold,
         },
         "knowledge": knowledge
         and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},

@@ -109,6 +109,8 @@ class EngineEncoder(TorchEncoder):
         MissingDependencyError: the engine is not installed.
     """
 
+    _checkpoint: ExportedCheckpoint
+
     def __init__(self, original: TorchEncoder, checkpoint: ExportedCheckpoint) -> None:
         self.card = original.card
         self.device = original.device
