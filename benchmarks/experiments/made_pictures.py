@@ -6,6 +6,7 @@ Eight kinds: noise, colour, page (of text), screen, drawing, landscape, cat, pat
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,10 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SIDE = 256  # pixels
-_WORDS = """
-    the meeting of monday is in room four and lasts one hour please bring figures table totals send open save file edit
-    view help minutes agenda budget report price date name street number
-""".split()
+_TEXT = """the meeting of monday is in room four and lasts one hour please bring figures table totals send open save
+file edit view help minutes agenda budget report price date name street number"""
+_WORDS = tuple(re.findall(r"\w+", _TEXT))
 Colour = tuple[int, int, int]
 
 
