@@ -18,6 +18,7 @@ from zsderm import CheckpointError, FallbackWarning, SettingsError, load_encoder
 from zsderm.benchmarks.experiments.made_pictures import made_pictures
 from zsderm.encoders import mini
 from zsderm.encoders.base import HOME_FILE
+from zsderm.encoders.export import export_encoder
 from zsderm.encoders.home import EncoderHome, read_home
 from zsderm.images import find
 from zsderm.pretrain.model.home import measure_home
@@ -124,3 +125,11 @@ def test_a_folder_without_the_file_has_no_home_and_the_file_is_not_taken_for_wei
     assert with_home.home is not None and with_home.card.parameters == mini.card().parameters
     (tmp_path / HOME_FILE).unlink()
     assert load_encoder(tmp_path, "cpu").home is None
+
+
+@pytest.mark.slow
+def test_an_export_takes_the_home_of_its_original_along(tmp_path: Path) -> None:
+    export_encoder("zsderm-mini", tmp_path / "out", "torch", "fp32", find(EXAMPLES)[:20], ["melanoma", "nevus"])
+    exported = load_encoder(tmp_path / "out", "cpu")
+    assert exported.home is not None and exported.home.encoder != exported.fingerprint
+    assert exported.card.diagnoses == mini.card().diagnoses
