@@ -27,7 +27,7 @@ from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Setti
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images, read_embeddings
 from zsderm.embeddings.feature_files import SUFFIXES
 from zsderm.encoders import load_encoder
-from zsderm.encoders.home import home_of
+from zsderm.encoders.base import home_of
 from zsderm.errors import ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions

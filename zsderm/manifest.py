@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from zsderm.config import Settings
-from zsderm.encoders.home import home_of
+from zsderm.encoders.base import home_of
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.shown import ShownClasses
 

@@ -25,7 +25,8 @@ from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 from zsderm.benchmarks.pages import splice
 from zsderm.encoders import Encoder
-from zsderm.encoders.home import EncoderHome, home_of
+from zsderm.encoders.base import home_of
+from zsderm.encoders.home import EncoderHome
 from zsderm.errors import ImageError
 from zsderm.image_table import ImageTable
 from zsderm.images import find

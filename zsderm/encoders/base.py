@@ -294,3 +294,14 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """M texts as (M, D) unit rows; a text longer than the context is cut, with a warning that counts."""
+
+
+def home_of(encoder: Encoder) -> EncoderHome | None:
+    """The home of an encoder; None where it has none, or is one of somebody's own that knows of none."""
+    return getattr(encoder, "home", None)
+
+
+def home_file(folder: Path) -> Path | None:
+    """Where the home of a checkpoint folder lies; None where it has none."""
+    path = folder / HOME_FILE
+    return path if path.is_file() else None

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import torch
 from safetensors import SafetensorError
 
-from zsderm.encoders.base import EncoderCard
-from zsderm.encoders.home import EncoderHome, home_file, read_home
+from zsderm.encoders.base import EncoderCard, home_file
+from zsderm.encoders.home import EncoderHome, read_home
 from zsderm.encoders.torch_encoder import TorchEncoder
 
 # The errors that torch, safetensors, timm, transformers and open_clip raise for a file that does not fit its

@@ -16,10 +16,9 @@ from PIL import Image
 
 from zsderm.atomic_files import atomic_folder
 from zsderm.encoders import load_encoder
-from zsderm.encoders.base import CARD_FILE, HOME_FILE, Encoder, card_facts
+from zsderm.encoders.base import CARD_FILE, HOME_FILE, Encoder, card_facts, home_file
 from zsderm.encoders.engines import ENGINE_FILE, TOWER_FILES, ExportedCheckpoint, check_offered
 from zsderm.encoders.fingerprint import write_json
-from zsderm.encoders.home import home_file
 from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, compare
 from zsderm.encoders.resolve import find_checkpoint
 from zsderm.encoders.torch_encoder import TorchEncoder

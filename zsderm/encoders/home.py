@@ -21,7 +21,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from zsderm.encoders.base import HOME_FILE, Encoder
 from zsderm.errors import CheckpointError, FallbackWarning, SettingsError
 from zsderm.file_names import printable
 
@@ -185,17 +184,6 @@ def read_home(path: Path | None, width: int, fingerprint: str) -> EncoderHome | 
         )
         return None
     return found
-
-
-def home_of(encoder: Encoder) -> EncoderHome | None:
-    """The home of an encoder; None where it has none, or is one of somebody's own that knows of none."""
-    return getattr(encoder, "home", None)
-
-
-def home_file(folder: Path) -> Path | None:
-    """Where the home of a checkpoint folder lies; None where it has none."""
-    path = folder / HOME_FILE
-    return path if path.is_file() else None
 
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL.Image import Image
@@ -23,7 +23,6 @@ from zsderm.file_names import printable
 from zsderm.images import file_behind, open_image
 
 if TYPE_CHECKING:
-    from zsderm.encoders.checkpoint import Checkpoint
     from zsderm.encoders.home import EncoderHome
 
 IMAGE_BATCH, TEXT_BATCH = 32, 64
@@ -36,7 +35,7 @@ class TorchEncoder(ABC):
     device: torch.device  # where its towers run
     temperature: float  # softmax temperature for class probabilities, 1 / exp(logit_scale)
     logit_bias: float | None = None  # of a sigmoid head; softmax over classes does not see it
-    _checkpoint: Checkpoint  # where it comes from
+    _checkpoint: Any  # where it comes from: a Checkpoint of checkpoint.py, which imports this module
 
     @property
     @abstractmethod
@@ -46,7 +45,8 @@ class TorchEncoder(ABC):
     @cached_property
     def home(self) -> EncoderHome | None:
         """What the embeddings of its training images look like; None where that was not measured."""
-        return self._checkpoint.home
+        home: EncoderHome | None = self._checkpoint.home
+        return home
 
     @abstractmethod
     def preprocess(self, image: Image) -> torch.Tensor:
