@@ -81,8 +81,8 @@ class EncoderCard:
     training_data: tuple[str, ...] = ()
     gated: bool | None = None  # whether its terms have to be accepted on its page; None: not known
     figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
-    diagnoses: tuple[str, ...] | None = None  # what its training images showed, by name; None: not known
     views: int = 1  # one of VIEWS: how many views of an image its makers recommend to embed and average
+    diagnoses: tuple[str, ...] | None = None  # what its training images showed, by name; None: not known
 
     @property
     def decoded_side(self) -> int:
