@@ -303,6 +303,12 @@ def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path, data: Pat
     assert [row["epoch"] for row in log] == ["1", "2"] and log[0]["loss"] == "3.0" and log[1]["seconds"]
 
 
+def test_which_tables_count_for_the_home_may_change_in_a_run(tmp_path: Path, data: Path) -> None:
+    for counts in ({}, {"home": False}, {"home": True}):  # a run of an older version had no such setting
+        run(tmp_path / "run", data, **TINY, train=[{"table": "index.csv", **counts}])
+    assert "home" not in torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["settings"]["train"][0]
+
+
 @pytest.mark.parametrize(
     ("changes", "targets"),
     [
