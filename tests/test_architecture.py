@@ -64,6 +64,7 @@ FLOORS = [
 DOORS = {
     ("cli", "pretrain", "run"): {"pretrain"},
     ("cli", "pretrain", "average"): {"pretrain"},
+    ("cli", "pretrain", "home"): {"pretrain"},
     ("cli", "pretrain", "publish"): {"pretrain"},
     ("cli", "pretrain", "data"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},

@@ -27,6 +27,7 @@ from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
 from zsderm.encoders import load_encoder
+from zsderm.encoders.base import home_of
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import ImageError, SettingsError
 from zsderm.evidence import check_regions
@@ -35,6 +36,7 @@ from zsderm.given_rows import given_rows
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
+from zsderm.knowledge.shown import ShownClasses
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
 from zsderm.prompt_templates import Templates, given_templates
@@ -317,6 +319,16 @@ class ZeroShotClassifier:
             cache=self.cache,
         )
 
+    @cached_property
+    def shown(self) -> ShownClasses | None:
+        """Which classes the encoder was never shown in training; None where its card does not list what it was."""
+        return ShownClasses.of(self.classes, self.encoder.card.diagnoses, self.knowledge)
+
+    @property
+    def shown_note(self) -> str:
+        """A sentence that names those classes, known before any image is read; empty where there are none."""
+        return "" if self.shown is None else self.shown.note(self.encoder.card.name)
+
     @property
     def views(self) -> int:
         """How many views of each image are averaged: as the settings say, or else the encoder's card."""
@@ -391,7 +403,7 @@ class ZeroShotClassifier:
         by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self._uses_retrieval)  # (n, C)
         scores = fitted.scores(batch.features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
-        familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
+        energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
         how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
         # Where a photograph has the same answer alone as in a folder, it has the same evidence too.
         alone = self.fitted is not None or self._retrieves_by_image
@@ -399,25 +411,33 @@ class ZeroShotClassifier:
         beside = self.texts.evidence_beside(
             batch.features, probabilities, how.evidence, how.modality, known, alone=alone
         )
-        found = self._answer(batch, probabilities, familiar, beside, fitted)
+        found = self._answer(batch, probabilities, energy, beside, fitted)
         if regions is None:
             return found
         return replace(found, manifest={**found.manifest, "regions": sum(map(bool, regions))})
+
+    def _notes(self, fitted: Fitted, strange: str) -> list[str]:
+        """What a reader of the result should know, first what the encoder does not."""
+        return [*filter(None, (self.shown_note, strange)), *self.texts.notes, *fitted.notes]
 
     def _answer(
         self,
         batch: NamedEmbeddings,
         probabilities: torch.Tensor,
-        familiar: torch.Tensor,
+        energy: torch.Tensor,
         beside: Iterator[tuple[tuple[Evidence, ...], tuple[Evidence, ...]]],
         fitted: Fitted | None,
     ) -> Predictions:
         told = [next(beside) if readable else ((), ()) for readable in batch.ok]
+        home = home_of(self.encoder)
+        familiar = with_gaps(energy if home is None else home.familiarity(batch.features), batch.ok)  # (N,)
+        strange = "" if home is None else home.note(batch.names, familiar, self.encoder.card.name)
         return Predictions(
             images=batch.names,
             classes=self.classes,
             probabilities=with_gaps(probabilities, batch.ok),
-            familiarity=with_gaps(familiar, batch.ok),
+            familiarity=familiar,
+            energy=with_gaps(energy, batch.ok),
             method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
             prior="none" if fitted is None else fitted.prior,
             requested_method=self.settings.method,
@@ -433,7 +453,8 @@ class ZeroShotClassifier:
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
                 None if fitted is None else {**fitted.history(self.classes), **self._identity()},
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
-                ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
+                ["No image could be read."] if fitted is None else self._notes(fitted, strange),
                 batch.passed_over,
+                self.shown,
             ),
         )

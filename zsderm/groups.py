@@ -176,7 +176,7 @@ def group_predictions(
     """Put both together, with the groups in both manifests."""
     facts = {"groups": {"by": by, "groups": len(members), "images_alone": members.alone}}
     rows = replace(photographs, manifest={**photographs.manifest, **facts})
-    return GroupPredictions(rows, replace(answers, familiarity=None, manifest=rows.manifest), members, by)
+    return GroupPredictions(rows, replace(answers, familiarity=None, energy=None, manifest=rows.manifest), members, by)
 
 
 def groups_file(path: Path) -> Path:

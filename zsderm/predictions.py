@@ -56,14 +56,18 @@ class Predictions:
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
         sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.
-        familiarity: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units
-            of cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
+        familiarity: (N,) float32, how much each image looks like those that the encoder was trained with, whatever the
+            classes: 0 for one as usual as they are on average, -1 for one ten times as far from them
+            (`zsderm.encoders.home`); NaN for a failed image. Of an encoder whose training images were not measured it
+            is `energy`.
         abstained: (N,) bool, for which images the answer is "none of these"; None when that was not asked for.
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
         centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
         minimum: 0 to 1, the probability below which a label is marked in tables; None marks nothing.
         runner_up_evidence: as ``evidence``, of the second most probable class.
+        energy: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units of
+            cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
     """
 
     images: tuple[str, ...]
@@ -82,6 +86,7 @@ class Predictions:
     centre: torch.Tensor | None = None
     minimum: float | None = None
     runner_up_evidence: tuple[tuple[Evidence, ...], ...] = ()  # empty: none for any image
+    energy: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -119,7 +124,8 @@ class Predictions:
                     f"Expected argument `{name}` to hold one entry for each of the {len(self.images)} images, "
                     f"but got {len(getattr(self, name))}."
                 )
-        for name, shape in {"sets": expected, "familiarity": expected[:1], "abstained": expected[:1]}.items():
+        rows = dict.fromkeys(("familiarity", "abstained", "energy"), expected[:1])
+        for name, shape in {"sets": expected, **rows}.items():
             given = getattr(self, name)
             if given is not None and tuple(given.shape) != shape:
                 raise InputError(f"Expected argument `{name}` to be of shape {shape}, but got {tuple(given.shape)}.")

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from zsderm.benchmarks.experiments.made_pictures import made_pictures
 from zsderm.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -285,6 +286,32 @@ def test_the_bundled_encoder_classifies_the_examples_as_a_user_runs_it(tmp_path:
     rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(rows) == len(list((EXAMPLES / "images").iterdir())) and not any(row["error"] for row in rows)
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/jpeg") == len(rows)
+
+
+@pytest.mark.slow
+def test_what_the_bundled_encoder_does_not_know_is_named_before_the_work_and_wherever_answers_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "photos").mkdir()
+    photo = next((EXAMPLES / "images").iterdir())
+    (tmp_path / "photos" / "skin.jpg").write_bytes(photo.read_bytes())
+    letter = next(picture for kind, picture in made_pictures(1) if kind == "page")
+    letter.save(tmp_path / "photos" / "letter.png")
+    output, report = tmp_path / "predictions.jsonl", tmp_path / "report.html"
+    where = ["--images", str(tmp_path / "photos"), "--output", str(output), "--report", str(report)]
+    done = CliRunner().invoke(main, ["classify", *where, "--classes", "psoriasis, mole, acne, nodular melanoma"])
+    assert done.exit_code == 0, done.output
+    classes = "2 of your 4 classes were never shown to zsderm-mini: psoriasis, acne; answers for them are guesses."
+    picture = "1 of 2 images looks like nothing that zsderm-mini was trained with"
+    assert done.stderr.startswith(f"Note: {classes}\n") and done.stderr.count(classes) == 1
+    assert done.stderr.count(picture) == 1 and "its answer is a guess: letter.png." in done.stderr
+    first = json.loads(output.read_text(encoding="utf-8").splitlines()[0])
+    assert first["manifest"]["encoder"]["never_shown"] == ["psoriasis", "acne"]
+    assert classes in first["manifest"]["notes"] and any(picture in note for note in first["manifest"]["notes"])
+    assert classes in report.read_text(encoding="utf-8") and picture in report.read_text(encoding="utf-8")
+    values = {Path(row["image"]).name: row["familiarity"] for row in map(json.loads, output.read_text().splitlines())}
+    assert values["letter.png"] < first["manifest"]["encoder"]["familiarity_threshold"] < values["skin.jpg"]
 
 
 # views

@@ -14,7 +14,7 @@ from platformdirs import user_cache_path
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
 from zsderm.cli.image_sources import images_option
 from zsderm.cli.parameters import ClassList, ClassPrior, Views
-from zsderm.cli.talk import timed
+from zsderm.cli.talk import say, timed
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ classifier_options = all_of(
 
 
 def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
-    """The classifier that the options of `classifier_options` ask for.
+    """The classifier that the options of `classifier_options` ask for; which classes its encoder never saw is said.
 
     Args:
         context: of the command; it knows what was said and what is a default.
@@ -269,6 +269,15 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
     Raises:
         UsageError: neither classes nor a fitted classifier, or a setting that the fitted classifier brings itself.
     """
+    classifier = _built(context, options)
+    if note := classifier.shown_note:
+        say(f"Note: {note}")
+        if (said := context.find_root().obj) is not None:
+            said.add(note)
+    return classifier
+
+
+def _built(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
     knowledge = None if options["knowledge"] == "none" else options["knowledge"]
     given = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     cache = options["cache"]

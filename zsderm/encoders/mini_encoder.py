@@ -21,11 +21,12 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from zsderm.encoders import mini
-from zsderm.encoders.base import EncoderCard, read_config, read_json
+from zsderm.encoders.base import EncoderCard, home_file, read_config, read_json
 from zsderm.encoders.bert_tower import BertTower
 from zsderm.encoders.checkpoint import first_line
 from zsderm.encoders.colour_constancy import norm_of, shades_of_grey
 from zsderm.encoders.fingerprint import fingerprint
+from zsderm.encoders.home import EncoderHome, read_home
 from zsderm.encoders.lite_tower import LiteTower
 from zsderm.encoders.pixels import normalised
 from zsderm.encoders.tokenizer_files import tokenizer_files
@@ -67,6 +68,11 @@ class MiniEncoder(TorchEncoder):
         settings = {"model": self._config["model_cfg"], "preprocess": self._config["preprocess_cfg"]}
         named = [*tokenizer_files(self._folder), self._folder / "config.json"]
         return fingerprint(settings, [self._weights], named)
+
+    @cached_property
+    def home(self) -> EncoderHome | None:
+        """What the embeddings of its training images look like."""
+        return read_home(home_file(self._folder), self.card.width, self.fingerprint)
 
     @cached_property
     def model(self) -> torch.nn.Module:
