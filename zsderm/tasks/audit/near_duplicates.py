@@ -111,6 +111,7 @@ def audit(
             raise ImageError(f"none of the {len(images)} images of {source} can be read: {reason}")
     found: dict[tuple[int, int], Pair] = {}
     # Weakest first, so that a stronger reason for the same pair replaces it.
+    features = None
     if encoder is not None:
         features = embed_images(encoder, paths, batch_size=batch_size, cache=cache, progress=progress).features
         for one, other, value in _close_pairs(side, readable, _by_cosine(features), cosine):
@@ -129,6 +130,7 @@ def audit(
         bits=bits,
         cosine=cosine if encoder is not None else None,
         encoder="" if encoder is None else f"{encoder.card.name} ({encoder.fingerprint})",
+        features=features,
     )
 
 
