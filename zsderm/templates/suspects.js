@@ -12,7 +12,8 @@
   const option = (value, text) => Object.assign(document.createElement("option"), { value, textContent: text });
   // A photograph may stand on the page twice: both cards show the same choice.
   const show = (row) => {
-    const value = !corrections.has(row) ? "" : corrections.get(row) === "" ? LEFT_OUT : `c${classes.indexOf(corrections.get(row))}`;
+    const now = corrections.get(row);
+    const value = now === undefined ? "" : now === "" ? LEFT_OUT : `c${classes.indexOf(now)}`;
     for (const card of cards.filter((one) => Number(one.dataset.row) === row)) {
       card.querySelector("select").value = value;
       card.classList.toggle("changed", value !== "");
