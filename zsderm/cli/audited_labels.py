@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,10 +54,12 @@ def audited_labels(
 
 
 def _names(table: ImageTable) -> tuple[str, ...]:
-    """The classes in a column of labels, in alphabetical order; each in one spelling."""
+    """The classes in a column of labels, in alphabetical order; each in the spelling that is used most."""
     column = known_column(table.frame.columns, LABEL_COLUMNS)
+    found = Counter(table.column(column) if column else ())
+    del found[""]
     names: list[str] = []
-    for name in sorted(set(table.column(column)) - {""} if column else ()):
+    for name, _ in found.most_common():
         if not places([name], names):
             names.append(name)
-    return tuple(names)
+    return tuple(sorted(names))
