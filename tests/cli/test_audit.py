@@ -78,7 +78,7 @@ def test_embeddings_are_compared_with_an_encoder(
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
-    """Photographs in two colours, twelve of each, one of them under the wrong label; and the probabilities of a tool."""
+    """Photographs in two colours, twelve of each, one under the wrong label; and the probabilities of a tool."""
     rng = np.random.default_rng(0)
     labels, rows = ["image,true_label,patient_id"], ["image,probability: nevus,probability: melanoma"]
     for index in range(24):
