@@ -74,7 +74,7 @@ LEAK = 1  # exit code of --fail-on-leak
     "--predictions",
     type=FILE,
     heading=SUSPECTS,
-    help="Hold the labels against these probabilities of any tool, made without them.  "
+    help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet; labels are held against it.  "
     "[default: a classifier on the embeddings of the other patients, lesions or images]",
 )
 @option(

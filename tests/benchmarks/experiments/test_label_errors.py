@@ -25,7 +25,8 @@ def test_half_of_the_foreign_pictures_change_with_the_seed() -> None:
     assert len(one) == 10 and [a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True)].count(True) == 5
 
 
-def test_unchecked_labels_that_are_wrong_come_out_above_half() -> None:
+def test_unchecked_labels_that_are_wrong_come_out_above_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zsderm.benchmarks.experiments.unchecked_labels.DRAWS", 20)
     rng = np.random.default_rng(0)
     true = np.repeat([0, 1], 30)
     rows = (np.eye(2, 8)[true] + rng.normal(0, 0.1, (60, 8))).astype(np.float32)
@@ -42,7 +43,10 @@ def test_unchecked_labels_that_are_wrong_come_out_above_half() -> None:
 
 
 @pytest.mark.slow
-def test_both_tables_fill_their_place_in_a_page(tmp_path: Path) -> None:
+def test_both_tables_fill_their_place_in_a_page(
+    tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("zsderm.benchmarks.experiments.label_errors.load_encoder", lambda name: tiny_encoder)
     rng = np.random.default_rng(0)
     for name, column in SETS.items():
         folder = tmp_path / name
