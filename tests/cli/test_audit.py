@@ -145,8 +145,12 @@ def test_what_does_not_go_together_is_said_before_the_work(
     assert result.exit_code != 0 and sentence in result.output + str(result.exception)
 
 
-def test_labels_of_one_class_are_refused(labelled: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [("image,label", "labels of at least two classes"), ("image,colour", "a column of true classes")],
+)
+def test_labels_that_say_nothing_are_refused(labelled: Path, tmp_path: Path, header: str, sentence: str) -> None:
     one = tmp_path / "one.csv"
-    one.write_text("image,label\n1.png,nevus\n", encoding="utf-8")
+    one.write_text(f"{header}\n1.png,nevus\n", encoding="utf-8")
     result = _run("--train", labelled, "--labels", one, "--predictions", tmp_path / "predictions.csv")
-    assert "labels of at least two classes" in str(result.exception)
+    assert sentence in str(result.exception)

@@ -35,8 +35,10 @@ def audited_labels(
     with requires("zsderm[audit]", "finding label errors"):  # said before the images are read
         import cleanlab  # noqa: F401
     table = ImageTable.read(path).beside(images)
-    names = _names(table) if classes is None else tuple(classes)
-    if len(names) < 2:
+    column = known_column(table.frame.columns, LABEL_COLUMNS)
+    # A table without such a column is refused below, whatever the classes are.
+    names = _names(table.column(column)) if column and classes is None else tuple(classes or ())
+    if column and len(names) < 2:
         raise InputError(
             f"expected labels of at least two classes in {path}, but got {', '.join(names) or 'none'}; there is "
             "nothing that they could be mistaken for"
@@ -53,13 +55,10 @@ def audited_labels(
     return Labels(names, given, rows, str(predictions))
 
 
-def _names(table: ImageTable) -> tuple[str, ...]:
+def _names(cells: Sequence[str]) -> tuple[str, ...]:
     """The classes in a column of labels, in alphabetical order; each in the spelling that is used most."""
-    column = known_column(table.frame.columns, LABEL_COLUMNS)
-    found = Counter(table.column(column) if column else ())
-    del found[""]
     names: list[str] = []
-    for name, _ in found.most_common():
+    for name, _ in Counter(filter(None, cells)).most_common():
         if not places([name], names):
             names.append(name)
     return tuple(sorted(names))
