@@ -74,3 +74,84 @@ def test_embeddings_are_compared_with_an_encoder(
     arguments = [*_splits(table), "--cache-dir", str(tmp_path / "cache"), "--cosine", "0.5"]
     result = CliRunner().invoke(audit, arguments)
     assert result.exit_code == 0 and "near neighbours by embedding" in result.stdout and "tiny" in result.stdout
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Photographs in two colours, twelve of each, one under the wrong label; and the probabilities of a tool."""
+    rng = np.random.default_rng(0)
+    labels, rows = ["image,true_label,patient_id"], ["image,probability: nevus,probability: melanoma"]
+    for index in range(24):
+        red = index % 2
+        colour = (200 * red, 0, 200 * (1 - red))
+        pixels = np.clip(np.array(colour) + rng.normal(0, 20, (16, 16, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+        true = "melanoma" if red else "nevus"
+        labels.append(f"{index}.png,{'Nevus' if index == 5 else true},p{index}")
+        rows.append(f"{index}.png,{0.1 if red else 0.9},{0.9 if red else 0.1}")
+    (tmp_path / "labels.csv").write_text("\n".join(labels) + "\n", encoding="utf-8")
+    (tmp_path / "predictions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path / "labels.csv"
+
+
+def _suspects(result: Result, path: Path) -> list[dict[str, str]]:
+    assert result.exit_code == 0, result.output
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_a_wrong_label_is_first_in_table_summary_and_page(
+    tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, labelled: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("zsderm.load_encoder", lambda name, device=None: tiny_encoder)
+    table, page = tmp_path / "suspects.csv", tmp_path / "review.html"
+    arguments = ["--train", labelled, "--labels", labelled, "--group-column", "patient_id", "--no-cache"]
+    result = CliRunner().invoke(audit, [*map(str, arguments), "--suspects", str(table), "--review", str(page)])
+    first, *others = _suspects(result, table)
+    assert [Path(first["image"]).name, first["true_label"], first["suggested_label"]] == ["5.png", "nevus", "melanoma"]
+    assert len(others) == 23 and {row["familiarity_rank"] for row in others} | {first["familiarity_rank"]} == {
+        str(rank) for rank in range(1, 25)
+    }
+    assert "1 of 24 labels are doubtful" in result.stdout and "Perhaps off topic" in result.stdout
+    assert page.read_text(encoding="utf-8").count('<article class="card"') == 40
+    assert (tmp_path / "suspects.csv.manifest.json").is_file()
+    only_pictures = CliRunner().invoke(audit, ["--train", str(labelled), "--no-cache", "--suspects", str(table)])
+    assert {row["label_rank"] for row in _suspects(only_pictures, table)} == {""}
+
+
+def test_labels_are_held_against_predictions_of_any_tool_without_an_encoder(labelled: Path, tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions.csv"
+    result = _run("--train", labelled, "--labels", labelled, "--predictions", predictions, "--json")
+    found = json.loads(result.stdout)["suspects"]
+    assert Path(found["likely_label_errors"][0]["image"]).name == "5.png" and found["doubtful"] == 1
+    assert found["how"]["Labels held against"] == str(predictions) and found["least_familiar"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--labels"], "--labels also needs --predictions"),
+        (["--predictions"], "go with --labels"),
+        (["--suspects", "x.csv"], "also need --labels"),
+        (["--labels", "--predictions", "--classes", "nevus, wart"], "the label 'melanoma'"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_the_work(
+    labelled: Path, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    files = {"--labels": labelled, "--predictions": tmp_path / "predictions.csv"}
+    given = [part for word in arguments for part in ([word, files[word]] if word in files else [word])]
+    result = _run("--train", labelled, *given)
+    assert result.exit_code != 0 and sentence in result.output + str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [("image,label", "labels of at least two classes"), ("image,colour", "a column of true classes")],
+)
+def test_labels_that_say_nothing_are_refused(labelled: Path, tmp_path: Path, header: str, sentence: str) -> None:
+    one = tmp_path / "one.csv"
+    one.write_text(f"{header}\n1.png,nevus\n", encoding="utf-8")
+    result = _run("--train", labelled, "--labels", one, "--predictions", tmp_path / "predictions.csv")
+    assert sentence in str(result.exception)

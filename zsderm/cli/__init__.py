@@ -30,7 +30,7 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "benchmark": "Measure models and methods on labelled images.",
     "annotate": "Score which visual concepts each photograph shows.",
     "retrieve": "Find the photographs of a folder that are most like a text or another photograph.",
-    "audit": "Look for photographs, patients and lesions that two sets share.",
+    "audit": "Look for shared photographs and patients, likely label errors and off-topic pictures.",
     "embed": "Write the embedding of each photograph to a file.",
     "export": "Write an encoder whose image tower runs faster on a processor, and compare it with the original.",
     "models": "List encoders, and show what is known about one of them.",

@@ -1,22 +1,26 @@
-"""``zsderm audit``: do two sets of photographs share images or patients?"""
+"""``zsderm audit``: what sets of photographs share, which labels are probably wrong, which pictures are off topic."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import print_passed_over
-from zsderm.cli.options import batch_option, cache_options, device_option, follow_links_option, json_option
-from zsderm.cli.parameters import ResultFile
+from zsderm.cli.options import FILE, batch_option, cache_options, device_option, follow_links_option, json_option
+from zsderm.cli.parameters import ClassList, ResultFile
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
 
-METHOD = "Comparison"
+if TYPE_CHECKING:
+    from zsderm.tasks.audit import AuditReport, Suspects
+
+METHOD, SUSPECTS = "Comparison", "Label errors and off-topic photographs"
 LEAK = 1  # exit code of --fail-on-leak
 
 
@@ -61,6 +65,37 @@ LEAK = 1  # exit code of --fail-on-leak
     heading=METHOD,
     help="The encoder for --cosine; none: no comparison by embedding. See: zsderm models list.",
 )
+@option(
+    "--labels",
+    type=FILE,
+    heading=SUSPECTS,
+    help="A table with an image column and a column true_label, label or dx: look for likely label errors.",
+)
+@option(
+    "--predictions",
+    type=FILE,
+    heading=SUSPECTS,
+    help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet; labels are held against it.  "
+    "[default: a classifier on the embeddings of the other patients, lesions or images]",
+)
+@option(
+    "--classes",
+    type=ClassList(),
+    heading=SUSPECTS,
+    help='The classes: a file with one class per line, or "a, b, c".  [default: those in --labels]',
+)
+@option(
+    "--suspects",
+    type=ResultFile(".csv"),
+    heading=SUSPECTS,
+    help="The file for all photographs, ranked by doubt and by strangeness: .csv.",
+)
+@option(
+    "--review",
+    type=ResultFile(".html"),
+    heading=SUSPECTS,
+    help="A page that shows the first of them, takes corrections and downloads them as labels.csv: .html.",
+)
 @option("--output", "-o", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the pairs: .csv.")
 @option("--sheet", type=ResultFile(".html"), heading=OUTPUT, help="A page that shows the pairs side by side: .html.")
 @json_option
@@ -78,6 +113,11 @@ def audit(
     bits: int,
     cosine: float,
     model: str,
+    labels: Path | None,
+    predictions: Path | None,
+    classes: tuple[str, ...] | None,
+    suspects: Path | None,
+    review: Path | None,
     output: Path | None,
     sheet: Path | None,
     as_json: bool,
@@ -86,11 +126,15 @@ def audit(
     batch_size: int,
     cache: Path | None,
 ) -> None:
-    """Look for photographs, patients and lesions that two sets share.
+    """Look for shared photographs and patients, likely label errors and off-topic pictures.
 
-    There are three comparisons, between the sets and within each set: equal files; look-alikes by a perceptual hash
-    (another size, quality or light, mirrored, turned); and near neighbours by embedding. Patients and lesions are
-    compared if the sets are tables with such columns. The summary goes to stdout.
+    What sets share is found by three comparisons, between the sets and within each: equal files; look-alikes by a
+    perceptual hash (another size, quality or light, mirrored, turned); and near neighbours by embedding. Patients and
+    lesions are compared if the sets are tables with such columns. The summary goes to stdout.
+
+    With --labels the labels that are probably wrong are ranked as well (cleanlab's confident learning; needs
+    pip install 'zsderm[audit]'). --suspects and --review also show the photographs least like all others, such as a
+    page of text. Patients and lesions of --group-column are judged by those of others only.
 
     The default of --cosine is for the bundled encoder, which gives similar embeddings to photographs of one diagnosis.
     For another encoder choose a value by looking at --sheet.
@@ -99,19 +143,28 @@ def audit(
     zsderm audit --train train/ --test test/ --sheet pairs.html
     zsderm audit --train a.csv:split=train --test a.csv:split=dev --group-column patient_id --fail-on-leak
     zsderm audit --train photos/ --model none --output repeats.csv
+    zsderm audit --train photos/ --labels labels.csv --suspects suspects.csv --review review.html
     """
     from zsderm.cli.command_line import command_manifest
     from zsderm.manifest_files import refuse_others_manifest, write_manifest
     from zsderm.progress import counting
-    from zsderm.tasks.audit.image_sets import ImageSet
-    from zsderm.tasks.audit.near_duplicates import audit as compare
+    from zsderm.tasks.audit import ImageSet, find_suspects, write_suspects
+    from zsderm.tasks.audit import audit as compare
 
-    if output is not None:
-        refuse_others_manifest(output)
+    if usage := _wrong_usage(model, labels, predictions, classes, suspects or review):
+        raise click.UsageError(usage)
+    for table in filter(None, (output, suspects)):
+        refuse_others_manifest(table)
     given = [source for source in (train, test) if source is not None]
     sets = [ImageSet.read(source, group_columns, follow_links=follow_links) for source in given]
     for images in sets:
         print_passed_over(images.passed_over)
+    labelled = None
+    if labels is not None:
+        from zsderm.cli.audited_labels import audited_labels
+
+        paths = [str(path) for images in sets for path in images.paths]
+        labelled = audited_labels(paths, labels, predictions, classes)
     encoder = None
     if model != "none":
         from zsderm import load_encoder
@@ -128,15 +181,42 @@ def audit(
             advance=lambda: tell(1),
         )
     print_failures(report.errors)
+    manifest = {"manifest": command_manifest({"bits": bits, "cosine": cosine}, encoder)}
     if output is not None:
         report.to_csv(output)
-        write_manifest(output, {"manifest": command_manifest({"bits": bits, "cosine": cosine}, encoder)})
+        write_manifest(output, manifest)
     if sheet is not None:
         report.sheet().write(sheet)
-    for written in filter(None, (output, sheet)):
+    found = find_suspects(report, labelled) if labels or suspects or review else None
+    if found is not None and suspects is not None:
+        found.to_csv(suspects)
+        write_manifest(suspects, manifest)
+    if found is not None and review is not None:
+        write_suspects(found, review)
+    for written in filter(None, (output, sheet, suspects, review)):
         say(f"Written: {written}")
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
+    click.echo(_summary(report, found, as_json))
     if fail_on_leak and report.leaks:
         click.echo("Train and test share something.", err=True)
         sys.stdout.flush()
         context.exit(LEAK)
+
+
+def _wrong_usage(
+    model: str, labels: Path | None, predictions: Path | None, classes: tuple[str, ...] | None, pages: Path | None
+) -> str:
+    """What is wrong about options given together; empty if nothing is."""
+    if labels is None and (predictions is not None or classes is not None):
+        return "--predictions and --classes go with --labels, the labels to look at."
+    if model == "none" and labels is not None and predictions is None:
+        return "--model none makes no embeddings, so --labels also needs --predictions."
+    if model == "none" and labels is None and pages is not None:
+        return "--model none makes no embeddings, so --suspects and --review also need --labels and --predictions."
+    return ""
+
+
+def _summary(report: AuditReport, found: Suspects | None, as_json: bool) -> str:
+    """What stdout says."""
+    if as_json:
+        return json.dumps(report.to_dict() | ({} if found is None else {"suspects": found.to_dict()}), indent=2)
+    return "\n\n".join([report.to_markdown(), *([] if found is None else [found.to_markdown()])])

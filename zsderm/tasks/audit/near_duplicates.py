@@ -112,6 +112,7 @@ def audit(
             raise ImageError(f"{none_of(len(images), 'image')} be read in {source}: {reason}")
     found: dict[tuple[int, int], Pair] = {}
     # Weakest first, so that a stronger reason for the same pair replaces it.
+    features = None
     if encoder is not None:
         features = embed_images(encoder, paths, batch_size=batch_size, cache=cache, progress=progress).features
         for one, other, value in _close_pairs(side, readable, _by_cosine(features), cosine):
@@ -130,6 +131,7 @@ def audit(
         bits=bits,
         cosine=cosine if encoder is not None else None,
         encoder="" if encoder is None else f"{encoder.card.name} ({encoder.fingerprint})",
+        features=features,
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from zsderm.atomic_files import atomic_file
@@ -75,6 +77,8 @@ class AuditReport:
         bits: within which hashes counted as equal.
         cosine: at which embeddings counted as equal; None where they were not compared.
         encoder: its name and fingerprint; empty where embeddings were not compared.
+        features: (N, D) float32 unit rows of the photographs of both sets, zeros where one cannot be read; None where
+            embeddings were not compared.
     """
 
     sets: tuple[ImageSet, ...]
@@ -84,6 +88,7 @@ class AuditReport:
     bits: int
     cosine: float | None
     encoder: str
+    features: npt.NDArray[np.float32] | None = None
 
     @property
     def leaks(self) -> bool:

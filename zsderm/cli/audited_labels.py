@@ -1,0 +1,64 @@
+"""The labels that ``zsderm audit`` looks at, and the predictions that they are held against."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zsderm.cli.class_labels import places
+from zsderm.cli.prediction_tables import labels_in
+from zsderm.cli.probability_columns import class_probabilities
+from zsderm.errors import InputError
+from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column
+from zsderm.optional_packages import requires
+from zsderm.tasks.audit import Labels
+
+
+def audited_labels(
+    images: Sequence[str], path: Path, predictions: Path | None = None, classes: Sequence[str] | None = None
+) -> Labels:
+    """The label of each image, and its probabilities if there is a table of them.
+
+    Args:
+        images: (N,) paths.
+        path: a table with an image column and a column of classes, one of `LABEL_COLUMNS`.
+        predictions: a table of probabilities of any tool; see `class_probabilities`.
+        classes: (C,) names; None: those that stand in the labels.
+
+    Raises:
+        MissingDependencyError: cleanlab is not installed.
+        InputError: a table lacks something, or names no image; there is a label that is none of the classes.
+    """
+    with requires("zsderm[audit]", "finding label errors"):  # said before the images are read
+        import cleanlab  # noqa: F401
+    table = ImageTable.read(path).beside(images)
+    column = known_column(table.frame.columns, LABEL_COLUMNS)
+    # A table without such a column is refused below, whatever the classes are.
+    names = _names(table.column(column)) if column and classes is None else tuple(classes or ())
+    if column and len(names) < 2:
+        raise InputError(
+            f"expected labels of at least two classes in {path}, but got {', '.join(names) or 'none'}; there is "
+            "nothing that they could be mistaken for"
+        )
+    given = labels_in(table, names).astype(np.int64)
+    if predictions is None:
+        return Labels(names, given)
+    rows = class_probabilities(ImageTable.read(predictions).beside(images), names)
+    if rows is None:
+        raise InputError(
+            f"expected a column of probabilities for each class in {predictions} (probability: {names[0]}, ...), but "
+            "it has none"
+        )
+    return Labels(names, given, rows, str(predictions))
+
+
+def _names(cells: Sequence[str]) -> tuple[str, ...]:
+    """The classes in a column of labels, in alphabetical order; each in the spelling that is used most."""
+    names: list[str] = []
+    for name, _ in Counter(filter(None, cells)).most_common():
+        if not places([name], names):
+            names.append(name)
+    return tuple(sorted(names))
