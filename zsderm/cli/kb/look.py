@@ -278,7 +278,7 @@ def _show_base(base: KnowledgeBase) -> None:
     click.echo(f"{card.name} {card.version}, {card.licence}, checksum {base.checksum}. {card.description}", err=True)
     _table("disease", "descriptions", "ontology", "aliases")
     for disease in (*base.diseases.values(), *base.groups.values()):
-        aliases = disease.aliases or base.card.groups.get(disease.name, ())  # a group: the diseases it pools
+        aliases = base.card.groups.get(disease.name) or disease.aliases  # a group: the diseases it pools
         _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(aliases))
 
 
@@ -288,6 +288,8 @@ def _show_disease(disease: Disease, card: KnowledgeCard) -> None:
         if members := lists.get(disease.name):
             _table(what, _joined(members))
     _table("aliases", _joined(disease.aliases))
+    if subtypes := card.subtypes.get(disease.name):  # of these aliases
+        _table("only kinds", _joined(subtypes))
     for language, names in card.names.items():
         if own := names.get(disease.name):
             _table(f"in {language}", _joined(own))

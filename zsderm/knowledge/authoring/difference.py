@@ -34,15 +34,18 @@ def changes(before: KnowledgeBase, after: KnowledgeBase) -> Iterator[Change]:
 
 
 def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
-    disease, card = base.diseases.get(name), base.card
+    disease, card = base.diseases.get(name) or base.groups.get(name), base.card
     facts = {("member", m) for lists in (card.groups, card.pools, card.kinds) for m in lists.get(name, ())}
     facts |= {(f"name in {language}", text) for language, names in card.names.items() for text in names.get(name, ())}
     if disease is None:
-        return facts if name in card.groups else set()
+        return set()
+    facts |= {("alias", alias) for alias in disease.aliases}
+    facts |= {("narrower alias", name) for kind, others in card.subtypes.get(name, {}).items() for name in (kind, *others)}
+    if name in card.groups:
+        return facts
     return facts | {
         ("disease", name),
         ("ontology", " > ".join(disease.ontology)),
-        *(("alias", alias) for alias in disease.aliases),
         *(("site", site) for site in disease.sites),
         *(("concept", concept) for concept in disease.concepts),
         *((f"{d.aspect} ({d.modality}, {d.shows})", d.text) for d in disease.descriptions),
