@@ -8,6 +8,7 @@ Letters: N images, C classes, M sentences, D embedding width.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -27,7 +28,7 @@ from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Setti
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images, read_embeddings
 from zsderm.embeddings.feature_files import SUFFIXES
 from zsderm.encoders import load_encoder
-from zsderm.errors import ImageError, SettingsError
+from zsderm.errors import FallbackWarning, ImageError, SettingsError
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
@@ -76,6 +77,7 @@ class ZeroShotClassifier:
         self.prior = checked_prior(prior, self.classes)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
+        self._origin_note = ""  # what a reader should know of the folder that this was loaded from
 
     @classmethod
     def from_pretrained(
@@ -260,6 +262,9 @@ class ZeroShotClassifier:
         Raises:
             InputError: the folder is not a saved classifier.
             CheckpointError: the encoder is not the one that the classifier was fitted with.
+
+        Warns:
+            FallbackWarning: the folder holds another version of a bundled knowledge base; manifests say so as well.
         """
         saved = saved_classifier.read(Path(folder))
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
@@ -268,6 +273,9 @@ class ZeroShotClassifier:
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
+        if note := saved.knowledge_note():
+            found._origin_note = note
+            warnings.warn(note, FallbackWarning, stacklevel=2)
         return found
 
     @cached_property
@@ -335,6 +343,9 @@ class ZeroShotClassifier:
         """Digests that show later whether another answer used the same texts and the same fit."""
         return {"sentences": self.texts.digest, "fitted": None if self.fitted is None else self.fitted.digest}
 
+    def _notes(self, fitted: Fitted) -> list[str]:
+        return [*filter(None, [self._origin_note]), *self.texts.notes, *fitted.notes]
+
     def _fitted_for(self, features: torch.Tensor) -> Fitted | None:
         """What answers for (n, D) images: what `fit` learned, or what they teach; None where there are none."""
         if len(features) == 0:
@@ -397,7 +408,7 @@ class ZeroShotClassifier:
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
                 None if fitted is None else {**fitted.history(self.classes), **self._identity()},
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
-                ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
+                ["No image could be read."] if fitted is None else self._notes(fitted),
                 batch.passed_over,
             ),
         )
