@@ -112,7 +112,7 @@ def show(name: str, disease: str | None, semantic: bool, judge: str | None) -> N
 )
 @cache_options
 def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache: Path | None) -> None:
-    """Find the names, aliases and descriptions that say what QUERY says, best first.
+    """Find the names, aliases and descriptions that say what QUERY says, best first; also names in other languages.
 
     With --image: the descriptions that a photograph is most like, of all diseases. Without NAME it looks into
     "dermatology". Columns: score, disease, where, shows, text.
