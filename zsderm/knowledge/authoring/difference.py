@@ -14,7 +14,7 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "name in German", a description's aspect
+    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "subtype", "asked back", "name in German", an aspect
     text: str
 
 
@@ -39,8 +39,9 @@ def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
     facts |= {(f"name in {language}", text) for language, names in card.names.items() for text in names.get(name, ())}
     if disease is None:
         return set()
+    facts |= {("asked back", asked) for asked, meanings in card.ambiguous.items() if name in meanings}
     facts |= {("alias", alias) for alias in disease.aliases}
-    facts |= {("narrower alias", name) for kind, others in card.subtypes.get(name, {}).items() for name in (kind, *others)}
+    facts |= {("subtype", " = ".join((kind, *sorted(of)))) for kind, of in card.subtypes.get(name, {}).items()}
     if name in card.groups:
         return facts
     return facts | {
