@@ -97,8 +97,8 @@ class SavedClassifier:
         if held.version == now:
             return ""
         return (
-            f"the fitted classifier answers with the sentences of knowledge base {held.name!r} {held.version}, which its "
-            f"folder holds; installed is {now}. To use that one, fit again."
+            f"the fitted classifier answers with the sentences of knowledge base {held.name!r} {held.version}, which "
+            f"its folder holds; installed is {now}. To use that one, fit again."
         )
 
     def _facts(self) -> dict[str, Any]:

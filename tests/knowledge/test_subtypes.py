@@ -70,7 +70,8 @@ def test_a_disease_holds_its_kinds_and_two_kinds_are_told_apart_by_their_names_o
 
 def test_a_label_counts_for_its_kind_and_for_what_holds_it_and_no_further(base: KnowledgeBase) -> None:
     classes = ["melanoma in situ", "nodular basal cell carcinoma", "dermal nevus", "vitiligo"]
-    labels = ["melanoma", "superficial basal cell carcinoma", "intradermal nevus", "segmental vitiligo", "nodular melanoma"]
+    labels = ["melanoma", "superficial basal cell carcinoma", "intradermal nevus", "segmental vitiligo"]
+    labels.append("nodular melanoma")
     found = same_diseases(labels, labels, classes, base)
     assert (found.same, found.held) == ({"intradermal nevus": 2}, {"segmental vitiligo": 3})
     assert found.told(classes) == [

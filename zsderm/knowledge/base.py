@@ -152,7 +152,8 @@ class KnowledgeBase:
         content += [[name, *sorted(self.card.groups[name])] for name in sorted(self.card.groups)]
         card = self.card
         told = {"ambiguous": card.ambiguous, "pools": card.pools, "kinds": card.kinds, **card.names}
-        told |= {"group aliases": card.group_aliases, **{f"subtypes of {name}": of for name, of in card.subtypes.items()}}
+        told |= {f"subtypes of {name}": kinds for name, kinds in card.subtypes.items()}
+        told["group aliases"] = card.group_aliases
         for what in sorted(told) if with_ambiguous else ():
             if meanings := told[what]:  # a base without any has the checksum that it had before there were any
                 content.append({what: [[name, *sorted(meanings[name])] for name in sorted(meanings)]})

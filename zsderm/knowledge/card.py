@@ -26,7 +26,7 @@ class KnowledgeCard:
     groups: Meanings = field(default_factory=dict, hash=False)  # "acne and rosacea" -> the diseases it pools
     pools: Meanings = field(default_factory=dict, hash=False)  # a disease that is a pooled label -> what it pools
     kinds: Meanings = field(default_factory=dict, hash=False)  # a disease -> the diseases that are kinds of it
-    subtypes: Mapping[str, Meanings] = field(default_factory=dict, hash=False)  # entry -> kind -> the kind's other names
+    subtypes: Mapping[str, Meanings] = field(default_factory=dict, hash=False)  # disease -> kind -> its other names
     group_aliases: Meanings = field(default_factory=dict, hash=False)  # a group -> its other names
     names: Mapping[str, Meanings] = field(default_factory=dict, hash=False)  # language -> disease -> its names there
 

@@ -14,7 +14,7 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "subtype", "asked back", "name in German", an aspect
+    what: str  # "disease", "alias", "concept", "member", "subtype", "asked back", "name in German", an aspect, ...
     text: str
 
 

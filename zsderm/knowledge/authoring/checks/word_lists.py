@@ -64,7 +64,8 @@ SEEN = """
     sudden step; sudden edge; sudden change; sudden border; sudden stop; sudden end; sudden cut-off
     sudden transition; disappears into; disappear into; disappearing into; at first sight; at first glance
     of unlike; in unlike; movable lining; stiff edge; stiff hair*; stiff dark hair*; stiff black hair*
-    in one patient; of one patient; same patient; infiltrated-looking; drug-like; honeycomb cell*; net cell*; water under glass; pigment under glass
+    in one patient; of one patient; same patient; infiltrated-looking; drug-like; honeycomb cell*; net cell*
+    water under glass; pigment under glass
 """
 
 NOT_SEEN = (
@@ -163,9 +164,9 @@ NOT_SEEN = (
         hereditary; family trait; family form; hormone*; hormonal; germs; bacteria; bacterial; virus; viral; fungus
         dermatophyte*; yeast; yeasts; autoimmune; immune; lymphoid; lymphocyt*; collagen; fibrosis; dermis; oxygen
         lipid*; enzyme*; deficien*; inflammatory; infiltrates; underlying disease; internal disease; diagnos*
-        neoplas*; benign; malignant; malignancy; hiv; hiv-positive; hiv-infected; cd4; immunosuppress*; immunocompromised
-        immunodeficien*; viral load; blood count*; white cells; platelet*; eosinophil*; neutrophil*; hyphae; koh
-        metastasise*; metastasize*; acanthosis
+        neoplas*; benign; malignant; malignancy; hiv; hiv-positive; hiv-infected; cd4; immunosuppress*
+        immunocompromised; immunodeficien*; viral load; blood count*; white cells; platelet*; eosinophil*; neutrophil*
+        hyphae; koh; metastasise*; metastasize*; acanthosis
         """,
     ),
     WordList(
@@ -183,10 +184,11 @@ NOT_SEEN = (
         "is told by whoever has the disease, and not by a picture",
         """
         patient; patients; started after; starts after; began after; begins after; appeared after; appears after
-        after taking; after eating; after exposure; after contact with; after a bite; contact with; insect's puncture
-        puncture of an insect; crushing blow; after a blow; earlier rash; earlier shave; earlier lesion*; pustules had been; inflammation was; once inflamed; teats
-        milked; milking; owner; owner's; whose owner*; occupation*; profession; smoker; smokers; who works; who live*
-        travel*; was filed; were filed; was pared; was shaved; was treated; was injected
+        after taking; after eating; after exposure; after contact with; after a bite; insect's puncture
+        puncture of an insect; crushing blow; after a blow; earlier rash; earlier shave; earlier lesion*
+        pustules had been; inflammation was; once inflamed; teats; milked; milking
+        owner; owner's; whose owner*; occupation*; profession; smoker; smokers; who works; who live*; travel*
+        was filed; were filed; was pared; was shaved; was treated; was injected
         """,
     ),
     WordList(
