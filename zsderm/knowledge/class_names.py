@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from zsderm.errors import ClassListError, UnknownClassError
 from zsderm.knowledge.base import Disease, KnowledgeBase
 from zsderm.knowledge.code_sets import code_sets, read_codes
-from zsderm.knowledge.names import spelling, without_photos, without_plural
+from zsderm.knowledge.names import spelling, without_photos
 from zsderm.knowledge.pools import overlaps
 
 BARE = ("class-name", "templates")  # methods that read no description
@@ -29,6 +29,7 @@ class ClassNames:
         typed: (C,) as the user gave them.
         meant: (C,) what the knowledge base is asked for: as typed, or what a code stands for.
         canonical: (C,) the name of the disease in the base; as meant where the base does not know it.
+        covered: (C,) the canonical name, or the kind of that disease that the name means ("melanoma in situ").
         spoken: (C,) the names that stand for each class, at least one.
         twins: names of the base that several classes mean. Only what was typed tells such classes apart.
         overlaps: pairs of places; an image of the second of these classes is one of the first, too.
@@ -38,6 +39,7 @@ class ClassNames:
     typed: tuple[str, ...]
     meant: tuple[str, ...]
     canonical: tuple[str, ...]
+    covered: tuple[str, ...]
     spoken: tuple[tuple[str, ...], ...]
     twins: tuple[str, ...]
     overlaps: tuple[tuple[int, int], ...]
@@ -56,6 +58,10 @@ class ClassNames:
         meant = [name if _find(name, knowledge) else reading.meaning(name) for name in classes]
         found = [_find(name, knowledge) for name in meant]
         canonical = [disease.name if disease else name for disease, name in zip(found, meant, strict=True)]
+        covered = [
+            knowledge.covered(name) if knowledge is not None and disease else name
+            for disease, name in zip(found, meant, strict=True)
+        ]
         twins = [name for name, count in Counter(canonical).items() if count > 1]
         spoken = [
             (given,) if name in twins else names_of(disease) if disease else (name,)
@@ -87,9 +93,10 @@ class ClassNames:
             typed=tuple(classes),
             meant=tuple(meant),
             canonical=tuple(canonical),
+            covered=tuple(covered),
             spoken=tuple(spoken),
             twins=tuple(sorted(twins)),
-            overlaps=tuple(overlaps(knowledge, canonical)) if knowledge is not None else (),
+            overlaps=tuple(overlaps(knowledge, covered)) if knowledge is not None else (),
             note=" ".join(notes),
         )
 
@@ -113,7 +120,7 @@ class ClassNames:
             same = [given for given, name in zip(self.typed, self.canonical, strict=True) if name == twin]
             first: dict[str, str] = {}
             for given in same:
-                other = first.setdefault(spelling(without_plural(without_photos(given))), given)
+                other = first.setdefault(spelling(without_photos(given)), given)
                 if other is not given:
                     raise ClassListError(
                         f"classes {other!r} and {given!r} are one name in two spellings, so nothing tells them apart. "
