@@ -41,7 +41,7 @@ class Browser:
                 FOUND, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                 "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}", "about:blank",
             ],
-            preexec_fn=pipes,
+            preexec_fn=pipes,  # noqa: PLW1509 (it only copies two numbers)
             close_fds=False,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -85,7 +85,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of an expression, or of the last statement."""
-        found = self._ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True)
+        found = self._ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True
+        )
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 

@@ -21,9 +21,6 @@ from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from zsderm import Predictions, ZeroShotClassifier
     from zsderm.groups import GroupPredictions
     from zsderm.images import ImageList
@@ -49,6 +46,20 @@ _SHOWN = 8  # classes listed in the summary
     type=click.Choice(MODALITIES),
     heading=IMAGES,
     help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
+)
+@option(
+    "--groups",
+    "columns",
+    multiple=True,
+    metavar="COLUMN",
+    heading=IMAGES,
+    help="A column of --labels, such as the skin type: the report has figures for each group. May be repeated.",
+)
+@option(
+    "--cluster",
+    metavar="COLUMN",
+    heading=IMAGES,
+    help="A column of --labels: intervals in the report draw patients, not images.  [default: patient_id or lesion_id]",
 )
 @group_by_option("--group-table", IMAGES)
 @option(
@@ -111,6 +122,8 @@ def classify(
     explain: Path | None,
     explain_method: str,
     image_column: str | None,
+    columns: tuple[str, ...],
+    cluster: str | None,
     group_by: str | None,
     group_table: Path | None,
     **options: Any,
@@ -128,10 +141,14 @@ def classify(
     embeddings: a second table, FILE-groups.csv beside FILE.csv, with a section in the report. A photograph whose group
     is not known is a group of its own.
 
+    The report is one file that needs no network: filter, sort and search the photographs, enlarge them, correct answers
+    and download the corrections as labels.csv.
+
     \b
     zsderm classify --images photos/ --classes "melanoma, nevus, basal cell carcinoma"
     zsderm classify --images photos/ --classes classes.txt --output predictions.csv --report report.html
     zsderm classify --images photos/ --classes classes.txt --explain heat/ --report report.html
+    zsderm classify --images photos/ --classes classes.txt --labels labels.csv --groups fitzpatrick --report report.html
     zsderm classify --images first/ --classes classes.txt --fit fitted/
     zsderm classify --images later/ --fitted fitted/ --calibration calibration.json
     zsderm classify --images photos/ --classes classes.txt --group-by folder --output predictions.csv
@@ -144,6 +161,7 @@ def classify(
         raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
     if labels is not None and report is None and (group_by is None or group_table is not None):
         raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
+    _refuse_columns_without_table(columns, cluster, labels, report)
     if fit is not None and options["fitted"] is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
     _refuse_others_files(options["images"], None if group_by is None else output, explain)
@@ -152,7 +170,7 @@ def classify(
     groups = _groups(images.names, group_by, group_table or labels, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
-    true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
+    known = {} if report is None else _known(images.names, labels, classifier.classes, image_column, columns, cluster)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
     seconds = time.monotonic() - started
     if output is not None:
@@ -167,7 +185,7 @@ def classify(
     if report is not None:
         from zsderm.report import write_report
 
-        write_report(predictions, report, top_k=top_k, true=true, explanations=explanations, groups=grouped)
+        write_report(predictions, report, top_k=top_k, explanations=explanations, groups=grouped, **known)
     elif explanations is not None:
         deque(explanations, maxlen=0)
     if output is None:  # after all files: whoever reads it may have seen enough before its end
@@ -203,6 +221,13 @@ def _refuse_others_files(images: Sequence[str], grouped: Path | None, explain: P
         refuse_others_in(explain)
 
 
+def _refuse_columns_without_table(
+    columns: Sequence[str], cluster: str | None, labels: Path | None, report: Path | None
+) -> None:
+    if (columns or cluster is not None) and (labels is None or report is None):
+        raise click.UsageError("--groups and --cluster need --report and --labels, whose columns they name.")
+
+
 def _calibration(path: Path | None) -> Any:
     """The record in a file, read before any work begins; None where none was given."""
     if path is None:
@@ -221,15 +246,20 @@ def _groups(names: Sequence[str], by: str | None, table: Path | None, image_colu
     return read_groups(names, by, table, image_column)
 
 
-def _true(
-    names: Sequence[str], labels: Path | None, classes: Sequence[str], image_column: str | None
-) -> NDArray[np.int_] | None:
-    """The true class of each image for the report; None without labels. A mistake shows before any image is encoded."""
+def _known(
+    names: Sequence[str],
+    labels: Path | None,
+    classes: Sequence[str],
+    image_column: str | None,
+    columns: Sequence[str],
+    cluster: str | None,
+) -> dict[str, Any]:
+    """What the report is told of the images besides the answers. A mistake shows before any image is encoded."""
     if labels is None:
-        return None
-    from zsderm.cli.prediction_tables import labels_for
+        return {}
+    from zsderm.cli.report_labels import report_labels
 
-    return labels_for(names, labels, classes, image_column)
+    return report_labels(names, labels, classes, image_column, columns, cluster)
 
 
 def _answers(

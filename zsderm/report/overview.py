@@ -85,8 +85,7 @@ def _counts(predictions: Predictions, true: NDArray[np.int_]) -> list[tuple[int,
     """(number, class, answers, true labels) of each class that has either, the most frequent answer first."""
     answers = predictions.labels
     counted = [
-        (index, name, answers.count(name), int((true == index).sum()))
-        for index, name in enumerate(predictions.classes)
+        (index, name, answers.count(name), int((true == index).sum())) for index, name in enumerate(predictions.classes)
     ]
     return sorted((row for row in counted if row[2] or row[3]), key=lambda row: -row[2])
 

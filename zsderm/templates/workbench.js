@@ -32,7 +32,7 @@
   const most = (name) => (photo) => (photo[name] === null ? Infinity : -photo[name]);
   const badness = (photo) => ({ wrong: 0 - photo.probability, right: 3 + photo.probability })[photo.verdict] ?? 2;
   const ORDERS = {
-    wrong: ["wrong answers first, the surest of them first", badness],
+    wrong: ["wrong first, the surest first", badness],
     given: ["as they were given", (photo) => photo.place],
     unsure: ["least probable first", least("probability")],
     sure: ["most probable first", most("probability")],
