@@ -1,5 +1,5 @@
 // Photographs are chosen, put in order, enlarged and corrected. Without this script the page shows all of them in order.
-// Beyond the first, each photograph waits as text in a <noscript>, and is drawn when its page of PER_PAGE is turned to.
+// Beyond the first, each photograph waits as text that only a page without scripts shows, and is drawn when its page of PER_PAGE is turned to.
 {
   const PER_PAGE = 48;
   const $ = (name) => document.getElementById(name);
