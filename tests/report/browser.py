@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections import defaultdict, deque
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE = 60  # seconds for an answer, on a machine that does much else
 WAITED_FOR = ("Page.loadEventFired", "Browser.downloadProgress")
 KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "Escape": 27, "Tab": 9, "Enter": 13, " ": 32}
 
@@ -49,6 +51,7 @@ class Browser:
         os.close(to_browser)
         os.close(from_browser)
         self._number, self._rest, self._session = 0, b"", ""
+        self.warned = False  # whether a page asked not to be left
         self.complaints: list[str] = []  # errors, and what was asked of the network
         self._events: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
         targets = self._ask("Target.getTargets")["targetInfos"]
@@ -70,6 +73,7 @@ class Browser:
 
     def open(self, page: Path, fragment: str = "") -> None:
         """Go to a page and wait until it is there."""
+        self.warned = False
         self._ask("Page.navigate", url="about:blank")
         self._wait("Page.loadEventFired")
         self.complaints.clear()
@@ -114,16 +118,20 @@ class Browser:
         path.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot")["data"]))
 
     def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
+        number = self._send(method, **parameters)
+        while (answer := self._next()).get("id") != number:
+            pass
+        assert "error" not in answer, (method, answer["error"])
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _send(self, method: str, **parameters: object) -> int:
         self._number += 1
         message: dict[str, object] = {"id": self._number, "method": method, "params": parameters}
         if self._session and not method.startswith(("Target.", "Browser.")):
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        while (answer := self._next()).get("id") != self._number:
-            pass
-        assert "error" not in answer, (method, answer["error"])
-        result: dict[str, Any] = answer["result"]
-        return result
+        return self._number
 
     def _wait(self, event: str) -> dict[str, Any]:
         while not self._events[event]:
@@ -132,6 +140,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            assert select.select([self._read], [], [], PATIENCE)[0], "the browser does not answer"
             part = os.read(self._read, 2**20)
             assert part, "the browser has ended"
             self._rest += part
@@ -142,6 +151,9 @@ class Browser:
         match message.get("method"):
             case "Runtime.exceptionThrown":
                 self.complaints.append(json.dumps(message["params"]["exceptionDetails"])[:500])
+            case "Page.javascriptDialogOpening":
+                self.warned = True
+                self._send("Page.handleJavaScriptDialog", accept=True)
             case "Log.entryAdded":
                 self.complaints.append(message["params"]["entry"]["text"])
             case "Network.requestWillBeSent":

@@ -125,9 +125,9 @@ def test_wrong_answers_come_first_the_surest_before_the_others(
         ("#show=unlabelled", 1),
         ("#show=abstained", 4),
         ("#show=failed", 1),
-        ("#find=PHOTO+12", 9),
+        ("#find=12.JPG+photo", 2),
         ("#find=photo+no-such", 0),
-        ("#show=wrong&find=photo+12", 2),
+        ("#show=wrong&find=0.jpg", 13),
         ("#show=nonsense&answer=99&sort=toString&page=-1", COUNT),
     ],
 )
@@ -223,13 +223,16 @@ def test_corrections_are_downloaded_as_labels_that_evaluate_takes(
 ) -> None:
     predictions, true = answered
     window.open(report, "#sort=given")
-    for place, value in {0: "2", 1: "-1", 2: "1", 4: "0"}.items():
+    answers = predictions.probabilities.nan_to_num(-1).argmax(dim=1).numpy()
+    for place, value in {0: "1", 1: "-1", 2: str(answers[2]), 4: "0"}.items():
         _correct(window, place, value)
     _correct(window, 4, "")  # and back
-    assert "✎ Corrected here: =nevus, common" in window.run("document.getElementById('shown').textContent")
+    said = window.run("[...document.querySelectorAll('#shown .said')].map(one => one.textContent)")
+    assert said == [f"✎ Corrected here: {CLASSES[1]}", "✎ Marked here: nobody can tell", "✎ Confirmed here"]
     _go(window, "#sort=given&page=3")
     _correct(window, COUNT - 2, "2")  # the name that a spreadsheet would compute
     window.open(report, window.run("location.hash"))  # a reload keeps them
+    assert window.warned, "what is not saved may be lost"
     window.run(f"document.getElementById('given').checked = {str(given).lower()}")
     window.run("document.getElementById('save').click()")
     labels = window.download()
@@ -242,8 +245,7 @@ def test_corrections_are_downloaded_as_labels_that_evaluate_takes(
     labels.unlink()
     assert done.exit_code == 0, done.output
     now = true.copy() if given else np.full(COUNT, -1)
-    now[[0, 1, 2, COUNT - 2]] = [2, -1, 1, 2]
-    answers = predictions.probabilities.nan_to_num(-1).argmax(dim=1).numpy()
+    now[[0, 1, 2, COUNT - 2]] = [1, -1, answers[2], 2]
     right = (now == answers)[(now >= 0) & predictions.ok.numpy()]
     assert f"{right.mean():.3f} (" in done.output and content.startswith("image,true_label\n")
     assert '"\'=1+1 \'x"".jpg","\'=nevus, common"\n' in content
@@ -255,7 +257,7 @@ def test_corrections_of_another_report_are_not_taken_over(
     page: Browser, report: Path, answered: tuple[Predictions, np.ndarray], tmp_path: Path
 ) -> None:
     _go(page, "#sort=given")
-    _correct(page, 0, "2")
+    _correct(page, 0, "1")
     address = page.run("location.hash")
     assert page.run("document.getElementById('marked').textContent").startswith("1 corrected")
     predictions, true = answered
