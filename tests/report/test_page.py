@@ -387,4 +387,4 @@ def test_a_calibrated_page_says_what_was_asked_and_what_came_of_it(tmp_path: Pat
         answers, tmp_path / "report.html", true=[0, 1, 1, 0], clusters=["p", "q", "r", "s"], clustered_by="<p>"
     )
     assert "asked 90 %, got 33 % (1 of 3; 95 % interval 0 to 100 %)" in page
-    assert "at most: <b>asked 5 %, got 33 % (1 of 3;" in page and "Intervals draw by &lt;p&gt;." in page
+    assert "<b>asked at most 5 %, got 33 % (1 of 3;" in page and "Intervals draw by &lt;p&gt;." in page

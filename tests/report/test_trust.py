@@ -23,6 +23,7 @@ def test_a_share_says_asked_got_and_between() -> None:
     assert Share(84, 100, 0.76, 0.91, 0.9).text == "asked 90 %, got 84 % (84 of 100; 95 % interval 76 to 91 %)"
     assert Share(1, 1, float("nan"), float("nan")).text == "100 % (1 of 1)"
     assert [Share(8, 10, 0.5, high, 0.9).reached for high in (0.95, 0.85, float("nan"))] == [True, False, None]
+    assert [Share(8, 10, low, 0.9, 0.05, at_most=True).reached for low in (0.01, 0.06)] == [True, False]
 
 
 def test_ten_photographs_of_one_patient_are_hardly_more_than_one() -> None:

@@ -6,7 +6,7 @@ Letters: N images, C classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,19 +25,23 @@ class Share:
     low: float  # 95 % bootstrap interval; NaN where there is one image, or one patient
     high: float
     asked: float | None = None  # the share that was asked for; None: not recorded
+    at_most: bool = False  # whether it was asked for as the largest, not as the least
 
     @property
     def text(self) -> str:
-        """Asked for and got, in percent, such as "asked 90 %, got 84 % (54 of 64; 95 % interval 73 to 92 %)"."""
+        """What was asked for and what was got, in percent, such as "asked 90 %, got 84 % (54 of 64; 95 % interval 73 to 92 %)"."""
         got = f"{100 * self.count / self.of:.0f} %"
-        asked = "" if self.asked is None else f"asked {100 * self.asked:.3g} %, got "
+        most = "at most " if self.at_most else ""
+        asked = "" if self.asked is None else f"asked {most}{100 * self.asked:.3g} %, got "
         between = "" if np.isnan(self.low) else f"; 95 % interval {100 * self.low:.0f} to {100 * self.high:.0f} %"
         return f"{asked}{got} ({self.count} of {self.of}{between})"
 
     @property
     def reached(self) -> bool | None:
-        """Whether the interval holds what was asked for, or lies above it; None where nothing can be said."""
-        return None if self.asked is None or np.isnan(self.high) else self.high >= self.asked
+        """Whether the interval holds what was asked for, or lies on its better side; None where nothing can be said."""
+        if self.asked is None or np.isnan(self.high):
+            return None
+        return self.low <= self.asked if self.at_most else self.high >= self.asked
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def trust(predictions: Predictions, labels: Labels) -> Trust:
     record: Mapping[str, object] = predictions.manifest.get("calibration") or {}
     conformal, abstention = _part(record, "conformal"), _part(record, "abstention")
     covered = None if sets is None else _share(sets[known, labels.true[known]], labels, known, conformal, "coverage")
+    withheld = None if abstained is None else _share(abstained[known], labels, known, abstention, "rate")
     each_class = bool(conformal.get("class_conditional"))
     return Trust(
         abstentions=None if abstained is None else int((abstained & answered).sum()),
@@ -78,7 +83,7 @@ def trust(predictions: Predictions, labels: Labels) -> Trust:
         covered=covered,
         each_class=each_class,
         least=None if sets is None or not each_class else _least(predictions.classes, sets, labels, known, conformal),
-        withheld=None if abstained is None else _share(abstained[known], labels, known, abstention, "rate"),
+        withheld=None if withheld is None else replace(withheld, at_most=True),
     )
 
 
