@@ -354,13 +354,15 @@ def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
     tiny_encoder, knowledge, folder
 ) -> None:
     predictions = classifier(tiny_encoder, knowledge, prior="uniform").predict(folder)
+    plain = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder)
+    assert plain.unrefined_labels is None
     if predictions.method == "knowledge":
-        plain = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder)
         torch.testing.assert_close(predictions.probabilities, plain.probabilities, equal_nan=True)
         assert predictions.manifest["notes"]
     else:
         assert predictions.method == "kpl" and predictions.prior == "uniform"
         assert predictions.manifest["refinement"]["accepted"]
+        assert [name or "" for name in predictions.unrefined_labels] == plain.labels
 
 
 def test_a_class_that_the_base_does_not_hold_falls_back_to_templates_with_a_warning(

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -64,6 +63,7 @@ class Predictions:
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
         centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
+        unrefined_labels: N labels before the refinement, None for a failed image; None where nothing was refined.
         minimum: 0 to 1, the probability below which a label is marked in tables; None marks nothing.
         runner_up_evidence: as ``evidence``, of the second most probable class.
         energy: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units of
@@ -84,6 +84,7 @@ class Predictions:
     abstained: torch.Tensor | None = None
     proxies: torch.Tensor | None = None
     centre: torch.Tensor | None = None
+    unrefined_labels: Sequence[str | None] | None = None
     minimum: float | None = None
     runner_up_evidence: tuple[tuple[Evidence, ...], ...] = ()  # empty: none for any image
     energy: torch.Tensor | None = None
@@ -353,18 +354,3 @@ class Predictions:
             SettingsError: another suffix, or a place that cannot be written.
         """
         write_with_manifest(self.to_frame(top_k, layout), path, self.facts, self.nested(layout))
-
-
-def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:
-    """Rows in the place of the images that could be read, NaN in the place of the others.
-
-    Args:
-        rows: (n, ...) float32, one row for each image that could be read.
-        ok: (N,) which images could be read; n of them are true.
-
-    Returns:
-        (N, ...) float32.
-    """
-    table = torch.full((len(ok), *rows.shape[1:]), torch.nan)
-    table[torch.as_tensor(ok)] = rows
-    return table

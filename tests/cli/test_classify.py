@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -76,6 +77,24 @@ def test_a_report_with_labels_shows_figures(run, photos: Path, tmp_path: Path) -
     done = run("--images", photos, "--classes", "melanoma, nevus", "--labels", labels, "--report", report)
     assert done.exit_code == 0, done.output
     assert "Beside the true labels" in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("how", "by"), [((), "patient_id"), (("--cluster", "visit"), "visit")])
+def test_a_report_has_figures_by_group_and_intervals_by_patient(run, photos: Path, tmp_path: Path, how, by) -> None:
+    labels, report = tmp_path / "labels.csv", tmp_path / "report.html"
+    rows = [f"{index}.png,{'nevus' if index % 2 else 'melanoma'},P{index // 2},V{index // 3}" for index in range(12)]
+    skin = ["I", "VI", "", "unknown", *["I"] * 8]
+    table = [",".join(pair) for pair in zip(rows, skin, strict=True)]
+    labels.write_text("\n".join(["image,dx,patient_id,visit,skin", *table]))
+    files = ("--images", photos, "--classes", "melanoma, nevus", "--labels", labels, "--report", report)
+    done = run(*files, "--groups", "skin", *how)
+    assert done.exit_code == 0, done.output
+    page = report.read_text(encoding="utf-8")
+    assert f"which draws by {by}, each with all its photographs" in page and "<h2>By skin</h2>" in page
+    lines = re.findall(r'<th scope="row">(\w+)</th>\s*<td class="number">(\d+)</td>\s*<td class="number">[01]', page)
+    assert lines == [("I", "9"), ("VI", "1"), ("unknown", "2")]
+    missing = run(*files, "--groups", "skn")
+    assert missing.exit_code == 1 and "'skn'" in missing.stderr and "skin" in missing.stderr
 
 
 def test_several_images_may_be_named(run, photos: Path) -> None:
@@ -265,6 +284,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(run, photos: Path, arguments:
         ["--images", ".", "--classes", "a, b", "--explain-method", "gradients"],
         ["--images", ".", "--classes", "a, b", "--method", "magic"],
         ["--images", ".", "--classes", "a, b", "--output", "predictions.xlsx"],
+        ["--images", ".", "--classes", "a, b", "--report", "report.html", "--groups", "skin"],
+        ["--images", ".", "--classes", "a, b", "--cluster", "patient_id"],
         ["--images", ".", "--classes", "a, b", "--report", "report.pdf"],
         ["--images", ".", "--classes", "a, b", "--prior", "often"],
         ["--images", ".", "--classes", "a, b", "--k", "0"],

@@ -12,7 +12,7 @@ from zsderm.errors import InputError
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.predictions import Predictions
 from zsderm.report import write_report
-from zsderm.report.group_row import group_rows
+from zsderm.report.group_row import group_rows, group_table
 
 IMAGES = ("1.jpg", "2.jpg", "3.jpg", "4.jpg")
 
@@ -61,3 +61,18 @@ def test_the_page_has_the_groups_and_none_without_them(found: GroupPredictions, 
     assert "groups by" not in page.read_text(encoding="utf-8")
     with pytest.raises(InputError, match="`groups` of 3 images, but got 4"):
         write_report(answered(IMAGES[:3], [[0.5, 0.5]] * 3), page, groups=found)
+
+
+def test_photographs_of_no_group_are_one_line_of_their_own(tmp_path: Path) -> None:
+    members = ImageGroups.of(["c", "", "c", ""], IMAGES)
+    torn = [np.nan, np.nan]
+    photographs = answered(IMAGES, [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], torn])
+    found = group_predictions(photographs, answered(members.names, [[0.7, 0.3], [0.4, 0.6], torn]), members, "patient")
+    table = group_table(found, np.array([0, 1, 0, 1]))
+    assert [line.group for line in table.lines] == ["c"]
+    assert [line.group for line in table.unknown] == ["2.jpg", "4.jpg"]
+    assert (table.right, table.labelled, table.unknown_right, table.unknown_labelled) == (1, 1, 1, 1)
+    write_report(photographs, tmp_path / "report.html", groups=found, true=[0, 1, 0, 1])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "1 group by patient, 2 photographs without one" in page and "1 of 1 as labelled" in page
+    assert '<th scope="row">unknown</th>' in page and "which draws by patient, each" in page

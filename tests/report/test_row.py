@@ -1,16 +1,11 @@
-"""A row says whether the answer is the label, and a picture that cannot be opened is left out."""
+"""A row says whether the answer is the label, and by what the page sorts it."""
 
 from __future__ import annotations
 
-import base64
-from io import BytesIO
-from pathlib import Path
-
 import pytest
-from PIL import Image
 
-from zsderm.report import Row, thumbnail
-from zsderm.report.row import THUMBNAIL_SIDE, data_uri, short_names
+from zsderm.report import Row
+from zsderm.report.row import short_names
 
 
 def _row(ranked: list[tuple[str, float]], true: str) -> Row:
@@ -40,15 +35,17 @@ def test_a_row_goes_by_its_file_name() -> None:
     assert _row([], "").name == "photo.jpg" and Row("", "", [], (), "", "").name == ""
 
 
-def test_a_thumbnail_is_small_and_leaves_the_picture_alone(photo: Image.Image) -> None:
-    large = photo.resize((900, 600))
-    uri = thumbnail(large)
-    shown = Image.open(BytesIO(base64.b64decode(uri.partition(",")[2])))
-    assert (
-        shown.size == (THUMBNAIL_SIDE, 171) and large.size == (900, 600) and uri.startswith("data:image/jpeg;base64,")
-    )
-    assert data_uri(photo) == thumbnail(photo)
-
-
-def test_what_cannot_be_opened_has_no_thumbnail(tmp_path: Path) -> None:
-    assert thumbnail(tmp_path / "nothing.jpg") == ""
+def test_the_facts_of_a_row_are_those_that_the_page_sorts_by() -> None:
+    row = Row("-x.jpg", "", [("nevus", 0.75)], (), "", "", margin=0.5, abstained=True, before="wart", shown="é.jpg")
+    assert row.facts({"nevus": 1, "wart": 0}) == {
+        "image": "'-x.jpg",
+        "name": "é.jpg",
+        "answer": 1,
+        "label": -1,
+        "probability": 0.75,
+        "margin": 0.5,
+        "familiarity": None,
+        "is": ["abstained", "changed"],
+    }
+    failed = Row("1.jpg", "", [], (), "torn", "wart").facts({"nevus": 1, "wart": 0})
+    assert (failed["answer"], failed["label"], failed["probability"], failed["is"]) == (-1, 0, None, ["failed"])

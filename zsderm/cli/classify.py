@@ -27,15 +27,12 @@ from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.summary import group_summary, summary
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
-from zsderm.cli.written_tables import refuse_others_files, with_run
+from zsderm.cli.written_tables import refuse_others_files, with_minimum, with_run
 from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
 from zsderm.wording import none_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from zsderm import Predictions, ZeroShotClassifier
     from zsderm.groups import GroupPredictions
     from zsderm.images import ImageList
@@ -68,6 +65,21 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     heading=IMAGES,
     help="A table with an image column and a column region (or site, localization, ...), so that sentences on a place "
     "can stand beside an answer.",
+)
+@option(
+    "--groups",
+    "columns",
+    multiple=True,
+    metavar="COLUMN",
+    heading=IMAGES,
+    help="A column of --labels: the report has figures for each group, such as skin types. May be repeated.",
+)
+@option(
+    "--cluster",
+    metavar="COLUMN",
+    heading=IMAGES,
+    help="A column of --labels such as patient_id: intervals in the report draw patients, not images.  "
+    "[default: patient_id or lesion_id]",
 )
 @group_by_option("--group-table", IMAGES)
 @option(
@@ -150,6 +162,8 @@ def classify(
     explain: Path | None,
     explain_method: str,
     image_column: str | None,
+    columns: tuple[str, ...],
+    cluster: str | None,
     group_by: str | None,
     group_table: Path | None,
     regions: Path | None,
@@ -169,12 +183,16 @@ def classify(
     embeddings: a second table, FILE-groups.csv beside FILE.csv, with a section in the report. A photograph whose group
     is not known is a group of its own.
 
+    The report is one file that needs no network: filter, sort and search the photographs, enlarge them, correct answers
+    and download the corrections as labels.csv.
+
     \b
     zsderm classify photos/ -c "melanoma, nevus, basal cell carcinoma"
     zsderm classify photos/*.jpg -c classes.txt -o predictions.csv --report report.html
     zsderm classify list.csv -c classes.txt -o predictions.csv --strict
     find photos -name "*.jpg" | zsderm classify - -c classes.txt -o predictions.csv
     zsderm classify photos/ -c classes.txt --explain heat/ --report report.html
+    zsderm classify photos/ -c classes.txt --labels labels.csv --groups fitzpatrick --report report.html
     zsderm classify first/ -c classes.txt --fit fitted/
     zsderm classify later/ --fitted fitted/ --calibration calibration.json
     zsderm classify photos/ -c classes.txt --group-by folder -o predictions.csv
@@ -188,13 +206,13 @@ def classify(
     places = _regions(images.names, regions, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
-    true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
+    known = {} if report is None else _known(images.names, labels, classifier.classes, image_column, columns, cluster)
     read_texts(classifier)
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by, places)
     if min_probability is not None:
-        predictions, grouped = _with_minimum(predictions, grouped, min_probability)
+        predictions, grouped = with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started
     predictions, grouped = with_run(predictions, grouped)
     if output is not None:
@@ -209,7 +227,7 @@ def classify(
     if report is not None:
         from zsderm.report import write_report
 
-        write_report(predictions, report, top_k=top_k, true=true, explanations=explanations, groups=grouped)
+        write_report(predictions, report, top_k=top_k, explanations=explanations, groups=grouped, **known)
     elif explanations is not None:
         deque(explanations, maxlen=0)
     if output is None:  # after all files: whoever reads it may have seen enough before its end
@@ -237,26 +255,10 @@ def _check_usage(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
     if labels is not None and report is None and (group_by is None or group_table is not None):
         raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
+    if (given["columns"] or given["cluster"] is not None) and (labels is None or report is None):
+        raise click.UsageError("--groups and --cluster need --report and --labels, whose columns they name.")
     if fit is not None and fitted is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
-
-
-def _with_minimum(
-    predictions: Predictions, grouped: GroupPredictions | None, minimum: float
-) -> tuple[Predictions, GroupPredictions | None]:
-    """Answers that know which of them are less probable than asked for, and say so in their manifest."""
-    from dataclasses import replace
-
-    predictions = replace(predictions, minimum=minimum)
-    count = int(predictions.below_minimum.sum())
-    several = "1 answer is" if count == 1 else f"{count} answers are"
-    note = f"{several} less probable than {minimum:g}: see the column below_minimum."
-    notes = [*predictions.manifest["notes"], *([note] if count else [])]
-    predictions = replace(predictions, manifest={**predictions.manifest, "min_probability": minimum, "notes": notes})
-    if grouped is None:
-        return predictions, None
-    answers = replace(grouped.answers, minimum=minimum, manifest=predictions.manifest)
-    return predictions, replace(grouped, photographs=predictions, answers=answers)
 
 
 def _groups(names: Sequence[str], by: str | None, table: Path | None, image_column: str | None) -> list[str] | None:
@@ -277,15 +279,20 @@ def _regions(names: Sequence[str], table: Path | None, image_column: str | None)
     return read_regions(names, table, image_column)
 
 
-def _true(
-    names: Sequence[str], labels: Path | None, classes: Sequence[str], image_column: str | None
-) -> NDArray[np.int_] | None:
-    """The true class of each image for the report; None without labels. A mistake shows before any image is encoded."""
+def _known(
+    names: Sequence[str],
+    labels: Path | None,
+    classes: Sequence[str],
+    image_column: str | None,
+    columns: Sequence[str],
+    cluster: str | None,
+) -> dict[str, Any]:
+    """What the report is told of the images besides the answers. A mistake shows before any image is encoded."""
     if labels is None:
-        return None
-    from zsderm.cli.prediction_tables import labels_for
+        return {}
+    from zsderm.cli.report_labels import report_labels
 
-    return labels_for(names, labels, classes, image_column)
+    return report_labels(names, labels, classes, image_column, columns, cluster)
 
 
 def _answers(

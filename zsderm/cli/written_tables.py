@@ -50,3 +50,19 @@ def with_run(predictions: Predictions, grouped: GroupPredictions | None) -> tupl
         return predictions, None
     answers = replace(grouped.answers, manifest={**grouped.answers.manifest, **run})
     return predictions, replace(grouped, photographs=predictions, answers=answers)
+
+
+def with_minimum(
+    predictions: Predictions, grouped: GroupPredictions | None, minimum: float
+) -> tuple[Predictions, GroupPredictions | None]:
+    """Answers that know which of them are less probable than asked for, and say so in their manifest."""
+    predictions = replace(predictions, minimum=minimum)
+    count = int(predictions.below_minimum.sum())
+    several = "1 answer is" if count == 1 else f"{count} answers are"
+    note = f"{several} less probable than {minimum:g}: see the column below_minimum."
+    notes = [*predictions.manifest["notes"], *([note] if count else [])]
+    predictions = replace(predictions, manifest={**predictions.manifest, "min_probability": minimum, "notes": notes})
+    if grouped is None:
+        return predictions, None
+    answers = replace(grouped.answers, minimum=minimum, manifest=predictions.manifest)
+    return predictions, replace(grouped, photographs=predictions, answers=answers)

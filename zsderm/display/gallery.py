@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import islice
 from pathlib import PurePath
 
 from zsderm.atomic_files import atomic_file
+from zsderm.display.pictures import small_picture
 from zsderm.display.tables import text_in_html
 from zsderm.errors import ImageError, InputError, SettingsError
-from zsderm.images import ImageSource, named, open_image
+from zsderm.images import ImageSource, named
 from zsderm.wording import counted
 
 CAUTION = "Guesses of a machine. Research software, not a medical device."
@@ -156,11 +155,7 @@ def gallery_of(
 
 def _picture(source: ImageSource, name: str) -> str:
     try:
-        small = open_image(source, at_least=SIDE)
+        data = small_picture(source, SIDE)
     except ImageError as error:
         return f'<span style="opacity:.7;text-align:center">{text_in_html(error)}</span>'
-    small.thumbnail((SIDE, SIDE))
-    jpeg = BytesIO()
-    small.save(jpeg, "JPEG", quality=85)
-    data = base64.b64encode(jpeg.getvalue()).decode("ascii")
-    return f'<img alt="{name}" src="data:image/jpeg;base64,{data}" style="max-width:100%;border-radius:3px">'
+    return f'<img alt="{name}" src="{data}" style="max-width:100%;border-radius:3px">'

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import PurePath
 
 from zsderm.file_names import printable
-from zsderm.report.row import thumbnail
+from zsderm.report.pictures import thumbnail
 from zsderm.report.template import write_page
 
 

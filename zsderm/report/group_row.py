@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zsderm.errors import InputError
 from zsderm.groups import GroupPredictions
 
 
@@ -33,13 +34,55 @@ class GroupRow:
         return "right" if self.label == self.true else "wrong"
 
 
-def group_rows(groups: GroupPredictions, true: NDArray[np.int_]) -> Iterator[GroupRow]:
-    """One line for each group, in their order.
+@dataclass(frozen=True)
+class GroupTable:
+    """The groups, and in one line the photographs that belong to none: each of those was answered by itself."""
+
+    by: str
+    lines: tuple[GroupRow, ...]
+    unknown: tuple[GroupRow, ...]
+
+    @property
+    def right(self) -> int:
+        """Groups that were answered as labelled."""
+        return _count(self.lines, "right")
+
+    @property
+    def labelled(self) -> int:
+        """Groups with an answer and a label."""
+        return self.right + _count(self.lines, "wrong")
+
+    @property
+    def unknown_right(self) -> int:
+        """Photographs without a group that were answered as labelled."""
+        return _count(self.unknown, "right")
+
+    @property
+    def unknown_labelled(self) -> int:
+        """Photographs without a group that have an answer and a label."""
+        return self.unknown_right + _count(self.unknown, "wrong")
+
+
+def group_table(groups: GroupPredictions, true: NDArray[np.int_]) -> GroupTable:
+    """All groups.
 
     Args:
         groups: answers for N photographs and G groups.
         true: (N,) int, the index of the true class of each photograph, negative where it is unknown.
+
+    Raises:
+        InputError: groups of another number of photographs.
     """
+    if len(groups.members.group_of) != len(true):
+        raise InputError(f"expected `groups` of {len(true)} images, but got {len(groups.members.group_of)}")
+    rows = list(group_rows(groups, true))
+    lonely = set(groups.photographs.images) if groups.members.alone else set()
+    known = tuple(row for row in rows if row.group not in lonely)
+    return GroupTable(groups.by, known, tuple(row for row in rows if row.group in lonely))
+
+
+def group_rows(groups: GroupPredictions, true: NDArray[np.int_]) -> Iterator[GroupRow]:
+    """One line for each group, in their order; see `group_table`."""
     answers, classes = groups.answers, groups.answers.classes
     truths: list[set[int]] = [set() for _ in answers.images]
     for group, label in zip(groups.members.group_of.tolist(), true.tolist(), strict=True):
@@ -59,3 +102,7 @@ def group_rows(groups: GroupPredictions, true: NDArray[np.int_]) -> Iterator[Gro
             true=classes[next(iter(known))] if len(known) == 1 else "",
             mixed=len(known) > 1,
         )
+
+
+def _count(lines: tuple[GroupRow, ...], verdict: str) -> int:
+    return sum(line.verdict == verdict for line in lines)

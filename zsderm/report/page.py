@@ -6,23 +6,30 @@ It is written as a stream, so that ten thousand photographs pass through memory 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence, Sized
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from zsderm import images
+from zsderm.csv_files import into_cell
 from zsderm.errors import InputError
 from zsderm.groups import GroupPredictions
-from zsderm.metrics import Metrics, confusion_matrix, evaluate
 from zsderm.predictions import Predictions
-from zsderm.report.group_row import GroupRow, group_rows
-from zsderm.report.reliability import reliability_plot
+from zsderm.report.changes import changes
+from zsderm.report.group_row import group_table
+from zsderm.report.overview import Labels, overview
+from zsderm.report.pictures import side_for
 from zsderm.report.row import Why, rows
-from zsderm.report.template import write_page
+from zsderm.report.template import read_script, write_page
+from zsderm.report.trust import trust
+from zsderm.stored_json import checksum_of
 
 EVIDENCE_SHOWN = 3  # texts in view per image; the others unfold
-MATRIX_LIMIT = 12  # classes up to which a confusion matrix is readable
+READY = 96  # photographs that are in view without a script; the others are drawn when they are wanted
+SCRIPTS = ("labels_csv.js", "workbench.js")
 
 
 def write_report(
@@ -34,17 +41,28 @@ def write_report(
     top_k: int = 3,
     explanations: Iterable[Why | None] | None = None,
     groups: GroupPredictions | None = None,
+    by: Mapping[str, Sequence[str]] | None = None,
+    clusters: Sequence[str] | None = None,
+    clustered_by: str = "",
+    embeddings: ArrayLike | None = None,
 ) -> None:
     """Write the report; the file is replaced whole or not at all.
 
     Args:
-        predictions: what a classifier answered for N images.
+        predictions: what a classifier answered for N images. Where these were refined, the page says which answers
+            changed.
         path: the HTML file; missing parent folders are made.
         pictures: N images to show; by default the names in ``predictions`` are opened as files.
         true: (N,) int, the index of the true class of each image, negative where it is unknown.
         top_k: classes shown per image.
         explanations: N explanations in the order of the images, None for those without one; taken one at a time.
         groups: one answer for several photographs each, of these same images; shown as a table.
+        by: for columns such as "skin type" the group of each of the N images, empty where unknown: the figures of each
+            group, where there are labels.
+        clusters: N names of what the images belong to, such as patients, empty where unknown; intervals draw these. By
+            default the groups.
+        clustered_by: what these are.
+        embeddings: (N, D) rows by which a wrong answer finds the right ones most like it; by default the probabilities.
 
     Raises:
         InputError: an argument has not one entry for each image.
@@ -52,106 +70,60 @@ def write_report(
     """
     pictures = predictions.images if pictures is None else pictures
     answers = np.full(len(predictions), -1) if true is None else np.asarray(true)
-    _check(predictions, pictures, answers)
-    write_page(
-        "report.html.j2",
-        path,
-        **_overview(predictions, answers),
-        **_trust(predictions, answers),
-        **_groups(groups, answers),
-        rows=rows(predictions, pictures, answers, top_k, explanations),
-        explained=explanations is not None,
-        evidence_shown=EVIDENCE_SHOWN,
-    )
+    features = None if embeddings is None else np.asarray(embeddings, dtype=np.float32)
+    by = by or {}
+    if clusters is None and groups is not None and len(groups.photographs) == len(predictions):
+        names = groups.members.names
+        clusters, clustered_by = [names[group] for group in groups.members.group_of.tolist()], groups.by or "group"
+    given = {"pictures": pictures, "true": answers, "clusters": clusters, "embeddings": features}
+    _check(predictions, {**given, **{f"by[{column!r}]": names for column, names in by.items()}})
+    _check_true(predictions, answers)
+    labels = Labels(answers, clusters, clustered_by or "what they belong to")
+    side = side_for(len(predictions))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # images.MAX_PIXELS is the limit that counts
+        write_page(
+            "report.html.j2",
+            path,
+            **overview(predictions, labels, by),
+            trust=trust(predictions, labels),
+            changes=changes(predictions, answers),
+            grouped=None if groups is None else group_table(groups, answers),
+            rows=rows(predictions, pictures, answers, top_k, explanations, side, features),
+            place={name: index for index, name in enumerate(predictions.classes)},
+            facts=_facts(predictions, answers),
+            script=read_script(*SCRIPTS),
+            explained=explanations is not None,
+            evidence_shown=EVIDENCE_SHOWN,
+            ready=READY,
+        )
 
 
-def flatten(manifest: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
-    """The manifest as (name, text) pairs; an inner mapping's names are put behind the outer one's."""
-    for key, value in manifest.items():
-        name = f"{above} › {key}" if above else str(key)
-        if isinstance(value, Mapping):
-            yield from flatten(value, name)
-        elif isinstance(value, list | tuple):
-            yield name, ", ".join(map(str, value))
-        else:
-            yield name, "–" if value is None else str(value)
+def _facts(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object]:
+    """What the script of the page has to know of all images together, ready for JSON.
+
+    ``report`` tells this page from one that was written to the same place before: corrections of that are not for this.
+    """
+    return {
+        "report": checksum_of({"images": list(predictions.images), "classes": list(predictions.classes)})[:12],
+        "classes": list(predictions.classes),
+        "cells": [into_cell(name) for name in predictions.classes],
+        "labelled": bool((true >= 0).any()),
+    }
 
 
-def _check(predictions: Predictions, pictures: Sequence[images.ImageSource], true: NDArray[np.int_]) -> None:
+def _check(predictions: Predictions, given: Mapping[str, Sized | None]) -> None:
     """Refuse arguments that have not one entry for each image."""
-    given: dict[str, Sequence[object] | NDArray[np.int_]] = {"pictures": pictures, "true": true}
     for name, values in given.items():
-        if len(values) != len(predictions):
+        if values is not None and len(values) != len(predictions):
             raise InputError(
                 f"expected `{name}` to have one entry for each of {len(predictions)} images, but got {len(values)}"
             )
+
+
+def _check_true(predictions: Predictions, true: NDArray[np.int_]) -> None:
     if true.ndim != 1 or true.dtype.kind not in "iu" or (len(true) and true.max() >= len(predictions.classes)):
         raise InputError(
             f"expected `true` to be integers that index the {len(predictions.classes)} classes, negative where it is "
             f"unknown, but got {str(true.tolist())[:80]}"
         )
-
-
-def _overview(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object]:
-    """What stands above and below the pictures."""
-    labelled = bool((predictions.ok.numpy() & (true >= 0)).any())
-    small = len(predictions.classes) <= MATRIX_LIMIT
-    return {
-        "predictions": predictions,
-        "encoder": (predictions.manifest.get("encoder") or {}).get("name", ""),
-        "notes": predictions.manifest.get("notes", ()),
-        "passed_over": images.passed_over_text(predictions.manifest.get("passed_over") or {}),
-        "modality": (predictions.manifest.get("settings") or {}).get("modality", ""),
-        "calibration": predictions.manifest.get("calibration"),
-        "manifest": list(flatten({key: value for key, value in predictions.manifest.items() if key != "notes"})),
-        "counts": _counts(predictions, true),
-        "metrics": _metrics(predictions, true) if labelled else None,
-        "reliability": reliability_plot(predictions, true) if labelled else None,
-        "matrix": _confusion(predictions, true).tolist() if labelled and small else None,
-    }
-
-
-def _confusion(predictions: Predictions, true: NDArray[np.int_]) -> NDArray[np.int_]:
-    """(C, C) int, of the images that were answered and have a true label."""
-    known = predictions.ok.numpy() & (true >= 0)
-    answers = predictions.probabilities.numpy()[known].argmax(axis=1)
-    return confusion_matrix(true[known], answers, len(predictions.classes))
-
-
-def _trust(predictions: Predictions, true: NDArray[np.int_]) -> dict[str, object]:
-    """How many images are left open, and whether the truth is where it could be."""
-    sets = None if predictions.sets is None else predictions.sets.numpy()
-    abstained = None if predictions.abstained is None else predictions.abstained.numpy()
-    answered = predictions.ok.numpy()
-    known = answered & (true >= 0)
-    inside = [] if sets is None else sets[known, true[known]].tolist()
-    return {
-        "abstentions": None if abstained is None else int((abstained & answered).sum()),
-        "set_size": None if sets is None or not answered.any() else float(sets[answered].sum(axis=1).mean()),
-        "covered": (sum(inside), len(inside)) if inside else None,
-    }
-
-
-def _groups(groups: GroupPredictions | None, true: NDArray[np.int_]) -> dict[str, object]:
-    """The answers for lesions or patients, and how many of them are right."""
-    if groups is None:
-        return {"grouped": None}
-    if len(groups.members.group_of) != len(true):
-        raise InputError(f"expected `groups` of {len(true)} images, but got {len(groups.members.group_of)}")
-    lines: list[GroupRow] = list(group_rows(groups, true))
-    verdicts = [line.verdict for line in lines if line.verdict]
-    return {"grouped": {"by": groups.by, "lines": lines, "right": verdicts.count("right"), "labelled": len(verdicts)}}
-
-
-def _counts(predictions: Predictions, true: NDArray[np.int_]) -> list[tuple[str, int, int]]:
-    """(class, answers, true labels) of each class that has either, the most frequent answer first."""
-    answers = predictions.labels
-    counted = [
-        (name, answers.count(name), int((true == index).sum())) for index, name in enumerate(predictions.classes)
-    ]
-    return sorted((row for row in counted if row[1] or row[2]), key=lambda row: -row[1])
-
-
-def _metrics(predictions: Predictions, true: NDArray[np.int_]) -> Metrics:
-    known = true >= 0
-    return evaluate(true[known], predictions.probabilities.numpy()[known])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import PurePath
 from typing import Protocol
 
@@ -15,11 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zsderm import images
-from zsderm.errors import ImageError, InputError
+from zsderm.csv_files import into_cell
+from zsderm.display.pictures import data_uri
+from zsderm.errors import InputError
 from zsderm.file_names import printable
 from zsderm.predictions import Evidence, Predictions
-
-THUMBNAIL_SIDE = 256  # pixels of the longer side; shown at half of it, so that it stays sharp on dense screens
+from zsderm.report.changes import labels_before
+from zsderm.report.neighbours import Neighbour, nearest_right
+from zsderm.report.pictures import THUMBNAIL_SIDE, thumbnails
 
 
 class Why(Protocol):
@@ -63,6 +65,10 @@ class Row:
     runner_up: str = ""  # the second most probable class; empty where there is none
     runner_up_evidence: Sequence[Evidence] = ()  # what is typical of it
     shown: str = ""  # the name that tells it from the others, where the file name alone does not
+    margin: float = math.nan  # the probability of the answer minus that of the next class
+    familiarity: float = math.nan  # in units of cosine; NaN when it was not measured
+    before: str = ""  # the answer before the refinement; empty where nothing was refined
+    near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
 
     @property
     def name(self) -> str:
@@ -83,6 +89,34 @@ class Row:
             return ""
         return "right" if self.ranked[0][0] == self.true else "wrong"
 
+    @property
+    def changed(self) -> bool:
+        """Whether the refinement gave it another answer."""
+        return bool(self.before and self.ranked) and self.ranked[0][0] != self.before
+
+    def facts(self, place: dict[str, int]) -> dict[str, object]:
+        """What the page filters, sorts and searches by, ready for JSON.
+
+        Args:
+            place: the number of each class.
+
+        Returns:
+            ``image`` as a table of labels would have it in a cell, the ``name`` that is shown, ``answer`` and ``label``
+            as numbers (-1: none), ``probability``, ``margin`` and ``familiarity`` (None: none), and those of the words
+            abstained, changed and failed that are true of it.
+        """
+        words = {"abstained": self.abstained, "changed": self.changed, "failed": bool(self.error)}
+        return {
+            "image": into_cell(self.image),
+            "name": self.name,
+            "answer": place[self.ranked[0][0]] if self.ranked else -1,
+            "label": place.get(self.true, -1),
+            "probability": _rounded(self.ranked[0][1] if self.ranked else math.nan),
+            "margin": _rounded(self.margin),
+            "familiarity": _rounded(self.familiarity),
+            "is": [word for word, holds in words.items() if holds],
+        }
+
 
 def rows(
     predictions: Predictions,
@@ -90,8 +124,19 @@ def rows(
     true: NDArray[np.int_],
     top_k: int,
     explanations: Iterable[Why | None] | None = None,
+    side: int = THUMBNAIL_SIDE,
+    embeddings: NDArray[np.float32] | None = None,
 ) -> Iterator[Row]:
-    """One row at a time: a thumbnail is made when the page gets there, and forgotten after.
+    """One row at a time: its thumbnail is made shortly before the page gets there, and forgotten after.
+
+    Args:
+        predictions: for N images.
+        pictures: N images to show.
+        true: (N,) int, the true classes, negative where unknown.
+        top_k: classes shown per image.
+        explanations: N explanations, taken one at a time.
+        side: pixels of the longer side of a picture.
+        embeddings: (N, D) unit rows by which photographs are alike; None: by their scores for the classes.
 
     Raises:
         InputError: the explanations end before the images do.
@@ -99,25 +144,32 @@ def rows(
     ranked, order = predictions.top_k(top_k), predictions.top_k(len(predictions.classes))
     reasons = None if explanations is None else iter(explanations)
     sets, abstained = predictions.set_names, predictions.abstained
-    short = short_names(predictions.images)
-    for index, image in enumerate(predictions.images):
+    familiar = np.full(len(predictions), np.nan) if predictions.familiarity is None else predictions.familiarity.numpy()
+    short, before = short_names(predictions.images), labels_before(predictions)
+    near = nearest_right(predictions, true, embeddings)
+    small = thumbnails((one if row else None for one, row in zip(pictures, ranked, strict=True)), side)
+    for index, (image, picture) in enumerate(zip(predictions.images, small, strict=True)):
         why = None if reasons is None else _next(reasons, index, len(predictions))
         answered = bool(ranked[index])
         yield Row(
             image=printable(image),
-            thumbnail=thumbnail(pictures[index]) if answered else "",
+            thumbnail=picture,
             ranked=ranked[index],
             evidence=predictions.evidence[index],
             error="" if answered else predictions.errors[image],
             true=predictions.classes[true[index]] if true[index] >= 0 else "",
             why=why if answered else None,
-            heat=data_uri(why.overlay(THUMBNAIL_SIDE)) if why is not None and answered else "",
+            heat=data_uri(why.overlay(side)) if why is not None and answered else "",
             could_be=[name for name, _ in order[index] if name in sets[index]],
             empty_set=answered and predictions.sets is not None and not sets[index],
             abstained=answered and abstained is not None and bool(abstained[index]),
             runner_up=order[index][1][0] if len(order[index]) > 1 else "",
             runner_up_evidence=predictions.runner_up_evidence[index],
             shown=short[index],
+            margin=_margin(order[index]),
+            familiarity=float(familiar[index]),
+            before=before[index] or "",
+            near=[neighbour.named(short) for neighbour in near.get(index, ())],
         )
     if reasons is not None:
         next(reasons, None)  # lets a generator do what it does last, such as writing its table
@@ -137,21 +189,14 @@ def short_names(images: Sequence[str]) -> list[str]:
             kept[number] += 1
 
 
-def thumbnail(picture: images.ImageSource) -> str:
-    """The picture as a small JPEG in a data URI, or an empty string when it cannot be opened; it is left unchanged."""
-    try:
-        small = images.open_image(picture, at_least=THUMBNAIL_SIDE)
-    except ImageError:
-        return ""
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    return data_uri(small)
+def _margin(ranked: Sequence[tuple[str, float]]) -> float:
+    if not ranked:
+        return math.nan
+    return ranked[0][1] - (ranked[1][1] if len(ranked) > 1 else 0.0)
 
 
-def data_uri(picture: Image.Image) -> str:
-    """A picture as a JPEG in a data URI."""
-    jpeg = BytesIO()
-    picture.save(jpeg, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
+def _rounded(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def _next(explanations: Iterator[Why | None], done: int, wanted: int) -> Why | None:

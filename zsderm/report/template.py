@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +16,27 @@ from zsderm.atomic_files import atomic_file
 from zsderm.harmless_text import harmless
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script that stands in a page, and nothing else may run there."""
+
+    text: str
+
+    @property
+    def policy(self) -> str:
+        """What the page allows: this script by its digest, styles and pictures of its own; no network, no form."""
+        digest = base64.b64encode(hashlib.sha256(self.text.encode()).digest()).decode("ascii")
+        return (
+            f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+            "base-uri 'none'; form-action 'none'"
+        )
+
+
+def read_script(*names: str) -> Script:
+    """The files of ``zsderm/templates`` one after the other, as one script."""
+    return Script("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
 
 
 def write_page(template: str, path: str | os.PathLike[str], **content: object) -> None:

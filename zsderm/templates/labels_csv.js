@@ -1,0 +1,45 @@
+"use strict";
+// What people say of photographs, and the table labels.csv of it.
+const LabelsCsv = {
+  UNCLEAR: -1, // looked at, and nobody can tell
+
+  // The text of the file: one row an image, the columns image and true_label, as zsderm reads them.
+  //   photos: {image, label}, the cell of its name and the class that was given (-1: none)
+  //   marks: a Map from the place of a photo to the class that was chosen, or UNCLEAR
+  //   cells: the name of each class as a cell
+  //   given: whether the labels that were given are written as well
+  text(photos, marks, cells, given) {
+    const quoted = (cell) => `"${cell.replaceAll('"', '""')}"`;
+    const rows = new Map(); // by image: one that is on the page twice has one row
+    photos.forEach((photo, place) => {
+      if (marks.has(place)) rows.set(photo.image, marks.get(place));
+      else if (given && photo.label >= 0 && !rows.has(photo.image)) rows.set(photo.image, photo.label);
+    });
+    const lines = [...rows].map(([image, label]) => `${quoted(image)},${label < 0 ? "" : quoted(cells[label])}`);
+    return ["image,true_label", ...lines, ""].join("\n");
+  },
+
+  // Hand the text to the browser as a file.
+  download(text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+    link.download = "labels.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  },
+
+  // As they stand in the address of the page, so that a reload keeps them: "12.0,57.3", "12.x" for UNCLEAR.
+  packed(marks) {
+    return [...marks].map(([place, label]) => `${place}.${label < 0 ? "x" : label}`).join(",");
+  },
+
+  // What `packed` made; what is not of this page is left out.
+  unpacked(text, photos, classes) {
+    const marks = new Map();
+    for (const [, place, label] of text.matchAll(/(\d+)\.(\d+|x)/g)) {
+      const chosen = label === "x" ? LabelsCsv.UNCLEAR : Number(label);
+      if (Number(place) < photos && chosen < classes) marks.set(Number(place), chosen);
+    }
+    return marks;
+  },
+};
