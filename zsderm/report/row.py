@@ -66,7 +66,7 @@ class Row:
     runner_up_evidence: Sequence[Evidence] = ()  # what is typical of it
     shown: str = ""  # the name that tells it from the others, where the file name alone does not
     margin: float = math.nan  # the probability of the answer minus that of the next class
-    familiarity: float = math.nan  # in units of cosine; NaN when it was not measured
+    familiarity: float = math.nan  # see `Predictions.familiarity`; NaN when it was not measured
     before: str = ""  # the answer before the refinement; empty where nothing was refined
     near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
 

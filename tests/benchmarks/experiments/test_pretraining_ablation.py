@@ -53,7 +53,7 @@ TOY = {
 }
 TABLES = {
     "pad": ("nevus", "basal cell carcinoma", "melanoma"),
-    "ham10000": ("melanocytic nevus", "melanoma", "dermatofibroma"),
+    "ham10000": ("melanocytic nevus", "melanoma", "actinic keratosis / intraepithelial carcinoma"),
     "onychomycosis": ("nail dystrophy", "onychomycosis"),
     "isic2017": ("melanocytic nevus", "melanoma"),
 }
