@@ -23,8 +23,7 @@ from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.errors import ImageError, InputError, ZsdermWarning
 from zsderm.image_names import NO_RANK, ImageNames, is_end
 from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column
-from zsderm.knowledge.class_names import ClassNames
-from zsderm.knowledge.pools import owner_of
+from zsderm.knowledge.same_disease import same_diseases
 from zsderm.long_tables import as_wide, is_long, is_stated
 from zsderm.metrics import AGE_COLUMNS, age_bands
 from zsderm.table_files import is_unknown, numbers, plain
@@ -183,8 +182,8 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
         return _numbered([int(name.removesuffix(".0")) if name else -1 for name in names], published, path)
     order = {name.casefold(): index for index, name in enumerate(published)}
     named = {name.casefold() for name in names if name}
-    if len(order) >= MIN_CLASSES and (held := _held(named - set(order), published, path)):
-        order |= held
+    if len(order) >= MIN_CLASSES:
+        order |= _counted_for(named - set(order), named, published, path)
     if not named <= set(order):
         own = {name.casefold(): name for name in sorted(names, reverse=True) if name}  # "Nevus" and "nevus" are one
         published = [own[key] for key in sorted(own)]  # its own names, every one of them
@@ -194,21 +193,16 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
     return tuple(published), np.array([order.get(name.casefold(), -1) for name in names], dtype=np.int_)
 
 
-def _held(strangers: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
-    """The published class that holds each disease which is none of them, said; none unless all are held."""
+def _counted_for(strangers: Set[str], together: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
+    """The published class that each name which is none of them counts for, said; none unless all count for one."""
     if not strangers:
         return {}
-    base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
-    read = ClassNames.read([*published, *sorted(strangers)], base)
-    known = read.canonical[: len(published)]
-    owners = zip(sorted(strangers), read.canonical[len(published) :], strict=True)
-    places = {given: owner_of(base.card, name, known) for given, name in owners if name not in known}
-    held = {given: place for given, place in places.items() if place is not None}
-    if len(held) < len(strangers):
+    found = same_diseases(sorted(strangers), sorted(together), published, KnowledgeBase.load(DEFAULT_KNOWLEDGE))
+    if len(found.places) < len(strangers):
         return {}  # the table keeps names of its own, so none is read as another
-    pairs = ", ".join(f"{given} = {published[place]}" for given, place in held.items())
-    warnings.warn(f"{path}: read as diseases that the classes hold: {pairs}.", ZsdermWarning, stacklevel=4)
-    return held
+    for told in found.told(published):
+        warnings.warn(f"{path}: {told}.", ZsdermWarning, stacklevel=4)
+    return found.places
 
 
 def _numbered(labels: list[int], published: Sequence[str], path: Path) -> tuple[tuple[str, ...], NDArray[np.int_]]:

@@ -212,7 +212,8 @@ def test_what_was_fitted_with_an_older_base_keeps_it_and_is_refused_beside_newer
     old = KnowledgeBase(card, older)
     subjects = [classifier(tiny_encoder, base, ["melanoma", "nevus"], method="knowledge") for base in (old, knowledge)]
     subjects[0].fit(folder).save(tmp_path / "fitted")
-    loaded = ZeroShotClassifier.load(tmp_path / "fitted", model=tiny_encoder)
+    with pytest.warns(FallbackWarning, match="'dermatology' 0.4.0, which its folder holds"):
+        loaded = ZeroShotClassifier.load(tmp_path / "fitted", model=tiny_encoder)
     assert (loaded.knowledge.version, loaded.knowledge.checksum) == ("0.4.0", old.checksum)
     with pytest.raises(InputError, match="class texts have changed since the classifier was saved"):
         read(tmp_path / "fitted").check(tiny_encoder, subjects[1].texts)

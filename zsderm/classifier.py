@@ -8,6 +8,7 @@ Letters: N images, C classes, M sentences, D embedding width.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -29,7 +30,7 @@ from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
 from zsderm.encoders import load_encoder
 from zsderm.encoders.base import home_of
 from zsderm.encoders.given import checked_encoder
-from zsderm.errors import ImageError, SettingsError
+from zsderm.errors import FallbackWarning, ImageError, SettingsError
 from zsderm.evidence import check_regions
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.given_rows import given_rows
@@ -84,6 +85,7 @@ class ZeroShotClassifier:
         self.prior = checked_prior(prior, self.classes)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
+        self._origin_note = ""  # what a reader should know of the folder that this was loaded from
 
     @classmethod
     def from_pretrained(
@@ -294,6 +296,9 @@ class ZeroShotClassifier:
         Raises:
             InputError: the folder is not a saved classifier.
             CheckpointError: the encoder is not the one that the classifier was fitted with.
+
+        Warns:
+            FallbackWarning: the folder holds another version of a bundled knowledge base; manifests say so as well.
         """
         saved = saved_classifier.read(Path(folder))
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
@@ -302,6 +307,9 @@ class ZeroShotClassifier:
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
+        if note := saved.knowledge_note():
+            found._origin_note = note
+            warnings.warn(note, FallbackWarning, stacklevel=2)
         return found
 
     @cached_property
@@ -418,7 +426,7 @@ class ZeroShotClassifier:
 
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
-        return [*filter(None, (self.shown_note, strange)), *self.texts.notes, *fitted.notes]
+        return [*filter(None, (self._origin_note, self.shown_note, strange)), *self.texts.notes, *fitted.notes]
 
     def _answer(
         self,

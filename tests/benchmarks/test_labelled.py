@@ -47,6 +47,18 @@ def test_a_kind_of_a_published_class_counts_for_it_and_is_said(tmp_path: Path, t
     assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
 
 
+def test_other_names_of_a_published_class_count_beside_its_kinds(tmp_path: Path, table: pd.DataFrame) -> None:
+    table["label"] = ["Mole", "malignant melanoma", "melanoma in situ", "blue nevus"]
+    with pytest.warns(ZsdermWarning) as said:
+        found = _read(tmp_path, table)
+    assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
+    told = [str(warning.message).split(": ", 1)[1] for warning in said]
+    assert told == [
+        "read as other names of the classes: malignant melanoma = melanoma, mole = nevus.",
+        "read as diseases that the classes hold: blue nevus = nevus, melanoma in situ = melanoma.",
+    ]
+
+
 def test_a_table_that_keeps_its_own_names_is_not_said_to_be_read_as_others(tmp_path: Path, table: pd.DataFrame) -> None:
     table["label"] = ["blue nevus", "melanoma", "psoriasis", "melanoma"]
     with warnings.catch_warnings():

@@ -197,6 +197,23 @@ def test_what_was_fitted_on_one_folder_answers_for_another(run, photos: Path, tm
     assert again.exit_code == 1 and "new or empty" in again.stderr
 
 
+def test_a_folder_with_an_older_base_says_so_beside_the_answers_and_in_the_manifest(
+    run, photos: Path, tmp_path: Path
+) -> None:
+    fitted = tmp_path / "fitted"
+    assert run("--images", photos, "--classes", "melanoma, nevus", "--fit", fitted).exit_code == 0
+    card, facts = fitted / "knowledge" / "base.json", fitted / "classifier.json"
+    now = json.loads(card.read_text())["version"]
+    card.write_text(card.read_text().replace(f'"version": "{now}"', '"version": "0.4.0"'))
+    told = {name: value for name, value in json.loads(facts.read_text()).items() if name not in ("files", "checksum")}
+    facts.write_text(json.dumps(told))  # folders of that time had no checksums
+    later = run("--images", photos / "1.png", "--fitted", fitted, "--output", tmp_path / "a.jsonl")
+    sentence = f"sentences of knowledge base 'dermatology' 0.4.0, which its folder holds; installed is {now}."
+    assert later.exit_code == 0 and later.stderr.count(sentence) == 1, later.output
+    row = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])
+    assert sum(sentence in note for note in row["manifest"]["notes"]) == 1
+
+
 def test_weight_of_names_and_centring_reach_the_classifier(run, photos: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     how = ("--name-weight", "0.25", "--centre", "--prior", "uniform", "--report", report)
