@@ -42,7 +42,7 @@ def test_rows_temperature_and_fingerprint_are_those_that_open_clip_gives(picture
         assert torch.equal(quick.encode_texts(texts), whole.encode_texts(texts))
     rows = []
     for encoder in (quick, whole):
-        with pytest.warns(UserWarning, match="1 of 3 texts are longer"):
+        with pytest.warns(UserWarning, match="1 of 3 texts is longer"):
             rows.append(encoder.encode_texts(["a mole", "mole " * 75, "mole " * 76]))  # 77 tokens, and one too many
     assert torch.equal(*rows)
 

@@ -15,7 +15,7 @@ from zsderm.optional_packages import requires
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--config", type=FILE, required=True, help="The configuration that names its training images (YAML).")
 @data_root_option()
-@click.option("--device", help="Where to embed: cpu, cuda, cuda:1.  [default: a GPU if there is one]")
+@click.option("--device", help="Where the encoder runs: cpu, cuda or mps.  [default: the fastest there is]")
 def home(folder: Path, config: Path, data_root: Path | None, device: str | None) -> None:
     """Measure what the training images of the encoder in FOLDER look like to it.
 
