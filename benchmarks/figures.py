@@ -1,4 +1,4 @@
-"""Figures for papers and pages, drawn from result files: confusion, reliability, ablation bars, gaps between groups.
+"""Figures for papers and pages, drawn from result files: confusion, reliability, ablation, curves over k, groups.
 
 Colours are those of Okabe and Ito, which people with any kind of colour vision tell apart; nothing is said by colour
 alone. Each function returns a matplotlib figure, `save` writes it as PNG and, where wanted, as SVG.
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zsderm.atomic_files import atomic_file
+from zsderm.benchmarks.grid import RETRIEVING
 from zsderm.benchmarks.results import Result, details
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
@@ -32,6 +33,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "zsderm",
 }
 SERIES = (("accuracy", BLUE, "o"), ("balanced_accuracy", ORANGE, "s"))
+MARKERS, COLOURS = "os^D", (BLUE, ORANGE, GREEN, GREY)  # of the first four lines; then they repeat
 MOST_CLASSES = 30  # beyond, a confusion matrix is a texture
 
 
@@ -104,6 +106,37 @@ def ablation(results: Sequence[Result]) -> Figure:
 
 
 @rc_context(STYLE)
+def curve_over_k(results: Sequence[Result]) -> Figure | None:
+    """Accuracy and balanced accuracy against k with 95 % intervals, one column a data set and model.
+
+    Returns:
+        The figure, or None where no method was run with several k.
+    """
+    panels = _by_k(results)
+    if not panels:
+        return None
+    figure = Figure(figsize=(3.4 * len(panels) + 0.6, 5.4), layout="constrained")
+    axes = figure.subplots(2, len(panels), squeeze=False, sharex="col")
+    series = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    looks = {name: (MARKERS[place % 4], COLOURS[place % 4]) for place, name in enumerate(series)}
+    for column, ((title, model), lines) in enumerate(panels.items()):
+        axes[0, column].set_title(f"{title}, n = {next(iter(lines.values()))[0]['metrics']['n']}\n{model}", loc="left")
+        for axis, (figure_name, _, _) in zip(axes[:, column], SERIES, strict=True):
+            for shift, (name, runs) in enumerate(lines.items()):
+                marker, colour = looks[name]
+                _line(axis, runs, figure_name, marker, colour, 1 + 0.015 * (shift - (len(lines) - 1) / 2))
+            ks = sorted({_k(run) for runs in lines.values() for run in runs})
+            axis.set(xscale="log", ylabel=f"{figure_name.replace('_', ' ')}, 95 % interval" if not column else "")
+            axis.set_xticks(ks, list(map(str, ks)))
+            axis.minorticks_off()
+            axis.grid(alpha=0.25)
+        axes[1, column].set_xlabel("k, descriptions kept per class")
+    handles = [Line2D([], [], color=looks[name][1], marker=looks[name][0], label=name) for name in series]
+    figure.legend(handles=handles, frameon=False, fontsize=8, ncols=2, loc="outside lower center")
+    return figure
+
+
+@rc_context(STYLE)
 def group_gap(result: Result, grouping: str) -> Figure:
     """Accuracy and balanced accuracy of each group with n; groups too small to count for the gap are hollow."""
     content = result["groups"][grouping]
@@ -126,8 +159,11 @@ def group_gap(result: Result, grouping: str) -> Figure:
 
 
 def draw_all(results: Sequence[Result], folder: Path, svg: bool = False) -> list[Path]:
-    """The ablation over all results, and for the whole method confusion, reliability and groups of every data set."""
+    """The ablation and the curve over k of all results, and for the whole method confusion, reliability and groups."""
     written = save(ablation(results), folder / "ablation", svg)
+    curve = curve_over_k(results)
+    if curve is not None:
+        written += save(curve, folder / "k-curve", svg)
     for result in details(results):
         name = result["config"]["stem"]
         if len(result["data"]["classes"]) <= MOST_CLASSES:
@@ -169,6 +205,37 @@ def _bars(
             axis.plot([low, high], [place, place], color=colour, linewidth=1.5)
         face = colour if row["n"] >= least else "white"
         axis.plot(value, place, marker, color=colour, markerfacecolor=face, markersize=5)
+
+
+def _by_k(results: Sequence[Result]) -> dict[tuple[str, str], dict[str, list[Result]]]:
+    """By data set and model, then by what the runs have in common, those that differ in k alone, ordered by it."""
+    panels: dict[tuple[str, str], dict[str, list[Result]]] = {}
+    for result in results:
+        config = result["config"]
+        if config["method"] not in RETRIEVING or not _k(result):
+            continue
+        common = config["variant"].replace(f", k = {config['k']}", "")
+        panels.setdefault((config["title"], config["encoder"]), {}).setdefault(common, []).append(result)
+    several = {
+        panel: {name: sorted(runs, key=_k) for name, runs in lines.items() if len({_k(run) for run in runs}) > 1}
+        for panel, lines in panels.items()
+    }
+    return {panel: lines for panel, lines in several.items() if lines}
+
+
+def _k(result: Result) -> int:
+    """How many descriptions a run kept per class; 0 where nothing says so."""
+    return int(result["config"].get("k") or result["manifest"].get("settings", {}).get("k") or 0)
+
+
+def _line(axis: Axes, runs: Sequence[Result], name: str, marker: str, colour: str, shift: float) -> None:
+    """One figure against k, with its interval at every point; lines stand a little beside each other."""
+    places = [_k(run) * shift for run in runs]
+    rows = [run["metrics"] for run in runs]
+    axis.plot(places, [row[name] for row in rows], marker=marker, color=colour, linewidth=1.2, markersize=5)
+    for place, row in zip(places, rows, strict=True):
+        if row[f"{name}_low"] is not None:
+            axis.plot([place, place], [row[f"{name}_low"], row[f"{name}_high"]], color=colour, linewidth=1)
 
 
 def _legend(figure: Figure, line: str, hollow: str = "") -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import PurePath
 
-from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_PRIOR
+from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_PRIOR, Settings
 
 METHODS = ("class-name", "templates", "descriptions", "knowledge", "kpl")  # from the plainest to the whole method
 WORDINGS = ("all", "unseen")
@@ -28,6 +28,7 @@ class Run:
     knowledge: str = DEFAULT_KNOWLEDGE
     wording: str = "all"  # "unseen": only descriptions held out of the bundled encoder's training
     views: int | None = None  # how many views of each image are averaged; None for as many as the encoder's card says
+    names: str = Settings.names  # under which names classes are read, one of zsderm.config.NAMES
 
     @property
     def variant(self) -> str:
@@ -38,6 +39,7 @@ class Run:
         extras += [PurePath(self.knowledge).name] if self.knowledge != DEFAULT_KNOWLEDGE else []
         extras += [f"{self.wording} wording"] if self.wording != "all" else []
         extras += [f"{self.views} view{'s' * (self.views > 1)}"] if self.views is not None else []
+        extras += [f"names {self.names}"] if self.names != Settings.names else []
         return ", ".join([self.method, *extras])
 
     @property
@@ -61,11 +63,12 @@ def grid(
     wordings: Sequence[str] = ("all",),
     knowledge: str = DEFAULT_KNOWLEDGE,
     views: Sequence[int | None] = (None,),
+    names: Sequence[str] = (Settings.names,),
 ) -> list[Run]:
     """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k."""
     runs: dict[Run, None] = {}
-    combinations = product(models, views, wordings, methods, retrievals, ks, priors)
-    for model, count, wording, method, retrieval, k, prior in combinations:
+    combinations = product(models, views, names, wordings, methods, retrievals, ks, priors)
+    for model, count, spoken, wording, method, retrieval, k, prior in combinations:
         retrieves = method in RETRIEVING
         run = Run(
             model,
@@ -76,6 +79,7 @@ def grid(
             knowledge=knowledge,
             wording="all" if method in WITHOUT_DESCRIPTIONS else wording,
             views=count,
+            names=spoken,
         )
         runs[run] = None
     return list(runs)

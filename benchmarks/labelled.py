@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,10 @@ from zsderm import KnowledgeBase
 from zsderm import images as photographs
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.errors import ImageError, InputError, ZsdermWarning
-from zsderm.image_table import LABEL_COLUMNS, ImageNames, ImageTable, known_column
-from zsderm.knowledge.class_names import ClassNames
-from zsderm.knowledge.pools import owner_of
+from zsderm.image_names import NO_RANK, ImageNames, is_end
+from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column
+from zsderm.knowledge.same_disease import same_diseases
+from zsderm.long_tables import as_wide, is_long, is_stated
 from zsderm.metrics import AGE_COLUMNS, age_bands
 from zsderm.table_files import is_unknown, numbers, plain
 
@@ -103,6 +105,12 @@ def read_table(
         InputError: a column is missing, a label means nothing, the split is empty, or not one image is on the disk.
     """
     listed = ImageTable.read(path)
+    if not known_column(listed.frame.columns, ("true_label",)) and (is_long(listed) or is_stated(listed)):
+        raise InputError(
+            f"expected true classes in {path}, but it holds predictions, all of which would be right; give the labels, "
+            "or add a column true_label"
+        )
+    listed = as_wide(listed)
     table, images = listed.frame, np.array(listed.names, dtype=object)  # (N,)
     names = _labels(listed, codes)
     classes, labels = _classes(names, published, path)
@@ -174,8 +182,8 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
         return _numbered([int(name.removesuffix(".0")) if name else -1 for name in names], published, path)
     order = {name.casefold(): index for index, name in enumerate(published)}
     named = {name.casefold() for name in names if name}
-    if len(order) >= MIN_CLASSES and (held := _held(named - set(order), published, path)):
-        order |= held
+    if len(order) >= MIN_CLASSES:
+        order |= _counted_for(named - set(order), named, published, path)
     if not named <= set(order):
         own = {name.casefold(): name for name in sorted(names, reverse=True) if name}  # "Nevus" and "nevus" are one
         published = [own[key] for key in sorted(own)]  # its own names, every one of them
@@ -185,21 +193,16 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
     return tuple(published), np.array([order.get(name.casefold(), -1) for name in names], dtype=np.int_)
 
 
-def _held(strangers: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
-    """The published class that holds each disease which is none of them, said; none unless all are held."""
+def _counted_for(strangers: Set[str], together: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
+    """The published class that each name which is none of them counts for, said; none unless all count for one."""
     if not strangers:
         return {}
-    base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
-    read = ClassNames.read([*published, *sorted(strangers)], base)
-    known = read.canonical[: len(published)]
-    owners = zip(sorted(strangers), read.canonical[len(published) :], strict=True)
-    places = {given: owner_of(base.card, name, known) for given, name in owners if name not in known}
-    held = {given: place for given, place in places.items() if place is not None}
-    if len(held) < len(strangers):
+    found = same_diseases(sorted(strangers), sorted(together), published, KnowledgeBase.load(DEFAULT_KNOWLEDGE))
+    if len(found.places) < len(strangers):
         return {}  # the table keeps names of its own, so none is read as another
-    pairs = ", ".join(f"{given} = {published[place]}" for given, place in held.items())
-    warnings.warn(f"{path}: read as diseases that the classes hold: {pairs}.", ZsdermWarning, stacklevel=4)
-    return held
+    for told in found.told(published):
+        warnings.warn(f"{path}: {told}.", ZsdermWarning, stacklevel=4)
+    return found.places
 
 
 def _numbered(labels: list[int], published: Sequence[str], path: Path) -> tuple[tuple[str, ...], NDArray[np.int_]]:
@@ -228,7 +231,10 @@ def _of_split(table: ImageTable, column: str, split: str) -> NDArray[np.bool_]:
 
 
 def _on_disk(names: Sequence[str], table: Path) -> list[str | None]:
-    """The path of each image: as written, relative to the table, or the one file below that the name can mean."""
+    """The path of each image: as written, relative to the table, or the one file below that the name can mean.
+
+    A file in another folder than the name says is taken only if one name alone can mean it, and that is said.
+    """
     direct = [table.parent / name for name in names]
     if all(path.is_file() for path in direct):
         return [str(path) for path in direct]
@@ -237,10 +243,24 @@ def _on_disk(names: Sequence[str], table: Path) -> list[str | None]:
     except ImageError:  # not one image there
         below = []
     known = ImageNames(str(path.relative_to(table.parent)) for path in below)
-    pairs = zip(direct, names, strict=True)
-    return [str(path) if path.is_file() else _only(known.meant_by(name)[0], below) for path, name in pairs]
-
-
-def _only(found: Sequence[int], files: Sequence[Path]) -> str | None:
-    """The one file; with two of them nothing says which is meant."""
-    return str(files[found[0]]) if len(found) == 1 else None
+    meant = [
+        ([], NO_RANK) if path.is_file() else known.meant_by(name) for path, name in zip(direct, names, strict=True)
+    ]
+    taken = Counter(path.resolve() for path in direct if path.is_file())
+    taken.update(below[found[0]].resolve() for found, _ in meant if len(found) == 1)
+    paths, elsewhere = [], []
+    for path, name, (found, rank) in zip(direct, names, meant, strict=True):
+        file = path if path.is_file() else below[found[0]] if len(found) == 1 else None  # of two, nothing says which
+        if file is not None and rank != NO_RANK and not is_end(rank):
+            file = file if taken[file.resolve()] == 1 else None
+            elsewhere += [] if file is None else [f"{name} = {file.relative_to(table.parent)}"]
+        paths.append(None if file is None else str(file))
+    if elsewhere:
+        warnings.warn(
+            f"{table}: {len(elsewhere)} images are not where the table says, and are taken from another folder by file "
+            f"name: {', '.join(elsewhere[:2])}{', ...' if len(elsewhere) > 2 else ''}. Correct the table if they "
+            "are others.",
+            ZsdermWarning,
+            stacklevel=4,
+        )
+    return paths

@@ -41,12 +41,12 @@ def read_results(folder: Path, kind: str = "run") -> list[Result]:
 
     Args:
         folder: where `zsderm benchmark --output` wrote.
-        kind: "run" or "comparison".
+        kind: "run", "comparison" (of the methods of one model) or "models" (of the models under one method).
 
     Raises:
-        InputError: the folder holds no run, or a file that cannot be read.
+        InputError: the folder holds no run, or a result that cannot be read. Other JSON files are passed over.
     """
-    found = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    found = [read_result(path) for path in sorted(folder.glob("*.json")) if _is_ours(path)]
     if not any(result["kind"] == "run" for result in found):
         raise InputError(f"expected results in {folder}, but it holds none; zsderm benchmark --output writes them")
     return sorted((result for result in found if result["kind"] == kind), key=_place)
@@ -72,8 +72,21 @@ def _place(result: Result) -> tuple[Any, ...]:
         config.get("wording", ""),
         methods.index(config["method"]) if config.get("method") in methods else len(methods),
         config.get("prior", "") not in ("", "auto"),
+        config.get("prior", ""),
+        config.get("retrieval", ""),
+        config.get("k") or 0,  # a number: 4 before 16; first the default, which is not in the name
+        config.get("views") or 0,
         config.get("variant", ""),
     )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file begins as our results do; one that cannot be read is for `read_result` to say."""
+    try:
+        with path.open("rb") as file:
+            return bool(MARK.match(file.read(64)))
+    except OSError:
+        return True
 
 
 def write_result(path: Path, result: Mapping[str, Any]) -> None:

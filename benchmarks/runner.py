@@ -2,28 +2,29 @@
 
 Images are embedded once for each model and data set, because all runs share a folder of features. A run whose files are
 there and whose inputs are the same (encoder, descriptions, settings, images) is not repeated. When a data set is done,
-every run of a model is compared, image by image, with the first one, which should be the plainest.
+every run of a model is compared, image by image, with the first one, which should be the plainest; and at the end every
+two models, also those of earlier runs into the same folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
 from zsderm.atomic_files import refuse_others
 from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import MARK, Result, read_result, write_result
-from zsderm.metrics import by_group, compare, confusion_matrix, evaluate, reliability
+from zsderm.benchmarks.side_by_side import compare_methods, compare_models, names_classes
+from zsderm.manifest_files import run_facts
+from zsderm.metrics import by_group, confusion_matrix, evaluate, reliability
 from zsderm.table_files import write_parquet
 
 _ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
@@ -39,6 +40,7 @@ def run_grid(
     cache: Path | None = None,
     device: str | None = None,
     force: bool = False,
+    command: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
     """Make the runs that have no result file yet, then compare the methods.
@@ -51,6 +53,7 @@ def run_grid(
         cache: folder of image features, shared by all runs; None computes them for each run.
         device: a torch device.
         force: repeat finished runs.
+        command: the command line, for the manifests of the answers.
         tell: called with one line for each run.
 
     Returns:
@@ -72,9 +75,11 @@ def run_grid(
                 )
             for path, run in own.items():
                 classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache)
-                tell(f"{path.stem}: {_run(run, dataset, classifier, path, force)}")
-            _compare(own, dataset, output)
+                tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command)}")
+            compare_methods(own, dataset, output)
             files += list(own)
+    for dataset in datasets:
+        compare_models(dataset, images_checksum(dataset), output)
     return files
 
 
@@ -106,6 +111,7 @@ def classifier_of(
         retrieval=run.retrieval,
         k=run.k,
         views=run.views,
+        names=run.names,
         cache=cache,
     )
 
@@ -115,11 +121,9 @@ def inputs_of(dataset: LabelledImages, classifier: ZeroShotClassifier) -> dict[s
 
     Where the images lie does not matter, and a change of code within one version is not seen: that wants ``force``.
     """
-    rows = zip(dataset.images, dataset.labels.tolist(), strict=True)
-    lines = [*dataset.classes, *(f"{PurePath(path).name}\t{label}" for path, label in rows)]
     prior, base = classifier.prior, classifier.knowledge
     return {
-        "images": hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
+        "images": images_checksum(dataset),
         "encoder": classifier.encoder.fingerprint,
         "knowledge": base and base.checksum,
         "prior": prior if isinstance(prior, str) else [round(share, 6) for share in prior.tolist()],
@@ -128,12 +132,21 @@ def inputs_of(dataset: LabelledImages, classifier: ZeroShotClassifier) -> dict[s
     }
 
 
-def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path: Path, force: bool) -> str:
+def images_checksum(dataset: LabelledImages) -> str:
+    """16 hex digits over the classes, and the file name and class of each image, in their order."""
+    rows = zip(dataset.images, dataset.labels.tolist(), strict=True)
+    lines = [*dataset.classes, *(f"{PurePath(path).name}\t{label}" for path, label in rows)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _run(
+    run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path: Path, force: bool, command: str | None
+) -> str:
     """Predict, score and write, unless it is done; one line about it."""
     inputs = inputs_of(dataset, classifier)
     answers = path.with_suffix(".parquet")
     done = path.is_file() and answers.is_file() and read_result(path).get("inputs") == inputs
-    if done and not force and _names_classes(answers, dataset.classes):
+    if done and not force and names_classes(answers, dataset.classes):
         return "there already"
     refuse_others(path, MARK)
     refuse_others(answers, _ANSWERS_MARK)
@@ -141,7 +154,8 @@ def _run(run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path
     rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:
         rows[dataset.unit] = dataset.units
-    write_parquet(rows, answers, predictions.facts)
+    manifest = {**predictions.manifest, "run": run_facts(command)}  # not in the result: equal inputs give equal files
+    write_parquet(rows, answers, {**predictions.facts, "manifest": manifest})
     result = score(run, dataset, predictions)
     write_result(path, {**result, "inputs": inputs})
     figures = result["metrics"]
@@ -184,43 +198,3 @@ def score(run: Run, dataset: LabelledImages, predictions: Predictions) -> Result
         },
         "manifest": dict(predictions.manifest),
     }
-
-
-def _compare(runs: Mapping[Path, Run], dataset: LabelledImages, output: Path) -> None:
-    """Write how every other run differs from the first of the model's runs on the data set."""
-    (first, yardstick), *others = runs.items()
-    if not others:
-        return
-    before = _answers(first, dataset.classes)
-    rows = [
-        {
-            "variant": run.variant,
-            **compare(dataset.labels, before, after, clusters=dataset.units).to_dict(),
-        }
-        for run, after in _each(others, dataset.classes)
-    ]
-    config = {"dataset": dataset.name, "title": dataset.title, "encoder": yardstick.encoder}
-    result = {"kind": "comparison", "config": config, "against": yardstick.variant, "rows": rows}
-    name = Run(yardstick.model, "comparison").stem(dataset.title)
-    write_result(output / f"{name}.json", result)
-
-
-def _each(runs: Sequence[tuple[Path, Run]], classes: Sequence[str]) -> Iterator[tuple[Run, NDArray[np.float64]]]:
-    return ((run, _answers(path, classes)) for path, run in runs)
-
-
-def _answers(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
-    """(N, C) probabilities of a run, in the order of the data set, which its inputs fix."""
-    return pd.read_parquet(path.with_suffix(".parquet"), columns=_columns(classes)).to_numpy(dtype=np.float64)
-
-
-def _names_classes(path: Path, classes: Sequence[str]) -> bool:
-    """Whether a table of answers names its classes; earlier ones numbered them."""
-    from pyarrow.parquet import ParquetFile
-
-    return set(_columns(classes)) <= set(ParquetFile(path).schema_arrow.names)
-
-
-def _columns(classes: Sequence[str]) -> list[str]:
-    """(C,) the columns of the probabilities."""
-    return [Predictions.probability_column(name) for name in classes]

@@ -1,24 +1,28 @@
-"""Tables in Markdown, made from result files, and the pages that hold them.
+"""The tables of a folder of results, and the pages that hold them.
 
     python -m zsderm.benchmarks.tables docs/benchmarks --into README.md --into docs/benchmarks.md
 
 A page holds a table between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; what stands between them is
-replaced. NAME is one of summary, unseen, bundled, comparisons, groups, published and published-retrieval. Without
---into everything is printed.
+replaced. NAME is one of summary, unseen, models, comparisons, groups, which are of the results alone; or project,
+bundled, published and published-retrieval, which the pages of zsderm have. Without --into those of the results are
+printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
+from zsderm.benchmarks import sections
 from zsderm.benchmarks.pages import filled, part_names, rewrite
 from zsderm.benchmarks.published import WARNING, published
 from zsderm.benchmarks.published import to_markdown as published_to_markdown
-from zsderm.benchmarks.results import Result, details, read_results
+from zsderm.benchmarks.results import read_results
+from zsderm.benchmarks.table import Table
 from zsderm.errors import InputError, did_you_mean
 
 MARK, END = "results: ", "<!-- end of results -->"
@@ -29,69 +33,27 @@ MAKE_NOTE = (
 )
 
 
-def summary(folder: Path) -> str:
+def project(folder: Path) -> str:
     """Every run with all its figures, and an empty row for the published MAKE model until somebody has run it."""
-    runs = [run for run in read_results(folder) if run["config"]["wording"] == "all"]
-    lines, notes = _figures(runs), _notes(runs)
-    if not any("MAKE" in run["config"]["model"] for run in runs):
-        lines += [
-            f"| {title} | | | MAKE | | | | | | | | |" for title in dict.fromkeys(r["config"]["title"] for r in runs)
-        ]
-        notes.append(MAKE_NOTE)
-    return "\n".join([*lines, "", *notes])
-
-
-def unseen(folder: Path) -> str:
-    """The runs on descriptions that the bundled encoder has not been trained with."""
-    runs = [run for run in read_results(folder) if run["config"]["wording"] == "unseen"]
-    return "\n".join([*_figures(runs), "", *_notes(runs)])
+    table, runs = sections.summary(folder), read_results(folder)
+    if any("MAKE" in run["config"]["model"] for run in runs):
+        return table.to_markdown()
+    titles = dict.fromkeys(row[0] for row in table.rows)
+    empty = [[title, "", "", "MAKE", *[""] * (len(table.columns) - 4)] for title in titles]
+    shown = replace(table, rows=[*table.rows, *empty], notes=[*table.notes, MAKE_NOTE]).to_markdown()
+    return re.sub(r"\|  (?=\|)", "| ", shown)
 
 
 def bundled(folder: Path) -> str:
     """Every run of the bundled encoder, as its card shows them."""
     runs = [run for run in read_results(folder) if run["config"]["encoder"] == "zsderm-mini"]
-    return "\n".join([*_figures(runs), "", *_notes(runs)])
-
-
-def comparisons(folder: Path) -> str:
-    """How every run differs from the plainest one of its model, in points, with the paired interval and p."""
-    lines = [
-        "| data set | model | method | against | accuracy, points (95 %) | p | balanced, points (95 %) | p |",
-        "|" + "---|" * 8,
-    ]
-    for result in read_results(folder, "comparison"):
-        config = result["config"]
-        for row in result["rows"]:
-            start = f"| {config['title']} | {config['encoder']} | {row['variant']} | {result['against']} "
-            lines.append(start + "".join(_difference(row[name]) for name in ("accuracy", "balanced_accuracy")) + "|")
-    return "\n".join(lines)
+    return sections.figures(runs).to_markdown()
 
 
 def groups(folder: Path) -> str:
-    """How far groups of people are apart under the whole method, beside the gap that chance would give."""
-    lines = [
-        "| data set | model | method | by | accuracy of each group (n) | gap | gap by chance (p) | balanced gap |",
-        "|" + "---|" * 8,
-    ]
-    runs = details(read_results(folder))
-    if not any(run["groups"] for run in runs):
-        return "The tables of these data sets tell of no groups."
-    for run in runs:
-        config = run["config"]
-        for title, content in run["groups"].items():
-            parts = [f"{name} {_three(group['accuracy'])} ({group['n']})" for name, group in content["groups"].items()]
-            gap, chance = content["gap"], f"{_three(content['gap_by_chance'])} ({_three(content['p'])})"
-            lines.append(
-                f"| {config['title']} | {config['encoder']} | {config['variant']} | {title} | {'; '.join(parts)} "
-                f"| {_three(gap['accuracy'])} | {chance} | {_three(gap['balanced_accuracy'])} |"
-            )
-    least = max((content["least"] for run in runs for content in run["groups"].values()), default=0)
-    note = (
-        f"Gap: best minus worst accuracy among groups of at least {least} images. By chance: the mean gap when the "
-        "right answers fall on the groups at random, and how often that gives as much. The mix of classes differs "
-        "from group to group too."
-    )
-    return "\n".join([*lines, "", note])
+    """How far groups of people are apart, or a sentence where nothing is known of groups."""
+    table = sections.groups(folder)
+    return table.to_markdown() if table.rows else sections.NO_GROUPS
 
 
 def published_figures(folder: Path) -> str:
@@ -106,14 +68,24 @@ def published_retrieval(_: Path) -> str:
 
 
 SECTIONS: Mapping[str, Callable[[Path], str]] = {
-    "summary": summary,
-    "unseen": unseen,
-    "bundled": bundled,
-    "comparisons": comparisons,
+    **{name: lambda folder, make=make: make(folder).to_markdown() for name, make in sections.OWN.items()},  # type: ignore[misc]
     "groups": groups,
+    "project": project,
+    "bundled": bundled,
     "published": published_figures,
     "published-retrieval": published_retrieval,
 }
+
+
+def own_tables(folder: Path) -> dict[str, Table]:
+    """The tables of the results alone, by name; those without rows are left out."""
+    found = {name: make(folder) for name, make in sections.OWN.items()}
+    return {name: table for name, table in found.items() if table.rows}
+
+
+def printed(folder: Path) -> str:
+    """These tables in Markdown, each below its name."""
+    return "\n\n".join(f"## {name}\n\n{table.to_markdown()}" for name, table in own_tables(folder).items())
 
 
 def fill(text: str, folder: Path) -> str:
@@ -147,65 +119,7 @@ def main(folder: Path, pages: tuple[Path, ...]) -> None:
     for page in pages:
         click.echo(f"{page}: {'written' if fill_page(page, folder) else 'unchanged'}", err=True)
     if not pages:
-        click.echo("\n\n".join(f"## {name}\n\n{make(folder)}" for name, make in SECTIONS.items()))
-
-
-def _figures(runs: Sequence[Result]) -> list[str]:
-    head = (
-        "| data set | n (units) | majority | model | method | accuracy (95 %) | balanced (95 %) | macro-F1 (95 %) "
-        "| top-3 | top-5 | AUROC | calibration error |"
-    )
-    return [head, "|" + "---|" * 12, *map(_row, runs)]
-
-
-def _row(run: Result) -> str:
-    config, figures, data = run["config"], run["metrics"], run["data"]
-    n = f"{figures['n']}" + (f" of {data['listed']}" if data["listed"] > data["n"] else "")
-    units = "" if figures["units"] == figures["n"] else f" ({figures['units']} {_plural(data['unit'])})"
-    cells = [
-        config["title"],
-        n + units,
-        _three(figures["majority_rate"]),
-        config["encoder"],
-        config["variant"] + (" \\*" if _fell_back(run) else ""),
-        *(_with_interval(figures, name) for name in ("accuracy", "balanced_accuracy", "macro_f1")),
-        *(_three(figures[name]) for name in ("top3_accuracy", "top5_accuracy", "macro_auroc", "calibration_error")),
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def _fell_back(run: Result) -> bool:
-    return run["used"]["method"] != run["config"]["method"]
-
-
-def _notes(runs: Sequence[Result]) -> list[str]:
-    used = dict.fromkeys((run["config"]["method"], run["used"]["method"]) for run in runs if _fell_back(run))
-    notes = [f"\\* {asked} answered as {answered}: its guard set the refinement aside." for asked, answered in used]
-    grouped = any(run["metrics"]["units"] != run["metrics"]["n"] for run in runs)
-    drawn = "patients or lesions where they are known, each with all its images" if grouped else "images"
-    configs = [run["config"] for run in runs if run["config"].get("views", 1) > 1]
-    own = {each["encoder"]: each["views"] for each in configs if f"{each['views']} views" not in each["variant"]}
-    notes += [f"{name}: the mean of {views} views of each image, as its card says." for name, views in own.items()]
-    return [*notes, f"Intervals: bootstrap that draws {drawn}."]
-
-
-def _plural(unit: str) -> str:
-    return unit.removesuffix("_id") + "s"
-
-
-def _with_interval(figures: Mapping[str, Any], name: str) -> str:
-    return f"{_three(figures[name])} ({_three(figures[f'{name}_low'])}–{_three(figures[f'{name}_high'])})"
-
-
-def _difference(figure: Mapping[str, Any]) -> str:
-    value, low, high = (
-        None if figure[key] is None else f"{100 * figure[key]:+.1f}" for key in ("value", "low", "high")
-    )
-    return f"| {value} ({low or '–'} to {high or '–'}) | {_three(figure['p'])} "
-
-
-def _three(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+        click.echo(printed(folder))
 
 
 if __name__ == "__main__":

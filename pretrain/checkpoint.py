@@ -135,7 +135,10 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide the weights, as plain lists, mappings and numbers."""
-    return {name: _plain(value) for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
+    settings = {name: _plain(value) for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
+    for source in settings["train"]:
+        del source["home"]  # decides what is measured of the finished encoder, not its weights
+    return settings
 
 
 def _check_settings(path: Path, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)  # fact -> column: site, age, sex
     signs: Mapping[str, str] = field(default_factory=dict)  # yes/no column -> what the patient reports when it is yes
     image_column: str = ""  # the column that names the images; empty: image, filename or another usual name
+    home: bool = True  # whether its images count in home.safetensors; false for what nobody brings, such as cut-outs
 
     def __post_init__(self) -> None:
         """Refuse what no table can have."""

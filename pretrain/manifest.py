@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 import transformers
 
 import zsderm
+from zsderm.manifest_files import commit
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.records import Record
 
@@ -49,7 +49,7 @@ def training_manifest(
         "data": data_checksum(records, root),
         "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
         "processes": processes,
-        "git": git_commit(),
+        "git": commit(),
         "versions": {
             "zsderm": zsderm.__version__,
             "torch": torch.__version__,
@@ -76,21 +76,3 @@ def data_checksum(records: Sequence[Record], root: Path) -> str:
             size = -1
         digest.update(repr((name.as_posix(), record.span, size, record.weight, record.case, record.captions)).encode())
     return digest.hexdigest()[:16]
-
-
-def git_commit() -> str | None:
-    """The commit of the working tree that this code runs from, marked where files differ; None outside of one."""
-    here = Path(__file__).resolve().parent
-    if not (here.parent / ".git").exists():
-        return None  # an installed package: a repository further up is another project's
-    try:
-        commit = _git(here, "rev-parse", "HEAD")
-        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{commit}, with changes" if changed else commit
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()

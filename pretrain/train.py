@@ -13,7 +13,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 import zsderm
 from zsderm.atomic_files import atomic_file, refuse_others
-from zsderm.errors import SettingsError
+from zsderm.errors import PretrainingDataError, SettingsError
 from zsderm.pretrain import checkpoint
 from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.config import TrainConfig, read_config
@@ -43,6 +43,8 @@ from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
 from zsderm.pretrain.learner import Learner
 from zsderm.pretrain.manifest import training_manifest
 from zsderm.pretrain.model.export import export_folder
+from zsderm.pretrain.model.home import write_home
+from zsderm.pretrain.model.shown import shown_in_training
 from zsderm.pretrain.model.start import begin
 from zsderm.pretrain.model.towers import OpenClipModel, set_gradient_checkpointing
 from zsderm.pretrain.named_things import check_names
@@ -119,8 +121,11 @@ def _train(
     manifest = training_manifest(asked, config_path, overrides, knowledge, records, root, group.size)
     if group.is_first:
         _write(output / MANIFEST, json.dumps(manifest, indent=2))
+    shown = shown_in_training(asked, records, knowledge)
     if at.epoch == config.epochs and group.is_first:  # what may change in a finished run is exported again
-        export_folder(learner.trained(), tokenizer, config, {**manifest, "epochs_done": at.epoch}, output / "encoder")
+        done = {**manifest, "epochs_done": at.epoch}
+        export_folder(learner.trained(), tokenizer, config, done, output / "encoder", shown)
+        _measure(output / "encoder", config, records)
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=group.is_first)
     for epoch in range(at.epoch, config.epochs):
         loader = DataLoader(
@@ -136,7 +141,9 @@ def _train(
         logs.picture()
         if group.is_first:
             done = {**manifest, "epochs_done": epoch + 1}
-            export_folder(learner.trained(), tokenizer, config, done, output / "encoder")
+            export_folder(learner.trained(), tokenizer, config, done, output / "encoder", shown)
+            if epoch + 1 == config.epochs:
+                _measure(output / "encoder", config, records)
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs:
                 logs.evaluation(evaluate_encoder(config, root, output / "encoder", epoch + 1), at.step)
         group.wait()  # an evaluation may take longer than exchanges are waited for
@@ -179,6 +186,14 @@ def _train_epoch(
         if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
             save()
     check_draws(at.images, at.skipped, least=1)
+
+
+def _measure(encoder: Path, config: TrainConfig, records: Sequence[Record]) -> None:
+    """Write home.safetensors beside the weights, where there are images enough."""
+    try:
+        write_home(encoder, config, records)
+    except PretrainingDataError as error:
+        log.warning("home.safetensors is not written: %s", error)
 
 
 def _placed(model: OpenClipModel, config: TrainConfig, device: torch.device, group: Group) -> OpenClipModel:

@@ -34,6 +34,7 @@ class TinyEncoder:
 
     card = EncoderCard(name="tiny", width=WIDTH, image_size=SIDE, context_length=64, licence="Apache-2.0")
     temperature = 0.05
+    home = None  # what its training images look like was not measured
 
     def __init__(self, fingerprint: str = "0123456789abcdef") -> None:
         self.fingerprint = fingerprint

@@ -126,8 +126,6 @@ def test_knowledge_keeps_the_k_descriptions_nearest_to_the_mean_image(tiny_encod
     for label, evidence in zip(predictions.labels, predictions.evidence, strict=True):
         assert {e.text for e in evidence} <= {d.text for d in knowledge.find(label).descriptions}
         assert len(evidence) == 3 and all(e.shows == "lesion" for e in evidence)
-        assert not any(e.stands_in for e in evidence)
-        assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
 
 
 @pytest.mark.parametrize("names", NAMES)
@@ -214,7 +212,8 @@ def test_what_was_fitted_with_an_older_base_keeps_it_and_is_refused_beside_newer
     old = KnowledgeBase(card, older)
     subjects = [classifier(tiny_encoder, base, ["melanoma", "nevus"], method="knowledge") for base in (old, knowledge)]
     subjects[0].fit(folder).save(tmp_path / "fitted")
-    loaded = ZeroShotClassifier.load(tmp_path / "fitted", model=tiny_encoder)
+    with pytest.warns(FallbackWarning, match="'dermatology' 0.4.0, which its folder holds"):
+        loaded = ZeroShotClassifier.load(tmp_path / "fitted", model=tiny_encoder)
     assert (loaded.knowledge.version, loaded.knowledge.checksum) == ("0.4.0", old.checksum)
     with pytest.raises(InputError, match="class texts have changed since the classifier was saved"):
         read(tmp_path / "fitted").check(tiny_encoder, subjects[1].texts)
@@ -294,7 +293,7 @@ def test_embeddings_of_another_encoder_or_width_are_refused(tiny_encoder, knowle
 def test_predictions_carry_the_proxies_that_made_them(tiny_encoder, knowledge, folder, changes) -> None:
     predictions = classifier(tiny_encoder, knowledge, **changes).predict(folder)
     if changes.get("retrieval") == "image":
-        assert predictions.proxies is None and predictions.sentences is None
+        assert predictions.proxies is None
         return
     scores = tiny_encoder.encode_images(find(folder)[:24]) @ predictions.proxies.T
     expected = (scores / predictions.manifest["temperature"]).softmax(dim=1)
@@ -487,7 +486,9 @@ def test_the_manifest_is_enough_to_repeat_the_run(tiny_encoder, knowledge, folde
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         manifest = classifier(tiny_encoder, knowledge, k=5).predict(folder).manifest
-    assert manifest["encoder"] == {"name": "tiny", "fingerprint": tiny_encoder.fingerprint, "temperature": 0.05}
+    unknown = {"never_shown": None, "familiarity_threshold": None}  # nothing is claimed of such an encoder
+    told = {"name": "tiny", "fingerprint": tiny_encoder.fingerprint, "temperature": 0.05}
+    assert manifest["encoder"] == told | unknown
     assert manifest["knowledge"]["checksum"] == knowledge.checksum
     assert manifest["settings"]["k"] == 5 and manifest["settings"]["prior"] == "auto"
     assert {"zsderm", "torch", "python"} <= manifest["versions"].keys()

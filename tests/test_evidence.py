@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from zsderm.class_texts import ClassTexts
-from zsderm.evidence import CLINICAL, DERMOSCOPIC, UNSURE, PictureKinds, fitting
+from zsderm.errors import InputError
+from zsderm.evidence import CLINICAL, COMPANY, DERMOSCOPIC, UNSURE, Company, PictureKinds, check_regions, fitting
 from zsderm.knowledge import Description, Disease, KnowledgeBase, KnowledgeCard
 
 SAID = {
@@ -26,45 +29,56 @@ def said(*texts: str) -> list[Description]:
 
 
 @pytest.mark.parametrize(
-    ("texts", "kind", "region", "expected", "stands_in"),
+    ("texts", "kind", "region", "expected"),
     [
-        (SAID, CLINICAL, "", LESION, False),
-        (SAID, UNSURE, "", LESION, False),
-        (SAID, DERMOSCOPIC, "", {"round", "network"}, False),
-        (SAID, CLINICAL, "FACE", {*LESION, "on the nose"}, False),
-        (SAID, CLINICAL, "lower extremity", {*LESION, "on the shins"}, False),
-        (SAID, CLINICAL, "somewhere", LESION, False),
-        (("network", "on the nose", "on dark skin"), CLINICAL, "somewhere", {"on the nose"}, True),
-        (("brown", "network"), DERMOSCOPIC, "", {"network"}, False),
-        (("brown", "several"), DERMOSCOPIC, "", {"brown"}, True),
-        (
-            ("network", "several", "old and new", "on dark skin", "not scaly"),
-            CLINICAL,
-            "",
-            {"several", "old and new"},
-            True,
-        ),
-        (("network", "on the nose", "on dark skin"), CLINICAL, "BACK", {"on dark skin"}, True),
-        (("network", "not scaly"), CLINICAL, "", {"network"}, True),
-        (("not scaly", "on the nose"), CLINICAL, "BACK", set(), False),
-        ((), CLINICAL, "", set(), False),
+        (SAID, CLINICAL, "", LESION),
+        (SAID, UNSURE, "", LESION),
+        (SAID, DERMOSCOPIC, "", {"round", "network"}),
+        (SAID, CLINICAL, "FACE", {*LESION, "on the nose"}),
+        (SAID, CLINICAL, "lower extremity", {*LESION, "on the shins"}),
+        (SAID, CLINICAL, "somewhere", LESION),
+        (("brown", "several", "on dark skin", "old and new", "not scaly"), DERMOSCOPIC, "BACK", set()),
+        (("network", "several", "old and new", "on the nose", "on dark skin", "not scaly"), CLINICAL, "", set()),
+        ((), CLINICAL, "", set()),
     ],
 )
-def test_what_may_stand_beside_a_picture(texts, kind, region, expected, stands_in) -> None:
+def test_what_may_stand_beside_a_picture(texts, kind, region, expected) -> None:
     descriptions = said(*texts)
-    places, found = fitting(descriptions, kind, region)
-    assert ({descriptions[place].text for place in places}, found) == (expected, stands_in)
+    assert {descriptions[place].text for place in fitting(descriptions, kind, region)} == expected
 
 
 def test_a_sentence_that_holds_only_a_name_always_fits() -> None:
-    assert fitting([None, None], DERMOSCOPIC, "FACE") == ([0, 1], False)
+    assert fitting([None, None], DERMOSCOPIC, "FACE") == [0, 1]
+
+
+@pytest.mark.parametrize(("region", "fits"), [("", True), ("HAND", True), ("BACK", False)])
+def test_a_sign_that_names_another_place_than_the_one_given_stands_beside_nothing(region: str, fits: bool) -> None:
+    sign = Description("Pits in a nail.", "wart", "colour", "clinical", "test", "lesion")
+    assert fitting([sign], CLINICAL, region) == [0] * fits
 
 
 def test_a_word_that_is_not_in_the_vocabulary_stands_beside_nothing() -> None:
     odd = Description("odd", "wart", "colour", "clinical", "test", "feathers")
-    assert fitting([odd], CLINICAL) == ([], False)
     other = Description("odd", "wart", "colour", "histology", "test", "lesion")
-    assert fitting([other, *said("several")], CLINICAL) == ([1], True)
+    assert fitting([odd, other, *said("brown")], CLINICAL) == [2]
+
+
+def test_a_photograph_is_held_against_those_with_its_answer_if_there_are_enough() -> None:
+    rows = torch.nn.functional.normalize(torch.randn(COMPANY + 3, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    winners = torch.tensor([0] * COMPANY + [1] * 3)
+    found = list(Company.of(rows, winners, 3).apart(rows, winners))
+    torch.testing.assert_close(found[0], rows[0] - rows[:COMPANY].mean(dim=0))
+    assert found[COMPANY:] == [None] * 3
+    copies = rows[:1].repeat(COMPANY, 1)
+    assert list(Company.of(copies, winners[:COMPANY], 1).apart(copies, winners[:COMPANY])) == [None] * COMPANY
+
+
+@pytest.mark.parametrize(("regions", "got"), [(["NOSE"], "but got 1"), ("NOSE", "but got the text 'NOSE'")])
+def test_each_image_needs_a_region(regions, got: str) -> None:
+    check_regions(None, ["a", "b"])
+    check_regions(["NOSE", ""], ["a", "b"])
+    with pytest.raises(InputError, match=f"`regions` to have one entry for each of 2 images, {got}"):
+        check_regions(regions, ["a", "b"])
 
 
 def test_an_encoder_is_believed_only_where_it_is_sure() -> None:
@@ -89,8 +103,7 @@ def test_each_image_gets_what_fits_it_best_first(texts: ClassTexts, tiny_encoder
     winners = torch.tensor([0, 0, 1])
     first, second, third = texts.evidence_for(features, winners, None, 9, CLINICAL, ["NOSE", "", ""])
     assert first[0].text == "on the nose" and {e.text for e in first} == {*LESION, "on the nose"}
-    assert {e.text for e in second} == LESION and not any(e.stands_in for e in (*first, *second))
-    assert [(e.text, e.stands_in, e.shows, e.modality) for e in third] == [("several", True, "number", "clinical")]
+    assert {e.text for e in second} == LESION and third == ()
     seen = next(texts.evidence_for(features[1:2], winners[1:2], None, 1, DERMOSCOPIC))
     assert [(e.text, e.shows) for e in seen] == [("network", "lesion")]
 
@@ -107,3 +120,35 @@ def test_names_alone_ask_nothing_of_the_encoder(tiny_encoder) -> None:
     names = ClassTexts.build(tiny_encoder, ("wart", "corn"), "class-name", None)
     assert names.kinds is None and tiny_encoder.texts_encoded == 2
     assert [e.text for e in next(names.evidence_for(names.features[:1], torch.tensor([0]), None, 3))] == ["wart"]
+
+
+def test_photographs_with_one_answer_get_what_sets_them_apart_and_the_runner_up_speaks_too(tiny_encoder) -> None:
+    base = KnowledgeBase.load("dermatology")
+    texts = ClassTexts.build(tiny_encoder, ("melanoma", "nevus", "psoriasis"), "descriptions", base)
+    first = next(n for n, s in enumerate(texts.sentences) if s.description.shows == "lesion")
+    noise = torch.randn(24, texts.features.shape[1], generator=torch.Generator().manual_seed(2))
+    features = torch.nn.functional.normalize(10 * texts.features[first] + noise / 10, dim=1)  # all like one sentence
+    probabilities = torch.tensor([[0.6, 0.3, 0.1]]).repeat(24, 1)
+    alone, together = (
+        list(texts.evidence_beside(features, probabilities, 3, CLINICAL, alone=alone)) for alone in (True, False)
+    )
+    assert {told[0].text for told, _ in alone} == {texts.sentences[first].description.text}
+    assert len({told[0].text for told, _ in together}) >= 4
+    own = [{d.text for d in base.find(name).descriptions} for name in ("melanoma", "nevus")]
+    for told, others in (*alone, *together):
+        assert len(told) == len(others) == 3
+        assert {e.text for e in told} <= own[0] and {e.text for e in others} <= own[1]
+
+
+def test_what_the_runner_up_says_as_well_comes_later(tiny_encoder) -> None:
+    diseases = [Disease(name, descriptions=tuple(said("network", "round"))) for name in ("wart", "corn")]
+    base = KnowledgeBase(KnowledgeCard("mine"), diseases)
+    texts = ClassTexts.build(tiny_encoder, ("wart", "corn"), "descriptions", base)
+    axes = torch.eye(texts.features.shape[1])
+    texts = replace(texts, features=torch.stack([axes[0], axes[1], axes[0], 0.1 * axes[1] + axes[2]]))
+    image = (axes[0] + 0.8 * axes[1])[None]
+    orders = [
+        [e.text for e in next(texts.evidence_for(image, torch.tensor([0]), None, 2, DERMOSCOPIC, None, *given))]
+        for given in ((), (torch.tensor([1]), None), (torch.tensor([1]), [image[0]]))
+    ]
+    assert orders == [["network", "round"], ["network", "round"], ["round", "network"]]

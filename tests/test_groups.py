@@ -42,6 +42,12 @@ def test_groups_stand_in_the_order_in_which_they_first_occur() -> None:
     assert (len(members), members.alone) == (3, 1)
 
 
+def test_groups_share_a_value_that_their_photographs_agree_on() -> None:
+    members = ImageGroups.of(GROUPS, IMAGES)
+    assert members.shared(["NOSE", "", "NOSE", "", "LIP", ""]) == ["NOSE", "", "LIP"]
+    assert members.shared(["NOSE", "", "EAR", "NOSE", "", "LIP"]) == ["", "LIP", ""]
+
+
 def test_the_embedding_of_a_group_is_the_mean_of_its_readable_photographs() -> None:
     rows = torch.nn.functional.normalize(torch.randn(4, 8, generator=torch.Generator().manual_seed(1)), dim=1)
     ok = np.array([True, False, True, True, True, False])

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from zsderm import FallbackWarning, InputError
+from zsderm.image_names import ImageNames
 from zsderm.image_table import (
     IMAGE_COLUMNS,
     IN_ORDER,
     LABEL_COLUMNS,
-    ImageNames,
     ImageTable,
     image_column,
     known_column,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,13 @@ def test_proxies_have_a_row_for_each_class() -> None:
     assert predictions(proxies=torch.ones(3, 8)).proxies.shape == (3, 8)
     with pytest.raises(InputError, match="a row for each of 3 classes"):
         predictions(proxies=torch.ones(2, 8))
+
+
+def test_what_is_said_of_the_runner_up_is_empty_or_of_each_image() -> None:
+    assert predictions().runner_up_evidence == ((), (), ())
+    assert predictions(runner_up_evidence=[[WEAK], [], []]).runner_up_evidence == ((WEAK,), (), ())
+    with pytest.raises(InputError, match="`runner_up_evidence` to hold one entry for each of the 3 images, but got 1"):
+        predictions(runner_up_evidence=((WEAK,),))
 
 
 def test_top_k_is_best_first_and_equal_ones_in_the_order_of_classes() -> None:
@@ -135,7 +142,7 @@ def test_the_table_has_one_row_per_image_and_the_columns_in_order() -> None:
     assert frame["label"].tolist() == ["melanoma", "", "nevus"]
     assert frame["label_2"].tolist() == ["nevus", "", "psoriasis"]
     assert frame["error"].tolist() == ["", "the file is empty", ""]
-    assert frame["evidence"].tolist() == [STRONG.text, "", ""]
+    assert frame["evidence"].tolist() == [WEAK.text, "", ""], "the first, whatever its cosine"
     assert frame["method"].tolist() == ["knowledge"] * 3
     assert frame["probability"].isna().tolist() == [False, True, False]
     table = frame[predictions().probability_columns].to_numpy()
@@ -161,7 +168,7 @@ def test_every_format_reads_back_as_the_table(tmp_path: Path, suffix: str) -> No
     match suffix:
         case ".jsonl":
             read = pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
-            read = read.drop(columns=["classes", "manifest"])
+            read = read.drop(columns=["classes", "manifest", "descriptions", "runner_up_descriptions"])
         case ".parquet":
             read = pd.read_parquet(path)
         case _:
@@ -175,7 +182,8 @@ def test_every_format_reads_back_as_the_table(tmp_path: Path, suffix: str) -> No
             np.testing.assert_array_equal(read[column].to_numpy(np.float32), expected[column].to_numpy())
         else:
             assert read[column].tolist() == expected[column].tolist()
-    assert os.listdir(path.parent) == [path.name]
+    beside = [f"{path.name}.manifest.json"] if suffix.lower() == ".csv" else []
+    assert sorted(os.listdir(path.parent)) == [path.name, *beside]
 
 
 def test_jsonl_writes_nan_as_null(tmp_path: Path) -> None:
@@ -183,6 +191,29 @@ def test_jsonl_writes_nan_as_null(tmp_path: Path) -> None:
     lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert "NaN" not in lines[1]
     assert json.loads(lines[1])["probability"] is None
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_jsonl_has_all_evidence_with_its_scores(tmp_path: Path, layout: str) -> None:
+    told = predictions(runner_up_evidence=((WEAK,), (), ()))
+    told.to_jsonl(tmp_path / "out.jsonl", layout=layout)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = [line["descriptions"] for line in lines]
+    first, second = [asdict(WEAK), asdict(STRONG)], [asdict(WEAK)]
+    if layout == "wide":
+        assert found == [first, [], []]
+        assert [line["runner_up_descriptions"] for line in lines] == [second, [], []]
+    else:  # in the rows of the two most probable classes; the third image has no text
+        assert found == [second, first, *[None] * 4, [], None, []]
+
+
+def test_the_manifest_in_a_file_says_which_run_wrote_it(tmp_path: Path) -> None:
+    run = {"run": {"command": "mine", "time": "now", "commit": None}}
+    for manifest, command in (({"encoder": "tiny"}, None), ({"encoder": "tiny", **run}, "mine")):
+        predictions(manifest=manifest).to_csv(tmp_path / "out.csv")
+        found = json.loads((tmp_path / "out.csv.manifest.json").read_text(encoding="utf-8"))
+        assert found["classes"] == list(predictions().classes) and found["manifest"]["encoder"] == "tiny"
+        assert found["manifest"]["run"]["command"] == command and found["manifest"]["run"]["time"]
 
 
 def test_another_suffix_names_the_known_ones(tmp_path: Path) -> None:
@@ -207,7 +238,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, write: str, monk
     monkeypatch.undo()
     getattr(predictions(), write)(path)
     assert path.stat().st_size > 100
-    assert os.listdir(tmp_path) == ["out"]
+    assert sorted(os.listdir(tmp_path)) == (["out", "out.manifest.json"] if write == "to_csv" else ["out"])
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

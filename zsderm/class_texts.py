@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from zsderm.config import Settings
 from zsderm.embeddings import embed_texts
 from zsderm.embeddings.vector_index import ClassIndex
 from zsderm.errors import FallbackWarning, InputError
-from zsderm.evidence import UNSURE, PictureKinds, fitting
+from zsderm.evidence import UNSURE, Company, PictureKinds, fitting, on_the_same_aspects
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE, ClassNames
 from zsderm.knowledge.sentences import Sentence, class_sentences, name_sentences
@@ -173,6 +174,43 @@ class ClassTexts:
         """The temperature for scores (N, C) of images (N, D) that some sentences made, see `unlabelled_temperature`."""
         return unlabelled_temperature(encoder_temperature, scores, features, self.features[rows], self.class_of[rows])
 
+    def evidence_beside(
+        self,
+        features: torch.Tensor,
+        probabilities: torch.Tensor,
+        count: int,
+        modality: str = Settings.modality,
+        regions: Sequence[str] | None = None,
+        *,
+        alone: bool = False,
+    ) -> Iterator[tuple[tuple[Evidence, ...], tuple[Evidence, ...]]]:
+        """For each image what stands beside its answer: sentences of the winning class, and of the runner-up.
+
+        Args:
+            features: (N, D) float32 unit rows.
+            probabilities: (N, C) float32.
+            count: how many at most of either class.
+            modality: see `evidence_for`.
+            regions: see `evidence_for`.
+            alone: choose for each image as if there were no other; else images with one answer are held against each
+                other, see `zsderm.evidence.Company`.
+
+        Yields:
+            Best first; the runner-up's are on the same aspects as the winner's where it has them, and empty where there
+            is only one class.
+        """
+        order = probabilities.argsort(dim=1, descending=True, stable=True)[:, :2]
+        winners, others = order[:, 0], order[:, -1]
+        company = Company.of(features, winners, self.class_count)
+
+        def listed(own: torch.Tensor, rivals: torch.Tensor, most: int) -> Iterator[tuple[Evidence, ...]]:
+            apart = None if alone else company.apart(features, winners)
+            return self.evidence_for(features, own, None, most, modality, regions, rivals, apart)
+
+        theirs = listed(others, winners, len(self.sentences))
+        for spoken, answers in zip(listed(winners, others, count), theirs, strict=True):
+            yield spoken, on_the_same_aspects(spoken, answers, count) if probabilities.shape[1] > 1 else ()
+
     def evidence_for(
         self,
         features: torch.Tensor,
@@ -181,19 +219,23 @@ class ClassTexts:
         count: int,
         modality: str = Settings.modality,
         regions: Sequence[str] | None = None,
+        rivals: torch.Tensor | None = None,
+        apart: Iterable[torch.Tensor | None] | None = None,
     ) -> Iterator[tuple[Evidence, ...]]:
-        """For each image, the sentences of its winning class that may stand beside it and are most like it, best first.
+        """For each image, the sentences of a class that `zsderm.evidence.fitting` lets stand beside it, best first.
+
+        The best is that which is most like the image. Where it is known what sets the image apart from its company, it
+        is that which is most like this, less what the rival's sentence nearest to it is.
 
         Args:
             features: (N, D) float32 unit rows.
-            winners: (N,) int64, the winning class of each image.
+            winners: (N,) int64, whose sentences they are.
             rows: (M',) int64, the sentences to choose from; None for all of them.
             count: how many at most for each image.
             modality: "clinical" or "dermoscopic", what all images are; "auto" asks the encoder of each.
             regions: N regions of the body, such as "FACE", empty where it is not known; None: none is known.
-
-        Yields:
-            What `zsderm.evidence.fitting` lets stand beside the image.
+            rivals: (N,) int64, the class against which each is held; None: none.
+            apart: for each image (D,) float32, what sets it apart; None where nothing does.
 
         Raises:
             InputError: ``rows`` or ``winners`` point to what is not there.
@@ -206,21 +248,34 @@ class ClassTexts:
         rows = torch.arange(len(self.sentences)) if rows is None else rows
         kinds = self._kinds_of(features) if modality == "auto" else [modality] * len(features)
         places = [""] * len(features) if regions is None else regions
-        choices: dict[tuple[int, str, str], tuple[torch.Tensor, bool]] = {}
-        for feature, *key in zip(features, winners.tolist(), kinds, places, strict=True):
-            own, stand_in = choices.get(tuple(key)) or choices.setdefault(tuple(key), self._fitting(rows, *key))
+        against = winners if rivals is None else rivals
+        beyond = repeat(None, len(features)) if apart is None else apart
+        choices: dict[tuple[int, int, str, str], tuple[torch.Tensor, torch.Tensor]] = {}
+        for feature, far, *key in zip(features, beyond, winners.tolist(), against.tolist(), kinds, places, strict=True):
+            own, contrasts = choices.get(tuple(key)) or choices.setdefault(tuple(key), self._choice(rows, *key))
             cosines = self.features[own] @ feature
-            best = cosines.topk(min(count, len(own))).indices.tolist()
-            yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i]), stand_in) for i in best)
+            ranks = cosines if far is None else contrasts @ far
+            best = ranks.topk(min(count, len(own))).indices.tolist()
+            yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i])) for i in best)
 
     def _kinds_of(self, features: torch.Tensor) -> list[str]:
         return [UNSURE] * len(features) if self.kinds is None else self.kinds.of(features)
 
-    def _fitting(self, rows: torch.Tensor, winner: int, kind: str, region: str) -> tuple[torch.Tensor, bool]:
-        """Rows of one class that may stand beside a picture, and whether they only stand in."""
-        own = rows[self.class_of[rows] == winner]
-        places, stand_in = fitting([self.sentences[row].description for row in own.tolist()], kind, region)
-        return own[places], stand_in
+    def _choice(
+        self, rows: torch.Tensor, winner: int, rival: int, kind: str, region: str
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(m,) int64 rows of one class that may stand beside a picture, and (m, D) what each has beyond the rival's."""
+        own, others = (self._fitting(rows, index, kind, region) for index in (winner, rival))
+        spoken = self.features[own]  # (m, D)
+        if winner == rival or not len(others):
+            return own, spoken
+        nearest = (spoken @ self.features[others].T).argmax(dim=1)  # (m,)
+        return own, spoken - self.features[others[nearest]]
+
+    def _fitting(self, rows: torch.Tensor, index: int, kind: str, region: str) -> torch.Tensor:
+        """Rows of one class that may stand beside a picture."""
+        own = rows[self.class_of[rows] == index]
+        return own[fitting([self.sentences[row].description for row in own.tolist()], kind, region)]
 
 
 def _weights_of(sentences: Sequence[Sentence]) -> torch.Tensor:
@@ -237,8 +292,8 @@ def _name_proxies(
     return text_proxies(rows, [prompt.class_index for prompt in prompts], len(spoken), _weights_of(prompts))
 
 
-def _evidence(sentence: Sentence, score: float, stand_in: bool) -> Evidence:
+def _evidence(sentence: Sentence, score: float) -> Evidence:
     told = sentence.description
     if told is None:
         return Evidence(sentence.text, score, aspect="name", source="template")
-    return Evidence(told.text, score, told.aspect, told.source, told.modality, told.shows, stand_in)
+    return Evidence(told.text, score, told.aspect, told.source, told.modality, told.shows)

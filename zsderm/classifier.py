@@ -8,10 +8,12 @@ Letters: N images, C classes, M sentences, D embedding width.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,13 +28,16 @@ from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
 from zsderm.encoders import load_encoder
+from zsderm.encoders.base import home_of
 from zsderm.encoders.given import checked_encoder
-from zsderm.errors import ImageError, SettingsError
+from zsderm.errors import FallbackWarning, ImageError, SettingsError
+from zsderm.evidence import check_regions
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.given_rows import given_rows
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
+from zsderm.knowledge.shown import ShownClasses
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions, with_gaps
 from zsderm.prompt_templates import Templates, given_templates
@@ -80,6 +85,7 @@ class ZeroShotClassifier:
         self.prior = checked_prior(prior, self.classes)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
+        self._origin_note = ""  # what a reader should know of the folder that this was loaded from
 
     @classmethod
     def from_pretrained(
@@ -150,7 +156,14 @@ class ZeroShotClassifier:
         encoder = load_encoder(model, device) if isinstance(model, str | Path) else checked_encoder(model)
         return cls(encoder, classes, base, settings, prior, cache)
 
-    def predict(self, images: Photographs, progress: bool = False, *, views: int | None = None) -> Predictions:
+    def predict(
+        self,
+        images: Photographs,
+        progress: bool = False,
+        *,
+        views: int | None = None,
+        regions: Sequence[str] | None = None,
+    ) -> Predictions:
         """Classify photographs; one image in, one row out.
 
         With method "kpl" the images are one batch: they are labelled together, and what is learned from all of them
@@ -162,6 +175,8 @@ class ZeroShotClassifier:
                 found in them. N in all.
             progress: show a bar on stderr while images are embedded.
             views: how many views of each image are averaged; None for what the settings say.
+            regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
+                it is not known. Descriptions on a place stand only beside images of it; answers stay the same.
 
         Returns:
             `Predictions` with N rows. An image that cannot be read is a row with a reason.
@@ -169,10 +184,13 @@ class ZeroShotClassifier:
         Raises:
             ImageError: a folder that is missing or holds no images.
             SettingsError: a number of views that there is no set of, or not that of the fitted classifier.
+            InputError: not one region for each image.
         """
         own = self._with_views(views)
-        batch = own._embed(images, progress)
-        return own._answers(batch, own._fitted_for(batch.features))
+        found = photographs.named(images)
+        check_regions(regions, found.names)  # a mistake shows before the work
+        batch = own._embed(found, progress)
+        return own._answers(batch, own._fitted_for(batch.features), regions)
 
     def predict_groups(
         self,
@@ -182,6 +200,7 @@ class ZeroShotClassifier:
         *,
         by: str = "",
         views: int | None = None,
+        regions: Sequence[str] | None = None,
     ) -> GroupPredictions:
         """Classify photographs, and the lesions or patients that they show: one answer for each group as well.
 
@@ -195,17 +214,20 @@ class ZeroShotClassifier:
             progress: see `predict`.
             by: what the groups are, such as "lesion_id", for the manifest.
             views: see `predict`.
+            regions: see `predict`; a group has one where those of its images that are known are the same.
 
         Raises:
             ImageError, SettingsError: see `predict`.
-            InputError: not one group for each image.
+            InputError: not one group, or region, for each image.
         """
         own = self._with_views(views)
         found = photographs.named(images)
         members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
+        check_regions(regions, found.names)
         batch = own._embed(found, progress)
         fitted = own._fitted_for(batch.features)
-        answers = [own._answers(rows, fitted) for rows in (batch, members.means(batch))]
+        places = None if regions is None else members.shared(regions)
+        answers = [own._answers(*rows) for rows in ((batch, fitted, regions), (members.means(batch), fitted, places))]
         return group_predictions(answers[0], answers[1], members, by)
 
     def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
@@ -274,6 +296,9 @@ class ZeroShotClassifier:
         Raises:
             InputError: the folder is not a saved classifier.
             CheckpointError: the encoder is not the one that the classifier was fitted with.
+
+        Warns:
+            FallbackWarning: the folder holds another version of a bundled knowledge base; manifests say so as well.
         """
         saved = saved_classifier.read(Path(folder))
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
@@ -282,6 +307,9 @@ class ZeroShotClassifier:
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
+        if note := saved.knowledge_note():
+            found._origin_note = note
+            warnings.warn(note, FallbackWarning, stacklevel=2)
         return found
 
     @cached_property
@@ -298,6 +326,16 @@ class ZeroShotClassifier:
             templates=self.settings.templates,
             cache=self.cache,
         )
+
+    @cached_property
+    def shown(self) -> ShownClasses | None:
+        """Which classes the encoder was never shown in training; None where its card does not list what it was."""
+        return ShownClasses.of(self.classes, self.encoder.card.diagnoses, self.knowledge)
+
+    @property
+    def shown_note(self) -> str:
+        """A sentence that names those classes, known before any image is read; empty where there are none."""
+        return "" if self.shown is None else self.shown.note(self.encoder.card.name)
 
     @property
     def views(self) -> int:
@@ -364,39 +402,57 @@ class ZeroShotClassifier:
         twin.settings, twin.texts = settings, self.texts  # texts are embedded once for both
         return twin
 
-    def _answers(self, batch: NamedEmbeddings, fitted: Fitted | None) -> Predictions:
+    def _answers(
+        self, batch: NamedEmbeddings, fitted: Fitted | None, regions: Sequence[str] | None = None
+    ) -> Predictions:
         """One row for each name; what could not be read has NaN, no evidence, and a reason."""
         if fitted is None:
             return self._answer(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
         by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self._uses_retrieval)  # (n, C)
         scores = fitted.scores(batch.features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
-        familiar = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
-        # Among all sentences, not only those retrieved: a photograph has the same evidence alone as in a folder.
-        how, winners = self.settings, probabilities.argmax(dim=1)
-        evidence = self.texts.evidence_for(batch.features, winners, None, how.evidence, how.modality)
-        return self._answer(batch, probabilities, familiar, evidence, fitted)
+        energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
+        how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
+        # Where a photograph has the same answer alone as in a folder, it has the same evidence too.
+        alone = self.fitted is not None or self._retrieves_by_image
+        # Among all sentences, not only those retrieved.
+        beside = self.texts.evidence_beside(
+            batch.features, probabilities, how.evidence, how.modality, known, alone=alone
+        )
+        found = self._answer(batch, probabilities, energy, beside, fitted)
+        if regions is None:
+            return found
+        return replace(found, manifest={**found.manifest, "regions": sum(map(bool, regions))})
+
+    def _notes(self, fitted: Fitted, strange: str) -> list[str]:
+        """What a reader of the result should know, first what the encoder does not."""
+        return [*filter(None, (self._origin_note, self.shown_note, strange)), *self.texts.notes, *fitted.notes]
 
     def _answer(
         self,
         batch: NamedEmbeddings,
         probabilities: torch.Tensor,
-        familiar: torch.Tensor,
-        evidence: Iterator[tuple[Evidence, ...]],
+        energy: torch.Tensor,
+        beside: Iterator[tuple[tuple[Evidence, ...], tuple[Evidence, ...]]],
         fitted: Fitted | None,
     ) -> Predictions:
+        told = [next(beside) if readable else ((), ()) for readable in batch.ok]
+        home = home_of(self.encoder)
+        familiar = with_gaps(energy if home is None else home.familiarity(batch.features), batch.ok)  # (N,)
+        strange = "" if home is None else home.note(batch.names, familiar, self.encoder.card.name)
         return Predictions(
             images=batch.names,
             classes=self.classes,
             probabilities=with_gaps(probabilities, batch.ok),
-            familiarity=with_gaps(familiar, batch.ok),
+            familiarity=familiar,
+            energy=with_gaps(energy, batch.ok),
             method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
             prior="none" if fitted is None else fitted.prior,
             requested_method=self.settings.method,
-            evidence=tuple(next(evidence) if readable else () for readable in batch.ok),
+            evidence=tuple(own for own, _ in told),
+            runner_up_evidence=tuple(others for _, others in told),
             errors=batch.errors,
             proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
-            sentences=None if fitted is None or self._retrieves_by_image else fitted.kept,
             centre=fitted.centre if fitted is not None and fitted.refined else None,
             manifest=prediction_manifest(
                 self.encoder,
@@ -405,7 +461,8 @@ class ZeroShotClassifier:
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
                 None if fitted is None else {**fitted.history(self.classes), **self._identity()},
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
-                ["No image could be read."] if fitted is None else [*self.texts.notes, *fitted.notes],
+                ["No image could be read."] if fitted is None else self._notes(fitted, strange),
                 batch.passed_over,
+                self.shown,
             ),
         )

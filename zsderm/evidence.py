@@ -1,14 +1,17 @@
-"""Which sentences of a class may stand beside a photograph: those that say what such a picture can show.
+"""Which sentences of a class may stand beside a photograph, and which of them are chosen.
 
 A sentence on a body site, on skin tone, on how many there are or on a rival may be true of the disease and false of the
 photograph beside it. So evidence is what shows in the lesion, in the kind of picture that was given.
 
-Letters: N images, D embedding width.
+An encoder likes some sentences of a class better than others, whatever the photograph. So sentences are chosen by what
+sets a photograph apart from the others with its answer, and the class apart from the runner-up.
+
+Letters: N images, C classes, D embedding width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +19,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from zsderm.embeddings import embed_texts
+from zsderm.errors import InputError
 from zsderm.knowledge.base import Description
 from zsderm.knowledge.body_sites import agrees, contradicts
+from zsderm.predictions import Evidence
 from zsderm.proxies import text_proxies
 
 if TYPE_CHECKING:
@@ -31,8 +36,6 @@ _MODALITIES = {
     DERMOSCOPIC: ("dermoscopic", "either"),
     UNSURE: ("clinical", "either"),
 }
-# What stands in where a class has no sign of the lesion, best first; a sentence on a rival never does.
-_STAND_INS = {"lesion": 0, "course": 2, "number": 2, "place": 2, "skin": 3}
 _WORDINGS = (
     (
         "a clinical photograph of a skin lesion",
@@ -46,6 +49,8 @@ _WORDINGS = (
     ),
 )
 SURE = 0.95  # share of one kind from which an encoder is believed
+COMPANY = 8  # photographs with one answer from which on each is held against their mean; a round number, not tuned
+_SAME = 1e-3  # length from which on a difference of unit rows is more than rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,34 +78,83 @@ class PictureKinds:
         return [DERMOSCOPIC if p >= SURE else CLINICAL if p <= 1 - SURE else UNSURE for p in dermoscopic.tolist()]
 
 
-def fitting(descriptions: Sequence[Description | None], kind: str, region: str = "") -> tuple[list[int], bool]:
-    """Which descriptions of one class may stand beside a picture.
+@dataclass(frozen=True, eq=False)
+class Company:
+    """The photographs that got the same answer, against which each of them is held.
+
+    Attributes:
+        means: (C, D) float32, the mean image of each answer.
+        counts: (C,) int64, how many photographs have it.
+    """
+
+    means: torch.Tensor
+    counts: torch.Tensor
+
+    @classmethod
+    def of(cls, features: torch.Tensor, winners: torch.Tensor, class_count: int) -> Company:
+        """Of images, (N, D) float32 unit rows, and their answers, (N,) int64 below C."""
+        counts = torch.bincount(winners, minlength=class_count)  # (C,)
+        totals = torch.zeros(class_count, features.shape[1]).index_add_(0, winners, features)  # (C, D)
+        return cls(totals / counts.clamp(min=1)[:, None], counts)
+
+    def apart(self, features: torch.Tensor, winners: torch.Tensor) -> Iterator[torch.Tensor | None]:
+        """For each image, (D,) float32, what it has beyond the mean of its answer.
+
+        None where fewer than `COMPANY` photographs have that answer, or the image is no other than their mean.
+        """
+        for feature, winner in zip(features, winners.tolist(), strict=True):
+            beyond = feature - self.means[winner]
+            yield beyond if self.counts[winner] >= COMPANY and beyond.norm() > _SAME else None
+
+
+def check_regions(regions: Sequence[str] | None, images: Sequence[str]) -> None:
+    """Refuse what is not one region of the body for each image; None is none at all.
+
+    Raises:
+        InputError: it is not.
+    """
+    if regions is not None and (isinstance(regions, str) or len(regions) != len(images)):
+        got = f"the text {regions[:40]!r}" if isinstance(regions, str) else len(regions)
+        raise InputError(f"expected `regions` to have one entry for each of {len(images)} images, but got {got}")
+
+
+def fitting(descriptions: Sequence[Description | None], kind: str, region: str = "") -> list[int]:
+    """Which descriptions of one class may stand beside a picture: their places in the list, which may be none.
 
     Those of the lesion that the kind of picture shows, and those on a place that lies in its region, where that is
-    known. Where a class has none, the first of these that it has: signs of the lesion in the other kind of picture
-    (beside a dermoscopic picture), then what the right kind shows of course, number or place, then of skin tone, then
-    the rest. Never one on a rival, nor on a place outside of a known region.
+    known; never one that names other places than that.
 
     Args:
         descriptions: of one class; None stands for a sentence that holds only its name, which always fits.
         kind: CLINICAL, DERMOSCOPIC or UNSURE.
         region: of the body, such as "FACE"; empty: unknown.
+    """
+    return [place for place, one in enumerate(descriptions) if one is None or _fits(one, kind, region)]
+
+
+def _fits(description: Description, kind: str, region: str) -> bool:
+    if description.modality not in _MODALITIES[kind]:
+        return False
+    if description.shows == "lesion":
+        return not contradicts(description.text, region)
+    return description.shows == "place" and agrees(description.text, region)
+
+
+def on_the_same_aspects(spoken: Sequence[Evidence], others: Sequence[Evidence], count: int) -> tuple[Evidence, ...]:
+    """Descriptions of another class that answer those that spoke: on the same aspects first, then the best left.
+
+    Args:
+        spoken: the winner's descriptions.
+        others: descriptions of the other class, best first.
+        count: how many at most.
 
     Returns:
-        Their places in the list, and whether they only stand in.
+        In the order of `others`; none comes twice.
     """
-    ranks = [0 if one is None else _rank(one, kind, region) for one in descriptions]
-    best = min((rank for rank in ranks if rank is not None), default=None)
-    return [place for place, rank in enumerate(ranks) if rank is not None and rank == best], bool(best)
-
-
-def _rank(description: Description, kind: str, region: str) -> int | None:
-    """0 for what fits, more for what may stand in, None for what never does."""
-    rank = _STAND_INS.get(description.shows)
-    if rank is not None and description.shows == "place" and region:
-        rank = None if contradicts(description.text, region) else 0 if agrees(description.text, region) else rank
-    if rank is None:
-        return None
-    if description.modality in _MODALITIES[kind]:
-        return rank
-    return rank + (1 if kind == DERMOSCOPIC else 4)
+    left, chosen = list(range(len(others))), []
+    for aspect in [text.aspect for text in spoken][:count]:
+        match = next((place for place in left if others[place].aspect == aspect), None)
+        if match is not None:
+            left.remove(match)
+            chosen.append(match)
+    return tuple(others[place] for place in sorted([*chosen, *left[: count - len(chosen)]]))

@@ -21,11 +21,13 @@ from torch.nn.functional import normalize
 
 from zsderm.embeddings import NamedEmbeddings
 from zsderm.errors import InputError
+from zsderm.manifest_files import write_with_manifest
 from zsderm.predictions import Predictions
-from zsderm.table_files import write_table
 
 # What a table of answers for groups has in its first or last bytes, see `zsderm.atomic_files.refuse_others`.
-MARK = re.compile(rb'\A(\xef\xbb\xbf)?"?group"?,"?label|\A\{"group": |\bunreadable\b.{0,4096}\bagreement\b', re.DOTALL)
+MARK = re.compile(
+    rb'\A(\xef\xbb\xbf)?"?group"?,"?(label|class)|\A\{"group": |\bunreadable\b.{0,4096}\bagreement\b', re.DOTALL
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,13 @@ class ImageGroups:
     def count(self, which: torch.Tensor | np.ndarray) -> torch.Tensor:
         """(G,) int64, how many images of each group are among those that (N,) bool says."""
         return torch.bincount(self.group_of[torch.as_tensor(which)], minlength=len(self))
+
+    def shared(self, values: Sequence[str]) -> list[str]:
+        """G values: the one that all images of a group have whose value is not empty; empty where they differ."""
+        found: list[set[str]] = [set() for _ in self.names]
+        for group, value in zip(self.group_of.tolist(), values, strict=True):
+            found[group] |= {value} if value else set()
+        return ["".join(one) if len(one) == 1 else "" for one in found]
 
     def means(self, images: NamedEmbeddings) -> NamedEmbeddings:
         """The embedding of each group: the mean of the unit rows of its readable images, made a unit row again.
@@ -135,29 +144,30 @@ class GroupPredictions:
         agreeing = self.members.count(torch.tensor(same, dtype=torch.bool) & self.photographs.ok)
         return agreeing / (self.sizes - self.unreadable)
 
-    def to_frame(self, top_k: int = 3) -> pd.DataFrame:
-        """One row per group: the columns of `Predictions.to_frame`, with ``group`` in the place of ``image``.
+    def to_frame(self, top_k: int = 3, layout: str = "wide") -> pd.DataFrame:
+        """One row per group, or group and class: the columns of `Predictions.to_frame`, with ``group`` for ``image``.
 
         Before ``method`` stand images (how many photographs), unreadable (how many of them could not be read) and
         agreement (see there).
 
         Args:
             top_k: how many classes to name; clipped to the number of classes.
+            layout: "wide" or "long".
         """
-        frame = self.answers.to_frame(top_k).rename(columns={"image": "group"})
+        frame = self.answers.to_frame(top_k, layout).rename(columns={"image": "group"})
         facts = {"images": self.sizes, "unreadable": self.unreadable, "agreement": self.agreement}
-        start = frame.columns.get_loc("method")
+        start, times = frame.columns.get_loc("method"), len(frame) // max(1, len(self.answers))
         for place, (name, values) in enumerate(facts.items()):
-            frame.insert(start + place, name, values.numpy())
+            frame.insert(start + place, name, values.repeat_interleave(times).numpy())
         return frame
 
-    def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
-        """Write the table of ``to_frame`` in the format that the suffix names: .csv, .jsonl or .parquet.
+    def save(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
+        """Write the table of ``to_frame`` in the format that the suffix names, as `Predictions.save` does.
 
         Raises:
             SettingsError: another suffix, or a place that cannot be written.
         """
-        write_table(self.to_frame(top_k), Path(path), self.answers.facts)
+        write_with_manifest(self.to_frame(top_k, layout), path, self.answers.facts, self.answers.nested(layout))
 
 
 def group_predictions(
@@ -166,7 +176,7 @@ def group_predictions(
     """Put both together, with the groups in both manifests."""
     facts = {"groups": {"by": by, "groups": len(members), "images_alone": members.alone}}
     rows = replace(photographs, manifest={**photographs.manifest, **facts})
-    return GroupPredictions(rows, replace(answers, familiarity=None, manifest=rows.manifest), members, by)
+    return GroupPredictions(rows, replace(answers, familiarity=None, energy=None, manifest=rows.manifest), members, by)
 
 
 def groups_file(path: Path) -> Path:

@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
-from zsderm.file_names import printable
+from zsderm.image_names import PICTURE, ImageNames, Rank, path_parts
 from zsderm.table_files import is_unknown, plain, read_cells, whole_numbers
 from zsderm.wording import agrees
 
@@ -30,12 +30,6 @@ IMAGE_COLUMNS = (
 # The columns that name the class of an image, likewise.
 LABEL_COLUMNS = ("true_label", "label", "class", "diagnosis", "diagnostic", "dx", "diagnosis_3")
 IN_ORDER = "none"  # in the place of an image column: the rows are in the order of the images
-# A name ends in one of these, or has no suffix: in "scan.left" and "1.2.840.7" the dots are part of the name.
-_PICTURE = re.compile(
-    r"(?P<stem>.+)\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|heic|heif|avif|jp2|dcm|dicom)", re.IGNORECASE
-)
-
-Rank = tuple[int, int, int, int]
 
 
 def known_column(columns: Iterable[str], known: Iterable[str]) -> str:
@@ -54,35 +48,6 @@ def known_column(columns: Iterable[str], known: Iterable[str]) -> str:
 def image_column(columns: Iterable[str]) -> str:
     """The column that names the images; empty where there is none."""
     return known_column(columns, IMAGE_COLUMNS)
-
-
-class ImageNames:
-    """Names of images, among which another spelling of the same image is found.
-
-    Blanks around a name, "\\" for "/" and the form of accents (NFC, NFD) make no difference. In order: the same path;
-    the longest name that is an end of the path; a path of which the name is an end; the same file name in another
-    folder. Among these the same suffix comes before a name without one, and that before another suffix; and the same
-    case before another case.
-    """
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._parts = [_parts(name) for name in names]
-        self._exact: dict[tuple[str, ...], int] = {}
-        self._by_stem: defaultdict[str, list[int]] = defaultdict(list)
-        for number, parts in enumerate(self._parts):
-            if parts and self._exact.setdefault(parts, number) == number:
-                self._by_stem[_stem(parts[-1]).casefold()].append(number)
-
-    def meant_by(self, name: str) -> tuple[list[int], Rank]:
-        """The numbers of the names that fit best: none, one, or several that nothing tells apart; and how well."""
-        parts = _parts(name)
-        for start in range(len(parts)):  # short for the loop below, which would rank these first
-            if (number := self._exact.get(parts[start:])) is not None:
-                return [number], _rank(parts, parts[start:])
-        found = self._by_stem.get(_stem(parts[-1]).casefold(), []) if parts else []
-        ranks = {number: _rank(parts, self._parts[number]) for number in found}
-        best = max(ranks.values(), default=(0, 0, 0, 0))
-        return [number for number, rank in ranks.items() if rank == best], best
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +184,7 @@ class ImageTable:
         for number, claimed in claims.items():
             best = max(rank for rank, _ in claimed)
             first, *others = [image for rank, image in claimed if rank == best]
-            if others and _parts(first) != _parts(others[0]):
+            if others and path_parts(first) != path_parts(others[0]):
                 raise InputError(
                     f"{named[number]!r} in {self.path} could be several images: {first}, {others[0]}; give it with its "
                     "folder."
@@ -248,7 +213,7 @@ class ImageTable:
             return self._in_order(images, unnamed)
         first: dict[tuple[str, ...], str] = {}
         for image in images:
-            if (parts := _parts(image)) in first:
+            if (parts := path_parts(image)) in first:
                 twice = " and ".join(map(repr, dict.fromkeys((first[parts], image))))
                 raise InputError(f"expected every image once, but one name stands for several predictions: {twice}")
             first[parts] = image
@@ -293,7 +258,7 @@ class ImageTable:
         """The rows of each name; spellings that mean the same path are one name."""
         rows: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
         for row, name in enumerate(self.column(self.image_column)):
-            rows[_parts(name)].append(row)
+            rows[path_parts(name)].append(row)
         return {"/".join(parts): numbers for parts, numbers in rows.items() if parts}
 
 
@@ -305,33 +270,9 @@ def _known(cells: Sequence[str]) -> list[str]:
     return ["" if unknown else plain(cell) for cell, unknown in zip(cells, is_unknown(cells), strict=True)]
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    """The folders and the file name of a path, in one spelling."""
-    path = PurePosixPath(plain(printable(name)).replace("\\", "/"))
-    return tuple(part for part in path.parts if part.strip("/"))
-
-
-def _stem(name: str) -> str:
-    """A file name without its suffix."""
-    found = _PICTURE.fullmatch(name)
-    return name if found is None else found["stem"]
-
-
-def _rank(image: tuple[str, ...], name: tuple[str, ...]) -> Rank:
-    """How well two paths fit whose file names are equal but for suffix and case: the larger the better."""
-    one, other = ([_stem(path[-1]), *reversed(path[:-1])] for path in (image, name))
-    equal = 0
-    while equal < min(len(one), len(other)) and one[equal].casefold() == other[equal].casefold():
-        equal += 1
-    end = 0 if equal < min(len(one), len(other)) else 2 + (len(name) == len(image)) - (len(name) > len(image))
-    without = one[0] == image[-1] or other[0] == name[-1]
-    suffix = 2 if image[-1].casefold() == name[-1].casefold() else int(without)
-    return end, suffix, int(one[:equal] == other[:equal]), equal
-
-
 def _names_pictures(cells: Sequence[str]) -> bool:
     """Whether most cells of a column are file names of pictures."""
-    return bool(len(cells)) and sum(bool(_PICTURE.fullmatch(cell.strip())) for cell in cells) * 2 > len(cells)
+    return bool(len(cells)) and sum(bool(PICTURE.fullmatch(cell.strip())) for cell in cells) * 2 > len(cells)
 
 
 def _names_these(cells: Sequence[str], images: Sequence[str]) -> bool:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from zsderm.config import Settings
+from zsderm.encoders.base import home_of
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.shown import ShownClasses
+from zsderm.manifest_files import versions
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
-
-PACKAGES = ("zsderm", "torch", "open_clip_torch", "numpy")
 
 
 def prediction_manifest(
@@ -26,6 +25,7 @@ def prediction_manifest(
     names: Mapping[str, Sequence[str]],
     notes: Sequence[str],
     passed_over: Mapping[str, int] | None = None,
+    shown: ShownClasses | None = None,
 ) -> dict[str, Any]:
     """The manifest of one run, ready for JSON.
 
@@ -38,21 +38,25 @@ def prediction_manifest(
         names: class -> the names that stood for it before the text tower.
         notes: sentences on what differs from what was asked for.
         passed_over: how many files of each suffix, and linked folders, were left out in the folders of images.
+        shown: which classes the encoder was never shown in training; None where that is not known.
     """
     asked = asdict(settings) | {"templates": settings.templates and list(settings.templates)}
+    home = home_of(encoder)
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
         "encoder": {
             "name": encoder.card.name,
             "fingerprint": encoder.fingerprint,
             "temperature": encoder.temperature,
+            "never_shown": None if shown is None else list(shown.never),
+            "familiarity_threshold": None if home is None else home.threshold,
         },
         "knowledge": knowledge
         and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
         "names": {given: list(spoken) for given, spoken in names.items()},
         "settings": {**asked, "prior": prior if isinstance(prior, str) else shares},
         **{"temperature": None, "refinement": None, **(learned or {})},
-        "versions": {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()},
+        "versions": versions(),
         "passed_over": dict(passed_over or {}),
         "notes": list(notes),
     }

@@ -9,7 +9,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from zsderm.arrays import are_probabilities
 from zsderm.display.answers import answers_line, answers_table
 from zsderm.errors import ClassListError, InputError, SettingsError
 from zsderm.file_names import printable
-from zsderm.table_files import write_csv, write_json_lines, write_parquet, write_table
+from zsderm.long_tables import LAYOUTS, long_frame, probability_column
+from zsderm.manifest_files import run_facts, write_csv_with_manifest, write_with_manifest
+from zsderm.table_files import write_json_lines, write_parquet
 
 if TYPE_CHECKING:
     from zsderm.display.gallery import Gallery
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One description of the most probable class of an image, and how well it matches the image."""
+    """One description of a class that was named for an image, and how well it matches the image."""
 
     text: str
     score: float  # cosine of image and description, -1..1
@@ -37,7 +39,6 @@ class Evidence:
     source: str  # who wrote the description
     modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty for a name
     shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty for a name
-    stands_in: bool = False  # the class has no sign of the lesion for such a picture; this is something else about it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,17 +52,22 @@ class Predictions:
         method: the method really used, such as "kpl" or "knowledge".
         prior: the class prior really used, such as "auto".
         requested_method: the method that was asked for.
-        evidence: for each image descriptions of its most probable class, best match first; may be empty.
+        evidence: for each image descriptions of its most probable class, the one that was chosen first; may be empty.
         errors: a reason for each failed image, by name.
         manifest: encoder, knowledge base, settings, versions and notes, enough to repeat the run.
         sets: (N, C) bool, the classes that could not be ruled out for each image; None when no sets were asked for.
-        familiarity: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units
-            of cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
+        familiarity: (N,) float32, how much each image looks like those that the encoder was trained with, whatever the
+            classes: 0 for one as usual as they are on average, -1 for one ten times as far from them
+            (`zsderm.encoders.home`); NaN for a failed image. Of an encoder whose training images were not measured it
+            is `energy`.
         abstained: (N,) bool, for which images the answer is "none of these"; None when that was not asked for.
         proxies: (C, D) float32 unit rows that the images were held against, for those who want to explain an answer;
             None where each image had rows of its own, or nothing was answered.
-        sentences: (M,) int64, which of the classifier's sentences were retrieved for the batch; None for all of them.
         centre: (D,) float32, what was taken from image features before they were held against `proxies`; None: nothing.
+        minimum: 0 to 1, the probability below which a label is marked in tables; None marks nothing.
+        runner_up_evidence: as ``evidence``, of the second most probable class.
+        energy: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units of
+            cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
     """
 
     images: tuple[str, ...]
@@ -77,8 +83,10 @@ class Predictions:
     familiarity: torch.Tensor | None = None
     abstained: torch.Tensor | None = None
     proxies: torch.Tensor | None = None
-    sentences: torch.Tensor | None = None
     centre: torch.Tensor | None = None
+    minimum: float | None = None
+    runner_up_evidence: tuple[tuple[Evidence, ...], ...] = ()  # empty: none for any image
+    energy: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -87,6 +95,8 @@ class Predictions:
         object.__setattr__(self, "images", tuple(self.images))
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "evidence", tuple(tuple(texts) for texts in self.evidence))
+        others = self.runner_up_evidence or ((),) * len(self.images)
+        object.__setattr__(self, "runner_up_evidence", tuple(tuple(texts) for texts in others))
         self._check_names()
         self._check_shapes()
         self._check_rows()
@@ -108,12 +118,14 @@ class Predictions:
                 f"Expected argument `probabilities` to be of shape (images, classes) = {expected}, "
                 f"but got {tuple(self.probabilities.shape)}."
             )
-        if len(self.evidence) != len(self.images):
-            raise InputError(
-                f"Expected argument `evidence` to hold one entry for each of the {len(self.images)} images, "
-                f"but got {len(self.evidence)}."
-            )
-        for name, shape in {"sets": expected, "familiarity": expected[:1], "abstained": expected[:1]}.items():
+        for name in ("evidence", "runner_up_evidence"):
+            if len(getattr(self, name)) != len(self.images):
+                raise InputError(
+                    f"Expected argument `{name}` to hold one entry for each of the {len(self.images)} images, "
+                    f"but got {len(getattr(self, name))}."
+                )
+        rows = dict.fromkeys(("familiarity", "abstained", "energy"), expected[:1])
+        for name, shape in {"sets": expected, **rows}.items():
             given = getattr(self, name)
             if given is not None and tuple(given.shape) != shape:
                 raise InputError(f"Expected argument `{name}` to be of shape {shape}, but got {tuple(given.shape)}.")
@@ -146,13 +158,13 @@ class Predictions:
         return answers_line(self.labels, self.classes, self.method)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the first images, with their answers and the nearest sentence."""
-        return answers_table(self._line, self.images, self.top_k(2), self._nearest, self.errors)
+        """What a notebook shows: the first images, with their answers and the first description."""
+        return answers_table(self._line, self.images, self.top_k(2), self._first_descriptions, self.errors)
 
     @property
-    def _nearest(self) -> list[str]:
-        """For each image its best description; an empty text where it has none."""
-        return [max(texts, key=lambda text: text.score).text if texts else "" for texts in self.evidence]
+    def _first_descriptions(self) -> list[str]:
+        """For each image its first description; an empty text where it has none."""
+        return [texts[0].text if texts else "" for texts in self.evidence]
 
     def plot(
         self,
@@ -199,6 +211,11 @@ class Predictions:
         return self.probabilities.max(dim=1).values
 
     @property
+    def below_minimum(self) -> torch.Tensor:
+        """(N,) bool: which labels are less probable than ``minimum``; false for a failed image."""
+        return self.confidence < (0 if self.minimum is None else self.minimum)  # NaN is not below anything
+
+    @property
     def set_names(self) -> list[list[str]]:
         """For each image the names of its prediction set, in the order of ``classes``; empty where it has none."""
         sets = torch.zeros(len(self), len(self.classes)) if self.sets is None else self.sets
@@ -221,19 +238,30 @@ class Predictions:
             [(self.classes[c], p) for p, c in zip(row, where, strict=True)] if ok else [] for ok, row, where in rows
         ]
 
-    def to_frame(self, top_k: int = 3) -> pd.DataFrame:
-        """One row per image, one column per fact.
+    def to_frame(self, top_k: int = 3, layout: str = "wide") -> pd.DataFrame:
+        """One row per image, or one per image and class; docs/tables.md lists the columns with their types.
 
-        Columns: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
-        the like (in the order of ``classes``), familiarity, method, evidence (the best description), error (empty when
-        fine).
-        With prediction sets also prediction_set (names with "; " between them), with abstention also abstained.
+        Wide: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
+        the like (in the order of ``classes``), familiarity, prediction_set (names with "; " between them), abstained,
+        below_minimum, method, evidence (the first description), error (empty when fine). Long: image, class, rank,
+        probability, in_prediction_set, familiarity, abstained, below_minimum, method, evidence (in the row of rank 1),
+        error. The columns of prediction sets, abstention, minimum and familiarity are there where these were asked for.
 
         Args:
-            top_k: how many classes to name; clipped to the number of classes.
+            top_k: how many classes a wide table names; clipped to the number of classes. A long one has all of them.
+            layout: "wide" or "long".
+
+        Raises:
+            SettingsError: another layout.
         """
-        ranked, ok = self.top_k(top_k), self.ok.tolist()
-        columns: dict[str, Any] = {"image": [printable(image) for image in self.images]}
+        if layout not in LAYOUTS:
+            raise SettingsError(f"Expected `layout` to be one of {', '.join(LAYOUTS)}, but got {layout!r}.")
+        rows = pd.DataFrame({"image": [printable(image) for image in self.images], **self._after_probabilities()})
+        if layout == "long":
+            sets = {} if self.sets is None else {"in_prediction_set": self.sets.numpy()}
+            return long_frame(rows, self.classes, {"probability": self.probabilities.numpy(), **sets})
+        ranked = self.top_k(top_k)
+        columns: dict[str, Any] = {}
         for rank in range(min(top_k, len(self.classes))):
             suffix = f"_{rank + 1}" if rank else ""
             columns[f"label{suffix}"] = [row[rank][0] if row else "" for row in ranked]
@@ -241,16 +269,40 @@ class Predictions:
             columns[f"probability{suffix}"] = pd.Series(shares, dtype="float32")
         for name, column in zip(self.probability_columns, self.probabilities.T, strict=True):
             columns[name] = pd.Series(column.numpy(), dtype="float32", copy=True)
+        if self.sets is not None:
+            rows.insert(1 + (self.familiarity is not None), "prediction_set", ["; ".join(n) for n in self.set_names])
+        return pd.concat([rows.iloc[:, :1], pd.DataFrame(columns, index=rows.index), rows.iloc[:, 1:]], axis=1)
+
+    def _after_probabilities(self) -> dict[str, Any]:
+        """What a table says of each image behind its probabilities, in either layout."""
+        columns: dict[str, Any] = {}
         if self.familiarity is not None:
             columns["familiarity"] = pd.Series(self.familiarity.numpy(), dtype="float32", copy=True)
-        if self.sets is not None:
-            columns["prediction_set"] = ["; ".join(names) for names in self.set_names]
         if self.abstained is not None:
             columns["abstained"] = self.abstained.tolist()
+        if self.minimum is not None:
+            columns["below_minimum"] = self.below_minimum.tolist()
         columns["method"] = [self.method] * len(self)
-        columns["evidence"] = self._nearest
+        columns["evidence"] = self._first_descriptions
+        ok = self.ok.tolist()
         columns["error"] = ["" if ok[i] else self.errors[image] for i, image in enumerate(self.images)]
-        return pd.DataFrame(columns)
+        return columns
+
+    def nested(self, layout: str = "wide") -> dict[str, list[Any]]:
+        """What JSON Lines has beside the columns of `to_frame`: ``descriptions``, all evidence of each image.
+
+        One list for each row, of mappings with the fields of `Evidence`, and another of the runner-up,
+        ``runner_up_descriptions``. In a long table the rows of these two classes have ``descriptions``, each its own,
+        and None is in the others.
+        """
+        told = [[[asdict(text) for text in texts] for texts in of] for of in (self.evidence, self.runner_up_evidence)]
+        if layout == "wide":
+            return dict(zip(("descriptions", "runner_up_descriptions"), told, strict=True))
+        cells: list[Any] = []
+        for ranked, *both in zip(self.top_k(2), *told, strict=True):
+            own = dict(zip((name for name, _ in ranked), both, strict=False))  # one class may be all there are
+            cells += [own.get(name) for name in self.classes]
+        return {"descriptions": cells}
 
     @property
     def probability_columns(self) -> list[str]:
@@ -260,38 +312,47 @@ class Predictions:
     @staticmethod
     def probability_column(name: str) -> str:
         """What a table calls the column with the probabilities of a class: "probability: melanoma"."""
-        return f"probability: {name}"
+        return probability_column(name)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What holds for all rows and is written with them: classes in their order, and the manifest."""
-        return {"classes": list(self.classes), "manifest": dict(self.manifest)}
+        """What holds for all rows and is written with them: classes in their order, and the manifest.
 
-    def to_csv(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
-        """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all."""
-        write_csv(self.to_frame(top_k), Path(path))
+        The manifest also has ``run``: command line, time and commit, see `zsderm.manifest_files.run_facts`.
+        """
+        return {"classes": list(self.classes), "manifest": {"run": run_facts(), **self.manifest}}
 
-    def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+    def to_csv(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
+        """Write the table of ``to_frame`` as CSV; the file is replaced whole or not at all.
+
+        Beside it stands FILE.csv.manifest.json, with classes and manifest.
+
+        Raises:
+            SettingsError: a place that cannot be written, or what stands there as manifest is somebody else's.
+        """
+        write_csv_with_manifest(self.to_frame(top_k, layout), path, self.facts)
+
+    def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
         """Write the table of ``to_frame`` as one JSON object a line, NaN as null; replaced whole or not at all.
 
-        The first line also has ``classes`` and ``manifest``.
+        Each line also has ``descriptions``, see `nested`, and the first one ``classes`` and ``manifest``.
         """
-        write_json_lines(self.to_frame(top_k), Path(path), self.facts)
+        write_json_lines(self.to_frame(top_k, layout).assign(**self.nested(layout)), Path(path), self.facts)
 
-    def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
+    def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
         """Write the table of ``to_frame`` as Parquet; the file is replaced whole or not at all.
 
         Its metadata have classes and manifest as JSON, under the key ``zsderm``.
         """
-        write_parquet(self.to_frame(top_k), Path(path), self.facts)
+        write_parquet(self.to_frame(top_k, layout), Path(path), self.facts)
 
-    def save(self, path: str | os.PathLike[str], top_k: int = 3) -> None:
-        """Write the table in the format that the suffix names: .csv, .jsonl or .parquet.
+    def save(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
+        """Write the table in the format that the suffix names: .csv, .jsonl or .parquet; see the methods for each.
 
         Raises:
             SettingsError: another suffix, or a place that cannot be written.
         """
-        write_table(self.to_frame(top_k), Path(path), self.facts)
+        write_with_manifest(self.to_frame(top_k, layout), path, self.facts, self.nested(layout))
 
 
 def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:

@@ -26,6 +26,7 @@ from zsderm.encoders import load_encoder
 from zsderm.encoders.base import FOLDER_PREFIX, HUB_PREFIX
 from zsderm.errors import CheckpointError, InputError
 from zsderm.fitted import Fitted
+from zsderm.knowledge import library
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.store import write_base
 from zsderm.stored_json import check_kind, check_numbers, checksum_of, fields_of, file_sha256, read_json_file
@@ -86,6 +87,19 @@ class SavedClassifier:
             self.fitted.check_texts(texts.class_of, encoder.card.width)
         except ValueError as error:
             raise InputError(f"what the classifier has learned is damaged: {error}. Fit and save it again.") from error
+
+    def knowledge_note(self) -> str:
+        """A sentence where it holds another version of a bundled knowledge base than is installed, else nothing."""
+        held = self.knowledge
+        if held is None or held.name not in (bundled := library.bundled()):
+            return ""
+        now = library.read_card(bundled[held.name]).get("version")  # its diseases are not needed, and take time
+        if held.version == now:
+            return ""
+        return (
+            f"the fitted classifier answers with the sentences of knowledge base {held.name!r} {held.version}, which "
+            f"its folder holds; installed is {now}. To use that one, fit again."
+        )
 
     def _facts(self) -> dict[str, Any]:
         return {

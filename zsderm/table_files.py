@@ -5,7 +5,6 @@ Patient 007 stays "007", class 01 stays "01", and a name such as "NA" or "0e1" i
 
 from __future__ import annotations
 
-import csv
 import datetime
 import json
 import math
@@ -15,8 +14,6 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from io import StringIO
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.atomic_files import atomic_file
-from zsderm.csv_files import JSON_ESCAPES, open_csv, out_of_cells, write_frame
+from zsderm.csv_files import JSON_ESCAPES, open_csv, write_frame
+from zsderm.csv_tables import csv_cells
 from zsderm.errors import FallbackWarning, InputError, MissingDependencyError, SettingsError
 from zsderm.optional_packages import requires
 from zsderm.stored_json import once
@@ -35,10 +33,9 @@ UNKNOWN_WORDS = frozenset(
     {"", "nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "unk", "unknown", "missing", "-", "?"}
 )
 FACTS_KEY = b"zsderm"  # of the metadata of a Parquet file
-_SEPARATORS = "\t;,"  # of two that fit alike the first: a comma may stand in a number
 _LARGEST = 2**30  # bytes of a file; as text in memory a table takes several times as much
 _TOO_LARGE = f"it is larger than {_LARGEST >> 20} MiB; take it apart"
-_LOOKED_AT = 50  # lines that say which separator a file has
+_NO_JSON_TABLE = "it is one JSON value; write one object a line into a .jsonl file: jq -c '.[]' FILE.json > FILE.jsonl"
 _OTHER_FILES = {
     b"\x1f\x8b": "is compressed",
     b"PK\x03\x04": "is a spreadsheet or an archive",
@@ -51,7 +48,7 @@ _PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # how pandas stores row numb
 def read_cells(path: Path) -> pd.DataFrame:
     """A table from CSV, JSON Lines or Parquet, by the file's suffix; every cell is text, a missing one is empty.
 
-    CSV may be separated by comma, semicolon or tab, and written in UTF-8 or UTF-16. What is not UTF-8 is read as
+    CSV may be separated by comma, semicolon, tab or "|", and written in UTF-8 or UTF-16. What is not UTF-8 is read as
     Windows-1252, with a warning. Column names lose blanks around them; empty rows at the end of CSV are
     left out.
 
@@ -124,8 +121,8 @@ def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] |
     rows = frame.to_dict(orient="records")
     with atomic_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as lines:
         for number, row in enumerate(rows):
-            cleaned = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-            lines.write(_json(cleaned if number else {**cleaned, **(facts or {})}).translate(JSON_ESCAPES) + "\n")
+            cleaned = {str(name): None if value is pd.NA or value is pd.NaT else value for name, value in row.items()}
+            lines.write(json_text(cleaned if number else {**cleaned, **(facts or {})}) + "\n")
 
 
 def write_parquet(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -146,13 +143,24 @@ def write_parquet(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | No
 
     table = pyarrow.Table.from_pandas(frame, preserve_index=False)
     if facts is not None:
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), FACTS_KEY: _json(facts).encode()})
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), FACTS_KEY: json_text(facts).encode()})
     with atomic_file(path) as draft:
         parquet.write_table(table, draft)
 
 
-def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
-    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet; CSV has no place for ``facts``.
+def write_table(
+    frame: pd.DataFrame,
+    path: Path,
+    facts: Mapping[str, Any] | None = None,
+    nested: Mapping[str, Sequence[object]] | None = None,
+) -> None:
+    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet.
+
+    Args:
+        frame: rows.
+        path: the file.
+        facts: what holds for all rows; CSV has no place for it, see `zsderm.manifest_files`.
+        nested: more columns, with lists and mappings in their cells, for JSON Lines alone.
 
     Raises:
         SettingsError: another suffix, or a place that cannot be written.
@@ -160,7 +168,7 @@ def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None
     writers: dict[str, Callable[[], None]]
     writers = {
         ".csv": lambda: write_csv(frame, path),
-        ".jsonl": lambda: write_json_lines(frame, path, facts),
+        ".jsonl": lambda: write_json_lines(frame.assign(**(nested or {})), path, facts),
         ".parquet": lambda: write_parquet(frame, path, facts),
     }
     if path.suffix.lower() not in writers:
@@ -171,22 +179,10 @@ def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None
 
 
 def _csv(path: Path) -> tuple[list[str], pd.DataFrame]:
-    text, separator = _without_hint(_text(path))
-    separator = separator or _separator(text)
-    cells = pd.read_csv(
-        StringIO(text.lstrip("\r\n")),
-        header=None,  # pandas would rename a column that stands there twice
-        dtype=str,
-        keep_default_na=False,
-        sep=separator,
-        skipinitialspace=True,
-        skip_blank_lines=separator in text,  # in a single column an empty line is an empty cell
-        engine="c",
-    ).fillna("")  # rows that end early
-    cells = out_of_cells(cells, text)
-    filled = (cells != "").any(axis=1).to_numpy().nonzero()[0]
-    rows = cells[1 : int(filled.max(initial=0)) + 1]  # spreadsheets leave rows of separators at the end
-    return cells.iloc[0].tolist(), rows.reset_index(drop=True)
+    text = _text(path)
+    if path.suffix.lower() == ".json":
+        raise ValueError(_NO_JSON_TABLE)
+    return csv_cells(text, path)
 
 
 def _check_regular(path: Path) -> None:
@@ -218,35 +214,10 @@ def _text(path: Path) -> str:
     return text
 
 
-def _without_hint(text: str) -> tuple[str, str]:
-    """The text without the line "sep=;" that Excel puts before the header, and the separator that it names."""
-    found = re.match(r'"?sep=(.)"?[ \t]*\r?\n', text)
-    return (text, "") if found is None else (text[found.end() :], found[1])
-
-
-def _separator(text: str) -> str:
-    """The separator that gives most of the first rows as many cells as the header has; a comma if none gives several.
-
-    Of those that fit alike, the one with most cells.
-    """
-    start = list(islice(StringIO(text, newline=None), _LOOKED_AT))
-    best = max(_SEPARATORS, key=lambda separator: _fit(start, separator))
-    return best if _fit(start, best)[0] else ","
-
-
-def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
-    """The share of rows that are as long as the header, if it has several cells; and how long that is."""
-    usual = csv.field_size_limit(2**31 - 1)  # a cell may be longer than Python's 131 072 characters
-    try:
-        rows = [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
-    finally:
-        csv.field_size_limit(usual)
-    width = len(rows[0]) if rows else 0
-    return (sum(len(row) == width for row in rows) / len(rows) if width > 1 else 0.0), width
-
-
 def _json_lines(path: Path) -> tuple[list[str], pd.DataFrame]:
     lines = [line for line in _text(path).split("\n") if line.strip()]  # a text may hold other line breaks
+    if lines and lines[0].lstrip().startswith("["):
+        raise ValueError(_NO_JSON_TABLE)
     rows = [
         json.loads(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=once)
         for line in lines
@@ -290,8 +261,10 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _json(value: object) -> str:
-    return json.dumps(_finite(value), ensure_ascii=False, default=str)
+def json_text(value: object, indent: int | None = None) -> str:
+    """A value as JSON, with null for the numbers that JSON does not have; no character in it ends a line or steers."""
+    text = json.dumps(_finite(value), ensure_ascii=False, default=str, indent=indent)
+    return text.translate(JSON_ESCAPES)
 
 
 def _finite(value: object) -> object:

@@ -4,20 +4,24 @@
         --document docs/how_it_works.md
 
 Prints Markdown and, with --document, puts it between "<!-- evidence -->" and "<!-- end of evidence -->" of a page.
-Smartphone photographs of PAD (DATA/pad/index.csv with the columns filename, region and fitspatrick) are answered with
-the classes of PAD, and the sentences beside each answer are held against what is known of it:
+Smartphone photographs of PAD and dermoscopic pictures of HAM10000 (DATA/pad/index.csv and DATA/ham10000/index.csv, with
+the columns filename, label and, where they are there, region or localization, and fitspatrick) are answered with the
+classes of their set, and the sentences beside each answer are held against what is known of it:
 
 - another place: the sentence names parts of the body, and none of them lies in the photograph's region;
-- dermoscopy: it is a sign that only a dermatoscope shows;
+- other kind: it is a sign that only the other kind of picture shows;
 - dark skin: it speaks of brown, dark or black skin beside skin of types I to III;
-- on a rival: it says how the disease differs from another;
-- distinct: how many different sentences there are among those listed.
+- no sign: it is on place, number, skin tone, course or a rival, and its place was not given and right;
+- distinct: how many different sentences there are among those listed, and among those that stand first.
 
-Rows: the sentences nearest to the photograph among all that were retrieved for the folder, as up to 0.3; those that
-fit, where the encoder was asked what it sees; those that fit a photograph; and the same where the region is given.
---knowledge takes another base, such as an older one; it may be repeated.
+Rows: the sentences nearest to the photograph among all that were retrieved for the folder, as up to 0.3; the nearest of
+those that fit, as up to 0.4; and as they are chosen now, where the encoder was asked what it sees, where the kind was
+given, and where the region was given too; then those of the runner-up. --knowledge takes another base, such as an older
+one; it may be repeated.
 
-A second table says how often the encoder tells photographs from dermoscopic pictures by words for them, on PAD,
+Signs that can be measured say whether the choice carries anything of the photograph, see `evidence_signs`.
+
+A last table says how often the encoder tells photographs from dermoscopic pictures by words for them, on PAD,
 HAM10000 and, where they are there, the other folders of DATA named below.
 """
 
@@ -30,17 +34,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
+from zsderm.benchmarks.experiments.evidence_signs import agreement, claims, signs
 from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
 from zsderm.benchmarks.pages import splice
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.image_table import ImageTable
 from zsderm.knowledge import Description
-from zsderm.knowledge.body_sites import contradicts
+from zsderm.knowledge.body_sites import agrees, contradicts
 
 KINDS = {
     "pad": "clinical",
@@ -53,76 +60,97 @@ LIGHT = ("1", "2", "3")  # Fitzpatrick types
 DARK_SKIN = re.compile(
     r"\b(?:dark|darker|brown|black|deep)(?:[ -](?:brown|and|or|to|black|dark|pigmented))*[ -]skin\b", re.I
 )
-CONTRADICTIONS = ("another place", "dermoscopy", "dark skin", "on a rival")
+ANSWERED = ("pad", "ham10000")
+PLACES = ("region", "localization")  # columns
+CONTRADICTIONS = ("another place", "other kind", "dark skin", "no sign")
 COUNT = 3  # sentences beside an answer
 
 
-def contradictions(told: Description, region: str, skin_type: str) -> set[str]:
-    """In which ways a sentence contradicts a smartphone photograph; some of CONTRADICTIONS.
+Beside = list[list[Description]]
+
+
+def contradictions(told: Description, region: str, skin_type: str, kind: str = "clinical") -> set[str]:
+    """In which ways a sentence contradicts the picture beside it; some of CONTRADICTIONS.
 
     Args:
         told: the sentence.
         region: of the body; empty where it is not known.
         skin_type: by Fitzpatrick, "1" to "6"; empty where it is not known.
+        kind: of the picture, "clinical" or "dermoscopic".
     """
     said = {
         "another place": contradicts(told.text, region),
-        "dermoscopy": told.modality == "dermoscopic",
+        "other kind": told.modality not in (kind, "either"),
         "dark skin": skin_type in LIGHT and DARK_SKIN.search(told.text) is not None,
-        "on a rival": told.shows == "differs",
+        "no sign": told.shows != "lesion" and not (told.shows == "place" and agrees(told.text, region)),
     }
     return {name for name, holds in said.items() if holds}
 
 
-def tally(beside: Iterable[Sequence[Description]], regions: Sequence[str], skin_types: Sequence[str]) -> dict[str, int]:
+def tally(
+    beside: Iterable[Sequence[Description]], regions: Sequence[str], skin_types: Sequence[str], kind: str = "clinical"
+) -> dict[str, int]:
     """Counts over the sentences beside N photographs: listed, distinct, and each of CONTRADICTIONS.
 
-    "with a region" and "with a light skin type" say how many of the listed could contradict at all.
+    "distinct first" are those that stand first. "with a region" and "with a light skin type" say how many of the listed
+    could contradict at all.
     """
-    counts = dict.fromkeys(("listed", "distinct", "with a region", "with a light skin type", *CONTRADICTIONS), 0)
-    texts = set()
+    named = ("listed", "distinct", "distinct first", "with a region", "with a light skin type", *CONTRADICTIONS)
+    counts = dict.fromkeys(named, 0)
+    texts, first = set(), set()
     for told, region, skin_type in zip(beside, regions, skin_types, strict=True):
+        first |= {one.text for one in told[:1]}
         for one in told:
             texts.add(one.text)
             counts["listed"] += 1
             counts["with a region"] += bool(region)
             counts["with a light skin type"] += skin_type in LIGHT
-            for name in contradictions(one, region, skin_type):
+            for name in contradictions(one, region, skin_type, kind):
                 counts[name] += 1
-    return {**counts, "distinct": len(texts)}
+    return {**counts, "distinct": len(texts), "distinct first": len(first)}
 
 
 def choices(
     classifier: ZeroShotClassifier,
     features: torch.Tensor,
-    winners: torch.Tensor,
-    rows: torch.Tensor,
+    probabilities: torch.Tensor,
+    kind: str,
     regions: Sequence[str],
-) -> Iterator[tuple[str, list[list[Description]]]]:
+) -> Iterator[tuple[str, Beside]]:
     """(how they are chosen, the sentences beside each photograph), for each way of choosing.
 
     Args:
         classifier: whose sentences are chosen from.
         features: (N, D) float32 unit rows.
-        winners: (N,) int64, the classes that were answered.
-        rows: (M,) int64, the sentences that were retrieved.
+        probabilities: (N, C) float32, what was answered.
+        kind: of the pictures.
         regions: N regions of the body; empty where one is not known.
     """
     texts = classifier.texts
+    winners = probabilities.argmax(dim=1)
+    by_text = {s.description.text: s.description for s in texts.sentences if s.description is not None}
+    rows = texts.kept_for(features, classifier.settings.k)
     own = [rows[texts.class_of[rows] == index] for index in range(texts.class_count)]
     nearest = []
     for feature, winner in zip(features, winners.tolist(), strict=True):
         best = (texts.features[own[winner]] @ feature).topk(min(COUNT, len(own[winner]))).indices
         nearest.append([texts.sentences[row].description for row in own[winner][best].tolist()])
     yield "nearest of all, as up to 0.3", [[one for one in told if one is not None] for told in nearest]
-    by_text = {s.description.text: s.description for s in texts.sentences if s.description is not None}
-    for title, modality, known in (
-        ("auto", "auto", None),
-        ("clinical", "clinical", None),
-        ("clinical, region given", "clinical", regions),
+    for title, modality, known, alone, which in (
+        (f"nearest that fits, {kind}", kind, None, True, 0),
+        ("chosen, auto", "auto", None, False, 0),
+        (f"chosen, {kind}", kind, None, False, 0),
+        (f"chosen, {kind}, region given", kind, regions, False, 0),
+        (f"runner-up's, {kind}", kind, None, False, 1),
     ):
-        found = texts.evidence_for(features, winners, None, COUNT, modality, known)
-        yield title, [[by_text[one.text] for one in told if one.text in by_text] for told in found]
+        found = texts.evidence_beside(features, probabilities, COUNT, modality, known, alone=alone)
+        yield title, [[by_text[one.text] for one in told[which] if one.text in by_text] for told in found]
+
+
+def carried(beside: Beside, shown: NDArray[np.float64], answers: NDArray[np.int64]) -> dict[str, float]:
+    """`agreement` of the sentences beside N photographs with their signs, (N, A)."""
+    said = np.array([claims([one.text for one in told]).sum(axis=0) for told in beside])
+    return agreement(said, shown, answers)
 
 
 def kinds_told(
@@ -153,22 +181,30 @@ def kinds_told(
 
 def markdown(figures: Mapping[str, Any]) -> Iterator[str]:
     """The part of the page."""
+    sets = ", ".join(f"{row['n']} images of {row['set']}" for row in figures["answered"])
     yield (
-        f"Written by `python -m zsderm.benchmarks.experiments.evidence`: {figures['encoder']}, {figures['n']} "
-        f"photographs of PAD, `{figures['split']}` split, at most {COUNT} sentences beside each answer. Shares are of "
-        "the listed sentences; of another place, of those beside a known region; of dark skin, of those beside types I "
-        "to III.\n"
+        f"Written by `python -m zsderm.benchmarks.experiments.evidence`: {figures['encoder']}, {sets}, "
+        f"`{figures['split']}` split, at most {COUNT} sentences beside each answer. Shares are of the listed "
+        "sentences; of another place, of those beside a known region; of dark skin, of those beside types I to III.\n"
     )
-    yield "| base | sentences | another place | dermoscopy | dark skin | on a rival | distinct of listed |"
-    yield "|---|---|--:|--:|--:|--:|--:|"
+    heads = " | ".join(CONTRADICTIONS)
+    yield f"| set | base | sentences | {heads} | distinct of listed | distinct first |"
+    yield f"|---|---|---|{'--:|' * (len(CONTRADICTIONS) + 2)}"
     for row in figures["rows"]:
-        shares = [
-            f"{row[name] / (row[of] or 1):.0%}"
-            for name, of in zip(
-                CONTRADICTIONS, ("with a region", "listed", "with a light skin type", "listed"), strict=True
-            )
-        ]
-        yield f"| {row['base']} | {row['chosen']} | {' | '.join(shares)} | {row['distinct']} of {row['listed']} |"
+        of = {"another place": "with a region", "dark skin": "with a light skin type"}
+        shares = [f"{row[name] / (row[of.get(name, 'listed')] or 1):.0%}" for name in CONTRADICTIONS]
+        start = f"| {row['set']} | {row['base'].split()[0]} | {row['chosen']} | "
+        yield start + f"{' | '.join(shares)} | {row['distinct']} of {row['listed']} | {row['distinct first']} |"
+    yield (
+        "\nSigns that sentences claim (dark, red, ragged, many colours; in PAD also raised and bled) and that can be "
+        "measured: how often a claim is so, among the photographs with one answer; chance is what swapped sentences "
+        "give.\n"
+    )
+    yield "| set | base | sentences | claims | are so | chance | z |"
+    yield "|---|---|---|--:|--:|--:|--:|"
+    for row in figures["rows"]:
+        start = f"| {row['set']} | {row['base'].split()[0]} | {row['chosen']} | {row['claims']:.0f} | "
+        yield start + f"{row['agree']:.1%} | {row['chance']:.1%} | {row['z']:.1f} |"
     yield ""
     yield "| set | kind | images | nearer to the words for it | sure and right | sure and wrong |"
     yield "|---|---|--:|--:|--:|--:|"
@@ -196,27 +232,30 @@ def main(
 ) -> None:
     """Measure, then print the tables."""
     encoder = load_encoder(model)
-    table = _read(data_root / "pad", split)
-    classes = sorted(set(table["label"]))
-    rows = []
-    for name in knowledge:
-        base = KnowledgeBase.load(name)
-        classifier = ZeroShotClassifier.from_pretrained(encoder, classes=classes, knowledge=base, cache=cache_dir)
-        predictions = classifier.predict(list(map(str, table["files"])))
-        features = image_features(encoder, list(table["files"]), cache_dir)
-        kept = predictions.sentences
-        retrieved = torch.arange(len(classifier.texts.sentences)) if kept is None else kept
-        for chosen, beside in choices(
-            classifier, features, predictions.probabilities.argmax(dim=1), retrieved, table["region"]
-        ):
-            rows.append(
-                {"base": f"{base.version} ({base.checksum})", "chosen": chosen}
-                | tally(beside, table["region"], table["fitspatrick"])
-            )
+    rows: list[dict[str, Any]] = []
+    answered = []
+    for name in ANSWERED:
+        if not (data_root / name / "index.csv").is_file():
+            continue
+        table = _read(data_root / name, split)
+        classes, kind = sorted(set(table["label"])), KINDS[name]
+        shown = signs(table["files"], table)
+        answered.append({"set": name, "n": len(table["files"])})
+        for given in knowledge:
+            base = KnowledgeBase.load(given)
+            classifier = ZeroShotClassifier.from_pretrained(encoder, classes=classes, knowledge=base, cache=cache_dir)
+            probabilities = classifier.predict(list(map(str, table["files"]))).probabilities
+            features = image_features(encoder, table["files"], cache_dir)
+            for chosen, beside in choices(classifier, features, probabilities, kind, table["region"]):
+                rows.append(
+                    {"set": name, "base": f"{base.version} ({base.checksum})", "chosen": chosen}
+                    | tally(beside, table["region"], table["fitspatrick"], kind)
+                    | carried(beside, shown, probabilities.argmax(dim=1).numpy())
+                )
     figures = {
         "encoder": f"{encoder.card.name} ({encoder.fingerprint})",
         "split": split,
-        "n": len(table["files"]),
+        "answered": answered,
         "rows": rows,
         "kinds": list(kinds_told(classifier, data_root, split, cache_dir)),
     }
@@ -230,14 +269,21 @@ def main(
 
 
 def _read(folder: Path, split: str) -> dict[str, list[Any]]:
-    """Columns of index.csv for one split: files, and label, region and fitspatrick as texts, where they are there."""
+    """Columns of index.csv for one split: files, label, region and fitspatrick, and what is noted of signs, as texts.
+
+    Region and skin type are empty where they are not known.
+    """
     table = ImageTable.read(folder / "index.csv")
     kept = [row for row, value in enumerate(table.column("split")) if split in (value, "all")]
-    columns = [name for name in ("label", "region", "fitspatrick") if name in table.frame.columns]
-    found: dict[str, list[Any]] = {name: list(map(str, table.column(name))) for name in columns}
-    found["fitspatrick"] = [value.removesuffix(".0") for value in found.get("fitspatrick", [])]
+    columns = table.frame.columns
+    found: dict[str, list[Any]] = {name: table.ids(name) for name in columns if name in ("elevation", "bleed")}
+    unknown = [""] * len(table.frame)
+    found["label"] = table.column("label")
+    found["region"] = next((table.ids(name) for name in PLACES if name in columns), unknown)
+    skin = table.ids("fitspatrick") if "fitspatrick" in columns else unknown
+    found["fitspatrick"] = [value.removesuffix(".0") for value in skin]
     found["files"] = list(table.files)
-    return {name: [values[row] for row in kept] for name, values in found.items() if values}
+    return {name: [values[row] for row in kept] for name, values in found.items()}
 
 
 if __name__ == "__main__":

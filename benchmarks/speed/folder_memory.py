@@ -34,7 +34,7 @@ class Thumbnail:
     """An encoder that costs nothing: the pixels of a small thumbnail, as a unit row."""
 
     card = EncoderCard("thumbnail", width=3 * SIDE * SIDE + 1, image_size=SIDE, context_length=1)
-    fingerprint, temperature = "0" * 16, 1.0
+    fingerprint, temperature, home = "0" * 16, 1.0, None
 
     def preprocess(self, image: Image.Image) -> torch.Tensor:
         """(3, 8, 8) float32 between 0 and 1."""

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from zsderm.image_table import ImageNames
+from zsderm.image_names import ImageNames
 from zsderm.images import SUFFIXES
 
 

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def export_folder(
     config: TrainConfig,
     manifest: Mapping[str, Any],
     folder: Path,
+    diagnoses: Sequence[str] | None = None,
 ) -> None:
     """Write a model, its tokenizer, its preprocessing and its card into one folder, whole or not at all.
 
@@ -44,6 +45,7 @@ def export_folder(
         config: the settings of the run; `model_cfg` and `preprocess_cfg` travel with the weights.
         manifest: what zsderm.json records of the run beside the card.
         folder: where the encoder will be.
+        diagnoses: what the training images showed, by name; None where that is not known.
 
     Raises:
         SettingsError: the place is a file, or cannot be written.
@@ -66,6 +68,7 @@ def export_folder(
             },
         )
         card = {**config.card, "sigma": config.sigma, "lambda_m": config.lambda_m, "lambda_s": config.lambda_s}
+        card |= {} if diagnoses is None else {"diagnoses": list(diagnoses)}
         temperatures = {"learned_temperature": round(learned, 5), "answer_temperature": round(answers, 5)}
         _write_json(draft / "zsderm.json", {**card, "pretraining": {**manifest, **temperatures}})
         for file in draft.iterdir():

@@ -21,8 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from zsderm.atomic_files import atomic_folder
-from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, read_json
+from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, HOME_FILE, read_json
 from zsderm.errors import CheckpointError, SettingsError
+from zsderm.pretrain.model.shown import union
 
 WEIGHTS = "model.safetensors"
 TEMPERATURE = "logit_scale"  # the logarithm of the inverse temperature
@@ -32,7 +33,8 @@ def average_encoders(folders: Sequence[Path], output: Path, answer_temperature: 
     """Write the mean of exported encoders as a new encoder.
 
     Weights are averaged in float32 and written in the precision of the first. Card, tokenizer and configuration are
-    those of the first; the manifests of all runs are kept in its card, under "mean_of".
+    those of the first; the manifests of all runs are kept in its card, under "mean_of". The mean was shown whatever one
+    of them was. Where it is at home is not the mean of theirs: see zsderm.pretrain.model.home.
 
     Args:
         folders: at least two, as `zsderm pretrain` exports them, of one architecture and one preprocessing.
@@ -63,12 +65,14 @@ def average_encoders(folders: Sequence[Path], output: Path, answer_temperature: 
         weights[TEMPERATURE] = torch.full_like(weights[TEMPERATURE], -math.log(answer_temperature))
     card = read_json(folders[0] / CARD_FILE)
     runs = [read_json(folder / CARD_FILE).get("pretraining", {}) for folder in folders]
-    card = {key: value for key, value in card.items() if key != "pretraining"}
+    card = {key: value for key, value in card.items() if key not in ("pretraining", "diagnoses")}
+    if shown := union(read_json(folder / CARD_FILE).get("diagnoses") for folder in folders):
+        card["diagnoses"] = list(shown)
     if answer_temperature:
         card["answer_temperature"] = answer_temperature
     with atomic_folder(output) as draft:
         for file in folders[0].iterdir():
-            if file.is_file() and file.name not in (WEIGHTS, CARD_FILE) and file.suffix != ".md":
+            if file.is_file() and file.name not in (WEIGHTS, CARD_FILE, HOME_FILE) and file.suffix != ".md":
                 shutil.copyfile(file, draft / file.name)
         save_file(weights, str(draft / WEIGHTS), metadata={"format": "pt"})
         (draft / CARD_FILE).write_text(

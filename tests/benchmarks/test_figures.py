@@ -39,6 +39,22 @@ def test_the_ablation_has_a_line_a_method_from_the_plainest_at_the_top(runs: lis
     assert [name for _, name in ticks] == ["kpl", "knowledge", "class-name"]
 
 
+def test_the_curve_over_k_has_a_point_for_each_k_in_its_place(runs: list[Result]) -> None:
+    assert figures.curve_over_k(runs) is None  # one k only
+    several = []
+    for k, accuracy in ((16, 0.5), (None, 0.7), (2, 0.3)):
+        run = json.loads(json.dumps(runs[1]))
+        run["config"] |= {"k": k, "variant": f"knowledge, k = {k}" if k else "knowledge"}
+        run["metrics"]["accuracy"] = accuracy
+        run["manifest"]["settings"]["k"] = k or 10
+        several.append(run)
+    figure = figures.curve_over_k([*several, runs[0]])
+    assert figure is not None and len(figure.axes) == 2
+    line = figure.axes[0].lines[0]
+    assert list(line.get_xdata()) == [2, 10, 16] and list(line.get_ydata()) == [0.3, 0.7, 0.5]
+    assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["2", "10", "16"]
+
+
 def test_groups_too_small_for_the_gap_are_hollow(runs: list[Result]) -> None:
     run = json.loads(json.dumps(runs[0]))
     run["groups"]["sex"]["least"] = 8

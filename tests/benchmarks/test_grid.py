@@ -35,6 +35,12 @@ def test_the_name_of_the_files_says_what_sets_a_run_apart_in_letters_that_every_
     assert Run("ViT-B-32/openai", "kpl").encoder == "ViT-B-32/openai"
 
 
+def test_names_are_part_of_the_grid_and_of_the_name_of_the_files() -> None:
+    runs = grid(["m"], ["class-name"], names=["known", "typed"])
+    assert [run.variant for run in runs] == ["class-name", "class-name, names typed"]
+    assert runs[1].stem("PAD dev") == "pad-dev--m--class-name-names-typed"
+
+
 def test_views_are_part_of_the_grid_and_of_the_name_of_the_files() -> None:
     runs = grid(["m"], ["class-name", "templates"], views=[1, 4])
     assert [run.variant for run in runs] == [

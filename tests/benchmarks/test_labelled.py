@@ -47,6 +47,18 @@ def test_a_kind_of_a_published_class_counts_for_it_and_is_said(tmp_path: Path, t
     assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
 
 
+def test_other_names_of_a_published_class_count_beside_its_kinds(tmp_path: Path, table: pd.DataFrame) -> None:
+    table["label"] = ["Mole", "malignant melanoma", "melanoma in situ", "blue nevus"]
+    with pytest.warns(ZsdermWarning) as said:
+        found = _read(tmp_path, table)
+    assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
+    told = [str(warning.message).split(": ", 1)[1] for warning in said]
+    assert told == [
+        "read as other names of the classes: malignant melanoma = melanoma, mole = nevus.",
+        "read as diseases that the classes hold: blue nevus = nevus, melanoma in situ = melanoma.",
+    ]
+
+
 def test_a_table_that_keeps_its_own_names_is_not_said_to_be_read_as_others(tmp_path: Path, table: pd.DataFrame) -> None:
     table["label"] = ["blue nevus", "melanoma", "psoriasis", "melanoma"]
     with warnings.catch_warnings():
@@ -70,8 +82,31 @@ def test_images_are_found_by_name_below_the_table_with_or_without_suffix(
 ) -> None:
     make_photos(tmp_path, ["deep/er/x.jpg", "one/twin.png", "two/twin.png"])
     table["filename"] = ["0.png", "elsewhere/x", "twin.png", "3.png"]
-    found = _read(tmp_path, table)
+    with pytest.warns(ZsdermWarning, match=r"1 images are not where the table says.*elsewhere/x = deep/er/x\.jpg"):
+        found = _read(tmp_path, table)
     assert [Path(image).name for image in found.images] == ["0.png", "x.jpg", "3.png"]  # two twins: nobody knows which
+
+
+def test_a_file_is_no_image_of_two_rows_and_none_of_a_row_beside_its_own(
+    tmp_path: Path, table: pd.DataFrame, make_photos: Callable
+) -> None:
+    make_photos(tmp_path, ["c/x.png", "d/y.png", "d/z.png"])
+    table["filename"] = ["a/x.png", "b/x.png", "d/y.png", "e/y.png"]
+    found = _read(tmp_path, pd.concat([table, table.tail(1).assign(filename="z.png")]))
+    assert [Path(image).name for image in found.images] == ["y.png", "z.png"] and found.listed == 5
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_predictions_are_no_labels_unless_they_carry_them(tmp_path: Path, table: pd.DataFrame, layout: str) -> None:
+    names = ["freckle", "blister"]
+    rows = pd.DataFrame({"image": table["filename"], "label": names * 2, **{f"probability: {n}": 0.5 for n in names}})
+    if layout == "long":
+        cells = [(image, name, 0.5) for image in table["filename"] for name in names]
+        rows = pd.DataFrame(cells, columns=["image", "class", "probability"])
+    with pytest.raises(InputError, match="it holds predictions, all of which would be right"):
+        _read(tmp_path, rows)
+    true = dict(zip(table["filename"], ["blister", "freckle"] * 2, strict=True))
+    assert len(_read(tmp_path, rows.assign(true_label=rows["image"].map(true)))) == 4
 
 
 def test_columns_are_known_in_any_spelling_and_ids_are_text(tmp_path: Path, table: pd.DataFrame) -> None:

@@ -114,7 +114,8 @@ def test_the_committed_results_are_what_the_present_code_gives(data_root: Path, 
         found, committed = read_result(path), read_result(COMMITTED / path.name)
         changed = f"{path.stem} has changed: docs/benchmarks.md says how the results are made anew"
         assert found["inputs"]["settings"] == committed["inputs"]["settings"], changed
-        assert found["metrics"] == pytest.approx(committed["metrics"], abs=0.01), changed  # one image in 113
+        figures = {name: found["metrics"][name] for name in committed["metrics"]}  # earlier files have fewer
+        assert figures == pytest.approx(committed["metrics"], abs=0.01), changed  # one image in 113
 
 
 def test_two_runs_with_one_name_are_refused(photo_root: Path, tmp_path: Path) -> None:

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from zsderm.benchmarks import tables
+from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.results import read_result, read_results, write_result
-from zsderm.errors import InputError
+from zsderm.benchmarks.runner import images_checksum
+from zsderm.benchmarks.side_by_side import compare_models
+from zsderm.cli.benchmark import benchmark
+from zsderm.errors import InputError, SettingsError
+from zsderm.metrics import compare
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "benchmarks"
@@ -52,7 +60,7 @@ def test_committed_results_are_small() -> None:
 
 
 def test_the_summary_has_a_row_for_every_run_and_an_empty_one_for_make_with_its_command(results: Path) -> None:
-    lines = tables.summary(results).splitlines()
+    lines = tables.project(results).splitlines()
     rows = [line.split(" | ") for line in lines if line.startswith("| PAD dev")]
     assert [row[4] for row in rows[:3]] == ["class-name", "knowledge", "kpl \\*"]
     metrics = read_results(results)[0]["metrics"]
@@ -71,9 +79,97 @@ def test_the_card_of_the_bundled_encoder_has_its_runs_and_no_row_of_another_mode
 def test_differences_are_in_points_with_interval_and_p(results: Path) -> None:
     (result,) = read_results(results, "comparison")
     difference = result["rows"][0]["accuracy"]
-    line = tables.comparisons(results).splitlines()[2]
+    line = tables.SECTIONS["comparisons"](results).splitlines()[2]
     assert f"| knowledge | class-name | {100 * difference['value']:+.1f} (" in line
     assert f"| {difference['p']:.3f} |" in line
+
+
+def test_what_is_printed_speaks_of_the_models_that_were_run_and_of_no_other(results: Path) -> None:
+    text = tables.printed(results)
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## summary",
+        "## comparisons",
+        "## groups",
+    ]
+    assert "MAKE" not in text and "bundled" not in text and "*" not in text.replace("\\*", "")
+
+
+@pytest.fixture
+def two_models(results: Path, tmp_path: Path) -> Path:
+    """The results with those of a second model, of k = 4 and of k = 16, beside a JSON file of the user."""
+    for path in (*results.glob("*.json"), *results.glob("*.parquet")):
+        shutil.copy(path, tmp_path / path.name)
+    for method, k in (("class-name", None), ("knowledge", None), ("knowledge", 16), ("knowledge", 4)):
+        of = "kpl" if method == "class-name" else "class-name"  # other answers than those of the first model
+        run = read_result(results / f"pad-dev--zsderm-mini--{of}.json")
+        run["config"] |= {"encoder": "a_b & 100%", "model": "other", "method": method, "k": k, "prior": ""}
+        run["config"]["variant"] = f"{method}, k = {k}" if k else method
+        run["config"]["stem"] = stem = f"pad-dev--other--{method}-{k}"
+        run["manifest"]["settings"]["k"] = k or 10
+        write_result(tmp_path / f"{stem}.json", run)
+        shutil.copy(results / f"pad-dev--zsderm-mini--{of}.parquet", tmp_path / f"{stem}.parquet")
+    (tmp_path / "mine.json").write_text("[1, 2")
+    return tmp_path
+
+
+def test_k_is_sorted_as_a_number(two_models: Path) -> None:
+    other = [run["config"] for run in read_results(two_models) if run["config"]["model"] == "other"]
+    assert [config["variant"] for config in other] == [
+        "class-name",
+        "knowledge",
+        "knowledge, k = 4",
+        "knowledge, k = 16",
+    ]
+
+
+def test_models_are_compared_method_by_method_on_the_same_units(two_models: Path, photo_root: Path) -> None:
+    data = load("pad", photo_root)
+    compare_models(data, images_checksum(data), two_models)
+    (result,) = read_results(two_models, "models")
+    assert [(row["variant"], row["first"], row["second"]) for row in result["rows"]] == [
+        ("class-name", "a_b & 100%", "zsderm-mini"),
+        ("knowledge", "a_b & 100%", "zsderm-mini"),
+    ]
+    plain, whole = (
+        pd.read_parquet(two_models / f"pad-dev--zsderm-mini--{name}.parquet") for name in ("class-name", "kpl")
+    )
+    first, second = (table.filter(like="probability: ").to_numpy() for table in (whole, plain))
+    expected = compare(data.labels, first, second, clusters=data.units).to_dict()
+    assert result["rows"][0]["balanced_accuracy"] == pytest.approx(expected["balanced_accuracy"], abs=1e-6)
+    assert result["rows"][0]["units"] == 8
+    lines = tables.SECTIONS["models"](two_models).splitlines()
+    assert lines[2].startswith("| PAD dev | class-name | zsderm-mini | a_b & 100% | ") and "by chance" in lines[-1]
+
+
+def test_tables_are_written_for_pages_papers_and_programs(two_models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    for _ in range(2):  # the second replaces the first
+        done = CliRunner().invoke(benchmark, ["--tables", str(two_models), "--output", str(folder)])
+        assert done.exit_code == 0 and done.stdout == "", done.output
+    names = {path.name for path in folder.iterdir()}
+    ends = (".md", ".tex", ".csv", ".csv.manifest.json")
+    assert names == {f"{name}{end}" for name in ("summary", "comparisons", "groups") for end in ends}
+    latex = (folder / "summary.tex").read_text(encoding="utf-8")
+    assert r"\toprule" in latex and r"a\_b \& 100\% & knowledge, k = 4 * & " in latex and "–" not in latex
+    rows = pd.read_csv(folder / "summary.csv")
+    run = read_results(two_models)[0]
+    assert rows["accuracy"][0] == run["metrics"]["accuracy"] and rows["macro_auroc_low"].notna().all()
+    assert rows.loc[rows["variant"] == "knowledge, k = 16", "k"].tolist() == [16]
+    assert (folder / "summary.md").read_text(encoding="utf-8").endswith(f"{tables.SECTIONS['summary'](two_models)}\n")
+    command = json.loads((folder / "summary.csv.manifest.json").read_text())["manifest"]["run"]["command"]
+    assert command.startswith("zsderm ") and "--tables" in command
+    for end in (".md", ".tex", ".csv"):
+        (tmp_path / f"mine{end}").write_text("mine")
+        with pytest.raises(SettingsError, match="not what zsderm writes there"):
+            tables.own_tables(two_models)["summary"].write(tmp_path / "mine")
+        (tmp_path / f"mine{end}").unlink()
+
+
+def test_earlier_results_without_the_newer_intervals_are_shown_as_they_were() -> None:
+    table = tables.own_tables(COMMITTED)["summary"]
+    run = read_results(COMMITTED)[0]["metrics"]
+    if "macro_auroc_low" not in run:
+        assert table.columns[-2:] == ["AUROC", "calibration error"] and table.records[0]["macro_auroc_low"] is None
 
 
 def test_groups_have_their_n_and_the_gap_beside_the_gap_by_chance(results: Path) -> None:

@@ -42,9 +42,7 @@ def predictions(scores: torch.Tensor) -> Predictions:
     probabilities[-1], familiar[-1] = NAN, NAN
     names = tuple(f"{n}.jpg" for n in range(60))
     evidence, errors = ((),) * 60, {"59.jpg": "empty"}
-    return Predictions(
-        names, CLASSES, probabilities, "templates", "none", "kpl", evidence, errors, familiarity=familiar
-    )
+    return Predictions(names, CLASSES, probabilities, "templates", "none", "kpl", evidence, errors, energy=familiar)
 
 
 def calibration(predictions: Predictions, **how: object) -> Calibration:
@@ -52,7 +50,7 @@ def calibration(predictions: Predictions, **how: object) -> Calibration:
     labels = predictions.probabilities[:59].sqrt().multinomial(1, generator=generator)[:, 0]  # less sure than stated
     log_probabilities = predictions.probabilities[:59].log()
     if how.get("abstain_score") == "energy":
-        how["scores"] = predictions.familiarity[:59]
+        how["scores"] = predictions.energy[:59]
         how["energy_temperature"] = 0.1
     return fit_calibration(log_probabilities, labels, classes=CLASSES, **how)
 
@@ -76,8 +74,8 @@ def test_the_stated_share_of_answers_is_withheld(predictions: Predictions, score
 
 def test_another_class_list_and_missing_energies_are_refused(predictions: Predictions) -> None:
     energetic = calibration(predictions, abstain_rate=0.2, abstain_score="energy")
-    blind = Predictions(**{**vars(predictions), "familiarity": None})
-    with pytest.raises(SettingsError, match="no familiarity"):
+    blind = Predictions(**{**vars(predictions), "energy": None})
+    with pytest.raises(SettingsError, match="by energy, but these predictions have none"):
         apply_calibration(blind, energetic)
     other = Predictions(**{**vars(predictions), "classes": ("a", "b", "c")})
     with pytest.raises(SettingsError, match="classes of the calibration"):
@@ -100,7 +98,7 @@ def test_a_calibration_on_predictions_equals_one_from_their_arrays(predictions: 
         predictions.probabilities[:30].log(),
         labels[:30],
         abstain_rate=0.2,
-        scores=predictions.familiarity[:30],
+        scores=predictions.energy[:30],
         energy_temperature=0.1,
     )
     assert (record.temperature, record.conformal, record.abstention) == (

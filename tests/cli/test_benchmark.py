@@ -55,6 +55,19 @@ def test_a_grid_leaves_results_and_figures_and_says_a_line_a_run(done: Result, f
 
 
 @pytest.mark.slow
+def test_names_are_measured_side_by_side(folder: Path, tmp_path: Path) -> None:
+    names = [part for name in ("known", "typed") for part in ("--names", name)]
+    places = ["--output", tmp_path / "results", "--cache-dir", folder / "cache"]
+    ran = _run("--dataset", folder / "mine.csv", "--method", "class-name", *names, *places)
+    assert ran.exit_code == 0, ran.output
+    files = {
+        path.stem.rpartition("--")[2]: json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")
+    }
+    used = {name: files[name]["manifest"]["settings"]["names"] for name in files if "manifest" in files[name]}
+    assert used == {"class-name": "known", "class-name-names-typed": "typed"}
+
+
+@pytest.mark.slow
 def test_what_is_finished_is_not_repeated(done: Result, folder: Path) -> None:
     again = _run("--dataset", folder / "mine.csv", "--method", "class-name", "--output", folder / "results")
     assert "mine--zsderm-mini--class-name: there already" in again.stderr
@@ -62,7 +75,7 @@ def test_what_is_finished_is_not_repeated(done: Result, folder: Path) -> None:
 
 def test_tables_are_printed_or_written_into_pages(done: Result, folder: Path) -> None:
     printed = _run("--tables", folder / "results")
-    assert "## summary" in printed.stdout and "| mine | 6 |" in printed.stdout
+    assert "## summary" in printed.stdout and "MAKE" not in printed.stdout and "| mine | 6 |" in printed.stdout
     page = folder / "page.md"
     page.write_text("<!-- results: summary -->\n\n<!-- end of results -->\n")
     assert "page.md: written" in _run("--tables", folder / "results", "--into", page).stderr

@@ -104,6 +104,27 @@ def test_a_record_of_other_classes_is_refused(run, photos: Path, labels: Path, t
     assert done.exit_code == 1 and "classes of the calibration" in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (("--classes", "melanoma, nevus"), "classes of the calibration"),
+        (("--classes", CLASSES, "--k", "3"), "k"),
+        (("--classes", CLASSES, "--knowledge", "none"), "class texts"),
+        (("--classes", CLASSES, "--centre"), "centre"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, tuple) else value,
+)
+def test_a_calibration_that_does_not_fit_is_refused_before_images_are_embedded(
+    run, photos: Path, labels: Path, tmp_path: Path, tiny_encoder, monkeypatch, other: tuple[str, ...], said: str
+) -> None:
+    record, how = tmp_path / "record.json", ("--images", photos, "--method", "knowledge")
+    assert run("calibrate", *how, "--classes", CLASSES, "--labels", labels, "--output", record).exit_code == 0
+    monkeypatch.setattr(type(tiny_encoder), "encode_pixels", lambda *_: pytest.fail("an image was embedded"))
+    done = run("classify", *how, *other, "--no-cache", "--calibration", record)
+    assert done.exit_code == 1 and said in done.stderr, done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -76,6 +76,12 @@ def test_a_disease_counts_for_the_class_that_holds_it(label: str, classes: tuple
         assert class_indices([label], classes, TABLE).tolist() == [index]
 
 
+@pytest.mark.parametrize("label", ["nodular melanoma", "melanoma", "invasive melanoma", "acral melanoma"])
+def test_what_is_no_kind_of_a_class_that_is_a_kind_itself_is_refused(label: str) -> None:
+    with pytest.raises(InputError, match=f"the label '{label}'"):
+        class_indices(["nevus", label], ("melanoma in situ", "nevus"), TABLE)
+
+
 def test_a_class_of_its_own_and_a_disease_that_nothing_narrow_holds_are_left_as_they_are() -> None:
     assert class_indices(["solar lentigo"], ("benign keratosis", "solar lentigo"), TABLE).tolist() == [1]
     with pytest.raises(InputError, match="the label 'solar lentigo'"):

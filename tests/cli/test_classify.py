@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from zsderm.benchmarks.experiments.made_pictures import made_pictures
 from zsderm.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -195,6 +197,23 @@ def test_what_was_fitted_on_one_folder_answers_for_another(run, photos: Path, tm
     assert again.exit_code == 1 and "new or empty" in again.stderr
 
 
+def test_a_folder_with_an_older_base_says_so_beside_the_answers_and_in_the_manifest(
+    run, photos: Path, tmp_path: Path
+) -> None:
+    fitted = tmp_path / "fitted"
+    assert run("--images", photos, "--classes", "melanoma, nevus", "--fit", fitted).exit_code == 0
+    card, facts = fitted / "knowledge" / "base.json", fitted / "classifier.json"
+    now = json.loads(card.read_text())["version"]
+    card.write_text(card.read_text().replace(f'"version": "{now}"', '"version": "0.4.0"'))
+    told = {name: value for name, value in json.loads(facts.read_text()).items() if name not in ("files", "checksum")}
+    facts.write_text(json.dumps(told))  # folders of that time had no checksums
+    later = run("--images", photos / "1.png", "--fitted", fitted, "--output", tmp_path / "a.jsonl")
+    sentence = f"sentences of knowledge base 'dermatology' 0.4.0, which its folder holds; installed is {now}."
+    assert later.exit_code == 0 and later.stderr.count(sentence) == 1, later.output
+    row = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])
+    assert sum(sentence in note for note in row["manifest"]["notes"]) == 1
+
+
 def test_weight_of_names_and_centring_reach_the_classifier(run, photos: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     how = ("--name-weight", "0.25", "--centre", "--prior", "uniform", "--report", report)
@@ -286,6 +305,32 @@ def test_the_bundled_encoder_classifies_the_examples_as_a_user_runs_it(tmp_path:
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/jpeg") == len(rows)
 
 
+@pytest.mark.slow
+def test_what_the_bundled_encoder_does_not_know_is_named_before_the_work_and_wherever_answers_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "photos").mkdir()
+    photo = next((EXAMPLES / "images").iterdir())
+    (tmp_path / "photos" / "skin.jpg").write_bytes(photo.read_bytes())
+    letter = next(picture for kind, picture in made_pictures(1) if kind == "page")
+    letter.save(tmp_path / "photos" / "letter.png")
+    output, report = tmp_path / "predictions.jsonl", tmp_path / "report.html"
+    where = ["--images", str(tmp_path / "photos"), "--output", str(output), "--report", str(report)]
+    done = CliRunner().invoke(main, ["classify", *where, "--classes", "psoriasis, mole, acne, nodular melanoma"])
+    assert done.exit_code == 0, done.output
+    classes = "2 of your 4 classes were never shown to zsderm-mini: psoriasis, acne; answers for them are guesses."
+    picture = "1 of 2 images looks like nothing that zsderm-mini was trained with"
+    assert done.stderr.startswith(f"Note: {classes}\n") and done.stderr.count(classes) == 1
+    assert done.stderr.count(picture) == 1 and "its answer is a guess: letter.png." in done.stderr
+    first = json.loads(output.read_text(encoding="utf-8").splitlines()[0])
+    assert first["manifest"]["encoder"]["never_shown"] == ["psoriasis", "acne"]
+    assert classes in first["manifest"]["notes"] and any(picture in note for note in first["manifest"]["notes"])
+    assert classes in report.read_text(encoding="utf-8") and picture in report.read_text(encoding="utf-8")
+    values = {Path(row["image"]).name: row["familiarity"] for row in map(json.loads, output.read_text().splitlines())}
+    assert values["letter.png"] < first["manifest"]["encoder"]["familiarity_threshold"] < values["skin.jpg"]
+
+
 # views
 
 
@@ -298,7 +343,12 @@ def test_views_reach_the_answers_the_cache_and_the_saved_classifier(run, photos:
         assert done.exit_code == 0, done.output
         assert f"settings › views</th><td>{views}<" in (tmp_path / "report.html").read_text(encoding="utf-8")
         tables.append(done.stdout)
-    assert len(set(tables)) == 3 and run(*how).stdout == tables[0]  # one view unless more are asked for
+    plain, fitted = (
+        pd.read_csv(io.StringIO(table)).drop(columns="evidence")  # what is fitted answers, and speaks, for each alone
+        for table in (run(*how).stdout, tables[0])
+    )
+    assert len(set(tables)) == 3
+    pd.testing.assert_frame_equal(plain, fitted)  # one view unless more are asked for
     assert {path.name for path in (tmp_path / "cache").iterdir()} >= {
         "images-4",
         "images-4-views-4",
@@ -427,3 +477,48 @@ def test_a_mistake_in_the_labels_shows_before_the_work(run, photos: Path, tmp_pa
     labels.write_text("image,true_label\n1.png,nervus\n")
     done = run("--images", photos, "--classes", "melanoma, nevus", "--labels", labels, "--report", report)
     assert done.exit_code == 1 and "has the label 'nervus'" in done.stderr
+
+
+def test_a_long_table_is_evaluated_as_the_wide_one_with_its_groups(run, photos: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    rows = "\n".join(f"{index}.png,{index % 2},p{index % 4}" for index in range(12))
+    labels.write_text(f"image,true_label,patient\n{rows}")
+    figures = {}
+    for layout in ("wide", "long"):
+        table = tmp_path / f"{layout}.csv"
+        how = ("--method", "templates", "--group-by", "patient", "--group-table", labels, "--format", layout)
+        done = run("--images", photos, "--classes", "melanoma, nevus", *how, "--output", table)
+        assert done.exit_code == 0, done.output
+        arguments = ["evaluate", "--predictions", table, "--labels", labels, "--classes", "melanoma, nevus", "--json"]
+        scored = CliRunner().invoke(main, [*map(str, arguments), "--group-by", "patient"])
+        assert "are answered by" in scored.stderr and f"{layout}-groups.csv" in scored.stderr, scored.output
+        figures[layout] = json.loads(scored.stdout)
+    assert figures["wide"]["per_group"].pop("answers") != figures["long"]["per_group"].pop("answers")
+    assert figures["wide"] == figures["long"]
+    assert len(pd.read_csv(tmp_path / "long.csv")) == 13 * 2  # the file that is no image has its rows too
+    as_labels = ["evaluate", "--predictions", tmp_path / "wide.csv", "--labels", tmp_path / "long.csv"]
+    wrong = CliRunner().invoke(main, [*map(str, as_labels), "--classes", "melanoma, nevus"])
+    assert wrong.exit_code == 1 and "expected a column of true classes" in wrong.stderr
+
+
+def test_a_manifest_stands_beside_csv_and_says_how_to_repeat_the_run(run, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "p.csv"
+    arguments = ("--images", photos, "--classes", "melanoma, nevus", "--method", "templates", "--output", table)
+    done = run(*arguments, "--group-by", "folder")
+    assert done.exit_code == 0, done.output
+    for name in ("p.csv", "p-groups.csv"):
+        found = json.loads((tmp_path / f"{name}.manifest.json").read_text(encoding="utf-8"))
+        assert found["manifest_of"] == name and found["classes"] == ["melanoma", "nevus"]
+        manifest = found["manifest"]
+        assert manifest["encoder"]["name"] == "tiny" and manifest["versions"]["zsderm"]
+        assert manifest["run"]["time"] and "commit" in manifest["run"]
+        assert shlex.split(manifest["run"]["command"]) == [
+            "zsderm", "classify", *map(str, arguments), "--group-by", "folder",
+        ]  # fmt: skip
+
+
+def test_a_manifest_of_the_user_is_found_before_the_work(run, photos: Path, tmp_path: Path, tiny_encoder) -> None:
+    (tmp_path / "p.csv.manifest.json").write_text("mine")
+    done = run("--images", photos, "--classes", "melanoma, nevus", "--output", tmp_path / "p.csv")
+    assert done.exit_code == 1 and "not what zsderm writes there" in done.stderr
+    assert tiny_encoder.images_encoded == 0 and not (tmp_path / "p.csv").exists()

@@ -57,6 +57,16 @@ def test_labels_may_be_names_in_any_order(tmp_path: Path, predictions: pd.DataFr
     assert _run(tmp_path, predictions, named[::-1]).stdout == _run(tmp_path, predictions, labels).stdout
 
 
+def test_a_nodular_melanoma_does_not_count_for_a_melanoma_in_situ(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image,label\na.jpg,nodular melanoma\nb.jpg,nevus\n")
+    (tmp_path / "predictions.csv").write_text(
+        "image,label,probability,method\na.jpg,melanoma in situ,0.9,class-name\nb.jpg,nevus,0.9,class-name\n"
+    )
+    files = [part for name in ("predictions", "labels") for part in (f"--{name}", str(tmp_path / f"{name}.csv"))]
+    done = CliRunner().invoke(main, ["evaluate", *files, "--classes", "melanoma in situ, nevus"])
+    assert done.exit_code == 1 and "has the label 'nodular melanoma', which is none of the 2 classes" in done.stderr
+
+
 def test_labels_may_stand_in_the_table_of_predictions(
     tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
 ) -> None:

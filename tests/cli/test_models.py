@@ -96,6 +96,7 @@ def test_show_tells_what_the_files_of_a_folder_say(folder):
     assert (shown["mode"], shown["tokenizer"]) == ("RGB", "CLIP's own")
     assert shown["weights"] == f"{folder / 'model.safetensors'} (1.5 MB)"
     assert len(shown["fingerprint"]) == 16
+    assert (shown["training_diagnoses"], shown["home"]) == ("not known", "not measured")
 
 
 def test_show_tells_the_colours_that_a_tower_expects(folder):
@@ -178,6 +179,8 @@ def test_the_bundled_encoder_is_listed_first_and_shown():
     shown = table(run("show", "zsderm-mini"))
     assert shown["name"] == "zsderm-mini"
     assert len(shown["fingerprint"]) == 16
+    assert len(shown["training_diagnoses"].split(", ")) == 13 and "foot ulcer" in shown["training_diagnoses"]
+    assert shown["home"] == "9141 training images, familiar from -0.89 on"
 
 
 def test_help_says_how_models_are_named():

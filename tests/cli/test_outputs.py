@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,7 @@ ODD = ["-b.png", "=c.png", "@d.png", "a\rb.png", "e\x1bf.png", "g\nh.png", "'-i.
 @pytest.fixture
 def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs zsderm in a folder of its own, with a small encoder in place of the bundled one."""
-    for module in ("zsderm.classifier", "zsderm.encoders", "zsderm"):
+    for module in ("zsderm", "zsderm.classifier", "zsderm.encoders"):  # the first gets its own from the last
         monkeypatch.setattr(f"{module}.load_encoder", lambda name, device=None: tiny_encoder)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -71,6 +72,14 @@ def test_odd_names_come_through_classify_and_evaluate(run: Run, photos: Path, su
     [
         ("rows.csv", ("embed", "--images", "photos", "--output", "rows.npy", "--no-cache")),
         ("rows.json", ("embed", "--images", "photos", "--output", "rows.npy", "--no-cache")),
+        ("o.csv.manifest.json", ("annotate", "--images", "photos", "--output", "o.csv", "--no-cache")),
+        ("o.csv.manifest.json", ("audit", "--train", "photos", "--model", "none", "--output", "o.csv")),
+        ("o.csv.manifest.json", ("retrieve", "--index", "photos", "--query", "red", "--output", "o.csv")),
+        ("p.csv.manifest.json", ("classify", "--images", "photos", *CLASSES, "--output", "p.csv")),
+        (
+            "p-groups.csv.manifest.json",
+            ("classify", "--images", "photos", *CLASSES, "--output", "p.csv", "--group-by", "folder"),
+        ),
         ("p-groups.csv", ("classify", "--images", "photos", *CLASSES, "--output", "p.csv", "--group-by", "folder")),
         ("heat/explanations.jsonl", ("classify", "--images", "photos", *CLASSES, "--explain", "heat")),
         ("heat/0001_-b.png", ("classify", "--images", "photos", *CLASSES, "--explain", "heat")),
@@ -210,3 +219,23 @@ def test_a_cache_that_cannot_be_made_is_a_warning(run: Run, photos: Path) -> Non
 def test_embeddings_of_odd_names_are_read_back(tiny_encoder: object, photos: Path, tmp_path: Path) -> None:
     write_embeddings(tmp_path / "rows.npy", tiny_encoder, sorted(photos.iterdir()))
     assert [Path(name).name for name in read_embeddings(tmp_path / "rows.npy").images] == sorted(ODD)
+
+
+def test_every_csv_file_has_a_manifest_beside_it(run: Run, photos: Path) -> None:
+    cached = ("--cache-dir", "cache")
+    for arguments in (
+        ("annotate", "--images", "photos", "--concepts", "derm7pt", *cached),
+        ("audit", "--train", "photos", "--model", "tiny", *cached),
+        ("retrieve", "--index", "photos", "--query", "red", *cached),
+    ):
+        done = run(*arguments, "--output", "o.csv")
+        assert done.exit_code == 0, done.output
+        manifest = json.loads(Path("o.csv.manifest.json").read_text(encoding="utf-8"))["manifest"]
+        assert manifest["encoder"]["name"] == "tiny" and manifest["versions"]["zsderm"] and manifest["run"]["time"]
+        assert manifest["run"]["command"] == shlex.join(("zsderm", *arguments, "--output", "o.csv"))
+
+
+def test_embeddings_say_which_run_wrote_them(run: Run, photos: Path) -> None:
+    assert run("embed", "--images", "photos", "--output", "rows.npy", "--no-cache").exit_code == 0
+    found = json.loads(Path("rows.json").read_text(encoding="utf-8"))["run"]
+    assert found["command"] == "zsderm embed --images photos --output rows.npy --no-cache" and found["time"]

@@ -348,3 +348,17 @@ def test_views_of_a_batch_that_does_not_fit_the_device_are_halved_too(paths: lis
     device = SmallDevice(tiny_encoder, room=2)
     rows = embed_images(device, paths, views=4).features
     np.testing.assert_allclose(rows, embed_images(tiny_encoder, paths, views=4).features, atol=1e-6)
+
+
+def test_the_first_batch_is_heard_of_while_it_lasts(tiny_encoder, paths: list[Path], monkeypatch) -> None:
+    told: list[float] = []
+    encode = type(tiny_encoder).encode_pixels
+    before: list[float] = []
+
+    def watched(self, pixels: torch.Tensor) -> torch.Tensor:
+        before.append(sum(told))
+        return encode(self, pixels)
+
+    monkeypatch.setattr(type(tiny_encoder), "encode_pixels", watched)
+    list(embed_batches(tiny_encoder, paths, batch_size=len(paths), tell=told.append))
+    assert before == [len(paths) / 2] and sum(told) == len(paths)

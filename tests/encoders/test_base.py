@@ -96,11 +96,11 @@ def test_a_folder_of_another_format_says_so(tmp_path):
 
 def test_the_facts_of_a_card_make_the_same_card_again():
     figure = Figure("PAD", "accuracy", 0.5, "a paper")
-    card = EncoderCard("x", 8, 32, 16, "MIT", "s", "d", {"sigma": 0.3}, 100, ("pairs",), False, (figure,), 4)
+    card = EncoderCard("x", 8, 32, 16, "MIT", "s", "d", {"sigma": 0.3}, 100, ("pairs",), False, (figure,), 4, ("acne",))
     facts = json.loads(json.dumps(card_facts(card)))
     assert EncoderCard.describe("x", MODEL, facts) == card
     unknown = EncoderCard("x", 8, 32, 16)
-    assert {"parameters", "gated"}.isdisjoint(card_facts(unknown)) and card_facts(unknown)["views"] == 1
+    assert {"parameters", "gated", "diagnoses"}.isdisjoint(card_facts(unknown)) and card_facts(unknown)["views"] == 1
     assert EncoderCard.describe("x", MODEL, card_facts(unknown)) == unknown
 
 
@@ -110,6 +110,13 @@ def test_a_card_says_how_many_views_are_recommended_and_one_where_it_says_nothin
     (folder / "zsderm.json").write_text(json.dumps({"views": views}))
     card = EncoderCard.read(folder, "x")
     assert (card.views, card.metadata) == (views, {})
+
+
+@pytest.mark.parametrize("diagnoses", ["acne", 3, [], [1], ["acne", " "]])
+def test_diagnoses_that_are_no_list_of_names_are_a_checkpoint_error(folder, diagnoses):
+    (folder / "zsderm.json").write_text(json.dumps({"diagnoses": diagnoses}))
+    with pytest.raises(CheckpointError, match=r"expected diagnoses in zsderm.json to be"):
+        EncoderCard.read(folder, "x")
 
 
 @pytest.mark.parametrize("views", [0, 2, 3, 16, -4, 4.0, "4", True, None, [4]])

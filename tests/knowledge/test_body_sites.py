@@ -30,6 +30,10 @@ def test_the_regions_of_data_sets_are_known(region: str) -> None:
         ("Spots on the trunk.", "unknown", False, False),
         ("A brown rim that comes back on itself around a black head.", "FOOT", False, False),
         ("Cracks on the backs of the hands.", "BACK", False, True),
+        ("Finger-like streaks around a bull's-eye.", "BACK", False, False),
+        ("Red trunks branching like a tree.", "FACE", False, False),
+        ("Pink zones flank a patch; hairline cracks.", "FOOT", False, False),
+        ("A dome with a collar around its foot.", "FACE", False, False),
     ],
 )
 def test_a_sentence_agrees_with_a_region_contradicts_it_or_neither(text, region, agreeing, contradicting) -> None:

@@ -38,6 +38,17 @@ def bundled() -> KnowledgeBase:
         ("基底细胞癌", "basal cell carcinoma", "Chinese (simplified)"),
         ("痣", "melanocytic nevus", "Chinese (simplified)"),
         ("esclerodermia", "scleroderma", "Spanish"),  # a group
+        ("Narben", "scar", "German"),
+        ("Dornwarzen", "plantar wart", "German"),
+        ("aktinische Keratosen", "actinic keratosis", "German"),
+        ("Warzen", "wart", "German"),
+        ("Haarausfall", "alopecia", "German"),
+        ("Hautpilz", "tinea", "German"),
+        ("Hornhaut", "callus", "German"),
+        ("leishmaniose", "cutaneous leishmaniasis", "Portuguese"),
+        ("celulite", "cellulitis", "Portuguese"),
+        ("eczema de contacto", "contact dermatitis", "Spanish"),
+        ("paño", "melasma", "Spanish"),
     ],
 )
 def test_a_name_of_another_language_is_found_and_its_language_known(
@@ -55,6 +66,27 @@ def test_names_of_the_bases_own_language_come_first(bundled: KnowledgeBase) -> N
         bundled.find("karzinom")
     with pytest.raises(UnknownClassError):
         bundled.find("Basaliom (Warze)")  # the brackets name another disease
+
+
+@pytest.mark.parametrize(
+    ("name", "meanings"),
+    [
+        ("kyste sébacé", ("epidermal cyst", "pilar cyst")),
+        ("quistes sebáceos", ("epidermal cyst", "pilar cyst")),
+        ("Atherome", ("epidermal cyst", "pilar cyst")),
+        ("pénfigo", ("pemphigus vulgaris", "pemphigus foliaceus")),
+        ("天疱疮", ("pemphigus vulgaris", "pemphigus foliaceus")),
+        ("couperose", ("rosacea", "telangiectasia")),
+        ("callo", ("callus", "corn")),
+        ("frieira", ("tinea pedis", "chilblains")),
+        ("micose", ("tinea corporis", "tinea versicolor")),
+    ],
+)
+def test_what_is_ambiguous_is_asked_back_in_every_language(
+    bundled: KnowledgeBase, name: str, meanings: tuple[str, ...]
+) -> None:
+    with pytest.raises(AmbiguousClassError, match=f"may mean {' or '.join(map(repr, meanings))}"):
+        bundled.find(name)
 
 
 def test_every_disease_has_a_name_in_five_languages(bundled: KnowledgeBase) -> None:
@@ -107,6 +139,19 @@ def test_a_file_of_names_that_is_none_is_one_sentence(write_base, disease, conte
     with pytest.raises(InputError, match=r"names/nl\.json: expected"):
         KnowledgeBase.load(folder)
     assert any("nl.json" in problem.reason for problem in validate(folder))
+
+
+def test_names_to_be_asked_back_stand_beside_the_names_of_a_language(write_base, disease) -> None:
+    folder = named(write_base(disease("wart", "rough"), disease("corn", "hard")), Dutch={"wart": ["wrat"]})
+    file = folder / "names" / "Dutch.json"
+    before = KnowledgeBase.load(folder)
+    record = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**record, "ambiguous": {"knobbel": ["wart", "corn"]}}))
+    base = KnowledgeBase.load(folder)
+    assert base.card.ambiguous == {"knobbel": ("wart", "corn")} and base.checksum != before.checksum
+    file.write_text(json.dumps({**record, "ambiguous": ["knobbel"]}))
+    with pytest.raises(InputError, match=r"names/Dutch\.json: expected 'ambiguous' to be an object"):
+        KnowledgeBase.load(folder)
 
 
 def test_names_change_the_checksum_and_a_base_without_any_keeps_its_own(write_base, disease) -> None:

@@ -19,7 +19,7 @@ def test_every_bundled_base_has_a_complete_card():
     for name, folder in library.bundled().items():
         card = library.read_card(folder)
         assert card["name"] == name
-        assert set(card) - {"ambiguous", "groups", "pools", "kinds"} == {
+        assert set(card) - {"ambiguous", "groups", "pools", "kinds", "group_aliases", "subtypes"} == {
             "name",
             "version",
             "licence",

@@ -31,6 +31,10 @@ def test_every_pool_and_kind_is_a_disease_of_the_base_and_none_holds_itself(base
         ("melanoma, skin cancer, nevi and moles", "nodular melanoma"),
         ("vascular lesion", "angioma"),
         ("eczema", "poison ivy and other contact dermatitis"),
+        ("eczema", "seborrheic dermatitis"),
+        ("lichen planus", "frontal fibrosing alopecia"),
+        ("wart", "plantar wart"),
+        ("wart", "condyloma acuminatum"),
     ],
 )
 def test_a_class_holds_its_members_their_kinds_and_groups_of_them(base: KnowledgeBase, owner: str, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from zsderm.knowledge import library
+from zsderm.knowledge import KnowledgeBase, library
 
 REVIEW = library.bundled()["dermatology"] / "REVIEW.csv"
 COLUMNS = ["file", "disease", "kind", "severity", "text", "why", "suggestion", "decision"]
@@ -18,5 +18,15 @@ def test_every_row_of_the_review_has_one_decision_and_what_was_wrong_is_mended()
         assert row["decision"].startswith(("mended: ", "left: ")) and len(row["decision"]) > 10, row
         assert row["severity"] != "wrong" or row["decision"].startswith("mended: "), row
         assert "elsewhere" not in row["decision"], row
+    # What it says of aliases and modalities is held against the base.
+    base = KnowledgeBase.load("dermatology")
+    aliases = {name: set(disease.aliases) for name, disease in base.diseases.items()}
+    modality = {(text.disease, text.text): text.modality for text in base.descriptions}
+    for row in rows:
+        if row["text"].startswith("alias: ") and row["decision"].startswith("mended: removed"):
+            said = set(row["text"].removeprefix("alias: ").split(" / "))
+            assert not said & aliases.get(row["disease"], set()), row
+        if row["decision"].startswith(("mended: clinical", "mended: modality clinical")):
+            assert modality.get((row["disease"], row["text"]), "clinical") == "clinical", row
     keys = ("file", "disease", "kind", "text", "why")
     assert len({tuple(row[key] for key in keys) for row in rows}) == len(rows), "each finding once"

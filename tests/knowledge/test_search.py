@@ -48,6 +48,22 @@ def test_scores_fall_and_the_limit_holds(base):
     assert hits[0].score >= hits[1].score
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("query", "disease", "where"),
+    [
+        ("culebrilla", "herpes zoster", "name in Spanish"),
+        ("verruga", "wart", "name in Spanish, Portuguese"),
+        ("带状疱疹", "herpes zoster", "name in Chinese (simplified)"),
+        ("melanoma", "melanoma", "name"),  # Spanish too
+    ],
+)
+def test_names_in_other_languages_are_found_after_the_bases_own(query, disease, where):
+    hits = search(KnowledgeBase.load("dermatology"), query)
+    assert (hits[0].disease, hits[0].where) == (disease, where)
+    assert len({(hit.disease, hit.text) for hit in hits}) == len(hits)
+
+
 @pytest.mark.parametrize("query", ["", "?!", "xylophone"])
 def test_nothing_is_found_for_nothing(base, query):
     assert search(base, query) == []

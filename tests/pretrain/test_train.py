@@ -56,6 +56,21 @@ def test_a_run_writes_an_encoder_a_log_and_a_manifest(tmp_path: Path, data: Path
     assert manifest["images"] == 18 and len(manifest["knowledge"]["checksum"]) == 16
     card = json.loads((tmp_path / "run" / "encoder" / "zsderm.json").read_text())
     assert card["sigma"] == 0.3 and card["pretraining"]["epochs_done"] == 2
+    assert card["diagnoses"] == ["melanoma", "vascular lesion", "vitiligo"]
+    assert not (tmp_path / "run" / "encoder" / "home.safetensors").exists(), "eighteen images tell no directions"
+
+
+def test_a_run_ends_with_what_its_images_look_like_to_the_encoder_and_a_finished_one_measures_it_again(
+    tmp_path: Path, data: Path
+) -> None:
+    rows = (data / "index.csv").read_text().splitlines()
+    (tmp_path / "index.csv").write_text("\n".join([rows[0], *3 * [f"{data}/{row}" for row in rows[1:]]]) + "\n")
+    for answers in (0.1, 0.2):
+        run(tmp_path / "run", tmp_path, **TINY, answer_temperature=answers)
+        encoder = load_encoder(tmp_path / "run" / "encoder")
+        assert encoder.home is not None and encoder.home.images == 54
+        usual = encoder.home.familiarity(encoder.encode_images([data / f"{n}.png" for n in range(18)]))
+        assert not encoder.home.is_strange(usual - 1e-3).all() and usual.min() >= encoder.home.threshold - 1e-3
 
 
 def test_each_kind_of_targets_is_a_training_of_its_own_and_the_run_says_which(
@@ -286,6 +301,12 @@ def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path, data: Pat
     run(tmp_path / "run", data, **DROPPING)
     log = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in log] == ["1", "2"] and log[0]["loss"] == "3.0" and log[1]["seconds"]
+
+
+def test_which_tables_count_for_the_home_may_change_in_a_run(tmp_path: Path, data: Path) -> None:
+    for counts in ({}, {"home": False}, {"home": True}):  # a run of an older version had no such setting
+        run(tmp_path / "run", data, **TINY, train=[{"table": "index.csv", **counts}])
+    assert "home" not in torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["settings"]["train"][0]
 
 
 @pytest.mark.parametrize(

@@ -101,14 +101,13 @@ def test_the_page_says_that_nobody_saw_the_signs_and_which_they_are(tmp_path: Pa
     answers = _answers(tmp_path, count=1, broken=0)
     texts = (
         Evidence("a net", 0.5, "colour", "dermatology", "dermoscopic", "lesion"),
-        Evidence("on the cheek", 0.4, "site", "dermatology", "clinical", "place", stands_in=True),
+        Evidence("on the cheek", 0.4, "site", "dermatology", "clinical", "place"),
     )
     manifest = {"settings": {"modality": modality} if modality else {}}
     page = _page(replace(answers, evidence=(texts,), manifest=manifest), tmp_path / "report.html")
-    assert "A machine chose them; nobody saw" in page and said in page
+    assert "typical of that class: a machine chose them, and nobody" in page and said in page
     assert f"<h4>Typical of {answers.labels[0]}</h4>".replace("<b>", "&lt;b&gt;")[:15] in page
     assert ">colour, dermoscopy</span>" in page and ">site</span>" in page
-    assert page.count("no sign of the lesion is described for such a picture") == 1
     assert _Tags(page).open == []
 
 
@@ -220,6 +219,15 @@ def test_an_explanation_brings_a_heat_map_and_the_texts_of_the_runner_up(tmp_pat
     assert _Tags(page).open == []
     alone = _page(_answers(tmp_path), tmp_path / "report.html")
     assert '<figure class="heat">' not in alone and "outline of a lesion" not in alone
+
+
+def test_what_is_typical_of_the_runner_up_unfolds_without_an_explanation(tmp_path: Path) -> None:
+    answers = _answers(tmp_path, count=2, broken=0)
+    sign = Evidence("a sign of <b>the</b> other", 0.2, "colour", "dermatology")
+    page = _page(replace(answers, runner_up_evidence=((sign,), ())), tmp_path / "report.html")
+    name = answers.top_k(2)[0][1][0].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert page.count("Typical of the runner-up") == 1 and f"<summary>Typical of the runner-up, {name}<" in page
+    assert page.count("a sign of &lt;b&gt;the&lt;/b&gt; other") == 1 and _Tags(page).open == []
 
 
 def test_explanations_are_taken_one_at_a_time(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
 
     Raises:
         SettingsError: another class list, encoder, class texts, method or fit than those that were calibrated, or an
-            abstention by energy where the predictions have no familiarity.
+            abstention by energy where the predictions have none.
     """
     calibration.check_classes(predictions.classes)
     made_with = prediction_settings(predictions)
@@ -72,9 +72,9 @@ def _read_by(threshold: AbstentionThreshold, predictions: Predictions, probabili
     """(N,) energies or (N, C) probabilities, whichever the threshold was fitted on."""
     if threshold.reads == "probabilities":
         return probabilities
-    if predictions.familiarity is None:
+    if predictions.energy is None:
         raise SettingsError(
-            "the calibration abstains by energy, but these predictions have no familiarity. "
+            "the calibration abstains by energy, but these predictions have none. "
             "Calibrate with abstain_score='max-probability'."
         )
-    return predictions.familiarity
+    return predictions.energy

@@ -63,7 +63,7 @@ def calibrate_on(
             f"none of {counted(len(predictions), 'image')} has both a true label and an answer to calibrate with"
         )
     made_with = prediction_settings(predictions)
-    energies = None if predictions.familiarity is None else predictions.familiarity[known]
+    energies = None if predictions.energy is None else predictions.energy[known]
     return fit_calibration(
         predictions.probabilities[known].log(),
         true[known],

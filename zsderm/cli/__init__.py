@@ -7,7 +7,7 @@ and a defect keeps its traceback.
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -16,6 +16,8 @@ from typing import Any
 import click
 
 from zsderm import __version__
+from zsderm.cli.help import INTERRUPTED
+from zsderm.cli.talk import end_talk, set_talk
 from zsderm.cli.terminal import ends_when_asked, harmless_streams, said_by_system
 from zsderm.errors import ZsdermError, ZsdermWarning
 from zsderm.harmless_text import harmless
@@ -35,6 +37,8 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "pretrain": "Train an encoder from a configuration file.",
     "doctor": "Check this installation, and say how to repair it.",
 }
+
+_COMPLETE = "_ZSDERM_COMPLETE"
 
 
 class OrderedGroup(click.Group):
@@ -57,6 +61,8 @@ class OrderedGroup(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the program, with streams that take any text; see `zsderm.cli.terminal`."""
+        if _COMPLETE in os.environ:  # a shell asks for completions, which click writes as bytes
+            return super().main(*args, **extra)
         with harmless_streams(), ends_when_asked():
             return super().main(*args, **extra)
 
@@ -83,7 +89,11 @@ class OrderedGroup(click.Group):
             try:
                 try:
                     return super().invoke(ctx)
+                except KeyboardInterrupt:  # in what is no `zsderm.cli.help.Command`, or before one runs
+                    click.echo("\nStopped.", err=True)
+                    ctx.exit(INTERRUPTED)
                 finally:
+                    end_talk()
                     if sys.stdout is not None:
                         sys.stdout.flush()  # here a full disk is still a sentence
             except ZsdermError as error:
@@ -97,18 +107,23 @@ class OrderedGroup(click.Group):
 
 
 @click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being done, and show every warning.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Say on stderr what is loaded, from where, and how long it takes; show every warning. May stand anywhere.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and errors. May stand anywhere.")
 @click.version_option(__version__, prog_name="zsderm")
-def main(verbose: bool) -> None:
+@click.pass_context
+def main(context: click.Context, verbose: bool, quiet: bool) -> None:
     """Classify skin photographs without training, by what a knowledge base says they look like.
 
     \b
-    zsderm classify --images photos/ --classes "melanoma, nevus, bcc" --report report.html
+    zsderm classify photos/ -c "melanoma, nevus, bcc" --report report.html
     zsderm kb list
     zsderm doctor
 
     Research software, not a medical device.
     """
-    if verbose:
-        logging.basicConfig(format="%(name)s: %(message)s")
-        logging.getLogger("zsderm").setLevel(logging.DEBUG)
+    set_talk(context, verbose=verbose, quiet=quiet)

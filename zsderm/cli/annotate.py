@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.cli.failures import print_failures
+from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import found_images
 from zsderm.cli.options import (
@@ -21,9 +20,12 @@ from zsderm.cli.options import (
     image_column_option,
     images_option,
     json_option,
+    loaded_encoder,
     model_option,
+    strict_option,
 )
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
 from zsderm.errors import ImageError
 from zsderm.wording import counted, none_of
@@ -56,8 +58,9 @@ if TYPE_CHECKING:
     help="A column of --labels such as patient_id: intervals draw patients, not images.",
 )
 @model_option
-@option("--output", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the scores: .csv.")
+@option("--output", "-o", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the scores: .csv.")
 @json_option
+@strict_option
 @device_option
 @batch_option
 @cache_options
@@ -71,6 +74,7 @@ def annotate(
     model: str,
     output: Path | None,
     as_json: bool,
+    strict: bool,
     device: str | None,
     batch_size: int,
     cache: Path | None,
@@ -80,52 +84,57 @@ def annotate(
     A score is the log-odds of phrases with the concept against the same phrases without it. A higher score means that
     the concept is more likely. Compare the scores of one concept between photographs, not the scores of different
     concepts. The table has one row for each image: image, a column for each concept, error. It goes to stdout, or to
-    --output; with --labels the AUROC of each concept goes to stdout instead.
+    --output, with a manifest beside it; with --labels the AUROC of each concept goes to stdout instead.
 
     \b
-    zsderm annotate --images photos/ --concepts skincon --output concepts.csv
-    zsderm annotate --images photos/ --concepts derm7pt --labels labels.csv
-    zsderm annotate --images photos/ --concepts my_concepts.txt
+    zsderm annotate photos/ --concepts skincon -o concepts.csv
+    zsderm annotate photos/ --concepts derm7pt --labels labels.csv
+    zsderm annotate photos/ --concepts my_concepts.txt
     """
-    from zsderm import load_encoder
+    from zsderm.cli.command_line import command_manifest
     from zsderm.image_table import ImageTable
+    from zsderm.manifest_files import refuse_others_manifest, write_manifest
     from zsderm.tasks.concepts.agreement import agreement, concept_labels
     from zsderm.tasks.concepts.annotation import annotate as scores_of
     from zsderm.tasks.concepts.concept_list import ConceptVocabulary
 
     vocabulary = ConceptVocabulary.load(concepts)
     table = None if labels is None else ImageTable.read(labels, image_column)
+    if output is not None:
+        refuse_others_manifest(output)
     found = found_images(images, follow_links)
     if table is not None:  # before the work, so that a mistake shows early
         concept_labels(found.names, vocabulary.names, table)
         if cluster is not None:
             table.ids(cluster)
+    encoder = loaded_encoder(model, device)
     scores = scores_of(
-        load_encoder(model, device),
+        encoder,
         vocabulary,
         found.sources,
         batch_size=batch_size,
         cache=cache,
-        progress=sys.stderr.isatty(),
+        progress=not is_quiet(),
     )
     if output is not None:
         scores.to_csv(output)
-        click.echo(f"Written: {output}", err=True)
+        settings = {"concepts": concepts, "names": list(vocabulary.names)}
+        write_manifest(output, {"manifest": command_manifest(settings, encoder)})
+        say(f"Written: {output}")
     elif table is None:
         print_table(scores.to_frame())
     _report_failures(scores)
     if table is not None:
         figures = agreement(scores, table, group_column=cluster or "")
         click.echo(json.dumps(figures.to_dict(), indent=2) if as_json else figures.to_markdown())
+    if strict:
+        end_strictly(len(scores.errors))
 
 
 def _report_failures(scores: ConceptScores) -> None:
     """Say which images could not be read; exit code 1 when none could."""
     done = len(scores.images) - len(scores.errors)
-    click.echo(
-        f"{counted(len(scores.images), 'image')}, {done} annotated with {counted(len(scores.concepts), 'concept')}",
-        err=True,
-    )
+    say(f"{counted(len(scores.images), 'image')}, {done} annotated with {counted(len(scores.concepts), 'concept')}")
     print_failures(scores.errors, "the column error")
     if not done:
         raise ImageError(f"{none_of(len(scores.images), 'image')} be read; what went wrong stands above")

@@ -13,6 +13,7 @@ from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import print_passed_over
 from zsderm.cli.options import batch_option, cache_options, device_option, follow_links_option, json_option
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
 
 METHOD = "Comparison"
@@ -60,7 +61,7 @@ LEAK = 1  # exit code of --fail-on-leak
     heading=METHOD,
     help="The encoder for --cosine; none: no comparison by embedding. See: zsderm models list.",
 )
-@option("--output", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the pairs: .csv.")
+@option("--output", "-o", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the pairs: .csv.")
 @option("--sheet", type=ResultFile(".html"), heading=OUTPUT, help="A page that shows the pairs side by side: .html.")
 @json_option
 @option("--fail-on-leak", is_flag=True, heading=OUTPUT, help="End with exit code 1 if train and test share something.")
@@ -99,12 +100,14 @@ def audit(
     zsderm audit --train a.csv:split=train --test a.csv:split=dev --group-column patient_id --fail-on-leak
     zsderm audit --train photos/ --model none --output repeats.csv
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from zsderm.cli.command_line import command_manifest
+    from zsderm.manifest_files import refuse_others_manifest, write_manifest
+    from zsderm.progress import counting
     from zsderm.tasks.audit.image_sets import ImageSet
     from zsderm.tasks.audit.near_duplicates import audit as compare
 
+    if output is not None:
+        refuse_others_manifest(output)
     given = [source for source in (train, test) if source is not None]
     sets = [ImageSet.read(source, group_columns, follow_links=follow_links) for source in given]
     for images in sets:
@@ -114,9 +117,7 @@ def audit(
         from zsderm import load_encoder
 
         encoder = load_encoder(model, device)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_interactive) as bar:
-        task = bar.add_task("Reading images", total=sum(map(len, sets)))
+    with counting("Reading images", sum(map(len, sets)), not is_quiet()) as tell:
         report = compare(
             *sets,
             encoder=encoder,
@@ -124,15 +125,16 @@ def audit(
             cosine=cosine,
             cache=cache,
             batch_size=batch_size,
-            advance=lambda: bar.advance(task),
+            advance=lambda: tell(1),
         )
     print_failures(report.errors)
     if output is not None:
         report.to_csv(output)
+        write_manifest(output, {"manifest": command_manifest({"bits": bits, "cosine": cosine}, encoder)})
     if sheet is not None:
         report.sheet().write(sheet)
     for written in filter(None, (output, sheet)):
-        click.echo(f"Written: {written}", err=True)
+        say(f"Written: {written}")
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
     if fail_on_leak and report.leaks:
         click.echo("Train and test share something.", err=True)

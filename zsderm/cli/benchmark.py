@@ -10,7 +10,8 @@ import click
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
 from zsderm.cli.parameters import ClassPrior, ResultFolder, Views
-from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, RETRIEVALS, Settings
+from zsderm.cli.talk import say
+from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 from zsderm.errors import InputError
 
 _FOLDER = ResultFolder(new=False)
@@ -34,6 +35,7 @@ _FOLDER = ResultFolder(new=False)
 )
 @option(
     "--model",
+    "-m",
     "models",
     multiple=True,
     default=[DEFAULT_MODEL],
@@ -88,6 +90,16 @@ _FOLDER = ResultFolder(new=False)
     help="unseen: use only descriptions that the bundled encoder was not trained on. May be repeated.",
 )
 @option(
+    "--names",
+    "spoken",
+    multiple=True,
+    default=[Settings.names],
+    show_default=True,
+    type=click.Choice(NAMES),
+    heading=RARE,
+    help="Read each class under all names that the base has for it, its own, or the typed one. May be repeated.",
+)
+@option(
     "--views",
     multiple=True,
     type=Views(),
@@ -96,7 +108,12 @@ _FOLDER = ResultFolder(new=False)
     "[default: as the encoder's card says]",
 )
 @option(
-    "--output", type=_FOLDER, heading=OUTPUT, help="The folder of the results. Finished runs in it are not repeated."
+    "--output",
+    "-o",
+    type=_FOLDER,
+    heading=OUTPUT,
+    help="The folder of the results; finished runs in it are not repeated. With --tables: the folder of the tables, as "
+    ".md, .tex (booktabs) and .csv.",
 )
 @option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished runs.")
 @option(
@@ -104,7 +121,7 @@ _FOLDER = ResultFolder(new=False)
     "results",
     type=click.Path(file_okay=False, path_type=Path),
     heading=OUTPUT,
-    help="Make tables of the results in this folder; nothing is run.",
+    help="Make tables of the results in this folder, on stdout in Markdown; nothing is run.",
 )
 @option(
     "--into",
@@ -130,6 +147,7 @@ def benchmark(
     ks: tuple[int, ...],
     retrievals: tuple[str, ...],
     wordings: tuple[str, ...],
+    spoken: tuple[str, ...],
     views: tuple[int, ...],
     knowledge: str,
     output: Path | None,
@@ -145,18 +163,20 @@ def benchmark(
     """Measure models and methods on labelled images: one JSON file for each run, with tables and figures.
 
     Every combination of the repeated options is one run. Images are embedded once for each model. If a data set is
-    missing, the error says how to get it; if images are missing, the others are measured and counted.
+    missing, the error says how to get it; if images are missing, the others are measured and counted. Models are
+    compared with each other on the same images, also those of earlier runs into the same folder.
 
     \b
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results
     zsderm benchmark --dataset photos.csv --method kpl --prior auto --prior uniform --output results
-    zsderm benchmark --tables results --into README.md --plots results/plots
+    zsderm benchmark --tables results --output tables --plots tables
+    zsderm benchmark --tables results --into paper.md
     zsderm benchmark --cards
     """
     if cards:
         _show_cards(datasets)
     elif results is not None:
-        _make_tables(results, pages, plots, svg)
+        _make_tables(results, pages, output, plots, svg)
     else:
         if not datasets or output is None:
             raise click.UsageError("give --dataset and --output, or --tables, or --cards.")
@@ -164,6 +184,7 @@ def benchmark(
         from zsderm.benchmarks.grid import METHODS as PLAINEST_FIRST
         from zsderm.benchmarks.grid import grid
         from zsderm.benchmarks.runner import run_grid
+        from zsderm.cli.command_line import command_line
 
         chosen = sorted(methods or METHODS, key=lambda name: (*PLAINEST_FIRST, name).index(name))
         given = {text: ClassPrior().convert(text, None, None) for text in priors}
@@ -172,15 +193,16 @@ def benchmark(
         with TemporaryDirectory() as forgotten:
             run_grid(
                 [load(dataset, data_root, split) for dataset in datasets],
-                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views or (None,)),
+                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views or (None,), spoken),
                 output,
                 priors=weights,
                 cache=cache or Path(forgotten),
                 device=device,
                 force=force,
-                tell=lambda line: click.echo(line, err=True),
+                command=command_line(),
+                tell=say,
             )
-        click.echo(f"Written: {output}", err=True)
+        say(f"Written: {output}")
         if plots is not None:
             _draw(output, plots, svg)
 
@@ -192,17 +214,22 @@ def _show_cards(datasets: tuple[str, ...]) -> None:
     click.echo("\n\n".join(card(name).to_text() for name in datasets or known()))
 
 
-def _make_tables(folder: Path, pages: tuple[Path, ...], plots: Path | None, svg: bool) -> None:
-    from zsderm.benchmarks.tables import SECTIONS, fill_page
+def _make_tables(folder: Path, pages: tuple[Path, ...], output: Path | None, plots: Path | None, svg: bool) -> None:
+    from zsderm.benchmarks.tables import fill_page, own_tables, printed
+    from zsderm.cli.command_line import command_line
 
     if not folder.is_dir():
         raise InputError(
             f"expected a folder of results, but there is no {folder}; zsderm benchmark --output writes one"
         )
     for page in pages:
-        click.echo(f"{page}: {'written' if fill_page(page, folder) else 'unchanged'}", err=True)
-    if not pages:
-        click.echo("\n\n".join(f"## {name}\n\n{make(folder)}" for name, make in SECTIONS.items()))
+        say(f"{page}: {'written' if fill_page(page, folder) else 'unchanged'}")
+    if output is not None:
+        for name, table in own_tables(folder).items():
+            for path in table.write(output / name, command_line()):
+                say(f"Written: {path}")
+    if not pages and output is None:
+        click.echo(printed(folder))
     if plots is not None:
         _draw(folder, plots, svg)
 
@@ -211,4 +238,4 @@ def _draw(folder: Path, plots: Path, svg: bool) -> None:
     from zsderm.benchmarks.figures import draw_all
     from zsderm.benchmarks.results import read_results
 
-    click.echo(f"Drawn: {len(draw_all(read_results(folder), plots, svg))} figures in {plots}", err=True)
+    say(f"Drawn: {len(draw_all(read_results(folder), plots, svg))} figures in {plots}")

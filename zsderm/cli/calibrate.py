@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,9 @@ import click
 
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import found_images
-from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option
+from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option, read_texts
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import is_quiet, say
 from zsderm.wording import counted
 
 if TYPE_CHECKING:
@@ -41,7 +41,12 @@ SETS = "Prediction sets and abstention"
 )
 @image_column_or_order_option
 @option(
-    "--output", required=True, type=ResultFile(".json"), heading=OUTPUT, help="The file for the calibration: .json."
+    "--output",
+    "-o",
+    required=True,
+    type=ResultFile(".json"),
+    heading=OUTPUT,
+    help="The file for the calibration: .json.",
 )
 @option(
     "--coverage",
@@ -115,7 +120,8 @@ def calibrate(
     images = found_images(options["images"], options["follow_links"])
     classifier = classifier_of(context, options)
     true = labels_for(images.names, labels, classifier.classes, image_column)  # a mistake shows before the work
-    predictions = classifier.predict(images, progress=sys.stderr.isatty())
+    read_texts(classifier)
+    predictions = classifier.predict(images, progress=not is_quiet())
     record = calibrate_on(
         predictions,
         true,
@@ -128,8 +134,8 @@ def calibrate(
     )
     record.save(output)
     for line in _summary(predictions, true, record):
-        click.echo(line, err=True)
-    click.echo(f"Written: {output}", err=True)
+        say(line)
+    say(f"Written: {output}")
 
 
 def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibration) -> Iterator[str]:

@@ -66,9 +66,7 @@ def places(names: Sequence[str] | Mapping[str, object], classes: Sequence[str]) 
 def same_diseases(
     strangers: Sequence[str], together: Sequence[str], classes: Sequence[str], path: Path
 ) -> dict[str, int]:
-    """The index of the class that is the same disease as each name, or else of the one class that holds it.
-
-    Names that no class shares a disease with are left out; see `zsderm.knowledge.pools` for what a class holds.
+    """The index of the class that each name counts for, with a warning; see `zsderm.knowledge.same_disease`.
 
     Args:
         strangers: names that spell no class.
@@ -77,22 +75,12 @@ def same_diseases(
         path: the table, for the warning.
     """
     from zsderm.knowledge import KnowledgeBase
-    from zsderm.knowledge.class_names import ClassNames
-    from zsderm.knowledge.pools import owner_of
+    from zsderm.knowledge.same_disease import same_diseases as read_as
 
-    base = KnowledgeBase.load(DEFAULT_KNOWLEDGE)
-    own = ClassNames.read(classes, base)
-    place = {name: index for index, name in enumerate(own.canonical) if name not in own.twins}
-    read = ClassNames.read([name for name in together if name], base)
-    meant = dict(zip(read.typed, read.canonical, strict=True))
-    found = {name: place[meant[name]] for name in strangers if meant[name] in place}
-    owners = {name: owner_of(base.card, meant[name], own.canonical) for name in strangers if name not in found}
-    held = {name: index for name, index in owners.items() if index is not None}
-    for what, read_as in (("other names of the classes", found), ("diseases that the classes hold", held)):
-        if read_as:
-            pairs = ", ".join(f"{name} = {classes[index]}" for name, index in read_as.items())
-            warnings.warn(f"{path}: read as {what}: {pairs}.", ZsdermWarning, stacklevel=3)
-    return found | held
+    found = read_as(strangers, together, classes, KnowledgeBase.load(DEFAULT_KNOWLEDGE))
+    for told in found.told(classes):
+        warnings.warn(f"{path}: {told}.", ZsdermWarning, stacklevel=3)
+    return found.places
 
 
 def _indices(classes: Sequence[str]) -> dict[str, int]:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zsderm.cli.failures import print_failures
+from zsderm.cli.calibrated import check_calibration, read_calibration
+from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_list import found_images
-from zsderm.cli.options import FILE, classifier_of, classifier_options, group_by_option, image_column_or_order_option
+from zsderm.cli.options import (
+    FILE,
+    classifier_of,
+    classifier_options,
+    group_by_option,
+    image_column_or_order_option,
+    read_texts,
+    strict_option,
+)
 from zsderm.cli.parameters import ResultFile, ResultFolder
+from zsderm.cli.summary import group_summary, summary
+from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
+from zsderm.cli.written_tables import refuse_others_files, with_run
 from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
-from zsderm.wording import agrees, counted, none_of
+from zsderm.wording import none_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +41,8 @@ if TYPE_CHECKING:
     from zsderm.images import ImageList
     from zsderm.tasks.explanation.explain import Explanation
 
+LAYOUTS = ("wide", "long")  # those of zsderm.long_tables, which takes pandas to import
 HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
-_SHOWN = 8  # classes listed in the summary
 
 
 @click.command(cls=Command)
@@ -50,6 +61,13 @@ _SHOWN = 8  # classes listed in the summary
     type=click.Choice(MODALITIES),
     heading=IMAGES,
     help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
+)
+@option(
+    "--regions",
+    type=FILE,
+    heading=IMAGES,
+    help="A table with an image column and a column region (or site, localization, ...), so that sentences on a place "
+    "can stand beside an answer.",
 )
 @group_by_option("--group-table", IMAGES)
 @option(
@@ -72,9 +90,19 @@ _SHOWN = 8  # classes listed in the summary
 )
 @option(
     "--output",
+    "-o",
     type=ResultFile(".csv", ".jsonl", ".parquet"),
     heading=OUTPUT,
     help="The file for the table: .csv, .jsonl or .parquet.",
+)
+@option(
+    "--format",
+    "layout",
+    default="wide",
+    show_default=True,
+    type=click.Choice(LAYOUTS),
+    heading=OUTPUT,
+    help="One row for each image, or (long) for each image and class.",
 )
 @option("--report", type=ResultFile(".html"), heading=OUTPUT, help="A page with pictures and evidence: .html.")
 @option(
@@ -83,8 +111,15 @@ _SHOWN = 8  # classes listed in the summary
     show_default=True,
     type=click.IntRange(min=1),
     heading=OUTPUT,
-    help="How many classes are listed for each image.",
+    help="How many classes are listed for each image; --format long has all of them.",
 )
+@option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    heading=OUTPUT,
+    help="Mark answers that are less probable: the table gets a column below_minimum. Labels stay as they are.",
+)
+@strict_option
 @option(
     "--explain",
     type=ResultFolder(new=False),
@@ -106,6 +141,9 @@ def classify(
     fit: Path | None,
     calibration: Path | None,
     top_k: int,
+    min_probability: float | None,
+    strict: bool,
+    layout: str,
     output: Path | None,
     report: Path | None,
     labels: Path | None,
@@ -114,13 +152,15 @@ def classify(
     image_column: str | None,
     group_by: str | None,
     group_table: Path | None,
+    regions: Path | None,
     **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
 
     The table has one row for each image. Its columns are at least image, label, probability and error; error is empty
-    if there was none. Without --output the table goes to stdout as CSV. The exit code is 0 if at least one image was
-    classified.
+    if there was none. Without --output the table goes to stdout as CSV. Beside FILE.csv stands FILE.csv.manifest.json:
+    encoder, settings, versions, command line and time. The exit code is 0 if at least one image was classified; with
+    --strict it is 3 if any image failed.
 
     With --calibration the probabilities are calibrated. If the calibration has thresholds for it, the table also says
     which classes are possible (prediction_set) and which photographs look like none of the classes (abstained).
@@ -130,40 +170,41 @@ def classify(
     is not known is a group of its own.
 
     \b
-    zsderm classify --images photos/ --classes "melanoma, nevus, basal cell carcinoma"
-    zsderm classify --images photos/ --classes classes.txt --output predictions.csv --report report.html
-    zsderm classify --images photos/ --classes classes.txt --explain heat/ --report report.html
-    zsderm classify --images first/ --classes classes.txt --fit fitted/
-    zsderm classify --images later/ --fitted fitted/ --calibration calibration.json
-    zsderm classify --images photos/ --classes classes.txt --group-by folder --output predictions.csv
-    zsderm classify --images photos/ --classes classes.txt --group-by lesion_id --group-table lesions.csv \\
-        --output predictions.csv
+    zsderm classify photos/ -c "melanoma, nevus, basal cell carcinoma"
+    zsderm classify photos/*.jpg -c classes.txt -o predictions.csv --report report.html
+    zsderm classify list.csv -c classes.txt -o predictions.csv --strict
+    find photos -name "*.jpg" | zsderm classify - -c classes.txt -o predictions.csv
+    zsderm classify photos/ -c classes.txt --explain heat/ --report report.html
+    zsderm classify first/ -c classes.txt --fit fitted/
+    zsderm classify later/ --fitted fitted/ --calibration calibration.json
+    zsderm classify photos/ -c classes.txt --group-by folder -o predictions.csv
+    zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
-    if group_by is None and group_table is not None:
-        raise click.UsageError("--group-table needs --group-by: the column that says what belongs together.")
-    if group_by is not None and output is None and report is None:
-        raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
-    if labels is not None and report is None and (group_by is None or group_table is not None):
-        raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
-    if fit is not None and options["fitted"] is not None:
-        raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
-    _refuse_others_files(options["images"], None if group_by is None else output, explain)
-    record = _calibration(calibration)
+    _check_usage(context.params)
+    refuse_others_files(options["images"], output, group_by is not None, explain)
+    record = read_calibration(calibration, options["classes"])
     images = found_images(options["images"], options["follow_links"])
     groups = _groups(images.names, group_by, group_table or labels, image_column)
+    places = _regions(images.names, regions, image_column)
     started = time.monotonic()
     classifier = classifier_of(context, options)
     true = None if report is None else _true(images.names, labels, classifier.classes, image_column)
-    predictions, grouped = _answers(classifier, images, fit, record, groups, group_by)
+    read_texts(classifier)
+    if record is not None:
+        check_calibration(record, classifier, fits=fit is not None)
+    predictions, grouped = _answers(classifier, images, fit, record, groups, group_by, places)
+    if min_probability is not None:
+        predictions, grouped = _with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started
+    predictions, grouped = with_run(predictions, grouped)
     if output is not None:
-        predictions.save(output, top_k)
+        predictions.save(output, top_k, layout)
     written = [output, report, explain, fit]
     if grouped is not None and output is not None:
         from zsderm.groups import groups_file
 
         written.insert(1, groups_file(output))
-        grouped.save(groups_file(output), top_k)
+        grouped.save(groups_file(output), top_k, layout)
     explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
     if report is not None:
         from zsderm.report import write_report
@@ -172,45 +213,50 @@ def classify(
     elif explanations is not None:
         deque(explanations, maxlen=0)
     if output is None:  # after all files: whoever reads it may have seen enough before its end
-        print_table(predictions.to_frame(top_k))
+        print_table(predictions.to_frame(top_k, layout))
     warned = context.find_root().obj or set()
     notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
-    for line in (*notes, *_summary(predictions, seconds), *_group_summary(grouped)):
-        click.echo(line, err=True)
+    for line in (*notes, *summary(predictions, seconds), *group_summary(grouped)):
+        say(line)
     print_failures(predictions.errors, "the column error")
     for place in filter(None, written):
-        click.echo(f"Written: {place}", err=True)
+        say(f"Written: {place}")
     if not predictions.ok.any():
         raise ImageError(f"{none_of(len(predictions), 'image')} be classified; what went wrong stands above")
+    if strict:
+        end_strictly(int((~predictions.ok).sum()))
 
 
-def _refuse_others_files(images: Sequence[str], grouped: Path | None, explain: Path | None) -> None:
-    """Refuse to replace what zsderm did not write, and to put heat maps where they would be taken for photographs."""
-    if grouped is not None:
-        from zsderm.atomic_files import refuse_others
-        from zsderm.groups import MARK, groups_file
-
-        refuse_others(groups_file(grouped), MARK)
-    if explain is not None:
-        from zsderm.tasks.explanation.folder import refuse_others_in
-
-        place = explain.resolve()
-        for folder in filter(Path.is_dir, map(Path, images)):
-            if place.is_relative_to(folder.resolve()):
-                raise click.UsageError(
-                    f"--explain '{explain}' lies in --images '{folder}', where heat maps would be taken for "
-                    "photographs the next time. Choose another folder."
-                )
-        refuse_others_in(explain)
+def _check_usage(given: Mapping[str, Any]) -> None:
+    """Refuse options that do not go together."""
+    group_by, group_table, labels = given["group_by"], given["group_table"], given["labels"]
+    fit, fitted, output, report = given["fit"], given["fitted"], given["output"], given["report"]
+    if group_by is None and group_table is not None:
+        raise click.UsageError("--group-table needs --group-by: the column that says what belongs together.")
+    if group_by is not None and output is None and report is None:
+        raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
+    if labels is not None and report is None and (group_by is None or group_table is not None):
+        raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
+    if fit is not None and fitted is not None:
+        raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
 
 
-def _calibration(path: Path | None) -> Any:
-    """The record in a file, read before any work begins; None where none was given."""
-    if path is None:
-        return None
-    from zsderm.calibration import Calibration
+def _with_minimum(
+    predictions: Predictions, grouped: GroupPredictions | None, minimum: float
+) -> tuple[Predictions, GroupPredictions | None]:
+    """Answers that know which of them are less probable than asked for, and say so in their manifest."""
+    from dataclasses import replace
 
-    return Calibration.load(path)
+    predictions = replace(predictions, minimum=minimum)
+    count = int(predictions.below_minimum.sum())
+    several = "1 answer is" if count == 1 else f"{count} answers are"
+    note = f"{several} less probable than {minimum:g}: see the column below_minimum."
+    notes = [*predictions.manifest["notes"], *([note] if count else [])]
+    predictions = replace(predictions, manifest={**predictions.manifest, "min_probability": minimum, "notes": notes})
+    if grouped is None:
+        return predictions, None
+    answers = replace(grouped.answers, minimum=minimum, manifest=predictions.manifest)
+    return predictions, replace(grouped, photographs=predictions, answers=answers)
 
 
 def _groups(names: Sequence[str], by: str | None, table: Path | None, image_column: str | None) -> list[str] | None:
@@ -220,6 +266,15 @@ def _groups(names: Sequence[str], by: str | None, table: Path | None, image_colu
     from zsderm.cli.image_groups import read_groups
 
     return read_groups(names, by, table, image_column)
+
+
+def _regions(names: Sequence[str], table: Path | None, image_column: str | None) -> list[str] | None:
+    """The region of the body of each image; None without a table. A mistake shows before any work begins."""
+    if table is None:
+        return None
+    from zsderm.cli.image_regions import read_regions
+
+    return read_regions(names, table, image_column)
 
 
 def _true(
@@ -240,20 +295,21 @@ def _answers(
     record: Any,
     groups: list[str] | None,
     by: str | None,
+    regions: list[str] | None,
 ) -> tuple[Predictions, GroupPredictions | None]:
     """What the classifier answers, fitted and calibrated as asked: for photographs, and for groups if there are any."""
-    progress = sys.stderr.isatty()
+    progress = not is_quiet()
     if fit is not None:
         classifier.fit(images, progress=progress)
         classifier.save(fit)
     if groups is not None:
-        found = classifier.predict_groups(images, groups, progress=progress, by=by or "")
+        found = classifier.predict_groups(images, groups, progress=progress, by=by or "", regions=regions)
         if record is not None:
             from zsderm.calibration import calibrate_groups
 
             found = calibrate_groups(found, record)
         return found.photographs, found
-    predictions = classifier.predict(images, progress=progress)
+    predictions = classifier.predict(images, progress=progress, regions=regions)
     if record is not None:
         from zsderm.calibration import apply_calibration
 
@@ -264,49 +320,12 @@ def _answers(
 def _explanations(
     classifier: ZeroShotClassifier, predictions: Predictions, folder: Path, method: str
 ) -> Iterator[Explanation | None]:
-    """An explanation at a time, written to the folder as it passes, with a bar on stderr if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
+    """An explanation at a time, written to the folder as it passes, with the progress on stderr."""
+    from zsderm.progress import counting
     from zsderm.tasks.explanation.explain import explain_predictions
     from zsderm.tasks.explanation.folder import written
 
-    console = Console(stderr=True)
-    return iter(
-        track(
-            written(explain_predictions(classifier, predictions, method=method), folder),
-            "Explaining",
-            total=len(predictions),
-            console=console,
-            transient=True,
-            disable=not console.is_interactive,
-        )
-    )
-
-
-def _summary(predictions: Predictions, seconds: float) -> Iterator[str]:
-    """The run in a few lines: how many images, by which method, which classes were named."""
-    done = int(predictions.ok.sum())
-    images = counted(len(predictions), "image")
-    yield f"{images}, {done} classified in {seconds:.1f} s; method {predictions.method}, prior {predictions.prior}"
-    counts = Counter(filter(None, predictions.labels))
-    width = max((len(name) for name in counts), default=0)
-    for name, count in counts.most_common(_SHOWN):
-        yield f"  {name:<{width}}  {count:>5}  {count / done:>4.0%}"
-    if len(counts) > _SHOWN:
-        yield f"  and {counted(len(counts) - _SHOWN, 'more class', 'more classes')}"
-    if predictions.abstained is not None:
-        none = int((predictions.abstained & predictions.ok).sum())
-        yield f"  {none} of them may be none of these: see the column abstained"
-
-
-def _group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
-    """The groups in a line or two; nothing without groups."""
-    if grouped is None:
-        return
-    members, done = grouped.members, int(grouped.answers.ok.sum())
-    groups = counted(len(members), "group")
-    yield f"{groups} by {grouped.by}, {done} of them answered from the mean of their photographs"
-    if members.alone:
-        of_all = f"{members.alone} of {counted(len(grouped.photographs), 'photograph')}"
-        yield f"  {of_all} {agrees(members.alone, 'has', 'have')} no {grouped.by}; each is a group of its own"
+    with counting("Explaining", len(predictions), not is_quiet()) as tell:
+        for explanation in written(explain_predictions(classifier, predictions, method=method), folder):
+            yield explanation
+            tell(1)

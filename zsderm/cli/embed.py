@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import click
 
+from zsderm.cli.failures import end_strictly
 from zsderm.cli.help import OUTPUT, Command, option
 from zsderm.cli.image_list import check_one_opens, print_passed_over
+from zsderm.cli.image_sources import once
 from zsderm.cli.options import (
     batch_option,
     cache_options,
     device_option,
     follow_links_option,
     images_option,
+    loaded_encoder,
     model_option,
+    strict_option,
     views_option,
 )
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import is_quiet, say
 from zsderm.errors import ImageError
 from zsderm.wording import counted, none_of
 
@@ -31,12 +35,14 @@ from zsderm.wording import counted, none_of
 @follow_links_option
 @option(
     "--output",
+    "-o",
     required=True,
     type=ResultFile(".npy", ".parquet"),
     heading=OUTPUT,
     help="The file for the embeddings: .npy or .parquet.",
 )
 @model_option
+@strict_option
 @views_option
 @device_option
 @batch_option
@@ -47,6 +53,7 @@ def embed(
     follow_links: bool,
     output: Path,
     model: str,
+    strict: bool,
     views: int | None,
     device: str | None,
     batch_size: int,
@@ -54,39 +61,44 @@ def embed(
 ) -> None:
     """Write the embedding of each photograph to a file: unit rows of float32, in the order of the folder.
 
-    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint, the number of views
-    and what was passed over in the folders are in its metadata.
+    A .parquet file has the columns image, embedding and error; the encoder's name and fingerprint, the number of views,
+    what was passed over in the folders, and the command line, time and commit are in its metadata.
     Beside a .npy file two files of the same name are written: a .csv (image, error; one line for each row) and a .json
     with what a .parquet file has in its metadata. An image that cannot be read has a null (.parquet) or a row of NaN
     (.npy), and a reason. The exit code is 0 if at least one image was embedded.
 
     \b
-    zsderm embed --images photos/ --output embeddings.npy
-    zsderm embed --images photos/ --output embeddings.parquet --model hf-hub:xieji-x/MAKE
+    zsderm embed photos/ -o embeddings.npy
+    zsderm embed photos/ -o embeddings.parquet --model hf-hub:xieji-x/MAKE
     """
+    from zsderm.cli.command_line import command_line
     from zsderm.embeddings import write_embeddings
-    from zsderm.encoders import load_encoder
     from zsderm.images import walk
+    from zsderm.manifest_files import run_facts
 
     if not any(map(os.path.isdir, images)):  # a folder is gone through as it is embedded: it may be of any size
         check_one_opens(images)
     started = time.monotonic()
-    encoder = load_encoder(model, device)
+    encoder = loaded_encoder(model, device)
     passed_over: Counter[str] = Counter()
+    paths = walk(images, follow_links=follow_links, passed_over=passed_over)
     count, failed = write_embeddings(
         output,
         encoder,
-        walk(images, follow_links=follow_links, passed_over=passed_over),
+        paths if len(images) == 1 else map(Path, once(map(str, paths))),
         passed_over=passed_over,
         views=views,
         batch_size=batch_size,
         cache=cache,
-        progress=sys.stderr.isatty(),
+        progress=not is_quiet(),
+        run=run_facts(command_line()),
     )
     seconds = time.monotonic() - started
     print_passed_over(passed_over)
     done = f"{count - failed} of {counted(count, 'image')}"
-    click.echo(f"{done} embedded by {model} ({encoder.fingerprint}), {seconds:.1f} s", err=True)
-    click.echo(f"Written: {output}", err=True)
+    say(f"{done} embedded by {model} ({encoder.fingerprint}), {seconds:.1f} s")
+    say(f"Written: {output}")
     if failed == count:
         raise ImageError(f"{none_of(count, 'image')} be read; what went wrong stands in the file")
+    if strict:
+        end_strictly(failed)

@@ -10,6 +10,7 @@ import click
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
 from zsderm.cli.options import FILE, group_by_option, image_column_or_order_option, json_option
 from zsderm.cli.parameters import ClassList
+from zsderm.cli.talk import say
 
 FIGURES = "Figures"
 
@@ -110,7 +111,7 @@ def evaluate(
 
     scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster, image_column, group_by)
     for line in scored.talk:
-        click.echo(line, err=True)
+        say(line)
     click.echo(json.dumps(scored.to_dict(), indent=2) if as_json else scored.to_markdown())
     if published is not None and not as_json:
         click.echo("\n" + _published(published))

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
-from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
+from zsderm.cli.help import CLASSES, OUTPUT, Command, option
+from zsderm.cli.image_list import found_images
+from zsderm.cli.image_sources import images_option
 from zsderm.cli.options import model_option
 from zsderm.cli.parameters import ClassList, ResultFolder
+from zsderm.cli.talk import say
 
 
 @click.command(cls=Command)
@@ -27,20 +30,15 @@ from zsderm.cli.parameters import ClassList, ResultFolder
     type=click.Choice(["fp32", "bf16", "int8"]),
     help="The numbers of the image tower.",
 )
-@option(
-    "--images",
-    required=True,
-    multiple=True,
-    heading=IMAGES,
-    help="At least 20 photographs to compare on: a folder, or image files. May be repeated.",
-)
+@images_option
 @option(
     "--classes",
+    "-c",
     type=ClassList(),
     heading=CLASSES,
     help='The classes to compare on: a file, or "a, b, c".  [default: all of the knowledge base]',
 )
-@option("--output", required=True, type=ResultFolder(new=True), heading=OUTPUT, help="The new folder to write.")
+@option("--output", "-o", required=True, type=ResultFolder(new=True), heading=OUTPUT, help="The new folder to write.")
 def export(
     *,
     model: str,
@@ -59,18 +57,18 @@ def export(
     are the same, nothing is written and the exit code is 1.
 
     \b
-    zsderm export --model hf-hub:xieji-x/MAKE --precision bf16 --images photos/ --output make-bf16
-    zsderm export --model hf-hub:xieji-x/MAKE --engine onnx --precision int8 --images photos/ --output make-int8
-    zsderm classify --model ./make-bf16 --images photos/ --classes "melanoma, nevus"
+    zsderm export --model hf-hub:xieji-x/MAKE --precision bf16 photos/ -o make-bf16
+    zsderm export --model hf-hub:xieji-x/MAKE --engine onnx --precision int8 photos/ -o make-int8
+    zsderm classify --model ./make-bf16 photos/ -c "melanoma, nevus"
     """
     from zsderm.encoders.export import export_encoder
-    from zsderm.images import find
     from zsderm.knowledge.base import KnowledgeBase
 
     names = classes or tuple(KnowledgeBase.load("dermatology").diseases)
-    parity = export_encoder(model, output, engine, precision, find(images), names)
+    paths = [Path(name) for name in found_images(images, follow_links=False).names]
+    parity = export_encoder(model, output, engine, precision, paths, names)
     click.echo(str(parity))
     if parity.speed < 1:
         click.echo(f"Warning: on this machine {engine} at {precision} is slower than the original.", err=True)
-    click.echo(f"Written: {output}", err=True)
-    click.echo(f"Use it with: --model {output}", err=True)
+    say(f"Written: {output}")
+    say(f"Use it with: --model {output}")

@@ -10,6 +10,7 @@ from zsderm.file_names import printable
 from zsderm.harmless_text import one_line
 from zsderm.wording import counted
 
+STRICT = 3  # exit code of --strict where images failed
 SHOWN = 8  # reasons that are listed; the others are counted
 
 
@@ -24,3 +25,11 @@ def print_failures(errors: Mapping[str, str], see: str = "") -> None:
         click.echo(f"  failed: {one_line(printable(name))}: {one_line(reason)}", err=True)
     if len(errors) > SHOWN:
         click.echo(f"  and {counted(len(errors) - SHOWN, 'more failure')}{f': see {see}' if see else ''}", err=True)
+
+
+def end_strictly(failed: int) -> None:
+    """With --strict: end with exit code 3 if images failed, once all is written."""
+    if failed:
+        failures = f"{counted(failed, 'image')} failed; with --strict the exit code is {STRICT}"
+        click.echo(f"Error: {failures}. The other rows are written.", err=True)
+        click.get_current_context().exit(STRICT)

@@ -23,6 +23,7 @@ from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError
 from zsderm.groups import ImageGroups, groups_file
 from zsderm.image_table import ImageTable
+from zsderm.long_tables import as_wide
 from zsderm.table_files import numbers, read_cells
 
 LEAST = 1e-6  # of a probability; tables of other tools are rounded, and have zeros
@@ -101,7 +102,7 @@ class LabelledGroups:
 
     def _stored(self, path: Path, classes: Sequence[str], order: Sequence[str] | None) -> NDArray[np.float64]:
         """(G', C) from the table that classify wrote."""
-        table = ImageTable.of(path, read_cells(path), "group")
+        table = as_wide(ImageTable.of(path, read_cells(path), "group"))
         rows = class_probabilities(table, classes, order)
         if rows is None:
             raise InputError(f"expected a column for each class in {path}. Make it with: zsderm classify --group-by")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
+from zsderm.cli.command_line import remember
 from zsderm.cli.places import refuse_shared_places
+from zsderm.cli.talk import FLAGS, set_talk
 
 IMAGES, CLASSES, OUTPUT = "Images", "Classes and method", "Output"
 SPEED, RARE = "Speed and memory", "Rarely needed"
 _LAST = (SPEED, RARE)  # these stand below all others
+INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
 _PLAIN = 6  # options up to which a command needs no headings
 
 
@@ -42,14 +45,20 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; an old name of an option is replaced by the new one, and stderr says so.
 
+        -v and -q, which stand before the command by right, are understood here as well.
+
         Raises:
-            UsageError: an output is an input of the same call, or another output.
+            UsageError: an output is an input of the same call, or another output; or -v and -q together.
         """
-        rest = super().parse_args(ctx, self._with_new_names(args))
+        remember(ctx, args)
+        args, talk = self._tidied(args)
+        set_talk(ctx, **dict.fromkeys(talk, True))
+        rest = super().parse_args(ctx, list(args))  # which it empties
         refuse_shared_places(self.params, ctx.params, args)
         return rest
 
-    def _with_new_names(self, args: list[str]) -> list[str]:
+    def _tidied(self, args: list[str]) -> tuple[list[str], set[str]]:
+        """The arguments under the names of today, and what -v and -q among them ask for."""
         new = {old: option.opts[0] for option in self.params if isinstance(option, Option) for old in option.old_names}
         takes_value = {
             name
@@ -57,12 +66,24 @@ class Command(click.Command):
             if isinstance(option, click.Option) and not option.is_flag and not option.count
             for name in (*option.opts, *getattr(option, "old_names", ()))
         }
-        renamed, is_value, ended = [], False, False
+        own = {name for option in self.params for name in option.opts}
+        renamed, talk, is_value, ended = [], set(), False, False
         for argument in args:
             ended |= argument == "--" and not is_value
+            if not (is_value or ended) and argument in FLAGS and argument not in own:
+                talk.add(FLAGS[argument])
+                continue
             renamed.append(argument if is_value or ended else _renamed(argument, new))
             is_value = not is_value and argument in takes_value  # the next one, whatever it looks like
-        return renamed
+        return renamed, talk
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C says what is kept and how to go on, and ends it with exit code 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(f"\nStopped. {stopped_text(ctx.params)}", err=True)
+            ctx.exit(INTERRUPTED)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, heading by heading in the order of the code; --help ends the list."""
@@ -77,6 +98,20 @@ class Command(click.Command):
             with formatter.section(heading):
                 own = sections.get(heading, [])
                 formatter.write_dl([*own, shown[-1][1]] if not order or heading == order[-1] else own)
+
+
+def stopped_text(parameters: Mapping[str, Any]) -> str:
+    """What is kept of a command that was stopped, and how to go on.
+
+    Args:
+        parameters: of the command, by name.
+    """
+    text = "What was not complete was not written; files of before are untouched."
+    if (cache := parameters.get("cache_dir")) is None:
+        return text
+    if parameters.get("no_cache"):
+        return f"{text} With --no-cache no embeddings are kept: the same command begins again."
+    return f"{text} The embeddings made so far are kept in '{cache}': the same command goes on from there."
 
 
 def option(*declarations: str, **settings: Any) -> Callable[[Any], Any]:

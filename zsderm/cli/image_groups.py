@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
+from zsderm.long_tables import as_wide
 
 FOLDER = "folder"  # the word for the folder that an image lies in
 
@@ -26,7 +27,7 @@ def read_groups(images: Sequence[str], by: str, table: Path | None, image_column
     """
     if table is None:
         return groups_of(images, by, None)
-    return groups_of(images, by, ImageTable.read_another(table, image_column).beside(images))
+    return groups_of(images, by, as_wide(ImageTable.read_another(table, image_column)).beside(images))
 
 
 def groups_of(images: Sequence[str], by: str, table: ImageTable | None) -> list[str]:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from zsderm.cli.image_sources import once
+from zsderm.cli.talk import say
 from zsderm.errors import ImageError
 
 if TYPE_CHECKING:
     from zsderm.images import ImageList
 
+log = logging.getLogger(__name__)
+
 
 def found_images(images: Sequence[str], follow_links: bool) -> ImageList:
-    """The photographs that --images means; what was passed over in folders is said on stderr.
+    """The photographs that paths mean, each of them once; what was passed over in folders is said on stderr.
 
     Raises:
         ImageError: a folder that is missing or holds no images, or not one of the images can be opened.
     """
-    from zsderm.images import named
+    from zsderm.images import ImageList, named
 
     found = named(images, follow_links=follow_links)
+    if len(images) > 1:
+        names = tuple(once(found.names))
+        found = ImageList(names, [Path(name) for name in names], found.passed_over)
+    log.debug("%d images found", len(found.names))
     check_one_opens([str(source) for source in found.sources])
     print_passed_over(found.passed_over)
     return found
@@ -53,4 +61,4 @@ def print_passed_over(passed_over: Mapping[str, int]) -> None:
 
     if passed_over:
         hint = "; --follow-links goes into links" if LINKED_FOLDER in passed_over else ""
-        click.echo(f"Passed over: {passed_over_text(passed_over)}{hint}", err=True)
+        say(f"Passed over: {passed_over_text(passed_over)}{hint}")

@@ -93,6 +93,7 @@ def _show_card(card: EncoderCard) -> None:
         _row(key, _fact(card, key))
     _row("parameters", _millions(card.parameters))
     _row("training_data", ", ".join(card.training_data) or "not stated")
+    _row("training_diagnoses", "not known" if card.diagnoses is None else ", ".join(card.diagnoses))
     _row("gated", _GATED[card.gated])
     if card.views > 1:
         _row("views", card.views)
@@ -133,6 +134,11 @@ def _show_files(checkpoint: Checkpoint) -> None:
     size = sum(path.stat().st_size for path in checkpoint.weight_files)
     _row("weights", f"{checkpoint.weights} ({size / 1e6:.1f} MB)")
     _row("fingerprint", checkpoint.fingerprint)
+    home = checkpoint.home
+    _row(
+        "home",
+        "not measured" if home is None else f"{home.images} training images, familiar from {home.threshold:.2f} on",
+    )
 
 
 def _row(*cells: object) -> None:

@@ -12,11 +12,14 @@ from click.core import ParameterSource
 from platformdirs import user_cache_path
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
+from zsderm.cli.image_sources import images_option
 from zsderm.cli.parameters import ClassList, ClassPrior, Views
+from zsderm.cli.talk import say, timed
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 
 if TYPE_CHECKING:
     from zsderm import ZeroShotClassifier
+    from zsderm.encoders import Encoder
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -38,13 +41,6 @@ FIXED = (
 LANGUAGE_MODEL = "Language model"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-images_option = option(
-    "--images",
-    required=True,
-    multiple=True,
-    heading=IMAGES,
-    help="An image file, or a folder with all folders below it. May be repeated.",
-)
 follow_links_option = option(
     "--follow-links",
     is_flag=True,
@@ -63,10 +59,15 @@ image_column_or_order_option = option(
     "[default: image, filename or another usual name]",
 )
 classes_option = option(
-    "--classes", type=ClassList(), heading=CLASSES, help='The classes: a file with one class per line, or "a, b, c".'
+    "--classes",
+    "-c",
+    type=ClassList(),
+    heading=CLASSES,
+    help='The classes: a file with one class per line, or "a, b, c".',
 )
 model_option = option(
     "--model",
+    "-m",
     default=DEFAULT_MODEL,
     show_default=True,
     heading=CLASSES,
@@ -79,6 +80,7 @@ knowledge_option = option(
     heading=CLASSES,
     help="A knowledge base: its name, or its folder.",
 )
+strict_option = option("--strict", is_flag=True, heading=OUTPUT, help="End with exit code 3 if any image failed.")
 json_option = option(
     "--json", "as_json", is_flag=True, heading=OUTPUT, help="Print the figures as JSON, not as a table."
 )
@@ -258,7 +260,7 @@ classifier_options = all_of(
 
 
 def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
-    """The classifier that the options of `classifier_options` ask for.
+    """The classifier that the options of `classifier_options` ask for; which classes its encoder never saw is said.
 
     Args:
         context: of the command; it knows what was said and what is a default.
@@ -267,8 +269,16 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
     Raises:
         UsageError: neither classes nor a fitted classifier, or a setting that the fitted classifier brings itself.
     """
-    from zsderm import ZeroShotClassifier
+    classifier = _built(context, options)
+    if note := classifier.shown_note:
+        say(f"Note: {note}")
+        if (said := context.find_root().obj) is not None:
+            said.add(note)
+    return classifier
 
+
+def _built(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
+    knowledge = None if options["knowledge"] == "none" else options["knowledge"]
     given = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     cache = options["cache"]
     modality = options.get("modality", Settings.modality)
@@ -276,20 +286,44 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
         if said := [f"--{name.replace('_', '-')}" for name in FIXED if name in given]:
             raise click.UsageError(f"{said[0]} cannot be given with --fitted: a fitted classifier brings its own.")
         model = options["model"] if "model" in given else None
-        return ZeroShotClassifier.load(
-            options["fitted"],
-            model,
-            device=options["device"],
-            cache=cache,
-            modality=modality if "modality" in given else None,
+        how = {"device": options["device"], "cache": cache, "modality": modality if "modality" in given else None}
+        return timed(
+            f"Loading the fitted classifier {options['fitted']}",
+            lambda: _classifier().load(options["fitted"], model, **how),
         )
     if options["classes"] is None:
         raise click.UsageError("Missing option '--classes' (or '--fitted').")
-    return ZeroShotClassifier.from_pretrained(
-        options["model"],
-        classes=options["classes"],
-        knowledge=None if options["knowledge"] == "none" else options["knowledge"],
-        cache=cache,
-        modality=modality,
-        **{name: options[name] for name in (*FIXED[2:], "device", "batch_size")},
+    settings = {name: options[name] for name in (*FIXED[2:], "device", "batch_size")}
+    return timed(
+        f"Loading {options['model']}",
+        lambda: _classifier().from_pretrained(
+            options["model"],
+            classes=options["classes"],
+            knowledge=knowledge,
+            cache=cache,
+            modality=modality,
+            **settings,
+        ),
     )
+
+
+def read_texts(classifier: ZeroShotClassifier) -> None:
+    """Embed what is known of the classes, which `ZeroShotClassifier.predict` needs, while a spinner turns."""
+    timed("Reading what is known of the classes", lambda: classifier.texts)
+
+
+def loaded_encoder(model: str, device: str | None) -> Encoder:
+    """An encoder by name, while a spinner turns."""
+
+    def load() -> Encoder:
+        import zsderm
+
+        return zsderm.load_encoder(model, device)
+
+    return timed(f"Loading {model}", load)
+
+
+def _classifier() -> type[ZeroShotClassifier]:
+    from zsderm import ZeroShotClassifier  # takes torch, so it belongs to what takes time
+
+    return ZeroShotClassifier

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from zsderm.cli.places import looks_like_path, what_it_is
 from zsderm.config import PRIORS, VIEWS
@@ -25,6 +26,10 @@ class ClassList(click.ParamType):
 
     def __init__(self, least: int = 2) -> None:
         self.least = least
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A shell completes names of files."""
+        return [CompletionItem(incomplete, type="file")]
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """The names in ``value``; raises :class:`ClassListError` when there are too few or one stands there twice."""
@@ -46,6 +51,10 @@ class ClassPrior(click.ParamType):
 
     name = "auto|uniform|file"
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A shell completes names of files."""
+        return [CompletionItem(incomplete, type="file")]
+
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | dict[str, float]:
         """The word itself, or the weight of each class in the file."""
         if value in PRIORS:
@@ -66,6 +75,10 @@ class ResultFile(click.ParamType):
 
     def __init__(self, *suffixes: str) -> None:
         self.suffixes = suffixes
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A shell completes names of files."""
+        return [CompletionItem(incomplete, type="file")]
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path, or a usage error that says what is wrong with it."""
@@ -89,6 +102,10 @@ class ResultFolder(click.ParamType):
 
     def __init__(self, *, new: bool) -> None:
         self.new = self.written = new  # one that is added to may be that of another output
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A shell completes names of folders."""
+        return [CompletionItem(incomplete, type="dir")]
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path, or a usage error that says what is wrong with it.

@@ -62,8 +62,12 @@ def refuse_shared_places(
 
 
 def _places(argument: str) -> Iterator[str]:
-    """The paths that an argument may name: PATH, --option=PATH, PATH:column=value, PATH=PATH."""
+    """The paths that an argument may name: PATH, @PATH, -oPATH, --option=PATH, PATH:column=value, PATH=PATH."""
     yield argument
+    if argument.startswith("@"):
+        yield argument[1:]
+    if re.match(r"-[a-z][^-]", argument):
+        yield argument[2:]
     if "=" in argument:
         yield from (argument.partition("=")[2], argument.rpartition("=")[0], argument.rpartition("=")[2])
     if ":" in argument:

@@ -12,6 +12,7 @@ from zsderm.cli.class_labels import class_indices
 from zsderm.cli.probability_columns import are_predictions
 from zsderm.errors import InputError
 from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column
+from zsderm.long_tables import as_wide
 from zsderm.metrics import AGE_COLUMNS, age_bands
 from zsderm.table_files import numbers
 
@@ -34,7 +35,7 @@ def labels_for(
     Raises:
         InputError: a column is missing, a label is no class, a name stands for several images, or no image has a row.
     """
-    return labels_in(ImageTable.read(path, image_column, required=False).beside(images), classes)
+    return labels_in(as_wide(ImageTable.read(path, image_column, required=False)).beside(images), classes)
 
 
 def labels_in(table: ImageTable, classes: Sequence[str]) -> NDArray[np.int_]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from zsderm.cli.class_labels import NO_LABEL, class_indices, places, same_diseases
 from zsderm.errors import InputError, did_you_mean
 from zsderm.image_table import ImageTable, known_column
+from zsderm.long_tables import STATED, is_long
 from zsderm.table_files import numbers
 
-_STATED = re.compile(r"probability\s*:\s*(?P<name>.+)", re.IGNORECASE)  # as zsderm writes them
 _NUMBERED = re.compile(r"probability_class_(?P<index>\d+)", re.IGNORECASE)
 _PREFIXED = re.compile(r"(?:probability|prob)[\s_:.-]+(?P<name>.+)", re.IGNORECASE)
 # Columns of zsderm beside its probabilities. A class may be called like one of them, "2" or "error" for example.
@@ -25,7 +25,8 @@ _RANK = re.compile(r"(?:label|probability)_\d+")
 # fmt: off
 _BESIDE = frozenset({
     "label", "true_label", "probability", "familiarity", "prediction_set", "abstained", "group", "images", "unreadable",
-    "agreement", "method", "evidence", "error", "classes", "manifest",
+    "agreement", "method", "evidence", "error", "classes", "manifest", "class", "rank", "in_prediction_set",
+    "descriptions",
 })
 # fmt: on
 _NEVER = frozenset({"label", "true_label"})
@@ -67,13 +68,13 @@ def class_probabilities(
 
 def are_predictions(table: ImageTable) -> bool:
     """Whether a table has probabilities as zsderm writes them, so that its column ``label`` is an answer."""
-    return any(_STATED.fullmatch(name) or _NUMBERED.fullmatch(name) for name in table.frame)
+    return is_long(table) or any(STATED.fullmatch(name) or _NUMBERED.fullmatch(name) for name in table.frame)
 
 
 def _columns(table: ImageTable, classes: Sequence[str], order: Sequence[str]) -> list[list[str]]:
     """(C,) the columns that could hold the probabilities of each class."""
     names = [name for name in table.frame if name != table.image_column]
-    stated = {name: match["name"].strip() for name in names if (match := _STATED.fullmatch(name))}
+    stated = {name: match["name"].strip() for name in names if (match := STATED.fullmatch(name))}
     spelled = places(names, classes)  # a class may be called "probability class 0"
     numbered = {name: int(m["index"]) for name in names if name not in spelled and (m := _NUMBERED.fullmatch(name))}
     found: list[list[str]] = [[] for _ in classes]

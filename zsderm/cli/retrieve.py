@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from zsderm.cli.options import (
 )
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.places import looks_like_path, what_it_is
+from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_rows
 from zsderm.errors import InputError
 from zsderm.wording import agrees, counted
@@ -70,6 +70,7 @@ QUERY = "Query"
 @model_option
 @option(
     "--output",
+    "-o",
     type=ResultFile(".csv", ".html"),
     heading=OUTPUT,
     help="The file for what was found: .csv, or .html for a page of pictures.",
@@ -107,6 +108,7 @@ def retrieve(
     """
     from zsderm import load_encoder
     from zsderm.image_table import ImageTable
+    from zsderm.manifest_files import refuse_others_manifest
 
     if query is not None and (index is None) == (captions is None):
         raise click.UsageError("expected --query with either --index (finds photographs) or --captions (finds texts).")
@@ -114,6 +116,8 @@ def retrieve(
         raise click.UsageError("expected --query, or --index and --captions together to measure recall.")
     if query is None and output is not None:
         raise click.UsageError("expected --output only with --query; recall goes to stdout.")
+    if output is not None and output.suffix.lower() == ".csv":
+        refuse_others_manifest(output)
     image = None if query is None else _image_meant(query)
     encoder = load_encoder(model, device)
     if query is None:
@@ -159,19 +163,19 @@ def _find_images(
     from zsderm.tasks.retrieval.image_index import ImageIndex
 
     index = ImageIndex.open(
-        encoder, folder, cache=cache, batch_size=batch_size, progress=sys.stderr.isatty(), follow_links=follow_links
+        encoder, folder, cache=cache, batch_size=batch_size, progress=not is_quiet(), follow_links=follow_links
     )
     print_passed_over(index.passed_over)
     made = "built" if index.rebuilt else "from the cache"
-    click.echo(f"{counted(len(index.paths), 'image')}, {len(index)} indexed ({made})", err=True)
+    say(f"{counted(len(index.paths), 'image')}, {len(index)} indexed ({made})")
     print_failures(index.errors)
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
     if output is not None and output.suffix.lower() == ".html":
         _sheet(query, image, rows, f"{counted(len(index), 'photograph')} in {folder}", encoder.card.name).write(output)
-        click.echo(f"Written: {output}", err=True)
+        say(f"Written: {output}")
     else:
-        _write_hits("image", rows, output)
+        _write_hits("image", rows, output, encoder)
 
 
 def _find_captions(
@@ -184,7 +188,7 @@ def _find_captions(
     texts = [text for text in cells if text]
     if not texts:
         raise InputError(f"expected captions in {captions}, but all cells of the column are empty")
-    _write_hits("caption", nearest_texts(encoder, texts, query if image is None else None, image, k), output)
+    _write_hits("caption", nearest_texts(encoder, texts, query if image is None else None, image, k), output, encoder)
 
 
 def _measure_recall(
@@ -203,16 +207,18 @@ def _measure_recall(
     if matched.without_caption:
         without = matched.without_caption
         which = f"{counted(without, 'image')} of {folder} {agrees(without, 'has', 'have')} no caption"
-        click.echo(f"{which}; {agrees(without, 'it is', 'they are')} left out.", err=True)
-    report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache, progress=sys.stderr.isatty())
+        say(f"{which}; {agrees(without, 'it is', 'they are')} left out.")
+    report, errors = matched.recall(encoder, batch_size=batch_size, cache=cache, progress=not is_quiet())
     print_failures(errors)
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
 
 
-def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None) -> None:
+def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | None, encoder: Encoder) -> None:
     """The hits as CSV, best first: score and what was found; to stdout where there is no file."""
+    from zsderm.cli.command_line import command_manifest
     from zsderm.csv_files import csv_file
     from zsderm.file_names import printable
+    from zsderm.manifest_files import write_manifest
 
     table = [(f"{score:.4f}", printable(text)) for score, text in rows]
     if output is None:
@@ -220,7 +226,8 @@ def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | Non
         return
     with csv_file(output, ("score", what)) as file:
         file.write_all(table)
-    click.echo(f"Written: {output}", err=True)
+    write_manifest(output, {"manifest": command_manifest({}, encoder)})
+    say(f"Written: {output}")
 
 
 def _sheet(

@@ -18,6 +18,7 @@ from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError, SettingsError
 from zsderm.groups import ImageGroups, groups_file
 from zsderm.image_table import ImageTable
+from zsderm.long_tables import as_wide
 from zsderm.metrics import Comparison, Difference, Grouping, Metrics, by_group, compare, evaluate, evaluate_labels
 from zsderm.metrics.summary import certain
 from zsderm.wording import agrees, counted
@@ -129,8 +130,10 @@ def score(
     """
     if strangers := set(maps) - {"", *map(str, files)}:
         raise SettingsError(f"there is a class map for {strangers.pop()}, which is not among the --predictions")
-    first = ImageTable.read_another(files[0], image_column)
-    facts = first if labels is None else ImageTable.read(labels, image_column, required=False).beside(first.names)
+    first = as_wide(ImageTable.read_another(files[0], image_column))
+    facts = first
+    if labels is not None:
+        facts = as_wide(ImageTable.read(labels, image_column, required=False)).beside(first.names)
     same = labels is not None and labels.samefile(files[0])  # its column label is the prediction
     read_labels = prediction_tables.own_labels if labels is None or same else prediction_tables.labels_in
     true = read_labels(facts, classes)
@@ -233,7 +236,7 @@ def _read(
 ) -> Iterator[Answers]:
     """The answers of every file, on the images of the first."""
     for index, path in enumerate(files):
-        table = first if index == 0 else ImageTable.read_another(path, image_column).beside(first.names)
+        table = first if index == 0 else as_wide(ImageTable.read_another(path, image_column)).beside(first.names)
         order = maps.get(str(path), maps.get(""))
         rows = class_probabilities(table, classes, order)
         chosen = None if rows is not None else prediction_tables.predicted_classes(table, classes)

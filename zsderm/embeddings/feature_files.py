@@ -26,10 +26,12 @@ from zsderm import __version__
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import csv_file, header_mark, out_of_cell
 from zsderm.embeddings.cache import IMAGES
-from zsderm.embeddings.image_features import ImageEmbeddings, embed_batches, progress_bar
+from zsderm.embeddings.image_features import EMBEDDING, ImageEmbeddings, embed_batches
 from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
 from zsderm.file_names import printable
+from zsderm.manifest_files import run_facts
+from zsderm.progress import counting
 from zsderm.stored_json import parse_json, read_json_file
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def write_embeddings(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = False,
     passed_over: Mapping[str, int] | None = None,
+    run: Mapping[str, str | None] | None = None,
 ) -> tuple[int, int]:
     """Embed images into a file as they come, in flat memory; the file appears when it is complete, or not at all.
 
@@ -89,8 +92,9 @@ def write_embeddings(
         batch_size: images encoded at a time.
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that keeps rows between runs, or ``None``.
-        progress: show a bar on stderr if that is a terminal.
+        progress: show a bar on stderr if that is a terminal, else a line a minute.
         passed_over: what was left out in the folders, as `images.walk` counts it on its way; goes into the file.
+        run: which run writes, as `zsderm.manifest_files.run_facts` says it; goes into the file.
 
     Returns:
         How many images there were, and how many of them could not be read.
@@ -105,10 +109,12 @@ def write_embeddings(
         raise SettingsError(f"Expected a file name ending in {' or '.join(SUFFIXES)}, but got '{path}'.")
     views = encoder.card.views if views is None else views
     to_embed, to_name = tee(images)
-    found = embed_batches(encoder, to_embed, views=views, batch_size=batch_size, workers=workers, cache=cache)
-    with progress_bar(None, progress) as advance:
-        describe = partial(_describe, encoder, views, {} if passed_over is None else passed_over)
-        return writers[path.suffix.lower()](path, describe, encoder.card.width, _named(found, to_name, advance))
+    how: dict[str, Any] = {"views": views, "batch_size": batch_size, "workers": workers, "cache": cache}
+    with counting(EMBEDDING, None, progress) as tell:
+        found = embed_batches(encoder, to_embed, **how, tell=tell)
+        counted = {} if passed_over is None else passed_over
+        describe = partial(_describe, encoder, views, counted, dict(run or run_facts()))
+        return writers[path.suffix.lower()](path, describe, encoder.card.width, _named(found, to_name))
 
 
 def read_embeddings(
@@ -147,21 +153,21 @@ def read_embeddings(
 _Batch = tuple[list[str], ImageEmbeddings]
 
 
-def _named(
-    batches: Iterator[ImageEmbeddings], images: Iterator[str | os.PathLike[str]], advance: Callable[[int], None]
-) -> Iterator[_Batch]:
+def _named(batches: Iterator[ImageEmbeddings], images: Iterator[str | os.PathLike[str]]) -> Iterator[_Batch]:
     """Batches with the paths of their images."""
     for batch in batches:
         names = [printable(os.fsdecode(image)) for image in islice(images, len(batch.ok))]
         yield names, batch
-        advance(len(names))
 
 
-def _describe(encoder: Encoder, views: int, passed_over: Mapping[str, int]) -> dict[str, Any]:
+def _describe(
+    encoder: Encoder, views: int, passed_over: Mapping[str, int], run: Mapping[str, str | None]
+) -> dict[str, Any]:
     """What is said beside the rows; asked for when they are there, for only then all is known."""
     card = encoder.card
     facts = {"model": card.name, "fingerprint": encoder.fingerprint, "width": card.width, "licence": card.licence}
-    return {**facts, "views": views, "decoding": IMAGES, "passed_over": dict(passed_over), "zsderm": __version__}
+    about = {"views": views, "decoding": IMAGES, "passed_over": dict(passed_over), "zsderm": __version__}
+    return {**facts, **about, "run": dict(run)}
 
 
 def _write_npy(

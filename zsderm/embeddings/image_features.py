@@ -7,6 +7,7 @@ does not grow with the folder; only the (N, D) result does, and `embed_batches` 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import warnings
 from collections import deque
@@ -16,23 +17,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress
 
 from zsderm.config import check_views
 from zsderm.embeddings.cache import FeatureCache, image_layout, is_unit
 from zsderm.encoders.views import encode_views
 from zsderm.errors import ImageError, SettingsError
 from zsderm.images import ImageList, file_behind, file_hash, open_file, open_image, read_header
+from zsderm.progress import counting
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
 
+log = logging.getLogger(__name__)
+
+EMBEDDING = "Embedding images"  # what a progress bar says
 MOST_WORKERS = 8  # decoding stops gaining beyond this; together they hold no more than images.MEMORY
 
 EmbeddableImage = str | os.PathLike[str] | Image.Image
@@ -104,7 +107,7 @@ def embed_images(
             rounding the result does not depend on it.
         workers: decoding threads; by default one per processor, at most 8.
         cache: a folder that may be shared by several processes, or ``None`` to keep nothing.
-        progress: show a bar on stderr if that is a terminal.
+        progress: show a bar on stderr if that is a terminal, else a line a minute.
         out: (N, D) float32 to write the rows into, such as a memory-mapped file; by default a new array.
 
     Raises:
@@ -115,12 +118,12 @@ def embed_images(
     ok = np.zeros(len(images), bool)
     errors: dict[int, str] = {}
     done = 0
-    with progress_bar(len(images), progress) as advance:
-        for batch in embed_batches(encoder, images, views=views, batch_size=batch_size, workers=workers, cache=cache):
+    how: dict[str, Any] = {"views": views, "batch_size": batch_size, "workers": workers, "cache": cache}
+    with counting(EMBEDDING, len(images), progress) as tell:
+        for batch in embed_batches(encoder, images, **how, tell=tell):
             stop = done + len(batch.ok)
             features[done:stop], ok[done:stop] = batch.features, batch.ok
             errors |= {done + index: reason for index, reason in batch.errors.items()}
-            advance(stop - done)
             done = stop
     return ImageEmbeddings(features, ok, errors)
 
@@ -133,6 +136,7 @@ def embed_batches(
     batch_size: int = 64,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
+    tell: Callable[[float], None] | None = None,
 ) -> Iterator[ImageEmbeddings]:
     """Embed images of any number, batch by batch: what `embed_images` does, for those who keep nothing.
 
@@ -143,6 +147,8 @@ def embed_batches(
         batch_size: B.
         workers: decoding threads.
         cache: a folder, or ``None``.
+        tell: is told how many images' worth of work was done since the last time: a half when one has been read,
+            another half when its batch is embedded, so that it hears of the first batch while that lasts.
 
     Returns:
         For every B images in turn their embeddings; the indices in ``errors`` count within the batch.
@@ -157,7 +163,7 @@ def embed_batches(
     check_views(views)
     layout = image_layout(views)
     store = None if cache is None else FeatureCache(Path(cache), encoder.fingerprint, encoder.card.width, layout)
-    return _batches(encoder, iter(images), views, batch_size, workers, store)
+    return _batches(encoder, iter(images), views, batch_size, workers, store, tell or _nobody)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,14 +183,31 @@ def _batches(
     batch_size: int,
     workers: int,
     store: FeatureCache | None,
+    tell: Callable[[float], None],
 ) -> Iterator[ImageEmbeddings]:
     with warnings.catch_warnings(), _threads(workers) as pool:
         # images.MAX_PIXELS is the limit that counts. Here and not per image, for all threads share the filters.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         started = (pool.submit(_prepare, encoder, store, image) for image in images)
-        ready = _ahead(started, max(batch_size, 2 * workers))
+        ready = _told(_ahead(started, max(batch_size, 2 * workers)), tell)
+        kept = embedded = 0
         while batch := list(islice(ready, batch_size)):
-            yield _finish(encoder, batch, views, store)
+            kept += sum(item.row is not None for item in batch)
+            embedded += sum(item.pixels is not None for item in batch)
+            found = _finish(encoder, batch, views, store)
+            tell(len(batch) / 2)
+            yield found
+    log.debug("%d images embedded, %d taken from the cache%s", embedded, kept, f" {store.folder}" if store else "")
+
+
+def _nobody(more: float) -> None:
+    """Nobody is told."""
+
+
+def _told(items: Iterator[_Item], tell: Callable[[float], None]) -> Iterator[_Item]:
+    for item in items:
+        tell(0.5)
+        yield item
 
 
 def _ahead(started: Iterator[Future[_Item]], ahead: int) -> Iterator[_Item]:
@@ -278,17 +301,3 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)  # after Ctrl-C the images ahead are not decoded
-
-
-@contextmanager
-def progress_bar(total: int | None, wanted: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr if that is a terminal; call what comes back with the number of images that are done.
-
-    Args:
-        total: how many images there are; ``None`` if that is not known.
-        wanted: whether to show a bar at all.
-    """
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (wanted and console.is_interactive)) as bar:
-        task = bar.add_task("Embedding images", total=total)
-        yield lambda count: bar.advance(task, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from zsderm.errors import SettingsError
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
+
+log = logging.getLogger(__name__)
 
 TEXT_BATCH = 256
 
@@ -45,6 +48,7 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], *, cache: str | os.PathL
             rows[text] = row
             if store is not None and is_unit(row):
                 store.write(_key(text), row)
+    log.debug("%d texts embedded, %d taken from the cache", len(missing), len(rows) - len(missing))
     table = [row for text in texts if (row := rows[text]) is not None]
     return np.stack(table) if table else np.zeros((0, encoder.card.width), np.float32)
 

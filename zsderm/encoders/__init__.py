@@ -13,6 +13,8 @@ hub                 files from the Hugging Face hub
 tokenizer_files     tokenizer and configuration of a text tower
 fingerprint         files of a checkpoint: fingerprint, links, number of parameters
 torch_encoder       what all encoders do alike
+mini_encoder        the bundled encoder without open_clip; lite_tower and bert_tower are its towers
+pixels              what an image tower takes
 views               several views of one image, averaged
 engines             the image tower run by something else; export makes such a folder, parity measures it
 patches             features of the places of an image
@@ -20,15 +22,21 @@ patches             features of the places of an image
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zsderm.encoders.base import Encoder, EncoderCard
 from zsderm.encoders.catalogue import BUNDLED
+from zsderm.encoders.mini import NAME
 from zsderm.errors import WrongTypeError
 
 if TYPE_CHECKING:
     import torch
+
+    from zsderm.encoders.torch_encoder import TorchEncoder
+
+log = logging.getLogger(__name__)
 
 __all__ = ["BUNDLED", "Encoder", "EncoderCard", "load_encoder"]
 
@@ -61,9 +69,16 @@ def load_encoder(
     if not isinstance(name, str | Path):
         raise WrongTypeError(f"Expected the name of an encoder, such as 'zsderm-mini', but got {name!r:.40}.")
     # torch and open_clip take seconds to import: here, so that the catalogue can be listed without them.
-    from zsderm.encoders.resolve import find_checkpoint
+    encoder: TorchEncoder
+    if str(name) == NAME:
+        from zsderm.encoders.mini_encoder import MiniEncoder
 
-    encoder = find_checkpoint(str(name), download=download).encoder(device)
+        encoder = MiniEncoder(device)
+    else:
+        from zsderm.encoders.resolve import find_checkpoint
+
+        encoder = find_checkpoint(str(name), download=download).encoder(device)
     if compile:
         encoder.compile()
+    log.debug("encoder %s on %s, fingerprint %s", encoder.card.name, encoder.device, encoder.fingerprint)
     return encoder

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+    from zsderm.encoders.home import EncoderHome
+
 HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of the names of encoders
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
+HOME_FILE = "home.safetensors"  # see zsderm.encoders.home
 OPEN_CLIP_FILES = f"an open_clip folder ({CONFIG_FILE} and model.safetensors or open_clip_model.safetensors)"
 
 # Keys of a vision_cfg that say how a MAKE checkpoint was trained; open_clip refuses them, the card keeps them.
@@ -80,6 +83,7 @@ class EncoderCard:
     gated: bool | None = None  # whether its terms have to be accepted on its page; None: not known
     figures: tuple[Figure, ...] = ()  # published, zero-shot, with their source
     views: int = 1  # one of VIEWS: how many views of an image its makers recommend to embed and average
+    diagnoses: tuple[str, ...] | None = None  # what its training images showed, by name; None: not known
 
     def __repr__(self) -> str:
         sizes = f"width {self.width}, images of {self.image_size} pixels, {self.context_length} tokens"
@@ -179,6 +183,7 @@ class EncoderCard:
             "training_data": (data,) if isinstance(data, str) else tuple(data),
             "gated": facts.get("gated"),
             "figures": tuple(Figure.read(row) for row in facts.get("figures", ())),
+            "diagnoses": None if facts.get("diagnoses") is None else tuple(facts["diagnoses"]),
             "views": views,
         }
 
@@ -192,17 +197,21 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
         "gated": (bool, type(None)),
         "training_data": (str, list, tuple),
         "figures": (list, tuple),
+        "diagnoses": (list, tuple, type(None)),
     }
     for name, kind in kinds.items():
         value = facts.get(name)
         if name in facts and not isinstance(value, kind):
             wanted = " or ".join(which.__name__.replace("NoneType", "null").lower() for which in kind)
             raise CheckpointError(f"expected {name} in {CARD_FILE} to be of the kind {wanted}, but got {value!r:.60}")
+    named = facts.get("diagnoses")
+    if named is not None and not (named and all(isinstance(name, str) and name.strip() for name in named)):
+        raise CheckpointError(f"expected diagnoses in {CARD_FILE} to be a list of names, but got {named!r:.60}")
 
 
 def card_facts(card: EncoderCard) -> dict[str, Any]:
     """What a card says beyond its name and shapes, as a zsderm.json holds it; what is not known is left out."""
-    names = ("licence", "source", "description", "parameters", "training_data", "gated", "views")
+    names = ("licence", "source", "description", "parameters", "training_data", "diagnoses", "gated", "views")
     known = {name: getattr(card, name) for name in names if getattr(card, name) is not None}
     return {**known, "figures": [asdict(figure) for figure in card.figures], "metadata": dict(card.metadata)}
 
@@ -256,7 +265,7 @@ def folder_facts(folder: Path, otherwise: Mapping[str, Any] | None = None) -> di
         otherwise: what to say where the folder does not.
     """
     facts = dict(otherwise or {})
-    counts = [count_parameters(path) for path in sorted(folder.glob("*.safetensors"))]
+    counts = [count_parameters(path) for path in sorted(folder.glob("*.safetensors")) if path.name != HOME_FILE]
     if len(counts) == 1:
         facts["parameters"] = counts[0] or facts.get("parameters")
     if (folder / CARD_FILE).is_file():
@@ -293,6 +302,10 @@ class Encoder(Protocol):
     def temperature(self) -> float:
         """Softmax temperature for class probabilities, 1 / exp(logit_scale)."""
 
+    @property
+    def home(self) -> EncoderHome | None:
+        """What the embeddings of its training images look like; None where that was not measured."""
+
     def preprocess(self, image: Image) -> torch.Tensor:
         """One RGB image as (3, H, W) float32, resized and normalised the way the model was trained."""
 
@@ -304,3 +317,14 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """M texts as (M, D) unit rows; a text longer than the context is cut, with a warning that counts."""
+
+
+def home_of(encoder: Encoder) -> EncoderHome | None:
+    """The home of an encoder; None where it has none, or is one of somebody's own that knows of none."""
+    return getattr(encoder, "home", None)
+
+
+def home_file(folder: Path) -> Path | None:
+    """Where the home of a checkpoint folder lies; None where it has none."""
+    path = folder / HOME_FILE
+    return path if path.is_file() else None

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import torch
 from safetensors import SafetensorError
 
-from zsderm.encoders.base import EncoderCard
+from zsderm.encoders.base import EncoderCard, home_file
+from zsderm.encoders.home import EncoderHome, read_home
 from zsderm.encoders.torch_encoder import TorchEncoder
 
 # The errors that torch, safetensors, timm, transformers and open_clip raise for a file that does not fit its
@@ -54,6 +55,18 @@ class Checkpoint(ABC):
     @abstractmethod
     def weight_files(self) -> tuple[Path, ...]:
         """The files that hold the weights."""
+
+    @property
+    def home(self) -> EncoderHome | None:
+        """What the embeddings of its training images look like; None where that was not measured.
+
+        Raises:
+            CheckpointError: the file that says it cannot be read.
+
+        Warns:
+            FallbackWarning: it was measured with other weights.
+        """
+        return read_home(home_file(self.weights.parent), self.card.width, self.fingerprint)
 
     @abstractmethod
     def tidy_folder(self) -> AbstractContextManager[Path]:

@@ -19,6 +19,7 @@ import torch
 from zsderm.encoders.base import read_json
 from zsderm.encoders.checkpoint import Checkpoint
 from zsderm.encoders.fingerprint import fingerprint
+from zsderm.encoders.home import EncoderHome
 from zsderm.encoders.torch_encoder import TorchEncoder
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 
@@ -55,6 +56,11 @@ class ExportedCheckpoint(Checkpoint):
         """16 hex digits over weights, tokenizer, preprocessing, engine and precision."""
         settings = {"engine": self.engine, "precision": self.precision, "of": self.original.fingerprint}
         return fingerprint(settings, self.tower, [])
+
+    @property
+    def home(self) -> EncoderHome | None:
+        """That of the original, whose embeddings these are but for rounding."""
+        return self.original.home
 
     @property
     def weight_files(self) -> tuple[Path, ...]:
@@ -102,6 +108,8 @@ class EngineEncoder(TorchEncoder):
         CheckpointError: the engine cannot read its tower.
         MissingDependencyError: the engine is not installed.
     """
+
+    _checkpoint: ExportedCheckpoint
 
     def __init__(self, original: TorchEncoder, checkpoint: ExportedCheckpoint) -> None:
         self.card = original.card

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from PIL import Image
 
 from zsderm.atomic_files import atomic_folder
 from zsderm.encoders import load_encoder
-from zsderm.encoders.base import CARD_FILE, Encoder, card_facts
+from zsderm.encoders.base import CARD_FILE, HOME_FILE, Encoder, card_facts, home_file
 from zsderm.encoders.engines import ENGINE_FILE, TOWER_FILES, ExportedCheckpoint, check_offered
 from zsderm.encoders.fingerprint import write_json
 from zsderm.encoders.parity import AGREEMENT, COSINES, Parity, check_count, compare
@@ -85,6 +86,8 @@ def write_unchecked(name: str, folder: Path, engine: str, precision: str) -> Tor
     """
     checkpoint = find_checkpoint(name)
     checkpoint.copy_to(folder)
+    if measured := home_file(checkpoint.weights.parent):
+        shutil.copyfile(measured, folder / HOME_FILE)
     write_json(folder / CARD_FILE, card_facts(checkpoint.card))
     encoder = checkpoint.encoder("cpu")
     blank = encoder.preprocess(Image.new("RGB", (64, 64)))  # (3, H, W)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from zsderm.encoders.open_clip_format.checkpoint import WEIGHT_SUFFIXES, OpenCli
 from zsderm.encoders.open_clip_format.listed import architecture_config, from_file, from_tag
 from zsderm.encoders.transformers_format.checkpoint import TransformersCheckpoint
 from zsderm.errors import CheckpointError, UnknownModelError, did_you_mean
+
+log = logging.getLogger(__name__)
 
 # Every format of a checkpoint folder. No two of them hold the same folder.
 FORMATS: tuple[type[CheckpointFormat], ...] = (
@@ -67,6 +70,7 @@ def read_checkpoint(folder: Path, name: str, facts: Mapping[str, Any], *, downlo
     """
     for kind in FORMATS:
         if kind.holds(folder):
+            log.debug("checkpoint %s from %s", name, folder)
             return with_engine(folder, kind.read(folder, name, facts, download=download))
     raise unknown_format(folder, *(kind.EXPECTED for kind in FORMATS))
 

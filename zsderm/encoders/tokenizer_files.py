@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from open_clip.hf_configs import arch_dict
-
-from zsderm.encoders import hub
 from zsderm.encoders.base import CONFIG_FILE, read_json
 from zsderm.errors import CheckpointError
 
@@ -81,7 +78,8 @@ def find_config(text_cfg: Mapping[str, Any], folder: Path | None, *, download: b
         return folder / "config.json"
     path = _repository("text tower", name, ["config.json"], download) / "config.json"
     if not _is_text_tower(path):
-        raise CheckpointError(f"expected {path} to describe a text tower ({', '.join(arch_dict)}), but it does not")
+        known = ", ".join(_architectures())
+        raise CheckpointError(f"expected {path} to describe a text tower ({known}), but it does not")
     return path
 
 
@@ -92,7 +90,14 @@ def tidy_config(path: Path) -> dict[str, Any]:
 
 def _is_text_tower(path: Path) -> bool:
     """Whether a config.json is a text tower's; a hub repository may hold one of a whole CLIP model instead."""
-    return path.is_file() and read_json(path).get("model_type") in arch_dict
+    return path.is_file() and read_json(path).get("model_type") in _architectures()
+
+
+def _architectures() -> Mapping[str, Any]:
+    """The text towers that open_clip has a use for. Here and not above: the bundled encoder does without it."""
+    from open_clip.hf_configs import arch_dict
+
+    return arch_dict
 
 
 def tokenizer_files(folder: Path) -> tuple[Path, ...]:
@@ -104,6 +109,8 @@ def tokenizer_files(folder: Path) -> tuple[Path, ...]:
 
 def _repository(part: str, name: str, files: Sequence[str], download: bool) -> Path:
     """Folder of the hub repository, or the local folder, that a configuration names."""
+    from zsderm.encoders import hub  # not above, as in `_architectures`
+
     if Path(name).is_dir():
         return Path(name)
     if not hub.REPOSITORY.fullmatch(name):

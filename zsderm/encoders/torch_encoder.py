@@ -8,7 +8,9 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL.Image import Image
@@ -21,6 +23,9 @@ from zsderm.file_names import printable
 from zsderm.images import file_behind, open_image
 from zsderm.wording import agrees, counted
 
+if TYPE_CHECKING:
+    from zsderm.encoders.home import EncoderHome
+
 IMAGE_BATCH, TEXT_BATCH = 32, 64
 
 
@@ -31,11 +36,18 @@ class TorchEncoder(ABC):
     device: torch.device  # where its towers run
     temperature: float  # softmax temperature for class probabilities, 1 / exp(logit_scale)
     logit_bias: float | None = None  # of a sigmoid head; softmax over classes does not see it
+    _checkpoint: Any  # where it comes from: a Checkpoint of checkpoint.py, which imports this module
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
         """16 hex digits over weights, tokenizer and preprocessing: equal means the same embeddings."""
+
+    @cached_property
+    def home(self) -> EncoderHome | None:
+        """What the embeddings of its training images look like; None where that was not measured."""
+        home: EncoderHome | None = self._checkpoint.home
+        return home
 
     @abstractmethod
     def preprocess(self, image: Image) -> torch.Tensor:

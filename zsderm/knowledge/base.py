@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +18,10 @@ from zsderm.knowledge import library
 from zsderm.knowledge.authoring.vocabulary import shown_by
 from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.languages import ForeignNames
-from zsderm.knowledge.names import NameTable, ShortForms, without_photos, without_plural
+from zsderm.knowledge.names import NameTable, ShortForms, split_brackets, without_photos, without_plural
 from zsderm.wording import counted
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class KnowledgeBase:
         base = cls(card, diseases, str(name_or_path))
         if not base.diseases:
             raise InputError(f"expected {str(location)!r} to hold one disease per line, but it is empty.")
+        log.debug("knowledge base %s (%d classes) from %s", base.name, len(base.diseases), location)
         return base
 
     @property
@@ -129,6 +133,11 @@ class KnowledgeBase:
     def _foreign(self) -> ForeignNames:
         """Names in other languages: spelt out only when a class is not found in the base's own."""
         return ForeignNames(self.card.names)
+
+    @cached_property
+    def _subtypes(self) -> NameTable:
+        """Kinds without an entry of their own, whose names are aliases."""
+        return NameTable(self.name, (kind for kinds in self.card.subtypes.values() for kind in kinds.items()))
 
     @property
     def descriptions(self) -> tuple[Description, ...]:
@@ -147,7 +156,10 @@ class KnowledgeBase:
     def _checksum(self, *, with_ambiguous: bool) -> str:
         content: list[object] = [_content(self.diseases[name]) for name in sorted(self.diseases)]
         content += [[name, *sorted(self.card.groups[name])] for name in sorted(self.card.groups)]
-        told = {"ambiguous": self.card.ambiguous, "pools": self.card.pools, "kinds": self.card.kinds, **self.card.names}
+        card = self.card
+        told = {"ambiguous": card.ambiguous, "pools": card.pools, "kinds": card.kinds, **card.names}
+        told |= {f"subtypes of {name}": kinds for name, kinds in card.subtypes.items()}
+        told["group aliases"] = card.group_aliases
         for what in sorted(told) if with_ambiguous else ():
             if meanings := told[what]:  # a base without any has the checksum that it had before there were any
                 content.append({what: [[name, *sorted(meanings[name])] for name in sorted(meanings)]})
@@ -167,6 +179,21 @@ class KnowledgeBase:
         if name is None:
             raise UnknownClassError(f"{self._missing(class_name)} See: zsderm kb show {shlex.quote(self.origin)}")
         return self._entry(name)
+
+    def covered(self, class_name: str) -> str:
+        """What a class name covers: its disease, or the kind of it that an alias means ("melanoma in situ").
+
+        Both have one entry here, but a nodular melanoma is the first and not the second.
+
+        Raises:
+            UnknownClassError, AmbiguousClassError: as `find`.
+        """
+        entry = self.find(class_name).name
+        kinds = self.card.subtypes.get(entry, {})
+        for text in (class_name, without_photos(class_name), split_brackets(class_name)[1]) if kinds else ():
+            if (kind := self._subtypes.resolve(text)) in kinds:
+                return str(kind)
+        return entry
 
     def descriptions_for(self, classes: Sequence[str]) -> dict[str, list[Description]]:
         """The descriptions of each class, under the name as given.
@@ -266,6 +293,7 @@ class KnowledgeBase:
         members = [self.diseases[name] for name in self.card.groups[group]]
         return Disease(
             name=group,
+            aliases=self.card.group_aliases.get(group, ()),
             ontology=("group",),
             sites=tuple(dict.fromkeys(site for member in members for site in member.sites)),
             concepts=tuple(dict.fromkeys(concept for member in members for concept in member.concepts)),

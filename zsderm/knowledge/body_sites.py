@@ -60,6 +60,8 @@ def body_parts(text: str) -> frozenset[str]:
     (['forearm', 'lower-leg'], ['back'])
     >>> sorted(body_parts("Rings come back around a black head; on the back of a hand."))
     ['finger', 'hand', 'nail', 'palm']
+    >>> body_parts("Finger-like streaks, a bull's-eye, trunks branching like a tree, a collar around its foot.")
+    frozenset()
     """
     found: set[str] = set()
     said = ["", *words(text), ""]
@@ -69,8 +71,19 @@ def body_parts(text: str) -> frozenset[str]:
             continue
         if name == "head" and (before or after) and after not in ("and", "neck"):
             continue
+        if _is_likeness(before, name, after):
+            continue
         found |= _PARTS.get(f"{before}+{name}") or _PARTS.get(name, frozenset())
     return frozenset(found)
+
+
+def _is_likeness(before: str, name: str, after: str) -> bool:
+    """Whether a part of the body stands for a shape: a finger-like streak, a bull's-eye, the foot of a dome."""
+    if after in ("like", "shaped") or (before, name) in (("bull", "eye"), ("fat", "finger")):
+        return True
+    if (name, after) in (("trunk", "branching"), ("flank", "a"), ("flank", "the"), ("hairline", "crack")):
+        return True
+    return name == "foot" and before in ("its", "whose", "circular")
 
 
 def agrees(text: str, region: str) -> bool:

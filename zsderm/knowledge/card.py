@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zsderm.errors import InputError
 from zsderm.knowledge import library
-from zsderm.knowledge.languages import read_languages
+from zsderm.knowledge.languages import read_ambiguous, read_languages
 
 Meanings = Mapping[str, tuple[str, ...]]
 
@@ -26,6 +26,8 @@ class KnowledgeCard:
     groups: Meanings = field(default_factory=dict, hash=False)  # "acne and rosacea" -> the diseases it pools
     pools: Meanings = field(default_factory=dict, hash=False)  # a disease that is a pooled label -> what it pools
     kinds: Meanings = field(default_factory=dict, hash=False)  # a disease -> the diseases that are kinds of it
+    subtypes: Mapping[str, Meanings] = field(default_factory=dict, hash=False)  # disease -> kind -> its other names
+    group_aliases: Meanings = field(default_factory=dict, hash=False)  # a group -> its other names
     names: Mapping[str, Meanings] = field(default_factory=dict, hash=False)  # language -> disease -> its names there
 
     @classmethod
@@ -39,13 +41,22 @@ class KnowledgeCard:
         known = {key: str(stored[key]) for key in ("version", "licence", "language", "description") if stored.get(key)}
         return cls(
             name=str(stored.get("name") or location.resolve().stem),
-            ambiguous=_meanings(stored, "ambiguous"),
+            ambiguous=read_ambiguous(location, _meanings(stored, "ambiguous")),
             groups=_meanings(stored, "groups"),
             pools=_meanings(stored, "pools"),
             kinds=_meanings(stored, "kinds"),
+            subtypes=_subtypes(stored),
+            group_aliases=_meanings(stored, "group_aliases"),
             names=read_languages(location, stored),
             **known,
         )
+
+
+def _subtypes(card: Mapping[str, object]) -> dict[str, dict[str, tuple[str, ...]]]:
+    stored = card.get("subtypes", {})
+    if not isinstance(stored, dict):
+        raise InputError(f"{library.CARD_FILE}: expected 'subtypes' to be an object, but got {stored!r:.80}.")
+    return {entry: _meanings(stored, entry) for entry in stored}
 
 
 def _meanings(card: Mapping[str, object], key: str) -> dict[str, tuple[str, ...]]:

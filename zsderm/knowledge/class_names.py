@@ -29,6 +29,7 @@ class ClassNames:
         typed: (C,) as the user gave them.
         meant: (C,) what the knowledge base is asked for: as typed, or what a code stands for.
         canonical: (C,) the name of the disease in the base; as meant where the base does not know it.
+        covered: (C,) the canonical name, or the kind of that disease that the name means ("melanoma in situ").
         spoken: (C,) the names that stand for each class, at least one.
         twins: names of the base that several classes mean. Only what was typed tells such classes apart.
         overlaps: pairs of places; an image of the second of these classes is one of the first, too.
@@ -38,6 +39,7 @@ class ClassNames:
     typed: tuple[str, ...]
     meant: tuple[str, ...]
     canonical: tuple[str, ...]
+    covered: tuple[str, ...]
     spoken: tuple[tuple[str, ...], ...]
     twins: tuple[str, ...]
     overlaps: tuple[tuple[int, int], ...]
@@ -56,6 +58,10 @@ class ClassNames:
         meant = [name if _find(name, knowledge) else reading.meaning(name) for name in classes]
         found = [_find(name, knowledge) for name in meant]
         canonical = [disease.name if disease else name for disease, name in zip(found, meant, strict=True)]
+        covered = [
+            knowledge.covered(name) if knowledge is not None and disease else name
+            for disease, name in zip(found, meant, strict=True)
+        ]
         twins = [name for name, count in Counter(canonical).items() if count > 1]
         spoken = [
             (given,) if name in twins else names_of(disease) if disease else (name,)
@@ -87,9 +93,10 @@ class ClassNames:
             typed=tuple(classes),
             meant=tuple(meant),
             canonical=tuple(canonical),
+            covered=tuple(covered),
             spoken=tuple(spoken),
             twins=tuple(sorted(twins)),
-            overlaps=tuple(overlaps(knowledge, canonical)) if knowledge is not None else (),
+            overlaps=tuple(overlaps(knowledge, covered)) if knowledge is not None else (),
             note=" ".join(notes),
         )
 

@@ -49,6 +49,30 @@ def read_languages(location: Path, card: Mapping[str, object]) -> dict[str, dict
     return found
 
 
+def read_ambiguous(location: Path, own: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Names that are asked back: those of the base's own language, and those in the files of its folder ``names``.
+
+    Args:
+        location: the folder or file of a base.
+        own: name -> what it may mean, of its base.json.
+
+    Returns:
+        As ``own``; a name that two files ask back may mean what either of them says.
+
+    Raises:
+        InputError: "ambiguous" in a file is not {name: [diseases]}.
+    """
+    found = dict(own)
+    for file in sorted((location / FOLDER).glob("*.json")) if location.is_dir() else ():
+        place = f"{FOLDER}/{file.name}"
+        stored = library.parse_object(place, library.read_text(file)).get("ambiguous", {})
+        if not isinstance(stored, dict):
+            raise InputError(f"{place}: expected 'ambiguous' to be an object, but got {json.dumps(stored):.80}.")
+        for name in stored:
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *library.texts_field(place, stored, name))))
+    return found
+
+
 class ForeignNames:
     """Every name in another language, and the diseases it means there.
 
@@ -58,10 +82,12 @@ class ForeignNames:
 
     def __init__(self, languages: Mapping[str, Mapping[str, tuple[str, ...]]]) -> None:
         self._known: dict[str, dict[str, list[str]]] = {}  # spelling -> disease -> languages
+        self._stems: dict[str, dict[str, list[str]]] = {}  # the same of names without the endings of plurals
         for language, diseases in languages.items():
             for disease, names in diseases.items():
-                for key in {key for name in names for key in (spelling(name), _written_out(name))}:
-                    self._known.setdefault(key, {}).setdefault(disease, []).append(language)
+                for known, listed in ((self._known, names), (self._stems, [_PLURAL.sub("", name) for name in names])):
+                    for key in {key for name in listed for key in (spelling(name), _written_out(name))}:
+                        known.setdefault(key, {}).setdefault(disease, []).append(language)
 
     def find(self, name: str) -> dict[str, list[str]]:
         """The diseases that a name means, each with its languages; empty where it is no name.
@@ -79,8 +105,10 @@ class ForeignNames:
         return found if not glossed or glossed.keys() == found.keys() else {}
 
     def _spelt(self, name: str) -> dict[str, list[str]]:
-        keys = (key for text in (name, _PLURAL.sub("", name)) for key in (spelling(text), _written_out(text)))
-        return next((self._known[key] for key in keys if key in self._known), {})
+        stem = _PLURAL.sub("", name)
+        places = ((self._known, name), (self._known, stem), (self._stems, stem))
+        keys = ((known, key) for known, text in places for key in (spelling(text), _written_out(text)))
+        return next((known[key] for known, key in keys if key in known), {})
 
     def shared(self) -> Iterator[dict[str, list[str]]]:
         """The diseases and languages of each name that means more than one disease."""

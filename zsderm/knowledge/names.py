@@ -43,6 +43,9 @@ _BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|\{([^{}]*)\}")
 # Words of a folder's name that say only what is in it; "AK_photos" has no blank, "photosensitivity" is another word.
 _PHOTOS = re.compile(r"(?<![^\W_])(photo|photograph|picture|pic|image)s?(?![^\W_])[_-]?", re.IGNORECASE)
 
+# The plural of an abbreviation, which its capitals tell from a word: "AKs", "BCC's".
+_CODES = re.compile(r"(?<![^\W_])([A-Z]{2,})['’]?s(?![^\W_])")
+
 # British to American, anywhere in a word.
 _BRITISH = (
     (re.compile("ae|oe(?!s?$)"), "e"),
@@ -61,7 +64,7 @@ def words(text: str) -> list[str]:
     >>> words("Seborrhoeic keratoses (naevi)")
     ['seborrheic', 'keratosis', 'nevus']
     """
-    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = unicodedata.normalize("NFKD", _CODES.sub(r"\1", text)).casefold()
     plain = "".join(character for character in plain if not unicodedata.combining(character))
     plain = plain.replace("æ", "ae").replace("œ", "oe")  # letters of their own, which no accent is taken off
     plain = re.sub("['’‘`´]", "", plain)

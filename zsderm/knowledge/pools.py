@@ -1,8 +1,9 @@
 """Which diseases a class holds beside its own: of groups, of labels that pool diseases, and of diseases with kinds.
 
-One place says it, the base.json of a knowledge base, in three lists: `groups` are names without an entry of their own
+One place says it, the base.json of a knowledge base, in four lists: `groups` are names without an entry of their own
 ("acne and rosacea"), `pools` are entries that are labels of data sets ("benign keratosis"), of whose images each shows
-one of the members, and `kinds` are diseases that other entries are kinds of ("melanoma": nodular melanoma and others).
+one of the members, `kinds` are diseases that other entries are kinds of ("melanoma": nodular melanoma and others), and
+`subtypes` are kinds without an entry, whose names are aliases of the disease ("melanoma": melanoma in situ).
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ def members_of(card: KnowledgeCard, name: str) -> frozenset[str]:
         name: canonical name of a disease, or of a group.
 
     Returns:
-        Canonical names, without ``name``.
+        Canonical names, and those of kinds without an entry, without ``name``.
     """
     found: set[str] = set()
     left = [name]
     while left:
         asked = left.pop()
-        new = {*card.groups.get(asked, ()), *card.pools.get(asked, ()), *card.kinds.get(asked, ())} - found
+        new = {name for lists in (card.groups, card.pools, card.kinds, card.subtypes) for name in lists.get(asked, ())}
+        new -= found
         found |= new
         left += new
     return frozenset(found - {name})
@@ -52,8 +54,8 @@ def owner_of(card: KnowledgeCard, name: str, classes: Sequence[str]) -> int | No
 
     Args:
         card: of a knowledge base.
-        name: canonical name of the disease.
-        classes: (C,) canonical names.
+        name: what the disease's name covers.
+        classes: (C,) what the classes cover, see `KnowledgeBase.covered`.
 
     Returns:
         0 to C - 1; None where no class holds it, or several do and none of them is within all others.
@@ -68,7 +70,7 @@ def overlaps(base: KnowledgeBase, classes: Sequence[str]) -> list[tuple[int, int
 
     Args:
         base: knows what a class holds.
-        classes: (C,) canonical names, also ones that the base does not know.
+        classes: (C,) what the classes cover, also names that the base does not know.
     """
     wide = {name for name in classes if members_of(base.card, name)}
     pairs = permutations(range(len(classes)), 2) if wide else ()

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from zsderm.knowledge.base import KnowledgeBase
-from zsderm.knowledge.names import words
+from zsderm.knowledge.base import Disease, KnowledgeBase
+from zsderm.knowledge.names import spelling, words
 
 # Below this likeness two words are different words: "scale" and "scalp" are at 0.8.
 _ALIKE = 0.82
 # A text that tells look-alikes apart also says what the others look like: it ranks below those on their own disease.
 _WEIGHT = {"differs": 0.9}
+_FOREIGN = "name in "
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Hit:
 
     score: float  # 0 to 1; 1 when every word of the query is in the text
     disease: str  # canonical name
-    where: str  # "name", "alias", or the aspect of the description
+    where: str  # "name", "alias", "name in Spanish", or the aspect of the description
     text: str
     shows: str = ""  # what must be in view for a description to hold; empty for names
 
@@ -31,7 +32,8 @@ def search(base: KnowledgeBase, query: str, limit: int = 10) -> list[Hit]:
     """The names, aliases and descriptions that say what the query says, best first.
 
     The score is the mean, over the words of the query, of the likeness of the nearest word in the text;
-    plurals, accents and British or American spelling do not count. Names come before texts of the same score.
+    plurals, accents and British or American spelling do not count. Names come before texts of the same score, those of
+    the base's own language first.
     """
     asked = words(query)
     if not asked:
@@ -45,14 +47,27 @@ def search(base: KnowledgeBase, query: str, limit: int = 10) -> list[Hit]:
 
 
 def _entries(base: KnowledgeBase) -> Iterator[tuple[str, str, str, str]]:
-    for disease in base.diseases.values():
+    for disease in (*base.diseases.values(), *base.groups.values()):
         yield disease.name, "name", disease.name, ""
         yield from ((disease.name, "alias", alias, "") for alias in disease.aliases)
+        yield from ((disease.name, where, name, "") for name, where in _foreign_names(base, disease).items())
+    for disease in base.diseases.values():  # of which a group repeats those of its members
         yield from ((disease.name, text.aspect, text.text, text.shows) for text in disease.descriptions)
 
 
+def _foreign_names(base: KnowledgeBase, disease: Disease) -> dict[str, str]:
+    """Names in other languages that are none of its own, and where each of them is one."""
+    own = {spelling(name) for name in (disease.name, *disease.aliases)}
+    found: dict[str, list[str]] = {}
+    for language, names in base.card.names.items():
+        for name in names.get(disease.name, ()):
+            if spelling(name) not in own:
+                found.setdefault(name, []).append(language)
+    return {name: _FOREIGN + ", ".join(languages) for name, languages in found.items()}
+
+
 def _rank(hit: Hit) -> int:
-    return {"name": 0, "alias": 1}.get(hit.where, 2)
+    return 2 if hit.where.startswith(_FOREIGN) else {"name": 0, "alias": 1}.get(hit.where, 3)
 
 
 def _score(asked: list[str], text: str) -> float:

@@ -3,8 +3,9 @@
 Accuracy alone misleads where one class is common, so every summary carries the majority rate, the balanced accuracy and
 bootstrap intervals as well. Letters: N images, C classes, U bootstrap units (images, or patients), R resamples.
 
-`figures` are the formulas, `intervals` the bootstrap, `summary` puts both into one `Metrics`; `comparison` sets two
-methods side by side on the same images, `groups` one method on several groups of people.
+`figures` are the formulas, `intervals` the bootstrap of answers and `score_intervals` that of probabilities; `summary`
+puts them into one `Metrics`; `comparison` sets two methods side by side on the same images, `groups` one method on
+several groups of people.
 """
 
 from zsderm.metrics.comparison import Comparison, Difference, compare
@@ -20,6 +21,7 @@ from zsderm.metrics.figures import (
 )
 from zsderm.metrics.groups import AGE_COLUMNS, Grouping, age_bands, by_group
 from zsderm.metrics.intervals import Resamples, accuracy_interval, bootstrap, interval
+from zsderm.metrics.score_intervals import ScoreResamples, basic_interval, bootstrap_scores
 from zsderm.metrics.summary import Metrics, evaluate, evaluate_labels
 
 __all__ = [
@@ -30,10 +32,13 @@ __all__ = [
     "Metrics",
     "Reliability",
     "Resamples",
+    "ScoreResamples",
     "accuracy_interval",
     "age_bands",
     "balanced_accuracy",
+    "basic_interval",
     "bootstrap",
+    "bootstrap_scores",
     "by_group",
     "calibration_error",
     "compare",

@@ -67,8 +67,9 @@ def bootstrap(
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95 % percentile interval of (R,) resampled figures; NaN where they are."""
-    low, high = np.quantile(values, LEVELS)
+    """The 95 % percentile interval of (R,) resampled figures; NaN without any. A resample with NaN does not count."""
+    known = values[~np.isnan(values)]
+    low, high = np.quantile(known, LEVELS) if len(known) else (np.nan, np.nan)
     return float(low), float(high)
 
 
@@ -84,7 +85,7 @@ def accuracy_interval(
 
 def count_units(clusters: ArrayLike | None, images: int) -> int:
     """U: how many units the bootstrap draws from."""
-    return images if clusters is None else len(np.unique(_unit_of(clusters)))
+    return images if clusters is None else len(np.unique(unit_of(clusters)))
 
 
 def names_of(values: ArrayLike) -> list[str]:
@@ -96,7 +97,7 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _unit_of(clusters: ArrayLike) -> NDArray[np.int_]:
+def unit_of(clusters: ArrayLike) -> NDArray[np.int_]:
     """(N,) int, the same for images that belong together; an image without a group is a group of its own."""
     names = names_of(clusters)
     known = {name: index for index, name in enumerate(dict.fromkeys(filter(None, names)))}
@@ -109,7 +110,7 @@ def _kinds_of_units(images: NDArray[np.int_], clusters: ArrayLike | None) -> dic
         rows, counts = np.unique(images, axis=0, return_counts=True)
         return {(tuple(row),): count for row, count in zip(rows.tolist(), counts.tolist(), strict=True)}
     members: dict[int, list[tuple[int, ...]]] = {}
-    for unit, row in zip(_unit_of(clusters).tolist(), images.tolist(), strict=True):
+    for unit, row in zip(unit_of(clusters).tolist(), images.tolist(), strict=True):
         members.setdefault(unit, []).append(tuple(row))
     return dict(sorted(Counter(tuple(sorted(rows)) for rows in members.values()).items()))
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from zsderm.errors import InputError
 from zsderm.metrics.figures import balanced_accuracy, calibration_error, macro_auroc, macro_f1, top_k_accuracy
 from zsderm.metrics.intervals import RESAMPLES, bootstrap, count_units, interval
+from zsderm.metrics.score_intervals import basic_interval, bootstrap_scores
 
 _TITLES = {
     "n": "images",
@@ -25,14 +26,17 @@ _TITLES = {
     "majority_rate": "majority-class rate",
     "calibration_error": "expected calibration error",
 }
-WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1")
+_OF_ANSWERS = ("accuracy", "balanced_accuracy", "macro_f1")
+_OF_PROBABILITIES = ("macro_auroc", "calibration_error")
+WITH_INTERVAL = (*_OF_ANSWERS, *_OF_PROBABILITIES)
 
 
 @dataclass(frozen=True)
 class Metrics:
     """The figures of one set of predictions; all but the counts are shares between 0 and 1, NaN where undefined.
 
-    ``_low`` and ``_high`` are 95 % bootstrap intervals.
+    ``_low`` and ``_high`` are 95 % bootstrap intervals: percentiles of the resamples, and for the calibration error the
+    basic interval (see `zsderm.metrics.score_intervals.basic_interval`).
     """
 
     n: int  # images that count: a true label and a prediction
@@ -50,8 +54,12 @@ class Metrics:
     top3_accuracy: float
     top5_accuracy: float
     macro_auroc: float  # one against the rest, mean over the classes with both sides present
+    macro_auroc_low: float
+    macro_auroc_high: float
     majority_rate: float  # what always answering the commonest class would reach
     calibration_error: float  # 15 bins of equal width
+    calibration_error_low: float
+    calibration_error_high: float
 
     def to_dict(self) -> dict[str, int | float | None]:
         """The figures by name, ready for JSON: an undefined figure is None."""
@@ -60,12 +68,24 @@ class Metrics:
     def without_probabilities(self) -> Metrics:
         """The figures with NaN for those that need more than the name of a class: top-3, top-5, AUROC, calibration."""
         none = float("nan")
-        return replace(self, top3_accuracy=none, top5_accuracy=none, macro_auroc=none, calibration_error=none)
+        return replace(
+            self,
+            top3_accuracy=none,
+            top5_accuracy=none,
+            macro_auroc=none,
+            macro_auroc_low=none,
+            macro_auroc_high=none,
+            calibration_error=none,
+            calibration_error_low=none,
+            calibration_error_high=none,
+        )
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures as (title, text) in reading order, with three decimals and their intervals beside them."""
         texts = {name: str(value) if isinstance(value, int) else _three(value) for name, value in asdict(self).items()}
         for name in WITH_INTERVAL:
+            if name in _OF_PROBABILITIES and math.isnan(getattr(self, name)):
+                continue
             texts[name] += f" ({texts[f'{name}_low']} to {texts[f'{name}_high']})"
         plain = {"unclassified": not self.unclassified, "units": self.units == self.n}  # nothing to say
         return [(title, texts[name]) for name, title in _TITLES.items() if not plain.get(name)]
@@ -114,7 +134,13 @@ def evaluate(
     predicted = scores.argmax(axis=1)
     correct = predicted == true
     (drawn,) = bootstrap(true, [predicted], scores.shape[1], clusters=units, rng=rng, resamples=resamples)
-    bounds = {name: interval(getattr(drawn, name)) for name in WITH_INTERVAL}
+    bounds = {name: interval(getattr(drawn, name)) for name in _OF_ANSWERS}
+    scored = bootstrap_scores(true, scores, clusters=units, rng=rng, resamples=resamples)
+    error = calibration_error(scores.max(axis=1), correct)
+    bounds |= {
+        "macro_auroc": interval(scored.macro_auroc),
+        "calibration_error": basic_interval(error, scored.calibration_error),
+    }
     return Metrics(
         n=len(true),
         unclassified=unclassified,
@@ -128,7 +154,7 @@ def evaluate(
         top5_accuracy=top_k_accuracy(true, scores, 5),
         macro_auroc=macro_auroc(true, scores),
         majority_rate=float(np.bincount(true).max() / len(true)),
-        calibration_error=calibration_error(scores.max(axis=1), correct),
+        calibration_error=error,
     )
 
 

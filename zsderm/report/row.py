@@ -60,12 +60,21 @@ class Row:
     could_be: Sequence[str] = ()  # the prediction set, most probable first; empty when none was given
     empty_set: bool = False  # a set was given and holds nothing
     abstained: bool = False
+    runner_up: str = ""  # the second most probable class; empty where there is none
+    runner_up_evidence: Sequence[Evidence] = ()  # what is typical of it
     shown: str = ""  # the name that tells it from the others, where the file name alone does not
 
     @property
     def name(self) -> str:
         """The file name, with as many folders as tell it from the others."""
         return self.shown or PurePath(self.image).name or self.image
+
+    @property
+    def others(self) -> tuple[str, Sequence[Evidence]]:
+        """The runner-up, and what is typical of it; empty where nothing is said."""
+        if self.why is not None:
+            return self.why.runner_up, self.why.runner_up_evidence
+        return self.runner_up, self.runner_up_evidence
 
     @property
     def verdict(self) -> str:
@@ -106,6 +115,8 @@ def rows(
             could_be=[name for name, _ in order[index] if name in sets[index]],
             empty_set=answered and predictions.sets is not None and not sets[index],
             abstained=answered and abstained is not None and bool(abstained[index]),
+            runner_up=order[index][1][0] if len(order[index]) > 1 else "",
+            runner_up_evidence=predictions.runner_up_evidence[index],
             shown=short[index],
         )
     if reasons is not None:

@@ -22,12 +22,14 @@ def told(text: str, modality: str = "clinical", shows: str = "lesion") -> Descri
         (told("A red dome on the shin."), "FACE", "1", {"another place"}),
         (told("A red dome on the cheek."), "FACE", "1", set()),
         (told("A red dome on the shin."), "", "1", set()),
-        (told("Dots in a net.", "dermoscopic"), "FACE", "", {"dermoscopy"}),
+        (told("Dots in a net.", "dermoscopic"), "FACE", "", {"other kind"}),
         (told("On brown and black skin, a plum dome."), "", "2", {"dark skin"}),
         (told("On brown and black skin, a plum dome."), "", "5", set()),
         (told("On brown and black skin, a plum dome."), "", "", set()),
         (told("A dark brown dome with skin lines."), "", "1", set()),
-        (told("No scale.", shows="differs"), "", "", {"on a rival"}),
+        (told("No scale.", shows="differs"), "", "", {"no sign"}),
+        (told("On a cheek.", shows="place"), "FACE", "", set()),
+        (told("On a cheek.", shows="place"), "", "", {"no sign"}),
     ],
 )
 def test_a_sentence_contradicts_what_is_known_of_the_photograph(description, region, skin_type, expected) -> None:
@@ -42,9 +44,10 @@ def test_the_tally_counts_what_could_contradict_as_well() -> None:
         "with a region": 2,
         "with a light skin type": 1,
         "another place": 1,
-        "dermoscopy": 1,
+        "distinct first": 1,
+        "other kind": 1,
         "dark skin": 0,
-        "on a rival": 0,
+        "no sign": 0,
     }
 
 
@@ -63,7 +66,7 @@ def test_the_command_measures_a_folder_and_writes_page_and_figures(tmp_path: Pat
     result = CliRunner().invoke(main, given, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "e.json").read_text())
-    assert figures["n"] == 3 and [row["listed"] for row in figures["rows"]] == [9] * 4
-    assert all(row["dermoscopy"] == row["on a rival"] == 0 for row in figures["rows"][1:])
+    assert figures["answered"] == [{"set": "pad", "n": 3}] and [row["listed"] for row in figures["rows"]] == [9] * 6
+    assert all(row["other kind"] == row["no sign"] == 0 for row in figures["rows"][1:])
     assert [(row["set"], row["n"]) for row in figures["kinds"]] == [("pad", 3)]
     assert "| pad | clinical | 3 |" in page.read_text()

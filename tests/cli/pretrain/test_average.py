@@ -43,6 +43,18 @@ def test_the_mean_is_written_and_its_folder_printed(folders: list[Path], tmp_pat
     assert card == {"licence": "CC BY 4.0", "pretraining": {"mean_of": [{"run": "one"}, {"run": "two"}]}}
 
 
+@pytest.mark.parametrize(("second", "expected"), [(["eczema", "acne"], ["acne", "eczema", "psoriasis"]), (None, None)])
+def test_the_mean_was_shown_what_any_of_them_was_and_has_no_home_yet(
+    folders: list[Path], tmp_path: Path, second: list[str] | None, expected: list[str] | None
+) -> None:
+    for folder, diagnoses in zip(folders, (["psoriasis", "acne"], second), strict=True):
+        (folder / "zsderm.json").write_text(json.dumps({"diagnoses": diagnoses}))
+        (folder / "home.safetensors").write_bytes(b"of other weights")
+    assert run(*folders, "--output", tmp_path / "mean").exit_code == 0
+    assert json.loads((tmp_path / "mean" / "zsderm.json").read_text()).get("diagnoses") == expected
+    assert not (tmp_path / "mean" / "home.safetensors").exists()
+
+
 def test_a_temperature_may_be_given(folders: list[Path], tmp_path: Path) -> None:
     done = run(*folders, "--output", tmp_path / "mean", "--answer-temperature", 0.05)
     assert done.exit_code == 0

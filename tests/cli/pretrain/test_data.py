@@ -29,7 +29,7 @@ def test_a_sound_table_ends_with_0_and_an_empty_report(folder: Path) -> None:
     result = run("validate", folder / "good.csv")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "table,row,filename,kind,reason\n"
-    assert "1 rows, no problems" in result.stderr and "not checked: they need --config" in result.stderr
+    assert "1 row, 0 problems" in result.stderr and "not checked: they need --config" in result.stderr
 
 
 def test_problems_end_with_1_and_stand_in_the_report(folder: Path) -> None:
@@ -56,4 +56,4 @@ def test_a_table_becomes_shards_that_can_be_checked(folder: Path) -> None:
     assert packed.exit_code == 0, packed.stderr
     assert "left out: none.png: no such file" in packed.stderr
     result = run("validate", packed.stdout.strip())
-    assert result.exit_code == 0 and "1 rows, no problems" in result.stderr
+    assert result.exit_code == 0 and "1 row, 0 problems" in result.stderr

@@ -31,7 +31,8 @@ def found(folder, *checks: str) -> list[tuple[str, str]]:
     return [(problem.severity, problem.check) for problem in validate(folder) if problem.check in checks]
 
 
-KINDS = ("touch", "manoeuvre", "symptom", "course", "laboratory", "treatment", "modality", "rival", "reading")
+WORDS = ("touch", "manoeuvre", "symptom", "course", "laboratory", "history", "treatment")
+KINDS = (*WORDS, "modality", "rival", "reading")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,13 @@ KINDS = ("touch", "manoeuvre", "symptom", "course", "laboratory", "treatment", "
         ("A red patch that has become wider over several weeks at its rim.", "error", "course"),
         ("Smooth, faintly swollen surface that later peels in a thin sheet.", "warning", "course"),
         ("White chalky clumps that a biopsy shows to be made of calcium.", "error", "laboratory"),
+        ("Bright pink-red field, or in late stages a mottle of white and brown.", "error", "course"),
+        ("Glassy dome whose grey roof is intact, before any thick cap forms.", "error", "course"),
+        ("A pale spot lies in the violet net where it was pressed by hand.", "warning", "manoeuvre"),
+        ("Under the pressure of the lens the purple field pales to pink.", "warning", "manoeuvre"),
+        ("Tan to brown discs on the shins, each left by an insect's puncture.", "error", "history"),
+        ("Red spots in a band which started after taking a syrup for a cold.", "error", "history"),
+        ("Violet lumps as they are seen where CD4 counts are very low indeed.", "error", "laboratory"),
         ("Geometrically limited red, peeling skin in the shape of a treatment field.", "warning", "treatment"),
         ("Blood-red clods in a well marked dome with a whitish veil across.", "warning", "modality"),
         ("Raised juicy discs, unlike a deep hole with a violet undercut edge.", "warning", "rival"),
@@ -63,6 +71,8 @@ def test_words_that_no_photograph_shows_are_found(write_base, text, severity, ch
         "Burn-shaped mark that copies a hot iron, with a soft highlight on top.",
         "A rough-looking, sandpaper-like top with a gritty grain seen in side light.",
         "Rings like those of a year ring in wood, in a child under two years.",
+        "Flecks as if wax had swollen and were about to drip, on a pale ground of even pink.",
+        "Erosions of mouth and eyes together in one patient under a grey film.",
         "Bulky sore with a heaped edge and an ill-defined rim of dusky red.",
         "Spots in lumps of unlike size, at first sight black, stop suddenly at the fold.",
     ],
@@ -84,6 +94,15 @@ def test_a_region_does_not_fit_into_a_dermatoscope(write_base, modality, severit
     text = "Coffee-brown net on the upper back, with pink in the freshest strands."
     expected = [(severity, "modality")] if severity else []
     assert found(write_base(record("wart", line(text, modality)), card=CARD), *KINDS) == expected
+
+
+@pytest.mark.parametrize(
+    ("modality", "expected"), [("either", ["error"]), ("dermoscopic", ["error"]), ("clinical", [])]
+)
+def test_light_from_the_side_does_not_fall_under_a_dermatoscope(write_base, modality, expected):
+    text = "Smooth red-brown disc, velvety in side light, with every pore and fine hair visible."
+    findings = found(write_base(record("wart", line(text, modality)), card=CARD), *KINDS)
+    assert findings == [(severity, "modality") for severity in expected]
 
 
 def test_an_accepted_sentence_is_let_pass_and_an_unknown_name_in_the_file_is_found(write_base):

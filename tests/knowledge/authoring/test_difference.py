@@ -38,6 +38,19 @@ def test_another_word_for_what_a_sentence_shows_is_a_difference() -> None:
     ]
 
 
+def test_what_an_alias_covers_and_what_is_asked_back_are_differences() -> None:
+    disease = KnowledgeBase.load("dermatology").find("psoriasis")
+    cards = [
+        KnowledgeCard("mine", subtypes={"psoriasis": {"plaque psoriasis": names}}, ambiguous={"PV": meant})
+        for names, meant in (((), ()), (("psoriasis vulgaris",), ("psoriasis",)))
+    ]
+    assert [(c.sign, c.what, c.text) for c in changes(*(KnowledgeBase(card, [disease]) for card in cards))] == [
+        ("-", "subtype", "plaque psoriasis"),
+        ("+", "asked back", "PV"),
+        ("+", "subtype", "plaque psoriasis = psoriasis vulgaris"),
+    ]
+
+
 def test_a_member_that_joins_or_leaves_a_group_is_a_difference() -> None:
     diseases = list(KnowledgeBase.load("dermatology").diseases.values())[:2]
     one, other = (disease.name for disease in diseases)

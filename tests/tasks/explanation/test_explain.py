@@ -12,6 +12,7 @@ from PIL import Image
 from zsderm import KnowledgeBase, ZeroShotClassifier
 from zsderm.class_texts import ClassTexts
 from zsderm.errors import ImageError, InputError, SettingsError
+from zsderm.evidence import on_the_same_aspects
 from zsderm.knowledge import Description, Disease, KnowledgeCard
 from zsderm.predictions import Evidence, Predictions
 from zsderm.tasks.explanation.explain import (
@@ -19,7 +20,6 @@ from zsderm.tasks.explanation.explain import (
     explain,
     explain_images,
     explain_predictions,
-    on_the_same_aspects,
 )
 
 CLASSES = ("nevus", "wart", "melanoma")
@@ -179,7 +179,7 @@ def test_a_classifier_explains_its_own_answers(tiny_encoder, photo, tmp_path: Pa
     assert found[3] is None
     for item, ranked, told in zip(found[:3], predictions.top_k(2), predictions.evidence, strict=False):
         assert [item.winner, item.runner_up] == [name for name, _ in ranked]
-        assert [text.text for text in item.evidence] == [text.text for text in told[:2]]
+        assert item.evidence == told[:2]
         temperature = predictions.manifest["temperature"]
         lead = torch.tensor([share for _, share in ranked]).log()
         assert item.margin / temperature == pytest.approx(float(lead[0] - lead[1]), abs=1e-3)

@@ -44,7 +44,7 @@ def test_the_table_says_everything_that_was_said(tmp_path: Path, photo) -> None:
     assert (found["winner"], found["runner_up"], found["margin"], found["scale"]) == ("nevus", "wart", 0.125, 0.5)
     assert found["hottest"] == [45.0, 10.0] and len(found["runner_up_evidence"]) == 2
     said = {"text": "brown – all over", "score": 0.25, "aspect": "colour", "source": "test"}
-    assert found["evidence"][0] == {**said, "modality": "", "shows": "", "stands_in": False}
+    assert found["evidence"][0] == {**said, "modality": "", "shows": ""}
 
 
 def test_a_second_run_replaces_the_first(tmp_path: Path, photo) -> None:

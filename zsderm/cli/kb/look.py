@@ -113,7 +113,7 @@ def show(name: str, disease: str | None, semantic: bool, judge: str | None) -> N
 )
 @cache_options
 def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, cache: Path | None) -> None:
-    """Find the names, aliases and descriptions that say what QUERY says, best first.
+    """Find the names, aliases and descriptions that say what QUERY says, best first; also names in other languages.
 
     With --image: the descriptions that a photograph is most like, of all diseases. Without NAME it looks into
     "dermatology". Columns: score, disease, where, shows, text.
@@ -165,6 +165,7 @@ def search(words: tuple[str, ...], image: Path | None, model: str, limit: int, c
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 @click.option(
     "--output",
+    "-o",
     type=ResultFile(".csv"),
     help="Write the findings into a .csv table as well; with --report also what the sentence model finds.",
 )
@@ -275,7 +276,7 @@ def _show_base(base: KnowledgeBase) -> None:
     click.echo(f"{card.name} {card.version}, {card.licence}, checksum {base.checksum}. {card.description}", err=True)
     _table("disease", "descriptions", "ontology", "aliases")
     for disease in (*base.diseases.values(), *base.groups.values()):
-        aliases = disease.aliases or base.card.groups.get(disease.name, ())  # a group: the diseases it pools
+        aliases = base.card.groups.get(disease.name) or disease.aliases  # a group: the diseases it pools
         _table(disease.name, len(disease.descriptions), " > ".join(disease.ontology), _joined(aliases))
 
 
@@ -285,6 +286,8 @@ def _show_disease(disease: Disease, card: KnowledgeCard) -> None:
         if members := lists.get(disease.name):
             _table(what, _joined(members))
     _table("aliases", _joined(disease.aliases))
+    if subtypes := card.subtypes.get(disease.name):  # of these aliases
+        _table("only kinds", _joined(subtypes))
     for language, names in card.names.items():
         if own := names.get(disease.name):
             _table(f"in {language}", _joined(own))

@@ -18,7 +18,7 @@ _SHOWN = 20  # problems listed on stderr
 
 @click.command(cls=Command)
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=ResultFolder(new=True), help="The new folder to write.")
+@click.option("--output", "-o", required=True, type=ResultFolder(new=True), help="The new folder to write.")
 @click.option("--name", help="The name of the base.  [default: the name of the folder]")
 @click.option("--licence", default="unknown", show_default=True, help="The licence of the texts.")
 def build(source: Path, output: Path, name: str | None, licence: str) -> None:
@@ -73,6 +73,7 @@ def diff(before: str, after: str) -> None:
 )
 @option(
     "--output",
+    "-o",
     required=True,
     type=ResultFolder(new=True),
     heading=OUTPUT,

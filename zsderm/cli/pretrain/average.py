@@ -15,7 +15,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=FOLDER)
-@click.option("--output", type=ResultFolder(new=True), required=True, help="The new folder.")
+@click.option("--output", "-o", type=ResultFolder(new=True), required=True, help="The new folder.")
 @click.option(
     "--answer-temperature",
     type=float,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @image_column_option
 @click.option(
     "--output",
+    "-o",
     type=ResultFile(".csv"),
     help="The file for the report: .csv.  [default: stdout]",
 )
@@ -97,7 +98,7 @@ def validate(
 
 @click.command(cls=Command)
 @click.argument("table")
-@click.option("--output", required=True, type=ResultFolder(new=False), help="The folder for the shards.")
+@click.option("--output", "-o", required=True, type=ResultFolder(new=False), help="The folder for the shards.")
 @data_root_option()
 @image_column_option
 @click.option(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     help="What reads the captions: rules, or a language model on a server.",
 )
 @knowledge_option
-@option("--output", required=True, type=ResultFile(".csv"), heading=OUTPUT, help="The file for the table: .csv.")
+@option("--output", "-o", required=True, type=ResultFile(".csv"), heading=OUTPUT, help="The file for the table: .csv.")
 @option(
     "--rejected",
     type=ResultFile(".csv"),

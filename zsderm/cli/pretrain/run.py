@@ -14,6 +14,7 @@ from zsderm.cli.parameters import Setting
 from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
+from zsderm.cli.pretrain.home import home
 from zsderm.cli.pretrain.publish import publish
 from zsderm.optional_packages import requires
 
@@ -23,6 +24,7 @@ from zsderm.optional_packages import requires
 @data_root_option()
 @click.option(
     "--output",
+    "-o",
     type=click.Path(file_okay=False, path_type=Path),
     show_default="runs/NAME-OF-CONFIG",
     help="The folder of the run. A run that was stopped continues where it was.",
@@ -84,5 +86,5 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (extract, validate, pack, average, publish):
+for command in (extract, validate, pack, average, home, publish):
     pretrain.add_command(command)

@@ -22,7 +22,7 @@ from open_clip.coca_model import MultimodalCfg
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from zsderm.encoders import hub, tokenizer_files
-from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, OPEN_CLIP_FILES, EncoderCard, read_config
+from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, HOME_FILE, OPEN_CLIP_FILES, EncoderCard, read_config
 from zsderm.encoders.checkpoint import CheckpointFormat
 from zsderm.encoders.colour_constancy import PLAIN
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
@@ -67,7 +67,7 @@ class OpenClipCheckpoint(CheckpointFormat):
     """The parts of a checkpoint in open_clip's format, each known to be there."""
 
     EXPECTED = OPEN_CLIP_FILES
-    SMALL_FILES = (CONFIG_FILE, CARD_FILE, "config.json", "README.md", *tokenizer_files.TOKENIZER_FILES)
+    SMALL_FILES = (CONFIG_FILE, CARD_FILE, HOME_FILE, "config.json", "README.md", *tokenizer_files.TOKENIZER_FILES)
 
     model_cfg: Mapping[str, Any]  # only keys that open_clip knows
     preprocess_cfg: Mapping[str, Any]  # complete
@@ -218,7 +218,7 @@ def find_weights(folder: Path) -> Path | None:
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return folder / name
-    others = sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES)
+    others = sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES and path.name != HOME_FILE)
     if len(others) > 1:
         names = ", ".join(path.name for path in others)
         raise CheckpointError(f"{folder} holds several weight files: {names}. Keep one, and name it model.safetensors.")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from open_clip.hf_model import HFTextEncoder
 from open_clip.transform import PreprocessCfg, image_transform_v2
@@ -14,6 +13,7 @@ from PIL.Image import Image
 
 from zsderm.encoders.checkpoint import Checkpoint
 from zsderm.encoders.colour_constancy import PLAIN, norm_of, shades_of_grey
+from zsderm.encoders.pixels import normalised
 from zsderm.encoders.torch_encoder import TorchEncoder
 
 
@@ -94,10 +94,7 @@ class OpenClipEncoder(TorchEncoder):
 
 
 def on_one_thread(transform: Any) -> Callable[[Image], torch.Tensor]:
-    """A transform of open_clip whose arithmetic is left to numpy: the same numbers, to the last bit.
-
-    torch would start a team of threads for every image of every decoding thread, which fight the encoder's own for the
-    processors: on a busy machine that takes a hundred times as long as the arithmetic.
+    """A transform of open_clip whose arithmetic is left to numpy: the same numbers, see `zsderm.encoders.pixels`.
 
     Args:
         transform: as image_transform_v2 gives it for inference; another is given back as it is.
@@ -105,13 +102,11 @@ def on_one_thread(transform: Any) -> Callable[[Image], torch.Tensor]:
     steps = list(getattr(transform, "transforms", ()))
     if len(steps) < 2 or not (hasattr(steps[-1], "mean") and type(steps[-2]).__name__ == "MaybeToTensor"):
         return transform
-    mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (steps[-1].mean, steps[-1].std))
 
     def run(image: Image) -> torch.Tensor:
         for step in steps[:-2]:
             image = step(image)
-        pixels = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)).astype(np.float32)  # (3, H, W)
-        return torch.from_numpy((pixels / np.float32(255) - mean) / std)
+        return normalised(image, steps[-1].mean, steps[-1].std)
 
     return run
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from zsderm.encoders import hub
-from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, SIGMOID, EncoderCard, folder_facts, read_json
+from zsderm.encoders.base import CARD_FILE, CONFIG_FILE, HOME_FILE, SIGMOID, EncoderCard, folder_facts, read_json
 from zsderm.encoders.checkpoint import BUILD_ERRORS, CheckpointFormat, first_line
 from zsderm.encoders.fingerprint import fingerprint, link, write_json
 from zsderm.encoders.sizes import check_numbers, check_size, check_sizes
@@ -47,7 +47,7 @@ class TransformersCheckpoint(CheckpointFormat):
     EXPECTED = (
         "a CLIP or SigLIP saved by transformers (config.json, preprocessor_config.json, a tokenizer, model.safetensors)"
     )
-    SMALL_FILES = (CARD_FILE, "config.json", "README.md", *TOKENIZER_FILES, *PREPROCESSING_FILES)
+    SMALL_FILES = (CARD_FILE, HOME_FILE, "config.json", "README.md", *TOKENIZER_FILES, *PREPROCESSING_FILES)
 
     kind: str  # one of KINDS
     config: Path

@@ -14,7 +14,7 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "ontology", "site", "concept", "member", "name in German", a description's aspect
+    what: str  # "disease", "alias", "concept", "member", "subtype", "asked back", "name in German", an aspect, ...
     text: str
 
 
@@ -34,15 +34,19 @@ def changes(before: KnowledgeBase, after: KnowledgeBase) -> Iterator[Change]:
 
 
 def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
-    disease, card = base.diseases.get(name), base.card
+    disease, card = base.diseases.get(name) or base.groups.get(name), base.card
     facts = {("member", m) for lists in (card.groups, card.pools, card.kinds) for m in lists.get(name, ())}
     facts |= {(f"name in {language}", text) for language, names in card.names.items() for text in names.get(name, ())}
     if disease is None:
-        return facts if name in card.groups else set()
+        return set()
+    facts |= {("asked back", asked) for asked, meanings in card.ambiguous.items() if name in meanings}
+    facts |= {("alias", alias) for alias in disease.aliases}
+    facts |= {("subtype", " = ".join((kind, *sorted(of)))) for kind, of in card.subtypes.get(name, {}).items()}
+    if name in card.groups:
+        return facts
     return facts | {
         ("disease", name),
         ("ontology", " > ".join(disease.ontology)),
-        *(("alias", alias) for alias in disease.aliases),
         *(("site", site) for site in disease.sites),
         *(("concept", concept) for concept in disease.concepts),
         *((f"{d.aspect} ({d.modality}, {d.shows})", d.text) for d in disease.descriptions),

@@ -11,6 +11,7 @@ from pathlib import Path
 from zsderm import images
 from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
+from zsderm.long_tables import as_wide
 
 # A path that may hold a colon itself (C:\data\index.csv), then column=value.
 _SELECTION = re.compile(
@@ -59,7 +60,7 @@ class ImageSet:
             passed_over: Counter[str] = Counter()
             paths = images.find(source, follow_links=follow_links, passed_over=passed_over)
             return cls(source, tuple(paths), passed_over=dict(passed_over.most_common()))
-        table = ImageTable.read(Path(selection["file"]))
+        table = as_wide(ImageTable.read(Path(selection["file"])))
         if selection["column"] is not None:
             table = table.where(selection["column"].strip(), selection["value"].strip())
         return cls(source, tuple(table.files), {name: _groups(table, name) for name in group_columns})

@@ -19,6 +19,7 @@ from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
 from zsderm.embeddings import embed_images
 from zsderm.errors import ImageError, InputError
+from zsderm.evidence import on_the_same_aspects
 from zsderm.images import ImageSource, open_image
 from zsderm.predictions import Evidence, Predictions
 from zsderm.tasks.explanation.field_of_view import FieldOfView, field_of_view
@@ -45,7 +46,7 @@ class Explanation:
     winner: str
     runner_up: str  # empty where there is only one class
     margin: float  # cosine with the proxy of the winner minus that with the runner-up's, as they were answered
-    evidence: tuple[Evidence, ...]  # the winner's descriptions most like the photograph, best first
+    evidence: tuple[Evidence, ...]  # the winner's descriptions that stand beside the photograph, best first
     runner_up_evidence: tuple[Evidence, ...]  # the runner-up's, on the same aspects where it has them
     heat: HeatMap
     picture: Image  # the photograph, made small
@@ -80,6 +81,7 @@ def explain(
     feature: Tensor | None = None,
     centre: Tensor | None = None,
     modality: str = Settings.modality,
+    beside: tuple[Sequence[Evidence], Sequence[Evidence]] | None = None,
 ) -> Explanation:
     """Explain one photograph.
 
@@ -99,6 +101,7 @@ def explain(
             of several views. The heat map looks at the image as it is.
         centre: (D,) what was taken from features before they were held against the proxies; None: nothing.
         modality: "clinical" or "dermoscopic", what the image is; "auto" asks the encoder.
+        beside: what stands beside the answer already, of the winner and of the runner-up; `texts` are not asked then.
 
     Raises:
         ImageError: the image cannot be read.
@@ -115,9 +118,8 @@ def explain(
     directions = proxies if isinstance(proxies, Tensor) else _checked(proxies(feature), classes)
     winner, runner_up = ranked or _best_two(directions @ seen)
     towards = directions[winner] - directions[runner_up] if runner_up != winner else directions[winner]
-    spoken: tuple[Evidence, ...] = ()
-    answered: tuple[Evidence, ...] = ()
-    if texts is not None:
+    spoken, answered = (tuple(told[:evidence]) for told in beside or ((), ()))
+    if texts is not None and beside is None:
         spoken = _evidence(texts, feature, winner, rows, modality)[:evidence]
         others = _evidence(texts, feature, runner_up, rows, modality) if runner_up != winner else ()
         answered = on_the_same_aspects(spoken, others, evidence)
@@ -155,7 +157,7 @@ def explain_images(
         predictions: its answers; the first two classes of each are set against each other.
         proxies: (C, D) unit rows that classified, or what makes them of an image's (D,) feature.
         pictures: N images; by default the names in `predictions` are opened as files.
-        texts: what is said of the classes, see `explain`.
+        texts: what is said of the classes, where no evidence stands in `predictions`; see `explain`.
         evidence: descriptions per class.
         method: of the heat maps, see `heat_map`.
         views: how many views of each image were averaged for its answer.
@@ -174,7 +176,10 @@ def explain_images(
         )
     fields: dict[tuple[int, int], FieldOfView] = {}  # a folder of one camera has one size
     order = predictions.probabilities.argsort(dim=1, descending=True, stable=True)[:, :2].tolist()
-    for name, source, ok, best in zip(predictions.images, pictures, predictions.ok.tolist(), order, strict=True):
+    told = zip(predictions.evidence, predictions.runner_up_evidence, strict=True)
+    for name, source, ok, best, beside in zip(
+        predictions.images, pictures, predictions.ok.tolist(), order, told, strict=True
+    ):
         try:
             photograph = open_image(source) if ok else None
         except ImageError:
@@ -203,6 +208,7 @@ def explain_images(
             feature=torch.from_numpy(answered.features[0]),
             centre=predictions.centre,
             modality=modality,
+            beside=beside if any(beside) else None,
         )
 
 
@@ -245,28 +251,6 @@ def explain_predictions(
         views=predictions.manifest["settings"]["views"] or classifier.views,
         modality=settings.modality,
     )
-
-
-def on_the_same_aspects(
-    spoken: Sequence[Evidence], others: Sequence[Evidence], count: int = EVIDENCE
-) -> tuple[Evidence, ...]:
-    """Descriptions of another class that answer those that spoke: on the same aspects first, then the best left.
-
-    Args:
-        spoken: the winner's descriptions.
-        others: descriptions of the other class, best first.
-        count: how many at most.
-
-    Returns:
-        Best first; none comes twice.
-    """
-    left, chosen = list(others), []
-    for aspect in [text.aspect for text in spoken][:count]:
-        match = next((text for text in left if text.aspect == aspect), None)
-        if match is not None:
-            left.remove(match)
-            chosen.append(match)
-    return tuple(sorted([*chosen, *left[: count - len(chosen)]], key=lambda text: -text.score))
 
 
 def _evidence(

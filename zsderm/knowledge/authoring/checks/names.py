@@ -89,14 +89,33 @@ def card_names(location: Path, diseases: Iterable[Disease]) -> Iterator[Problem]
     diseases = list(diseases)
     canonical = {disease.name for disease in diseases}
     owners = {spelling(name): disease.name for disease in diseases for name in (disease.name, *disease.aliases)}
-    for name, meanings in {**card.ambiguous, **card.groups}.items():
+    for name, meanings in {**card.ambiguous, **card.groups, **_other_names(card)}.items():
         if owner := owners.get(spelling(name)):
             reason = f"{name!r} is asked back or pooled, but also stands for {owner!r}"
             yield Problem(library.CARD_FILE, reason, "alias")
-        known = canonical if name in card.groups else {name for name in meanings if spelling(name) in owners}
+        known = canonical if name not in card.ambiguous else {name for name in meanings if spelling(name) in owners}
         for meaning in meanings:
             if meaning not in known:
                 yield Problem(library.CARD_FILE, f"{name!r} speaks of {meaning!r}, which is not in the base")
+    yield from _narrower_names(card, diseases)
+
+
+def _narrower_names(card: KnowledgeCard, diseases: Sequence[Disease]) -> Iterator[Problem]:
+    """Subtypes that are no aliases of their disease, or mean two kinds; other names of what is no group."""
+    known = {disease.name: {spelling(alias) for alias in disease.aliases} for disease in diseases}
+    for names in card.names.values():
+        for disease in names.keys() & known.keys():
+            known[disease] |= {spelling(name) for name in names[disease]}
+    owners: dict[str, str] = {}
+    for disease, kinds in card.subtypes.items():
+        for kind, others in kinds.items():
+            for name in (kind, *others):
+                if spelling(name) not in known.get(disease, ()):
+                    yield Problem(library.CARD_FILE, f"subtypes: {name!r} is no alias of {disease!r}", "alias")
+                if (owner := owners.setdefault(spelling(name), kind)) != kind:
+                    yield Problem(library.CARD_FILE, f"subtypes: {name!r} means {owner!r} and {kind!r}", "alias")
+    for group in card.group_aliases.keys() - card.groups.keys():
+        yield Problem(library.CARD_FILE, f"group_aliases: {group!r} is no group of it", "alias")
 
 
 def missing_names(
@@ -117,7 +136,8 @@ def missing_names(
         return  # said by the check of base.json
     diseases = list(diseases)
     owners = {spelling(name): disease.name for disease in diseases for name in (disease.name, *disease.aliases)}
-    several = {spelling(name): (name, *found) for name, found in {**card.ambiguous, **card.groups}.items()}
+    pooled = {**card.ambiguous, **card.groups, **_other_names(card)}
+    several = {spelling(name): (name, *found) for name, found in pooled.items()}
     canonical = {disease.name for disease in diseases} | set(card.groups)
     for source, names in common.items():
         for missing in (disease for disease in names if disease not in canonical):
@@ -135,6 +155,11 @@ def missing_names(
             if disease not in LEFT_OVER and spelling(disease) not in owners and spelling(disease) not in several:
                 reason = f"code {code!r} of {title} means {disease!r}, which the base does not know"
                 yield Problem(library.CARD_FILE, reason, "alias", WARNING)
+
+
+def _other_names(card: KnowledgeCard) -> dict[str, Sequence[str]]:
+    """Other names of groups, with the diseases that the groups pool."""
+    return {name: card.groups.get(group, ()) for group, names in card.group_aliases.items() for name in names}
 
 
 def _pairs(names: Mapping[str, Sequence[str]], known: Container[str]) -> Iterator[tuple[str, str]]:

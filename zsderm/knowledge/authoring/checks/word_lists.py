@@ -64,7 +64,8 @@ SEEN = """
     sudden step; sudden edge; sudden change; sudden border; sudden stop; sudden end; sudden cut-off
     sudden transition; disappears into; disappear into; disappearing into; at first sight; at first glance
     of unlike; in unlike; movable lining; stiff edge; stiff hair*; stiff dark hair*; stiff black hair*
-    infiltrated-looking; drug-like; honeycomb cell*; net cell*; water under glass; pigment under glass
+    in one patient; of one patient; same patient; infiltrated-looking; drug-like; honeycomb cell*; net cell*
+    water under glass; pigment under glass
 """
 
 NOT_SEEN = (
@@ -106,7 +107,8 @@ NOT_SEEN = (
         after shaving; blanch; blanches; blanching; non-blanching; transillumina*; be squeezed; being squeezed
         can be moved; moves with; move with; bent back; wood's lamp; wood's light; ultraviolet; when cut; cut open
         under the blade; pulled away; will not pinch; cannot be pinched; pinched up; pressed out; finger pressed
-        fingertip pressed; when lifted
+        fingertip pressed; when lifted; pressure of the lens; pressure of the glass; was pressed; was stroked; stroked
+        to pinprick; push back; pushed back
         """,
     ),
     WordList(
@@ -136,7 +138,9 @@ NOT_SEEN = (
         chronically; acute; acutely; progressive; progressively; progresses; enlarges; enlarging; slow-growing
         fast-growing; has grown; have grown; grew; heals with; heals as; heals to; heals leaving; healing leaves
         vanishes within; disappears; disappear; disappearing; never heals; non-healing; earlier attack; seen earlier
-        weeks earlier; previously; formerly; outlast*; stable for; from the start
+        weeks earlier; previously; formerly; outlast*; stable for; from the start; late stage*; early stage*; end-stage
+        nearly gone; almost gone; worsen*; has begun to; have begun to; has started to; have started to; has swollen
+        have swollen; about to; before any; went away; going away; first, then; grows rapidly; grows quickly
         """,
     ),
     WordList(
@@ -146,7 +150,8 @@ NOT_SEEN = (
         """
         later; soon; soon after; at first; in winter; every winter; each winter; in summer; every summer
         each summer; in spring; every spring; spring sun; seasonal; over years; finally; begins as; starts as
-        began as; becomes; became; turns into; develops; developing; repeatedly
+        began as; becomes; became; turns into; develops; developing; repeatedly; persist; persists; sheds a; sheds its
+        ready to burst; ready to shed
         """,
     ),
     WordList(
@@ -159,7 +164,9 @@ NOT_SEEN = (
         hereditary; family trait; family form; hormone*; hormonal; germs; bacteria; bacterial; virus; viral; fungus
         dermatophyte*; yeast; yeasts; autoimmune; immune; lymphoid; lymphocyt*; collagen; fibrosis; dermis; oxygen
         lipid*; enzyme*; deficien*; inflammatory; infiltrates; underlying disease; internal disease; diagnos*
-        neoplas*; benign; malignant; malignancy
+        neoplas*; benign; malignant; malignancy; hiv; hiv-positive; hiv-infected; cd4; immunosuppress*
+        immunocompromised; immunodeficien*; viral load; blood count*; white cells; platelet*; eosinophil*; neutrophil*
+        hyphae; koh; metastasise*; metastasize*; acanthosis
         """,
     ),
     WordList(
@@ -169,6 +176,19 @@ NOT_SEEN = (
         """
         infiltrate; infiltrated; infiltration; epidermis; epidermal; dermal; subcutaneous; cells; fatty core
         infection; harmless; allergic; allergy; autosomal; poor circulation; poor blood flow
+        """,
+    ),
+    WordList(
+        "history",
+        ERROR,
+        "is told by whoever has the disease, and not by a picture",
+        """
+        patient; patients; started after; starts after; began after; begins after; appeared after; appears after
+        after taking; after eating; after exposure; after contact with; after a bite; insect's puncture
+        puncture of an insect; crushing blow; after a blow; earlier rash; earlier shave; earlier lesion*
+        pustules had been; inflammation was; once inflamed; teats; milked; milking
+        owner; owner's; whose owner*; occupation*; profession; smoker; smokers; who works; who live*; travel*
+        was filed; were filed; was pared; was shaved; was treated; was injected
         """,
     ),
     WordList(
@@ -201,6 +221,12 @@ DERMOSCOPIC = """
     branching vessel*; polymorphous vessel*; hairpin loop*; red dots and globules; ovoid nest*; annular-granular
     rhomboidal structure*; parallel ridge pattern; parallel furrow pattern; fibrillar pattern
     fingerprint-like structure*; targetoid follicle*
+"""
+
+# Light from one side, and the shadow it casts: a dermatoscope lights the skin from all sides and lies flat upon it.
+RAKING = """
+    side light; side-light; sidelight; slanting light; oblique light; raking light; grazing light; light from the side
+    low light; casts a shadow; cast a shadow; casting a shadow; cast shadow; throws a shadow; shadow at the edge
 """
 
 # A dermatoscope sees a field of one centimetre: no body, no arrangement over a region, no other side.

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 
 from zsderm.knowledge.authoring.checks.problem import ERROR, WARNING, Problem
-from zsderm.knowledge.authoring.checks.word_lists import DERMOSCOPIC, NOT_SEEN, REGIONAL, RIVAL, SEEN, compiled
+from zsderm.knowledge.authoring.checks.word_lists import (
+    DERMOSCOPIC,
+    NOT_SEEN,
+    RAKING,
+    REGIONAL,
+    RIVAL,
+    SEEN,
+    compiled,
+)
 from zsderm.knowledge.base import Description, Disease
 
 DIFFERS = "differs"  # what `shows` says of a sentence about a rival or about what is absent
@@ -21,7 +29,8 @@ def wording(disease: Disease, shows: Mapping[Description, str]) -> Iterator[Prob
         shows: description -> what its field `shows` says, for those that have one.
     """
     for text in disease.descriptions:
-        plain = compiled(SEEN).sub("·", text.text)  # phrases in which a listed word is something to see
+        # Comparisons claim nothing, and in some phrases a listed word is something to see.
+        plain = compiled(SEEN).sub("·", _LIKENED.sub("·", text.text))
         found = (*_not_seen(text, plain, shows.get(text, "")), *_modality(text, plain))
         if shows.get(text, "") != DIFFERS:
             found = (*found, *_rival(text, plain))
@@ -38,6 +47,9 @@ def dark_skin(text: str) -> bool:
     """
     return bool(_DARK.search(text)) and not _HARD_TO_SEE.search(text)
 
+
+# "as if paint had been flicked from a brush", up to the next comma.
+_LIKENED = re.compile(r"\bas (?:if|though|after)\b[^,;]*", re.IGNORECASE)
 
 # "On brown or black skin", "in dark brown inner lips", "a deeply pigmented palm", "dark-skinned".
 _DARK = re.compile(
@@ -76,6 +88,9 @@ def _modality(text: Description, plain: str) -> Iterator[Problem]:
         reason = f"{found.group()!r} does not fit into a dermatoscope, but the modality is {text.modality!r}"
         severity = ERROR if text.modality == "either" else WARNING
         yield Problem(text.disease, f"{reason}: {text.text!r}", "modality", severity, text.text)
+    if text.modality != "clinical" and (found := compiled(RAKING).search(plain)):
+        reason = f"{found.group()!r} is not to be had under a dermatoscope, but the modality is {text.modality!r}"
+        yield Problem(text.disease, f"{reason}: {text.text!r}", "modality", ERROR, text.text)
 
 
 def _rival(text: Description, plain: str) -> Iterator[Problem]:

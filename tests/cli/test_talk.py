@@ -1,0 +1,116 @@
+"""How much is said: as usual, all of it, or errors alone; and what is said of a command that was stopped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from zsderm.cli import main
+
+CLASSES = ("-c", "melanoma, nevus", "--method", "templates")
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs ``zsderm`` with the small encoder, in a folder with three photographs and a file that is none."""
+    for place in ("zsderm.load_encoder", "zsderm.classifier.load_encoder"):
+        monkeypatch.setattr(place, lambda name, device=None: tiny_encoder)
+    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "photos").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(tmp_path / "photos" / f"{name}.png")
+    (tmp_path / "photos" / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 6])
+def test_quiet_leaves_warnings_and_errors_wherever_it_stands(run: Run, place: int) -> None:
+    arguments = ["classify", "photos", *CLASSES, "-o", "p.csv"]
+    usual = run(*arguments)
+    assert "4 images, 3 classified" in usual.stderr and "Written: p.csv" in usual.stderr
+    done = run(*arguments[:place], "-q" if place else "--quiet", *arguments[place:])
+    assert done.exit_code == 0 and Path("p.csv").is_file()
+    assert done.stderr.count("\n") == 1 and "failed: photos/torn.jpg" in done.stderr
+    assert run(*arguments[:place], "-q", *arguments[place:-1], "p.xlsx").exit_code == 2
+
+
+def test_verbose_says_what_is_loaded_from_where_and_how_long_it_took(run: Run) -> None:
+    for arguments in (("-v", "classify", "photos"), ("classify", "photos", "--verbose")):
+        said = run(*arguments, *CLASSES).stderr
+        lines = [line for line in said.splitlines() if line.startswith("zsderm: ")]
+        assert any(line.startswith("zsderm: Loading zsderm-mini: 0.") and line.endswith(" s") for line in lines)
+        assert any("knowledge base dermatology (" in line and "knowledge_bases" in line for line in lines)
+        assert any("images embedded, " in line and "cache" in line for line in lines)
+    assert "zsderm: " not in run("classify", "photos", *CLASSES).stderr  # what was asked for once ends with the call
+
+
+def test_verbose_and_quiet_exclude_each_other(run: Run) -> None:
+    for arguments in (("-v", "-q", "classify"), ("-v", "classify", "-q"), ("classify", "-v", "-q")):
+        assert "exclude each other" in run(*arguments).stderr
+
+
+def test_a_value_that_looks_like_a_flag_is_left_as_it_is(run: Run) -> None:
+    done = run("classify", "photos", "--method", "-q", "-c", "a, b")
+    assert done.exit_code == 2 and "'-q' is not one of" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("classify", *CLASSES), ("embed", "-o", "rows.npy"), ("annotate", "-o", "c.csv")])
+def test_strict_ends_with_3_where_an_image_failed_once_all_is_written(run: Run, command: tuple[str, ...]) -> None:
+    done = run(*command, "photos", "--strict")
+    assert done.exit_code == 3 and "Error: 1 image failed; with --strict the exit code is 3." in done.stderr
+    assert command[0] == "classify" or Path(command[-1]).is_file()
+    assert run(*command, "photos/a.png", "photos/b.png", "--strict").exit_code == 0
+    assert run(*command, "photos/torn.jpg", "--strict").exit_code == 1  # nothing at all was done
+
+
+def test_answers_below_the_minimum_are_marked_and_counted(run: Run) -> None:
+    def rows(*more: object) -> tuple[str, list[dict[str, str]]]:
+        done = run("classify", "photos", *CLASSES, *more)
+        assert done.exit_code == 0, done.output
+        return done.stderr, list(csv.DictReader(io.StringIO(done.stdout)))
+
+    _, plain = rows()
+    assert "below_minimum" not in plain[0]
+    chances = sorted(float(row["probability"]) for row in plain if row["probability"])
+    minimum = (chances[0] + chances[1]) / 2
+    said, marked = rows("--min-probability", minimum)
+    assert "Note: 1 answer is less probable than" in said and "column below_minimum" in said
+    for row in marked:
+        low = bool(row["probability"]) and float(row["probability"]) < minimum
+        assert row["below_minimum"] == str(low)
+    assert [row["label"] for row in marked] == [row["label"] for row in plain]
+    assert "below_minimum" not in rows("--min-probability", 0)[0]
+    done = run("classify", "photos", *CLASSES, "--min-probability", 1, "--group-by", "folder", "-o", "p.csv")
+    assert done.exit_code == 0 and ",below_minimum," in Path("p-groups.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(run: Run, tiny_encoder, monkeypatch, kept) -> None:
+    encode, batches = type(tiny_encoder).encode_pixels, itertools.count()
+
+    def stopped(self: object, pixels: object) -> object:
+        if next(batches) == 1:
+            raise KeyboardInterrupt
+        return encode(self, pixels)
+
+    monkeypatch.setattr(type(tiny_encoder), "encode_pixels", stopped)
+    how = ("classify", "photos", *CLASSES, "--batch-size", "1", "-o", "p.csv")
+    how = how if kept else (*how, "--no-cache")
+    done = run(*how)
+    assert done.exit_code == 130 and done.stderr.startswith("\nStopped. What was not complete was not written")
+    assert ("are kept in" in done.stderr) is kept and not Path("p.csv").exists()
+    assert ("zsderm embed" not in done.stderr) and done.stderr.count("\n") == 2
+    again = run("-v", *how)
+    assert again.exit_code == 0
+    assert f"{2 if kept else 3} images embedded, {1 if kept else 0} taken from the cache" in again.stderr

@@ -1,0 +1,45 @@
+"""A calibration that a command is given: read, and held against the classifier, before any image is embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zsderm import ZeroShotClassifier
+
+
+def read_calibration(path: Path | None, classes: Sequence[str] | None) -> Any:
+    """The record in a file, read before any work begins; None where none was given.
+
+    Raises:
+        SettingsError: no such record, or it is of other classes than those that were given.
+    """
+    if path is None:
+        return None
+    from zsderm.calibration import Calibration
+
+    record = Calibration.load(path)
+    if classes is not None:
+        record.check_classes(classes)
+    return record
+
+
+def check_calibration(record: Any, classifier: ZeroShotClassifier, *, fits: bool) -> None:
+    """Refuse a calibration of another classifier before images are embedded, as far as can be told by then.
+
+    Raises:
+        SettingsError: other classes, encoder, class texts, settings or fit.
+    """
+    from zsderm.calibration.record import SETTINGS
+
+    record.check_classes(classifier.classes)
+    settings = asdict(classifier.settings)
+    known: dict[str, Any] = {name: settings[name] for name in SETTINGS}
+    known |= {"encoder": classifier.encoder.fingerprint, "encoder_temperature": classifier.encoder.temperature}
+    known["sentences"] = classifier.texts.digest
+    if not fits:
+        known["fitted"] = None if classifier.fitted is None else classifier.fitted.digest
+    record.check_settings(known)

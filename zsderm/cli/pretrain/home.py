@@ -1,0 +1,36 @@
+"""``zsderm pretrain home``: what the training images of an encoder look like to it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from zsderm.cli.options import FILE, data_root_option
+from zsderm.optional_packages import requires
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--config", type=FILE, required=True, help="The configuration that names its training images (YAML).")
+@data_root_option()
+@click.option("--device", help="Where the encoder runs: cpu, cuda or mps.  [default: the fastest there is]")
+def home(folder: Path, config: Path, data_root: Path | None, device: str | None) -> None:
+    """Measure what the training images of the encoder in FOLDER look like to it.
+
+    home.safetensors is written into FOLDER, with mean and main directions of their embeddings. By it
+    photographs are told that look like none of them: a page of text, a cat. Training writes it at its end; the
+    average of several runs has none yet.
+
+    \b
+    zsderm pretrain home zsderm-mini --config pretrain/configs/mini.yaml --data-root DATA
+    """
+    if data_root is None:
+        raise click.UsageError("Missing option '--data-root'.")
+    with requires("zsderm[pretrain]"):
+        settings = import_module("zsderm.pretrain.config").read_config(config)
+        records = import_module("zsderm.pretrain.data.sources").read_records(settings, data_root)
+        found = import_module("zsderm.pretrain.model.home").write_home(folder, settings, records, device)
+    click.echo(f"{found.images} training images; an image is familiar from {found.threshold:.2f} on", err=True)
+    click.echo(folder / "home.safetensors")

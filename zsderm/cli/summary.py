@@ -1,0 +1,43 @@
+"""What ``zsderm classify`` says on stderr when it has answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from zsderm.wording import agrees, counted
+
+if TYPE_CHECKING:
+    from zsderm import Predictions
+    from zsderm.groups import GroupPredictions
+
+_SHOWN = 8  # classes listed
+
+
+def summary(predictions: Predictions, seconds: float) -> Iterator[str]:
+    """The run in a few lines: how many images, by which method, which classes were named."""
+    done = int(predictions.ok.sum())
+    images = counted(len(predictions), "image")
+    yield f"{images}, {done} classified in {seconds:.1f} s; method {predictions.method}, prior {predictions.prior}"
+    counts = Counter(filter(None, predictions.labels))
+    width = max((len(name) for name in counts), default=0)
+    for name, count in counts.most_common(_SHOWN):
+        yield f"  {name:<{width}}  {count:>5}  {count / done:>4.0%}"
+    if len(counts) > _SHOWN:
+        yield f"  and {counted(len(counts) - _SHOWN, 'more class', 'more classes')}"
+    if predictions.abstained is not None:
+        none = int((predictions.abstained & predictions.ok).sum())
+        yield f"  {none} of them may be none of these: see the column abstained"
+
+
+def group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
+    """The groups in a line or two; nothing without groups."""
+    if grouped is None:
+        return
+    members, done = grouped.members, int(grouped.answers.ok.sum())
+    groups = counted(len(members), "group")
+    yield f"{groups} by {grouped.by}, {done} of them answered from the mean of their photographs"
+    if members.alone:
+        of_all = f"{members.alone} of {counted(len(grouped.photographs), 'photograph')}"
+        yield f"  {of_all} {agrees(members.alone, 'has', 'have')} no {grouped.by}; each is a group of its own"

@@ -1,0 +1,198 @@
+"""Where an encoder is at home: what the embeddings of its training images look like, kept beside its weights.
+
+An image tower gives a photograph of a cat a row as well, of unit length like any other. But rows of training images
+fill few directions, so one that leaves them betrays a picture of another kind. The mean and the main directions are
+stored, not the images, in home.safetensors; made by `zsderm.pretrain.home`, read here.
+
+Letters: N images, D embedding width, A axes, Q quantiles.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from zsderm.errors import CheckpointError, FallbackWarning, SettingsError
+from zsderm.file_names import printable
+
+_TENSORS = ("mean", "axes", "variances", "quantiles")
+MOST_NAMED = 5  # images in one sentence; the column familiarity has them all
+_LEAST = 1e-12  # a variance below it is rounding
+
+
+@dataclass(frozen=True, eq=False)
+class EncoderHome:
+    """The embeddings of an encoder's training images, as a normal distribution, and how familiar these images are.
+
+    All tensors are float32 on the CPU. Every training table counts alike in mean, axes and variances, however many
+    images it has.
+
+    Attributes:
+        mean: (D,) the mean row; shorter than 1.
+        axes: (A, D) orthonormal rows: the directions in which training images differ most, the widest first.
+        variances: (A,) the variance along each of them, largest first, above 0.
+        rest: the mean variance along each of the D - A directions left; above 0, or infinity where there are none.
+        levels: (Q,) ascending from 0 to 1.
+        quantiles: (Q,) the familiarity below which that share of the training images lies, tables counting alike.
+        familiarity_mean: of the training images, tables counting alike.
+        threshold: an image with less familiarity than this looks like none of the training images.
+        images: how many training images were measured.
+        encoder: fingerprint of the encoder that they were measured with.
+    """
+
+    mean: torch.Tensor
+    axes: torch.Tensor
+    variances: torch.Tensor
+    rest: float
+    levels: tuple[float, ...]
+    quantiles: torch.Tensor
+    familiarity_mean: float
+    threshold: float
+    images: int
+    encoder: str
+
+    def familiarity(self, features: torch.Tensor) -> torch.Tensor:
+        """How much images look like those that the encoder was trained with; larger means more.
+
+            familiarity = -log10( 1/D * sum over directions of (distance from the mean)^2 / variance )
+
+        So it is 0 for an image as far from the mean as training images are on average, and -1 for one ten times as far
+        (in squared, standardised distance). It does not depend on any class list.
+
+        Args:
+            features: (N, D) unit rows.
+
+        Returns:
+            (N,) float32; NaN for a row of NaN.
+
+        Raises:
+            SettingsError: rows of another width.
+
+        Source: the Mahalanobis distance of Lee et al. 2018 (arXiv 1807.03888), with one Gaussian for all classes and
+            the small variances replaced by their mean, as in probabilistic PCA (Tipping and Bishop 1999).
+        """
+        rows = torch.as_tensor(features).detach().to("cpu", torch.float32)
+        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
+            raise SettingsError(f"Expected features of shape (N, {len(self.mean)}), but got {tuple(rows.shape)}.")
+        away = rows - self.mean  # (N, D)
+        along = away @ self.axes.T  # (N, A)
+        left = (away.square().sum(dim=1) - along.square().sum(dim=1)).clamp(min=0)  # (N,)
+        distance = (along.square() / self.variances).sum(dim=1) + left / self.rest
+        return -(distance / rows.shape[1]).clamp(min=_LEAST).log10()
+
+    def is_strange(self, familiarity: torch.Tensor) -> torch.Tensor:
+        """(N,) bool: which familiarities lie under the threshold; NaN does not."""
+        return familiarity < self.threshold
+
+    def note(self, names: Sequence[str], familiarity: torch.Tensor, encoder: str) -> str:
+        """A sentence that names the images under the threshold, the strangest first; empty where there are none.
+
+        Args:
+            names: N images.
+            familiarity: (N,) of each of them; NaN for an image that could not be read.
+            encoder: its name.
+        """
+        strange = self.is_strange(familiarity).nonzero().flatten()  # (n,)
+        if not len(strange):
+            return ""
+        order = strange[familiarity[strange].argsort()].tolist()
+        named = ", ".join(printable(PurePath(names[index]).name) for index in order[:MOST_NAMED])
+        more = f" and {len(order) - MOST_NAMED} more" if len(order) > MOST_NAMED else ""
+        look, their = ("looks", "its answer is a guess") if len(order) == 1 else ("look", "their answers are guesses")
+        images = "image" if len(names) == 1 else "images"
+        return (
+            f"{len(order)} of {len(names)} {images} {look} like nothing that {encoder} was trained with (familiarity "
+            f"below {self.threshold:.2f}): no skin, or another kind of picture; {their}: {named}{more}."
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as a .safetensors file."""
+        tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
+        numbers = {name: getattr(self, name) for name in ("familiarity_mean", "threshold", "images", "encoder")}
+        facts = {**numbers, "rest": None if math.isinf(self.rest) else self.rest, "levels": list(self.levels)}
+        save_file(tensors, str(path), metadata={"format": "pt", "zsderm_home": json.dumps(facts)})
+
+    @classmethod
+    def read(cls, path: Path) -> EncoderHome:
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: it cannot be read, or its parts do not fit together.
+        """
+        try:
+            with safe_open(path, framework="pt") as stored:
+                facts = json.loads((stored.metadata() or {})["zsderm_home"])
+                tensors = {name: stored.get_tensor(name).float() for name in _TENSORS}
+            return cls(**tensors, **_facts(facts))._checked()
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200].rstrip(".")
+            raise CheckpointError(
+                f"{path} does not hold the statistics of an encoder's training images: {reason}. Copy it again, or "
+                "take it away: answers stay the same, photographs of something else are no longer pointed out."
+            ) from error
+
+    def _checked(self) -> EncoderHome:
+        """Itself, if its parts fit together; ValueError otherwise."""
+        axes, width = self.axes.shape if self.axes.ndim == 2 else (0, 0)
+        shapes = {"mean": (width,), "variances": (axes,), "quantiles": (len(self.levels),)}
+        for name, shape in shapes.items():
+            if tuple(getattr(self, name).shape) != shape:
+                raise ValueError(f"{name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
+        if not all(getattr(self, name).isfinite().all() for name in _TENSORS):
+            raise ValueError("it holds numbers that are not finite")
+        if width == 0 or not (self.rest > 0 and bool((self.variances > 0).all())):
+            raise ValueError("it has no variances above 0")
+        return self
+
+
+def read_home(path: Path | None, width: int, fingerprint: str) -> EncoderHome | None:
+    """The home of an encoder, from the file beside its weights.
+
+    Args:
+        path: the file; None where there is none.
+        width: D of the encoder.
+        fingerprint: of the encoder.
+
+    Returns:
+        None where there is no file, or where it was measured with other weights.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+
+    Warns:
+        FallbackWarning: it was measured with other weights.
+    """
+    if path is None:
+        return None
+    found = EncoderHome.read(path)
+    if found.encoder != fingerprint or len(found.mean) != width:
+        warnings.warn(
+            f"{path} was measured with another encoder ({found.encoder}) than the one beside it ({fingerprint}), so it "
+            "is left aside: photographs of something else than skin are not pointed out. Measure it again with: "
+            "zsderm pretrain home",
+            FallbackWarning,
+            stacklevel=3,
+        )
+        return None
+    return found
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a file in their types; KeyError, TypeError or ValueError where one is amiss."""
+    return {
+        "rest": math.inf if facts["rest"] is None else float(facts["rest"]),
+        "levels": tuple(float(level) for level in facts["levels"]),
+        "familiarity_mean": float(facts["familiarity_mean"]),
+        "threshold": float(facts["threshold"]),
+        "images": int(facts["images"]),
+        "encoder": str(facts["encoder"]),
+    }

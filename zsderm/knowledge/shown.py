@@ -1,0 +1,107 @@
+"""Which classes of a list an encoder was shown in training, as far as the diagnoses that its card lists tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zsderm.config import DEFAULT_KNOWLEDGE
+from zsderm.errors import UnknownClassError
+from zsderm.knowledge.base import Disease, KnowledgeBase
+from zsderm.knowledge.class_names import ClassNames
+from zsderm.knowledge.names import spelling
+from zsderm.knowledge.pools import holds, members_of
+
+MOST_NAMED = 30  # classes in one sentence; the manifest has them all
+
+
+@dataclass(frozen=True)
+class ShownClasses:
+    """What the training diagnoses of an encoder say about C classes.
+
+    Attributes:
+        classes: (C,) as the user gave them.
+        never: those of them that the encoder was never shown, in their order.
+        unclear: those whose names the knowledge base does not know, so that nothing can be said.
+    """
+
+    classes: tuple[str, ...]
+    never: tuple[str, ...]
+    unclear: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, classes: Sequence[str], diagnoses: Sequence[str] | None, knowledge: KnowledgeBase | None
+    ) -> ShownClasses | None:
+        """Hold a class list against training diagnoses.
+
+        A class counts as shown where a training diagnosis is the same disease under any of its names, is a kind of it,
+        or has it among its kinds; where either pools the other or both share a member; and where it is a group of the
+        ontology that a training diagnosis stands in, such as "malignant".
+
+        Args:
+            classes: C class names.
+            diagnoses: as the card of the encoder lists them; None where they are not known.
+            knowledge: relates names to diseases. The bundled base does so where it is None or lacks a diagnosis.
+
+        Returns:
+            None where the training diagnoses are not known.
+        """
+        if diagnoses is None:
+            return None
+        base = knowledge if knowledge is not None and _knows(knowledge, diagnoses) else None
+        judge = KnowledgeBase.load(DEFAULT_KNOWLEDGE) if base is None else base
+        known = [disease for name in diagnoses if (disease := _find(judge, name))]
+        spelt = {spelling(name) for name in (*diagnoses, *(group for disease in known for group in disease.ontology))}
+        # The user's own base may know a class by a name of its own, and the bundled one by the name that it has there.
+        own = ClassNames.read(classes, knowledge).canonical
+        never, unclear = [], []
+        for given, meant in zip(classes, own, strict=True):
+            disease = _find(judge, meant) or _find(judge, given)
+            if spelling(given) in spelt or spelling(meant) in spelt:
+                continue
+            if disease is None:
+                unclear.append(given)
+            elif not any(_related(judge, disease.name, other.name) for other in known):
+                never.append(given)
+        return cls(tuple(classes), tuple(never), tuple(unclear))
+
+    def note(self, encoder: str) -> str:
+        """A sentence that names the classes that an encoder was never shown; empty where there are none.
+
+        Args:
+            encoder: its name.
+        """
+        if not self.never:
+            return ""
+        some, all_of = len(self.never), len(self.classes)
+        named = ", ".join(self.never[:MOST_NAMED])
+        more = f" and {some - MOST_NAMED} more" if some > MOST_NAMED else ""
+        were, them = ("was", "it") if some == 1 else ("were", "them")
+        one = "class" if all_of == 1 else "classes"
+        return (
+            f"{some} of your {all_of} {one} {were} never shown to {encoder}: {named}{more}; "
+            f"answers for {them} are guesses."
+        )
+
+
+def _related(base: KnowledgeBase, one: str, other: str) -> bool:
+    """Whether images of one disease may be images of the other."""
+    if one == other or holds(base.card, one, other) or holds(base.card, other, one):
+        return True
+    pooled = [
+        set(members_of(base.card, name)) if name in base.card.groups or name in base.card.pools else set()
+        for name in (one, other)
+    ]
+    return bool(pooled[0] & pooled[1])
+
+
+def _knows(base: KnowledgeBase, names: Sequence[str]) -> bool:
+    return all(_find(base, name) for name in names)
+
+
+def _find(base: KnowledgeBase, name: str) -> Disease | None:
+    try:
+        return base.find(name)
+    except UnknownClassError:
+        return None
