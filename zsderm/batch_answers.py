@@ -131,7 +131,7 @@ class BatchAnswers:
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
-        return [*filter(None, (unseen, strange, self.note)), *self.texts.notes, *fitted.notes]
+        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *fitted.notes]
 
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""

@@ -119,7 +119,7 @@ def test_a_gallery_of_pictures_in_memory_is_given_them_again(tiny_encoder, photo
         ({"images": [Image.new("RGB", (SIDE, SIDE))]}, InputError),
         ({"images": 5}, TypeError),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
+    ids=["none of them", "no class", "one label", "one picture", "a number"],
 )
 def test_what_does_not_fit_the_rows_is_refused(photos, changes, error) -> None:
     with pytest.raises(error, match="Expected"):

@@ -88,6 +88,7 @@ def config_of(family: str, variant: str, recipe: Path = MINI) -> TrainConfig:
     return read_config(recipe, settings_of(recipe, family, variant, 1, 2, 6400, 128))
 
 
+@pytest.mark.filterwarnings("ignore:.*read as other names of the classes")
 @pytest.mark.slow
 def test_every_variant_is_trained_once_and_asked(
     recipe: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -113,6 +114,7 @@ def test_every_variant_is_trained_once_and_asked(
     assert other.exit_code == 1 and "other settings" in other.output, "runs of other settings are not taken for these"
 
 
+@pytest.mark.filterwarnings("ignore:.*read as other names of the classes")
 @pytest.mark.slow
 def test_targets_are_asked_on_a_source_that_was_not_trained_with_and_in_other_words(
     recipe: Path, data_root: Path, tmp_path: Path
