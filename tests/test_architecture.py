@@ -52,6 +52,7 @@ FLOORS = [
     "fitted",
     "manifest",
     "saved_classifier",
+    "batch_answers",
     "classifier",
     "metrics",
     "report",

@@ -1,7 +1,7 @@
 """From a folder of photographs and a list of diseases to labels, probabilities and evidence.
 
 `ZeroShotClassifier.predict` reads as the method: embed the images, retrieve descriptions, average them into text
-proxies, refine those on the batch, answer. Each step is a pure function in the rooms below.
+proxies, refine those on the batch, answer. Each step is a function of another module, which it imports.
 
 Letters: N images, C classes, M sentences, D embedding width.
 """
@@ -9,11 +9,10 @@ Letters: N images, C classes, M sentences, D embedding width.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,24 +21,22 @@ import torch
 
 from zsderm import images as photographs
 from zsderm import saved_classifier
-from zsderm.calibration import familiarity
+from zsderm.batch_answers import BatchAnswers
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
 from zsderm.encoders import load_encoder
-from zsderm.encoders.base import home_of
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
 from zsderm.evidence import check_regions
-from zsderm.fitted import Fitted, learn, text_scores
+from zsderm.fitted import Fitted, learn
 from zsderm.given_rows import given_rows
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.manifest import prediction_manifest
-from zsderm.predictions import Evidence, Predictions, with_gaps
+from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
 from zsderm.proxies.chunks import KnownRows
 
@@ -59,8 +56,8 @@ class ZeroShotClassifier:
         knowledge: descriptions of the classes; None leaves templates.
         settings: method, retrieval, K and the rest. Where they name no number of views, it is that of the encoder's
             card.
-        prior: how common the classes are in the images: "auto" (estimated and guarded), "uniform", weights in the order
-            of the classes, or a mapping from class to weight.
+        prior: how common the classes are in the images: "auto" (estimated, and used where that is safe),
+            "uniform", weights in the order of the classes, or a mapping from class to weight.
         cache: folder that keeps embeddings between runs; None keeps nothing.
 
     Raises:
@@ -307,21 +304,20 @@ class ZeroShotClassifier:
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
-        if note := saved.knowledge_note():
-            found._origin_note = note
-            warnings.warn(note, FallbackWarning, stacklevel=2)
+        found._origin_note = saved.knowledge_note()
+        if found._origin_note:
+            warnings.warn(found._origin_note, FallbackWarning, stacklevel=2)
         return found
 
     @cached_property
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
-        blends = self._uses_retrieval and self.settings.name_weight > 0
         return ClassTexts.build(
             self.encoder,
             self.classes,
             self.settings.method,
             self.knowledge,
-            with_names=blends,
+            with_names=self._uses_retrieval and self.settings.name_weight > 0,
             which=self.settings.names,
             templates=self.settings.templates,
             cache=self.cache,
@@ -346,12 +342,7 @@ class ZeroShotClassifier:
     def _uses_retrieval(self) -> bool:
         return self.settings.method in ("kpl", "knowledge") and self.knowledge is not None
 
-    @property
-    def _retrieves_by_image(self) -> bool:
-        return self._uses_retrieval and self.settings.retrieval == "image"
-
-    def _embed(self, images: Photographs, progress: bool) -> NamedEmbeddings:
-        found = photographs.named(images)
+    def _embed(self, found: photographs.ImageList, progress: bool) -> NamedEmbeddings:
         _ = self.texts  # a class of which nothing can be said shows now, not after hours of encoding
         how, cache = self.settings, self.cache
         embedded = embed_images(
@@ -362,107 +353,47 @@ class ZeroShotClassifier:
     def _features(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool) -> torch.Tensor | KnownRows:
         """(N, D) unit rows of the images that could be read."""
         rows = given_rows(images, self.encoder, self.views)
-        return self._embed(cast("Photographs", images), progress).features if rows is None else rows
+        return self._embed(photographs.named(cast("Photographs", images)), progress).features if rows is None else rows
 
     def _learn(self, features: torch.Tensor | KnownRows, tempered: bool, progress: bool = False) -> Fitted:
         """The method on one batch: retrieve, average, refine."""
-        return learn(
-            features,
-            self.texts,
-            self.settings,
-            self.prior,
-            temperature=self.encoder.temperature,
-            retrieves=self._uses_retrieval,
-            tempered=tempered,
-            progress=progress,
-        )
-
-    def _identity(self) -> dict[str, str | None]:
-        """Digests that show later whether another answer used the same texts and the same fit."""
-        return {"sentences": self.texts.digest, "fitted": None if self.fitted is None else self.fitted.digest}
+        how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self._uses_retrieval}
+        return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
 
     def _fitted_for(self, features: torch.Tensor) -> Fitted | None:
         """What answers for (n, D) images: what `fit` learned, or what they teach; None where there are none."""
         if len(features) == 0:
             return None
         # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
-        return self.fitted or self._learn(features, tempered=not self._retrieves_by_image)
+        by_image = self._uses_retrieval and self.settings.retrieval == "image"
+        return self.fitted or self._learn(features, tempered=not by_image)
 
     def _with_views(self, views: int | None) -> ZeroShotClassifier:
         """This classifier, or one that differs from it in the number of views only."""
         if views is None or views == self.views:
             return self
-        settings = replace(self.settings, views=views)
         if self.fitted is not None:
             raise SettingsError(
                 f"the classifier was fitted on {self.views} views of each image, so it cannot answer for "
                 f"{views}. Fit again, or leave out `views`."
             )
         twin = copy(self)
-        twin.settings, twin.texts = settings, self.texts  # texts are embedded once for both
+        twin.settings, twin.texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
         return twin
 
     def _answers(
         self, batch: NamedEmbeddings, fitted: Fitted | None, regions: Sequence[str] | None = None
     ) -> Predictions:
         """One row for each name; what could not be read has NaN, no evidence, and a reason."""
-        if fitted is None:
-            return self._answer(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
-        by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self._uses_retrieval)  # (n, C)
-        scores = fitted.scores(batch.features) if fitted.refined else by_text
-        probabilities = (scores / fitted.temperature).softmax(dim=1)
-        energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
-        how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
-        # Where a photograph has the same answer alone as in a folder, it has the same evidence too.
-        alone = self.fitted is not None or self._retrieves_by_image
-        # Among all sentences, not only those retrieved.
-        beside = self.texts.evidence_beside(
-            batch.features, probabilities, how.evidence, how.modality, known, alone=alone
-        )
-        found = self._answer(batch, probabilities, energy, beside, fitted)
-        if regions is None:
-            return found
-        return replace(found, manifest={**found.manifest, "regions": sum(map(bool, regions))})
-
-    def _notes(self, fitted: Fitted, strange: str) -> list[str]:
-        """What a reader of the result should know, first what the encoder does not."""
-        return [*filter(None, (self._origin_note, self.shown_note, strange)), *self.texts.notes, *fitted.notes]
-
-    def _answer(
-        self,
-        batch: NamedEmbeddings,
-        probabilities: torch.Tensor,
-        energy: torch.Tensor,
-        beside: Iterator[tuple[tuple[Evidence, ...], tuple[Evidence, ...]]],
-        fitted: Fitted | None,
-    ) -> Predictions:
-        told = [next(beside) if readable else ((), ()) for readable in batch.ok]
-        home = home_of(self.encoder)
-        familiar = with_gaps(energy if home is None else home.familiarity(batch.features), batch.ok)  # (N,)
-        strange = "" if home is None else home.note(batch.names, familiar, self.encoder.card.name)
-        return Predictions(
-            images=batch.names,
+        return BatchAnswers(
+            encoder=self.encoder,
             classes=self.classes,
-            probabilities=with_gaps(probabilities, batch.ok),
-            familiarity=familiar,
-            energy=with_gaps(energy, batch.ok),
-            method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
-            prior="none" if fitted is None else fitted.prior,
-            requested_method=self.settings.method,
-            evidence=tuple(own for own, _ in told),
-            runner_up_evidence=tuple(others for _, others in told),
-            errors=batch.errors,
-            proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
-            centre=fitted.centre if fitted is not None and fitted.refined else None,
-            manifest=prediction_manifest(
-                self.encoder,
-                self.knowledge,
-                self.settings,
-                self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
-                None if fitted is None else {**fitted.history(self.classes), **self._identity()},
-                dict(zip(self.classes, self.texts.spoken, strict=True)),
-                ["No image could be read."] if fitted is None else self._notes(fitted, strange),
-                batch.passed_over,
-                self.shown,
-            ),
-        )
+            knowledge=self.knowledge,
+            settings=self.settings,
+            prior=self.prior,
+            texts=self.texts,
+            shown=self.shown,
+            fit=self.fitted,
+            retrieves=self._uses_retrieval,
+            note=self._origin_note,
+        ).to(batch, fitted, regions)

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -353,18 +352,3 @@ class Predictions:
             SettingsError: another suffix, or a place that cannot be written.
         """
         write_with_manifest(self.to_frame(top_k, layout), path, self.facts, self.nested(layout))
-
-
-def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:
-    """Rows in the place of the images that could be read, NaN in the place of the others.
-
-    Args:
-        rows: (n, ...) float32, one row for each image that could be read.
-        ok: (N,) which images could be read; n of them are true.
-
-    Returns:
-        (N, ...) float32.
-    """
-    table = torch.full((len(ok), *rows.shape[1:]), torch.nan)
-    table[torch.as_tensor(ok)] = rows
-    return table

@@ -1,0 +1,150 @@
+"""From the embeddings of a batch, and what was learned for it, to `Predictions`.
+
+Letters: N images, n of them readable, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from zsderm.calibration import familiarity
+from zsderm.class_texts import ClassTexts
+from zsderm.config import Settings
+from zsderm.embeddings import NamedEmbeddings
+from zsderm.encoders.base import home_of
+from zsderm.fitted import Fitted, text_scores
+from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.shown import ShownClasses
+from zsderm.manifest import prediction_manifest
+from zsderm.predictions import Evidence, Predictions
+
+if TYPE_CHECKING:
+    from zsderm.encoders import Encoder
+
+Told = tuple[tuple[Evidence, ...], tuple[Evidence, ...]]  # what is typical of the answer, and of the runner-up
+
+
+@dataclass(frozen=True, eq=False)
+class BatchAnswers:
+    """All that an answer rests on besides the images and what was learned from them.
+
+    Attributes:
+        encoder: of images and texts.
+        classes: C names.
+        knowledge: descriptions of the classes.
+        settings: of the run.
+        prior: as the user asked for it: a word, or (C,) shares.
+        texts: the sentences of all classes.
+        shown: which classes the encoder was never shown in training.
+        fit: what was learned beforehand, for any images; None where each batch is learned from by itself.
+        retrieves: whether descriptions are retrieved.
+        note: what a reader should know of all answers; may be empty.
+    """
+
+    encoder: Encoder
+    classes: tuple[str, ...]
+    knowledge: KnowledgeBase | None
+    settings: Settings
+    prior: str | torch.Tensor
+    texts: ClassTexts
+    shown: ShownClasses | None
+    fit: Fitted | None
+    retrieves: bool
+    note: str = ""
+
+    def to(self, batch: NamedEmbeddings, fitted: Fitted | None, regions: Sequence[str] | None = None) -> Predictions:
+        """One row for each name; what could not be read has NaN, no evidence, and a reason.
+
+        Args:
+            batch: N images.
+            fitted: what answers; None where no image could be read.
+            regions: N regions of the body, empty where not known; None where nobody said any.
+        """
+        if fitted is None:
+            return self._predictions(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
+        by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self.retrieves)  # (n, C)
+        scores = fitted.scores(batch.features) if fitted.refined else by_text
+        probabilities = (scores / fitted.temperature).softmax(dim=1)
+        energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
+        how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
+        # Where a photograph has the same answer alone as in a folder, it has the same evidence too.
+        alone = self.fit is not None or self._retrieves_by_image
+        # Among all sentences, not only those retrieved.
+        told = self.texts.evidence_beside(batch.features, probabilities, how.evidence, how.modality, known, alone=alone)
+        found = self._predictions(batch, probabilities, energy, told, fitted)
+        if regions is None:
+            return found
+        return replace(found, manifest={**found.manifest, "regions": sum(map(bool, regions))})
+
+    @property
+    def _retrieves_by_image(self) -> bool:
+        return self.retrieves and self.settings.retrieval == "image"
+
+    def _predictions(
+        self,
+        batch: NamedEmbeddings,
+        probabilities: torch.Tensor,
+        energy: torch.Tensor,
+        told: Iterator[Told],
+        fitted: Fitted | None,
+    ) -> Predictions:
+        beside = [next(told) if readable else ((), ()) for readable in batch.ok]
+        home = home_of(self.encoder)
+        familiar = with_gaps(energy if home is None else home.familiarity(batch.features), batch.ok)  # (N,)
+        strange = "" if home is None else home.note(batch.names, familiar, self.encoder.card.name)
+        return Predictions(
+            images=batch.names,
+            classes=self.classes,
+            probabilities=with_gaps(probabilities, batch.ok),
+            familiarity=familiar,
+            energy=with_gaps(energy, batch.ok),
+            method="none" if fitted is None else fitted.method(self.settings.method, self.knowledge is not None),
+            prior="none" if fitted is None else fitted.prior,
+            requested_method=self.settings.method,
+            evidence=tuple(own for own, _ in beside),
+            runner_up_evidence=tuple(others for _, others in beside),
+            errors=batch.errors,
+            proxies=None if fitted is None or (self._retrieves_by_image and not fitted.refined) else fitted.rows,
+            centre=fitted.centre if fitted is not None and fitted.refined else None,
+            manifest=prediction_manifest(
+                self.encoder,
+                self.knowledge,
+                self.settings,
+                self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
+                None if fitted is None else {**fitted.history(self.classes), **self._identity()},
+                dict(zip(self.classes, self.texts.spoken, strict=True)),
+                ["No image could be read."] if fitted is None else self._notes(fitted, strange),
+                batch.passed_over,
+                self.shown,
+            ),
+        )
+
+    def _notes(self, fitted: Fitted, strange: str) -> list[str]:
+        """What a reader of the result should know, first what the encoder does not."""
+        unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
+        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *fitted.notes]
+
+    def _identity(self) -> dict[str, str | None]:
+        """Digests that show later whether another answer used the same texts and the same fit."""
+        return {"sentences": self.texts.digest, "fitted": None if self.fit is None else self.fit.digest}
+
+
+def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:
+    """Rows in the place of the images that could be read, NaN in the place of the others.
+
+    Args:
+        rows: (n, ...) float32, one row for each image that could be read.
+        ok: (N,) which images could be read; n of them are true.
+
+    Returns:
+        (N, ...) float32.
+    """
+    table = torch.full((len(ok), *rows.shape[1:]), torch.nan)
+    table[torch.as_tensor(ok)] = rows
+    return table
