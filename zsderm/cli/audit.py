@@ -11,7 +11,14 @@ import click
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import print_passed_over
-from zsderm.cli.options import batch_option, cache_options, device_option, follow_links_option, json_option
+from zsderm.cli.options import (
+    batch_option,
+    cache_options,
+    device_option,
+    follow_links_option,
+    json_option,
+    loaded_encoder,
+)
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
@@ -114,9 +121,7 @@ def audit(
         print_passed_over(images.passed_over)
     encoder = None
     if model != "none":
-        from zsderm import load_encoder
-
-        encoder = load_encoder(model, device)
+        encoder = loaded_encoder(model, device)
     with counting("Reading images", sum(map(len, sets)), not is_quiet()) as tell:
         report = compare(
             *sets,

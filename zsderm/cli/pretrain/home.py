@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import Command
 from zsderm.cli.options import FILE, data_root_option
+from zsderm.cli.talk import say
 from zsderm.optional_packages import requires
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--config", type=FILE, required=True, help="The configuration that names its training images (YAML).")
 @data_root_option()
@@ -32,5 +34,5 @@ def home(folder: Path, config: Path, data_root: Path | None, device: str | None)
         settings = import_module("zsderm.pretrain.config").read_config(config)
         records = import_module("zsderm.pretrain.data.sources").read_records(settings, data_root)
         found = import_module("zsderm.pretrain.model.home").write_home(folder, settings, records, device)
-    click.echo(f"{found.images} training images; an image is familiar from {found.threshold:.2f} on", err=True)
+    say(f"{found.images} training images; an image is familiar from {found.threshold:.2f} on")
     click.echo(folder / "home.safetensors")
