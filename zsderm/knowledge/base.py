@@ -18,7 +18,7 @@ from zsderm.knowledge import library
 from zsderm.knowledge.authoring.vocabulary import shown_by
 from zsderm.knowledge.card import KnowledgeCard
 from zsderm.knowledge.languages import ForeignNames
-from zsderm.knowledge.names import NameTable, ShortForms, split_brackets, without_photos, without_plural
+from zsderm.knowledge.names import NameTable, ShortForms, split_brackets, without_photos
 from zsderm.wording import counted
 
 log = logging.getLogger(__name__)
@@ -191,8 +191,8 @@ class KnowledgeBase:
         entry = self.find(class_name).name
         kinds = self.card.subtypes.get(entry, {})
         for text in (class_name, without_photos(class_name), split_brackets(class_name)[1]) if kinds else ():
-            if (kind := self._subtypes.resolve(text)) in kinds:
-                return str(kind)
+            if (kind := self._subtypes.resolve(text)) is not None and kind in kinds:
+                return kind
         return entry
 
     def descriptions_for(self, classes: Sequence[str]) -> dict[str, list[Description]]:
@@ -263,8 +263,7 @@ class KnowledgeBase:
 
     def _resolve_own(self, class_name: str) -> str | None:
         plain = without_photos(class_name)
-        tried = (class_name, plain, without_plural(plain))
-        name = next(filter(None, map(self._names.resolve, tried)), None)
+        name = next(filter(None, map(self._names.resolve, (class_name, plain))), None)
         if name is not None and not self._short_forms.contradicts(class_name, name):
             return name
         if known := self._short_forms.find(class_name):

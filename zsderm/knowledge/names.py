@@ -127,16 +127,6 @@ def without_photos(name: str) -> str:
     return " ".join(_PHOTOS.sub(" ", name).split())
 
 
-def without_plural(name: str) -> str:
-    """An abbreviation without the "s" that makes several of it; any other name as it is.
-
-    >>> without_plural("AKs"), without_plural("BCC’s"), without_plural("warts")
-    ('AK', 'BCC', 'warts')
-    """
-    found = re.fullmatch("([A-Z]{2,})['’]?s", name)
-    return found[1] if found else name
-
-
 class NameTable:
     """Every name and alias of a knowledge base, and the disease it means.
 
