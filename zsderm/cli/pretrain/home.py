@@ -21,9 +21,9 @@ from zsderm.optional_packages import requires
 def home(folder: Path, config: Path, data_root: Path | None, device: str | None) -> None:
     """Measure what the training images of the encoder in FOLDER look like to it.
 
-    home.safetensors is written into FOLDER, with mean and main directions of their embeddings. By it
-    photographs are told that look like none of them: a page of text, a cat. Training writes it at its end; the
-    average of several runs has none yet.
+    This writes home.safetensors into FOLDER: mean and main directions of their embeddings. With it, classify
+    names photographs that look like none of these images, such as a page of text or a cat. Training writes the
+    file at its end; the average of several runs has none yet.
 
     \b
     zsderm pretrain home zsderm-mini --config pretrain/configs/mini.yaml --data-root DATA
