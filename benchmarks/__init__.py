@@ -1,1 +1,1 @@
-"""The benchmark room: figures on labelled image sets, by the public surface only; imported as ``zsderm.benchmarks``."""
+"""The benchmark: figures on labelled image sets, by the public surface only; imported as ``zsderm.benchmarks``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -181,11 +181,12 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
     if all(re.fullmatch(r"[0-9]+(\.0)?", name) for name in names if name) and any(names):
         return _numbered([int(name.removesuffix(".0")) if name else -1 for name in names], published, path)
     order = {name.casefold(): index for index, name in enumerate(published)}
-    named = {name.casefold() for name in names if name}
+    own = {name.casefold(): name for name in sorted(names, reverse=True) if name}  # "Nevus" and "nevus" are one
     if len(order) >= MIN_CLASSES:
-        order |= _counted_for(named - set(order), named, published, path)
-    if not named <= set(order):
-        own = {name.casefold(): name for name in sorted(names, reverse=True) if name}  # "Nevus" and "nevus" are one
+        strangers = [own[key] for key in sorted(own.keys() - order.keys())]
+        counted_for = _counted_for(strangers, list(own.values()), published, path)
+        order |= {name.casefold(): index for name, index in counted_for.items()}
+    if not own.keys() <= order.keys():
         published = [own[key] for key in sorted(own)]  # its own names, every one of them
         order = {name.casefold(): index for index, name in enumerate(published)}
     if len(order) < MIN_CLASSES:
@@ -193,11 +194,13 @@ def _classes(names: list[str], published: Sequence[str], path: Path) -> tuple[tu
     return tuple(published), np.array([order.get(name.casefold(), -1) for name in names], dtype=np.int_)
 
 
-def _counted_for(strangers: Set[str], together: Set[str], published: Sequence[str], path: Path) -> dict[str, int]:
+def _counted_for(
+    strangers: Sequence[str], together: Sequence[str], published: Sequence[str], path: Path
+) -> dict[str, int]:
     """The published class that each name which is none of them counts for, said; none unless all count for one."""
     if not strangers:
         return {}
-    found = same_diseases(sorted(strangers), sorted(together), published, KnowledgeBase.load(DEFAULT_KNOWLEDGE))
+    found = same_diseases(strangers, together, published, KnowledgeBase.load(DEFAULT_KNOWLEDGE))
     if len(found.places) < len(strangers):
         return {}  # the table keeps names of its own, so none is read as another
     for told in found.told(published):
@@ -252,14 +255,16 @@ def _on_disk(names: Sequence[str], table: Path) -> list[str | None]:
     for path, name, (found, rank) in zip(direct, names, meant, strict=True):
         file = path if path.is_file() else below[found[0]] if len(found) == 1 else None  # of two, nothing says which
         if file is not None and rank != NO_RANK and not is_end(rank):
-            file = file if taken[file.resolve()] == 1 else None
-            elsewhere += [] if file is None else [f"{name} = {file.relative_to(table.parent)}"]
+            if taken[file.resolve()] > 1:
+                file = None
+            else:
+                elsewhere.append(f"{name} = {file.relative_to(table.parent)}")
         paths.append(None if file is None else str(file))
     if elsewhere:
+        some = ", ".join(elsewhere[:2]) + (", ..." if len(elsewhere) > 2 else "")
         warnings.warn(
-            f"{table}: {len(elsewhere)} images are not where the table says, and are taken from another folder by file "
-            f"name: {', '.join(elsewhere[:2])}{', ...' if len(elsewhere) > 2 else ''}. Correct the table if they "
-            "are others.",
+            f"{table}: not where the table says, and taken from another folder by file name ({len(elsewhere)} of "
+            f"{len(names)}): {some}. If you mean other images, correct the table.",
             ZsdermWarning,
             stacklevel=4,
         )

@@ -6,12 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zsderm.benchmarks.grid import RETRIEVING
 from zsderm.benchmarks.results import Result, details, read_results
 from zsderm.benchmarks.table import FIRST, Figure, Points, Table, three
 
 NO_GROUPS = "The tables of these data sets tell of no groups."
 _WITH_INTERVAL = {"accuracy": "accuracy", "balanced_accuracy": "balanced", "macro_f1": "macro-F1"}
 _MAYBE_INTERVAL = {"macro_auroc": "AUROC", "calibration_error": "calibration error"}  # earlier results have none
+_NOT_LEARNED = (
+    ": nothing was learned from the images together, because they are too few or it was not clear that it would help"
+)
+_OF_CALIBRATION = (
+    "Chance alone makes the calibration error of few images too large. Its interval takes that off: it reaches further "
+    "below the figure than above it, and where it begins at 0.000, the error may be chance alone."
+)
 _COMPARED = {"accuracy": "accuracy", "balanced_accuracy": "balanced"}
 
 
@@ -135,7 +143,7 @@ def _record(run: Result) -> dict[str, object]:
         "answered_by": run["used"]["method"],
         "variant": config["variant"],
         "prior": config["prior"],
-        "k": manifest["settings"].get("k") if config["method"] in ("knowledge", "kpl") else None,
+        "k": manifest["settings"].get("k") if config["method"] in RETRIEVING else None,
         "retrieval": config["retrieval"],
         "wording": config["wording"],
         "knowledge": config["knowledge"],
@@ -165,13 +173,16 @@ def _fell_back(run: Result) -> bool:
 
 def _notes(runs: Sequence[Result]) -> list[str]:
     used = dict.fromkeys((run["config"]["method"], run["used"]["method"]) for run in runs if _fell_back(run))
-    notes = [f"* {asked} answered as {answered}: its guard set the refinement aside." for asked, answered in used]
+    notes = [f"* {asked} answered as {answered}{_NOT_LEARNED if asked == 'kpl' else ''}." for asked, answered in used]
     grouped = any(run["metrics"]["units"] != run["metrics"]["n"] for run in runs)
     drawn = "patients or lesions where they are known, each with all its images" if grouped else "images"
     configs = [run["config"] for run in runs if run["config"].get("views", 1) > 1]
     own = {each["encoder"]: each["views"] for each in configs if f"{each['views']} views" not in each["variant"]}
     notes += [f"{name}: the mean of {views} views of each image, as its card says." for name, views in own.items()]
-    return [*notes, f"Intervals: bootstrap that draws {drawn}."]
+    notes.append(f"Intervals: bootstrap that draws {drawn}.")
+    if any("calibration_error_low" in run["metrics"] for run in runs):
+        notes.append(_OF_CALIBRATION)
+    return notes
 
 
 def _plural(unit: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def compare_methods(runs: Mapping[Path, Run], dataset: LabelledImages, output: P
     rows = [
         {
             "variant": run.variant,
-            **compare(dataset.labels, before, after, clusters=dataset.units).to_dict(),
+            **compare(dataset.labels, before, _answers(path, dataset.classes), clusters=dataset.units).to_dict(),
         }
-        for run, after in _each(others, dataset.classes)
+        for path, run in others
     ]
     config = {"dataset": dataset.name, "title": dataset.title, "encoder": yardstick.encoder}
     result = {"kind": "comparison", "config": config, "against": yardstick.variant, "rows": rows}
@@ -36,13 +36,9 @@ def compare_methods(runs: Mapping[Path, Run], dataset: LabelledImages, output: P
     write_result(output / f"{name}.json", result)
 
 
-def _each(runs: Sequence[tuple[Path, Run]], classes: Sequence[str]) -> Iterator[tuple[Run, NDArray[np.float64]]]:
-    return ((run, _answers(path, classes)) for path, run in runs)
-
-
 def _answers(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
     """(N, C) probabilities of a run, in the order of the data set, which its inputs fix."""
-    return pd.read_parquet(path.with_suffix(".parquet"), columns=columns_of(classes)).to_numpy(dtype=np.float64)
+    return pd.read_parquet(path.with_suffix(".parquet"), columns=_columns(classes)).to_numpy(dtype=np.float64)
 
 
 def compare_models(dataset: LabelledImages, images: str, output: Path) -> None:
@@ -79,9 +75,9 @@ def names_classes(path: Path, classes: Sequence[str]) -> bool:
     """Whether a table of answers names its classes; earlier ones numbered them. False where there is none."""
     from pyarrow.parquet import ParquetFile
 
-    return path.is_file() and set(columns_of(classes)) <= set(ParquetFile(path).schema_arrow.names)
+    return path.is_file() and set(_columns(classes)) <= set(ParquetFile(path).schema_arrow.names)
 
 
-def columns_of(classes: Sequence[str]) -> list[str]:
+def _columns(classes: Sequence[str]) -> list[str]:
     """(C,) the columns of the probabilities."""
     return [Predictions.probability_column(name) for name in classes]

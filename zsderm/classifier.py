@@ -1,7 +1,7 @@
 """From a folder of photographs and a list of diseases to labels, probabilities and evidence.
 
 `ZeroShotClassifier.predict` reads as the method: embed the images, retrieve descriptions, average them into text
-proxies, refine those on the batch, answer. Each step is a pure function in the rooms below.
+proxies, refine those on the batch, answer. Each step is a function of another module, which it imports.
 
 Letters: N images, C classes, M sentences, D embedding width.
 """
@@ -56,8 +56,8 @@ class ZeroShotClassifier:
         knowledge: descriptions of the classes; None leaves templates.
         settings: method, retrieval, K and the rest. Where they name no number of views, it is that of the encoder's
             card.
-        prior: how common the classes are in the images: "auto" (estimated and guarded), "uniform", weights in the order
-            of the classes, or a mapping from class to weight.
+        prior: how common the classes are in the images: "auto" (estimated, and used where that is safe),
+            "uniform", weights in the order of the classes, or a mapping from class to weight.
         cache: folder that keeps embeddings between runs; None keeps nothing.
 
     Raises:

@@ -121,7 +121,7 @@ class Fitted:
             "The answers come from what is written about the classes alone: nothing was learned from these photographs "
             f"together, because {self.reason}. Nothing is wrong, and nothing needs to be done."
         )
-        known = " If you know how common the classes are among them, say so (prior), and they are learned from."
+        known = " If you know how common the classes are among them, say so (prior): then the method learns from them."
         return [told + known if self.images >= Settings.min_images else told]  # with fewer, nothing that is said helps
 
     def history(self, classes: Sequence[str]) -> Mapping[str, Any]:

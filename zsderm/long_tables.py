@@ -9,7 +9,7 @@ Letters: N images, C classes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,15 +99,7 @@ def as_wide(table: ImageTable) -> ImageTable:
     shares = np.full((len(images), len(classes)), "", dtype=object)
     shares[image_of, class_of] = table.frame[share_column].to_numpy()
     first = np.unique(image_of, return_index=True)[1]
-    kept = {
-        name: cells[first]
-        for name, cells in _cells(table.frame, (class_column, share_column))
-        if (cells == cells[first][image_of]).all()
-    }
+    others = {name: table.frame[name].to_numpy() for name in table.frame if name not in (class_column, share_column)}
+    kept = {name: cells[first] for name, cells in others.items() if (cells == cells[first][image_of]).all()}
     wide = {probability_column(name): shares[:, place] for place, name in enumerate(classes)}
     return replace(table, frame=pd.DataFrame({**kept, **wide}, dtype=object), whole=None)
-
-
-def _cells(frame: pd.DataFrame, beside: Sequence[str]) -> Iterable[tuple[str, NDArray[np.object_]]]:
-    """The other columns."""
-    return ((name, frame[name].to_numpy()) for name in frame if name not in beside)

@@ -64,7 +64,7 @@ def spinner(title: str, wanted: bool) -> AbstractContextManager[Any]:
 
 
 def rate_text(done: float, seconds: float) -> str:
-    """How fast, in words: "12 images/s", and "3 s/image" below one a second.
+    """How fast, in words: "12.0 images/s", and "4.0 s/image" below one a second.
 
     >>> rate_text(240, 20), rate_text(5, 20)
     ('12.0 images/s', '4.0 s/image')

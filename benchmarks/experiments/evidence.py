@@ -65,8 +65,7 @@ PLACES = ("region", "localization")  # columns
 CONTRADICTIONS = ("another place", "other kind", "dark skin", "no sign")
 COUNT = 3  # sentences beside an answer
 
-
-Beside = list[list[Description]]
+Beside = list[list[Description]]  # for each photograph, the sentences beside it
 
 
 def contradictions(told: Description, region: str, skin_type: str, kind: str = "clinical") -> set[str]:
@@ -231,12 +230,15 @@ def main(
     cache_dir: Path | None,
 ) -> None:
     """Measure, then print the tables."""
+    there = [name for name in ANSWERED if (data_root / name / "index.csv").is_file()]
+    if not there:
+        raise click.ClickException(
+            f"{data_root} has neither pad/index.csv nor ham10000/index.csv. Choose another --data-root."
+        )
     encoder = load_encoder(model)
     rows: list[dict[str, Any]] = []
     answered = []
-    for name in ANSWERED:
-        if not (data_root / name / "index.csv").is_file():
-            continue
+    for name in there:
         table = _read(data_root / name, split)
         classes, kind = sorted(set(table["label"])), KINDS[name]
         shown = signs(table["files"], table)

@@ -51,10 +51,10 @@ _SIDE = 160  # pixels of the longer side
 
 def claims(texts: Sequence[str]) -> NDArray[np.float64]:
     """(M, A) of 1 where a text claims a sign, -1 where it claims the opposite, 0 where it says neither."""
+    words = list(CLAIMS.values())
     return np.array(
         [
-            [1.0 if re.search(yes, text, re.I) else -1.0 if re.search(no, text, re.I) else 0.0 for yes, no in pairs]
-            for pairs in [list(CLAIMS.values())]
+            [1.0 if re.search(yes, text, re.I) else -1.0 if re.search(no, text, re.I) else 0.0 for yes, no in words]
             for text in texts
         ]
     ).reshape(len(texts), len(CLAIMS))

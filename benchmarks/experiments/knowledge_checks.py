@@ -55,8 +55,8 @@ def findings(base: Path, beside: Path, *, model: bool) -> tuple[list[Problem], i
     """
     with TemporaryDirectory(prefix="zsderm-") as name:
         folder = Path(name) / base.name
-        folder.mkdir()
-        for file in (*base.glob("*.jsonl"), base / library.CARD_FILE, beside / EXPECTED_FILE, beside / NAMES_FILE):
+        shutil.copytree(base, folder)
+        for file in (beside / EXPECTED_FILE, beside / NAMES_FILE):
             if file.is_file():
                 shutil.copy(file, folder)
         found = validate(folder, FULL)

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +29,7 @@ from zsderm.pretrain.data.records import Record, image_stream
 
 log = logging.getLogger(__name__)
 
-AXES = 48  # of 24 to 96 the number that tells made pictures from PAD dev best for zsderm-mini (docs/encoders.md)
-LEVELS = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)  # of the stored quantiles
+AXES = 48  # of 24 to 96 the number that tells made pictures from PAD dev best for zsderm-mini (docs/familiarity.md)
 STRANGE = 0.001  # the share of training images under the threshold
 LEAST_IMAGES = 50  # fewer say nothing about directions
 MOST_IMAGES = 20_000  # of each table; more of them move nothing and would have to be embedded
@@ -50,7 +50,6 @@ def write_home(folder: Path, config: TrainConfig, records: Sequence[Record], dev
         CheckpointError: the folder holds no encoder.
         PretrainingDataError: fewer images than say anything.
     """
-    (folder / HOME_FILE).unlink(missing_ok=True)  # of other weights: it would only be complained about
     encoder = load_encoder(folder, device)
     counted = {source.table for source in config.train if source.home}
     rows, tables = [torch.empty(0, encoder.card.width)], []
@@ -98,22 +97,11 @@ def measure_home(features: Tensor, tables: Sequence[str], fingerprint: str) -> E
         axes=directions.flip(1)[:, :count].T.contiguous().float(),
         variances=kept[:count].float(),
         rest=float(left.mean()) if len(left) else math.inf,
-        levels=LEVELS,
-        quantiles=torch.zeros(len(LEVELS)),
-        familiarity_mean=0.0,
         threshold=-math.inf,
         images=len(features),
         encoder=fingerprint,
     )
-    familiar = home.familiarity(features).double()  # (N,)
-    return EncoderHome(
-        **{
-            **vars(home),
-            "quantiles": torch.tensor([_quantile(familiar, weights, level) for level in LEVELS]),
-            "familiarity_mean": float(weights @ familiar),
-            "threshold": _quantile(familiar, weights, STRANGE),
-        }
-    )
+    return replace(home, threshold=_quantile(home.familiarity(features).double(), weights, STRANGE))
 
 
 def _quantile(values: Tensor, weights: Tensor, level: float) -> float:

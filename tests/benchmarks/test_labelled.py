@@ -42,7 +42,7 @@ def test_names_that_are_not_published_are_taken_as_they_are_all_of_them(tmp_path
 
 def test_a_kind_of_a_published_class_counts_for_it_and_is_said(tmp_path: Path, table: pd.DataFrame) -> None:
     table["label"] = ["Blue nevus", "melanoma", "nodular melanoma", "nevus"]
-    with pytest.warns(ZsdermWarning, match=r"mine.csv: .*blue nevus = nevus, nodular melanoma = melanoma\."):
+    with pytest.warns(ZsdermWarning, match=r"mine.csv: .*Blue nevus = nevus, nodular melanoma = melanoma\."):
         found = _read(tmp_path, table)
     assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
 
@@ -54,9 +54,16 @@ def test_other_names_of_a_published_class_count_beside_its_kinds(tmp_path: Path,
     assert found.classes == CLASSES and found.labels.tolist() == [0, 1, 1, 0]
     told = [str(warning.message).split(": ", 1)[1] for warning in said]
     assert told == [
-        "read as other names of the classes: malignant melanoma = melanoma, mole = nevus.",
+        "read as other names of the classes: malignant melanoma = melanoma, Mole = nevus.",
         "read as diseases that the classes hold: blue nevus = nevus, melanoma in situ = melanoma.",
     ]
+
+
+def test_labels_are_looked_up_as_they_are_written(tmp_path: Path, table: pd.DataFrame) -> None:
+    table["label"] = ["AKs", "wart", "AKs", "wart"]  # the capitals tell an abbreviation from a word
+    with pytest.warns(ZsdermWarning, match="read as other names of the classes: AKs = actinic keratosis"):
+        found = _read(tmp_path, table, published=("wart", "actinic keratosis"))
+    assert found.labels.tolist() == [1, 0, 1, 0]
 
 
 def test_a_table_that_keeps_its_own_names_is_not_said_to_be_read_as_others(tmp_path: Path, table: pd.DataFrame) -> None:
@@ -82,7 +89,7 @@ def test_images_are_found_by_name_below_the_table_with_or_without_suffix(
 ) -> None:
     make_photos(tmp_path, ["deep/er/x.jpg", "one/twin.png", "two/twin.png"])
     table["filename"] = ["0.png", "elsewhere/x", "twin.png", "3.png"]
-    with pytest.warns(ZsdermWarning, match=r"1 images are not where the table says.*elsewhere/x = deep/er/x\.jpg"):
+    with pytest.warns(ZsdermWarning, match=r"not where the table says.*\(1 of 4\): elsewhere/x = deep/er/x\.jpg"):
         found = _read(tmp_path, table)
     assert [Path(image).name for image in found.images] == ["0.png", "x.jpg", "3.png"]  # two twins: nobody knows which
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from zsderm.benchmarks import tables
+from zsderm.benchmarks import sections, tables
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.results import read_result, read_results, write_result
 from zsderm.benchmarks.runner import images_checksum
@@ -68,6 +68,14 @@ def test_the_summary_has_a_row_for_every_run_and_an_empty_one_for_make_with_its_
     assert "| PAD dev | | | MAKE |" in lines[5]
     assert "--model hf-hub:xieji-x/MAKE" in lines[-1] and "kpl answered as knowledge" in "\n".join(lines)
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+
+
+def test_the_notes_say_what_the_interval_of_the_calibration_error_is_where_it_is_shown(results: Path) -> None:
+    runs = read_results(results)
+    bare = [{**run, "metrics": {k: v for k, v in run["metrics"].items() if "error_" not in k}} for run in runs]
+    shown, hidden = (" ".join(sections.figures(of).notes) for of in (runs, bare))
+    assert "where it begins at 0.000" in shown and "0.000" not in hidden
+    assert "nothing was learned from the images together" in shown
 
 
 def test_the_card_of_the_bundled_encoder_has_its_runs_and_no_row_of_another_model(results: Path) -> None:

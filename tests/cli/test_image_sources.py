@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
 
 from zsderm.cli import main
 from zsderm.cli.image_sources import images_meant
@@ -24,17 +23,8 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs ``zsderm`` with the small encoder in place of the bundled one, in a folder with photographs."""
-    for place in ("zsderm.load_encoder", "zsderm.classifier.load_encoder"):
-        monkeypatch.setattr(place, lambda name, device=None: tiny_encoder)
-    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "photos").mkdir()
-    rng = np.random.default_rng(0)
-    for name in ("a", "b", "c"):
-        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(tmp_path / "photos" / f"{name}.jpg")
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments, **more: CliRunner().invoke(main, [str(argument) for argument in arguments], **more)
+def run(run_beside_photos: Run) -> Run:
+    return run_beside_photos
 
 
 def images_in(done: Result) -> list[str]:

@@ -8,30 +8,21 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
 
 from zsderm.cli import main
+from zsderm.cli.manual import pages
 
 CLASSES = ("-c", "melanoma, nevus", "--method", "templates")
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs ``zsderm`` with the small encoder, in a folder with three photographs and a file that is none."""
-    for place in ("zsderm.load_encoder", "zsderm.classifier.load_encoder"):
-        monkeypatch.setattr(place, lambda name, device=None: tiny_encoder)
-    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "photos").mkdir()
-    rng = np.random.default_rng(0)
-    for name in ("a", "b", "c"):
-        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(tmp_path / "photos" / f"{name}.png")
-    (tmp_path / "photos" / "torn.jpg").write_bytes(b"\xff\xd8\xff")
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+def run(run_beside_photos: Run) -> Run:
+    """Runs ``zsderm`` in a folder with three photographs and a file that is none."""
+    Path("photos/torn.jpg").write_bytes(b"\xff\xd8\xff")
+    return run_beside_photos
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 6])
@@ -55,9 +46,31 @@ def test_verbose_says_what_is_loaded_from_where_and_how_long_it_took(run: Run) -
     assert "zsderm: " not in run("classify", "photos", *CLASSES).stderr  # what was asked for once ends with the call
 
 
-def test_verbose_and_quiet_exclude_each_other(run: Run) -> None:
-    for arguments in (("-v", "-q", "classify"), ("-v", "classify", "-q"), ("classify", "-v", "-q")):
-        assert "exclude each other" in run(*arguments).stderr
+@pytest.mark.parametrize("command", [name for name, _ in pages(main, "zsderm")][1:])
+def test_every_command_takes_both_after_its_name_and_refuses_them_together(command: str) -> None:
+    names = command.split()[1:]
+    for arguments in (["-v", *names, "-q"], [*names, "-v", "--quiet"], ["-qv", *names]):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 2 and "--verbose and --quiet exclude each other" in done.stderr, done.output
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_quiet_silences_a_command_in_a_group(place: int) -> None:
+    arguments = ["kb", "show", "dermatology"]
+    assert "checksum" in CliRunner().invoke(main, arguments).stderr
+    done = CliRunner().invoke(main, [*arguments[:place], "-q", *arguments[place:]])
+    assert (done.exit_code, done.stderr) == (0, "") and "melanoma" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [("audit", "--train", "photos", "--model", "tiny"), ("retrieve", "--index", "photos", "--query", "red")],
+    ids=lambda command: command[0],
+)
+def test_verbose_says_how_long_the_encoder_took_to_load(run: Run, command: tuple[str, ...]) -> None:
+    Path("photos/torn.jpg").unlink()
+    assert "zsderm: Loading " in run(*command, "-v").stderr
 
 
 def test_a_value_that_looks_like_a_flag_is_left_as_it_is(run: Run) -> None:
@@ -70,7 +83,7 @@ def test_strict_ends_with_3_where_an_image_failed_once_all_is_written(run: Run, 
     done = run(*command, "photos", "--strict")
     assert done.exit_code == 3 and "Error: 1 image failed; with --strict the exit code is 3." in done.stderr
     assert command[0] == "classify" or Path(command[-1]).is_file()
-    assert run(*command, "photos/a.png", "photos/b.png", "--strict").exit_code == 0
+    assert run(*command, "photos/a.jpg", "photos/b.jpg", "--strict").exit_code == 0
     assert run(*command, "photos/torn.jpg", "--strict").exit_code == 1  # nothing at all was done
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,11 +58,27 @@ def test_images_and_texts_are_embedded_without_open_clip_timm_and_torchvision() 
     assert done.stdout.strip() == "set()"
 
 
-def test_damaged_weights_are_one_sentence(tmp_path, monkeypatch) -> None:
-    folder = tmp_path / "weights"
-    shutil.copytree(mini.FOLDER, folder)
-    monkeypatch.setattr(mini, "FOLDER", folder)
-    whole = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match=r"are damaged: .*Install the package again"):
+def changed(content: bytes) -> bytes:
+    """Settings that would still be read, and give other rows in open_clip."""
+    settings = [(b'"bicubic"', b'"bilinear"'), (b'"gelu"', b'"relu"'), (b'"##ing"', b'"##ung"')]
+    for before, after in settings:
+        content = content.replace(before, after)
+    return content
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json", "open_clip_config.json"])
+@pytest.mark.parametrize("how", ["torn", "missing", "changed"])
+def test_files_that_are_damaged_or_changed_are_one_sentence(tmp_path, monkeypatch, file, how) -> None:
+    for path in mini.FOLDER.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    content = (mini.FOLDER / file).read_bytes()
+    (tmp_path / file).unlink()
+    if how == "torn":
+        (tmp_path / file).write_bytes(content[: len(content) // 2])
+    elif how == "changed":
+        other = content[:-1] + b"?" if file == "model.safetensors" else changed(content)
+        assert other != content
+        (tmp_path / file).write_bytes(other)
+    monkeypatch.setattr(mini, "FOLDER", tmp_path)
+    with pytest.raises(CheckpointError, match=r"^[^\n]*'zsderm-mini'[^\n]*Install the package again[^\n]*$"):
         load_encoder(mini.NAME)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def test_every_bundled_base_has_a_complete_card():
             "language",
             "description",
         }
+
+
+def test_the_table_of_sources_counts_the_diseases_and_sentences_of_each_file():
+    folder = library.bundled()["dermatology"]
+    rows = re.findall(r"^\| `(\S+\.jsonl)` \|.*\| (\d+) \| (\d+) \|$", (folder / "SOURCES.md").read_text("utf-8"), re.M)
+    files = {path.name: KnowledgeBase.load(path) for path in folder.glob("*.jsonl")}
+    assert {name: (int(diseases), int(texts)) for name, diseases, texts in rows} == {
+        name: (len(base.diseases), len(base)) for name, base in files.items()
+    }
 
 
 def test_a_base_is_located_by_name_folder_or_file(write_base, disease):

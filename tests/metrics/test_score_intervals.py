@@ -72,3 +72,14 @@ def test_one_unit_and_names_alone_have_no_interval(sample: Callable) -> None:
     for found in (alone, named):
         assert math.isnan(found.macro_auroc_low) and math.isnan(found.calibration_error_high)
     assert dict(named.rows())["macro AUROC"] == "–"
+
+
+@pytest.mark.parametrize("how", ["labels", "groups"])
+def test_names_alone_draw_nothing_for_figures_that_they_do_not_have(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("zsderm.metrics.summary.bootstrap_scores")
+    true, named = np.array([0, 1, 1, 0]), np.array([0, 1, 0, -1])
+    if how == "labels":
+        found = metrics.evaluate_labels(true, named, 2)
+    else:
+        found = metrics.by_group(true, np.eye(2)[named], ["a"] * 4, named_only=True).groups["a"]
+    assert math.isnan(found.top3_accuracy) and math.isnan(found.macro_auroc) and not math.isnan(found.accuracy_low)

@@ -12,7 +12,15 @@ import click
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import print_passed_over
-from zsderm.cli.options import FILE, batch_option, cache_options, device_option, follow_links_option, json_option
+from zsderm.cli.options import (
+    FILE,
+    batch_option,
+    cache_options,
+    device_option,
+    follow_links_option,
+    json_option,
+    loaded_encoder,
+)
 from zsderm.cli.parameters import ClassList, ResultFile
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
@@ -167,9 +175,7 @@ def audit(
         labelled = audited_labels(paths, labels, predictions, classes)
     encoder = None
     if model != "none":
-        from zsderm import load_encoder
-
-        encoder = load_encoder(model, device)
+        encoder = loaded_encoder(model, device)
     with counting("Reading images", sum(map(len, sets)), not is_quiet()) as tell:
         report = compare(
             *sets,

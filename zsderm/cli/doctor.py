@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import Command
 from zsderm.cli.options import cache_dir_option
 from zsderm.cli.terminal import behind
 from zsderm.harmless_text import harmless
@@ -14,7 +15,7 @@ from zsderm.harmless_text import harmless
 _COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red"}
 
 
-@click.command()
+@click.command(cls=Command)
 @cache_dir_option
 @click.pass_context
 def doctor(ctx: click.Context, cache_dir: Path) -> None:

@@ -50,11 +50,11 @@ def export(
 ) -> None:
     """Write an encoder whose image tower runs faster on a processor, and compare it with the original.
 
-    torch offers fp32 and bf16; onnx (ONNX Runtime) fp32 and int8; openvino fp32 and bf16. Use photographs of the kind
-    that the encoder will classify. The command prints the smallest and the mean cosine between the two image features,
-    the share of photographs with the same first answer, and how much faster the image tower is on this machine. If the
-    cosine of any photograph is below 0.9999 (fp32), 0.999 (bf16) or 0.99 (int8), or if fewer than 95 % of the answers
-    are the same, nothing is written and the exit code is 1.
+    torch offers fp32 and bf16; onnx (ONNX Runtime) fp32 and int8; openvino fp32 and bf16. Give at least 20 photographs
+    of the kind that the encoder will classify. The command prints the smallest and the mean cosine between the two
+    image features, the share of photographs with the same first answer, and how much faster the image tower is on this
+    machine. If the cosine of any photograph is below 0.9999 (fp32), 0.999 (bf16) or 0.99 (int8), or if fewer than 95 %
+    of the answers are the same, nothing is written and the exit code is 1.
 
     \b
     zsderm export --model hf-hub:xieji-x/MAKE --precision bf16 photos/ -o make-bf16

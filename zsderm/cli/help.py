@@ -9,7 +9,7 @@ import click
 
 from zsderm.cli.command_line import remember
 from zsderm.cli.places import refuse_shared_places
-from zsderm.cli.talk import FLAGS, set_talk
+from zsderm.cli.talk import set_talk
 
 IMAGES, CLASSES, OUTPUT = "Images", "Classes and method", "Output"
 SPEED, RARE = "Speed and memory", "Rarely needed"
@@ -39,26 +39,43 @@ class Option(click.Option):
         return super().type_cast_value(ctx, value)
 
 
-class Command(click.Command):
+def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        set_talk(context, **{str(option.name): True})
+
+
+_TALK = [
+    click.Option(
+        [f"-{word[0]}", f"--{word}"], is_flag=True, is_eager=True, hidden=True, expose_value=False, callback=_talk
+    )
+    for word in ("verbose", "quiet")
+]
+
+
+class _Talking(click.Command):
+    """Understands -v and -q, which ``zsderm --help`` explains, wherever they stand."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The parameters, with those that no ``--help`` but the first shows."""
+        return [*super().get_params(ctx), *_TALK]
+
+
+class Command(_Talking):
     """A command that groups its options in ``--help``, if there are more than a few."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; an old name of an option is replaced by the new one, and stderr says so.
 
-        -v and -q, which stand before the command by right, are understood here as well.
-
         Raises:
             UsageError: an output is an input of the same call, or another output; or -v and -q together.
         """
         remember(ctx, args)
-        args, talk = self._tidied(args)
-        set_talk(ctx, **dict.fromkeys(talk, True))
+        args = self._with_new_names(args)
         rest = super().parse_args(ctx, list(args))  # which it empties
         refuse_shared_places(self.params, ctx.params, args)
         return rest
 
-    def _tidied(self, args: list[str]) -> tuple[list[str], set[str]]:
-        """The arguments under the names of today, and what -v and -q among them ask for."""
+    def _with_new_names(self, args: list[str]) -> list[str]:
         new = {old: option.opts[0] for option in self.params if isinstance(option, Option) for old in option.old_names}
         takes_value = {
             name
@@ -66,16 +83,12 @@ class Command(click.Command):
             if isinstance(option, click.Option) and not option.is_flag and not option.count
             for name in (*option.opts, *getattr(option, "old_names", ()))
         }
-        own = {name for option in self.params for name in option.opts}
-        renamed, talk, is_value, ended = [], set(), False, False
+        renamed, is_value, ended = [], False, False
         for argument in args:
             ended |= argument == "--" and not is_value
-            if not (is_value or ended) and argument in FLAGS and argument not in own:
-                talk.add(FLAGS[argument])
-                continue
             renamed.append(argument if is_value or ended else _renamed(argument, new))
             is_value = not is_value and argument in takes_value  # the next one, whatever it looks like
-        return renamed, talk
+        return renamed
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C says what is kept and how to go on, and ends it with exit code 130."""
@@ -98,6 +111,12 @@ class Command(click.Command):
             with formatter.section(heading):
                 own = sections.get(heading, [])
                 formatter.write_dl([*own, shown[-1][1]] if not order or heading == order[-1] else own)
+
+
+class Group(_Talking, click.Group):
+    """A group of commands that are a `Command` each."""
+
+    command_class = Command
 
 
 def stopped_text(parameters: Mapping[str, Any]) -> str:

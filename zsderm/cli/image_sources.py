@@ -16,6 +16,7 @@ from zsderm.cli.help import IMAGES, option
 from zsderm.cli.talk import say
 from zsderm.errors import ImageError
 from zsderm.file_names import printable
+from zsderm.wording import agrees, counted
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -84,8 +85,7 @@ def once(images: Iterable[str], key: Callable[[str], object] | None = None) -> I
         seen.add(same)
         yield image
     if twice:
-        several = "1 image was" if twice == 1 else f"{twice} images were"
-        say(f"Note: {several} named more than once; each is taken once.")
+        say(f"Note: {counted(twice, 'image')} {agrees(twice, 'was', 'were')} named more than once; each is taken once.")
 
 
 class FolderAndName:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.help import Group
 from zsderm.cli.terminal import print_cells
 from zsderm.errors import CheckpointError
 
@@ -20,7 +21,7 @@ _SHAPES = ("width", "image_size", "context_length")
 _GATED = {True: "yes", False: "no", None: "not known"}
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """List encoders, and show what is known about one of them.
 

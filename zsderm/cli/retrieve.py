@@ -21,6 +21,7 @@ from zsderm.cli.options import (
     follow_links_option,
     image_column_option,
     json_option,
+    loaded_encoder,
     model_option,
 )
 from zsderm.cli.parameters import ResultFile
@@ -106,7 +107,6 @@ def retrieve(
     zsderm retrieve --captions captions.csv --query photos/IMG_0001.jpg
     zsderm retrieve --index photos/ --captions captions.csv
     """
-    from zsderm import load_encoder
     from zsderm.image_table import ImageTable
     from zsderm.manifest_files import refuse_others_manifest
 
@@ -119,7 +119,7 @@ def retrieve(
     if output is not None and output.suffix.lower() == ".csv":
         refuse_others_manifest(output)
     image = None if query is None else _image_meant(query)
-    encoder = load_encoder(model, device)
+    encoder = loaded_encoder(model, device)
     if query is None:
         assert index is not None and captions is not None
         table = ImageTable.read(captions, image_column)

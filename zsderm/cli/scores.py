@@ -216,7 +216,7 @@ def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) ->
         have = agrees(members.alone, "has", "have")
         lines.append(f"{members.alone} of them {have} no {per_group.by}; each is a group of its own.")
     if without := len(members) - len(groups.chosen):
-        lines.append(f"{without} {'group has' if without == 1 else 'groups have'} no label; left out.")
+        lines.append(f"{counted(without, 'group')} {agrees(without, 'has', 'have')} no label; left out.")
     for path, source in zip(files, per_group.sources.values(), strict=True):
         if source == MEAN_OF_LOGS:
             lines.append(

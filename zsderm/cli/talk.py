@@ -16,8 +16,6 @@ from zsderm.harmless_text import harmless
 
 _QUIET, _VERBOSE = "zsderm.quiet", "zsderm.verbose"  # in the notes of the outermost context
 
-FLAGS = {"-v": "verbose", "--verbose": "verbose", "-q": "quiet", "--quiet": "quiet"}
-
 
 def say(text: str) -> None:
     """Say a line on stderr, unless --quiet asks for silence."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from zsderm.display.tables import html_table
 from zsderm.wording import counted
@@ -41,18 +42,18 @@ def answers_line(labels: Sequence[str], classes: Sequence[str], method: str) -> 
 def answers_table(
     line: str, images: Sequence[str], ranked: Ranked, evidence: Sequence[str], errors: Mapping[str, str]
 ) -> str:
-    """The first images with their two most probable classes and the nearest sentence, or the reason for no answer.
+    """The first images with their two most probable classes and a sentence, or the reason for no answer.
 
     Args:
         line: what stands above.
         images: N names.
         ranked: for each image, classes with their probabilities, best first; empty for one without an answer.
-        evidence: N sentences, which may be empty.
+        evidence: N sentences that are typical of the answers, which may be empty.
         errors: the reason for each image without an answer.
     """
 
     def rows() -> Iterator[tuple[str, ...]]:
-        for image, best, sentence in list(zip(images, ranked, evidence, strict=True))[:SHOWN]:
+        for image, best, sentence in islice(zip(images, ranked, evidence, strict=True), SHOWN):
             told = sentence if best else errors.get(image, "")
             short = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1].rstrip()}…"
             yield (image, *(f"{name} {share:.0%}" for name, share in best[:2]), *[""] * (2 - len(best[:2])), short)

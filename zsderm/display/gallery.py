@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePath
 
+import pandas as pd
+
 from zsderm.atomic_files import atomic_file
 from zsderm.display.pictures import small_picture
 from zsderm.display.tables import text_in_html
@@ -127,7 +129,7 @@ def gallery_of(
         images: N photographs in any form that a classifier takes.
         ranked: N lists of classes with probabilities, best first.
         remarks: by the name of an image, what else is said of it.
-        true: N true classes.
+        true: N true classes; empty, None or NaN where one is not known.
         most: how many are shown.
 
     Raises:
@@ -147,7 +149,7 @@ def gallery_of(
             raise InputError(
                 f"Expected `{what}` to have one entry for each of {len(names)} images, but got {len(given)}."
             )
-    labels = [""] * len(names) if true is None else list(map(str, true))
+    labels = [""] * len(names) if true is None else ["" if pd.isna(label) else str(label) for label in true]
     rows = zip(names, sources, ranked, labels, strict=True)
     shots = [Shot(name, source, best, remarks.get(name, ""), label) for name, source, best, label in islice(rows, most)]
     return Gallery(title, shots, len(names))

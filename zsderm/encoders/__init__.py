@@ -26,9 +26,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zsderm.encoders import mini
 from zsderm.encoders.base import Encoder, EncoderCard
 from zsderm.encoders.catalogue import BUNDLED
-from zsderm.encoders.mini import NAME
 from zsderm.errors import WrongTypeError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def load_encoder(
         raise WrongTypeError(f"Expected the name of an encoder, such as 'zsderm-mini', but got {name!r:.40}.")
     # torch and open_clip take seconds to import: here, so that the catalogue can be listed without them.
     encoder: TorchEncoder
-    if str(name) == NAME:
+    if str(name) == mini.NAME:
         from zsderm.encoders.mini_encoder import MiniEncoder
 
         encoder = MiniEncoder(device)
@@ -80,5 +80,6 @@ def load_encoder(
         encoder = find_checkpoint(str(name), download=download).encoder(device)
     if compile:
         encoder.compile()
-    log.debug("encoder %s on %s, fingerprint %s", encoder.card.name, encoder.device, encoder.fingerprint)
+    if log.isEnabledFor(logging.DEBUG):  # the fingerprint of large weights takes seconds
+        log.debug("encoder %s on %s, fingerprint %s", encoder.card.name, encoder.device, encoder.fingerprint)
     return encoder

@@ -2,9 +2,9 @@
 
 An image tower gives a photograph of a cat a row as well, of unit length like any other. But rows of training images
 fill few directions, so one that leaves them betrays a picture of another kind. The mean and the main directions are
-stored, not the images, in home.safetensors; made by `zsderm.pretrain.home`, read here.
+stored, not the images, in home.safetensors; made by `zsderm.pretrain.model.home`, read here.
 
-Letters: N images, D embedding width, A axes, Q quantiles.
+Letters: N images, D embedding width, A axes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from zsderm.errors import CheckpointError, FallbackWarning, SettingsError
 from zsderm.file_names import printable
 
-_TENSORS = ("mean", "axes", "variances", "quantiles")
+_TENSORS = ("mean", "axes", "variances")
 MOST_NAMED = 5  # images in one sentence; the column familiarity has them all
 _LEAST = 1e-12  # a variance below it is rounding
 
@@ -41,9 +41,6 @@ class EncoderHome:
         axes: (A, D) orthonormal rows: the directions in which training images differ most, the widest first.
         variances: (A,) the variance along each of them, largest first, above 0.
         rest: the mean variance along each of the D - A directions left; above 0, or infinity where there are none.
-        levels: (Q,) ascending from 0 to 1.
-        quantiles: (Q,) the familiarity below which that share of the training images lies, tables counting alike.
-        familiarity_mean: of the training images, tables counting alike.
         threshold: an image with less familiarity than this looks like none of the training images.
         images: how many training images were measured.
         encoder: fingerprint of the encoder that they were measured with.
@@ -53,9 +50,6 @@ class EncoderHome:
     axes: torch.Tensor
     variances: torch.Tensor
     rest: float
-    levels: tuple[float, ...]
-    quantiles: torch.Tensor
-    familiarity_mean: float
     threshold: float
     images: int
     encoder: str
@@ -117,8 +111,8 @@ class EncoderHome:
     def save(self, path: Path) -> None:
         """Write it as a .safetensors file."""
         tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
-        numbers = {name: getattr(self, name) for name in ("familiarity_mean", "threshold", "images", "encoder")}
-        facts = {**numbers, "rest": None if math.isinf(self.rest) else self.rest, "levels": list(self.levels)}
+        numbers = {name: getattr(self, name) for name in ("threshold", "images", "encoder")}
+        facts = {**numbers, "rest": None if math.isinf(self.rest) else self.rest}
         save_file(tensors, str(path), metadata={"format": "pt", "zsderm_home": json.dumps(facts)})
 
     @classmethod
@@ -143,7 +137,7 @@ class EncoderHome:
     def _checked(self) -> EncoderHome:
         """Itself, if its parts fit together; ValueError otherwise."""
         axes, width = self.axes.shape if self.axes.ndim == 2 else (0, 0)
-        shapes = {"mean": (width,), "variances": (axes,), "quantiles": (len(self.levels),)}
+        shapes = {"mean": (width,), "variances": (axes,)}
         for name, shape in shapes.items():
             if tuple(getattr(self, name).shape) != shape:
                 raise ValueError(f"{name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
@@ -190,8 +184,6 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of a file in their types; KeyError, TypeError or ValueError where one is amiss."""
     return {
         "rest": math.inf if facts["rest"] is None else float(facts["rest"]),
-        "levels": tuple(float(level) for level in facts["levels"]),
-        "familiarity_mean": float(facts["familiarity_mean"]),
         "threshold": float(facts["threshold"]),
         "images": int(facts["images"]),
         "encoder": str(facts["encoder"]),

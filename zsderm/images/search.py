@@ -135,9 +135,9 @@ def picture_of(pixels: np.ndarray) -> Image.Image:
         WrongTypeError: another shape or dtype.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-        hint = " Pixels from 0 to 1 become such by (255 * pixels).astype('uint8')." if pixels.dtype.kind == "f" else ""
+        hint = " If they are from 0 to 1, write (255 * pixels).astype('uint8')." if pixels.dtype.kind == "f" else ""
         if pixels.ndim == 4:
-            hint += " Several pictures are a list of arrays: list(pixels)."
+            hint += " Give several pictures as a list of arrays: list(pixels)."
         raise WrongTypeError(f"Expected pixels as {PIXELS}, but got {pixels.shape} {pixels.dtype}.{hint}")
     return Image.fromarray(np.ascontiguousarray(pixels))
 
@@ -157,7 +157,7 @@ def _several(kind: str, count: int) -> str:
 
 
 def _sources(images: object, *kinds: type) -> list[Any]:
-    """The photographs as a list; what is none, such as pixels, is refused."""
+    """The photographs as a list; what is of none of the kinds is refused."""
     if isinstance(images, kinds):
         return [images]
     strange = images
@@ -167,8 +167,9 @@ def _sources(images: object, *kinds: type) -> list[Any]:
         if not others:
             return items
         strange = others[0]
-    pixels = f"pixels ({PIXELS})" if np.ndarray in kinds else ""
-    taken = ", ".join(filter(None, ("a folder", "a path", "a PIL image" * bool(pixels), pixels)))
+    taken = "a folder, a path"
+    if np.ndarray in kinds:
+        taken += f", a PIL image, pixels ({PIXELS})"
     raise WrongTypeError(f"Expected {taken} or a list of them, but got {type(strange).__name__}.")
 
 

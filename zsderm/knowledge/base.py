@@ -191,8 +191,8 @@ class KnowledgeBase:
         entry = self.find(class_name).name
         kinds = self.card.subtypes.get(entry, {})
         for text in (class_name, without_photos(class_name), split_brackets(class_name)[1]) if kinds else ():
-            if (kind := self._subtypes.resolve(text)) in kinds:
-                return str(kind)
+            if (kind := self._subtypes.resolve(text)) is not None and kind in kinds:
+                return kind
         return entry
 
     def descriptions_for(self, classes: Sequence[str]) -> dict[str, list[Description]]:

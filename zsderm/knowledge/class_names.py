@@ -55,8 +55,8 @@ class ClassNames:
         """
         reading = read_codes(classes)
         # A base that knows a code by itself is asked for the code: it may be the user's own.
-        meant = [name if _find(name, knowledge) else reading.meaning(name) for name in classes]
-        found = [_find(name, knowledge) for name in meant]
+        meant = [name if disease_of(name, knowledge) else reading.meaning(name) for name in classes]
+        found = [disease_of(name, knowledge) for name in meant]
         canonical = [disease.name if disease else name for disease, name in zip(found, meant, strict=True)]
         covered = [
             knowledge.covered(name) if knowledge is not None and disease else name
@@ -167,7 +167,8 @@ def is_code(name: str) -> bool:
     return name.upper() in {code for codes in code_sets().values() for code in codes}
 
 
-def _find(name: str, knowledge: KnowledgeBase | None) -> Disease | None:
+def disease_of(name: str, knowledge: KnowledgeBase | None) -> Disease | None:
+    """The disease that a class name means; None where no base is given, or the base knows none or several."""
     try:
         return None if knowledge is None else knowledge.find(name)
     except UnknownClassError:
@@ -175,5 +176,5 @@ def _find(name: str, knowledge: KnowledgeBase | None) -> Disease | None:
 
 
 def _canonical(name: str, knowledge: KnowledgeBase | None) -> str:
-    disease = _find(name, knowledge)
+    disease = disease_of(name, knowledge)
     return disease.name if disease else name

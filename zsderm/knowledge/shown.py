@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zsderm.config import DEFAULT_KNOWLEDGE
-from zsderm.errors import UnknownClassError
-from zsderm.knowledge.base import Disease, KnowledgeBase
-from zsderm.knowledge.class_names import ClassNames
+from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.class_names import ClassNames, disease_of
 from zsderm.knowledge.names import spelling
 from zsderm.knowledge.pools import holds, members_of
+from zsderm.wording import agrees, counted
 
 MOST_NAMED = 30  # classes in one sentence; the manifest has them all
 
@@ -49,15 +49,15 @@ class ShownClasses:
         """
         if diagnoses is None:
             return None
-        base = knowledge if knowledge is not None and _knows(knowledge, diagnoses) else None
+        base = knowledge if knowledge is not None and all(disease_of(name, knowledge) for name in diagnoses) else None
         judge = KnowledgeBase.load(DEFAULT_KNOWLEDGE) if base is None else base
-        known = [disease for name in diagnoses if (disease := _find(judge, name))]
+        known = [disease for name in diagnoses if (disease := disease_of(name, judge))]
         spelt = {spelling(name) for name in (*diagnoses, *(group for disease in known for group in disease.ontology))}
         # The user's own base may know a class by a name of its own, and the bundled one by the name that it has there.
         own = ClassNames.read(classes, knowledge).canonical
         never, unclear = [], []
         for given, meant in zip(classes, own, strict=True):
-            disease = _find(judge, meant) or _find(judge, given)
+            disease = disease_of(meant, judge) or disease_of(given, judge)
             if spelling(given) in spelt or spelling(meant) in spelt:
                 continue
             if disease is None:
@@ -77,11 +77,9 @@ class ShownClasses:
         some, all_of = len(self.never), len(self.classes)
         named = ", ".join(self.never[:MOST_NAMED])
         more = f" and {some - MOST_NAMED} more" if some > MOST_NAMED else ""
-        were, them = ("was", "it") if some == 1 else ("were", "them")
-        one = "class" if all_of == 1 else "classes"
         return (
-            f"{some} of your {all_of} {one} {were} never shown to {encoder}: {named}{more}; "
-            f"answers for {them} are guesses."
+            f"{some} of your {counted(all_of, 'class', 'classes')} {agrees(some, 'was', 'were')} never shown to "
+            f"{encoder}: {named}{more}; answers for {agrees(some, 'it', 'them')} are guesses."
         )
 
 
@@ -89,19 +87,5 @@ def _related(base: KnowledgeBase, one: str, other: str) -> bool:
     """Whether images of one disease may be images of the other."""
     if one == other or holds(base.card, one, other) or holds(base.card, other, one):
         return True
-    pooled = [
-        set(members_of(base.card, name)) if name in base.card.groups or name in base.card.pools else set()
-        for name in (one, other)
-    ]
-    return bool(pooled[0] & pooled[1])
-
-
-def _knows(base: KnowledgeBase, names: Sequence[str]) -> bool:
-    return all(_find(base, name) for name in names)
-
-
-def _find(base: KnowledgeBase, name: str) -> Disease | None:
-    try:
-        return base.find(name)
-    except UnknownClassError:
-        return None
+    pooled = [name in base.card.groups or name in base.card.pools for name in (one, other)]
+    return all(pooled) and not members_of(base.card, one).isdisjoint(members_of(base.card, other))

@@ -76,7 +76,7 @@ def by_group(
         probabilities: (N, C) float; a row with NaN is an image without a prediction.
         groups: (N,) names; empty, None or NaN where the group is not known.
         clusters: (N,) names of what the images belong to; see `zsderm.metrics.evaluate`.
-        named_only: whether ``probabilities`` only say which class was named, so that figures of probabilities are NaN.
+        named_only: see `zsderm.metrics.evaluate`.
         least: images that a group needs to count for the gap.
         resamples: R.
 
@@ -91,8 +91,7 @@ def by_group(
     for name in sorted(set(names[classified].tolist())):
         rows = names == name
         part = None if units is None else units[rows]
-        figures = evaluate(true[rows], scores[rows], clusters=part, resamples=resamples)
-        found[name] = figures.without_probabilities() if named_only else figures
+        found[name] = evaluate(true[rows], scores[rows], clusters=part, named_only=named_only, resamples=resamples)
     of_unknown = found.pop("", None)
     unanswered = Counter(names[~np.isin(names, names[classified])].tolist())
     sizes = [group.n for group in found.values() if group.n >= least]

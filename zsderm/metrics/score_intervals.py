@@ -58,7 +58,7 @@ def bootstrap_scores(
     curves = [_Curve.of(true == index, scores[:, index]) for index in range(scores.shape[1])]
     bins = _bins(scores, scores.argmax(axis=1) == true)  # (N, B)
     areas, errors = [], []
-    block = max(1, _AT_ONCE // max(len(true), count))
+    block = max(1, _AT_ONCE // len(true))
     for start in range(0, resamples, block):
         drawn = _draw(count, min(block, resamples - start), rng)[:, units].astype(np.float32)  # (R, N)
         areas.append(np.stack([curve.areas(drawn) for curve in curves], axis=1))
@@ -75,8 +75,9 @@ def basic_interval(value: float, drawn: NDArray[np.float64]) -> tuple[float, flo
 
     2 value - q, where q are the percentiles of the resamples. A calibration error is never negative, so noise only
     adds to it, and a resample has more noise than the sample: the percentiles themselves lie too high. (With 400 images
-    and a true error of 0.064 they held it in 47 of 100 samples, this interval in 94. Of a model without any error it
-    still holds too little: there the figure itself is nothing but noise.)
+    and a true error of 0.064 they held it in 47 of 100 samples, this interval in 94; with 113 images of 84 patients and
+    0.073, in 2 and 83. Of a model without any error it still holds too little, 50 to 60 of 100: there the figure itself
+    is nothing but noise.) On few images the figure may even lie above the interval.
 
     Source: Davison and Hinkley 1997, "Bootstrap Methods and their Application", equation 5.6.
     """

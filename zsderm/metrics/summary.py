@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from zsderm.errors import InputError
 from zsderm.metrics.figures import balanced_accuracy, calibration_error, macro_auroc, macro_f1, top_k_accuracy
 from zsderm.metrics.intervals import RESAMPLES, bootstrap, count_units, interval
-from zsderm.metrics.score_intervals import basic_interval, bootstrap_scores
+from zsderm.metrics.score_intervals import ScoreResamples, basic_interval, bootstrap_scores
 
 _TITLES = {
     "n": "images",
@@ -29,6 +29,11 @@ _TITLES = {
 _OF_ANSWERS = ("accuracy", "balanced_accuracy", "macro_f1")
 _OF_PROBABILITIES = ("macro_auroc", "calibration_error")
 WITH_INTERVAL = (*_OF_ANSWERS, *_OF_PROBABILITIES)
+_NEED_PROBABILITIES = (
+    "top3_accuracy",
+    "top5_accuracy",
+    *(f"{name}{end}" for name in _OF_PROBABILITIES for end in ("", "_low", "_high")),
+)
 
 
 @dataclass(frozen=True)
@@ -65,21 +70,6 @@ class Metrics:
         """The figures by name, ready for JSON: an undefined figure is None."""
         return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
 
-    def without_probabilities(self) -> Metrics:
-        """The figures with NaN for those that need more than the name of a class: top-3, top-5, AUROC, calibration."""
-        none = float("nan")
-        return replace(
-            self,
-            top3_accuracy=none,
-            top5_accuracy=none,
-            macro_auroc=none,
-            macro_auroc_low=none,
-            macro_auroc_high=none,
-            calibration_error=none,
-            calibration_error_low=none,
-            calibration_error_high=none,
-        )
-
     def rows(self) -> list[tuple[str, str]]:
         """The figures as (title, text) in reading order, with three decimals and their intervals beside them."""
         texts = {name: str(value) if isinstance(value, int) else _three(value) for name, value in asdict(self).items()}
@@ -103,6 +93,7 @@ def evaluate(
     probabilities: ArrayLike,
     *,
     clusters: ArrayLike | None = None,
+    named_only: bool = False,
     rng: np.random.Generator | None = None,
     resamples: int = RESAMPLES,
 ) -> Metrics:
@@ -113,6 +104,7 @@ def evaluate(
         probabilities: (N, C) float, one row per image; a row with NaN is an image without a prediction.
         clusters: (N,) names of what the images belong to, such as patients, empty where unknown; the bootstrap draws
             these. None: it draws images.
+        named_only: whether ``probabilities`` only say which class was named, so that figures of probabilities are NaN.
         rng: source of randomness for the bootstrap; by default seeded with 0, so that figures repeat.
         resamples: bootstrap resamples.
 
@@ -132,29 +124,25 @@ def evaluate(
     true, scores = true[classified], scores[classified]
     units = None if units is None else units[classified]
     predicted = scores.argmax(axis=1)
-    correct = predicted == true
     (drawn,) = bootstrap(true, [predicted], scores.shape[1], clusters=units, rng=rng, resamples=resamples)
     bounds = {name: interval(getattr(drawn, name)) for name in _OF_ANSWERS}
-    scored = bootstrap_scores(true, scores, clusters=units, rng=rng, resamples=resamples)
-    error = calibration_error(scores.max(axis=1), correct)
-    bounds |= {
-        "macro_auroc": interval(scored.macro_auroc),
-        "calibration_error": basic_interval(error, scored.calibration_error),
-    }
+    if named_only:
+        graded = dict.fromkeys(_NEED_PROBABILITIES, math.nan)
+    else:
+        graded = _of_probabilities(
+            true, scores, bootstrap_scores(true, scores, clusters=units, rng=rng, resamples=resamples)
+        )
     return Metrics(
         n=len(true),
         unclassified=unclassified,
         units=count_units(units, len(true)),
-        accuracy=float(correct.mean()),
+        accuracy=float((predicted == true).mean()),
         balanced_accuracy=balanced_accuracy(true, predicted),
         macro_f1=macro_f1(true, predicted),
         **{f"{name}_low": low for name, (low, _) in bounds.items()},
         **{f"{name}_high": high for name, (_, high) in bounds.items()},
-        top3_accuracy=top_k_accuracy(true, scores, 3),
-        top5_accuracy=top_k_accuracy(true, scores, 5),
-        macro_auroc=macro_auroc(true, scores),
         majority_rate=float(np.bincount(true).max() / len(true)),
-        calibration_error=error,
+        **graded,
     )
 
 
@@ -172,7 +160,7 @@ def evaluate_labels(
     Returns:
         The figures; those that need probabilities (top-3, top-5, AUROC, calibration) are NaN.
     """
-    return evaluate(labels, certain(np.asarray(predicted), class_count), clusters=clusters).without_probabilities()
+    return evaluate(labels, certain(np.asarray(predicted), class_count), clusters=clusters, named_only=True)
 
 
 def certain(predicted: NDArray[np.int_], class_count: int) -> NDArray[np.float64]:
@@ -206,6 +194,15 @@ def one_per_image(name: str, values: ArrayLike, images: int) -> NDArray[np.objec
     if given.shape != (images,):
         raise InputError(f"expected `{name}` to have one entry for each of {images} images, but got {given.shape}")
     return given
+
+
+def _of_probabilities(true: NDArray[np.int_], scores: NDArray[np.float64], drawn: ScoreResamples) -> dict[str, float]:
+    """The figures that need more than the name of a class."""
+    error = calibration_error(scores.max(axis=1), scores.argmax(axis=1) == true)
+    area_bounds, error_bounds = interval(drawn.macro_auroc), basic_interval(error, drawn.calibration_error)
+    values = [top_k_accuracy(true, scores, 3), top_k_accuracy(true, scores, 5)]
+    values += [macro_auroc(true, scores), *area_bounds, error, *error_bounds]
+    return dict(zip(_NEED_PROBABILITIES, values, strict=True))
 
 
 def _three(value: float) -> str:

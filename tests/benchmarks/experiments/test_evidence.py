@@ -70,3 +70,8 @@ def test_the_command_measures_a_folder_and_writes_page_and_figures(tmp_path: Pat
     assert all(row["other kind"] == row["no sign"] == 0 for row in figures["rows"][1:])
     assert [(row["set"], row["n"]) for row in figures["kinds"]] == [("pad", 3)]
     assert "| pad | clinical | 3 |" in page.read_text()
+
+
+def test_a_folder_without_either_set_is_one_sentence(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["--data-root", str(tmp_path)])
+    assert result.exit_code == 1 and "neither pad/index.csv nor ham10000/index.csv" in result.output

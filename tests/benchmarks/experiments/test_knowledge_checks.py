@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zsderm.benchmarks.experiments.knowledge_checks import agreement, main
+from zsderm import KnowledgeBase
+from zsderm.benchmarks.experiments.knowledge_checks import agreement, findings, main
+from zsderm.knowledge import library
 from zsderm.knowledge.authoring.checks.problem import Problem
 
 
@@ -50,3 +52,11 @@ def test_the_command_counts_findings_before_and_after(tmp_path: Path, text: str)
     stored = json.loads(output.read_text(encoding="utf-8"))
     assert stored["before"]["findings"]["touch/error"] == 1
     assert stored["after"]["findings"].get("touch/error", 0) == after
+
+
+@pytest.mark.slow
+def test_a_base_is_checked_with_its_names_in_other_languages() -> None:
+    folder = library.locate("dermatology")
+    found, sentences = findings(folder, folder, model=False)
+    assert [problem for problem in found if problem.severity == "error"] == [], "as `zsderm kb validate` says"
+    assert sentences == len(KnowledgeBase.load(folder))

@@ -55,6 +55,18 @@ def test_the_file_is_written_beside_the_weights_and_cut_outs_do_not_count(data: 
     assert home is not None and home.images == 59 and len(home.axes) == 48
 
 
+@pytest.mark.slow
+def test_a_measurement_that_fails_leaves_the_file_of_before(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(mini.folder(), folder)
+    before = (folder / "home.safetensors").read_bytes()
+    index = data / "photos" / "index.csv"
+    index.write_text("".join(index.read_text(encoding="utf-8").splitlines(keepends=True)[:10]), encoding="utf-8")
+    done = run(folder, "--config", tmp_path / "config.yaml", "--data-root", data, "--device", "cpu")
+    assert done.exit_code == 1 and "at least 50 training images" in done.stderr, done.output
+    assert (folder / "home.safetensors").read_bytes() == before
+
+
 def test_without_a_data_folder_it_is_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZSDERM_DATA", raising=False)
     done = run(tmp_path, "--config", MINI)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.cli.help import Group
 from zsderm.cli.image_list import check_one_opens
 from zsderm.cli.kb.make import build, diff, generate
 from zsderm.cli.options import cache_options
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import say
 from zsderm.cli.terminal import print_cells
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import AmbiguousClassError, UnknownClassError, UnknownKnowledgeBaseError, ZsdermError
@@ -33,7 +35,7 @@ judge_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def kb() -> None:
     """List, search, check and make knowledge bases: what diseases look like, in sentences.
 
@@ -204,7 +206,7 @@ def validate(
         _table(problem.severity, problem.check, problem.disease, problem.reason)
     counts = [sum(problem.severity == severity for problem in problems) for severity in SEVERITIES]
     found = " and ".join(counted(count, what) for count, what in zip(counts, SEVERITIES, strict=True) if count)
-    click.echo(f"{name}: {found or 'no problems'}", err=True)
+    say(f"{name}: {found or 'no problems'}")
     if report:
         if problems:
             click.echo()  # a page of its own, apart from the table
@@ -273,7 +275,7 @@ def _search_by_image(words: tuple[str, ...], image: Path, model: str, limit: int
 
 def _show_base(base: KnowledgeBase) -> None:
     card = base.card
-    click.echo(f"{card.name} {card.version}, {card.licence}, checksum {base.checksum}. {card.description}", err=True)
+    say(f"{card.name} {card.version}, {card.licence}, checksum {base.checksum}. {card.description}")
     _table("disease", "descriptions", "ontology", "aliases")
     for disease in (*base.diseases.values(), *base.groups.values()):
         aliases = base.card.groups.get(disease.name) or disease.aliases  # a group: the diseases it pools

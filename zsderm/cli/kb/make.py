@@ -10,6 +10,7 @@ import click
 from zsderm.cli.help import CLASSES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import answers_option, api_key_option, endpoint_option, language_model_option
 from zsderm.cli.parameters import ClassList, ResultFolder
+from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_cells
 from zsderm.wording import counted
 
@@ -42,7 +43,7 @@ def build(source: Path, output: Path, name: str | None, licence: str) -> None:
     _written(output, len(diseases), sum(len(disease.descriptions) for disease in diseases))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("before")
 @click.argument("after")
 def diff(before: str, after: str) -> None:
@@ -60,7 +61,7 @@ def diff(before: str, after: str) -> None:
     found = list(changes(*bases))
     for change in found:
         print_cells(change.sign, change.disease, change.what, change.text)
-    click.echo(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences", err=True)
+    say(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences")
 
 
 @click.command(cls=Command)
@@ -136,7 +137,7 @@ def generate(
     from zsderm.knowledge.store import write_base
 
     asked = aspects or ASPECTS
-    with Progress(console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
+    with Progress(console=Console(file=sys.stderr), disable=is_quiet() or not sys.stderr.isatty()) as bar:
         task = bar.add_task("Asking", total=len(classes) * len(asked))
         drafted = drafting.draft(
             classes,
@@ -160,4 +161,4 @@ def generate(
 
 def _written(folder: Path, classes: int, descriptions: int) -> None:
     click.echo(folder)
-    click.echo(f"Written: {counted(classes, 'class', 'classes')}, {counted(descriptions, 'description')}", err=True)
+    say(f"Written: {counted(classes, 'class', 'classes')}, {counted(descriptions, 'description')}")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import Command
 from zsderm.cli.parameters import ResultFolder
 from zsderm.optional_packages import requires
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folders", nargs=-1, required=True, type=FOLDER)
 @click.option("--output", "-o", type=ResultFolder(new=True), required=True, help="The new folder.")
 @click.option(

@@ -13,6 +13,7 @@ import click
 from zsderm.cli.help import Command
 from zsderm.cli.options import FILE, data_root_option, image_column_option
 from zsderm.cli.parameters import ResultFile, ResultFolder
+from zsderm.cli.talk import is_quiet, say
 from zsderm.optional_packages import requires
 from zsderm.wording import counted
 
@@ -76,7 +77,7 @@ def validate(
     else:
         click.echo("Lengths of texts and labels are not checked: they need --config.", err=True)
     columns = SpinnerColumn(), TextColumn("{task.completed} rows")
-    with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=Console(file=sys.stderr), disable=is_quiet() or not sys.stderr.isatty()) as bar:
         task = bar.add_task("rows", total=None)
         report = _room("data.validation").validate(
             sources,
@@ -91,8 +92,8 @@ def validate(
     else:
         report.write(sys.stdout)
     for kind, count in report.counts.items():
-        click.echo(f"{kind}: {count}", err=True)
-    click.echo(f"{counted(report.rows, 'row')}, {counted(len(report.problems), 'problem')}", err=True)
+        say(f"{kind}: {count}")
+    say(f"{counted(report.rows, 'row')}, {counted(len(report.problems), 'problem')}")
     context.exit(1 if report.problems else 0)
 
 

@@ -19,6 +19,7 @@ from zsderm.cli.options import (
     language_model_option,
 )
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.talk import is_quiet, say
 
 if TYPE_CHECKING:
     from zsderm.pretrain.extraction.answer import Engine
@@ -117,7 +118,7 @@ def extract(
         refuse_others(output.with_name(f"{output.stem}-rejected.csv"), REJECTED_MARK)
     refused = rejected or output.with_name(f"{output.stem}-rejected.csv")
     columns = SpinnerColumn(), TextColumn("{task.completed} captions")
-    with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=Console(file=sys.stderr), disable=is_quiet() or not sys.stderr.isatty()) as bar:
         task = bar.add_task("captions", total=None)
         found = extract_table(
             captions,
@@ -131,13 +132,12 @@ def extract(
         )
     click.echo(output)
     if found.replaced:
-        click.echo(f"Columns of {captions} that are left out or written anew: {', '.join(found.replaced)}", err=True)
+        say(f"Columns of {captions} that are left out or written anew: {', '.join(found.replaced)}")
     for (kind, reason), count in found.rejected.most_common():
         click.echo(f"{count}\t{kind}: {reason}", err=True)
-    click.echo(
+    say(
         f"{found.rows} captions: {found.diseases} with a diagnosis, {found.concepts} concepts, "
         f"{found.sub_captions} sub-captions. Refused: {found.rejected.total()}, see {refused}",
-        err=True,
     )
 
 

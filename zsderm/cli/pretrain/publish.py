@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import Command
+from zsderm.cli.talk import say
 from zsderm.optional_packages import requires
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--repository", required=True, help="The repository on the hub: organisation/name. It is made if it does not exist."
@@ -30,5 +32,5 @@ def publish(folder: Path, repository: str, public: bool, dry_run: bool) -> None:
         publication = import_module("zsderm.pretrain.publish")
     done = publication.push_to_hub(folder, repository, private=not public, dry_run=dry_run)
     for name, size in done.files.items():
-        click.echo(f"{'would upload' if dry_run else 'uploaded'} {name} ({size / 1e6:.2f} MB)", err=True)
+        say(f"{'would upload' if dry_run else 'uploaded'} {name} ({size / 1e6:.2f} MB)")
     click.echo(done.card if dry_run else done.address)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.help import Group
 from zsderm.cli.options import FILE, data_root_option
 from zsderm.cli.parameters import Setting
 from zsderm.cli.pretrain.average import average
@@ -16,10 +17,11 @@ from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
 from zsderm.cli.pretrain.home import home
 from zsderm.cli.pretrain.publish import publish
+from zsderm.cli.talk import is_quiet
 from zsderm.optional_packages import requires
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--config", type=FILE, help="The configuration of a run (YAML).")
 @data_root_option()
 @click.option(
@@ -77,7 +79,7 @@ def pretrain(
             return
         train = import_module("zsderm.pretrain.train")
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; one of them is enough to talk
-    level = logging.INFO if first else logging.ERROR
+    level = (logging.WARNING if is_quiet() else logging.INFO) if first else logging.ERROR
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for client in ("httpx", "httpx2"):  # one line for each request to the hub
         logging.getLogger(client).setLevel(logging.WARNING)
