@@ -67,6 +67,20 @@ def test_a_name_of_a_family_pools_its_members(base: KnowledgeBase, label: str) -
     assert pooled.name in base.groups and len({text.disease for text in pooled.descriptions}) >= 2
 
 
+@pytest.mark.parametrize(
+    ("label", "disease"),
+    [
+        ("intraepithelial carcinoma", "bowen disease"),
+        ("Squamous cell carcinoma/keratoacanthoma", "squamous cell carcinoma or keratoacanthoma"),
+        ("actinic keratosis/intraepidermal carcinoma", "actinic keratosis / intraepithelial carcinoma"),
+        ("Melanocytic nevus, any type", "melanocytic nevus"),
+        ("Vascular lesions and hemorrhage", "vascular lesion"),
+    ],
+)
+def test_the_full_names_of_codes_are_found(base: KnowledgeBase, label: str, disease: str) -> None:
+    assert base.find(label).name == disease
+
+
 def test_every_disease_has_at_least_20_descriptions_in_at_least_7_aspects(base: KnowledgeBase) -> None:
     assert len(base.diseases) >= 300
     for name, disease in base.diseases.items():

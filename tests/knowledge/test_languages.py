@@ -10,6 +10,10 @@ import pytest
 from zsderm import InputError, KnowledgeBase
 from zsderm.errors import AmbiguousClassError, UnknownClassError
 from zsderm.knowledge.authoring.validate import validate
+from zsderm.knowledge.class_names import ClassNames
+
+
+LEFT_OPEN = "HERPES LABIAL; BULLÖSES PEMPHIGOID; MICOSIS FUNGOIDE; MYCOSE DES PIEDS; XERODERMA PIGMENTOSO"
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +53,33 @@ def bundled() -> KnowledgeBase:
         ("celulite", "cellulitis", "Portuguese"),
         ("eczema de contacto", "contact dermatitis", "Spanish"),
         ("paño", "melasma", "Spanish"),
+        ("moluscos", "molluscum contagiosum", "Portuguese"),
     ],
 )
 def test_a_name_of_another_language_is_found_and_its_language_known(
     bundled: KnowledgeBase, name: str, disease: str, language: str
 ) -> None:
     assert bundled.find(name).name == disease and language in bundled.languages_of(name)
+
+
+@pytest.mark.parametrize("name", ["MANCHA EM VINHO DO PORTO", "PSORIASIS EN PLACAS", *LEFT_OPEN.split("; ")])
+def test_capitals_make_no_difference_where_a_word_could_be_a_code_or_is_open_by_itself(bundled, name: str) -> None:
+    assert bundled.find(name) == bundled.find(name.lower())
+    assert ClassNames.read([name, "melanoma"], bundled).canonical[0] == bundled.find(name).name
+
+
+@pytest.mark.slow
+def test_capitals_make_no_difference_to_any_name_of_the_base(bundled: KnowledgeBase) -> None:
+    names = {name for listed in bundled.card.names.values() for of in listed.values() for name in of}
+    names |= {name for disease in bundled.diseases.values() for name in (disease.name, *disease.aliases)}
+    assert [name for name in sorted(names) if found(bundled, name.upper()) != found(bundled, name)] == []
+
+
+def found(base: KnowledgeBase, name: str) -> str:
+    try:
+        return base.find(name).name
+    except AmbiguousClassError:
+        return "asked back"
 
 
 def test_names_of_the_bases_own_language_come_first(bundled: KnowledgeBase) -> None:
@@ -80,6 +105,20 @@ def test_names_of_the_bases_own_language_come_first(bundled: KnowledgeBase) -> N
         ("callo", ("callus", "corn")),
         ("frieira", ("tinea pedis", "chilblains")),
         ("micose", ("tinea corporis", "tinea versicolor")),
+        ("piojos", ("pediculosis capitis", "phthiriasis palpebrarum")),
+        ("poux", ("pediculosis capitis", "phthiriasis palpebrarum")),
+        ("piolhos", ("pediculosis capitis", "phthiriasis palpebrarum")),
+        ("neurodermite", ("atopic dermatitis", "lichen simplex chronicus")),
+        ("cysts", ("epidermal cyst", "pilar cyst")),
+        ("carbuncles", ("furuncle", "abscess")),
+        ("St. Anthony's fire", ("erysipelas", "herpes zoster")),
+        ("peeling skin", ("desquamation", "sunburn")),
+        ("winter itch", ("xerotic eczema", "eczema craquelé")),
+        ("lime burn", ("phytophotodermatitis", "burn")),
+        ("red birthmark", ("hemangioma", "port wine stain")),
+        ("blackheads", ("acne vulgaris", "nevus comedonicus")),
+        ("comedones", ("acne vulgaris", "nevus comedonicus")),
+        ("melanosis", ("mucosal melanotic macule", "riehl melanosis")),
     ],
 )
 def test_what_is_ambiguous_is_asked_back_in_every_language(
@@ -121,15 +160,24 @@ def test_a_name_that_two_languages_give_to_two_diseases_is_asked_back(write_base
         ({"wart": ["wrat"], "corn": ["wrat"]}, "Dutch: 'wrat' means 'wart' and 'corn'"),
         ({"wart": ["wrat"], "corn": ["warts"]}, "'warts' is to mean 'corn', but the base has it for 'wart'"),
         ({"wart": ["wrat"], "corn": ["HPV"]}, "asked back"),
-        ({"wart": ["wrat"]}, "Dutch has no name of 'corn'"),
-        ({"wart": ["wrat"], "corn": []}, "Dutch has no name of 'corn'"),
         ({"wart": ["wrat"], "corn": ["eksteroog"], "zebra": ["zebra"]}, "names 'zebra', which is not in the base"),
     ],
 )
-def test_validate_says_what_is_wrong_with_the_names(write_base, disease, names, reason) -> None:
+@pytest.mark.parametrize("profile", ["full", "minimal"])
+def test_validate_says_what_is_wrong_with_the_names(write_base, disease, names, reason, profile) -> None:
     card = {"name": "mine", "ambiguous": {"HPV": ["wart", "corn"]}}
     folder = named(write_base(disease("wart", "rough"), disease("corn", "hard"), card=card), Dutch=names)
-    assert any(problem.disease == "names" and reason in problem.reason for problem in validate(folder))
+    assert any(problem.disease == "names" and reason in problem.reason for problem in validate(folder, profile))
+
+
+@pytest.mark.parametrize("names", [{"wart": ["wrat"]}, {"wart": ["wrat"], "corn": []}])
+def test_only_the_full_profile_asks_for_a_name_of_every_disease(write_base, disease, names) -> None:
+    folder = named(write_base(disease("wart", "rough"), disease("corn", "hard"), card={"name": "mine"}), Dutch=names)
+    reasons = {profile: [problem.reason for problem in validate(folder, profile)] for profile in ("full", "minimal")}
+    assert {profile: reasons[profile].count("Dutch has no name of 'corn'") for profile in reasons} == {
+        "full": 1,
+        "minimal": 0,
+    }
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"names": {}}', '{"language": "Dutch", "names": {"wart": "wrat"}}'])

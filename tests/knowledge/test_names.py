@@ -78,6 +78,8 @@ def test_a_gloss_that_names_another_disease_makes_the_name_unknown():
         ("metastasis", "metastases"),
         ("candidiasis", "candidiases"),
         ("verruca", "verrucae"),
+        ("callus", "calli"),
+        ("xanthelasma", "xanthelasmata"),
         ("bulla", "bullae"),
         ("allergy", "allergies"),
         ("mycosis", "mycoses"),

@@ -52,6 +52,10 @@ def test_a_kind_does_not_hold_the_other_kinds_of_its_disease(base: KnowledgeBase
         ("PV (psoriasis vulgaris)", "plaque psoriasis"),
         ("basal cell carcinoma (nodular)", "nodular basal cell carcinoma"),
         ("Verbrühung", "scald"),
+        ("superficial BCC", "superficial basal cell carcinoma"),
+        ("nodular bcc (left)", "nodular basal cell carcinoma"),
+        ("MPHL", "male pattern hair loss"),
+        ("BCC", "basal cell carcinoma"),
         ("psoriasis", "psoriasis"),
         ("guttate psoriasis", "guttate psoriasis"),
         ("SCCKA", "squamous cell carcinoma or keratoacanthoma"),  # another name of a group
@@ -81,6 +85,12 @@ def test_a_label_counts_for_its_kind_and_for_what_holds_it_and_no_further(base: 
     ]
 
 
+def test_a_kind_without_an_entry_may_hold_others(base: KnowledgeBase) -> None:
+    thin = ["melanoma (less than 0.76 mm)", "melanoma (in situ)"]
+    assert same_diseases(thin, thin, ["invasive melanoma", "nevus"], base).held == {thin[0]: 0}
+    assert ClassNames.read(["invasive melanoma", thin[0]], base).overlaps == ((0, 1),)
+
+
 def test_subtypes_and_names_of_groups_change_the_checksum(write_base, disease) -> None:
     wart = disease("wart", "rough", aliases=ALIASES)
     plain = KnowledgeBase.load(write_base(wart, folder="plain", card={"name": "mine", "groups": {"lumps": ["wart"]}}))
@@ -100,6 +110,8 @@ def test_subtypes_and_names_of_groups_change_the_checksum(write_base, disease) -
             {"subtypes": {"wart": {"filiform wart": ["periungual wart"], "periungual wart": []}}},
             "'periungual wart' means 'filiform wart' and 'periungual wart'",
         ),
+        ({"kinds": {"wart": ["zebra"]}}, "kinds: 'wart' speaks of 'zebra', which is no disease of the base"),
+        ({"pools": {"zebra": ["wart"]}}, "pools: 'zebra' speaks of 'zebra', which is no disease of the base"),
         ({"group_aliases": {"lumps": ["bumps"]}}, "group_aliases: 'lumps' is no group"),
         ({"groups": {"lumps": ["wart"]}, "group_aliases": {"lumps": ["periungual wart"]}}, "also stands for 'wart'"),
         ({"subtypes": ["wart"]}, "expected 'subtypes' to be an object"),

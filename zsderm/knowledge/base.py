@@ -190,6 +190,7 @@ class KnowledgeBase:
         """
         entry = self.find(class_name).name
         kinds = self.card.subtypes.get(entry, {})
+        class_name = class_name if self._names.resolve(class_name) else self._names.written_out(class_name)
         for text in (class_name, without_photos(class_name), split_brackets(class_name)[1]) if kinds else ():
             if (kind := self._subtypes.resolve(text)) is not None and kind in kinds:
                 return kind
@@ -252,29 +253,31 @@ class KnowledgeBase:
         return base_table(f"{self.name} {self.version}", self.card.licence, told)
 
     def _resolve(self, class_name: str) -> str | None:
-        """The canonical name; what the base's own language says or leaves open is no matter for another language."""
+        """The canonical name; what the base's own language says or leaves open is no matter for another language.
+
+        A whole name that any language knows comes before a short form inside of it: "MANCHA EM VINHO DO PORTO".
+        """
         if (name := self._resolve_own(class_name)) is not None:
             return name
-        found = {disease: of for disease, of in self._foreign.find(class_name).items() if self._knows(disease)}
+        found = {
+            disease: of
+            for disease, of in self._foreign.find(class_name).items()
+            if self._knows(disease) and not self._short_forms.contradicts(class_name, disease)
+        }
         if len(found) > 1:
             meanings = " or ".join(f"{disease!r} ({', '.join(of)})" for disease, of in found.items())
             raise AmbiguousClassError(f"class {class_name!r} may mean {meanings}. Write the English name of it.")
-        return next(iter(found), None)
+        return next(iter(found), None) or self._short_forms.settled(class_name, self._short_forms.inside(class_name))
 
     def _resolve_own(self, class_name: str) -> str | None:
         plain = without_photos(class_name)
         name = next(filter(None, map(self._names.resolve, (class_name, plain))), None)
         if name is not None and not self._short_forms.contradicts(class_name, name):
             return name
-        if known := self._short_forms.find(class_name):
-            short, meanings = known
-            if meant := self._short_forms.meant(class_name, meanings):
-                return meant
-            raise AmbiguousClassError(
-                f"class {class_name!r} may mean {' or '.join(map(repr, meanings))}: {short!r} stands for each of them. "
-                "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
-            )
-        return None
+        if meant := self._short_forms.settled(class_name, self._short_forms.find(class_name)):
+            return meant
+        name = self._names.resolve(self._names.written_out(plain))
+        return None if name is None or self._short_forms.contradicts(class_name, name) else name
 
     def _knows(self, name: str) -> bool:
         return name in self.diseases or name in self.groups

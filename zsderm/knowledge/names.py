@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
-from zsderm.errors import InputError, did_you_mean
+from zsderm.errors import AmbiguousClassError, InputError, did_you_mean
 
 # Plurals that no ending gives away; keys and values are already in American spelling.
 _IRREGULAR = {
+    "calli": "callus",
     "comedones": "comedo",
     "cicatrices": "cicatrix",
     "ephelides": "ephelis",
@@ -26,6 +27,7 @@ _IRREGULAR = {
 # clipped too far ("herpes", "scabies") still meets itself.
 _PLURAL_ENDINGS = (
     ("omata", "oma"),
+    ("asmata", "asma"),
     ("oses", "osis"),
     ("iases", "iasis"),
     ("tases", "tasis"),
@@ -141,9 +143,12 @@ class NameTable:
     def __init__(self, base: str, diseases: Iterable[tuple[str, Iterable[str]]]) -> None:
         self._diseases: dict[str, str] = {}  # spelling -> canonical name
         self._written: dict[str, str] = {}  # spelling -> the name as the base writes it
+        self._codes: dict[str, str] = {}  # spelling of an abbreviation -> canonical name
         for disease, aliases in diseases:
             for name in (disease, *aliases):
                 key = spelling(name)
+                if re.fullmatch("[A-Z]{2,}", name):
+                    self._codes[key] = disease
                 self._written.setdefault(key, name)
                 if (owner := self._diseases.setdefault(key, disease)) != disease:
                     raise InputError(
@@ -164,6 +169,13 @@ class NameTable:
         qualified = self._diseases.get(spelling(f"{inside} {outside}"))
         plain, gloss = self._diseases.get(spelling(outside)), self._diseases.get(spelling(inside))
         return qualified or (plain if gloss in (None, plain) else None)
+
+    def written_out(self, name: str) -> str:
+        """A name with the canonical name of its disease in the place of each word that is an abbreviation.
+
+        In capitals or not: "superficial BCC" and "superficial bcc" are "superficial basal cell carcinoma".
+        """
+        return re.sub(r"[^\W\d_]+", lambda word: self._codes.get(spelling(word[0]), word[0]), name)
 
     def nearest(self, name: str, count: int = 3) -> list[str]:
         """Names of the base written most like `name`, at most one per disease, best first."""
@@ -192,22 +204,49 @@ class ShortForms:
     def find(self, name: str) -> tuple[str, tuple[str, ...]] | None:
         """The short form that a name is, or that the rest of it leaves open, with what that may mean; or None.
 
-        The rest may be brackets, words for photographs or a plural: "AKs", "AK (left)", "AK_photos". Capitals are
-        found anywhere: "AK, trunk". What a base calls by small letters ("herpes") is not looked for inside a name.
+        The rest may be brackets, words for photographs or a plural: "AKs", "AK (left)", "AK_photos".
         """
         plain = without_photos(name)
         outside, _ = split_brackets(plain)
-        capitals = [word for word in re.split(r"[\W_]+", name) if re.fullmatch("[A-Z]{2,}s?", word)]
-        for text in (name, plain, outside, *capitals):
-            for key in (spelling(text), spelling(re.sub("(?<=[^\\W_])['’]?s$", "", text.strip()))):
-                if key in self._known:
-                    return self._known[key]
-        return None
+        return next(filter(None, map(self._spelt, (name, plain, outside))), None)
 
-    def meant(self, name: str, meanings: Sequence[str]) -> str | None:
-        """The disease that the brackets of a name make plain ("AK (actinic keratosis)"), if they do."""
+    def inside(self, name: str) -> tuple[str, tuple[str, ...]] | None:
+        """The short form in capitals that stands somewhere in a name ("AK, trunk"), as `find` gives it; or None.
+
+        What a base calls by small letters ("herpes") is not looked for, and nothing in a name of several words that
+        is all in capitals but what its brackets hold: there "EM" may be the word of another language.
+        """
+        parts = [word for word in re.split(r"[\W_]+", name) if word and not word.isdigit()]
+        capitals = [word for word in parts if re.fullmatch("[A-Z]{2,}s?", word)]
+        if len(parts) > 1 and name == name.upper():
+            capitals = [split_brackets(name)[1]]
+        found = map(self._spelt, capitals)
+        return next((known for known in found if known and known[0] == known[0].upper()), None)
+
+    def _spelt(self, text: str) -> tuple[str, tuple[str, ...]] | None:
+        keys = (spelling(text), spelling(re.sub("(?<=[^\\W_])['’]?s$", "", text.strip())))
+        return next((self._known[key] for key in keys if key in self._known), None)
+
+    def settled(self, name: str, known: tuple[str, tuple[str, ...]] | None) -> str | None:
+        """The disease that the brackets of a name make plain ("AK (actinic keratosis)"); None without a short form.
+
+        Args:
+            name: a class.
+            known: the short form that it holds, as `find` and `inside` give it.
+
+        Raises:
+            AmbiguousClassError: nothing makes it plain.
+        """
+        if known is None:
+            return None
+        short, meanings = known
         gloss = self._names.resolve(split_brackets(name)[1])
-        return gloss if gloss in {self._names.resolve(meaning) for meaning in meanings} else None
+        if gloss in {self._names.resolve(meaning) for meaning in meanings}:
+            return gloss
+        raise AmbiguousClassError(
+            f"class {name!r} may mean {' or '.join(map(repr, meanings))}: {short!r} stands for each of them. "
+            "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
+        )
 
     def contradicts(self, name: str, disease: str) -> bool:
         """Whether the brackets of a name hold a short form that does not stand for a disease: "melanoma (AK)"."""

@@ -32,7 +32,7 @@ def found(folder, *checks: str) -> list[tuple[str, str]]:
 
 
 WORDS = ("touch", "manoeuvre", "symptom", "course", "laboratory", "history", "treatment")
-KINDS = (*WORDS, "modality", "rival", "reading")
+KINDS = (*WORDS, "modality", "rival", "reading", "dark skin")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,19 @@ KINDS = (*WORDS, "modality", "rival", "reading")
         ("Blood-red clods in a well marked dome with a whitish veil across.", "warning", "modality"),
         ("Raised juicy discs, unlike a deep hole with a violet undercut edge.", "warning", "rival"),
         ("Indistinguishable hyperpigmentation accompanying generalised depigmentation.", "warning", "reading"),
+        ("Spongiosis of the upper layer beneath small clear beads on red.", "error", "laboratory"),
+        ("Red weals and dry bends of the arm with a raised IgE in blood.", "error", "laboratory"),
+        ("White scale from the rim, positive in a potassium hydroxide test.", "error", "laboratory"),
+        ("Pale rings of flakes on the trunk in which spores are shown.", "error", "laboratory"),
+        ("A crusted sore that heals in a fortnight and leaves a scar.", "error", "course"),
+        ("Red spot that fades under finger pressure into the pale ground.", "warning", "manoeuvre"),
+        ("Red spot that fades at a push of glass and then comes back.", "error", "course"),
+        ("A rounded lump below smooth skin that moves under a fingertip.", "error", "touch"),
+        ("No network, no blue colour and no dots in the whole spot.", "warning", "rival"),
+        ("Not a wart, because the lines of the skin run on across it.", "warning", "rival"),
+        ("On dark skin the redness is hard to see across the cheeks.", "warning", "dark skin"),
+        ("Arborizing vessels in sharp focus across a pearly pink dome.", "warning", "modality"),
+        ("Wet brown sheets between the toes that give off a foul odor.", "error", "symptom"),
     ],
 )
 def test_words_that_no_photograph_shows_are_found(write_base, text, severity, check):
@@ -75,6 +88,9 @@ def test_words_that_no_photograph_shows_are_found(write_base, text, severity, ch
         "Erosions of mouth and eyes together in one patient under a grey film.",
         "Bulky sore with a heaped edge and an ill-defined rim of dusky red.",
         "Spots in lumps of unlike size, at first sight black, stop suddenly at the fold.",
+        "No bigger than a lentil, round and pale, with a fine collar of scale.",
+        "Healed white streaks beside amber crusts of dried serum under a fingernail.",
+        "On white skin beige and easily missed, on black skin dark chocolate brown.",
     ],
 )
 def test_words_that_mean_something_visible_are_let_pass(write_base, text):
@@ -129,6 +145,7 @@ def test_reading_ease_leaves_dermoscopy_alone_and_rare_words_need_a_large_base()
         ("A pale yellow sore in dark brown inner lips with a rosy halo.", True),
         ("In dark-skinned people the rim is ash grey and dry.", True),
         ("On dark skin the redness is hard to see.", False),
+        ("Easily missed on fair cheeks, a grey-brown haze on black skin.", True),
         ("A dark brown spot with a black rim on a pale ground.", False),
     ],
 )

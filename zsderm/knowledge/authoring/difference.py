@@ -41,7 +41,9 @@ def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
         return set()
     facts |= {("asked back", asked) for asked, meanings in card.ambiguous.items() if name in meanings}
     facts |= {("alias", alias) for alias in disease.aliases}
-    facts |= {("subtype", " = ".join((kind, *sorted(of)))) for kind, of in card.subtypes.get(name, {}).items()}
+    subtypes = card.subtypes.get(name, {})
+    facts |= {("subtype", " = ".join((kind, *sorted(of)))) for kind, of in subtypes.items()}
+    facts |= {("subtype", f"{kind} holds {member}") for kind in subtypes for member in card.kinds.get(kind, ())}
     if name in card.groups:
         return facts
     return facts | {

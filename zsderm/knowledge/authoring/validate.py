@@ -80,18 +80,24 @@ def validate(name_or_path: str | Path, profile: str | None = None) -> list[Probl
     if not diseases and not problems:
         problems.append(Problem(location.name, "no line holds a disease"))
     if not full:
-        return [*problems, *shared_names(diseases), *card_names(location, diseases)]
+        return [*problems, *_consistency(location, diseases, complete=False)]
     return [*problems, *_across(location, diseases), *_quality(location, diseases, shows)]
 
 
 def _across(location: Path, diseases: Sequence[Disease]) -> Iterator[Problem]:
     """What is wrong between the diseases of a base."""
-    yield from shared_names(diseases)
     yield from shared_texts(diseases)
     yield from foreign_names(diseases)
-    yield from card_names(location, diseases)
     yield from alike_names(diseases)
-    yield from (Problem(file, reason) for file, reason in list_problems(location, diseases))
+    yield from _consistency(location, diseases, complete=True)
+
+
+def _consistency(location: Path, diseases: Sequence[Disease], *, complete: bool) -> Iterator[Problem]:
+    """What keeps a name from leading to one disease, or a list from speaking of what is there: in both profiles."""
+    yield from shared_names(diseases)
+    yield from card_names(location, diseases)
+    lists = list_problems(location, diseases, complete=complete)
+    yield from (Problem(file, reason) for file, reason in lists)
 
 
 def _quality(location: Path, diseases: Sequence[Disease], shows: Mapping[Description, str]) -> Iterator[Problem]:

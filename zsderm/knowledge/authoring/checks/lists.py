@@ -15,7 +15,7 @@ from zsderm.knowledge.names import spelling
 from zsderm.knowledge.pools import members_of
 
 
-def list_problems(location: Path, diseases: Iterable[Disease]) -> Iterator[tuple[str, str]]:
+def list_problems(location: Path, diseases: Iterable[Disease], *, complete: bool) -> Iterator[tuple[str, str]]:
     """Names of one language that mean two diseases, or another one in the base's own; lists of what is not there.
 
     Names that two languages give to different diseases are asked back when somebody types them, and are no mistake.
@@ -23,16 +23,15 @@ def list_problems(location: Path, diseases: Iterable[Disease]) -> Iterator[tuple
     Args:
         location: of the base.
         diseases: all of them.
+        complete: whether each language has to have a name of every disease.
 
     Yields:
         The file, and what is wrong in it.
     """
     try:
         card = KnowledgeCard.read(location)
-    except InputError as error:
-        if FOLDER in str(error):
-            yield FOLDER, str(error)
-        return
+    except InputError:
+        return  # said by the check of base.json
     diseases = list(diseases)
     canonical = {disease.name for disease in diseases}
     yield from _pool_problems(card, canonical)
@@ -40,13 +39,12 @@ def list_problems(location: Path, diseases: Iterable[Disease]) -> Iterator[tuple
     own |= {spelling(name): name for name in card.groups}
     own |= {spelling(name): f"{name}, which is asked back" for name in card.ambiguous}
     for language, names in card.names.items():
-        yield from ((FOLDER, f"{language} has no name of {name!r}") for name in sorted(canonical - names.keys()))
+        missing = {name for name in canonical if not names.get(name)} if complete else ()
+        yield from ((FOLDER, f"{language} has no name of {name!r}") for name in sorted(missing))
         unknown = names.keys() - canonical - card.groups.keys()
         yield from ((FOLDER, f"{language} names {name!r}, which is not in the base") for name in sorted(unknown))
         owners: defaultdict[str, dict[str, str]] = defaultdict(dict)  # spelling -> disease -> as it is written
         for disease, listed in names.items():
-            if not listed:
-                yield FOLDER, f"{language} has no name of {disease!r}"
             for name in listed:
                 owners[spelling(name)][disease] = name
         for key, found in owners.items():
@@ -58,10 +56,11 @@ def list_problems(location: Path, diseases: Iterable[Disease]) -> Iterator[tuple
 
 
 def _pool_problems(card: KnowledgeCard, canonical: set[str]) -> Iterator[tuple[str, str]]:
-    for key, lists in (("pools", card.pools), ("kinds", card.kinds)):
+    subtypes = {kind for kinds in card.subtypes.values() for kind in kinds}
+    for key, lists, known in (("pools", card.pools, canonical), ("kinds", card.kinds, canonical | subtypes)):
         for name, members in lists.items():
             for member in dict.fromkeys((name, *members)):
-                if member not in canonical:
+                if member not in known:
                     yield library.CARD_FILE, f"{key}: {name!r} speaks of {member!r}, which is no disease of the base"
             if any(name in members_of(card, member) for member in members):
                 yield library.CARD_FILE, f"{key}: {name!r} holds itself"

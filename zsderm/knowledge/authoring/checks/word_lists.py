@@ -1,6 +1,6 @@
 """Words of sentences that no photograph shows, and words that belong to one modality: closed lists, made by reading.
 
-An entry is a word or a phrase. "*" stands for any ending, "~" for up to two words in between. A word that is joined to
+An entry is a word or a phrase, in British or American spelling. "*" stands for any ending, "~" for up to two words in between. A word that is joined to
 the next by a hyphen is another word: "firm" does not find "firm-looking", which is what an eye can say. `SEEN` holds
 phrases in which a listed word means something visible; they are taken out before a list is searched.
 
@@ -16,6 +16,10 @@ from functools import cache
 from zsderm.knowledge.authoring.checks.problem import ERROR, WARNING
 
 
+# Entries are in British spelling, and find the American one as well: "odour", "generalised", "anaesthetic".
+_SPELLINGS = (("our", "ou?r"), (r"is(?=e[ds]?\b|ing)", "i[sz]"), ("ae", "a?e"), ("oe(?=dema)", "o?e"))
+
+
 @cache
 def compiled(entries: str) -> re.Pattern[str]:
     """A pattern of entries, one on a line or with ";" between them.
@@ -28,6 +32,8 @@ def compiled(entries: str) -> re.Pattern[str]:
     parts = [part.strip() for part in re.split("[;\n]", entries) if part.strip()]
     parts.sort(key=len, reverse=True)  # the longest match is the one to show
     either = "|".join(re.escape(part).replace(r"\*", "[\\w'’]*").replace("\\~", "~") for part in parts)
+    for british, both in _SPELLINGS:
+        either = re.sub(british, both, either)
     between = "(?:,? [\\w'’-]+){0,2},? "
     return re.compile(rf"(?<![\w-])(?:{either.replace('~', between)})(?![\w-])", re.IGNORECASE)
 
@@ -82,7 +88,7 @@ NOT_SEEN = (
         warm skin; warm~plaque; warm~swelling; warm~redness; cold skin; cold~toe*; cold~finger*; cooler skin
         cool skin; hotter; induration; soft~lump*; soft~bump*; soft~swelling*; soft~nodule*; soft~mass*; soft~knob*
         soft~plaque*; soft~papule*; soft~fullness; soft~tumour*; soft~growth*; soft~cushion*; soft and compressible
-        soft to; softer than
+        soft to; softer than; moves under; move under; slides under; slide under
         """,
     ),
     WordList(
@@ -108,7 +114,8 @@ NOT_SEEN = (
         can be moved; moves with; move with; bent back; wood's lamp; wood's light; ultraviolet; when cut; cut open
         under the blade; pulled away; will not pinch; cannot be pinched; pinched up; pressed out; finger pressed
         fingertip pressed; when lifted; pressure of the lens; pressure of the glass; was pressed; was stroked; stroked
-        to pinprick; push back; pushed back
+        to pinprick; push back; pushed back; finger pressure; fingertip pressure; thumb pressure; under the finger
+        under the fingers; under a finger; under the thumb; is squeezed; squeezed between two; pits when; pitting oedema
         """,
     ),
     WordList(
@@ -141,6 +148,8 @@ NOT_SEEN = (
         weeks earlier; previously; formerly; outlast*; stable for; from the start; late stage*; early stage*; end-stage
         nearly gone; almost gone; worsen*; has begun to; have begun to; has started to; have started to; has swollen
         have swollen; about to; before any; went away; going away; first, then; grows rapidly; grows quickly
+        heals; heal; fortnight*; comes back; came back; leaves a scar; leaves scars; leave a scar; leave scars
+        leaving a scar; leaving scars; leaves no scar; without leaving
         """,
     ),
     WordList(
@@ -166,7 +175,10 @@ NOT_SEEN = (
         lipid*; enzyme*; deficien*; inflammatory; infiltrates; underlying disease; internal disease; diagnos*
         neoplas*; benign; malignant; malignancy; hiv; hiv-positive; hiv-infected; cd4; immunosuppress*
         immunocompromised; immunodeficien*; viral load; blood count*; white cells; platelet*; eosinophil*; neutrophil*
-        hyphae; koh; metastasise*; metastasize*; acanthosis
+        hyphae; koh; metastasise*; acanthosis; spongio*; acantholy*; parakerato*; orthokerato*; dyskerato*
+        hypergranulosis; papillomatosis; keratinocyt*; melanocyt*; fibroblast*; histiocyt*; leucocyt*; leukocyt*; mitos*
+        ige; igg; iga; igm; potassium hydroxide; spore; spores; fungal; fungi; pcr; swab; swabs; immunofluorescence
+        antigen*; titre*; titer*; tests; test result*; patch test*; prick test*; eosinophilia; blood sugar; laboratory
         """,
     ),
     WordList(
@@ -175,7 +187,7 @@ NOT_SEEN = (
         "may be a term of histology or a cause, and not a look",
         """
         infiltrate; infiltrated; infiltration; epidermis; epidermal; dermal; subcutaneous; cells; fatty core
-        infection; harmless; allergic; allergy; autosomal; poor circulation; poor blood flow
+        infection; harmless; allergic; allergy; autosomal; poor circulation; poor blood flow; diabetes; diabetic
         """,
     ),
     WordList(
@@ -209,6 +221,12 @@ RIVAL = """
     argues against; argue against; distinguish*; sets it apart; set it apart; tells it from; tell it from
     would differ; compared with; compared to; belong to another; belongs to another
 """
+
+# A sentence that begins with what is absent; "no bigger than a lentil" and "not quite round" say what is there.
+ABSENT = re.compile(
+    r"\s*(?:no|not|without|neither|none|never|lacks?|lacking)\b(?! (?:quite|always|only|just|far|much|more|\w+er than))",
+    re.IGNORECASE,
+)
 
 # Seen only through a dermatoscope, or called so only there.
 DERMOSCOPIC = """

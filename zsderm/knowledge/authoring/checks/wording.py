@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from zsderm.knowledge.authoring.checks.problem import ERROR, WARNING, Problem
 from zsderm.knowledge.authoring.checks.word_lists import (
+    ABSENT,
     DERMOSCOPIC,
     NOT_SEEN,
     RAKING,
@@ -35,6 +36,9 @@ def wording(disease: Disease, shows: Mapping[Description, str]) -> Iterator[Prob
         if shows.get(text, "") != DIFFERS:
             found = (*found, *_rival(text, plain))
         yield from found
+        if _hidden_only(text.text):
+            reason = f"says that something is hard to see; say what brown or black skin shows: {text.text!r}"
+            yield Problem(text.disease, reason, "dark skin", WARNING, text.text)
 
 
 def dark_skin(text: str) -> bool:
@@ -45,7 +49,13 @@ def dark_skin(text: str) -> bool:
     >>> dark_skin("On dark skin the redness is hard to see.")
     False
     """
-    return bool(_DARK.search(text)) and not _HARD_TO_SEE.search(text)
+    return bool(_DARK.search(text)) and not _hidden_only(text)
+
+
+def _hidden_only(text: str) -> bool:
+    """Whether a sentence says of brown or black skin that something is hard to see: "easily missed on fair skin" not."""
+    dark = _DARK.search(text)
+    return dark is not None and bool(_HARD_TO_SEE.search(text, dark.start()))
 
 
 # "as if paint had been flicked from a brush", up to the next comma.
@@ -96,4 +106,7 @@ def _modality(text: Description, plain: str) -> Iterator[Problem]:
 def _rival(text: Description, plain: str) -> Iterator[Problem]:
     if found := compiled(RIVAL).search(plain):
         reason = f"{found.group()!r} speaks of another disease; say the sign of this one: {text.text!r}"
+        yield Problem(text.disease, reason, "rival", WARNING, text.text)
+    elif text.shows != DIFFERS and (found := ABSENT.match(text.text)):
+        reason = f"{found.group().strip()!r} speaks of what is absent; say what there is to see: {text.text!r}"
         yield Problem(text.disease, reason, "rival", WARNING, text.text)
