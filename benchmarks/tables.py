@@ -4,8 +4,8 @@
 
 A page holds a table between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; what stands between them is
 replaced. NAME is one of summary, unseen, models, comparisons, groups, which are of the results alone; or project,
-short, bundled, published and published-retrieval, which the pages of zsderm have. Without --into those of the results are
-printed.
+short, bundled, published and published-retrieval, which the pages of zsderm have. Without --into those of the results
+are printed.
 """
 
 from __future__ import annotations
