@@ -4,8 +4,8 @@
 
 A page holds a table between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; what stands between them is
 replaced. NAME is one of summary, unseen, models, comparisons, groups, which are of the results alone; or project,
-bundled, published and published-retrieval, which the pages of zsderm have. Without --into those of the results are
-printed.
+short, bundled, published and published-retrieval, which the pages of zsderm have. Without --into those of the results
+are printed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from zsderm.benchmarks import sections
 from zsderm.benchmarks.pages import filled, part_names, rewrite
 from zsderm.benchmarks.published import WARNING, published
 from zsderm.benchmarks.published import to_markdown as published_to_markdown
-from zsderm.benchmarks.results import read_results
+from zsderm.benchmarks.results import Result, read_results
 from zsderm.benchmarks.table import Table
 from zsderm.errors import InputError, did_you_mean
 
 MARK, END = "results: ", "<!-- end of results -->"
+SHORT_METHODS = ("class-name", "knowledge", "kpl")
+SHORT_COLUMNS = ("data set", "n (units)", "majority", "method", "accuracy", "balanced", "AUROC", "calibration error")
 MAKE = "hf-hub:xieji-x/MAKE"
 MAKE_NOTE = (
     f"The rows of MAKE are empty because its weights have to be fetched from a hub, which was out of reach where these "
@@ -44,10 +46,17 @@ def project(folder: Path) -> str:
     return re.sub(r"\|  (?=\|)", "| ", shown)
 
 
+def short(folder: Path) -> str:
+    """The bundled encoder under the three methods that a reader asks for first, with the figures that say most."""
+    table = sections.figures([run for run in _of_bundled(folder) if run["config"]["variant"] in SHORT_METHODS])
+    kept = [place for place, title in enumerate(table.columns) if title.startswith(SHORT_COLUMNS)]
+    rows = [[row[place] for place in kept] for row in table.rows]
+    return replace(table, columns=[table.columns[place] for place in kept], rows=rows).to_markdown()
+
+
 def bundled(folder: Path) -> str:
     """Every run of the bundled encoder, as its card shows them."""
-    runs = [run for run in read_results(folder) if run["config"]["encoder"] == "zsderm-mini"]
-    return sections.figures(runs).to_markdown()
+    return sections.figures(_of_bundled(folder)).to_markdown()
 
 
 def groups(folder: Path) -> str:
@@ -71,10 +80,15 @@ SECTIONS: Mapping[str, Callable[[Path], str]] = {
     **{name: lambda folder, make=make: make(folder).to_markdown() for name, make in sections.OWN.items()},  # type: ignore[misc]
     "groups": groups,
     "project": project,
+    "short": short,
     "bundled": bundled,
     "published": published_figures,
     "published-retrieval": published_retrieval,
 }
+
+
+def _of_bundled(folder: Path) -> list[Result]:
+    return [run for run in read_results(folder) if run["config"]["encoder"] == "zsderm-mini"]
 
 
 def own_tables(folder: Path) -> dict[str, Table]:

@@ -84,6 +84,14 @@ def test_the_card_of_the_bundled_encoder_has_its_runs_and_no_row_of_another_mode
     assert "MAKE" not in "\n".join(lines)
 
 
+def test_the_table_of_the_readme_has_three_methods_for_each_data_set_and_few_columns() -> None:
+    lines = tables.short(COMMITTED).splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| ")]
+    assert len(rows) - 1 == 6 and len(rows[0]) == 8
+    assert [row[3] for row in rows[1:]] == 2 * ["class-name", "knowledge", "kpl \\*"]
+    assert all(line in tables.SECTIONS["summary"](COMMITTED) for line in lines[lines.index("") :])
+
+
 def test_differences_are_in_points_with_interval_and_p(results: Path) -> None:
     (result,) = read_results(results, "comparison")
     difference = result["rows"][0]["accuracy"]
