@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zsderm import installation
 from zsderm.encoders.base import CONFIG_FILE, EncoderCard
 from zsderm.errors import CheckpointError
 
@@ -25,7 +26,7 @@ def folder() -> Path:
     if not available():
         raise CheckpointError(
             f"this installation of zsderm lacks the weights of '{NAME}': expected {FOLDER / 'model.safetensors'}. "
-            "Install the package again: pip install --force-reinstall --no-deps zsderm"
+            f"Install the package again: {installation.again()}"
         )
     return FOLDER
 

@@ -20,6 +20,7 @@ from PIL.Image import Image, Resampling
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
+from zsderm import installation
 from zsderm.encoders import mini
 from zsderm.encoders.base import EncoderCard, home_file, read_config, read_json
 from zsderm.encoders.bert_tower import BertTower
@@ -139,7 +140,7 @@ def _undamaged(path: Path) -> Iterator[None]:
     except (SafetensorError, RuntimeError, KeyError, OSError) as error:
         raise CheckpointError(
             f"the weights of '{mini.NAME}' in {path} are damaged: {first_line(error)}. Install the package again: "
-            "pip install --force-reinstall --no-deps zsderm"
+            f"{installation.again()}"
         ) from error
 
 
