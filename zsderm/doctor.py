@@ -111,7 +111,9 @@ def open_clip() -> Finding:
         import_module("open_clip")
         return Finding("PASS", "open_clip", version("open_clip_torch"))
     except (ImportError, OSError, RuntimeError, PackageNotFoundError) as error:
-        return Finding("FAIL", "open_clip", _one_line(error), installation.pip("--upgrade", "open_clip_torch"))
+        wrong_build = "torchvision" in str(error)
+        remedy = installation.torch_again() if wrong_build else installation.pip("--upgrade", "open_clip_torch")
+        return Finding("FAIL", "open_clip", _one_line(error), remedy)
 
 
 def faiss() -> Finding:

@@ -42,10 +42,13 @@ def registered() -> str:
 
 
 def torch_again() -> str:
-    """The command that installs torch again, in the build for processors alone where it was that."""
+    """The command that installs torch and torchvision again, in the builds for processors alone where torch was that.
+
+    Both at once: a torchvision from another index than torch's does not find its own operators.
+    """
     found = _version("torch")
     lean = found.endswith("+cpu") or (_has("faiss-cpu") and not _has("faiss-gpu") and sys.platform == "linux")
-    return pip("--force-reinstall", "torch", *(["--index-url", _CPU_INDEX] if lean else []))
+    return pip("--force-reinstall", "torch", "torchvision", *(["--index-url", _CPU_INDEX] if lean else []))
 
 
 def extra(name: str) -> str:
