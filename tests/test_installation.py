@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,10 +31,21 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return make
 
 
-def test_an_editable_checkout_takes_its_files_from_git(installed, tmp_path: Path) -> None:
-    (tmp_path / "my code" / ".git").mkdir(parents=True)
-    installed("zsderm", "9.9", url=(tmp_path / "my code").as_uri(), dir_info={"editable": True})
-    assert installation.again() == f"git -C '{tmp_path / 'my code'}' checkout -- zsderm knowledge_bases"
+def test_an_editable_checkout_takes_what_is_damaged_from_git_and_loses_nothing(installed, tmp_path: Path) -> None:
+    home = tmp_path / "my code"
+    weights, code = home / "zsderm" / "weights" / "model", home / "zsderm" / "code.py"
+    weights.parent.mkdir(parents=True)
+    git = ["git", "-C", str(home), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "--quiet", str(home)], check=True)
+    for file in (weights, code):
+        file.write_text("sound")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "all"], check=True)
+    weights.write_text("damaged")
+    code.write_text("somebody's work")
+    installed("zsderm", "9.9", url=home.as_uri(), dir_info={"editable": True})
+    subprocess.run(installation.again(), shell=True, check=True, capture_output=True)
+    assert (weights.read_text(), code.read_text()) == ("sound", "somebody's work")
 
 
 def test_a_wheel_is_installed_again_from_its_file(installed, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def knowledge_base() -> Finding:
     try:
         base = KnowledgeBase.load("dermatology")
     except (ZsdermError, OSError) as error:
-        return Finding("FAIL", "knowledge base", _one_line(error), installation.again())
+        return Finding("FAIL", "knowledge base", _one_line(error), installation.again("knowledge_bases"))
     count = sum(len(disease.descriptions) for disease in base.diseases.values())
     return Finding("PASS", "knowledge base", f"{base.name}, {len(base.diseases)} diseases, {count} descriptions")
 

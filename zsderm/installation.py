@@ -22,17 +22,21 @@ def pip(*arguments: str) -> str:
     return shlex.join([sys.executable or "python", "-m", "pip", "install", *arguments])
 
 
-def again() -> str:
+def again(part: str = "zsderm/weights") -> str:
     """The command that puts the files of zsderm back in place and leaves all other packages alone.
 
-    An editable checkout under git takes them from git, any other installation from where it was installed from. The
-    name alone would ask a package index, where this zsderm need not be.
+    An editable checkout under git takes the part from git, any other installation comes from where it was installed
+    from. The name alone would ask a package index, where this zsderm need not be.
+
+    Args:
+        part: the folder of a checkout that is damaged. Only that is put back, and what was changed in it is kept in
+            git's stash: it may be somebody's work.
     """
     origin, editable = _origin()
     if origin is None:
         return pip("--force-reinstall", "--no-deps", f"zsderm=={_version('zsderm')}")
     if editable and (origin / ".git").exists():
-        return shlex.join(["git", "-C", str(origin), "checkout", "--", "zsderm", "knowledge_bases"])
+        return shlex.join(["git", "-C", str(origin), "stash", "push", "--", part])
     return pip("--force-reinstall", "--no-deps", *(["--editable"] if editable else []), str(origin))
 
 
