@@ -26,6 +26,7 @@ FLOORS = [
     "csv_files",
     "csv_tables",
     "stored_json",
+    "installation",
     "optional_packages",
     "table_files",
     "image_names",

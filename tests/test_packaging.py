@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -10,6 +11,7 @@ from importlib.metadata import entry_points, requires, version
 from pathlib import Path
 
 import pytest
+import yaml
 from click import Context
 from packaging.requirements import Requirement
 
@@ -143,3 +145,39 @@ def test_help_imports_nothing_heavy() -> None:
 def test_help_says_the_same_at_the_door_and_in_the_room(name: str) -> None:
     command = main.get_command(Context(main), name)
     assert command is not None and (command.help or "").startswith(_COMMANDS[name].rstrip("."))
+
+
+def test_the_lean_requirements_are_those_of_setup_cfg_with_faiss_for_processors(config: ConfigParser) -> None:
+    lines = (ROOT / "requirements-cpu.txt").read_text(encoding="utf-8").splitlines()
+    lean = {line for line in lines if line and not line.startswith("#")}
+    needed = {line.partition(";")[0] for line in _lines(config, "options", "install_requires")}
+    assert lean == {line for line in needed if not line.startswith("faiss-gpu")}
+
+
+def test_what_a_package_index_shows_has_no_link_to_a_file_beside_it(config: ConfigParser) -> None:
+    page = (ROOT / config["metadata"]["long_description"].removeprefix("file:").strip()).read_text(encoding="utf-8")
+    assert all(target.startswith("https://") for target in re.findall(r"\]\(([^)]*)\)", page))
+
+
+def test_the_licences_of_code_weights_and_knowledge_are_packed(config: ConfigParser) -> None:
+    given = {
+        path.relative_to(ROOT).as_posix()
+        for line in _lines(config, "metadata", "license_files")
+        for path in ROOT.glob(line)
+    }
+    assert {"LICENSE", "zsderm/weights/LICENSE.md", "knowledge_bases/dermatology/SOURCES.md"} <= given
+    assert config["metadata"]["license_expression"].split(" AND ") == ["Apache-2.0", "CC-BY-NC-4.0", "CC-BY-4.0"]
+
+
+def test_the_citation_names_this_version_and_no_place_that_is_not_there() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], citation["license"]) == (zsderm.__version__, "Apache-2.0")
+    assert not {"doi", "url", "repository", "repository-code"} & set(citation)
+
+
+def test_pip_is_heard_in_make() -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (line,) = (line for line in told.stdout.splitlines() if "pip install" in line)
+    assert "--quiet" not in line and " -q" not in line

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
 
+from zsderm import installation
 from zsderm.errors import ZsdermError
 
 _OLDEST_PYTHON = (3, 10)
@@ -61,7 +62,12 @@ def python() -> Finding:
     """The interpreter is new enough."""
     detail = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < _OLDEST_PYTHON:
-        return Finding("FAIL", "python", f"{detail}; 3.10 or newer is needed", "make setup PYTHON=python3.12")
+        return Finding(
+            "FAIL",
+            "python",
+            f"{detail}; 3.10 or newer is needed",
+            "python3.12 -m venv FOLDER, and install zsderm there",
+        )
     return Finding("PASS", "python", detail)
 
 
@@ -72,19 +78,23 @@ def packages() -> Finding:
     try:
         needed = [Requirement(line) for line in requires("zsderm") or ()]
     except PackageNotFoundError:
-        return Finding("WARN", "packages", "zsderm runs, but is not installed", "pip install -e .")
-    needed = [need for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})]
+        return Finding("WARN", "packages", "zsderm runs, but is not installed", installation.registered())
+    faiss = {"faiss-gpu", "faiss-cpu"}
+    others = [
+        need for need in needed if need.name not in faiss and (not need.marker or need.marker.evaluate({"extra": ""}))
+    ]
+    needed = others + [need for need in needed if need.name in faiss and need.name == _faiss_package()]
     wrong = {str(need): found for need in needed if not need.specifier.contains(found := _version(need.name), True)}
     if wrong:
         named = ", ".join(f"{need.partition(';')[0].strip()} (found: {found})" for need, found in wrong.items())
-        remedy = "pip install --upgrade " + " ".join(f"'{need.partition(';')[0].strip()}'" for need in wrong)
+        remedy = installation.pip("--upgrade", *(need.partition(";")[0].strip() for need in wrong))
         return Finding("FAIL", "packages", named, remedy)
     return Finding("PASS", "packages", f"all {len(needed)} in versions that will do")
 
 
 def torch() -> Finding:
     """Torch imports and multiplies."""
-    remedy = "pip install --force-reinstall torch"
+    remedy = installation.torch_again()
     try:
         library = import_module("torch")
         total = float((library.ones(2, 3) @ library.ones(3, 1)).sum())
@@ -101,12 +111,14 @@ def open_clip() -> Finding:
         import_module("open_clip")
         return Finding("PASS", "open_clip", version("open_clip_torch"))
     except (ImportError, OSError, RuntimeError, PackageNotFoundError) as error:
-        return Finding("FAIL", "open_clip", _one_line(error), "pip install --upgrade open_clip_torch")
+        wrong_build = "torchvision" in str(error)
+        remedy = installation.torch_again() if wrong_build else installation.pip("--upgrade", "open_clip_torch")
+        return Finding("FAIL", "open_clip", _one_line(error), remedy)
 
 
 def faiss() -> Finding:
     """FAISS imports and finds the nearest of two vectors."""
-    package = "faiss-gpu" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "faiss-cpu"
+    remedy = installation.pip("--force-reinstall", "--no-deps", _faiss_package())
     try:
         import numpy as np
 
@@ -115,11 +127,9 @@ def faiss() -> Finding:
         index.add(np.eye(2, dtype=np.float32))
         nearest = int(index.search(np.array([[0.1, 0.9]], dtype=np.float32), 1)[1][0, 0])
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        return Finding("FAIL", "faiss", _one_line(error), f"pip install --force-reinstall {package}")
+        return Finding("FAIL", "faiss", _one_line(error), remedy)
     if nearest != 1:
-        return Finding(
-            "FAIL", "faiss", f"expected row 1, but found {nearest}", f"pip install --force-reinstall {package}"
-        )
+        return Finding("FAIL", "faiss", f"expected row 1, but found {nearest}", remedy)
     return Finding("PASS", "faiss", f"{library.__version__}, a search found what it should")
 
 
@@ -127,7 +137,7 @@ def tokenizers() -> Finding:
     """The tokenizer of a SigLIP saved by transformers can be read."""
     if find_spec("sentencepiece") is None:
         detail = "sentencepiece is not installed: SigLIP of transformers will not load, everything else will"
-        return Finding("WARN", "tokenizers", detail, "pip install 'zsderm[siglip]'")
+        return Finding("WARN", "tokenizers", detail, installation.extra("siglip"))
     return Finding("PASS", "tokenizers", f"sentencepiece {_version('sentencepiece')}")
 
 
@@ -136,12 +146,14 @@ def engines() -> Finding:
     found = [f"torch {_version('torch')}"]
     for name, module in (("onnx", "onnxruntime"), ("openvino", "openvino")):
         if find_spec(module) is None:
-            found.append(f"no {module} (pip install 'zsderm[{name}]')")
+            found.append(f"no {module} ({installation.extra(name)})")
             continue
         try:
             import_module(module)
         except (ImportError, OSError, RuntimeError) as error:
-            return Finding("FAIL", "engines", _one_line(error), f"pip install --force-reinstall {module}")
+            return Finding(
+                "FAIL", "engines", _one_line(error), installation.pip("--force-reinstall", "--no-deps", module)
+            )
         found.append(f"{module} {_version(module)}")
     return Finding("PASS", "engines", ", ".join(found))
 
@@ -153,7 +165,7 @@ def bundled_weights() -> Finding:
     try:
         card = load_encoder("zsderm-mini").card
     except (ZsdermError, OSError) as error:
-        return Finding("FAIL", "bundled weights", _one_line(error), "pip install --force-reinstall --no-deps zsderm")
+        return Finding("FAIL", "bundled weights", _one_line(error), installation.again())
     return Finding("PASS", "bundled weights", f"{card.name}, {card.width} dimensions, licence {card.licence}")
 
 
@@ -164,7 +176,7 @@ def knowledge_base() -> Finding:
     try:
         base = KnowledgeBase.load("dermatology")
     except (ZsdermError, OSError) as error:
-        return Finding("FAIL", "knowledge base", _one_line(error), "pip install --force-reinstall --no-deps zsderm")
+        return Finding("FAIL", "knowledge base", _one_line(error), installation.again("knowledge_bases"))
     count = sum(len(disease.descriptions) for disease in base.diseases.values())
     return Finding("PASS", "knowledge base", f"{base.name}, {len(base.diseases)} diseases, {count} descriptions")
 
@@ -174,7 +186,7 @@ def threads() -> Finding:
     try:
         used = import_module("torch").get_num_threads()
     except (ImportError, OSError) as error:
-        return Finding("FAIL", "threads", _one_line(error), "pip install --force-reinstall torch")
+        return Finding("FAIL", "threads", _one_line(error), installation.torch_again())
     available = os.cpu_count() or 1
     detail = f"{used} of {available} processors"
     if used * 2 < available and "OMP_NUM_THREADS" in os.environ:
@@ -210,6 +222,18 @@ def _size(folder: Path) -> str:
     """What the files below a folder hold; links are not followed, so nothing counts twice."""
     files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return f"{sum(file.lstat().st_size for file in files) / 1e6:.1f} MB"
+
+
+def _faiss_package() -> str:
+    """The FAISS of this installation: the one that is there, or else the one that fits torch and the machine.
+
+    faiss-cpu may stand in the place of faiss-gpu: zsderm does not use its kernels for GPUs.
+    """
+    for name in ("faiss-gpu", "faiss-cpu"):
+        if _version(name) != "none":
+            return name
+    lean = _version("torch").endswith("+cpu") or (sys.platform, platform.machine()) != ("linux", "x86_64")
+    return "faiss-cpu" if lean else "faiss-gpu"
 
 
 def _version(package: str) -> str:

@@ -82,7 +82,7 @@ def test_an_installation_without_weights_says_how_to_get_them(tmp_path, monkeypa
     assert not mini.available()
     for load in (mini.card, lambda: load_encoder(mini.NAME)):
         with pytest.raises(
-            CheckpointError, match=r"lacks the weights of 'zsderm-mini'.* pip install --force-reinstall"
+            CheckpointError, match=r"lacks the weights of 'zsderm-mini'.*Install the package again: \S+"
         ):
             load()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zsderm import installation
 from zsderm.encoders.base import CONFIG_FILE, EncoderCard, read_config
 from zsderm.encoders.fingerprint import fingerprint
 from zsderm.encoders.tokenizer_files import tokenizer_files
@@ -12,7 +13,6 @@ from zsderm.errors import CheckpointError
 NAME = "zsderm-mini"
 FOLDER = Path(__file__).resolve().parents[1] / "weights" / NAME
 FINGERPRINT = "d22cfa51b4b14b29"  # of the files that mini_encoder.py is written for; `zsderm models show` prints it
-REINSTALL = "Install the package again: pip install --force-reinstall --no-deps zsderm"
 
 
 def available() -> bool:
@@ -29,7 +29,7 @@ def folder() -> Path:
     if not available():
         raise CheckpointError(
             f"this installation of zsderm lacks the weights of '{NAME}': expected {FOLDER / 'model.safetensors'}. "
-            + REINSTALL
+            f"Install the package again: {installation.again()}"
         )
     return FOLDER
 
@@ -51,8 +51,8 @@ def check_unchanged() -> None:
     if found != FINGERPRINT:
         raise CheckpointError(
             f"the files of '{NAME}' in {place} are not those that this version of zsderm came with: one of them is "
-            f"missing, damaged or changed. {REINSTALL}. A changed encoder needs a folder of its own: "
-            "--model local-dir:FOLDER"
+            f"missing, damaged or changed. A changed encoder needs a folder of its own, --model local-dir:FOLDER. "
+            f"Install the package again: {installation.again()}"
         )
 
 
