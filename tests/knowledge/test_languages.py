@@ -12,7 +12,6 @@ from zsderm.errors import AmbiguousClassError, UnknownClassError
 from zsderm.knowledge.authoring.validate import validate
 from zsderm.knowledge.class_names import ClassNames
 
-
 LEFT_OPEN = "HERPES LABIAL; BULLÖSES PEMPHIGOID; MICOSIS FUNGOIDE; MYCOSE DES PIEDS; XERODERMA PIGMENTOSO"
 
 

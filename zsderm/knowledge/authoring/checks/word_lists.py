@@ -1,8 +1,9 @@
 """Words of sentences that no photograph shows, and words that belong to one modality: closed lists, made by reading.
 
-An entry is a word or a phrase, in British or American spelling. "*" stands for any ending, "~" for up to two words in between. A word that is joined to
-the next by a hyphen is another word: "firm" does not find "firm-looking", which is what an eye can say. `SEEN` holds
-phrases in which a listed word means something visible; they are taken out before a list is searched.
+An entry is a word or a phrase, in British or American spelling. "*" stands for any ending, "~" for up to two words in
+between. A word that is joined to the next by a hyphen is another word: "firm" does not find "firm-looking", which is
+what an eye can say. `SEEN` holds phrases in which a listed word means something visible; they are taken out before a
+list is searched.
 
 Each list was read through on the bundled base before it was fixed; docs/knowledge_checks.md gives its figures.
 """
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from zsderm.knowledge.authoring.checks.problem import ERROR, WARNING
-
 
 # Entries are in British spelling, and find the American one as well: "odour", "generalised", "anaesthetic".
 _SPELLINGS = (("our", "ou?r"), (r"is(?=e[ds]?\b|ing)", "i[sz]"), ("ae", "a?e"), ("oe(?=dema)", "o?e"))
@@ -224,7 +224,8 @@ RIVAL = """
 
 # A sentence that begins with what is absent; "no bigger than a lentil" and "not quite round" say what is there.
 ABSENT = re.compile(
-    r"\s*(?:no|not|without|neither|none|never|lacks?|lacking)\b(?! (?:quite|always|only|just|far|much|more|\w+er than))",
+    r"\s*(?:no|not|without|neither|none|never|lacks?|lacking)\b"
+    r"(?! (?:quite|always|only|just|far|much|more|\w+er than))",
     re.IGNORECASE,
 )
 

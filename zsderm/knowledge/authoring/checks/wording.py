@@ -53,7 +53,7 @@ def dark_skin(text: str) -> bool:
 
 
 def _hidden_only(text: str) -> bool:
-    """Whether a sentence says of brown or black skin that something is hard to see: "easily missed on fair skin" not."""
+    """Whether a sentence says of brown or black skin, not of fair skin, that something is hard to see."""
     dark = _DARK.search(text)
     return dark is not None and bool(_HARD_TO_SEE.search(text, dark.start()))
 
