@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from zsderm.knowledge.base import KnowledgeBase
     from zsderm.predictions import Predictions
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AmbiguousClassError",
