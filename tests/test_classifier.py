@@ -372,22 +372,22 @@ def test_a_class_that_the_base_does_not_hold_falls_back_to_templates_with_a_warn
     with pytest.warns(FallbackWarning, match="zebra stripe disease"):
         predictions = subject.predict(folder)
     assert any("zebra stripe disease" in note for note in predictions.manifest["notes"])
-    marked = {
-        e.source
-        for label, row in zip(predictions.labels, predictions.evidence, strict=True)
-        for e in row
-        if "z" in label
-    }
-    assert marked <= {"template"}
 
 
-def test_the_evidence_of_a_class_that_is_not_in_the_base_is_marked_as_a_template(
-    tiny_encoder, knowledge, folder
+@pytest.mark.parametrize(
+    ("known", "method", "undescribed"),
+    [("melanoma", "kpl", [1]), ("quagga disease", "descriptions", [0, 1]), ("melanoma", "templates", [])],
+)
+def test_a_template_is_never_offered_as_typical_of_a_class(
+    tiny_encoder, knowledge, folder, known: str, method: str, undescribed: list[int]
 ) -> None:
-    subject = classifier(tiny_encoder, knowledge, ["zebra stripe disease", "quagga disease"], method="knowledge")
-    with pytest.warns(FallbackWarning, match="is not in knowledge base"):
-        spoken = [one for row in subject.predict(folder).evidence for one in row]
-    assert spoken and {(one.source, one.aspect) for one in spoken} == {("template", "name")}
+    classes = [known, "zebra stripe disease"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FallbackWarning)
+        found = classifier(tiny_encoder, knowledge, classes, method=method).predict(folder)
+    assert found.manifest["knowledge"]["undescribed"] == [classes[index] for index in undescribed]
+    told = [one for row in (*found.evidence, *found.runner_up_evidence) for one in row]
+    assert {one.source for one in told} == ({knowledge.name} if undescribed == [1] else set())
 
 
 def test_two_names_of_one_disease_keep_their_names_with_a_warning(tiny_encoder, knowledge, folder) -> None:

@@ -20,6 +20,7 @@ from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders.base import home_of
 from zsderm.fitted import Fitted, text_scores
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
@@ -125,8 +126,15 @@ class BatchAnswers:
                 ["No image could be read."] if fitted is None else self._notes(fitted, strange),
                 batch.passed_over,
                 self.shown,
+                self._undescribed,
             ),
         )
+
+    @property
+    def _undescribed(self) -> list[str]:
+        """Classes that the base was asked for and does not describe."""
+        asked = self.settings.method not in BARE
+        return [self.classes[index] for index in sorted(self.texts.undescribed)] if asked else []
 
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""

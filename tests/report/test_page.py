@@ -117,6 +117,15 @@ def test_the_page_says_that_nobody_saw_the_signs_and_which_they_are(tmp_path: Pa
     assert _Tags(page).open == []
 
 
+def test_a_class_that_the_base_does_not_describe_is_said_to_be_so(tmp_path: Path) -> None:
+    answers = _answers(tmp_path, count=2, broken=0)
+    first, said = answers.labels[0], "The knowledge base does not describe "
+    manifest = {"knowledge": {"name": "mine", "undescribed": [first]}}
+    page = _page(replace(answers, evidence=((), ()), manifest=manifest), tmp_path / "report.html")
+    assert page.count(said) == answers.labels.count(first) and said + str(escape(first)) in page
+    assert "Typical of" not in page and _Tags(page).open == []
+
+
 def test_every_element_that_opens_also_closes(tmp_path: Path) -> None:
     assert _Tags(_page(_answers(tmp_path), tmp_path / "report.html", true=[0, 1, 2, 0])).open == []
 

@@ -69,6 +69,7 @@ class Row:
     familiarity: float = math.nan  # see `Predictions.familiarity`; NaN when it was not measured
     before: str = ""  # the answer before the refinement; empty where nothing was refined
     near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
+    undescribed: bool = False  # the knowledge base does not describe the answer
 
     @property
     def name(self) -> str:
@@ -147,6 +148,7 @@ def rows(
     familiar = np.full(len(predictions), np.nan) if predictions.familiarity is None else predictions.familiarity.numpy()
     short, before = short_names(predictions.images), labels_before(predictions)
     near = nearest_right(predictions, true, embeddings)
+    undescribed = (predictions.manifest.get("knowledge") or {}).get("undescribed", ())
     small = thumbnails((one if row else None for one, row in zip(pictures, ranked, strict=True)), side)
     for index, (image, picture) in enumerate(zip(predictions.images, small, strict=True)):
         why = None if reasons is None else _next(reasons, index, len(predictions))
@@ -170,6 +172,7 @@ def rows(
             familiarity=float(familiar[index]),
             before=before[index] or "",
             near=[neighbour.named(short) for neighbour in near.get(index, ())],
+            undescribed=answered and ranked[index][0][0] in undescribed,
         )
     if reasons is not None:
         next(reasons, None)  # lets a generator do what it does last, such as writing its table
