@@ -24,9 +24,11 @@ from zsderm import (
 from zsderm.class_list import checked_classes, checked_prior
 from zsderm.config import METHODS, NAMES, Settings
 from zsderm.embeddings import write_embeddings
+from zsderm.fitted import Fitted
 from zsderm.images import find
 from zsderm.knowledge.class_names import names_of
 from zsderm.knowledge.prompts import described, template_prompts
+from zsderm.proxies.guard import HeldOutGain, RefinementTestResult
 from zsderm.saved_classifier import read
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
@@ -363,6 +365,15 @@ def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
         assert predictions.method == "kpl" and predictions.prior == "uniform"
         assert predictions.manifest["refinement"]["accepted"]
         assert [name or "" for name in predictions.unrefined_labels] == plain.labels
+
+
+def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_figures() -> None:
+    judged = RefinementTestResult(HeldOutGain(-0.3, 0.12), HeldOutGain(2.0, 0.1), changed=0.2)
+    rows = torch.eye(2)
+    fitted = replace(Fitted.on_text(torch.arange(2), rows, 500, 0.01), reason=judged.reason)
+    (note,) = fitted.notes
+    assert "do not describe the images clearly better than the text labels. Nothing is wrong" in note
+    assert "-0.30 nats an image, standard error 0.12" in fitted.history(("a", "b"))["refinement"]["reason"]
 
 
 def test_a_class_that_the_base_does_not_hold_falls_back_to_templates_with_a_warning(
