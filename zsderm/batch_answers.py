@@ -143,7 +143,8 @@ class BatchAnswers:
 
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""
-        return {"sentences": self.texts.digest, "fitted": None if self.fit is None else self.fit.digest}
+        texts = {"sentences": self.texts.digest, "class_texts": self.texts.digest_of(self.classes)}
+        return {**texts, "fitted": None if self.fit is None else self.fit.digest}
 
 
 def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:

@@ -143,6 +143,16 @@ class ClassTexts:
         listed = json.dumps(told)
         return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
+    def digest_of(self, classes: Sequence[str]) -> str:
+        """As `digest`, but the same in whichever order the C classes come."""
+        texts: list[list[str]] = [[] for _ in classes]
+        for sentence in self.sentences:
+            texts[sentence.class_index].append(sentence.text)
+        blended = repeat(None, len(texts)) if self.names is None else self.spoken
+        told = {name: said for name, *said in zip(classes, texts, blended, strict=True)}
+        listed = json.dumps([told, None if self.names is None else self.templates], sort_keys=True)
+        return hashlib.sha256(listed.encode()).hexdigest()[:16]
+
     def kept_for(self, features: torch.Tensor, k: int | None) -> torch.Tensor:
         """The K sentences of each class most like the mean image; a class with fewer keeps them all.
 
