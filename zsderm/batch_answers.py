@@ -20,6 +20,7 @@ from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders.base import home_of
 from zsderm.fitted import Fitted, text_scores
 from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
@@ -125,8 +126,15 @@ class BatchAnswers:
                 ["No image could be read."] if fitted is None else self._notes(fitted, strange),
                 batch.passed_over,
                 self.shown,
+                self._undescribed,
             ),
         )
+
+    @property
+    def _undescribed(self) -> list[str]:
+        """Classes that the base was asked for and does not describe."""
+        asked = self.settings.method not in BARE
+        return [self.classes[index] for index in sorted(self.texts.undescribed)] if asked else []
 
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
@@ -135,7 +143,8 @@ class BatchAnswers:
 
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""
-        return {"sentences": self.texts.digest, "fitted": None if self.fit is None else self.fit.digest}
+        texts = {"sentences": self.texts.digest, "class_texts": self.texts.digest_of(self.classes)}
+        return {**texts, "fitted": None if self.fit is None else self.fit.digest}
 
 
 def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:

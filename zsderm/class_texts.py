@@ -24,7 +24,7 @@ from zsderm.embeddings import embed_texts
 from zsderm.embeddings.vector_index import ClassIndex
 from zsderm.errors import FallbackWarning, InputError
 from zsderm.evidence import UNSURE, Company, PictureKinds, fitting, on_the_same_aspects
-from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.base import Description, KnowledgeBase
 from zsderm.knowledge.class_names import BARE, ClassNames
 from zsderm.knowledge.sentences import Sentence, class_sentences, name_sentences
 from zsderm.predictions import Evidence
@@ -128,6 +128,11 @@ class ClassTexts:
         return int(self.class_of[-1]) + 1
 
     @cached_property
+    def undescribed(self) -> frozenset[int]:
+        """The classes of which no sentence holds a description: only their names are known."""
+        return frozenset(range(self.class_count)) - {s.class_index for s in self.sentences if s.description}
+
+    @cached_property
     def digest(self) -> str:
         """16 hex digits that change with the sentences, order, classes, or the names that are blended in."""
         told: list[object] = [(sentence.class_index, sentence.text) for sentence in self.sentences]
@@ -136,6 +141,16 @@ class ClassTexts:
             if self.templates is not None:  # fits from before there were other templates keep their digest
                 told.append(self.templates)
         listed = json.dumps(told)
+        return hashlib.sha256(listed.encode()).hexdigest()[:16]
+
+    def digest_of(self, classes: Sequence[str]) -> str:
+        """As `digest`, but the same in whichever order the C classes come."""
+        texts: list[list[str]] = [[] for _ in classes]
+        for sentence in self.sentences:
+            texts[sentence.class_index].append(sentence.text)
+        blended = repeat(None, len(texts)) if self.names is None else self.spoken
+        told = {name: said for name, *said in zip(classes, texts, blended, strict=True)}
+        listed = json.dumps([told, None if self.names is None else self.templates], sort_keys=True)
         return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
     def kept_for(self, features: torch.Tensor, k: int | None) -> torch.Tensor:
@@ -256,7 +271,8 @@ class ClassTexts:
             cosines = self.features[own] @ feature
             ranks = cosines if far is None else contrasts @ far
             best = ranks.topk(min(count, len(own))).indices.tolist()
-            yield tuple(_evidence(self.sentences[int(own[i])], float(cosines[i])) for i in best)
+            told = ((self.sentences[int(own[i])].description, float(cosines[i])) for i in best)
+            yield tuple(_evidence(description, score) for description, score in told if description is not None)
 
     def _kinds_of(self, features: torch.Tensor) -> list[str]:
         return [UNSURE] * len(features) if self.kinds is None else self.kinds.of(features)
@@ -292,8 +308,5 @@ def _name_proxies(
     return text_proxies(rows, [prompt.class_index for prompt in prompts], len(spoken), _weights_of(prompts))
 
 
-def _evidence(sentence: Sentence, score: float) -> Evidence:
-    told = sentence.description
-    if told is None:
-        return Evidence(sentence.text, score, aspect="name", source="template")
+def _evidence(told: Description, score: float) -> Evidence:
     return Evidence(told.text, score, told.aspect, told.source, told.modality, told.shows)

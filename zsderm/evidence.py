@@ -125,11 +125,11 @@ def fitting(descriptions: Sequence[Description | None], kind: str, region: str =
     known; never one that names other places than that.
 
     Args:
-        descriptions: of one class; None stands for a sentence that holds only its name, which always fits.
+        descriptions: of one class; None stands for a sentence that holds only its name, which says nothing of its look.
         kind: CLINICAL, DERMOSCOPIC or UNSURE.
         region: of the body, such as "FACE"; empty: unknown.
     """
-    return [place for place, one in enumerate(descriptions) if one is None or _fits(one, kind, region)]
+    return [place for place, one in enumerate(descriptions) if one is not None and _fits(one, kind, region)]
 
 
 def _fits(description: Description, kind: str, region: str) -> bool:

@@ -6,6 +6,7 @@ Letters: N images, C classes, M sentences, D embedding width.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS
 from zsderm.proxies.refinement import SAMPLE_SIZE
 from zsderm.stored_json import fields_of
 
+_FIGURES = re.compile(r" \([+-][^()]*standard error[^()]*\)")  # of a test, as its reason ends with them
 USED_PRIORS = ("none", "uniform", "given", "estimated", "text")
 
 
@@ -114,12 +116,15 @@ class Fitted:
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the reader of the result: the images were to be learned from and were not, and why."""
+        """Notes for the reader of the result: the images were to be learned from and were not, and why.
+
+        In words alone; the figures of `reason` are in `history`.
+        """
         if self.refined or not self.reason:
             return []
         told = (
             "The answers come from what is written about the classes alone: nothing was learned from these photographs "
-            f"together, because {self.reason}. Nothing is wrong, and nothing needs to be done."
+            f"together, because {_FIGURES.sub('', self.reason)}. Nothing is wrong, and nothing needs to be done."
         )
         known = " If you know how common the classes are among them, say so (prior): then the method learns from them."
         return [told + known if self.images >= Settings.min_images else told]  # with fewer, nothing that is said helps

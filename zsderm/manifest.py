@@ -26,6 +26,7 @@ def prediction_manifest(
     notes: Sequence[str],
     passed_over: Mapping[str, int] | None = None,
     shown: ShownClasses | None = None,
+    undescribed: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The manifest of one run, ready for JSON.
 
@@ -39,6 +40,7 @@ def prediction_manifest(
         notes: sentences on what differs from what was asked for.
         passed_over: how many files of each suffix, and linked folders, were left out in the folders of images.
         shown: which classes the encoder was never shown in training; None where that is not known.
+        undescribed: the classes that the knowledge base was asked for and does not describe.
     """
     asked = asdict(settings) | {"templates": settings.templates and list(settings.templates)}
     home = home_of(encoder)
@@ -52,7 +54,12 @@ def prediction_manifest(
             "familiarity_threshold": None if home is None else home.threshold,
         },
         "knowledge": knowledge
-        and {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
+        and {
+            "name": knowledge.name,
+            "version": knowledge.version,
+            "checksum": knowledge.checksum,
+            "undescribed": list(undescribed),
+        },
         "names": {given: list(spoken) for given, spoken in names.items()},
         "settings": {**asked, "prior": prior if isinstance(prior, str) else shares},
         **{"temperature": None, "refinement": None, **(learned or {})},

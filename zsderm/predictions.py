@@ -36,8 +36,8 @@ class Evidence:
     score: float  # cosine of image and description, -1..1
     aspect: str  # "colour", "border", ...
     source: str  # who wrote the description
-    modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty for a name
-    shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty for a name
+    modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty: not said
+    shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty: not said
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,18 @@ def test_a_record_of_a_temperature_alone_survives_too() -> None:
     assert Calibration.from_dict(json.loads(json.dumps(bare.to_dict()))) == bare
 
 
-def test_another_class_list_is_refused(record: Calibration) -> None:
-    record.check_classes(CLASSES)
-    Calibration(1.0).check_classes(CLASSES)
-    with pytest.raises(SettingsError, match="in their order"):
-        record.check_classes(CLASSES[::-1])
+def test_another_class_list_is_refused_and_another_order_is_not(record: Calibration) -> None:
+    assert record.in_order_of(CLASSES) is record
+    Calibration(1.0).in_order_of(CLASSES)
+    turned = record.in_order_of(CLASSES[::-1])
+    assert turned.classes == CLASSES[::-1] and turned.conformal.counts == record.conformal.counts[::-1]
+    assert turned.conformal.thresholds == record.conformal.thresholds[::-1]
+    assert turned.in_order_of(CLASSES) == record
+    with pytest.raises(SettingsError, match="classes of the calibration"):
+        record.in_order_of((*CLASSES[:2], "wart"))
+    older = replace(record, made_with={"sentences": "0123"})
+    with pytest.raises(SettingsError, match="calibrate again: then any order will do"):
+        older.in_order_of(CLASSES[::-1])
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,25 @@ def test_a_fitted_classifier_is_calibrated_and_applied(run, photos: Path, labels
     assert other.exit_code == 1 and "fitted classifier" in other.stderr
 
 
+@pytest.mark.slow
+def test_the_order_of_the_classes_makes_no_difference(run, photos: Path, labels: Path, tmp_path: Path) -> None:
+    record, how = tmp_path / "record.json", ("--images", photos, "--method", "knowledge")
+    sets = ("--class-conditional", "--coverage", 0.6)
+    assert run("calibrate", *how, *sets, "-c", CLASSES, "--labels", labels, "-o", record).exit_code == 0
+    turned = ", ".join(CLASSES.split(", ")[::-1])
+    tables = []
+    for classes in (CLASSES, turned):
+        done = run("classify", *how, "--classes", classes, "--calibration", record)
+        assert done.exit_code == 0, done.output
+        tables.append(pd.read_csv(io.StringIO(done.stdout)))
+    assert list(tables[0]) != list(tables[1])
+    first, second = (table["prediction_set"].fillna("").map(lambda cell: set(cell.split("; "))) for table in tables)
+    assert first.tolist() == second.tolist() and tables[0]["label"].tolist() == tables[1]["label"].tolist()
+    np.testing.assert_allclose(tables[0]["probability"], tables[1]["probability"], atol=1e-5)
+    other = run("classify", *how, "--classes", turned, "--names", "typed", "--calibration", record)
+    assert other.exit_code == 1 and "with class texts" in other.stderr
+
+
 def test_a_record_of_other_classes_is_refused(run, photos: Path, labels: Path, tmp_path: Path) -> None:
     record = tmp_path / "record.json"
     how = ("--images", photos, "--method", "knowledge")

@@ -35,6 +35,20 @@ def test_what_is_no_class_is_refused_and_no_word_means_unknown(label: str) -> No
         class_indices([label, ""], CLASSES, TABLE)
 
 
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("squamous cell carcinoma", r"\. The classes are: melanoma, .*\. Leave it\.$"),  # a disease of its own
+        ("basal cel carcinoma", r"\. Did you mean 'basal cell carcinoma'\? Leave it\.$"),
+    ],
+)
+def test_another_class_is_suggested_for_a_slip_and_not_for_another_disease(label: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"'{label}', which is none of the 3 classes" + said):
+        class_indices([label], CLASSES, TABLE, advice="Leave it.")
+    with pytest.raises(InputError, match=r"none of the 3 classes \(nor are 2 other labels\)\."):
+        class_indices([label, "odd", "odder"], CLASSES, TABLE)
+
+
 @pytest.mark.parametrize("classes", [("01", "02", "03"), ("1", "2", "3"), ("0e1", "nevus", "wart")])
 def test_where_a_class_is_called_like_a_number_numbers_are_names(classes: tuple[str, ...]) -> None:
     assert class_indices(classes, classes, TABLE).tolist() == [0, 1, 2]

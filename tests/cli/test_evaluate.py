@@ -129,7 +129,7 @@ def _without(labels: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, tuple
             labels.rename(columns={"true_label": "truth"}),
             "expected a column of true classes",
         ),
-        "a label that is no class": (predictions, stranger, "Did you mean 'melanoma'?"),
+        "a label that is no class": (predictions, stranger, "Did you mean 'melanoma'? Leave the cell empty where"),
         "an index out of range": (predictions, labels.replace({"true_label": {2: 3}}), "label '3'"),
         "one name for two images": (predictions, twice, "one name stands for several"),
         "labels of other images": (predictions, labels.assign(image="x" + labels["image"]), "names none of them"),

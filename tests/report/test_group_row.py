@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,9 @@ def test_the_page_has_the_groups_and_none_without_them(found: GroupPredictions, 
     assert "3 groups by lesion" in text and "<b>1 of 2</b> groups with a label" in text
     assert "a &amp; b" in text and "labelled nevus" in text and '<td class="bad" colspan="2">torn</td>' in text
     write_report(found.photographs, page, groups=found)
+    low = replace(found, answers=replace(found.answers, minimum=0.75))
+    write_report(found.photographs, page.with_name("low.html"), groups=low)
+    assert page.with_name("low.html").read_text(encoding="utf-8").count("(less than 75 %)") == 1
     assert "groups with a label" not in page.read_text(encoding="utf-8")
     write_report(found.photographs, page)
     assert "groups by" not in page.read_text(encoding="utf-8")

@@ -117,6 +117,24 @@ def test_the_page_says_that_nobody_saw_the_signs_and_which_they_are(tmp_path: Pa
     assert _Tags(page).open == []
 
 
+def test_a_class_that_the_base_does_not_describe_is_said_to_be_so(tmp_path: Path) -> None:
+    answers = _answers(tmp_path, count=2, broken=0)
+    first, said = answers.labels[0], "The knowledge base does not describe "
+    manifest = {"knowledge": {"name": "mine", "undescribed": [first]}}
+    page = _page(replace(answers, evidence=((), ()), manifest=manifest), tmp_path / "report.html")
+    assert page.count(said) == answers.labels.count(first) and said + str(escape(first)) in page
+    assert "Typical of" not in page and _Tags(page).open == []
+
+
+def test_answers_below_the_minimum_are_marked(tmp_path: Path) -> None:
+    answers = _answers(tmp_path)
+    chances = answers.confidence[:3].sort().values
+    page = _page(replace(answers, minimum=float(chances[:2].mean())), tmp_path / "report.html")
+    said = f"Less probable than {100 * float(chances[:2].mean()):.3g} %"
+    assert page.count(said) == 1 and page.count('"is": ["below"]') == 1 and _Tags(page).open == []
+    assert "Less probable" not in _page(answers, tmp_path / "report.html")
+
+
 def test_every_element_that_opens_also_closes(tmp_path: Path) -> None:
     assert _Tags(_page(_answers(tmp_path), tmp_path / "report.html", true=[0, 1, 2, 0])).open == []
 

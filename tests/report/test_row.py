@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from zsderm.report import Row
@@ -37,6 +39,7 @@ def test_a_row_goes_by_its_file_name() -> None:
 
 def test_the_facts_of_a_row_are_those_that_the_page_sorts_by() -> None:
     row = Row("-x.jpg", "", [("nevus", 0.75)], (), "", "", margin=0.5, abstained=True, before="wart", shown="é.jpg")
+    row = replace(row, below_minimum=True)
     assert row.facts({"nevus": 1, "wart": 0}) == {
         "image": "'-x.jpg",
         "name": "é.jpg",
@@ -45,7 +48,7 @@ def test_the_facts_of_a_row_are_those_that_the_page_sorts_by() -> None:
         "probability": 0.75,
         "margin": 0.5,
         "familiarity": None,
-        "is": ["abstained", "changed"],
+        "is": ["abstained", "below", "changed"],
     }
     failed = Row("1.jpg", "", [], (), "torn", "wart").facts({"nevus": 1, "wart": 0})
     assert (failed["answer"], failed["label"], failed["probability"], failed["is"]) == (-1, 0, None, ["failed"])

@@ -59,6 +59,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictions, np.
         errors={"torn.jpg": "torn"},
         familiarity=torch.tensor(rng.normal(size=COUNT), dtype=torch.float32),
         abstained=torch.arange(COUNT) < 4,
+        minimum=float(table[:-1].max(dim=1).values.sort().values[2:4].mean()),
     )
     return predictions, true
 
@@ -125,6 +126,7 @@ def test_wrong_answers_come_first_the_surest_before_the_others(
         ("#show=unlabelled", 1),
         ("#show=abstained", 4),
         ("#show=failed", 1),
+        ("#show=below", 3),
         ("#find=12.JPG+photo", 2),
         ("#find=photo+no-such", 0),
         ("#show=wrong&find=0.jpg", 13),

@@ -30,10 +30,10 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
         No label changes.
 
     Raises:
-        SettingsError: another class list, encoder, class texts, method or fit than those that were calibrated, or an
+        SettingsError: other classes, another encoder, class texts, method or fit than those that were calibrated, or an
             abstention by energy where the predictions have none.
     """
-    calibration.check_classes(predictions.classes)
+    calibration = calibration.in_order_of(predictions.classes)
     made_with = prediction_settings(predictions)
     if predictions.ok.any():  # without any answer there is nothing to compare
         calibration.check_settings(made_with)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -37,6 +37,14 @@ class ConformalThresholds:
     def always_included(self) -> tuple[int, ...]:
         """The classes that are in every set because too few calibration images speak for a threshold."""
         return tuple(index for index, threshold in enumerate(self.thresholds) if math.isinf(threshold))
+
+    def of_classes(self, places: Sequence[int]) -> ConformalThresholds:
+        """The same for classes in another order: (C,) where each of them stands here."""
+        return replace(
+            self,
+            thresholds=tuple(self.thresholds[place] for place in places),
+            counts=tuple(self.counts[place] for place in places),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON: an infinite threshold is None."""

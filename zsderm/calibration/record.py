@@ -9,7 +9,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,15 @@ VERSION = 1  # of the dictionary; another number is refused
 # Those that change what a probability means. The names of the classes are in the digest of the class texts.
 SETTINGS = ("retrieval", "k", "name_weight", "centre", "views", "min_images", "proxy_temperature")
 TEMPERATURE = "temperature"
+SENTENCES, CLASS_TEXTS = "sentences", "class_texts"  # digests of the class texts: as they come, and in any order
 CHECKSUM = "checksum"
 UNUSED = "none"  # the prior of predictions that rest on none
 # What `prediction_settings` may say, and of which kind.
 MADE_WITH = {
     "encoder": "str",
     "encoder_temperature": "float",
-    "sentences": "str | None",
+    SENTENCES: "str | None",
+    CLASS_TEXTS: "str | None",
     "method": "str",
     "fitted": "str | None",
     TEMPERATURE: "float | None",
@@ -62,17 +64,31 @@ class Calibration:
         """Refuse a temperature that is none."""
         check_positive(temperature=self.temperature)
 
-    def check_classes(self, classes: Sequence[str]) -> None:
-        """Refuse a class list that differs from the recorded one.
+    def in_order_of(self, classes: Sequence[str]) -> Calibration:
+        """The same calibration for the same classes in the order that is used.
 
         Raises:
-            SettingsError: another name, or another order.
+            SettingsError: another name; or another order, where the record is too old for that.
         """
-        if self.classes and tuple(classes) != self.classes:
+        if not self.classes or tuple(classes) == self.classes:
+            return self
+        if sorted(classes) != sorted(self.classes):
             raise SettingsError(
-                f"Expected the classes of the calibration, in their order ({', '.join(self.classes)}), "
+                f"Expected the classes of the calibration ({', '.join(self.classes)}), "
                 f"but got {', '.join(classes)}. Calibrate again with the class list that is used."
             )
+        if self.made_with.get(SENTENCES) and CLASS_TEXTS not in self.made_with:
+            raise SettingsError(
+                f"Expected the classes in the order of the calibration ({', '.join(self.classes)}), but got "
+                f"{', '.join(classes)}. Give them in that order, or calibrate again: then any order will do."
+            )
+        places = [self.classes.index(name) for name in classes]
+        return replace(
+            self,
+            classes=tuple(classes),
+            conformal=self.conformal and self.conformal.of_classes(places),
+            made_with={name: value for name, value in self.made_with.items() if name != SENTENCES},
+        )
 
     def check_settings(self, found: Mapping[str, Any]) -> None:
         """Refuse predictions that were not made as those that were calibrated.
@@ -205,7 +221,8 @@ def prediction_settings(predictions: Predictions) -> dict[str, Any]:
     return {
         "encoder": manifest["encoder"]["fingerprint"],
         "encoder_temperature": manifest["encoder"].get("temperature", 1.0),
-        "sentences": manifest.get("sentences"),
+        SENTENCES: manifest.get(SENTENCES),
+        **{name: manifest[name] for name in (CLASS_TEXTS,) if name in manifest},
         "method": predictions.method,
         **{name: settings[name] for name in SETTINGS if name in settings},
         **prior,
@@ -249,4 +266,4 @@ def _check_values(stored: Mapping[str, Any]) -> None:
 def _said(name: str, value: object) -> str:
     if name == "fitted":
         return f"the fitted classifier {value}" if value else "a classifier that was not fitted"
-    return f"{'class texts' if name == 'sentences' else name} {value}"
+    return f"{'class texts' if name in (SENTENCES, CLASS_TEXTS) else name} {value}"

@@ -23,7 +23,7 @@ def read_calibration(path: Path | None, classes: Sequence[str] | None) -> Any:
 
     record = Calibration.load(path)
     if classes is not None:
-        record.check_classes(classes)
+        record.in_order_of(classes)
     return record
 
 
@@ -33,13 +33,13 @@ def check_calibration(record: Any, classifier: ZeroShotClassifier, *, fits: bool
     Raises:
         SettingsError: other classes, encoder, class texts, settings or fit.
     """
-    from zsderm.calibration.record import SETTINGS
+    from zsderm.calibration.record import CLASS_TEXTS, SENTENCES, SETTINGS
 
-    record.check_classes(classifier.classes)
+    record = record.in_order_of(classifier.classes)
     settings = asdict(classifier.settings)
     known: dict[str, Any] = {name: settings[name] for name in SETTINGS}
     known |= {"encoder": classifier.encoder.fingerprint, "encoder_temperature": classifier.encoder.temperature}
-    known["sentences"] = classifier.texts.digest
+    known[SENTENCES], known[CLASS_TEXTS] = classifier.texts.digest, classifier.texts.digest_of(classifier.classes)
     if not fits:
         known["fitted"] = None if classifier.fitted is None else classifier.fitted.digest
     record.check_settings(known)

@@ -18,11 +18,12 @@ from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.errors import InputError, ZsdermWarning, did_you_mean
 from zsderm.knowledge.names import caseless
 from zsderm.table_files import numbers, whole_numbers
+from zsderm.wording import agrees, counted
 
 NO_LABEL = -1
 
 
-def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path) -> NDArray[np.int_]:
+def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path, *, advice: str = "") -> NDArray[np.int_]:
     """The index into ``classes`` of every label.
 
     A label is a class name (case, "_", "-" and blanks make no difference), an index into the classes where none of
@@ -33,12 +34,13 @@ def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path) -> 
         labels: N cells.
         classes: C names.
         path: the table, for the error and the warning.
+        advice: what to do about a label that is no class, as a sentence.
 
     Returns:
         (N,) int, 0 to C - 1; NO_LABEL where the label is empty.
 
     Raises:
-        InputError: a label is none of these; the sentence names it and the closest class.
+        InputError: a label is none of these; the sentence names it, and the closest class where it may be misspelt.
     """
     place = places(dict.fromkeys(labels), classes)
     if any(label and label not in place for label in labels):  # a column of numbers with gaps
@@ -47,10 +49,14 @@ def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path) -> 
         place |= _indices(classes)
     strangers = [label for label in dict.fromkeys(labels) if label and label not in place]
     place |= same_diseases(strangers, list(dict.fromkeys(labels)), classes, path) if strangers else {}
-    for label in strangers:
-        if label not in place:
-            hint = did_you_mean(label, classes) or f" The classes are: {', '.join(classes)}."
-            raise InputError(f"{path} has the label {label!r}, which is none of the {len(classes)} classes.{hint}")
+    if unknown := [label for label in strangers if label not in place]:
+        first, others = unknown[0], len(unknown) - 1
+        more = f" (nor {agrees(others, 'is', 'are')} {counted(others, 'other label')})" if others else ""
+        hint = nearest_class(first, classes) or f" The classes are: {', '.join(classes)}."
+        raise InputError(
+            f"{path} has the label {first!r}, which is none of the {len(classes)} classes{more}.{hint}{advice and ' '}"
+            f"{advice}"
+        )
     return np.array([place[label] if label else NO_LABEL for label in labels], dtype=np.int_)
 
 
@@ -81,6 +87,15 @@ def same_diseases(
     for told in found.told(classes):
         warnings.warn(f"{path}: {told}.", ZsdermWarning, stacklevel=3)
     return found.places
+
+
+def nearest_class(name: str, classes: Sequence[str]) -> str:
+    """A sentence that asks whether a class was meant by a name; empty where the name is another disease."""
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.knowledge.class_names import disease_of
+
+    hint = did_you_mean(name, classes)
+    return "" if hint and disease_of(name, KnowledgeBase.load(DEFAULT_KNOWLEDGE)) else hint
 
 
 def _indices(classes: Sequence[str]) -> dict[str, int]:

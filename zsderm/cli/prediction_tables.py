@@ -16,6 +16,9 @@ from zsderm.long_tables import as_wide
 from zsderm.metrics import AGE_COLUMNS, age_bands
 from zsderm.table_files import numbers
 
+# What to do about a label that is none of the classes.
+ADVICE = "Leave the cell empty where an image shows none of the classes: it then counts as one without a label."
+
 
 def labels_for(
     images: Sequence[str], path: Path, classes: Sequence[str], image_column: str | None = None
@@ -56,7 +59,7 @@ def labels_in(table: ImageTable, classes: Sequence[str]) -> NDArray[np.int_]:
             f"expected true classes in {table.path}, but it has columns of probabilities, so that its column "
             f"{column!r} is what was predicted; rename that column to true_label if it is the true class"
         )
-    return class_indices(table.column(column), classes, table.path)
+    return class_indices(table.column(column), classes, table.path, advice=ADVICE)
 
 
 def own_labels(table: ImageTable, classes: Sequence[str]) -> NDArray[np.int_]:
@@ -67,7 +70,7 @@ def own_labels(table: ImageTable, classes: Sequence[str]) -> NDArray[np.int_]:
             f"nothing says what the images of {table.path} really show: give --labels, or predictions with a column "
             f"true_label; its columns are: {', '.join(table.frame) or 'none'}"
         )
-    return class_indices(table.column(column), classes, table.path)
+    return class_indices(table.column(column), classes, table.path, advice=ADVICE)
 
 
 def predicted_classes(table: ImageTable, classes: Sequence[str]) -> NDArray[np.int_]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zsderm.cli.class_labels import NO_LABEL, class_indices, places, same_diseases
+from zsderm.cli.class_labels import NO_LABEL, class_indices, nearest_class, places, same_diseases
 from zsderm.errors import InputError, did_you_mean
 from zsderm.image_table import ImageTable, known_column
 from zsderm.long_tables import STATED, is_long
@@ -113,7 +113,7 @@ def _stated(stated: dict[str, str], classes: Sequence[str], path: Path) -> dict[
     if strangers := [name for name in names if name not in place]:
         place |= same_diseases(strangers, names, classes, path)
     if unasked := [name for name in names if name not in place]:
-        hint = did_you_mean(unasked[0], classes)
+        hint = nearest_class(unasked[0], classes)
         raise InputError(
             f"{path} has probabilities of {', '.join(map(repr, unasked[:3]))}, which is none of the {len(classes)} "
             f"classes asked for.{hint} Give --classes the list that the predictions were made with"

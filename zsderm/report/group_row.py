@@ -25,6 +25,7 @@ class GroupRow:
     error: str
     true: str  # the label of all its photographs that have one; empty when unknown
     mixed: bool  # its photographs have several labels
+    below: float | None  # the least probability that was asked for, where the answer has less
 
     @property
     def verdict(self) -> str:
@@ -89,6 +90,7 @@ def group_rows(groups: GroupPredictions, true: NDArray[np.int_]) -> Iterator[Gro
         if label >= 0:
             truths[group].add(label)
     facts = (answers.labels, answers.confidence.tolist(), groups.sizes.tolist(), groups.unreadable.tolist())
+    below = answers.below_minimum.tolist()
     for index, (label, probability, images, unreadable) in enumerate(zip(*facts, strict=True)):
         known = truths[index]
         yield GroupRow(
@@ -101,6 +103,7 @@ def group_rows(groups: GroupPredictions, true: NDArray[np.int_]) -> Iterator[Gro
             error="" if label else answers.errors[answers.images[index]],
             true=classes[next(iter(known))] if len(known) == 1 else "",
             mixed=len(known) > 1,
+            below=answers.minimum if below[index] else None,
         )
 
 

@@ -69,6 +69,8 @@ class Row:
     familiarity: float = math.nan  # see `Predictions.familiarity`; NaN when it was not measured
     before: str = ""  # the answer before the refinement; empty where nothing was refined
     near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
+    undescribed: bool = False  # the knowledge base does not describe the answer
+    below_minimum: bool = False  # the answer is less probable than was asked for
 
     @property
     def name(self) -> str:
@@ -103,9 +105,14 @@ class Row:
         Returns:
             ``image`` as a table of labels would have it in a cell, the ``name`` that is shown, ``answer`` and ``label``
             as numbers (-1: none), ``probability``, ``margin`` and ``familiarity`` (None: none), and those of the words
-            abstained, changed and failed that are true of it.
+            abstained, below, changed and failed that are true of it.
         """
-        words = {"abstained": self.abstained, "changed": self.changed, "failed": bool(self.error)}
+        words = {
+            "abstained": self.abstained,
+            "below": self.below_minimum,
+            "changed": self.changed,
+            "failed": bool(self.error),
+        }
         return {
             "image": into_cell(self.image),
             "name": self.name,
@@ -144,9 +151,11 @@ def rows(
     ranked, order = predictions.top_k(top_k), predictions.top_k(len(predictions.classes))
     reasons = None if explanations is None else iter(explanations)
     sets, abstained = predictions.set_names, predictions.abstained
+    below = predictions.below_minimum.tolist()
     familiar = np.full(len(predictions), np.nan) if predictions.familiarity is None else predictions.familiarity.numpy()
     short, before = short_names(predictions.images), labels_before(predictions)
     near = nearest_right(predictions, true, embeddings)
+    undescribed = (predictions.manifest.get("knowledge") or {}).get("undescribed", ())
     small = thumbnails((one if row else None for one, row in zip(pictures, ranked, strict=True)), side)
     for index, (image, picture) in enumerate(zip(predictions.images, small, strict=True)):
         why = None if reasons is None else _next(reasons, index, len(predictions))
@@ -170,6 +179,8 @@ def rows(
             familiarity=float(familiar[index]),
             before=before[index] or "",
             near=[neighbour.named(short) for neighbour in near.get(index, ())],
+            undescribed=answered and ranked[index][0][0] in undescribed,
+            below_minimum=below[index],
         )
     if reasons is not None:
         next(reasons, None)  # lets a generator do what it does last, such as writing its table
