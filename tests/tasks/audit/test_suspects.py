@@ -89,9 +89,23 @@ def test_a_class_of_few_is_not_judged_and_named(true: np.ndarray) -> None:
     assert checkable(given, np.arange(len(given))).tolist() == [0, 1]
     found = find_suspects(_audit(_features(true)), Labels(CLASSES, given))
     assert len(found.by_label) == 2 * EACH and "=scar" in dict(found.facts)["Not judged"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "table", "why"),
+    [
+        (CLASSES, None, "fewer than two classes have 5 patients"),
+        (CLASSES[:1], None, "all of them are nevus"),
+        (CLASSES, np.full((3 * EACH, 3), np.nan), "no photograph with a label has probabilities in theirs.csv"),
+    ],
+)
+def test_labels_that_cannot_be_judged_leave_the_rest(
+    true: np.ndarray, classes: tuple[str, ...], table: np.ndarray | None, why: str
+) -> None:
     one_patient = _audit(_features(true), patient_id=["p"] * len(true))
-    with pytest.raises(InputError, match="two classes with at least 5 patients"):
-        find_suspects(one_patient, Labels(CLASSES, given))
+    found = find_suspects(one_patient, Labels(classes, true % len(classes), table, "theirs.csv"))
+    assert len(found.by_familiarity) == len(true) and not found.by_label.size
+    assert f"Labels were not judged: {why}" in found.to_markdown() and "held against" not in dict(found.facts)
 
 
 def test_probabilities_of_another_tool_need_no_embeddings(true: np.ndarray) -> None:

@@ -188,14 +188,15 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
     """Rank the photographs of an audit by how doubtful their labels are, and by how unlike the others they look.
 
     Photographs of one patient or lesion, as the audit's group columns say, are judged by those of others only; so are
-    copies, which the audit found. Without embeddings nothing is said of familiarity.
+    copies, which the audit found. Without embeddings nothing is said of familiarity. Labels that cannot be judged are
+    left alone, and the facts say why.
 
     Args:
         audit: of one or two sets; with embeddings, if ``labels`` has no probabilities.
         labels: None leaves labels alone.
 
     Raises:
-        InputError: there is nothing that the labels could be held against.
+        InputError: labels are given, and neither embeddings nor probabilities.
         MissingDependencyError: cleanlab is not installed.
     """
     images = [str(path) for images in audit.sets for path in images.paths]
@@ -207,13 +208,14 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
     facts: list[tuple[str, str]] = []
     if labels is not None:
         labels = replace(labels, given=np.where(readable, labels.given, NO_LABEL))
-        if labels.probabilities is None:
+        why = _why_not_judged(labels, audit, groups)
+        if labels.probabilities is None and not why:
             labels = _judged(labels, audit, groups)
             few = sorted(set(labels.given.tolist()) - set(checkable(labels.given, groups).tolist()) - {NO_LABEL})
             if few:
                 named = ", ".join(labels.classes[number] for number in few)
                 facts.append(("Not judged", f"classes of fewer than {FOLDS} patients, lesions or images: {named}"))
-        facts.insert(0, ("Labels held against", labels.source))
+        facts.insert(0, ("Labels were not judged", why) if why else ("Labels held against", labels.source))
         if without := int((labels.given[readable] == NO_LABEL).sum()):
             facts.append(("Without a label", f"{without} of {count} images"))
     if audit.features is not None:
@@ -233,15 +235,26 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
     )
 
 
-def _judged(labels: Labels, audit: AuditReport, groups: Integers) -> Labels:
-    """The labels with probabilities from the photographs of other groups."""
+def _why_not_judged(labels: Labels, audit: AuditReport, groups: Integers) -> str:
+    """Why there is nothing that the labels could be held against; empty where there is."""
+    if len(labels.classes) < 2:
+        return f"all of them are {labels.classes[0]}, and there is no other class that they could be mistaken for"
+    if labels.probabilities is not None:
+        known = (labels.given != NO_LABEL) & np.isfinite(labels.probabilities).all(axis=1)
+        return "" if known.any() else f"no photograph with a label has probabilities in {labels.source}"
     if audit.features is None:
         raise InputError("labels need predictions or an encoder to be held against; give --predictions, or a --model")
     if len(checkable(labels.given, groups)) < 2:
-        raise InputError(
-            f"expected two classes with at least {FOLDS} patients, lesions or images each, to hold labels against each "
-            "other, but there are fewer; give --predictions of a model that did not see these labels"
+        return (
+            f"fewer than two classes have {FOLDS} patients, lesions or images to hold labels against each other; "
+            "--predictions of a model that did not see these labels need no such number"
         )
+    return ""
+
+
+def _judged(labels: Labels, audit: AuditReport, groups: Integers) -> Labels:
+    """The labels with probabilities from the photographs of other groups."""
+    assert audit.features is not None
     source = f"a classifier on embeddings that saw no image of the same group, {FOLDS} parts, {audit.encoder}"
     table = cross_fitted(audit.features, labels.given, groups, len(labels.classes))
     return replace(labels, probabilities=table, source=source)
