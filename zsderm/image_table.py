@@ -29,6 +29,8 @@ IMAGE_COLUMNS = (
 )  # fmt: skip
 # The columns that name the class of an image, likewise.
 LABEL_COLUMNS = ("true_label", "label", "class", "diagnosis", "diagnostic", "dx", "diagnosis_3")
+# Whom or what images are of, likewise: intervals draw these where nobody names another column.
+PATIENT_COLUMNS = ("patient_id", "patient", "lesion_id", "lesion")
 IN_ORDER = "none"  # in the place of an image column: the rows are in the order of the images
 
 
