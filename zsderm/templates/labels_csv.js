@@ -8,22 +8,23 @@ const LabelsCsv = {
   //   marks: a Map from the place of a photo to the class that was chosen, or UNCLEAR
   //   cells: the name of each class as a cell
   //   given: whether the labels that were given are written as well
-  text(photos, marks, cells, given) {
+  //   every: whether photos of which nothing is said have a row too
+  text(photos, marks, cells, given, every = false) {
     const quoted = (cell) => `"${cell.replaceAll('"', '""')}"`;
     const rows = new Map(); // by image: one that is on the page twice has one row
     photos.forEach((photo, place) => {
       if (marks.has(place)) rows.set(photo.image, marks.get(place));
-      else if (given && photo.label >= 0 && !rows.has(photo.image)) rows.set(photo.image, photo.label);
+      else if (given && (every || photo.label >= 0) && !rows.has(photo.image)) rows.set(photo.image, photo.label);
     });
     const lines = [...rows].map(([image, label]) => `${quoted(image)},${label < 0 ? "" : quoted(cells[label])}`);
     return ["image,true_label", ...lines, ""].join("\n");
   },
 
   // Hand the text to the browser as a file.
-  download(text) {
+  download(text, name = "labels.csv") {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-    link.download = "labels.csv";
+    link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   },
