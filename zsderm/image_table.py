@@ -135,6 +135,16 @@ class ImageTable:
         every = cells if self.whole is None else _known(replace(self, frame=self.whole).column(name))
         return cells if whole_numbers(every) == every else whole_numbers(cells)
 
+    def other_columns(self) -> dict[str, list[str]]:
+        """The cells of every column but those of the image and its class: patients, ages and whatever else there is.
+
+        A column that would be read as either beside the columns ``image`` and ``true_label`` is left out.
+        """
+        read = {self.image_column, known_column(self.frame.columns, LABEL_COLUMNS)}
+        taken = {"image", "true_label"}
+        others = [name for name in self.frame.columns if name not in read]
+        return {name: self.column(name) for name in others if known_column([name], taken) == ""}
+
     def where(self, column: str, value: str) -> ImageTable:
         """The rows with one value in a column.
 

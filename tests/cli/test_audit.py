@@ -114,7 +114,8 @@ def test_a_wrong_label_is_first_in_table_summary_and_page(
         str(rank) for rank in range(1, 25)
     }
     assert "1 of 24 labels are doubtful" in result.stdout and "Perhaps off topic" in result.stdout
-    assert page.read_text(encoding="utf-8").count('<article class="card"') == 40
+    text = page.read_text(encoding="utf-8")
+    assert text.count('<article class="card"') == 40 and '"others": ["p5"]' in text
     assert (tmp_path / "suspects.csv.manifest.json").is_file()
     only_pictures = CliRunner().invoke(audit, ["--train", str(labelled), "--no-cache", "--suspects", str(table)])
     assert {row["label_rank"] for row in _suspects(only_pictures, table)} == {""}

@@ -42,14 +42,14 @@ def audited_labels(
         raise InputError(f"expected labels in {path}, but its column {column!r} is empty for all of these images")
     given = labels_in(table, names).astype(np.int64)
     if predictions is None or len(names) < 2:  # of labels of one class there is nothing to judge
-        return Labels(names, given)
+        return Labels(names, given, columns=table.other_columns())
     rows = class_probabilities(ImageTable.read(predictions).beside(images), names)
     if rows is None:
         raise InputError(
             f"expected a column of probabilities for each class in {predictions} (probability: {names[0]}, ...), but "
             "it has none"
         )
-    return Labels(names, given, rows, str(predictions))
+    return Labels(names, given, rows, str(predictions), table.other_columns())
 
 
 def _names(cells: Sequence[str]) -> tuple[str, ...]:

@@ -40,4 +40,5 @@ def report_labels(
         "by": by,
         "clusters": table.ids(patients) if patients else None,
         "clustered_by": patients,
+        "columns": table.other_columns(),
     }

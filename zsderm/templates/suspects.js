@@ -1,7 +1,7 @@
 {
-  // report: which page this is; classes; cells, the name of each class as it stands in a CSV file; photos, as LabelsCsv takes them;
-  // suggested, an index into classes or -1.
-  const { report, classes, cells, photos, suggested } = JSON.parse(document.getElementById("labels").textContent);
+  // report: which page this is; classes; cells, the name of each class as it stands in a CSV file; columns and photos, as
+  // LabelsCsv takes them; suggested, an index into classes or -1.
+  const { report, classes, cells, columns, photos, suggested } = JSON.parse(document.getElementById("labels").textContent);
   const asked = new URLSearchParams(location.hash.slice(1));
   const marks = asked.get("of") === report ? LabelsCsv.unpacked(asked.get("marks") ?? "", photos.length, classes.length) : new Map();
   let saved = LabelsCsv.packed(marks);
@@ -46,7 +46,7 @@
   }
 
   const download = (all, name) => {
-    LabelsCsv.download(LabelsCsv.text(photos, marks, cells, all, all), name);
+    LabelsCsv.download(LabelsCsv.text(photos, marks, cells, columns, all, all), name);
     saved = LabelsCsv.packed(marks);
   };
   changed.addEventListener("click", () => download(false, "labels.csv"));

@@ -147,7 +147,9 @@ def page(tmp_path: Path, true: np.ndarray) -> Path:
         Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{row}.png")
     given = true.copy()
     given[2] = 1
-    found = find_suspects(_audit(_features(true), folder=tmp_path), Labels(CLASSES, given))
+    patients = {"patient_id": [f"0{row}" for row in range(len(true))]}
+    labels = Labels(CLASSES, given, columns=patients)
+    found = find_suspects(_audit(_features(true), folder=tmp_path), labels)
     write_suspects(found, tmp_path / "review.html")
     return tmp_path / "review.html"
 
@@ -218,6 +220,12 @@ def test_corrections_come_back_as_a_table_of_labels(page: Path, tmp_path: Path) 
         tables[button].write_bytes(b64decode(title[1]))
     with tables["changed"].open(encoding="utf-8", newline="") as file:
         corrected, left_out = csv.DictReader(file)
-    assert corrected == {"image": str(tmp_path / "2.png"), "true_label": "nevus"} and left_out["true_label"] == ""
+    assert (
+        corrected == {"image": str(tmp_path / "2.png"), "true_label": "nevus", "patient_id": "02"}
+        and left_out["true_label"] == ""
+    )
     every = ImageTable.read(tables["all"])  # the apostrophe before a formula is taken off again
-    assert len(every.names) == 3 * EACH and set(every.column("true_label")) == {*CLASSES, ""}
+    assert len(every.names) == len(set(every.ids("patient_id"))) == 3 * EACH and set(every.column("true_label")) == {
+        *CLASSES,
+        "",
+    }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,12 +41,14 @@ class Labels:
         probabilities: (N, C) of a model that did not see these labels, NaN where there are none; None: of a classifier
             that is fitted to the embeddings of the other photographs.
         source: where the probabilities come from.
+        columns: the N cells of other columns of the table of labels, which goes on with corrections.
     """
 
     classes: tuple[str, ...]
     given: Integers
     probabilities: Floats | None = None
     source: str = ""
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,7 @@ class Suspects:
         groups: (N,) int, equal for photographs of one patient or lesion, and for copies.
         features: (N, D) unit rows, zeros where a photograph cannot be read; None without an encoder.
         facts: how the labels were judged and what familiarity means, as names and sentences.
+        columns: of the labels, see there.
     """
 
     images: Sequence[str]
@@ -76,6 +79,7 @@ class Suspects:
     groups: Integers
     features: npt.NDArray[np.float32] | None = None
     facts: Sequence[tuple[str, str]] = field(default=())
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def by_label(self) -> Integers:
@@ -232,6 +236,7 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
         groups=groups,
         features=audit.features,
         facts=tuple(facts),
+        columns={} if labels is None else labels.columns,
     )
 
 

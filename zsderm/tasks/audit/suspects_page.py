@@ -138,14 +138,16 @@ def _nearest(suspects: Suspects, row: int, label: int) -> int | None:
 
 def _data(suspects: Suspects) -> str:
     names = [printable(image) for image in suspects.images]
+    others = list(suspects.columns.values())
     content = {
         # Tells this page from one that was written to the same place before, whose corrections are not for this.
         "report": checksum_of({"images": names, "classes": list(suspects.classes)})[:12],
         "classes": list(suspects.classes),
         "cells": [into_cell(name) for name in suspects.classes],
+        "columns": list(map(into_cell, suspects.columns)),
         "photos": [
-            {"image": into_cell(name), "label": label}
-            for name, label in zip(names, suspects.labels.tolist(), strict=True)
+            {"image": into_cell(name), "label": label, "others": [into_cell(cells[row]) for cells in others]}
+            for row, (name, label) in enumerate(zip(names, suspects.labels.tolist(), strict=True))
         ],
         "suggested": suspects.doubts.suggested.tolist(),
     }
