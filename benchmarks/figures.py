@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.grid import RETRIEVING
-from zsderm.benchmarks.results import Result, details
+from zsderm.benchmarks.results import Result, details, with_unknown
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 _MARK = re.compile(rb"\A\x89PNG.*Software\x00zsderm|<svg.*zsderm", re.DOTALL)  # see `zsderm.atomic_files.refuse_others`
@@ -140,7 +140,7 @@ def curve_over_k(results: Sequence[Result]) -> Figure | None:
 def group_gap(result: Result, grouping: str) -> Figure:
     """Accuracy and balanced accuracy of each group with n; groups too small to count for the gap are hollow."""
     content = result["groups"][grouping]
-    groups: Mapping[str, Any] = content["groups"]
+    groups = with_unknown(content)
     figure, axes = _axes(1, (4.6, 0.42 * len(groups) + 1.7))
     places = np.arange(len(groups))[::-1]
     for shift, (name, colour, marker) in zip((0.13, -0.13), SERIES, strict=True):

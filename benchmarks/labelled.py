@@ -22,13 +22,12 @@ from zsderm import images as photographs
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.errors import ImageError, InputError, ZsdermWarning
 from zsderm.image_names import NO_RANK, ImageNames, is_end
-from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column
+from zsderm.image_table import LABEL_COLUMNS, PATIENT_COLUMNS, ImageTable, known_column
 from zsderm.knowledge.same_disease import same_diseases
 from zsderm.long_tables import as_wide, is_long, is_stated
 from zsderm.metrics import AGE_COLUMNS, age_bands
 from zsderm.table_files import is_unknown, numbers, plain
 
-UNIT_COLUMNS = ("patient_id", "patient", "lesion_id", "lesion")
 GROUP_COLUMNS = {
     "skin type": ("fitzpatrick", "fitspatrick", "fitzpatrick_scale", "fitzpatrick_skin_type"),
     "age": AGE_COLUMNS,
@@ -124,7 +123,7 @@ def read_table(
             f"the first is {images[rows][0]!r}"
         )
     kept = table.loc[rows].loc[there]
-    unit = known_column(table.columns, UNIT_COLUMNS)
+    unit = known_column(table.columns, PATIENT_COLUMNS)
     return LabelledImages(
         name=name,
         images=tuple(found for found in paths if found is not None),

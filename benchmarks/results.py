@@ -61,6 +61,12 @@ def details(runs: Sequence[Result]) -> list[Result]:
     return sorted(last.values(), key=_place)
 
 
+def with_unknown(grouping: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The figures of each group of a result, then "unknown": those of the images whose group nobody wrote down."""
+    of_unknown = grouping.get("of_unknown")  # earlier results lack it
+    return {**grouping["groups"], **({"unknown": of_unknown} if of_unknown else {})}
+
+
 def _place(result: Result) -> tuple[Any, ...]:
     """Where a result stands: sets as in the cards, every wording first, then plainest method and default prior."""
     config = result["config"]

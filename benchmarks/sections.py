@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zsderm.benchmarks.grid import RETRIEVING
-from zsderm.benchmarks.results import Result, details, read_results
+from zsderm.benchmarks.results import Result, details, read_results, with_unknown
 from zsderm.benchmarks.table import FIRST, Figure, Points, Table, three
 
 NO_GROUPS = "The tables of these data sets tell of no groups."
@@ -82,15 +82,16 @@ def groups(folder: Path) -> Table:
         config = run["config"]
         for title, content in run["groups"].items():
             least = max(least, content["least"])
-            parts = [f"{name} {three(group['accuracy'])} ({group['n']})" for name, group in content["groups"].items()]
+            figures_of = with_unknown(content)
+            parts = [f"{name} {three(group['accuracy'])} ({group['n']})" for name, group in figures_of.items()]
             gap, chance = content["gap"], f"{three(content['gap_by_chance'])} ({three(content['p'])})"
             start = [config["title"], config["encoder"], config["variant"], title]
             rows.append([*start, "; ".join(parts), three(gap["accuracy"]), chance, three(gap["balanced_accuracy"])])
             said = dict(zip((FIRST, "model", "method", "by"), start, strict=True))
-            records += [{**said, "group": name, **_numbers(group)} for name, group in content["groups"].items()]
+            records += [{**said, "group": name, **_numbers(group)} for name, group in figures_of.items()]
     note = (
-        f"Gap: best minus worst accuracy among groups of at least {least} images. By chance: the mean gap when the "
-        "right answers fall on the groups at random, and how often that gives as much. The mix of classes differs "
+        f"Gap: best minus worst accuracy among known groups of at least {least} images. By chance: the mean gap when "
+        "the right answers fall on the groups at random, and how often that gives as much. The mix of classes differs "
         "from group to group too."
     )
     return Table(titles, rows, (note,) if rows else (), records)

@@ -81,6 +81,11 @@ class ImageGroups:
             found[group] |= {value} if value else set()
         return ["".join(one) if len(one) == 1 else "" for one in found]
 
+    def agree(self, values: Sequence[str]) -> bool:
+        """Whether no group has images with different ones of N values; an empty value is none."""
+        pairs = {(group, value) for group, value in zip(self.group_of.tolist(), values, strict=True) if value}
+        return len(pairs) == len({group for group, _ in pairs})
+
     def means(self, images: NamedEmbeddings) -> NamedEmbeddings:
         """The embedding of each group: the mean of the unit rows of its readable images, made a unit row again.
 

@@ -29,6 +29,8 @@ IMAGE_COLUMNS = (
 )  # fmt: skip
 # The columns that name the class of an image, likewise.
 LABEL_COLUMNS = ("true_label", "label", "class", "diagnosis", "diagnostic", "dx", "diagnosis_3")
+# Whom or what images are of, likewise: intervals draw these where nobody names another column.
+PATIENT_COLUMNS = ("patient_id", "patient", "lesion_id", "lesion")
 IN_ORDER = "none"  # in the place of an image column: the rows are in the order of the images
 
 
@@ -132,6 +134,16 @@ class ImageTable:
         cells = _known(self.column(name))
         every = cells if self.whole is None else _known(replace(self, frame=self.whole).column(name))
         return cells if whole_numbers(every) == every else whole_numbers(cells)
+
+    def other_columns(self) -> dict[str, list[str]]:
+        """The cells of every column but those of the image and its class: patients, ages and whatever else there is.
+
+        A column that would be read as either beside the columns ``image`` and ``true_label`` is left out.
+        """
+        read = {self.image_column, known_column(self.frame.columns, LABEL_COLUMNS)}
+        taken = {"image", "true_label"}
+        others = [name for name in self.frame.columns if name not in read]
+        return {name: self.column(name) for name in others if known_column([name], taken) == ""}
 
     def where(self, column: str, value: str) -> ImageTable:
         """The rows with one value in a column.

@@ -63,6 +63,11 @@ def test_groups_too_small_for_the_gap_are_hollow(runs: list[Result]) -> None:
         assert all((line.get_markerfacecolor() == "white") is hollow for line in points)
 
 
+def test_images_of_no_group_have_a_row(runs: list[Result]) -> None:
+    axis = figures.group_gap(runs[0], "skin type").axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()][-1] == "unknown (n = 6)"
+
+
 def test_every_figure_is_written_and_svg_only_when_asked_for(runs: list[Result], tmp_path: Path) -> None:
     written = figures.draw_all(runs[:2], tmp_path, svg=False)
     assert {path.suffix for path in written} == {".png"} and len(written) == 6

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -192,6 +193,10 @@ def test_groups_have_their_n_and_the_gap_beside_the_gap_by_chance(results: Path)
     text = tables.groups(results)
     assert "| sex | female " in text and "(8)" in text and "by chance" in text.lower()
     assert "| kpl |" in text and "| class-name |" not in text
+    (skin,) = (line for line in text.splitlines() if "| skin type |" in line)
+    assert sum(map(int, re.findall(r"\((\d+)\)", skin))) == 16 and re.search(r"; unknown [\d.]+ \(6\) ", skin)
+    records = tables.own_tables(results)["groups"].records
+    assert [row["n"] for row in records if row["group"] == "unknown"] == [6]
 
 
 def test_without_groups_there_is_a_sentence_instead_of_an_empty_table(results: Path, tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ def test_a_wrong_label_is_first_in_table_summary_and_page(
         str(rank) for rank in range(1, 25)
     }
     assert "1 of 24 labels are doubtful" in result.stdout and "Perhaps off topic" in result.stdout
-    assert page.read_text(encoding="utf-8").count('<article class="card"') == 40
+    text = page.read_text(encoding="utf-8")
+    assert text.count('<article class="card"') == 40 and '"others": ["p5"]' in text
     assert (tmp_path / "suspects.csv.manifest.json").is_file()
     only_pictures = CliRunner().invoke(audit, ["--train", str(labelled), "--no-cache", "--suspects", str(table)])
     assert {row["label_rank"] for row in _suspects(only_pictures, table)} == {""}
@@ -148,10 +149,29 @@ def test_what_does_not_go_together_is_said_before_the_work(
 
 @pytest.mark.parametrize(
     ("header", "sentence"),
-    [("image,label", "labels of at least two classes"), ("image,colour", "a column of true classes")],
+    [("image,label", "is empty for all of these images"), ("image,colour", "a column of true classes")],
 )
 def test_labels_that_say_nothing_are_refused(labelled: Path, tmp_path: Path, header: str, sentence: str) -> None:
     one = tmp_path / "one.csv"
-    one.write_text(f"{header}\n1.png,nevus\n", encoding="utf-8")
+    one.write_text(f"{header}\n1.png,\n", encoding="utf-8")
     result = _run("--train", labelled, "--labels", one, "--predictions", tmp_path / "predictions.csv")
     assert sentence in str(result.exception)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [("1.png,nevus\n2.png,melanoma\n", "fewer than two classes have 5"), ("1.png,nevus\n", "all of them are nevus")],
+)
+def test_labels_that_cannot_be_judged_leave_repeats_strangers_and_page(
+    tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, labelled: Path, tmp_path: Path, rows: str, why: str
+) -> None:
+    monkeypatch.setattr("zsderm.load_encoder", lambda name, device=None: tiny_encoder)
+    few, page = tmp_path / "few.csv", tmp_path / "review.html"
+    few.write_text(f"image,true_label\n{rows}", encoding="utf-8")
+    arguments = ["--train", labelled, "--labels", few, "--review", page, "--no-cache"]
+    result = CliRunner().invoke(audit, [*map(str, arguments)])
+    assert result.exit_code == 0 and f"Labels were not judged: {why}" in result.stdout
+    assert "within train" in result.stdout and "Perhaps off topic" in result.stdout
+    text = page.read_text(encoding="utf-8")
+    assert "Labels were not judged" in text and text.count('<article class="card"') == 20

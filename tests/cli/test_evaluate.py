@@ -252,6 +252,45 @@ def test_groups_and_patients_come_from_the_labels(
     assert wrong.exit_code == 1 and "expected a column 'fitzpatrick'" in wrong.stderr
 
 
+@pytest.mark.parametrize(
+    ("column", "asked", "units", "told"),
+    [
+        ("patient_id", (), 4, "Intervals draw patient_id of"),
+        ("Lesion ID", (), 4, "--cluster none draws images"),
+        ("patient_id", ("--cluster", "none"), 8, ""),
+        ("patient_id", ("--cluster", "patient_id"), 4, ""),
+        ("ward", (), 8, ""),
+    ],
+)
+def test_intervals_draw_patients_where_the_labels_name_them(
+    tmp_path: Path,
+    predictions: pd.DataFrame,
+    labels: pd.DataFrame,
+    column: str,
+    asked: tuple[str, ...],
+    units: int,
+    told: str,
+) -> None:
+    done = _run(tmp_path, predictions, labels.assign(**{column: list("aabbccdd")}), "--json", *asked)
+    assert json.loads(done.stdout)["units"] == units
+    assert told in done.stderr and ("Intervals draw" in done.stderr) is bool(told)
+
+
+def test_a_column_of_patients_that_says_nothing_is_none(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    done = _run(tmp_path, predictions, labels.assign(patient_id=["", "unknown"] * 4), "--json")
+    assert json.loads(done.stdout)["units"] == 8 and "Intervals" not in done.stderr
+
+
+def test_lesions_do_not_split_the_patients_that_are_asked_for(
+    tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = labels.assign(true_label=[0, 0, 0, 0, 1, 1, 1, 1], person=list("aaaabbbb"), lesion_id=list("11223344"))
+    shown = json.loads(_run(tmp_path, predictions, table, "--group-by", "person", "--json").stdout)
+    assert (shown["units"], shown["per_group"]["n"], shown["per_group"]["units"]) == (4, 2, 2)
+
+
 def test_predictions_in_batches_and_any_order_give_identical_figures(
     tmp_path: Path, predictions: pd.DataFrame, labels: pd.DataFrame
 ) -> None:

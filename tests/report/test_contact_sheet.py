@@ -3,9 +3,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from tests.report.browser import FOUND, Browser
 from zsderm import SettingsError
 from zsderm.report.contact_sheet import ContactSheet, Part, Strip, Tile
 
@@ -61,3 +63,17 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(SettingsError, match="cannot write"):
         ContactSheet("k", "t", "l", []).write(tmp_path / "file" / "sheet.html")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(FOUND is None, reason="needs chromium")
+def test_a_print_has_every_picture(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    pairs = [Strip([Tile(str(tmp_path / f"{n}.png")), Tile(str(tmp_path / f"{n + 1}.png"))]) for n in range(0, 60, 2)]
+    ContactSheet("k", "t", "l", [Part(pairs, paired=True)]).write(tmp_path / "sheet.html")
+    with Browser(tmp_path) as browser:
+        browser.open(tmp_path / "sheet.html")
+        browser.pdf(tmp_path / "sheet.pdf")
+    assert (tmp_path / "sheet.pdf").read_bytes().count(b"/Subtype /Image") == 60

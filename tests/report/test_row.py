@@ -38,10 +38,23 @@ def test_a_row_goes_by_its_file_name() -> None:
 
 
 def test_the_facts_of_a_row_are_those_that_the_page_sorts_by() -> None:
-    row = Row("-x.jpg", "", [("nevus", 0.75)], (), "", "", margin=0.5, abstained=True, before="wart", shown="é.jpg")
-    row = replace(row, below_minimum=True)
+    row = Row(
+        "-x.jpg",
+        "",
+        [("nevus", 0.75)],
+        (),
+        "",
+        "",
+        margin=0.5,
+        abstained=True,
+        before="wart",
+        shown="é.jpg",
+        cells=["=1+1"],
+        below_minimum=True,
+    )
     assert row.facts({"nevus": 1, "wart": 0}) == {
         "image": "'-x.jpg",
+        "others": ["'=1+1"],
         "name": "é.jpg",
         "answer": 1,
         "label": -1,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -15,8 +16,11 @@ from PIL import Image
 from tests.report import browser
 from tests.report.browser import Browser
 from zsderm.cli import main
+from zsderm.cli.report_labels import report_labels
+from zsderm.image_table import ImageTable
 from zsderm.predictions import Evidence, Predictions
 from zsderm.report import write_report
+from zsderm.table_files import write_csv
 
 pytestmark = [
     pytest.mark.slow,
@@ -253,6 +257,31 @@ def test_corrections_are_downloaded_as_labels_that_evaluate_takes(
     assert '"\'=1+1 \'x"".jpg","\'=nevus, common"\n' in content
     assert content.count("\n") == 1 + (COUNT if given else 4) - (1 if given else 0)
     assert window.complaints == []
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_downloaded_labels_keep_the_other_columns_of_the_table(
+    page: Browser, answered: tuple[Predictions, np.ndarray], tmp_path: Path, given: bool
+) -> None:
+    predictions, true = answered
+    table = pd.DataFrame({"filename": predictions.images, "patient_id": [f"0{n // 2}" for n in range(COUNT)]})
+    table["=skin, type"] = [["I", "=II", "", 'a "b"'][n % 4] for n in range(COUNT)]
+    table["label"] = [CLASSES[label] if label >= 0 else "" for label in true]
+    write_csv(table, tmp_path / "given.csv")
+    known = report_labels(predictions.images, tmp_path / "given.csv", CLASSES, None)
+    write_report(predictions, tmp_path / "report.html", **known)
+    page.open(tmp_path / "report.html", "#sort=given")
+    _correct(page, 2, "1")
+    page.run(f"document.getElementById('given').checked = {str(given).lower()}")
+    page.run("document.getElementById('save').click()")
+    labels = page.download()
+    found = ImageTable.read(labels).beside(predictions.images)
+    labels.unlink()
+    assert list(found.frame) == ["image", "true_label", "patient_id", "=skin, type"]
+    rows = [n for n in range(COUNT) if n == 2 or (given and true[n] >= 0)]
+    for column in ("patient_id", "=skin, type"):
+        assert [found.column(column)[n] for n in rows] == table[column][rows].tolist()
+    assert found.column("true_label")[2] == CLASSES[1] and page.complaints == []
 
 
 def test_corrections_of_another_report_are_not_taken_over(

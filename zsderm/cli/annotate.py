@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     "--cluster",
     old_names=("--group-column",),
     heading=IMAGES,
-    help="A column of --labels such as patient_id: intervals draw patients, not images.",
+    help="A column of --labels such as patient_id: intervals draw patients, not images; none: images.  "
+    "[default: patient_id or lesion_id]",
 )
 @model_option
 @option("--output", "-o", type=ResultFile(".csv"), heading=OUTPUT, help="The file for the scores: .csv.")
@@ -92,6 +93,7 @@ def annotate(
     zsderm annotate photos/ --concepts my_concepts.txt
     """
     from zsderm.cli.command_line import command_manifest
+    from zsderm.cli.image_groups import drawn_column
     from zsderm.image_table import ImageTable
     from zsderm.manifest_files import refuse_others_manifest, write_manifest
     from zsderm.tasks.concepts.agreement import agreement, concept_labels
@@ -103,10 +105,10 @@ def annotate(
     if output is not None:
         refuse_others_manifest(output)
     found = found_images(images, follow_links)
+    drawn = ""
     if table is not None:  # before the work, so that a mistake shows early
         concept_labels(found.names, vocabulary.names, table)
-        if cluster is not None:
-            table.ids(cluster)
+        drawn = drawn_column(table, cluster)
     encoder = loaded_encoder(model, device)
     scores = scores_of(
         encoder,
@@ -125,7 +127,7 @@ def annotate(
         print_table(scores.to_frame())
     _report_failures(scores)
     if table is not None:
-        figures = agreement(scores, table, group_column=cluster or "")
+        figures = agreement(scores, table, group_column=drawn)
         click.echo(json.dumps(figures.to_dict(), indent=2) if as_json else figures.to_markdown())
     if strict:
         end_strictly(len(scores.errors))

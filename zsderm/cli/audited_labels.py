@@ -38,21 +38,18 @@ def audited_labels(
     column = known_column(table.frame.columns, LABEL_COLUMNS)
     # A table without such a column is refused below, whatever the classes are.
     names = _names(table.column(column)) if column and classes is None else tuple(classes or ())
-    if column and len(names) < 2:
-        raise InputError(
-            f"expected labels of at least two classes in {path}, but got {', '.join(names) or 'none'}; there is "
-            "nothing that they could be mistaken for"
-        )
+    if column and not names:
+        raise InputError(f"expected labels in {path}, but its column {column!r} is empty for all of these images")
     given = labels_in(table, names).astype(np.int64)
-    if predictions is None:
-        return Labels(names, given)
+    if predictions is None or len(names) < 2:  # of labels of one class there is nothing to judge
+        return Labels(names, given, columns=table.other_columns())
     rows = class_probabilities(ImageTable.read(predictions).beside(images), names)
     if rows is None:
         raise InputError(
             f"expected a column of probabilities for each class in {predictions} (probability: {names[0]}, ...), but "
             "it has none"
         )
-    return Labels(names, given, rows, str(predictions))
+    return Labels(names, given, rows, str(predictions), table.other_columns())
 
 
 def _names(cells: Sequence[str]) -> tuple[str, ...]:

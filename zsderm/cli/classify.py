@@ -78,7 +78,8 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     "--cluster",
     metavar="COLUMN",
     heading=IMAGES,
-    help="A column of --labels such as patient_id: intervals in the report draw patients, not images.  "
+    help="A column of --labels such as patient_id: intervals in the report draw patients, not images; none: "
+    "images.  "
     "[default: patient_id or lesion_id]",
 )
 @group_by_option("--group-table", IMAGES)

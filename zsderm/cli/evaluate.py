@@ -68,7 +68,10 @@ class ClassMap(click.ParamType):
     help="A column of --labels: figures for each group, and how far the groups are apart. May be repeated.",
 )
 @option(
-    "--cluster", heading=FIGURES, help="A column of --labels such as patient_id: intervals draw patients, not images."
+    "--cluster",
+    heading=FIGURES,
+    help="A column of --labels such as patient_id: intervals draw patients, not images; none: images.  "
+    "[default: patient_id or lesion_id]",
 )
 @group_by_option("--labels", FIGURES)
 @option("--published", heading=FIGURES, help="A data set: show what others have published on it, in italics.")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from zsderm.errors import SettingsError
-from zsderm.image_table import ImageTable
+from zsderm.image_table import PATIENT_COLUMNS, ImageTable, known_column
 from zsderm.long_tables import as_wide
 
 FOLDER = "folder"  # the word for the folder that an image lies in
+IMAGES = "none"  # the word for no column of patients: intervals draw images
 
 
 def read_groups(images: Sequence[str], by: str, table: Path | None, image_column: str | None) -> list[str]:
@@ -51,3 +52,19 @@ def groups_of(images: Sequence[str], by: str, table: ImageTable | None) -> list[
             f"expected a table with the column {by!r}: name it with --group-table, or group by {FOLDER}"
         )
     return table.ids(by)
+
+
+def drawn_column(table: ImageTable, named: str | None) -> str:
+    """The column of the patients or lesions that intervals draw; empty where they draw images.
+
+    Args:
+        table: with an image in each row.
+        named: by the user, or "none"; None: one of `PATIENT_COLUMNS`, if the table has one that says anything.
+
+    Raises:
+        InputError: there is no column of that name.
+    """
+    if named == IMAGES and IMAGES not in table.frame.columns:
+        return ""
+    column = named or known_column(table.frame.columns, PATIENT_COLUMNS)
+    return column if column and (any(table.ids(column)) or named) else ""

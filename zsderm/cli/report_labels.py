@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zsderm.cli.image_groups import drawn_column
 from zsderm.cli.prediction_tables import groups_in, labels_in
-from zsderm.image_table import ImageTable, known_column
-
-# Whom photographs are of, where nobody names the column: the first of these that a table has.
-PATIENT_COLUMNS = ("patient_id", "patient", "lesion_id", "lesion")
+from zsderm.image_table import ImageTable
 
 
 def report_labels(
@@ -29,17 +27,18 @@ def report_labels(
         classes: C names.
         image_column: the column that names the images, where it has no usual name.
         groups: columns to have figures for each group of.
-        cluster: the column of patients; None: one of `PATIENT_COLUMNS`, if there is one.
+        cluster: the column of patients; see `drawn_column`.
 
     Raises:
         InputError: a column is missing, or a label is no class; see `labels_in`.
     """
     table = ImageTable.read(path, image_column, required=False).beside(images)
     by = {column: groups_in(table, column).tolist() for column in groups}
-    patients = cluster or known_column(table.frame.columns, PATIENT_COLUMNS)
+    patients = drawn_column(table, cluster)
     return {
         "true": labels_in(table, classes),
         "by": by,
         "clusters": table.ids(patients) if patients else None,
         "clustered_by": patients,
+        "columns": table.other_columns(),
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from zsderm.cli import prediction_tables
 from zsderm.cli.class_labels import NO_LABEL
 from zsderm.cli.group_scores import MEAN_OF_LOGS, LabelledGroups, in_groups
-from zsderm.cli.image_groups import groups_of
+from zsderm.cli.image_groups import IMAGES, drawn_column, groups_of
 from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError, SettingsError
 from zsderm.groups import ImageGroups, groups_file
@@ -142,10 +142,13 @@ def score(
     if unknown := int((~known).sum()):
         left_out = agrees(unknown, "it is", "they are")
         talk.append(f"{_without(unknown, len(known), 'label')} in {facts.path}; {left_out} left out.")
-    all_units = None if cluster is None else np.array(facts.ids(cluster), dtype=object)
+    drawn = drawn_column(facts, cluster)
+    all_units = np.array(facts.ids(drawn), dtype=object) if drawn else None
     units = None if all_units is None else all_units[known]
+    if drawn and cluster is None:
+        talk.append(f"Intervals draw {drawn} of {facts.path}, each with all images; --cluster {IMAGES} draws images.")
     if units is not None and (alone := int((units == "").sum())):
-        talk.append(f"{_without(alone, len(units), cluster or '')}; each counts as one of its own.")
+        talk.append(f"{_without(alone, len(units), drawn)}; each counts as one of its own.")
     columns = {column: prediction_tables.groups_in(facts, column)[known] for column in groups}
     on_all = list(_read(files, first, classes, maps, image_column))
     answers = [replace(answer, probabilities=answer.probabilities[known]) for answer in on_all]
@@ -156,6 +159,8 @@ def score(
     if group_by is not None:
         images = [name or str(row) for row, name in enumerate(first.names)]
         members = ImageGroups.of(groups_of(images, group_by, facts), images)
+        if cluster is None and all_units is not None and not members.agree(all_units.tolist()):
+            all_units = None  # these are parts of the groups, not the other way round
         labelled = LabelledGroups.of(members, true, classes, all_units, f"{group_by} in {facts.path}")
         orders = [maps.get(str(path), maps.get("")) for path in files]
         per_group = _per_group(group_by, labelled, files, on_all, classes, orders)

@@ -44,6 +44,7 @@ def write_report(
     by: Mapping[str, Sequence[str]] | None = None,
     clusters: Sequence[str] | None = None,
     clustered_by: str = "",
+    columns: Mapping[str, Sequence[str]] | None = None,
     embeddings: ArrayLike | None = None,
 ) -> None:
     """Write the report; the file is replaced whole or not at all.
@@ -62,6 +63,7 @@ def write_report(
         clusters: N names of what the images belong to, such as patients, empty where unknown; intervals draw these. By
             default the groups.
         clustered_by: what these are.
+        columns: N cells of other columns of the table of labels, which the table of corrections has as well.
         embeddings: (N, D) rows by which a wrong answer finds the right ones most like it; by default the probabilities.
 
     Raises:
@@ -71,12 +73,14 @@ def write_report(
     pictures = predictions.images if pictures is None else pictures
     answers = np.full(len(predictions), -1) if true is None else np.asarray(true)
     features = None if embeddings is None else np.asarray(embeddings, dtype=np.float32)
-    by = by or {}
+    by, columns = by or {}, columns or {}
     if clusters is None and groups is not None and len(groups.photographs) == len(predictions):
         names = groups.members.names
         clusters, clustered_by = [names[group] for group in groups.members.group_of.tolist()], groups.by or "group"
     given = {"pictures": pictures, "true": answers, "clusters": clusters, "embeddings": features}
-    _check(predictions, {**given, **{f"by[{column!r}]": names for column, names in by.items()}})
+    named = {"by": by, "columns": columns}
+    parts = {f"{name}[{column!r}]": cells for name, part in named.items() for column, cells in part.items()}
+    _check(predictions, {**given, **parts})
     _check_true(predictions, answers)
     labels = Labels(answers, clusters, clustered_by or "what they belong to")
     side = side_for(len(predictions))
@@ -89,9 +93,9 @@ def write_report(
             trust=trust(predictions, labels),
             changes=changes(predictions, answers),
             grouped=None if groups is None else group_table(groups, answers),
-            rows=rows(predictions, pictures, answers, top_k, explanations, side, features),
+            rows=rows(predictions, pictures, answers, top_k, explanations, side, features, list(columns.values())),
             place={name: index for index, name in enumerate(predictions.classes)},
-            facts=_facts(predictions, answers),
+            facts={**_facts(predictions, answers), "columns": list(map(into_cell, columns))},
             script=read_script(*SCRIPTS),
             explained=explanations is not None,
             evidence_shown=EVIDENCE_SHOWN,

@@ -68,6 +68,7 @@ class Row:
     margin: float = math.nan  # the probability of the answer minus that of the next class
     familiarity: float = math.nan  # see `Predictions.familiarity`; NaN when it was not measured
     before: str = ""  # the answer before the refinement; empty where nothing was refined
+    cells: Sequence[str] = ()  # of the other columns of the table of labels
     near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
     undescribed: bool = False  # the knowledge base does not describe the answer
     below_minimum: bool = False  # the answer is less probable than was asked for
@@ -103,9 +104,9 @@ class Row:
             place: the number of each class.
 
         Returns:
-            ``image`` as a table of labels would have it in a cell, the ``name`` that is shown, ``answer`` and ``label``
-            as numbers (-1: none), ``probability``, ``margin`` and ``familiarity`` (None: none), and those of the words
-            abstained, below, changed and failed that are true of it.
+            ``image`` and the ``others`` as a table of labels would have them in cells, the ``name`` that is shown,
+            ``answer`` and ``label`` as numbers (-1: none), ``probability``, ``margin`` and ``familiarity`` (None:
+            none), and those of the words abstained, below, changed and failed that are true of it.
         """
         words = {
             "abstained": self.abstained,
@@ -115,6 +116,7 @@ class Row:
         }
         return {
             "image": into_cell(self.image),
+            "others": list(map(into_cell, self.cells)),
             "name": self.name,
             "answer": place[self.ranked[0][0]] if self.ranked else -1,
             "label": place.get(self.true, -1),
@@ -133,6 +135,7 @@ def rows(
     explanations: Iterable[Why | None] | None = None,
     side: int = THUMBNAIL_SIDE,
     embeddings: NDArray[np.float32] | None = None,
+    columns: Sequence[Sequence[str]] = (),
 ) -> Iterator[Row]:
     """One row at a time: its thumbnail is made shortly before the page gets there, and forgotten after.
 
@@ -144,6 +147,7 @@ def rows(
         explanations: N explanations, taken one at a time.
         side: pixels of the longer side of a picture.
         embeddings: (N, D) unit rows by which photographs are alike; None: by their scores for the classes.
+        columns: each of N cells, other columns of the table of labels.
 
     Raises:
         InputError: the explanations end before the images do.
@@ -178,6 +182,7 @@ def rows(
             margin=_margin(order[index]),
             familiarity=float(familiar[index]),
             before=before[index] or "",
+            cells=[column[index] for column in columns],
             near=[neighbour.named(short) for neighbour in near.get(index, ())],
             undescribed=answered and ranked[index][0][0] in undescribed,
             below_minimum=below[index],

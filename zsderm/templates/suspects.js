@@ -1,10 +1,10 @@
-"use strict";
-(() => {
-  // classes; cells, the name of each photograph as it stands in a CSV file; labels, an index into classes or -1.
-  const { classes, cells, labels, suggested } = JSON.parse(document.getElementById("labels").textContent);
-  const LEFT_OUT = "none";
-  let saved = true;
-  const corrections = new Map(); // row -> name of a class, or "" for a photograph that is left out
+{
+  // report: which page this is; classes; cells, the name of each class as it stands in a CSV file; columns and photos, as
+  // LabelsCsv takes them; suggested, an index into classes or -1.
+  const { report, classes, cells, columns, photos, suggested } = JSON.parse(document.getElementById("labels").textContent);
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const marks = asked.get("of") === report ? LabelsCsv.unpacked(asked.get("marks") ?? "", photos.length, classes.length) : new Map();
+  let saved = LabelsCsv.packed(marks);
   const cards = [...document.querySelectorAll(".card[data-row]")];
   const count = document.getElementById("count");
   const changed = document.getElementById("changed");
@@ -12,45 +12,45 @@
   const option = (value, text) => Object.assign(document.createElement("option"), { value, textContent: text });
   // A photograph may stand on the page twice: both cards show the same choice.
   const show = (row) => {
-    const now = corrections.get(row);
-    const value = now === undefined ? "" : now === "" ? LEFT_OUT : `c${classes.indexOf(now)}`;
+    const now = marks.get(row);
     for (const card of cards.filter((one) => Number(one.dataset.row) === row)) {
-      card.querySelector("select").value = value;
-      card.classList.toggle("changed", value !== "");
+      card.querySelector("select").value = now ?? "";
+      card.classList.toggle("changed", now !== undefined);
+      const said = card.querySelector(".said"); // what a print says, which has no choice to make
+      said.hidden = now === undefined;
+      said.textContent = now === undefined ? "" : now < 0 ? "✎ Left out here: none of these" : `✎ Corrected here: ${classes[now]}`;
     }
-    const many = corrections.size;
+    const many = marks.size;
     count.textContent = many === 0 ? "No corrections" : many === 1 ? "1 correction" : `${many} corrections`;
     changed.disabled = many === 0;
   };
   const choose = (row, value) => {
-    if (value === "") corrections.delete(row);
-    else corrections.set(row, value === LEFT_OUT ? "" : classes[Number(value.slice(1))]);
+    if (value === "") marks.delete(row);
+    else marks.set(row, Number(value));
+    const words = marks.size ? new URLSearchParams({ of: report, marks: LabelsCsv.packed(marks) }) : "";
+    try {
+      history.replaceState(null, "", `#${words}`); // a reload or a bookmark brings it back
+    } catch {} // where a page may not change its address it works without
     show(row);
   };
 
   for (const card of cards) {
     const row = Number(card.dataset.row);
     const select = card.querySelector("select");
-    const others = classes.map((name, index) => index).filter((index) => index !== labels[row]);
+    const others = classes.map((name, index) => index).filter((index) => index !== photos[row].label);
     others.sort((one, other) => (other === suggested[row]) - (one === suggested[row]));
-    for (const index of others) select.add(option(`c${index}`, classes[index] + (index === suggested[row] ? " (suggested)" : "")));
-    select.add(option(LEFT_OUT, "none of these: leave it out"));
+    for (const index of others) select.add(option(index, classes[index] + (index === suggested[row] ? " (suggested)" : "")));
+    select.add(option(LabelsCsv.UNCLEAR, "none of these: leave it out"));
     select.addEventListener("change", () => choose(row, select.value));
+    show(row);
   }
 
-  const quoted = (cell) => `"${cell.replaceAll('"', '""')}"`;
-  const protectedCell = (name) => (/^'*[=+\-@\t\r＝＋－＠]/.test(name) ? `'${name}` : name); // no formula for a spreadsheet
-  const download = (rows, name) => {
-    const label = (row) => corrections.has(row) ? corrections.get(row) : labels[row] < 0 ? "" : classes[labels[row]];
-    const lines = rows.map((row) => `${quoted(cells[row])},${quoted(protectedCell(label(row)))}\n`);
-    const url = URL.createObjectURL(new Blob(["image,true_label\n", ...lines], { type: "text/csv" }));
-    Object.assign(document.createElement("a"), { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60000);
-    saved = true;
+  const download = (all, name) => {
+    LabelsCsv.download(LabelsCsv.text(photos, marks, cells, columns, all, all), name);
+    saved = LabelsCsv.packed(marks);
   };
-  document.addEventListener("change", () => { saved = false; });
-  changed.addEventListener("click", () => download([...corrections.keys()].sort((one, other) => one - other), "labels.csv"));
-  document.getElementById("all").addEventListener("click", () => download([...cells.keys()], "all_labels.csv"));
-  window.addEventListener("beforeunload", (event) => { if (!saved && corrections.size) event.preventDefault(); });
+  changed.addEventListener("click", () => download(false, "labels.csv"));
+  document.getElementById("all").addEventListener("click", () => download(true, "all_labels.csv"));
+  addEventListener("beforeunload", (event) => LabelsCsv.packed(marks) !== saved && event.preventDefault());
   document.querySelector(".bar").hidden = false;
-})();
+}

@@ -4,7 +4,7 @@
   const PER_PAGE = 48;
   const $ = (name) => document.getElementById(name);
   const [form, store, shown, status, large] = ["tools", "store", "shown", "status", "large"].map($);
-  const { report, classes, cells, labelled } = JSON.parse(store.dataset.facts);
+  const { report, classes, cells, columns, labelled } = JSON.parse(store.dataset.facts);
   const photos = [...store.children].map((slot, place) => {
     const photo = { ...JSON.parse(slot.dataset.photo), place, ready: slot.querySelector("article") };
     if (photo.label >= 0 && photo.answer >= 0) photo.verdict = photo.label === photo.answer ? "right" : "wrong";
@@ -301,7 +301,7 @@
   });
   addEventListener("afterprint", () => draw());
   $("save").addEventListener("click", () => {
-    LabelsCsv.download(LabelsCsv.text(photos, marks, cells, $("given")?.checked ?? false));
+    LabelsCsv.download(LabelsCsv.text(photos, marks, cells, columns, $("given")?.checked ?? false));
     saved = LabelsCsv.packed(marks);
   });
   addEventListener("beforeunload", (event) => LabelsCsv.packed(marks) !== saved && event.preventDefault());

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.report.browser import FOUND, Browser
 from zsderm import InputError, MissingDependencyError
 from zsderm.image_table import ImageTable
 from zsderm.tasks.audit import AuditReport, ImageSet, Labels, Pair, familiarities, find_suspects, write_suspects
@@ -89,9 +90,23 @@ def test_a_class_of_few_is_not_judged_and_named(true: np.ndarray) -> None:
     assert checkable(given, np.arange(len(given))).tolist() == [0, 1]
     found = find_suspects(_audit(_features(true)), Labels(CLASSES, given))
     assert len(found.by_label) == 2 * EACH and "=scar" in dict(found.facts)["Not judged"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "table", "why"),
+    [
+        (CLASSES, None, "fewer than two classes have 5 patients"),
+        (CLASSES[:1], None, "all of them are nevus"),
+        (CLASSES, np.full((3 * EACH, 3), np.nan), "no photograph with a label has probabilities in theirs.csv"),
+    ],
+)
+def test_labels_that_cannot_be_judged_leave_the_rest(
+    true: np.ndarray, classes: tuple[str, ...], table: np.ndarray | None, why: str
+) -> None:
     one_patient = _audit(_features(true), patient_id=["p"] * len(true))
-    with pytest.raises(InputError, match="two classes with at least 5 patients"):
-        find_suspects(one_patient, Labels(CLASSES, given))
+    found = find_suspects(one_patient, Labels(classes, true % len(classes), table, "theirs.csv"))
+    assert len(found.by_familiarity) == len(true) and not found.by_label.size
+    assert f"Labels were not judged: {why}" in found.to_markdown() and "held against" not in dict(found.facts)
 
 
 def test_probabilities_of_another_tool_need_no_embeddings(true: np.ndarray) -> None:
@@ -127,11 +142,14 @@ def test_a_stranger_is_first_by_familiarity_and_an_unreadable_image_has_none(tru
 
 @pytest.fixture
 def page(tmp_path: Path, true: np.ndarray) -> Path:
+    rng = np.random.default_rng(0)
     for row in range(len(true)):
-        Image.new("RGB", (8, 8), (row, 0, 0)).save(tmp_path / f"{row}.png")
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{row}.png")
     given = true.copy()
     given[2] = 1
-    found = find_suspects(_audit(_features(true), folder=tmp_path), Labels(CLASSES, given))
+    patients = {"patient_id": [f"0{row}" for row in range(len(true))]}
+    labels = Labels(CLASSES, given, columns=patients)
+    found = find_suspects(_audit(_features(true), folder=tmp_path), labels)
     write_suspects(found, tmp_path / "review.html")
     return tmp_path / "review.html"
 
@@ -141,6 +159,37 @@ def test_the_page_stands_alone_and_nothing_in_it_ends_its_script(page: Path) -> 
     data = re.search(r'<script type="application/json" id="labels">(.*?)</script>', text, re.DOTALL)
     assert data is not None and json.loads(data[1])["classes"] == list(CLASSES) and "<" not in data[1]
     assert not re.search(r'(src|href)="(?!data:)', text) and "1. melanoma, or nevus?" in text
+
+
+CHOOSE = """(card, text) => {
+  const select = card.querySelector("select");
+  select.value = [...select.options].find((one) => one.text.startsWith(text)).value;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(FOUND is None, reason="needs chromium")
+def test_corrections_outlive_a_reload_and_are_in_a_print_with_every_picture(page: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path) as browser:
+        browser.open(page)
+        browser.run(f"const [one, two] = document.querySelectorAll('.card'), choose = {CHOOSE}")
+        browser.run("choose(one, 'nevus (suggested)'); choose(two, 'none of these')")
+        address = browser.run("location.hash")
+        browser.open(page, address)
+        assert browser.run("document.getElementById('count').textContent") == "2 corrections"
+        assert browser.run("document.querySelector('.card option:checked').textContent") == "nevus (suggested)"
+        browser.pdf(tmp_path / "review.pdf")
+        said = "[...document.querySelectorAll('.said:not([hidden])')].map(one => one.textContent)"
+        assert {"✎ Corrected here: nevus", "✎ Left out here: none of these"} == set(browser.run(said))
+        assert (tmp_path / "review.pdf").read_bytes().count(b"/Subtype /Image") == browser.run(
+            "new Set([...document.images].map(one => one.src)).size"
+        )
+        other = page.with_name("other.html")
+        other.write_text(page.read_text(encoding="utf-8").replace('"report": "', '"report": "0'), encoding="utf-8")
+        browser.open(other, address)
+        assert browser.run("document.getElementById('count').textContent") == "No corrections"
+        assert browser.complaints == []
 
 
 @pytest.mark.slow
@@ -171,6 +220,12 @@ def test_corrections_come_back_as_a_table_of_labels(page: Path, tmp_path: Path) 
         tables[button].write_bytes(b64decode(title[1]))
     with tables["changed"].open(encoding="utf-8", newline="") as file:
         corrected, left_out = csv.DictReader(file)
-    assert corrected == {"image": str(tmp_path / "2.png"), "true_label": "nevus"} and left_out["true_label"] == ""
+    assert (
+        corrected == {"image": str(tmp_path / "2.png"), "true_label": "nevus", "patient_id": "02"}
+        and left_out["true_label"] == ""
+    )
     every = ImageTable.read(tables["all"])  # the apostrophe before a formula is taken off again
-    assert len(every.names) == 3 * EACH and set(every.column("true_label")) == {*CLASSES, ""}
+    assert len(every.names) == len(set(every.ids("patient_id"))) == 3 * EACH and set(every.column("true_label")) == {
+        *CLASSES,
+        "",
+    }

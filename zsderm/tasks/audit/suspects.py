@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,12 +41,14 @@ class Labels:
         probabilities: (N, C) of a model that did not see these labels, NaN where there are none; None: of a classifier
             that is fitted to the embeddings of the other photographs.
         source: where the probabilities come from.
+        columns: the N cells of other columns of the table of labels, which goes on with corrections.
     """
 
     classes: tuple[str, ...]
     given: Integers
     probabilities: Floats | None = None
     source: str = ""
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,7 @@ class Suspects:
         groups: (N,) int, equal for photographs of one patient or lesion, and for copies.
         features: (N, D) unit rows, zeros where a photograph cannot be read; None without an encoder.
         facts: how the labels were judged and what familiarity means, as names and sentences.
+        columns: of the labels, see there.
     """
 
     images: Sequence[str]
@@ -76,6 +79,7 @@ class Suspects:
     groups: Integers
     features: npt.NDArray[np.float32] | None = None
     facts: Sequence[tuple[str, str]] = field(default=())
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def by_label(self) -> Integers:
@@ -188,14 +192,15 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
     """Rank the photographs of an audit by how doubtful their labels are, and by how unlike the others they look.
 
     Photographs of one patient or lesion, as the audit's group columns say, are judged by those of others only; so are
-    copies, which the audit found. Without embeddings nothing is said of familiarity.
+    copies, which the audit found. Without embeddings nothing is said of familiarity. Labels that cannot be judged are
+    left alone, and the facts say why.
 
     Args:
         audit: of one or two sets; with embeddings, if ``labels`` has no probabilities.
         labels: None leaves labels alone.
 
     Raises:
-        InputError: there is nothing that the labels could be held against.
+        InputError: labels are given, and neither embeddings nor probabilities.
         MissingDependencyError: cleanlab is not installed.
     """
     images = [str(path) for images in audit.sets for path in images.paths]
@@ -207,13 +212,14 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
     facts: list[tuple[str, str]] = []
     if labels is not None:
         labels = replace(labels, given=np.where(readable, labels.given, NO_LABEL))
-        if labels.probabilities is None:
+        why = _why_not_judged(labels, audit, groups)
+        if labels.probabilities is None and not why:
             labels = _judged(labels, audit, groups)
             few = sorted(set(labels.given.tolist()) - set(checkable(labels.given, groups).tolist()) - {NO_LABEL})
             if few:
                 named = ", ".join(labels.classes[number] for number in few)
                 facts.append(("Not judged", f"classes of fewer than {FOLDS} patients, lesions or images: {named}"))
-        facts.insert(0, ("Labels held against", labels.source))
+        facts.insert(0, ("Labels were not judged", why) if why else ("Labels held against", labels.source))
         if without := int((labels.given[readable] == NO_LABEL).sum()):
             facts.append(("Without a label", f"{without} of {count} images"))
     if audit.features is not None:
@@ -230,18 +236,30 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
         groups=groups,
         features=audit.features,
         facts=tuple(facts),
+        columns={} if labels is None else labels.columns,
     )
+
+
+def _why_not_judged(labels: Labels, audit: AuditReport, groups: Integers) -> str:
+    """Why there is nothing that the labels could be held against; empty where there is."""
+    if len(labels.classes) < 2:
+        return f"all of them are {labels.classes[0]}, and there is no other class that they could be mistaken for"
+    if labels.probabilities is not None:
+        known = (labels.given != NO_LABEL) & np.isfinite(labels.probabilities).all(axis=1)
+        return "" if known.any() else f"no photograph with a label has probabilities in {labels.source}"
+    if audit.features is None:
+        raise InputError("labels need predictions or an encoder to be held against; give --predictions, or a --model")
+    if len(checkable(labels.given, groups)) < 2:
+        return (
+            f"fewer than two classes have {FOLDS} patients, lesions or images to hold labels against each other; "
+            "--predictions of a model that did not see these labels need no such number"
+        )
+    return ""
 
 
 def _judged(labels: Labels, audit: AuditReport, groups: Integers) -> Labels:
     """The labels with probabilities from the photographs of other groups."""
-    if audit.features is None:
-        raise InputError("labels need predictions or an encoder to be held against; give --predictions, or a --model")
-    if len(checkable(labels.given, groups)) < 2:
-        raise InputError(
-            f"expected two classes with at least {FOLDS} patients, lesions or images each, to hold labels against each "
-            "other, but there are fewer; give --predictions of a model that did not see these labels"
-        )
+    assert audit.features is not None
     source = f"a classifier on embeddings that saw no image of the same group, {FOLDS} parts, {audit.encoder}"
     table = cross_fitted(audit.features, labels.given, groups, len(labels.classes))
     return replace(labels, probabilities=table, source=source)

@@ -13,6 +13,7 @@ from zsderm.csv_files import JSON_ESCAPES, into_cell
 from zsderm.file_names import printable
 from zsderm.report.contact_sheet import Tile
 from zsderm.report.template import write_page
+from zsderm.stored_json import checksum_of
 from zsderm.tasks.audit.suspects import Suspects
 
 FEWEST, MOST = 20, 200  # cards of doubtful labels; the table has all photographs
@@ -136,10 +137,18 @@ def _nearest(suspects: Suspects, row: int, label: int) -> int | None:
 
 
 def _data(suspects: Suspects) -> str:
+    names = [printable(image) for image in suspects.images]
+    others = list(suspects.columns.values())
     content = {
+        # Tells this page from one that was written to the same place before, whose corrections are not for this.
+        "report": checksum_of({"images": names, "classes": list(suspects.classes)})[:12],
         "classes": list(suspects.classes),
-        "cells": [into_cell(image) for image in suspects.images],
-        "labels": suspects.labels.tolist(),
+        "cells": [into_cell(name) for name in suspects.classes],
+        "columns": list(map(into_cell, suspects.columns)),
+        "photos": [
+            {"image": into_cell(name), "label": label, "others": [into_cell(cells[row]) for cells in others]}
+            for row, (name, label) in enumerate(zip(names, suspects.labels.tolist(), strict=True))
+        ],
         "suggested": suspects.doubts.suggested.tolist(),
     }
     return json.dumps(content, ensure_ascii=False).translate(_IN_PAGE)
