@@ -51,6 +51,7 @@ FLOORS = [
     "class_texts",
     "given_rows",
     "fitted",
+    "learning_notes",
     "manifest",
     "saved_classifier",
     "batch_answers",

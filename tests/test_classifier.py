@@ -350,6 +350,20 @@ def test_one_least_number_of_images_is_told_whatever_their_number(tiny_encoder, 
         assert all(f"(at least {least})" in note for note in notes) and len(notes) == (len(paths) < least)
 
 
+@pytest.mark.parametrize("method", ["kpl", "knowledge", "class-name"])
+@pytest.mark.parametrize("prior", ["auto", "uniform", [3.0, 2.0, 1.0]])
+def test_a_stated_prior_that_is_not_used_is_told_with_the_reason(tiny_encoder, knowledge, folder, method, prior):
+    found = classifier(tiny_encoder, knowledge, method=method, prior=prior).predict(folder / "00.png")
+    notes = found.manifest["notes"]
+    assert found.prior == "none" and not (prior == "auto" and "was not used" in str(notes))
+    if prior != "auto":
+        (note,) = notes
+        assert note.startswith("The prior ") and ("'uniform'" in note) == (prior == "uniform")
+        assert "Nothing is wrong" not in note, "not what was asked for"
+        reason = "because 1 image is too few to refine on (at least 16)" if method == "kpl" else "only 'kpl'"
+        assert "was not used" in note and reason in note
+
+
 def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
     tiny_encoder, knowledge, folder
 ) -> None:

@@ -21,6 +21,7 @@ from zsderm.encoders.base import home_of
 from zsderm.fitted import Fitted, text_scores
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.shown import ShownClasses
+from zsderm.learning_notes import learning_notes
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
 
@@ -131,7 +132,8 @@ class BatchAnswers:
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
-        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *fitted.notes]
+        learned = learning_notes(fitted, self.settings, self.prior)
+        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
 
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""

@@ -112,18 +112,6 @@ class Fitted:
         plain = "knowledge" if requested == "kpl" else requested
         return plain if described or plain == "class-name" else "templates"
 
-    @property
-    def notes(self) -> list[str]:
-        """Notes for the reader of the result: the images were to be learned from and were not, and why."""
-        if self.refined or not self.reason:
-            return []
-        told = (
-            "The answers come from what is written about the classes alone: nothing was learned from these photographs "
-            f"together, because {self.reason}. Nothing is wrong, and nothing needs to be done."
-        )
-        known = " If you know how common the classes are among them, say so (prior): then the method learns from them."
-        return [told + known if self.images >= Settings.min_images else told]  # with fewer, nothing that is said helps
-
     def history(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """What was learned, for the manifest."""
         facts: dict[str, Any] = {"images": self.images, "temperature": self.temperature}
