@@ -23,6 +23,7 @@ from zsderm.file_names import printable
 from zsderm.long_tables import LAYOUTS, long_frame, probability_column
 from zsderm.manifest_files import run_facts, write_csv_with_manifest, write_with_manifest
 from zsderm.table_files import write_json_lines, write_parquet
+from zsderm.wording import counted
 
 if TYPE_CHECKING:
     from zsderm.display.gallery import Gallery
@@ -152,7 +153,8 @@ class Predictions:
         return len(self.images)
 
     def __repr__(self) -> str:
-        return f"Predictions({self._line})"
+        noted = f"; {counted(len(self.notes), 'note')}, see notes" if self.notes else ""
+        return f"Predictions({self._line}{noted})"
 
     @property
     def _line(self) -> str:
@@ -160,7 +162,7 @@ class Predictions:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the first images, with their answers and the first description."""
-        return answers_table(self._line, self.images, self.top_k(2), self._first_descriptions, self.errors)
+        return answers_table(self._line, self.images, self.top_k(2), self._first_descriptions, self.errors, self.notes)
 
     @property
     def _first_descriptions(self) -> list[str]:
@@ -194,7 +196,12 @@ class Predictions:
         if self.abstained is not None:
             unfamiliar = zip(self.images, self.abstained.tolist(), strict=True)
             remarks |= {name: "may be none of these" for name, none in unfamiliar if none and name not in remarks}
-        return gallery_of(self._line, self.images, images, self.top_k(top_k), remarks, true, most)
+        return gallery_of(self._line, self.images, images, self.top_k(top_k), remarks, true, most, self.notes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the answers, such as what was done otherwise than asked; they are in the manifest."""
+        return tuple(self.manifest.get("notes", ()))
 
     @property
     def ok(self) -> torch.Tensor:

@@ -86,6 +86,16 @@ def photos(tmp_path: Path) -> list[str]:
     return [str(tmp_path / f"{n}.png") for n in range(4)]
 
 
+def test_notes_stand_wherever_answers_are_shown(photos, tmp_path) -> None:
+    found = answered(photos, manifest={"notes": ["Two of them are guesses.", EVIL]})
+    assert found.notes == ("Two of them are guesses.", EVIL)
+    assert repr(found).endswith("1 without an answer; 2 notes, see notes)")
+    found.plot().save(tmp_path / "gallery.html")
+    for page in (found._repr_html_(), (tmp_path / "gallery.html").read_text(encoding="utf-8")):
+        assert page.count("Note: ") == 2 and "Note: Two of them are guesses.<" in page and "<script" not in page
+    assert "Note: " not in answered(photos)._repr_html_() + answered(photos).plot()._repr_html_()
+
+
 @pytest.mark.parametrize("unknown", ["", None, float("nan")])
 def test_a_gallery_has_each_photograph_small_with_its_answer(photos, tmp_path, unknown) -> None:
     gallery = answered(photos, abstained=torch.tensor([True, False, False, True])).plot(
