@@ -364,6 +364,32 @@ def test_a_stated_prior_that_is_not_used_is_told_with_the_reason(tiny_encoder, k
         assert "was not used" in note and reason in note
 
 
+@pytest.mark.parametrize(
+    ("classes", "described", "source"),
+    [
+        (CLASSES, True, "from what is written about the classes alone:"),
+        ([*CLASSES, "frumious bandersnatch"], True, "or from a name alone where nothing is written:"),
+        (CLASSES, False, "from the names of the classes alone:"),
+    ],
+    ids=["all described", "one not described", "no base"],
+)
+@pytest.mark.filterwarnings("ignore:.*bandersnatch")
+def test_a_note_says_where_the_answers_come_from(tiny_encoder, knowledge, folder, classes, described, source) -> None:
+    subject = classifier(tiny_encoder, knowledge if described else None, classes)
+    note = subject.predict(folder / "00.png").notes[-1]
+    assert note.startswith("The answers come from ") and source in note
+
+
+@pytest.mark.parametrize("prior", ["auto", "uniform"])
+def test_a_note_of_a_fit_speaks_of_the_photographs_of_the_fit(tiny_encoder, knowledge, folder, tmp_path, prior) -> None:
+    paths = [folder / f"{n:02d}.png" for n in range(24 if prior == "auto" else 8)]
+    classifier(tiny_encoder, knowledge, prior=prior).fit(paths).save(tmp_path / "saved")
+    (note,) = ZeroShotClassifier.load(tmp_path / "saved", tiny_encoder).predict(folder / "00.png").notes
+    assert f"because {len(paths)} images are too few" in note
+    assert "nothing was learned from the photographs of the fit" in note and "these photographs" not in note
+    assert ("fit again" in note) == (prior == "auto") and "among them" not in note
+
+
 def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
     tiny_encoder, knowledge, folder
 ) -> None:

@@ -132,7 +132,7 @@ class BatchAnswers:
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
-        learned = learning_notes(fitted, self.settings, self.prior)
+        learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
         return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
 
     def _identity(self) -> dict[str, str | None]:
