@@ -175,7 +175,7 @@ class Predictions:
         *,
         most: int = 24,
         top_k: int = 3,
-        true: Sequence[str] | None = None,
+        true: Sequence[object] | None = None,
     ) -> Gallery:
         """The photographs with their answers, side by side; a notebook shows them, `Gallery.save` writes a page.
 
@@ -183,20 +183,24 @@ class Predictions:
             images: what `predict` was given; it can be left out where that was paths.
             most: how many photographs are shown at most, in the order of the rows.
             top_k: how many classes stand below each.
-            true: N names of true classes, empty where it is not known.
+            true: N true classes by name or index, empty where one is not known; read as `zsderm.class_labels` does, so
+                that "mole" is right beside the answer "nevus".
 
         Raises:
             ImageError: the photographs are not where they were.
-            InputError: not as many images or true classes as rows.
+            InputError: not as many images or true classes as rows, or a true class is none of the classes.
+            WrongTypeError: the true classes are no list.
             SettingsError: `most` or `top_k` below 1.
         """
+        from zsderm.class_labels import true_classes
         from zsderm.display.gallery import gallery_of
 
+        known = None if true is None else true_classes(true, self.classes)
         remarks = dict(self.errors)
         if self.abstained is not None:
             unfamiliar = zip(self.images, self.abstained.tolist(), strict=True)
             remarks |= {name: "may be none of these" for name, none in unfamiliar if none and name not in remarks}
-        return gallery_of(self._line, self.images, images, self.top_k(top_k), remarks, true, most, self.notes)
+        return gallery_of(self._line, self.images, images, self.top_k(top_k), remarks, known, most, self.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:

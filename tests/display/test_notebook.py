@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -110,6 +111,25 @@ def test_a_gallery_has_each_photograph_small_with_its_answer(photos, tmp_path, u
     assert repr(gallery) == "Gallery(4 of 4 photographs; a notebook shows it, save writes it)"
 
 
+@pytest.mark.parametrize(
+    "true",
+    [
+        ["mole"] * 4,
+        ["Nevus", "naevus", "NEVUS", ""],
+        [1] * 4,
+        np.ones(4, int),
+        torch.ones(4),
+        pd.Series([1, 1, None, 1]),
+    ],
+    ids=["another name", "spellings", "indices", "an array", "a tensor", "a column with a gap"],
+)
+@pytest.mark.filterwarnings("ignore:.*read as other names")
+def test_a_true_class_is_right_under_any_of_its_names(photos, true) -> None:
+    page = answered(photos, ("nevus", "melanoma")).plot(true=true)._repr_html_()
+    wanted = "right" if isinstance(true, list) and isinstance(true[0], str) else "wrong: melanoma"
+    assert page.count(f">{wanted}<") >= 2 and page.count("right<") + page.count("wrong:") == page.count(f">{wanted}<")
+
+
 def test_a_gallery_of_pictures_in_memory_is_given_them_again(tiny_encoder, photos) -> None:
     pixels = [np.asarray(Image.open(path)) for path in photos[:3]]
     found = ZeroShotClassifier.from_pretrained(
@@ -127,11 +147,25 @@ def test_a_gallery_of_pictures_in_memory_is_given_them_again(tiny_encoder, photo
         ({"most": 0}, SettingsError),
         ({"top_k": 0}, SettingsError),
         ({"true": ["acne"]}, InputError),
+        ({"true": ["zzz"] * 4}, InputError),
+        ({"true": [["acne"]] * 4}, TypeError),
+        ({"true": {"0.png": "acne", "1.png": "acne", "2.png": "wart", "3.png": ""}}, TypeError),
+        ({"true": "acne"}, TypeError),
         ({"images": [Image.new("RGB", (SIDE, SIDE))]}, InputError),
         ({"images": 5}, TypeError),
     ],
-    ids=["none of them", "no class", "one label", "one picture", "a number"],
+    ids=[
+        "none of them",
+        "no class",
+        "one label",
+        "a strange label",
+        "a list of lists",
+        "a mapping",
+        "a word",
+        "one picture",
+        "a number",
+    ],
 )
 def test_what_does_not_fit_the_rows_is_refused(photos, changes, error) -> None:
-    with pytest.raises(error, match="Expected"):
+    with pytest.raises(error, match=r"Expected|is none of the 2 classes"):
         answered(photos).plot(**changes)
