@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -54,7 +54,7 @@ def run_grid(
         device: a torch device.
         force: repeat finished runs.
         command: the command line, for the manifests of the answers.
-        tell: called with one line for each run.
+        tell: called with one line for each run, and with one for each note on the answers of a model to a data set.
 
     Returns:
         The JSON file of every run, finished earlier or now.
@@ -73,14 +73,25 @@ def run_grid(
                     f"two runs on {dataset.title} would be written to the same file in {output}; "
                     "rename a data set, a prior file or a model folder, or run them into two folders"
                 )
+            noted: set[str] = set()
             for path, run in own.items():
                 classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache)
+                _tell_notes(filter(None, [classifier.shown_note]), dataset.title, noted, tell)  # before the work
                 tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command)}")
+                _tell_notes(read_result(path)["manifest"]["notes"], dataset.title, noted, tell)
             compare_methods(own, dataset, output)
             files += list(own)
     for dataset in datasets:
         compare_models(dataset, images_checksum(dataset), output)
     return files
+
+
+def _tell_notes(notes: Iterable[str], title: str, noted: set[str], tell: Callable[[str], None]) -> None:
+    """A line for each note that was not told of this data set before."""
+    for note in notes:
+        if note not in noted:
+            noted.add(note)
+            tell(f"Note on {title}: {note}")
 
 
 def _by_card(run: Run, encoder: Any) -> Run:

@@ -352,6 +352,46 @@ def test_one_least_number_of_images_is_told_whatever_their_number(tiny_encoder, 
         assert all(f"(at least {least})" in note for note in notes) and len(notes) == (len(paths) < least)
 
 
+@pytest.mark.parametrize("method", ["kpl", "knowledge", "class-name"])
+@pytest.mark.parametrize("prior", ["auto", "uniform", [3.0, 2.0, 1.0]])
+def test_a_stated_prior_that_is_not_used_is_told_with_the_reason(tiny_encoder, knowledge, folder, method, prior):
+    found = classifier(tiny_encoder, knowledge, method=method, prior=prior).predict(folder / "00.png")
+    notes = found.manifest["notes"]
+    assert found.prior == "none" and not (prior == "auto" and "was not used" in str(notes))
+    if prior != "auto":
+        (note,) = notes
+        assert note.startswith("The prior ") and ("'uniform'" in note) == (prior == "uniform")
+        assert "Nothing is wrong" not in note, "not what was asked for"
+        reason = "because 1 image is too few to refine on (at least 16)" if method == "kpl" else "only 'kpl'"
+        assert "was not used" in note and reason in note
+
+
+@pytest.mark.parametrize(
+    ("classes", "described", "source"),
+    [
+        (CLASSES, True, "from what is written about the classes alone:"),
+        ([*CLASSES, "frumious bandersnatch"], True, "or from a name alone where nothing is written:"),
+        (CLASSES, False, "from the names of the classes alone:"),
+    ],
+    ids=["all described", "one not described", "no base"],
+)
+@pytest.mark.filterwarnings("ignore:.*bandersnatch")
+def test_a_note_says_where_the_answers_come_from(tiny_encoder, knowledge, folder, classes, described, source) -> None:
+    subject = classifier(tiny_encoder, knowledge if described else None, classes)
+    note = subject.predict(folder / "00.png").notes[-1]
+    assert note.startswith("The answers come from ") and source in note
+
+
+@pytest.mark.parametrize("prior", ["auto", "uniform"])
+def test_a_note_of_a_fit_speaks_of_the_photographs_of_the_fit(tiny_encoder, knowledge, folder, tmp_path, prior) -> None:
+    paths = [folder / f"{n:02d}.png" for n in range(24 if prior == "auto" else 8)]
+    classifier(tiny_encoder, knowledge, prior=prior).fit(paths).save(tmp_path / "saved")
+    (note,) = ZeroShotClassifier.load(tmp_path / "saved", tiny_encoder).predict(folder / "00.png").notes
+    assert f"because {len(paths)} images are too few" in note
+    assert "nothing was learned from the photographs of the fit" in note and "these photographs" not in note
+    assert ("fit again" in note) == (prior == "auto") and "among them" not in note
+
+
 def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
     tiny_encoder, knowledge, folder
 ) -> None:

@@ -22,6 +22,7 @@ from zsderm.fitted import Fitted, text_scores
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
+from zsderm.learning_notes import learning_notes
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
 
@@ -139,7 +140,8 @@ class BatchAnswers:
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
-        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *fitted.notes]
+        learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
+        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
 
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""

@@ -115,19 +115,9 @@ class Fitted:
         return plain if described or plain == "class-name" else "templates"
 
     @property
-    def notes(self) -> list[str]:
-        """Notes for the reader of the result: the images were to be learned from and were not, and why.
-
-        In words alone; the figures of `reason` are in `history`.
-        """
-        if self.refined or not self.reason:
-            return []
-        told = (
-            "The answers come from what is written about the classes alone: nothing was learned from these photographs "
-            f"together, because {_FIGURES.sub('', self.reason)}. Nothing is wrong, and nothing needs to be done."
-        )
-        known = " If you know how common the classes are among them, say so (prior): then the method learns from them."
-        return [told + known if self.images >= Settings.min_images else told]  # with fewer, nothing that is said helps
+    def reason_in_words(self) -> str:
+        """The reason without the figures of the test, which are in `history`."""
+        return _FIGURES.sub("", self.reason)
 
     def history(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """What was learned, for the manifest."""

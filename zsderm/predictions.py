@@ -23,6 +23,7 @@ from zsderm.file_names import printable
 from zsderm.long_tables import LAYOUTS, long_frame, probability_column
 from zsderm.manifest_files import run_facts, write_csv_with_manifest, write_with_manifest
 from zsderm.table_files import write_json_lines, write_parquet
+from zsderm.wording import counted
 
 if TYPE_CHECKING:
     from zsderm.display.gallery import Gallery
@@ -152,7 +153,8 @@ class Predictions:
         return len(self.images)
 
     def __repr__(self) -> str:
-        return f"Predictions({self._line})"
+        noted = f"; {counted(len(self.notes), 'note')}, see notes" if self.notes else ""
+        return f"Predictions({self._line}{noted})"
 
     @property
     def _line(self) -> str:
@@ -160,7 +162,7 @@ class Predictions:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the first images, with their answers and the first description."""
-        return answers_table(self._line, self.images, self.top_k(2), self._first_descriptions, self.errors)
+        return answers_table(self._line, self.images, self.top_k(2), self._first_descriptions, self.errors, self.notes)
 
     @property
     def _first_descriptions(self) -> list[str]:
@@ -173,7 +175,7 @@ class Predictions:
         *,
         most: int = 24,
         top_k: int = 3,
-        true: Sequence[str] | None = None,
+        true: Sequence[object] | None = None,
     ) -> Gallery:
         """The photographs with their answers, side by side; a notebook shows them, `Gallery.save` writes a page.
 
@@ -181,20 +183,29 @@ class Predictions:
             images: what `predict` was given; it can be left out where that was paths.
             most: how many photographs are shown at most, in the order of the rows.
             top_k: how many classes stand below each.
-            true: N names of true classes, empty where it is not known.
+            true: N true classes by name or index, empty where one is not known; read as `zsderm.class_labels` does, so
+                that "mole" is right beside the answer "nevus".
 
         Raises:
             ImageError: the photographs are not where they were.
-            InputError: not as many images or true classes as rows.
+            InputError: not as many images or true classes as rows, or a true class is none of the classes.
+            WrongTypeError: the true classes are no list.
             SettingsError: `most` or `top_k` below 1.
         """
+        from zsderm.class_labels import true_classes
         from zsderm.display.gallery import gallery_of
 
+        known = None if true is None else true_classes(true, self.classes)
         remarks = dict(self.errors)
         if self.abstained is not None:
             unfamiliar = zip(self.images, self.abstained.tolist(), strict=True)
             remarks |= {name: "may be none of these" for name, none in unfamiliar if none and name not in remarks}
-        return gallery_of(self._line, self.images, images, self.top_k(top_k), remarks, true, most)
+        return gallery_of(self._line, self.images, images, self.top_k(top_k), remarks, known, most, self.notes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the answers, such as what was done otherwise than asked; they are in the manifest."""
+        return tuple(self.manifest.get("notes", ()))
 
     @property
     def ok(self) -> torch.Tensor:

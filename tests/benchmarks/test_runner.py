@@ -81,7 +81,7 @@ def test_a_finished_run_is_not_repeated_unless_it_is_forced_or_its_inputs_change
         told.clear()
         given: dict = {"runs": grid(["zsderm-mini"], ["class-name"]), "cache": results / "features", **how}
         run_grid([load("pad", photo_root)], output=results, tell=told.append, **given)
-        return told
+        return [line for line in told if not line.startswith("Note on PAD dev: ")]
 
     before = os.stat(results / f"{STEM}.json").st_mtime_ns
     assert again() == [f"{STEM}: there already"]

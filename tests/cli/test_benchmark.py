@@ -55,6 +55,19 @@ def test_a_grid_leaves_results_and_figures_and_says_a_line_a_run(done: Result, f
 
 
 @pytest.mark.slow
+def test_notes_on_the_answers_are_said_once_and_the_unknown_classes_first(folder: Path, tmp_path: Path) -> None:
+    table = (folder / "mine.csv").read_text().replace("nevus", "psoriasis")
+    (folder / "strange.csv").write_text(table)
+    how = ["--method", "kpl", "--method", "class-name", "--prior", "uniform"]
+    places = ["--output", tmp_path, "--cache-dir", folder / "cache"]
+    ran = _run("--dataset", folder / "strange.csv", *how, *places)
+    lines = ran.stderr.splitlines()
+    assert lines[0].startswith("Note on strange: 1 of your 2 classes was never shown to zsderm-mini: psoriasis;")
+    assert sum("never shown" in line for line in lines) == 1
+    assert [line for line in lines if line.startswith("Note on strange: The prior 'uniform' was not used")]
+
+
+@pytest.mark.slow
 def test_names_are_measured_side_by_side(folder: Path, tmp_path: Path) -> None:
     names = [part for name in ("known", "typed") for part in ("--names", name)]
     places = ["--output", tmp_path / "results", "--cache-dir", folder / "cache"]

@@ -59,6 +59,12 @@ def labels(run, photos: Path, tmp_path: Path) -> Path:
     return file
 
 
+def test_a_prior_that_was_not_used_is_told(run, photos: Path, labels: Path, tmp_path: Path) -> None:
+    how = ("--classes", CLASSES, "--method", "knowledge", "--prior", "uniform", "--output", tmp_path / "record.json")
+    done = run("calibrate", "--images", photos, "--labels", labels, *how)
+    assert done.exit_code == 0 and done.stderr.count("Note: The prior 'uniform' was not used") == 1
+
+
 @pytest.mark.slow
 def test_what_the_record_promises_is_in_the_table(run, photos: Path, labels: Path, tmp_path: Path) -> None:
     record, how = tmp_path / "record.json", ("--classes", CLASSES, "--method", "knowledge", "--images", photos)

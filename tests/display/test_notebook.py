@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -86,6 +87,16 @@ def photos(tmp_path: Path) -> list[str]:
     return [str(tmp_path / f"{n}.png") for n in range(4)]
 
 
+def test_notes_stand_wherever_answers_are_shown(photos, tmp_path) -> None:
+    found = answered(photos, manifest={"notes": ["Two of them are guesses.", EVIL]})
+    assert found.notes == ("Two of them are guesses.", EVIL)
+    assert repr(found).endswith("1 without an answer; 2 notes, see notes)")
+    found.plot().save(tmp_path / "gallery.html")
+    for page in (found._repr_html_(), (tmp_path / "gallery.html").read_text(encoding="utf-8")):
+        assert page.count("Note: ") == 2 and "Note: Two of them are guesses.<" in page and "<script" not in page
+    assert "Note: " not in answered(photos)._repr_html_() + answered(photos).plot()._repr_html_()
+
+
 @pytest.mark.parametrize("unknown", ["", None, float("nan")])
 def test_a_gallery_has_each_photograph_small_with_its_answer(photos, tmp_path, unknown) -> None:
     gallery = answered(photos, abstained=torch.tensor([True, False, False, True])).plot(
@@ -98,6 +109,25 @@ def test_a_gallery_has_each_photograph_small_with_its_answer(photos, tmp_path, u
     assert page.count("may be none of these") == 1, "an image without an answer has its reason alone"
     assert len(page) < 4 * 20_000 and not re.search(r"(src|href)=.(?!data:)", page)
     assert repr(gallery) == "Gallery(4 of 4 photographs; a notebook shows it, save writes it)"
+
+
+@pytest.mark.parametrize(
+    "true",
+    [
+        ["mole"] * 4,
+        ["Nevus", "naevus", "NEVUS", ""],
+        [1] * 4,
+        np.ones(4, int),
+        torch.ones(4),
+        pd.Series([1, 1, None, 1]),
+    ],
+    ids=["another name", "spellings", "indices", "an array", "a tensor", "a column with a gap"],
+)
+@pytest.mark.filterwarnings("ignore:.*read as other names")
+def test_a_true_class_is_right_under_any_of_its_names(photos, true) -> None:
+    page = answered(photos, ("nevus", "melanoma")).plot(true=true)._repr_html_()
+    wanted = "right" if isinstance(true, list) and isinstance(true[0], str) else "wrong: melanoma"
+    assert page.count(f">{wanted}<") >= 2 and page.count("right<") + page.count("wrong:") == page.count(f">{wanted}<")
 
 
 def test_a_gallery_of_pictures_in_memory_is_given_them_again(tiny_encoder, photos) -> None:
@@ -117,11 +147,25 @@ def test_a_gallery_of_pictures_in_memory_is_given_them_again(tiny_encoder, photo
         ({"most": 0}, SettingsError),
         ({"top_k": 0}, SettingsError),
         ({"true": ["acne"]}, InputError),
+        ({"true": ["zzz"] * 4}, InputError),
+        ({"true": [["acne"]] * 4}, TypeError),
+        ({"true": {"0.png": "acne", "1.png": "acne", "2.png": "wart", "3.png": ""}}, TypeError),
+        ({"true": "acne"}, TypeError),
         ({"images": [Image.new("RGB", (SIDE, SIDE))]}, InputError),
         ({"images": 5}, TypeError),
     ],
-    ids=["none of them", "no class", "one label", "one picture", "a number"],
+    ids=[
+        "none of them",
+        "no class",
+        "one label",
+        "a strange label",
+        "a list of lists",
+        "a mapping",
+        "a word",
+        "one picture",
+        "a number",
+    ],
 )
 def test_what_does_not_fit_the_rows_is_refused(photos, changes, error) -> None:
-    with pytest.raises(error, match="Expected"):
+    with pytest.raises(error, match=r"Expected|is none of the 2 classes"):
         answered(photos).plot(**changes)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zsderm.cli.class_labels import places
+from zsderm.class_labels import places
 from zsderm.cli.prediction_tables import labels_in
 from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError

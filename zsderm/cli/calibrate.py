@@ -13,6 +13,7 @@ from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option, read_texts
 from zsderm.cli.parameters import ResultFile
+from zsderm.cli.summary import unsaid_notes
 from zsderm.cli.talk import is_quiet, say
 from zsderm.wording import counted
 
@@ -133,7 +134,7 @@ def calibrate(
         source=printable(labels.name),
     )
     record.save(output)
-    for line in _summary(predictions, true, record):
+    for line in (*unsaid_notes(context, predictions), *_summary(predictions, true, record)):
         say(line)
     say(f"Written: {output}")
 

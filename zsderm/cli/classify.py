@@ -24,7 +24,7 @@ from zsderm.cli.options import (
     strict_option,
 )
 from zsderm.cli.parameters import ResultFile, ResultFolder
-from zsderm.cli.summary import group_summary, summary
+from zsderm.cli.summary import group_summary, summary, unsaid_notes
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
 from zsderm.cli.written_tables import refuse_others_files, with_minimum, with_run
@@ -233,9 +233,7 @@ def classify(
         deque(explanations, maxlen=0)
     if output is None:  # after all files: whoever reads it may have seen enough before its end
         print_table(predictions.to_frame(top_k, layout))
-    warned = context.find_root().obj or set()
-    notes = [f"Note: {note}" for note in predictions.manifest["notes"] if " ".join(note.split()) not in warned]
-    for line in (*notes, *summary(predictions, seconds), *group_summary(grouped)):
+    for line in (*unsaid_notes(context, predictions), *summary(predictions, seconds), *group_summary(grouped)):
         say(line)
     print_failures(predictions.errors, "the column error")
     for place in filter(None, written):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zsderm.cli.class_labels import NO_LABEL
+from zsderm.class_labels import NO_LABEL
 from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError
 from zsderm.groups import ImageGroups, groups_file

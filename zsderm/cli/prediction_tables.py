@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zsderm.cli.class_labels import class_indices
+from zsderm.class_labels import class_indices
 from zsderm.cli.probability_columns import are_predictions
 from zsderm.errors import InputError
 from zsderm.image_table import LABEL_COLUMNS, ImageTable, known_column

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zsderm.cli.class_labels import NO_LABEL, class_indices, nearest_class, places, same_diseases
+from zsderm.class_labels import NO_LABEL, class_indices, nearest_class, places, same_diseases
 from zsderm.errors import InputError, did_you_mean
 from zsderm.image_table import ImageTable, known_column
 from zsderm.long_tables import STATED, is_long

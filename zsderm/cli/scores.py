@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zsderm.class_labels import NO_LABEL
 from zsderm.cli import prediction_tables
-from zsderm.cli.class_labels import NO_LABEL
 from zsderm.cli.group_scores import MEAN_OF_LOGS, LabelledGroups, in_groups
 from zsderm.cli.image_groups import IMAGES, drawn_column, groups_of
 from zsderm.cli.probability_columns import class_probabilities

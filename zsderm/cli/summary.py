@@ -1,10 +1,12 @@
-"""What ``zsderm classify`` says on stderr when it has answered."""
+"""What ``zsderm classify`` and ``calibrate`` say on stderr when photographs are answered."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import click
 
 from zsderm.wording import agrees, counted
 
@@ -13,6 +15,14 @@ if TYPE_CHECKING:
     from zsderm.groups import GroupPredictions
 
 _SHOWN = 8  # classes listed
+
+
+def unsaid_notes(context: click.Context, predictions: Predictions) -> Iterator[str]:
+    """What stands in the manifest to be known of the answers, without what was a note or a warning before."""
+    said = context.find_root().obj or set()
+    for note in predictions.manifest["notes"]:
+        if " ".join(note.split()) not in said:
+            yield f"Note: {note}"
 
 
 def summary(predictions: Predictions, seconds: float) -> Iterator[str]:

@@ -6,10 +6,10 @@ Letters: N images.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from zsderm.display.tables import html_table
+from zsderm.display.tables import html_table, notes_in_html
 from zsderm.wording import counted
 
 SHOWN = 20  # rows of the table
@@ -40,7 +40,12 @@ def answers_line(labels: Sequence[str], classes: Sequence[str], method: str) -> 
 
 
 def answers_table(
-    line: str, images: Sequence[str], ranked: Ranked, evidence: Sequence[str], errors: Mapping[str, str]
+    line: str,
+    images: Sequence[str],
+    ranked: Ranked,
+    evidence: Sequence[str],
+    errors: Mapping[str, str],
+    notes: Iterable[str] = (),
 ) -> str:
     """The first images with their two most probable classes and a sentence, or the reason for no answer.
 
@@ -50,6 +55,7 @@ def answers_table(
         ranked: for each image, classes with their probabilities, best first; empty for one without an answer.
         evidence: N sentences that are typical of the answers, which may be empty.
         errors: the reason for each image without an answer.
+        notes: what stands below.
     """
 
     def rows() -> Iterator[tuple[str, ...]]:
@@ -61,4 +67,4 @@ def answers_table(
     rest = len(images) - SHOWN
     more = f"and {counted(rest, 'more image')}; all of them: predictions.to_frame()" if rest > 0 else ""
     header = ("image", "answer", "next", "typical of this class, or why there is no answer")
-    return html_table(line, header, rows(), more)
+    return html_table(line, header, rows(), more) + notes_in_html(notes)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from zsderm.atomic_files import atomic_file
 from zsderm.display.pictures import small_picture
-from zsderm.display.tables import text_in_html
+from zsderm.display.tables import notes_in_html, text_in_html
 from zsderm.errors import ImageError, InputError, SettingsError
 from zsderm.images import ImageSource, named
 from zsderm.wording import counted
@@ -75,11 +75,13 @@ class Gallery:
         title: what the photographs are.
         shots: those that are shown.
         of_all: how many there are.
+        notes: what is to be known of the answers.
     """
 
     title: str
     shots: Sequence[Shot]
     of_all: int
+    notes: Sequence[str] = ()
 
     def __repr__(self) -> str:
         return (
@@ -94,7 +96,7 @@ class Gallery:
         return (
             f'<div style="margin:.3em 0"><b>{text_in_html(self.title)}</b></div>'
             f'<div style="display:flex;flex-wrap:wrap;gap:12px;line-height:1.35;font-size:13px">{cards}</div>'
-            f'<div style="opacity:.7;margin:.5em 0">{more}{CAUTION}</div>'
+            f'{notes_in_html(self.notes)}<div style="opacity:.7;margin:.5em 0">{more}{CAUTION}</div>'
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -120,6 +122,7 @@ def gallery_of(
     remarks: Mapping[str, str],
     true: Sequence[str] | None,
     most: int,
+    notes: Sequence[str] = (),
 ) -> Gallery:
     """The gallery of N answered images.
 
@@ -131,6 +134,7 @@ def gallery_of(
         remarks: by the name of an image, what else is said of it.
         true: N true classes; empty, None or NaN where one is not known.
         most: how many are shown.
+        notes: what stands below.
 
     Raises:
         ImageError: no image is where its name says.
@@ -152,7 +156,7 @@ def gallery_of(
     labels = [""] * len(names) if true is None else ["" if pd.isna(label) else str(label) for label in true]
     rows = zip(names, sources, ranked, labels, strict=True)
     shots = [Shot(name, source, best, remarks.get(name, ""), label) for name, source, best, label in islice(rows, most)]
-    return Gallery(title, shots, len(names))
+    return Gallery(title, shots, len(names), notes)
 
 
 def _picture(source: ImageSource, name: str) -> str:

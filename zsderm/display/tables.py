@@ -19,6 +19,11 @@ def text_in_html(value: object) -> str:
     return escape(one_line(printable(str(value))))
 
 
+def notes_in_html(notes: Iterable[str]) -> str:
+    """What is to be known of the answers above, a line for each note."""
+    return "".join(f'<div style="margin:.3em 0">Note: {text_in_html(note)}</div>' for note in notes)
+
+
 def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]], below: str = "") -> str:
     """A table with a line above and perhaps one below.
 

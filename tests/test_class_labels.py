@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zsderm.cli.class_labels import NO_LABEL, class_indices
+from zsderm.class_labels import NO_LABEL, class_indices
 from zsderm.errors import InputError, ZsdermWarning
 
 CLASSES = ("melanoma", "Nævus café", "basal cell carcinoma")

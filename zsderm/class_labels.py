@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.config import DEFAULT_KNOWLEDGE
-from zsderm.errors import InputError, ZsdermWarning, did_you_mean
+from zsderm.errors import InputError, WrongTypeError, ZsdermWarning, did_you_mean
 from zsderm.knowledge.names import caseless
 from zsderm.table_files import numbers, whole_numbers
 from zsderm.wording import agrees, counted
@@ -23,7 +24,9 @@ from zsderm.wording import agrees, counted
 NO_LABEL = -1
 
 
-def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path, *, advice: str = "") -> NDArray[np.int_]:
+def class_indices(
+    labels: Sequence[str], classes: Sequence[str], path: Path | str, *, advice: str = ""
+) -> NDArray[np.int_]:
     """The index into ``classes`` of every label.
 
     A label is a class name (case, "_", "-" and blanks make no difference), an index into the classes where none of
@@ -33,7 +36,7 @@ def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path, *, 
     Args:
         labels: N cells.
         classes: C names.
-        path: the table, for the error and the warning.
+        path: the table, or what else holds the labels, for the error and the warning.
         advice: what to do about a label that is no class, as a sentence.
 
     Returns:
@@ -60,6 +63,31 @@ def class_indices(labels: Sequence[str], classes: Sequence[str], path: Path, *, 
     return np.array([place[label] if label else NO_LABEL for label in labels], dtype=np.int_)
 
 
+def true_classes(given: object, classes: Sequence[str]) -> list[str]:
+    """The names of true classes, as they are given in Python: by name or index, as `class_indices` reads a column.
+
+    Args:
+        given: N names or indices: a list, an array, a tensor or a column of pandas; empty, None or NaN where the class
+            is not known.
+        classes: C names.
+
+    Returns:
+        N names of ``classes``; empty where the class is not known.
+
+    Raises:
+        InputError: a label is no class.
+        WrongTypeError: it is no list.
+
+    Warns:
+        ZsdermWarning: a label is another name of a class.
+    """
+    cells = given.tolist() if hasattr(given, "tolist") else given
+    if isinstance(cells, str | bytes) or not isinstance(cells, Sequence) or not all(map(pd.api.types.is_scalar, cells)):
+        raise WrongTypeError(f"Expected `true` to be a list, one class for each image, but got {given!r:.60}.")
+    told = ["" if pd.isna(cell) else str(cell) for cell in cells]
+    return ["" if index == NO_LABEL else classes[index] for index in class_indices(told, classes, "`true`").tolist()]
+
+
 def places(names: Sequence[str] | Mapping[str, object], classes: Sequence[str]) -> dict[str, int]:
     """The index of the class that each name spells; names that spell none are left out."""
     exact = {caseless(name): index for index, name in enumerate(classes)}
@@ -70,7 +98,7 @@ def places(names: Sequence[str] | Mapping[str, object], classes: Sequence[str]) 
 
 
 def same_diseases(
-    strangers: Sequence[str], together: Sequence[str], classes: Sequence[str], path: Path
+    strangers: Sequence[str], together: Sequence[str], classes: Sequence[str], path: Path | str
 ) -> dict[str, int]:
     """The index of the class that each name counts for, with a warning; see `zsderm.knowledge.same_disease`.
 
