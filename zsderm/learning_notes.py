@@ -32,14 +32,15 @@ def learning_notes(
             f"{stated} was not used: the method {settings.method!r} asks for none; only 'kpl', which learns from all "
             "photographs together, does."
         ]
+    why = fitted.reason_in_words
     answers, batch = _source(texts), "the photographs of the fit" if beforehand else "these photographs together"
     if stated:
         return [
-            f"{stated} was not used, because {fitted.reason_in_words}: nothing was learned from {batch}, and the answers come "
+            f"{stated} was not used, because {why}: nothing was learned from {batch}, and the answers come "
             f"{answers}, as they would without a prior."
         ]
     told = (
-        f"The answers come {answers}: nothing was learned from {batch}, because {fitted.reason_in_words}. Nothing is wrong, and "
+        f"The answers come {answers}: nothing was learned from {batch}, because {why}. Nothing is wrong, and "
         "nothing needs to be done."
     )
     if fitted.images < Settings.min_images:  # nothing that is said of them would help

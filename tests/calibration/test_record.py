@@ -90,6 +90,8 @@ CHANGES = [
     {"classes": "abc"},
     {"source": None},
     {"surplus": 1},
+    {"photographs": "0123456789ab"},
+    {"photographs": ["0123456789ab", 7]},
     {"made_with": []},
     {"made_with": {"colour": "red"}},
     {"made_with": {"k": "10"}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,32 @@ def test_the_order_of_the_classes_makes_no_difference(run, photos: Path, labels:
     np.testing.assert_allclose(tables[0]["probability"], tables[1]["probability"], atol=1e-5)
     other = run("classify", *how, "--classes", turned, "--names", "typed", "--calibration", record)
     assert other.exit_code == 1 and "with class texts" in other.stderr
+
+
+@pytest.mark.slow
+def test_the_very_photographs_of_a_calibration_get_no_tick(run, photos: Path, labels: Path, tmp_path: Path) -> None:
+    record, how = tmp_path / "record.json", ("-c", CLASSES, "--method", "knowledge", "--labels", labels)
+    assert run("calibrate", photos, *how, "--coverage", 0.6, "-o", record).exit_code == 0
+    copied, others = (tmp_path / name for name in ("copied", "others"))
+    shutil.copytree(photos, copied)
+    others.mkdir()
+    for file in photos.iterdir():  # the same pixels, so the same answers, but other files
+        Image.open(file).save(others / file.name, compress_level=1)
+    older = tmp_path / "older.json"
+    fields = json.loads(record.read_text())
+    older.write_text(json.dumps({name: fields[name] for name in fields if name not in ("photographs", "checksum")}))
+    said = "The calibration was learned from <b>40</b> of these photographs, so this is no test of it"
+    pages = []
+    for place, calibration in ((copied, record), (others, record), (others, older)):
+        done = run("classify", place, *how, "--calibration", calibration, "--report", tmp_path / "report.html")
+        assert done.exit_code == 0, done.output
+        pages.append((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert [(said in page, "✓ As was asked for" in page) for page in pages] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    assert all(fields["photographs"][0] not in page for page in pages)
 
 
 def test_a_record_of_other_classes_is_refused(run, photos: Path, labels: Path, tmp_path: Path) -> None:

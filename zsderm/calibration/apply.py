@@ -27,7 +27,8 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
 
     Returns:
         Predictions with calibrated probabilities, prediction sets and abstention, as far as the calibration has them.
-        No label changes.
+        No label changes. The manifest says how many of the images the calibration was learned from
+        (``calibration_learned_from``; None where it does not record that).
 
     Raises:
         SettingsError: other classes, another encoder, class texts, method or fit than those that were calibrated, or an
@@ -47,7 +48,11 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
         probabilities=probabilities,
         sets=None if conformal is None else conformal_sets(probabilities, conformal),
         abstained=withheld,
-        manifest={**predictions.manifest, "calibration": calibration.to_dict()},
+        manifest={
+            **predictions.manifest,
+            "calibration": replace(calibration, photographs=None).to_dict(),
+            "calibration_learned_from": calibration.learned_from(predictions.images),
+        },
     )
 
 
@@ -64,7 +69,9 @@ def calibrate_groups(found: GroupPredictions, calibration: Calibration) -> Group
     return replace(
         found,
         photographs=apply_calibration(found.photographs, calibration),
-        answers=apply_calibration(found.answers, replace(calibration, conformal=None, abstention=None)),
+        answers=apply_calibration(
+            found.answers, replace(calibration, conformal=None, abstention=None, photographs=None)
+        ),
     )
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import torch
 from zsderm.arrays import Array, Labels
 from zsderm.calibration.abstention import fit_abstention
 from zsderm.calibration.conformal import fit_conformal
+from zsderm.calibration.photographs import photograph_digests
 from zsderm.calibration.record import Calibration, prediction_settings
 from zsderm.calibration.temperature import fit_temperature, scale_probabilities
 from zsderm.errors import InputError, SettingsError
@@ -47,7 +50,8 @@ def calibrate_on(
         source: where the labels came from, kept with the record.
 
     Returns:
-        The record, with the settings of the predictions: `apply_calibration` refuses those of other settings.
+        The record, with the settings of the predictions: `apply_calibration` refuses those of other settings. It holds
+        digests of the photographs, if they are files, so that a report can tell that it was learned from them.
 
     Raises:
         InputError: no image has both a label and an answer.
@@ -64,7 +68,8 @@ def calibrate_on(
         )
     made_with = prediction_settings(predictions)
     energies = None if predictions.energy is None else predictions.energy[known]
-    return fit_calibration(
+    digests = photograph_digests(list(compress(predictions.images, known.tolist())))
+    record = fit_calibration(
         predictions.probabilities[known].log(),
         true[known],
         coverage=coverage,
@@ -78,6 +83,8 @@ def calibrate_on(
         source=source,
         made_with=made_with,
     )
+    # Of pictures that are no files nothing is known: then nobody can tell later whether they were these.
+    return replace(record, photographs=tuple(sorted(set(digests)))) if all(digests) else record
 
 
 def _indices(labels: Labels, count: int, class_count: int) -> torch.Tensor:

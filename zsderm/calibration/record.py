@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from zsderm.arrays import check_positive
 from zsderm.atomic_files import atomic_file
 from zsderm.calibration.abstention import AbstentionThreshold
 from zsderm.calibration.conformal import ConformalThresholds
+from zsderm.calibration.photographs import LENGTH, photograph_digests
 from zsderm.errors import FallbackWarning, SettingsError
 from zsderm.predictions import Predictions
 from zsderm.stored_json import check_kind, checksum_of, fields_of, read_json_file
@@ -59,6 +61,7 @@ class Calibration:
     source: str = ""  # where the labels came from, and what made the probabilities
     classes: tuple[str, ...] = ()  # C names in the order of the columns; empty: not recorded
     made_with: Mapping[str, Any] = field(default_factory=dict)  # from `prediction_settings`; empty: not recorded
+    photographs: tuple[str, ...] | None = None  # digests of their files, sorted; None: not recorded
 
     def __post_init__(self) -> None:
         """Refuse a temperature that is none."""
@@ -128,6 +131,13 @@ class Calibration:
         before, now = self.made_with.get(TEMPERATURE), found.get(TEMPERATURE)
         return self.temperature * (before / now if before and now else 1.0)
 
+    def learned_from(self, images: Sequence[str]) -> int | None:
+        """How many of N images, by the names of their files, it was learned from; None where that is not recorded."""
+        if self.photographs is None:
+            return None
+        own = set(self.photographs)
+        return sum(digest in own for digest in photograph_digests(images))
+
     def to_dict(self) -> dict[str, Any]:
         """The record, ready for JSON."""
         return {
@@ -139,6 +149,7 @@ class Calibration:
             "source": self.source,
             "classes": list(self.classes),
             "made_with": dict(self.made_with),
+            "photographs": None if self.photographs is None else list(self.photographs),
         }
 
     @classmethod
@@ -173,6 +184,7 @@ class Calibration:
             stored["source"],
             tuple(stored["classes"]),
             dict(stored.get("made_with", {})),
+            None if stored.get("photographs") is None else tuple(stored["photographs"]),
         )
         if found.conformal and found.classes and len(found.conformal.thresholds) != len(found.classes):
             raise SettingsError(
@@ -248,6 +260,9 @@ def _check_values(stored: Mapping[str, Any]) -> None:
         raise ValueError("classes are no list, or made_with no object")
     for name in classes:
         check_kind("classes", name, "str")
+    digests = stored.get("photographs")
+    if digests is not None and not (isinstance(digests, list | tuple) and all(map(_is_digest, digests))):
+        raise ValueError("photographs are no list of digests")
     if len(set(classes)) != len(classes):
         raise ValueError("a class comes twice")
     for name, value in made_with.items():
@@ -261,6 +276,10 @@ def _check_values(stored: Mapping[str, Any]) -> None:
         check_kind("prior", share, "float")
     if not isinstance(prior, str | Mapping):
         raise ValueError(f"the prior is {prior!r:.40}")
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{LENGTH}}}", value) is not None
 
 
 def _said(name: str, value: object) -> str:

@@ -190,6 +190,7 @@ def classify(
     \b
     zsderm classify photos/ -c "melanoma, nevus, basal cell carcinoma"
     zsderm classify photos/*.jpg -c classes.txt -o predictions.csv --report report.html
+    zsderm classify dermoscopy/ -c classes.txt --modality dermoscopic --report report.html
     zsderm classify list.csv -c classes.txt -o predictions.csv --strict
     find photos -name "*.jpg" | zsderm classify - -c classes.txt -o predictions.csv
     zsderm classify photos/ -c classes.txt --explain heat/ --report report.html

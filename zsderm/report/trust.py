@@ -64,6 +64,7 @@ class Trust:
     each_class: bool
     least: tuple[str, Share] | None
     withheld: Share | None
+    learned_from: int | None = None  # how many of the images the calibration was learned from; None: not known
 
 
 def trust(predictions: Predictions, labels: Labels) -> Trust:
@@ -73,6 +74,7 @@ def trust(predictions: Predictions, labels: Labels) -> Trust:
     answered = predictions.ok.numpy()
     known = answered & (labels.true >= 0)
     record: Mapping[str, object] = predictions.manifest.get("calibration") or {}
+    seen = predictions.manifest.get("calibration_learned_from")
     conformal, abstention = _part(record, "conformal"), _part(record, "abstention")
     covered = None if sets is None else _share(sets[known, labels.true[known]], labels, known, conformal, "coverage")
     withheld = None if abstained is None else _share(abstained[known], labels, known, abstention, "rate")
@@ -84,6 +86,7 @@ def trust(predictions: Predictions, labels: Labels) -> Trust:
         each_class=each_class,
         least=None if sets is None or not each_class else _least(predictions.classes, sets, labels, known, conformal),
         withheld=None if withheld is None else replace(withheld, at_most=True),
+        learned_from=seen if isinstance(seen, int) else None,
     )
 
 
