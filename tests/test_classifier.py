@@ -19,6 +19,7 @@ from zsderm import (
     InputError,
     KnowledgeBase,
     SettingsError,
+    WrongTypeError,
     ZeroShotClassifier,
 )
 from zsderm.class_list import checked_classes, checked_prior
@@ -27,6 +28,7 @@ from zsderm.embeddings import write_embeddings
 from zsderm.images import find
 from zsderm.knowledge.class_names import names_of
 from zsderm.knowledge.prompts import described, template_prompts
+from zsderm.prompt_templates import given_templates
 from zsderm.saved_classifier import read
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
@@ -757,3 +759,35 @@ def test_two_spellings_that_look_alike_are_one_class(twin: str) -> None:
 def test_no_list_of_classes_is_a_sentence() -> None:
     with pytest.raises(ClassListError, match="to be a list of names, but got None"):
         checked_classes(None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (lambda: ZeroShotClassifier("zsderm-mini", CLASSES), WrongTypeError, "from_pretrained('zsderm-mini'"),
+        (lambda: ZeroShotClassifier(None, CLASSES), WrongTypeError, "but got None"),
+        (lambda: Settings(k="5"), SettingsError, "`k` to be a whole number, but got '5'"),
+        (lambda: Settings(batch_size=2.5), SettingsError, "`batch_size` to be a whole number"),
+        (lambda: Settings(name_weight="half"), SettingsError, "`name_weight` to be a number"),
+        (lambda: Settings(proxy_temperature=None), SettingsError, "`proxy_temperature` to be a number"),
+        (lambda: KnowledgeBase.load(5), WrongTypeError, "but got int"),
+        (lambda: given_templates(""), SettingsError, "an empty text"),
+    ],
+    ids=["a name", "none", "k", "batch size", "name weight", "temperature", "a base", "templates"],
+)
+def test_a_wrong_kind_of_argument_is_one_sentence_of_ours(wrong, error, words) -> None:
+    with pytest.raises(error) as raised:
+        wrong()
+    assert type(raised.value) is error and words in str(raised.value)
+
+
+def test_a_base_by_its_name_serves_where_one_is_loaded(tiny_encoder) -> None:
+    assert ZeroShotClassifier(tiny_encoder, CLASSES, "dermatology").knowledge.name == "dermatology"
+
+
+@pytest.mark.parametrize("kind", [object, str])
+def test_an_array_of_paths_is_a_list_of_them(tiny_encoder, knowledge, folder, kind) -> None:
+    paths = np.array([str(folder / "00.png"), str(folder / "01.png")], dtype=kind)
+    subject = classifier(tiny_encoder, knowledge)
+    assert subject.predict(paths).images == tuple(paths)
+    assert subject.fit(paths).fitted.images == 2
