@@ -791,3 +791,9 @@ def test_an_array_of_paths_is_a_list_of_them(tiny_encoder, knowledge, folder, ki
     subject = classifier(tiny_encoder, knowledge)
     assert subject.predict(paths).images == tuple(paths)
     assert subject.fit(paths).fitted.images == 2
+
+
+@pytest.mark.parametrize(("given", "words"), [({"a": 1, "b": 1}, "but c has none"), ({"a": 1}, "but b, c have none")])
+def test_classes_without_a_prior_weight_are_named(given, words) -> None:
+    with pytest.raises(SettingsError, match=words):
+        checked_prior(given, ["a", "b", "c"])
