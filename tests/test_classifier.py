@@ -19,6 +19,7 @@ from zsderm import (
     InputError,
     KnowledgeBase,
     SettingsError,
+    WrongTypeError,
     ZeroShotClassifier,
 )
 from zsderm.class_list import checked_classes, checked_prior
@@ -28,6 +29,7 @@ from zsderm.fitted import Fitted
 from zsderm.images import find
 from zsderm.knowledge.class_names import names_of
 from zsderm.knowledge.prompts import described, template_prompts
+from zsderm.prompt_templates import given_templates
 from zsderm.proxies.guard import HeldOutGain, RefinementTestResult
 from zsderm.saved_classifier import read
 
@@ -411,8 +413,7 @@ def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_f
     judged = RefinementTestResult(HeldOutGain(-0.3, 0.12), HeldOutGain(2.0, 0.1), changed=0.2)
     rows = torch.eye(2)
     fitted = replace(Fitted.on_text(torch.arange(2), rows, 500, 0.01), reason=judged.reason)
-    (note,) = fitted.notes
-    assert "do not describe the images clearly better than the text labels. Nothing is wrong" in note
+    assert fitted.reason_in_words.endswith("do not describe the images clearly better than the text labels")
     assert "-0.30 nats an image, standard error 0.12" in fitted.history(("a", "b"))["refinement"]["reason"]
 
 
@@ -768,3 +769,41 @@ def test_two_spellings_that_look_alike_are_one_class(twin: str) -> None:
 def test_no_list_of_classes_is_a_sentence() -> None:
     with pytest.raises(ClassListError, match="to be a list of names, but got None"):
         checked_classes(None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (lambda: ZeroShotClassifier("zsderm-mini", CLASSES), WrongTypeError, "from_pretrained('zsderm-mini'"),
+        (lambda: ZeroShotClassifier(None, CLASSES), WrongTypeError, "but got None"),
+        (lambda: Settings(k="5"), SettingsError, "`k` to be a whole number, but got '5'"),
+        (lambda: Settings(batch_size=2.5), SettingsError, "`batch_size` to be a whole number"),
+        (lambda: Settings(name_weight="half"), SettingsError, "`name_weight` to be a number"),
+        (lambda: Settings(proxy_temperature=None), SettingsError, "`proxy_temperature` to be a number"),
+        (lambda: KnowledgeBase.load(5), WrongTypeError, "but got int"),
+        (lambda: given_templates(""), SettingsError, "an empty text"),
+    ],
+    ids=["a name", "none", "k", "batch size", "name weight", "temperature", "a base", "templates"],
+)
+def test_a_wrong_kind_of_argument_is_one_sentence_of_ours(wrong, error, words) -> None:
+    with pytest.raises(error) as raised:
+        wrong()
+    assert type(raised.value) is error and words in str(raised.value)
+
+
+def test_a_base_by_its_name_serves_where_one_is_loaded(tiny_encoder) -> None:
+    assert ZeroShotClassifier(tiny_encoder, CLASSES, "dermatology").knowledge.name == "dermatology"
+
+
+@pytest.mark.parametrize("kind", [object, str])
+def test_an_array_of_paths_is_a_list_of_them(tiny_encoder, knowledge, folder, kind) -> None:
+    paths = np.array([str(folder / "00.png"), str(folder / "01.png")], dtype=kind)
+    subject = classifier(tiny_encoder, knowledge)
+    assert subject.predict(paths).images == tuple(paths)
+    assert subject.fit(paths).fitted.images == 2
+
+
+@pytest.mark.parametrize(("given", "words"), [({"a": 1, "b": 1}, "but c has none"), ({"a": 1}, "but b, c have none")])
+def test_classes_without_a_prior_weight_are_named(given, words) -> None:
+    with pytest.raises(SettingsError, match=words):
+        checked_prior(given, ["a", "b", "c"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from zsderm import progress
@@ -71,6 +73,22 @@ def test_a_terminal_sees_count_rate_and_time_left(
     out, err = capfd.readouterr()
     assert out == "" and "Loading zsderm-mini" in err
     assert "Embedding images" in err and "0 of 10" in err and "4 of 10  " in err and "images/s" in err
+
+
+def test_the_time_left_on_a_terminal_is_that_of_a_log(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with counting("Embedding images", 1000, True) as tell:
+        clock[0] += 56  # nothing, and then a batch at once
+        tell(32)
+        clock[0] += 1
+        tell(32)
+        clock[0] += 63  # the next batch takes long
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capfd.readouterr().err)
+    assert "64 of 1000  1.9 s/image  29 min left" in plain, "the last that is shown"
 
 
 def test_a_bar_steers_the_terminal_behind_a_stream_that_does_not(

@@ -10,6 +10,7 @@ import torch
 from zsderm.errors import ClassListError, SettingsError
 from zsderm.knowledge.names import repeated
 from zsderm.proxies import resolve_prior
+from zsderm.wording import agrees
 
 PriorChoice = str | Mapping[str, float] | Sequence[float] | np.ndarray | torch.Tensor
 
@@ -49,7 +50,10 @@ def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Ten
     """
     if isinstance(prior, Mapping):
         if missing := [name for name in classes if name not in prior]:
-            raise SettingsError(f"Expected a prior weight for every class, but {', '.join(missing)} have none.")
+            raise SettingsError(
+                f"Expected a prior weight for every class, but {', '.join(missing)} "
+                f"{agrees(len(missing), 'has', 'have')} none."
+            )
         if strange := [str(name) for name in prior if name not in classes]:
             raise SettingsError(
                 f"Expected prior weights for the classes alone, but there are some for {', '.join(strange[:5])}: the "

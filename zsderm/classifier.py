@@ -63,6 +63,7 @@ class ZeroShotClassifier:
     Raises:
         ClassListError: no classes, or one that comes twice.
         SettingsError: a prior that does not fit the classes.
+        WrongTypeError: an encoder by its name, which `from_pretrained` takes, or what is none; or no knowledge base.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class ZeroShotClassifier:
         prior: PriorChoice = DEFAULT_PRIOR,
         cache: str | Path | None = None,
     ) -> None:
-        self.encoder = encoder
+        self.encoder = checked_encoder(encoder)
         self.classes = checked_classes(classes)
-        self.knowledge = knowledge
+        self.knowledge = None if knowledge is None else base_of(knowledge)
         self.settings = settings or Settings()
         self.settings = replace(self.settings, views=self.views)  # manifests and saved classifiers say the number
         self.prior = checked_prior(prior, self.classes)

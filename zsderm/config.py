@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from zsderm.errors import SettingsError, did_you_mean
 from zsderm.prompt_templates import checked_templates
@@ -69,8 +70,14 @@ class Settings:
         if self.views is not None:
             check_views(self.views)
         for name, least in (("k", 1), ("min_images", 1), ("evidence", 0), ("batch_size", 1), ("streamed_from", 1)):
-            if getattr(self, name) < least:
-                raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {getattr(self, name)}.")
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise SettingsError(f"Expected setting `{name}` to be a whole number, but got {value!r}.")
+            if value < least:
+                raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {value}.")
+        for name in ("name_weight", "proxy_temperature"):
+            if not isinstance(getattr(self, name), Real):
+                raise SettingsError(f"Expected setting `{name}` to be a number, but got {getattr(self, name)!r}.")
         if not 0 <= self.name_weight <= 1:
             raise SettingsError(f"Expected setting `name_weight` to be from 0 to 1, but got {self.name_weight}.")
         if not self.proxy_temperature > 0:

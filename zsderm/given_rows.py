@@ -31,8 +31,9 @@ def given_rows(images: object, encoder: Encoder, views: int) -> KnownRows | None
     """
     if isinstance(images, str | Path) and Path(images).suffix.lower() in SUFFIXES:
         images = read_embeddings(images, encoder, views).features
-    pixels = isinstance(images, np.ndarray) and images.ndim > 2
-    if pixels or not isinstance(images, np.ndarray | torch.Tensor):
+    # An array of pixels, or of paths or pictures.
+    photographs = isinstance(images, np.ndarray) and (images.ndim > 2 or images.dtype.kind in "OU")
+    if photographs or not isinstance(images, np.ndarray | torch.Tensor):
         return None
     if images.ndim != 2 or images.shape[1] != encoder.card.width:
         raise SettingsError(

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
 Announce = Callable[[str, int], None]  # what the present pass does, how many of its images are done
@@ -86,6 +86,11 @@ def left_text(seconds: float) -> str:
     return f"{hours} h {minutes} min left" if hours else f"{minutes} min left"
 
 
+def _left(done: float, total: float | None, seconds: float) -> str:
+    """How long it still takes, if it goes on as from the start; empty where that is not known."""
+    return left_text((total - done) * seconds / done) if total is not None and done else ""
+
+
 def _console() -> Console:
     """A console on stderr itself: a stream that writes out what steers a terminal may stand in front of it.
 
@@ -124,9 +129,7 @@ class _Lines(_Nothing):
             return
         self._said, seconds = now, now - self._started
         of_all = f"{done:.0f}" if self._total is None else f"{done:.0f} of {self._total}"
-        words = [of_all, rate_text(done, seconds)]
-        if self._total is not None and done:
-            words.append(left_text((self._total - done) * seconds / done))
+        words = [of_all, rate_text(done, seconds), _left(done, self._total, seconds)]
         print(f"{self._title}: {', '.join(filter(None, words))}", file=sys.stderr, flush=True)  # noqa: T201
 
     def advance(self, more: float) -> None:
@@ -148,13 +151,18 @@ class _Bar(_Nothing):
 
 
 class _Count(ProgressColumn):
-    """How many images are done, and how fast that goes."""
+    """How many images are done, how fast that goes, and how long it still takes: the figures that a log gets.
+
+    What rich estimates goes by the last steps alone. These come in batches, so that it is several times too short at
+    first, and stands still between two of them.
+    """
 
     def render(self, task: Task) -> Text:
         """The text of this moment."""
         of_all = f"{task.completed:.0f}" if task.total is None else f"{task.completed:.0f} of {task.total:.0f}"
-        rate = rate_text(task.completed, task.elapsed or 0)
-        return Text(f"{of_all}  {rate}" if rate else of_all)
+        seconds = task.elapsed or 0
+        words = [of_all, rate_text(task.completed, seconds), _left(task.completed, task.total, seconds)]
+        return Text("  ".join(filter(None, words)))
 
 
 @contextmanager
@@ -165,6 +173,6 @@ def _shown(title: str, total: int | None, wanted: bool) -> Iterator[_Nothing]:
     elif not console.is_interactive:
         yield _Lines(title, total)
     else:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Count(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Count())
+        with Progress(*columns, console=console, transient=True, get_time=time.monotonic) as bar:
             yield _Bar(bar, title, total)

@@ -43,6 +43,8 @@ def given_templates(templates: Templates | None) -> tuple[str, ...] | None:
     """
     if isinstance(templates, str) and PLACE in templates:
         raise SettingsError(f"Expected `templates` to be a list or a file, but got one template: [{templates!r}]?")
+    if isinstance(templates, str) and not templates.strip():
+        raise SettingsError("Expected `templates` to be a list or a file, but got an empty text. Leave it out?")
     if isinstance(templates, str | os.PathLike):
         path = Path(templates)
         return checked_templates([line for line in text_lines(read_text(path, SettingsError)) if line], str(path))

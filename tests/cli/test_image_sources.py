@@ -65,8 +65,10 @@ def test_every_command_says_so_in_its_help(command: str) -> None:
         ("photos/list.txt", b"photos/b.jpg\nphotos/a.jpg\n"),  # from the folder one is in
         ("zero.txt", b"photos/b.jpg\0photos/a.jpg\0"),
         ("names", b"photos/b.jpg\nphotos/a.jpg\n"),
+        ("list.txt", b"# mine\n  photos/b.jpg\t\n#\nphotos/a.jpg \r\n"),
+        ("photos/list.txt", b"\"b.jpg\"\n'a.jpg'\n"),
     ],
-    ids=["text", "utf-16", "csv", "beside", "from here", "print0", "no suffix"],
+    ids=["text", "utf-16", "csv", "beside", "from here", "print0", "no suffix", "blanks and comments", "quotes"],
 )
 def test_a_list_is_read_in_its_order(run: Run, name: str, content: bytes) -> None:
     Path(name).write_bytes(content)
@@ -77,6 +79,24 @@ def test_a_list_is_read_in_its_order(run: Run, name: str, content: bytes) -> Non
 @pytest.mark.parametrize("how", [("-",), ("--images", "-")])
 def test_names_come_from_standard_input(run: Run, how: tuple[str, ...]) -> None:
     assert images_in(run("classify", *how, *CLASSES, input=b"photos/c.jpg\nphotos/a.jpg\n")) == ["c.jpg", "a.jpg"]
+
+
+def test_standard_input_is_read_once(run: Run) -> None:
+    done = run("classify", "-", "-", *CLASSES, input=b"photos/c.jpg\n")
+    assert done.exit_code == 2 and "standard input (-) is named twice" in done.stderr
+
+
+def test_a_table_on_standard_input_is_told_how_it_is_read(run: Run) -> None:
+    done = run("classify", "-", *CLASSES, input=b"image,dx\nphotos/c.jpg,nv\n")
+    assert done.exit_code == 1 and "A table is read from a file: save it, and name the file." in done.stderr
+
+
+@pytest.mark.parametrize("name", [" a.jpg ", "'a.jpg'", "# a.jpg"])
+def test_a_name_that_has_blanks_quotes_or_a_hash_is_found(run: Run, name: str) -> None:
+    os.rename("photos/a.jpg", name)
+    Path("list.txt").write_text(f"{name}\n", encoding="utf-8")
+    done = run("classify", "list.txt", *CLASSES)
+    assert "1 image, 1 classified" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

@@ -196,3 +196,9 @@ def test_a_setting_is_json_if_it_parses_and_text_otherwise(text: str, expected: 
 def test_a_setting_without_key_or_equals_is_wrong_usage(text: str) -> None:
     with pytest.raises(click.UsageError, match="expected key=value"):
         Setting().convert(text, None, None)
+
+
+@pytest.mark.parametrize("value", ["nevus;melanoma", "nevus | melanoma"])
+def test_another_sign_between_names_is_told_to_be_a_comma(value: str) -> None:
+    with pytest.raises(ClassListError, match=r"Write commas between names: 'nevus, melanoma'"):
+        _classes(value)

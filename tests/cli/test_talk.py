@@ -42,7 +42,9 @@ def test_verbose_says_what_is_loaded_from_where_and_how_long_it_took(run: Run) -
         lines = [line for line in said.splitlines() if line.startswith("zsderm: ")]
         assert any(line.startswith("zsderm: Loading zsderm-mini: 0.") and line.endswith(" s") for line in lines)
         assert any("knowledge base dermatology (" in line and "knowledge_bases" in line for line in lines)
+        assert any(line == "zsderm: 4 images found" for line in lines)
         assert any("images embedded, " in line and "cache" in line for line in lines)
+    assert "zsderm: 1 image found\n" in run("-v", "classify", "photos/a.jpg", *CLASSES).stderr
     assert "zsderm: " not in run("classify", "photos", *CLASSES).stderr  # what was asked for once ends with the call
 
 

@@ -98,11 +98,11 @@ def test_what_the_system_refuses_is_one_sentence() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("listener", ["head -1", "true"])
-def test_a_closed_pipe_leaves_no_traceback(listener: str) -> None:
-    ran = subprocess.run(
-        ["bash", "-c", f"{' '.join(ZSDERM)} models list | {listener}"], check=False, capture_output=True
-    )
-    assert ran.stderr == b""
+@pytest.mark.parametrize("command", ["models list", "kb show dermatology -q"])
+def test_a_closed_pipe_leaves_no_traceback(command: str, listener: str) -> None:
+    piped = f"set -o pipefail; {' '.join(ZSDERM)} {command} | {listener}"
+    ran = subprocess.run(["bash", "-c", piped], check=False, capture_output=True)
+    assert ran.stderr == b"" and ran.returncode == 0
 
 
 @pytest.mark.slow

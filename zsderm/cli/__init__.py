@@ -18,7 +18,7 @@ import click
 from zsderm import __version__
 from zsderm.cli.help import INTERRUPTED
 from zsderm.cli.talk import end_talk, set_talk
-from zsderm.cli.terminal import ends_when_asked, harmless_streams, said_by_system
+from zsderm.cli.terminal import ends_when_asked, forget_stdout, harmless_streams, said_by_system
 from zsderm.errors import ZsdermError, ZsdermWarning
 from zsderm.harmless_text import harmless
 
@@ -100,6 +100,9 @@ class OrderedGroup(click.Group):
                 raise click.ClickException(harmless(str(error))) from error
             except MemoryError as error:
                 raise click.ClickException("the memory of this machine is used up") from error
+            except BrokenPipeError:  # who reads has seen enough, such as head: that is no mistake
+                forget_stdout()
+                return None
             except OSError as error:
                 if (sentence := said_by_system(error)) is None:
                     raise

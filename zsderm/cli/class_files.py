@@ -46,9 +46,13 @@ def checked(names: Sequence[str], source: str, least: int) -> tuple[str, ...]:
     if not names:
         raise ClassListError(f"expected class names, but found none in {source!r}; write one per line, or 'a, b, c'")
     if len(names) < least:
+        several = [name.strip() for name in re.split("[;|\t]", names[0]) if name.strip()]
+        hint = "Add the classes that it may be mistaken for."
+        if len(several) > 1:
+            hint = f"Write commas between names: {', '.join(several)!r}"
         raise ClassListError(
             f"expected at least {least} classes, but got only {names[0]!r}: it would be the answer for every "
-            "photograph. Add the classes that it may be mistaken for."
+            f"photograph. {hint}"
         )
     if twice := sorted(set(repeated(names))):
         raise ClassListError(

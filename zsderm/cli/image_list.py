@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zsderm.cli.image_sources import once
 from zsderm.cli.talk import say
 from zsderm.errors import ImageError
+from zsderm.wording import counted
 
 if TYPE_CHECKING:
     from zsderm.images import ImageList
@@ -29,7 +30,7 @@ def found_images(images: Sequence[str], follow_links: bool) -> ImageList:
     if len(images) > 1:
         names = tuple(once(found.names))
         found = ImageList(names, [Path(name) for name in names], found.passed_over)
-    log.debug("%d images found", len(found.names))
+    log.debug("%s found", counted(len(found.names), "image"))
     check_one_opens([str(source) for source in found.sources])
     print_passed_over(found.passed_over)
     return found

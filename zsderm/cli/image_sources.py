@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
@@ -23,6 +24,8 @@ Command = TypeVar("Command", bound=Callable[..., object])
 STDIN, LIST = "-", "@"
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 LISTS = (".txt", *TABLES)  # a file that ends so is no photograph; with "@" in front any text file is a list
+_STDIN_NAME = "standard input"
+_COMMENT = re.compile(r"#(\s|$)")  # as in `zsderm.text_files`; here a name may be no text
 _LARGEST = 2**30  # bytes of a list
 _PATH = click.Path(allow_dash=True)  # for shells that complete names
 
@@ -55,9 +58,13 @@ def images_meant(photographs: Iterable[str], images: Iterable[str] = ()) -> tupl
         images: written with --images. A file that is not there becomes a row with a reason.
 
     Raises:
+        UsageError: standard input is named twice.
         ImageError: an argument without an option that leads nowhere, or a list that cannot be read or leads nowhere.
         InputError: a table that cannot be read, or that names no images.
     """
+    photographs, images = tuple(photographs), tuple(images)
+    if (*photographs, *images).count(STDIN) > 1:
+        raise click.UsageError("standard input (-) is named twice, but it can be read only once. Write it once.")
     found: list[str] = []
     for text in photographs:
         if not _is_list(text) and not os.path.lexists(text):
@@ -114,7 +121,7 @@ def _expanded(text: str) -> list[str]:
     if not _is_list(text):
         return [text]
     if text == STDIN:
-        return _checked(_stdin(), "standard input")
+        return _checked(_stdin(), _STDIN_NAME)
     path = Path(text if _ends_as_list(text) else text[len(LIST) :])
     if not path.is_file():
         raise ImageError(f"there is no list of images '{printable(str(path))}'. Write @ and the name of a file.")
@@ -125,7 +132,7 @@ def _expanded(text: str) -> list[str]:
     else:
         if path.stat().st_size > _LARGEST:
             raise ImageError(f"the list '{printable(str(path))}' is larger than {_LARGEST >> 20} MiB; take it apart")
-        names = _lines(path.read_bytes())
+        names = _lines(path.read_bytes(), path.parent)
     return _checked([_beside(path, name) for name in names], f"'{printable(str(path))}'")
 
 
@@ -141,23 +148,44 @@ def _stdin() -> list[str]:
     return _lines(sys.stdin.buffer.read())
 
 
-def _lines(content: bytes) -> list[str]:
-    """The names in a text: one a line, or with zero bytes between them, as find -print0 writes them."""
+def _in_line(line: str, folder: str | os.PathLike[str]) -> str:
+    """The path in a line of a list; empty where it is empty, or a comment: "#" alone, or "#" and a blank, and more.
+
+    Blanks and quotes around a path are none of it, unless a file is there whose name has them.
+    """
+    if not line.strip() or os.path.lexists(os.path.join(folder, line)) or os.path.lexists(line):
+        return line if line.strip() else ""
+    text = line.strip()
+    if _COMMENT.match(text):
+        return ""
+    quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if quoted else text
+
+
+def _lines(content: bytes, folder: str | os.PathLike[str] = "") -> list[str]:
+    """The names in a text: one a line, or with zero bytes between them, as find -print0 writes them.
+
+    Args:
+        content: of the text.
+        folder: in which paths are looked for first.
+    """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell writes it so
         content = content.decode("utf-16", errors="replace").encode()
     content = content.removeprefix(codecs.BOM_UTF8)
     if b"\0" in content:
         return [os.fsdecode(name) for name in content.split(b"\0") if name]
-    return [os.fsdecode(line.strip(b"\r")) for line in content.split(b"\n") if line.strip()]
+    return [name for line in content.split(b"\n") if (name := _in_line(os.fsdecode(line.strip(b"\r")), folder))]
 
 
 def _checked(names: list[str], source: str) -> list[str]:
     if not names:
         raise ImageError(f"the list of images from {source} is empty. Write one path a line.")
     if not any(map(os.path.lexists, names)):
+        table = source == _STDIN_NAME and any(sign in names[0] for sign in ",;\t")
+        hint = " A table is read from a file: save it, and name the file." if table else ""
         raise ImageError(
             f"not one of the {len(names)} paths in the list of images from {source} is there, beginning with "
-            f"'{printable(names[0])}'. Paths are looked for beside the list, then in the folder you are in."
+            f"'{printable(names[0])}'. Paths are looked for beside the list, then in the folder you are in.{hint}"
         )
     return names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, cast
 
 from zsderm.errors import WrongTypeError
@@ -19,6 +20,11 @@ def checked_encoder(model: object) -> Encoder:
     Raises:
         WrongTypeError: it is none.
     """
+    if isinstance(model, str | os.PathLike):
+        raise WrongTypeError(
+            f"Expected a loaded encoder, but got the name {str(model)!r}. Names are taken by "
+            f"ZeroShotClassifier.from_pretrained({str(model)!r}, classes=[...]); load_encoder loads one by itself."
+        )
     if isinstance(model, type) or not all(hasattr(model, name) for name in _NEEDED):
         raise WrongTypeError(
             "Expected the model to be a name such as 'zsderm-mini', a folder, or a loaded encoder, but got "

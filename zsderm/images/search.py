@@ -158,6 +158,8 @@ def _several(kind: str, count: int) -> str:
 
 def _sources(images: object, *kinds: type) -> list[Any]:
     """The photographs as a list; what is of none of the kinds is refused."""
+    if isinstance(images, np.ndarray) and images.dtype.kind in "OU":  # paths, as the column of a table gives them
+        images = images.tolist()
     if isinstance(images, kinds):
         return [images]
     strange = images

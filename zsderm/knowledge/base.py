@@ -106,6 +106,7 @@ class KnowledgeBase:
         Raises:
             UnknownKnowledgeBaseError: if it is neither a bundled name nor an existing path.
             InputError: if a file cannot be used, with its place and what is wrong with it.
+            WrongTypeError: if it is neither a text nor a path.
         """
         location = library.locate(name_or_path)
         card = KnowledgeCard.read(location)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
-from zsderm.errors import InputError, UnknownKnowledgeBaseError, did_you_mean
+from zsderm.errors import InputError, UnknownKnowledgeBaseError, WrongTypeError, did_you_mean
 
 CARD_FILE = "base.json"
 
@@ -30,7 +30,11 @@ def locate(name_or_path: str | Path) -> Path:
     Raises:
         UnknownKnowledgeBaseError: if it is neither a bundled name nor an existing path.
         InputError: if the folder holds no .jsonl file, or the file is not one.
+        WrongTypeError: if it is neither a text nor a path.
     """
+    if not isinstance(name_or_path, str | os.PathLike):
+        got = type(name_or_path).__name__
+        raise WrongTypeError(f"Expected the name of a knowledge base, or its folder, but got {got}.")
     known = bundled()
     if isinstance(name_or_path, str) and name_or_path in known:
         return known[name_or_path]

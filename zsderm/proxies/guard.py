@@ -134,18 +134,25 @@ class RefinementTest:
 
 
 def distinct_images(features: torch.Tensor) -> torch.Tensor:
-    """Which images are more than a copy of one that came before.
+    """Images of which none is nearly alike to another, and one of which is nearly alike to each of the others.
 
     Ten copies of a photograph, or frames of a film, are evidence of one image. Left in, they would put the same image
-    in several folds, and every image would pass for a class.
+    in several folds, and every image would pass for a class. What counts is how alike images are to the encoder: two
+    photographs of one lesion, or of two that look the same, may be one image here.
+
+    The images farthest from the mean are taken first, so that neither which are taken nor how many depends on the order
+    of the files; that matters where their number decides whether anything is learned.
 
     Args:
         features: (N, D).
 
     Returns:
-        (N,) bool; False where an earlier image lies nearer than NEAR_DUPLICATE of the mean squared distance.
+        (n,) int64 rows, the farthest from the mean first. Every other image lies nearer to an image before it than
+        NEAR_DUPLICATE of the mean squared distance.
     """
-    centred = features - features.mean(dim=0)
+    wide = features.double() - features.double().mean(dim=0)  # a sum of float32 rounds in the order of the rows
+    order = torch.argsort(wide.square().sum(dim=1), descending=True, stable=True)
+    centred = wide[order].to(features.dtype)
     squared = centred.square().sum(dim=1)  # (N,)
     radius = NEAR_DUPLICATE * 2 * squared.mean()
     distinct = torch.empty(len(centred), dtype=torch.bool, device=features.device)
@@ -153,7 +160,7 @@ def distinct_images(features: torch.Tensor) -> torch.Tensor:
         rows = slice(start, start + _CHUNK)
         distances = squared[rows, None] + squared - 2 * centred[rows] @ centred.T  # (n, N)
         distinct[rows] = ~(distances <= radius).tril(start - 1).any(dim=1)
-    return distinct
+    return order[distinct]
 
 
 def component_count(images: int, width: int, classes: int) -> int:

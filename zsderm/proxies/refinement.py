@@ -277,8 +277,8 @@ def _too_few(count: int, kind: str) -> str:
 def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed: int) -> Refinement:
     class_count, width = text.proxies.shape
     features = images.load()  # (N, D)
-    distinct = distinct_images(features)  # (N,)
-    count, least = int(distinct.sum()), max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
+    distinct = distinct_images(features)  # (n,) rows
+    count, least = len(distinct), max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
     if count < least:
         kind = "images" if count == len(images) else f"different images among {len(images)}"
         reason = f"{_too_few(count, kind)} to learn their class mix from (at least {least})"
