@@ -97,3 +97,9 @@ def test_irregular_signs_of_the_checklist_are_held_against_the_regular_ones() ->
     irregular = {"pigment network", "streaks", "pigmentation", "dots and globules", "vascular structures"}
     assert {name for name, contrast in contrasts.items() if contrast} == irregular
     assert all("regular" in contrasts[name][0] and "irregular" not in contrasts[name][0] for name in irregular)
+
+
+@pytest.mark.parametrize("name", ["image", "Error", "IMAGE"])
+def test_a_concept_is_not_called_as_a_column_of_the_table(name: str) -> None:
+    with pytest.raises(InputError, match=f"a concept cannot be called {name!r}.*Give it another name"):
+        ConceptVocabulary("mine", (Concept("scale", ("scales",)), Concept(name, ("something red",))), (PAIR,))
