@@ -262,8 +262,8 @@ def _on_disk(names: Sequence[str], table: Path) -> list[str | None]:
     if elsewhere:
         some = ", ".join(elsewhere[:2]) + (", ..." if len(elsewhere) > 2 else "")
         warnings.warn(
-            f"{table}: not where the table says, and taken from another folder by file name ({len(elsewhere)} of "
-            f"{len(names)}): {some}. If you mean other images, correct the table.",
+            f"{table}: images that are not where the table says were taken from another folder by file name "
+            f"({len(elsewhere)} of {len(names)}): {some}. If you mean other images, correct the table.",
             ZsdermWarning,
             stacklevel=4,
         )

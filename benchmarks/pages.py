@@ -6,9 +6,11 @@ A part stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``, or, one of
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,3 +68,24 @@ def splice(path: Path, parts: Mapping[str, str], required: str) -> None:
             f"Expected a page with the lines <!-- {required} --> and <!-- end of {required} -->."
         )
     rewrite(path, lambda page: filled(page, parts))
+
+
+def publish(part: str, text: str, figures: Mapping[str, Any], output: Path | None, document: Path | None) -> None:
+    """Print the tables of an experiment; write its figures and fill its part of a page where that is asked for.
+
+    Args:
+        part: the part of the page.
+        text: the tables, as Markdown.
+        figures: everything that was measured, ready for JSON.
+        output: file for the figures.
+        document: the page.
+
+    Raises:
+        click.ClickException: the page has no marks for the part.
+    """
+    click.echo(text)
+    if output:
+        with atomic_file(output) as draft:
+            draft.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if document:
+        splice(document, {part: f"\n\n{text}\n\n"}, required=part)

@@ -27,7 +27,6 @@ HAM10000 and, where they are there, the other folders of DATA named below.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,11 +38,17 @@ import torch
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
-from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.evidence_signs import agreement, claims, signs
 from zsderm.benchmarks.features import image_features
-from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import (
+    cache_dir_option,
+    data_root_option,
+    document_option,
+    model_option,
+    output_option,
+    split_option,
+)
+from zsderm.benchmarks.pages import publish
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.image_table import ImageTable
 from zsderm.knowledge import Description
@@ -217,8 +222,8 @@ def markdown(figures: Mapping[str, Any]) -> Iterator[str]:
 @model_option
 @split_option
 @click.option("--knowledge", multiple=True, default=[DEFAULT_KNOWLEDGE], show_default=True, help="Knowledge bases.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File for the figures: .json.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
+@output_option
+@document_option
 @cache_dir_option
 def main(
     data_root: Path,
@@ -261,13 +266,7 @@ def main(
         "rows": rows,
         "kinds": list(kinds_told(classifier, data_root, split, cache_dir)),
     }
-    part = "\n".join(markdown(figures))
-    click.echo(part)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"evidence": f"\n\n{part}\n\n"}, required="evidence")
+    publish("evidence", "\n".join(markdown(figures)), figures, output, document)
 
 
 def _read(folder: Path, split: str) -> dict[str, list[Any]]:

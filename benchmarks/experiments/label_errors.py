@@ -16,7 +16,6 @@ their own, so a label that counts as a miss need not be right.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +29,15 @@ from PIL import Image, ImageDraw
 from sklearn.metrics import roc_auc_score
 
 from zsderm import ZeroShotClassifier, load_encoder
-from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option, split_option
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import (
+    cache_dir_option,
+    data_root_option,
+    document_option,
+    model_option,
+    output_option,
+    split_option,
+)
+from zsderm.benchmarks.pages import publish
 from zsderm.calibration import familiarity
 from zsderm.image_table import ImageTable
 from zsderm.tasks.audit import ImageSet, audit
@@ -52,8 +57,8 @@ LETTERS = list("abcdefghijklmnopqrstuvwxyz")
 @split_option
 @click.option("--seeds", default=10, show_default=True, type=click.IntRange(1))
 @cache_dir_option
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
+@output_option
+@document_option
 def main(
     data_root: Path,
     model: str,
@@ -67,13 +72,7 @@ def main(
     encoder = load_encoder(model)
     sets = {name: _measure(encoder, data_root, name, split, seeds, cache_dir) for name in SETS}
     content = {"encoder": encoder.fingerprint, "model": model, "split": split, "seeds": seeds, "sets": sets}
-    part = "\n".join(markdown(content))
-    click.echo(part)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"label errors": f"\n\n{part}\n\n"}, required="label errors")
+    publish("label errors", "\n".join(markdown(content)), content, output, document)
 
 
 def _measure(

@@ -31,8 +31,8 @@ from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.experiments.wordings import wordings_table
-from zsderm.benchmarks.options import data_root_option
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import data_root_option, document_option, output_option
+from zsderm.benchmarks.pages import publish
 from zsderm.metrics import evaluate
 from zsderm.pretrain import run
 
@@ -240,8 +240,8 @@ def _cell(runs: pd.DataFrame) -> str:
 @click.option("--pixels", default=128, show_default=True, help="Side of the square that the image tower sees.")
 @click.option("--precision", default="float32", show_default=True, help="Of the towers; bfloat16 where it is fast.")
 @click.option("--workers", default=1, show_default=True, help="Processes that decode images.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
+@output_option
+@document_option
 def main(
     data_root: Path,
     family: str,
@@ -271,20 +271,14 @@ def main(
             told = {"family": family, "variant": variant, "seed": seed}
             found = measured(folder, config, data_root, settings, sets, worded=family == "targets")
             rows += [{**told, **row} for row in found]
-    table = markdown(rows)
-    click.echo(table)
-    if output:
-        content = {
-            "epochs": epochs,
-            "samples_per_epoch": samples,
-            "pixels": pixels,
-            "knowledge": KnowledgeBase.load("dermatology").checksum,
-            "figures": rows,
-        }
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {f"ablation {family}": f"\n\n{table}\n\n"}, required=f"ablation {family}")
+    content = {
+        "epochs": epochs,
+        "samples_per_epoch": samples,
+        "pixels": pixels,
+        "knowledge": KnowledgeBase.load("dermatology").checksum,
+        "figures": rows,
+    }
+    publish(f"ablation {family}", markdown(rows), content, output, document)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ digits), which come from one source each: the mean over such pairs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from zsderm import load_encoder
-from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, document_option, model_option, output_option
+from zsderm.benchmarks.pages import publish
 from zsderm.image_table import ImageTable
 from zsderm.images import open_image
 from zsderm.tasks.audit import ImageSet, audit
@@ -44,8 +42,8 @@ WORD = "melanoma"
 @model_option
 @click.option("--ground-truth", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @cache_dir_option
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
+@output_option
+@document_option
 def main(
     data_root: Path, model: str, ground_truth: Path, cache_dir: Path | None, output: Path | None, document: Path | None
 ) -> None:
@@ -63,13 +61,7 @@ def main(
     }
     blocks = [name[: len("ISIC_0000")] for name in table.column("isic_id")]
     figures = {name: measure(rows, table.column("label"), unchecked, blocks) for name, rows in embeddings.items()}
-    part = "\n".join(markdown(figures))
-    click.echo(part)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"isic": f"\n\n{part}\n\n"}, required="isic")
+    publish("isic", "\n".join(markdown(figures)), figures, output, document)
 
 
 def measure(

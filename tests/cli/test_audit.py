@@ -113,7 +113,7 @@ def test_a_wrong_label_is_first_in_table_summary_and_page(
     assert len(others) == 23 and {row["familiarity_rank"] for row in others} | {first["familiarity_rank"]} == {
         str(rank) for rank in range(1, 25)
     }
-    assert "1 of 24 labels are doubtful" in result.stdout and "Perhaps off topic" in result.stdout
+    assert "1 of 24 labels is doubtful" in result.stdout and "Perhaps off topic" in result.stdout
     text = page.read_text(encoding="utf-8")
     assert text.count('<article class="card"') == 40 and '"others": ["p5"]' in text
     assert (tmp_path / "suspects.csv.manifest.json").is_file()

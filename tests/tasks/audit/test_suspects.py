@@ -60,6 +60,12 @@ def test_a_swapped_label_is_first_with_its_true_class_as_suggestion(true: np.nda
     assert found.to_dict()["doubtful_by_label"] == {"melanoma": 1, "nevus": 1}
 
 
+def test_one_doubtful_label_is_one_in_words_too(true: np.ndarray) -> None:
+    given = true.copy()
+    given[2] = 1
+    assert find_suspects(_audit(_features(true)), Labels(CLASSES, given)).headline == "1 of 36 labels is doubtful"
+
+
 def test_rows_sum_to_1_and_no_row_is_from_a_model_that_saw_its_group(true: np.ndarray) -> None:
     features = _features(true)
     table = cross_fitted(features, true, np.arange(len(true)), 3)

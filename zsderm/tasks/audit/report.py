@@ -91,6 +91,16 @@ class AuditReport:
     features: npt.NDArray[np.float32] | None = None
 
     @property
+    def paths(self) -> list[str]:
+        """The N photographs of both sets, as they were given."""
+        return [str(path) for images in self.sets for path in images.paths]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """By column, the group of each of the N photographs; an empty text where it is unknown."""
+        return {name: [cell for images in self.sets for cell in images.groups[name]] for name in self.sets[0].groups}
+
+    @property
     def leaks(self) -> bool:
         """Whether a photograph, a patient or a lesion stands on both sides."""
         return any(pair.where == "across" for pair in self.pairs) or any(found.shared for found in self.overlaps)
@@ -140,7 +150,7 @@ class AuditReport:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per pair: where, kind, one, other, bits, cosine, and for each group column the ids they share."""
-        paths, groups = self._paths, self._groups
+        paths, groups = self.paths, self.groups
         rows = [
             {
                 "where": pair.where,
@@ -205,21 +215,12 @@ class AuditReport:
             yield "Unreadable", f"{len(self.errors)} images, left out"
 
     def _strips(self, pairs: Sequence[Pair]) -> Iterator[Strip]:
-        paths, groups = self._paths, self._groups
+        paths, groups = self.paths, self.groups
         train = len(self.sets[0])
         for pair in islice(pairs, SHOWN):
             tiles = [Tile(paths[row], "test" if row >= train else "train") for row in (pair.one, pair.other)]
             shared = [f"same {name}" for name, cells in groups.items() if _same(cells[pair.one], cells[pair.other])]
             yield Strip(tiles, pair.kind, "; ".join([pair.measure, *shared]))
-
-    @property
-    def _paths(self) -> list[str]:
-        return [str(path) for images in self.sets for path in images.paths]
-
-    @property
-    def _groups(self) -> dict[str, list[str]]:
-        """By column, the group of each image of both sets."""
-        return {name: [cell for images in self.sets for cell in images.groups[name]] for name in self.sets[0].groups}
 
 
 def _several(count: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""Photographs whose label is probably wrong, and photographs that are not like any disease, both ranked.
+"""Photographs whose label is probably wrong, and photographs that are unlike all others, both ranked.
 
 Letters: N photographs of both sets together, D embedding width, C classes.
 """
@@ -24,6 +24,7 @@ from zsderm.tasks.audit.cross_fitting import FOLDS, NO_LABEL, checkable, cross_f
 from zsderm.tasks.audit.label_errors import LabelDoubts, label_doubts
 from zsderm.tasks.audit.off_topic import NEIGHBOURS, familiarities
 from zsderm.tasks.audit.report import AuditReport
+from zsderm.wording import agrees, counted
 
 NAMED = 10  # photographs of either kind in the summary
 
@@ -91,6 +92,18 @@ class Suspects:
         """The rows whose familiarity is known, the strangest first."""
         return _ascending(self.familiarity)
 
+    @property
+    def doubtful(self) -> int:
+        """How many labels are doubtful."""
+        return int(self.doubts.doubtful.sum())
+
+    @property
+    def headline(self) -> str:
+        """How many of the labels that were judged are doubtful, in words."""
+        return (
+            f"{self.doubtful} of {counted(len(self.by_label), 'label')} {agrees(self.doubtful, 'is', 'are')} doubtful"
+        )
+
     def label(self, row: int) -> str:
         """The name of the label of a photograph; empty where it has none."""
         return self.classes[self.labels[row]] if self.labels[row] != NO_LABEL else ""
@@ -136,7 +149,7 @@ class Suspects:
         """The figures, ready for JSON."""
         return {
             "judged": len(self.by_label),
-            "doubtful": int(self.doubts.doubtful.sum()),
+            "doubtful": self.doubtful,
             "doubtful_by_label": {self.classes[k]: count for k, count in self._doubtful_by_label().items()},
             "likely_label_errors": [
                 {
@@ -160,8 +173,7 @@ class Suspects:
 
     def _lines(self) -> Iterator[str]:
         if self.by_label.size:
-            doubtful = int(self.doubts.doubtful.sum())
-            yield f"Likely label errors: {doubtful} of {len(self.by_label)} labels are doubtful. The first:\n"
+            yield f"Likely label errors: {self.headline}. The first:\n"
             yield "| | photograph | label | suggested | quality of the label |"
             yield "|--:|---|---|---|--:|"
             for rank, row in enumerate(self.by_label[:NAMED].tolist(), start=1):
@@ -203,12 +215,11 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
         InputError: labels are given, and neither embeddings nor probabilities.
         MissingDependencyError: cleanlab is not installed.
     """
-    images = [str(path) for images in audit.sets for path in images.paths]
+    images = audit.paths
     count = len(images)
     readable = np.array([image not in audit.errors for image in images])
-    columns = [[name for images in audit.sets for name in images.groups[column]] for column in audit.sets[0].groups]
     copies = [(pair.one, pair.other) for pair in audit.pairs if pair.kind != "embedding"]
-    groups = joined(count, columns, copies)
+    groups = joined(count, audit.groups.values(), copies)
     facts: list[tuple[str, str]] = []
     if labels is not None:
         labels = replace(labels, given=np.where(readable, labels.given, NO_LABEL))
@@ -221,7 +232,7 @@ def find_suspects(audit: AuditReport, labels: Labels | None = None) -> Suspects:
                 facts.append(("Not judged", f"classes of fewer than {FOLDS} patients, lesions or images: {named}"))
         facts.insert(0, ("Labels were not judged", why) if why else ("Labels held against", labels.source))
         if without := int((labels.given[readable] == NO_LABEL).sum()):
-            facts.append(("Without a label", f"{without} of {count} images"))
+            facts.append(("Without a label", f"{without} of {counted(int(readable.sum()), 'image')}"))
     if audit.features is not None:
         facts.append(("Familiarity", f"mean cosine with the nearest {NEIGHBOURS} other images, {audit.encoder}"))
     nothing = np.full((count, 0), np.nan)

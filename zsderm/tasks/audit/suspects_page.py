@@ -66,9 +66,8 @@ def write_suspects(suspects: Suspects, path: str | os.PathLike[str]) -> None:
 def _page(suspects: Suspects) -> SuspectsPage:
     parts, titles = [], []
     if suspects.by_label.size:
-        doubtful = int(suspects.doubts.doubtful.sum())
-        shown = suspects.by_label[: min(max(doubtful, FEWEST), MOST)].tolist()
-        titles.append(f"{doubtful} of {len(suspects.by_label)} labels are doubtful")
+        shown = suspects.by_label[: min(max(suspects.doubtful, FEWEST), MOST)].tolist()
+        titles.append(suspects.headline)
         parts.append(
             CardPart(
                 "Likely label errors",

@@ -1,9 +1,9 @@
 """Words of sentences that no photograph shows, and words that belong to one modality: closed lists, made by reading.
 
-An entry is a word or a phrase, in British or American spelling. "*" stands for any ending, "~" for up to two words in
-between. A word that is joined to the next by a hyphen is another word: "firm" does not find "firm-looking", which is
-what an eye can say. `SEEN` holds phrases in which a listed word means something visible; they are taken out before a
-list is searched.
+An entry is a word or a phrase in British spelling, and finds the American one as well. "*" stands for any ending, "~"
+for up to two words in between. A word that is joined to the next by a hyphen is another word: "firm" does not find
+"firm-looking", which is what an eye can say. `SEEN` holds phrases in which a listed word means something visible; they
+are taken out before a list is searched.
 
 Each list was read through on the bundled base before it was fixed; docs/knowledge_checks.md gives its figures.
 """
@@ -16,7 +16,7 @@ from functools import cache
 
 from zsderm.knowledge.authoring.checks.problem import ERROR, WARNING
 
-# Entries are in British spelling, and find the American one as well: "odour", "generalised", "anaesthetic".
+# British spelling -> both: "odour", "generalised", "anaesthetic", "oedema".
 _SPELLINGS = (("our", "ou?r"), (r"is(?=e[ds]?\b|ing)", "i[sz]"), ("ae", "a?e"), ("oe(?=dema)", "o?e"))
 
 
