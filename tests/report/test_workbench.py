@@ -304,8 +304,15 @@ def test_a_print_has_all_that_is_chosen_and_no_controls(page: Browser, report: P
         "addEventListener('beforeprint', () => { window.cards = document.getElementById('shown').children.length })"
     )
     page.pdf(tmp_path / "report.pdf")
-    assert page.run("window.cards") == 102 and (tmp_path / "report.pdf").read_bytes().count(b"/Type /Page\n") > 5
+    printed = (tmp_path / "report.pdf").read_bytes()
+    assert page.run("window.cards") == 102 and printed.count(b"/Type /Page\n") > 5
+    assert printed.count(b"/Subtype /Image") == 102, "every picture"
     assert len(_places(page)) == 48, "afterwards as before"
+    page.paper(True)
+    controls = "[...document.querySelectorAll('button:not(.zoom), select, input')]"
+    assert page.run(f"{controls}.length") > 48
+    assert page.run(f"{controls}.filter(one => one.getClientRects().length).length") == 0
+    page.paper(False)
 
 
 def test_nothing_is_wider_than_a_telephone_and_every_control_has_a_name(page: Browser) -> None:
