@@ -135,9 +135,7 @@ def test_answers_below_the_minimum_are_marked(tmp_path: Path) -> None:
     assert "Less probable" not in _page(answers, tmp_path / "report.html")
 
 
-@pytest.mark.parametrize(
-    ("familiarity", "said"), [(None, ""), (0.5, '<p class="lead-of muted">familiarity 0.50</p>')]
-)
+@pytest.mark.parametrize(("familiarity", "said"), [(None, ""), (0.5, '<p class="lead-of muted">familiarity 0.50</p>')])
 def test_one_class_is_ahead_of_no_other(tmp_path: Path, familiarity: float | None, said: str) -> None:
     known = None if familiarity is None else torch.tensor([familiarity])
     answers = Predictions(("1.jpg",), ("a",), torch.ones(1, 1), "", "", "", ((),), familiarity=known)
