@@ -141,6 +141,7 @@ def test_one_class_is_ahead_of_no_other(tmp_path: Path, familiarity: float | Non
     answers = Predictions(("1.jpg",), ("a",), torch.ones(1, 1), "", "", "", ((),), familiarity=known)
     page = _page(answers, tmp_path / "report.html")
     assert "ahead of the next" not in page and said in page and page.count('class="lead-of') == bool(said)
+    assert ("The higher the familiarity" in page) == bool(said)
 
 
 def test_every_element_that_opens_also_closes(tmp_path: Path) -> None:
