@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +130,13 @@ def test_a_true_class_is_right_under_any_of_its_names(photos, true) -> None:
     page = answered(photos, ("nevus", "melanoma")).plot(true=true)._repr_html_()
     wanted = "right" if isinstance(true, list) and isinstance(true[0], str) else "wrong: melanoma"
     assert page.count(f">{wanted}<") >= 2 and page.count("right<") + page.count("wrong:") == page.count(f">{wanted}<")
+
+
+def test_a_square_jpeg_file_is_as_large_in_a_gallery_as_any_other(tmp_path) -> None:
+    Image.new("RGB", (1024, 1024), "brown").save(tmp_path / "square.jpg")
+    page = answered([str(tmp_path / "square.jpg")] * 4).plot(most=1)._repr_html_()
+    (data,) = re.findall(r"base64,([^\"]+)", page)
+    assert Image.open(BytesIO(b64decode(data))).size == (176, 176)
 
 
 def test_a_gallery_of_pictures_in_memory_is_given_them_again(tiny_encoder, photos) -> None:

@@ -87,6 +87,10 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._ask("Emulation.setEmulatedMedia", features=[scheme])
 
+    def paper(self, wanted: bool) -> None:
+        """Show the page as it would be printed, or as on a screen again."""
+        self._ask("Emulation.setEmulatedMedia", media="print" if wanted else "")
+
     def run(self, script: str) -> Any:
         """The value of an expression, or of the last statement."""
         found = self._ask(

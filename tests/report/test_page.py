@@ -135,6 +135,15 @@ def test_answers_below_the_minimum_are_marked(tmp_path: Path) -> None:
     assert "Less probable" not in _page(answers, tmp_path / "report.html")
 
 
+@pytest.mark.parametrize(("familiarity", "said"), [(None, ""), (0.5, '<p class="lead-of muted">familiarity 0.50</p>')])
+def test_one_class_is_ahead_of_no_other(tmp_path: Path, familiarity: float | None, said: str) -> None:
+    known = None if familiarity is None else torch.tensor([familiarity])
+    answers = Predictions(("1.jpg",), ("a",), torch.ones(1, 1), "", "", "", ((),), familiarity=known)
+    page = _page(answers, tmp_path / "report.html")
+    assert "ahead of the next" not in page and said in page and page.count('class="lead-of') == bool(said)
+    assert ("The higher the familiarity" in page) == bool(said)
+
+
 def test_every_element_that_opens_also_closes(tmp_path: Path) -> None:
     assert _Tags(_page(_answers(tmp_path), tmp_path / "report.html", true=[0, 1, 2, 0])).open == []
 
@@ -400,7 +409,7 @@ def test_a_wrong_answer_stands_beside_the_right_ones_that_are_most_like_it(tmp_p
     names = tuple(f"{number}.jpg" for number in range(5))
     predictions = Predictions(names, ("a", "b"), torch.tensor(table), "", "", "", ((),) * 5)
     page = _page(predictions, tmp_path / "report.html", true=[1, 0, 1, 0, -1])
-    assert page.count("Right answers most like it") == 1
+    assert page.count("Most similar photographs with a right answer") == 1
     assert '<a href="#photo-2">1.jpg</a> <span>✓ a</span>' in page and '<a href="#photo-3">2.jpg</a>' in page
 
 

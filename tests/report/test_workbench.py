@@ -61,6 +61,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictions, np.
         "kpl",
         (*[(text,)] * (COUNT - 1), ()),
         errors={"torn.jpg": "torn"},
+        runner_up_evidence=(*[(text,)] * (COUNT - 1), ()),
         familiarity=torch.tensor(rng.normal(size=COUNT), dtype=torch.float32),
         abstained=torch.arange(COUNT) < 4,
         minimum=float(table[:-1].max(dim=1).values.sort().values[2:4].mean()),
@@ -304,8 +305,20 @@ def test_a_print_has_all_that_is_chosen_and_no_controls(page: Browser, report: P
         "addEventListener('beforeprint', () => { window.cards = document.getElementById('shown').children.length })"
     )
     page.pdf(tmp_path / "report.pdf")
-    assert page.run("window.cards") == 102 and (tmp_path / "report.pdf").read_bytes().count(b"/Type /Page\n") > 5
+    printed = (tmp_path / "report.pdf").read_bytes()
+    assert page.run("window.cards") == 102 and printed.count(b"/Type /Page\n") > 5
+    assert printed.count(b"/Subtype /Image") == 102, "every picture"
     assert len(_places(page)) == 48, "afterwards as before"
+    page.paper(True)
+    controls = "[...document.querySelectorAll('button:not(.zoom), select, input')]"
+    assert page.run(f"{controls}.length") > 48
+    assert page.run(f"{controls}.filter(one => one.getClientRects().length).length") == 0
+    folded = "[...document.querySelectorAll('.card details:not([open])')]"
+    assert page.run(f"{folded}.length") >= 48 - 1
+    assert page.run(f"{folded}.filter(one => one.getClientRects().length).length") == 0, (
+        "a heading with nothing below it"
+    )
+    page.paper(False)
 
 
 def test_nothing_is_wider_than_a_telephone_and_every_control_has_a_name(page: Browser) -> None:

@@ -161,7 +161,7 @@ def gallery_of(
 
 def _picture(source: ImageSource, name: str) -> str:
     try:
-        data = small_picture(source, SIDE)
+        data = small_picture(source, SIDE, at_least=SIDE)
     except ImageError as error:
         return f'<span style="opacity:.7;text-align:center">{text_in_html(error)}</span>'
     return f'<img alt="{name}" src="{data}" style="max-width:100%;border-radius:3px">'

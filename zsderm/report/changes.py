@@ -27,7 +27,7 @@ class Changes:
     """What the refinement did to N answers; the last three counts are of images with a label."""
 
     lines: tuple[Change, ...]  # the most frequent first
-    refined: int  # answers that there was one before for
+    refined: int  # images with an answer before and after
     to_right: int
     to_wrong: int
     wrong_still: int  # wrong before, and after

@@ -43,7 +43,7 @@ class GroupFigures:
     """Figures for each group of a column, as the page shows them."""
 
     column: str
-    lines: Sequence[tuple[str, Metrics | None]]  # the groups by name, then "unknown"; None: no image has an answer
+    lines: Sequence[tuple[str, Metrics | None]]  # the groups, then "unknown"; None: no image has an answer
     grouping: Grouping
 
 

@@ -28,7 +28,7 @@ from zsderm.report.trust import trust
 from zsderm.stored_json import checksum_of
 
 EVIDENCE_SHOWN = 3  # texts in view per image; the others unfold
-READY = 96  # photographs that are in view without a script; the others are drawn when they are wanted
+READY = 96  # photographs in view even where the script is forbidden; the others are drawn when they are wanted
 SCRIPTS = ("labels_csv.js", "workbench.js")
 
 

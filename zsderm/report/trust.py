@@ -114,12 +114,12 @@ def _least(
     known: NDArray[np.bool_],
     asked: Mapping[str, object],
 ) -> tuple[str, Share] | None:
-    found = []
-    for index, name in enumerate(classes):
-        own = known & (labels.true == index)
-        if one := _share(sets[own, index], labels, own, asked, "coverage"):
-            found.append((name, one))
-    return min(found, key=lambda pair: pair[1].count / pair[1].of, default=None)
+    own = {index: known & (labels.true == index) for index in np.unique(labels.true[known]).tolist()}
+    if not own:
+        return None
+    worst = min(own, key=lambda index: sets[own[index], index].mean())
+    one = _share(sets[own[worst], worst], labels, own[worst], asked, "coverage")
+    return None if one is None else (classes[worst], one)
 
 
 def _part(record: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -294,11 +294,7 @@
     $("photographs").scrollIntoView();
     $("photographs-title").focus({ preventScroll: true });
   });
-  addEventListener("beforeprint", () => {
-    for (const image of document.images) image.loading = "eager";
-    draw(true);
-    for (const image of shown.querySelectorAll("img")) image.loading = "eager";
-  });
+  addEventListener("beforeprint", () => draw(true));
   addEventListener("afterprint", () => draw());
   $("save").addEventListener("click", () => {
     LabelsCsv.download(LabelsCsv.text(photos, marks, cells, columns, $("given")?.checked ?? false));
