@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zsderm import installation
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 from zsderm.stored_json import is_number
 
@@ -32,7 +33,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         import yaml
     except ImportError as missing:
         raise MissingDependencyError(
-            "Reading a configuration needs PyYAML. Run: pip install 'zsderm[pretrain]'"
+            f"Reading a configuration needs PyYAML. Install it with: {installation.extra('pretrain')}"
         ) from missing
     if not path.is_file():
         raise SettingsError(f"There is no configuration {path}. The bundled ones are in pretrain/configs/.")
