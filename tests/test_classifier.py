@@ -23,12 +23,14 @@ from zsderm import (
     ZeroShotClassifier,
 )
 from zsderm.class_list import checked_classes, checked_prior
+from zsderm.class_texts import ClassTexts
 from zsderm.config import METHODS, NAMES, Settings
 from zsderm.embeddings import write_embeddings
 from zsderm.fitted import Fitted
 from zsderm.images import find
 from zsderm.knowledge.class_names import names_of
 from zsderm.knowledge.prompts import described, template_prompts
+from zsderm.learning_notes import learning_notes
 from zsderm.prompt_templates import given_templates
 from zsderm.proxies.guard import HeldOutGain, RefinementTestResult
 from zsderm.saved_classifier import read
@@ -409,11 +411,15 @@ def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
         assert [name or "" for name in predictions.unrefined_labels] == plain.labels
 
 
-def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_figures() -> None:
+def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_figures(
+    tiny_encoder,
+) -> None:
     judged = RefinementTestResult(HeldOutGain(-0.3, 0.12), HeldOutGain(2.0, 0.1), changed=0.2)
     rows = torch.eye(2)
-    fitted = replace(Fitted.on_text(torch.arange(2), rows, 500, 0.01), reason=judged.reason)
-    assert fitted.reason_in_words.endswith("do not describe the images clearly better than the text labels")
+    fitted = replace(Fitted.on_text(torch.arange(2), rows, 500, 0.01), reason=judged.reason, figures=judged.figures)
+    how = Settings(), "auto", ClassTexts.build(tiny_encoder, ("a", "b"), "class-name", None)
+    (note,) = learning_notes(fitted, *how, beforehand=False)
+    assert "not describe the images clearly better than the text labels. Nothing is wrong" in note
     assert "-0.30 nats an image, standard error 0.12" in fitted.history(("a", "b"))["refinement"]["reason"]
 
 

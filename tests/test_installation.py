@@ -78,8 +78,8 @@ def test_faiss_for_processors_may_stand_in_for_the_one_with_cuda(
     needs = ("faiss-gpu>=1.14; python_version > '3'", "faiss-cpu>=1.8; python_version < '3'", "click>=8")
     installed("zsderm", "9.9", needs)
     installed("faiss-cpu", version)
-    real = doctor._version
-    monkeypatch.setattr("zsderm.doctor._version", lambda name: "none" if name == "faiss-gpu" else real(name))
+    real = installation.version_of
+    monkeypatch.setattr("zsderm.doctor.version_of", lambda name: "none" if name == "faiss-gpu" else real(name))
     found = doctor.packages()
     assert found.status == status
     assert found.remedy == ("" if status == "PASS" else f"{PIP} --upgrade 'faiss-cpu>=1.8'")

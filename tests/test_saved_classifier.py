@@ -59,11 +59,17 @@ def test_what_was_written_is_read_back(saved: Path) -> None:
         "refined": True,
         "prior": "given",
         "reason": "why",
+        "figures": "",
         "iterations": 0,
         "converged": True,
     }
     torch.testing.assert_close(stored.fitted.kept, torch.arange(5))
     assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]  # no draft is left behind
+
+
+def test_a_fit_that_was_written_before_figures_had_a_field_is_read(saved: Path) -> None:
+    rewrite(saved, lambda facts: facts["fitted"].pop("figures"))
+    assert read(saved).fitted.figures == ""
 
 
 @pytest.mark.slow

@@ -56,10 +56,8 @@ def class_indices(
         first, others = unknown[0], len(unknown) - 1
         more = f" (nor {agrees(others, 'is', 'are')} {counted(others, 'other label')})" if others else ""
         hint = nearest_class(first, classes) or f" The classes are: {', '.join(classes)}."
-        raise InputError(
-            f"{path} has the label {first!r}, which is none of the {len(classes)} classes{more}.{hint}{advice and ' '}"
-            f"{advice}"
-        )
+        stranger = f"{path} has the label {first!r}, which is none of the {len(classes)} classes{more}."
+        raise InputError(f"{stranger}{hint} {advice}".rstrip())
     return np.array([place[label] if label else NO_LABEL for label in labels], dtype=np.int_)
 
 

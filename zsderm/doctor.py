@@ -16,6 +16,7 @@ from typing import Literal
 
 from zsderm import installation
 from zsderm.errors import ZsdermError
+from zsderm.installation import version_of
 
 _OLDEST_PYTHON = (3, 10)
 
@@ -84,7 +85,7 @@ def packages() -> Finding:
         need for need in needed if need.name not in faiss and (not need.marker or need.marker.evaluate({"extra": ""}))
     ]
     needed = others + [need for need in needed if need.name in faiss and need.name == _faiss_package()]
-    wrong = {str(need): found for need in needed if not need.specifier.contains(found := _version(need.name), True)}
+    wrong = {str(need): found for need in needed if not need.specifier.contains(found := version_of(need.name), True)}
     if wrong:
         named = ", ".join(f"{need.partition(';')[0].strip()} (found: {found})" for need, found in wrong.items())
         remedy = installation.pip("--upgrade", *(need.partition(";")[0].strip() for need in wrong))
@@ -138,12 +139,12 @@ def tokenizers() -> Finding:
     if find_spec("sentencepiece") is None:
         detail = "sentencepiece is not installed: SigLIP of transformers will not load, everything else will"
         return Finding("WARN", "tokenizers", detail, installation.extra("siglip"))
-    return Finding("PASS", "tokenizers", f"sentencepiece {_version('sentencepiece')}")
+    return Finding("PASS", "tokenizers", f"sentencepiece {version_of('sentencepiece')}")
 
 
 def engines() -> Finding:
     """What can run an image tower besides torch; a broken engine is a FAIL, an absent one is not."""
-    found = [f"torch {_version('torch')}"]
+    found = [f"torch {version_of('torch')}"]
     for name, module in (("onnx", "onnxruntime"), ("openvino", "openvino")):
         if find_spec(module) is None:
             found.append(f"no {module} ({installation.extra(name)})")
@@ -154,7 +155,7 @@ def engines() -> Finding:
             return Finding(
                 "FAIL", "engines", _one_line(error), installation.pip("--force-reinstall", "--no-deps", module)
             )
-        found.append(f"{module} {_version(module)}")
+        found.append(f"{module} {version_of(module)}")
     return Finding("PASS", "engines", ", ".join(found))
 
 
@@ -230,17 +231,10 @@ def _faiss_package() -> str:
     faiss-cpu may stand in the place of faiss-gpu: zsderm does not use its kernels for GPUs.
     """
     for name in ("faiss-gpu", "faiss-cpu"):
-        if _version(name) != "none":
+        if version_of(name) != "none":
             return name
-    lean = _version("torch").endswith("+cpu") or (sys.platform, platform.machine()) != ("linux", "x86_64")
+    lean = version_of("torch").endswith("+cpu") or (sys.platform, platform.machine()) != ("linux", "x86_64")
     return "faiss-cpu" if lean else "faiss-gpu"
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
 
 
 def _accelerator() -> str:

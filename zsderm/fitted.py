@@ -6,7 +6,6 @@ Letters: N images, C classes, M sentences, D embedding width.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +22,6 @@ from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS
 from zsderm.proxies.refinement import SAMPLE_SIZE
 from zsderm.stored_json import fields_of
 
-_FIGURES = re.compile(r" \([+-][^()]*standard error[^()]*\)")  # of a test, as its reason ends with them
 USED_PRIORS = ("none", "uniform", "given", "estimated", "text")
 
 
@@ -42,6 +40,7 @@ class Fitted:
         refined: whether `proxies` were moved to the images; when not, the text proxies answer.
         prior: the class prior really used, "none" when nothing was refined.
         reason: why it was refined or not; empty when it was not asked for.
+        figures: of the test that the reason rests on; empty where there was none.
         iterations: of the descent that made the proxies.
         converged: whether transport and descent met their tolerance.
     """
@@ -58,6 +57,7 @@ class Fitted:
     reason: str = ""
     iterations: int = 0
     converged: bool = True
+    figures: str = ""  # those who wrote a file without them had them at the end of the reason
 
     @classmethod
     def on_text(cls, kept: torch.Tensor, text: torch.Tensor, images: int, temperature: float) -> Fitted:
@@ -81,6 +81,7 @@ class Fitted:
             refined=refinement.accepted,
             prior=refinement.prior_name if refinement.accepted else "none",
             reason=refinement.reason,
+            figures=refinement.figures,
             iterations=refinement.iterations,
             converged=refinement.converged,
         )
@@ -114,18 +115,13 @@ class Fitted:
         plain = "knowledge" if requested == "kpl" else requested
         return plain if described or plain == "class-name" else "templates"
 
-    @property
-    def reason_in_words(self) -> str:
-        """The reason without the figures of the test, which are in `history`."""
-        return _FIGURES.sub("", self.reason)
-
     def history(self, classes: Sequence[str]) -> Mapping[str, Any]:
         """What was learned, for the manifest."""
         facts: dict[str, Any] = {"images": self.images, "temperature": self.temperature}
         if self.reason:
             facts["refinement"] = {
                 "accepted": self.refined,
-                "reason": self.reason,
+                "reason": f"{self.reason} ({self.figures})" if self.figures else self.reason,
                 "prior": dict(zip(classes, (round(share, 4) for share in self.mix.tolist()), strict=True)),
                 "iterations": self.iterations,
                 "converged": self.converged,
@@ -138,7 +134,7 @@ class Fitted:
 
     def facts(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
-        names = ("images", "temperature", "refined", "prior", "reason", "iterations", "converged")
+        names = ("images", "temperature", "refined", "prior", "reason", "figures", "iterations", "converged")
         return {name: getattr(self, name) for name in names}
 
     @classmethod

@@ -34,7 +34,7 @@ def again(part: str = "zsderm/weights") -> str:
     """
     origin, editable = _origin()
     if origin is None:
-        return pip("--force-reinstall", "--no-deps", f"zsderm=={_version('zsderm')}")
+        return pip("--force-reinstall", "--no-deps", f"zsderm=={version_of('zsderm')}")
     if editable and (origin / ".git").exists():
         return shlex.join(["git", "-C", str(origin), "stash", "push", "--", part])
     return pip("--force-reinstall", "--no-deps", *(["--editable"] if editable else []), str(origin))
@@ -50,7 +50,7 @@ def torch_again() -> str:
 
     Both at once: a torchvision from another index than torch's does not find its own operators.
     """
-    found = _version("torch")
+    found = version_of("torch")
     lean = found.endswith("+cpu") or (_has("faiss-cpu") and not _has("faiss-gpu") and sys.platform == "linux")
     return pip("--force-reinstall", "torch", "torchvision", *(["--index-url", _CPU_INDEX] if lean else []))
 
@@ -75,6 +75,14 @@ def extra(name: str) -> str:
     return pip(*named) if named else pip(f"zsderm[{name}]")
 
 
+def version_of(package: str) -> str:
+    """The version of a package; "none" where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
 def _origin() -> tuple[Path | None, bool]:
     """The folder or file that zsderm was installed from, if it is still there, and whether that is editable."""
     try:
@@ -90,11 +98,4 @@ def _origin() -> tuple[Path | None, bool]:
 
 
 def _has(package: str) -> bool:
-    return _version(package) != "none"
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
+    return version_of(package) != "none"

@@ -32,7 +32,7 @@ def learning_notes(
             f"{stated} was not used: the method {settings.method!r} asks for none; only 'kpl', which learns from all "
             "photographs together, does."
         ]
-    why = fitted.reason_in_words
+    why = fitted.reason
     answers, batch = _source(texts), "the photographs of the fit" if beforehand else "these photographs together"
     if stated:
         return [
@@ -59,9 +59,8 @@ def _stated(prior: str | torch.Tensor) -> str:
 
 def _source(texts: ClassTexts) -> str:
     """Where answers come from that nothing was learned for."""
-    described = len({sentence.class_index for sentence in texts.sentences if sentence.description is not None})
-    if not described:
+    if len(texts.undescribed) == texts.class_count:
         return "from the names of the classes alone"
-    if described < texts.class_count:
+    if texts.undescribed:
         return "from what is written about the classes, or from a name alone where nothing is written"
     return "from what is written about the classes alone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,10 @@ def requires(install: str, purpose: str = "this") -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("zsderm"):
             raise  # a defect, and nothing to install
+        from zsderm import installation  # not above: who lacks nothing need not wait for it
+
+        extra = re.fullmatch(r"zsderm\[(\w+)\]", install)
+        command = installation.extra(extra[1]) if extra else installation.pip(install)
         raise MissingDependencyError(
-            f"{purpose} needs the package {error.name}, which is not installed; pip install '{install}'"
+            f"{purpose} needs the package {error.name}, which is not installed. Install it with: {command}"
         ) from error

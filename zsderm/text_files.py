@@ -8,7 +8,7 @@ from pathlib import Path
 from zsderm.errors import InputError
 
 LARGEST = 20 * 10**6  # bytes; ten thousand names are a hundredth of that
-_COMMENT = re.compile(r"#(\s|$)")
+COMMENT = re.compile(r"#(\s|$)")  # how a line begins that is one
 
 
 def read_text(path: Path, error: type[InputError] = InputError) -> str:
@@ -43,4 +43,4 @@ def text_lines(text: str) -> list[str]:
     >>> text_lines("# mine\\nacne\\n\\n#1 wart\\n")
     ['acne', '', '#1 wart', '']
     """
-    return [line.strip() for line in re.split(r"\r\n|\r|\n", text) if not _COMMENT.match(line.strip())]
+    return [line.strip() for line in re.split(r"\r\n|\r|\n", text) if not COMMENT.match(line.strip())]

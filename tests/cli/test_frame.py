@@ -88,4 +88,6 @@ def test_pretraining_without_its_packages_names_the_command_that_installs_them(
     (tmp_path / "mini.yaml").touch()
     arguments = ["pretrain", "--config", str(tmp_path / "mini.yaml"), "--data-root", str(tmp_path)]
     done = CliRunner().invoke(cli.main, arguments)
-    assert done.exit_code == 1 and "yaml" in done.stderr.lower() and "pip install 'zsderm[pretrain]'" in done.stderr
+    assert done.exit_code == 1 and "yaml" in done.stderr.lower()
+    # The second where the reader of settings is loaded already, which may not ask how zsderm was installed.
+    assert any(f"pip install '{what}'" in done.stderr for what in ("PyYAML>=6", "zsderm[pretrain]"))

@@ -85,7 +85,7 @@ def test_a_missing_exporter_is_named_with_its_command(clip_folder, tmp_path, mon
         raise ImportError("no module", name="onnxscript")
 
     monkeypatch.setattr(export, "_to_onnx", refuse)
-    with pytest.raises(MissingDependencyError, match=r"needs onnxscript\. .* pip install 'zsderm\[onnx\]'"):
+    with pytest.raises(MissingDependencyError, match=r"needs onnxscript\. .* pip install .*'onnxscript>="):
         export_encoder(str(clip_folder), tmp_path / "out", "onnx", "fp32", EXAMPLES, TEXTS)
 
 

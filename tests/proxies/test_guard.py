@@ -38,7 +38,7 @@ def test_labels_that_follow_the_clusters_are_accepted_over_biased_ones() -> None
     judged = result(points, biased, truth)
     assert judged.accepted
     assert judged.changed == pytest.approx((biased != truth).double().mean().item())
-    assert "better than the text labels" in judged.reason
+    assert judged.reason.endswith("better than the text labels") and judged.figures == str(judged.over_text)
 
 
 def test_biased_labels_are_refused_over_those_that_follow_the_clusters() -> None:
@@ -53,7 +53,7 @@ def test_labels_that_cut_one_cluster_are_refused() -> None:
     points, _ = cluster_pair(distance=0.0)
     judged = result(points, torch.zeros(300, dtype=torch.long), (points[:, 0] > 0).long())
     assert not judged.accepted
-    assert judged.reason == "the images form no clusters that match these classes"
+    assert (judged.reason, judged.figures) == ("the images form no clusters that match these classes", "")
 
 
 def test_the_same_labels_are_refused() -> None:

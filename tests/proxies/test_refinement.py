@@ -45,7 +45,9 @@ def test_auto_gains_where_clusters_contradict_a_biased_proxy() -> None:
     refined = refine(images, proxies)
     assert refined.accepted
     assert refined.prior_name == "estimated"
+    assert refined.figures.startswith("+") and "nats an image" in refined.figures
     uniform = refine(images, proxies, "uniform")
+    assert uniform.figures == ""
     gain = change(uniform, images, proxies, truth)
     assert gain > 0.08
     assert change(refined, images, proxies, truth) > gain / 2

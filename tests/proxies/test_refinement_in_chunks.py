@@ -92,11 +92,8 @@ def test_at_its_usual_tolerance_the_objective_equals_the_one_in_memory_to_1e_min
 def test_a_folder_that_fits_in_the_sample_gets_what_refine_gives(prior: str) -> None:
     features, text, _ = skin(900)
     whole, streamed = refine(features, text, prior), refine_streamed(features, text, prior, chunk_size=128)
-    assert (streamed.accepted, streamed.prior_name, streamed.reason) == (
-        whole.accepted,
-        whole.prior_name,
-        whole.reason,
-    )
+    for name in ("accepted", "prior_name", "reason", "figures"):
+        assert getattr(streamed, name) == getattr(whole, name)
     torch.testing.assert_close(streamed.prior, whole.prior, atol=1e-6, rtol=0)
     torch.testing.assert_close(streamed.labels, whole.labels, atol=1e-4, rtol=0)
     torch.testing.assert_close(scores(streamed, features), whole.scores, atol=1e-3, rtol=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from zsderm.errors import ImageError
 from zsderm.images import open_file
 
-LENGTH = 12  # hex digits: of ten thousand photographs and ten thousand others one pair in a million is taken for one
+LENGTH = 12  # hex digits: that any of ten thousand photographs is taken for one of ten thousand others: 1 in 3 million
 _PART = 2**15  # bytes read at either end of a file, so that large files cost no more than small ones
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
@@ -17,6 +16,7 @@ from zsderm.cli.help import IMAGES, option
 from zsderm.cli.talk import say
 from zsderm.errors import ImageError
 from zsderm.file_names import printable
+from zsderm.text_files import COMMENT
 from zsderm.wording import agrees, counted
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -25,7 +25,6 @@ STDIN, LIST = "-", "@"
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 LISTS = (".txt", *TABLES)  # a file that ends so is no photograph; with "@" in front any text file is a list
 _STDIN_NAME = "standard input"
-_COMMENT = re.compile(r"#(\s|$)")  # as in `zsderm.text_files`; here a name may be no text
 _LARGEST = 2**30  # bytes of a list
 _PATH = click.Path(allow_dash=True)  # for shells that complete names
 
@@ -156,7 +155,7 @@ def _in_line(line: str, folder: str | os.PathLike[str]) -> str:
     if not line.strip() or os.path.lexists(os.path.join(folder, line)) or os.path.lexists(line):
         return line if line.strip() else ""
     text = line.strip()
-    if _COMMENT.match(text):
+    if COMMENT.match(text):
         return ""
     quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"
     return text[1:-1] if quoted else text

@@ -20,7 +20,7 @@ _SHOWN = 8  # classes listed
 def unsaid_notes(context: click.Context, predictions: Predictions) -> Iterator[str]:
     """What stands in the manifest to be known of the answers, without what was a note or a warning before."""
     said = context.find_root().obj or set()
-    for note in predictions.manifest["notes"]:
+    for note in predictions.notes:
         if " ".join(note.split()) not in said:
             yield f"Note: {note}"
 

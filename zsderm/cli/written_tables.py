@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zsderm.wording import agrees, counted
+
 if TYPE_CHECKING:
     from zsderm import Predictions
     from zsderm.groups import GroupPredictions
@@ -58,9 +60,9 @@ def with_minimum(
     """Answers that know which of them are less probable than asked for, and say so in their manifest."""
     predictions = replace(predictions, minimum=minimum)
     count = int(predictions.below_minimum.sum())
-    several = "1 answer is" if count == 1 else f"{count} answers are"
+    several = f"{counted(count, 'answer')} {agrees(count, 'is', 'are')}"
     note = f"{several} less probable than {minimum:g}: see the column below_minimum."
-    notes = [*predictions.manifest["notes"], *([note] if count else [])]
+    notes = [*predictions.notes, *([note] if count else [])]
     predictions = replace(predictions, manifest={**predictions.manifest, "min_probability": minimum, "notes": notes})
     if grouped is None:
         return predictions, None

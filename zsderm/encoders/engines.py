@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from zsderm import installation
 from zsderm.encoders.base import read_json
 from zsderm.encoders.checkpoint import Checkpoint
 from zsderm.encoders.fingerprint import fingerprint
@@ -258,7 +259,7 @@ def _need(engine: str) -> Any:
         return import_module(package)
     except ImportError as error:
         raise MissingDependencyError(
-            f"the engine '{engine}' needs {package}. Install it with: pip install 'zsderm[{engine}]'"
+            f"the engine '{engine}' needs {package}. Install it with: {installation.extra(engine)}"
         ) from error
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from zsderm import installation
 from zsderm.atomic_files import atomic_folder
 from zsderm.encoders import load_encoder
 from zsderm.encoders.base import CARD_FILE, HOME_FILE, Encoder, card_facts, home_file
@@ -115,7 +116,7 @@ def _write_tower(encoder: TorchEncoder, engine: str, precision: str, pixels: tor
         else:
             exact.replace(path)
     except ImportError as error:
-        message = f"exporting needs {error.name}. Install it with: pip install 'zsderm[{engine}]'"
+        message = f"exporting needs {error.name}. Install it with: {installation.extra(engine)}"
         raise MissingDependencyError(message) from error
     except Exception as error:  # exporters have no error in common
         reason = " ".join(str(error).split())[:300]

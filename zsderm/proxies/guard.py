@@ -72,15 +72,24 @@ class RefinementTestResult:
     @property
     def reason(self) -> str:
         """Why, as a clause for the person who reads the result."""
+        return self._why[0]
+
+    @property
+    def figures(self) -> str:
+        """The gain over the text labels, where the reason is that gain; else empty."""
+        return self._why[1]
+
+    @property
+    def _why(self) -> tuple[str, str]:
         if self.accepted:
-            return f"the refined labels predict where unseen images lie better than the text labels ({self.over_text})"
+            words = "the refined labels predict where unseen images lie better than the text labels"
+            return words, str(self.over_text)
         if self.over_none.sure <= LEAST_GAIN:
-            return "the images form no clusters that match these classes"
+            return "the images form no clusters that match these classes", ""
         if self.shrinks_dominant_class:
-            return (
-                f"it would take images from the class that the text proxies see in {self.dominant_before:.0%} of them"
-            )
-        return f"the refined labels do not describe the images clearly better than the text labels ({self.over_text})"
+            filled = f"{self.dominant_before:.0%}"
+            return f"it would take images from the class that the text proxies see in {filled} of them", ""
+        return "the refined labels do not describe the images clearly better than the text labels", str(self.over_text)
 
 
 @dataclass(frozen=True)

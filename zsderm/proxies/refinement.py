@@ -54,6 +54,7 @@ class Refinement:
     converged: bool
     accepted: bool  # False: the text proxies are kept
     reason: str  # why, as a clause without a full stop
+    figures: str = ""  # of the test that the reason rests on; empty where there was none
 
     @cached_property
     def labels(self) -> torch.Tensor:
@@ -173,7 +174,7 @@ def refine(
     if sample is images:
         return started
     if not started.accepted:
-        return _text_stands(images, text, started.reason)
+        return replace(_text_stands(images, text, started.reason), figures=started.figures)
     started, on_sample = (
         replace(started, text=replace(started.text, images=None, scores=None)),
         text,
@@ -266,6 +267,7 @@ def _refined(
         converged=solution.converged and learned.converged,
         accepted=True,
         reason=f"the images were labelled to the {prior_name} class mix" if started is None else started.reason,
+        figures="" if started is None else started.figures,
     )
 
 
@@ -295,4 +297,5 @@ def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed:
     mixes = [estimate_prior(components, labels[distinct], anchor=anchor) for anchor in ANCHORS]
     trials = [trial(mix) for mix in (resolve_prior("uniform", labels), *mixes)]
     best, result = max(trials, key=lambda one: one[1].over_text.mean)
-    return replace(best, reason=result.reason) if result.accepted else _text_stands(images, text, result.reason)
+    found = best if result.accepted else _text_stands(images, text, result.reason)
+    return replace(found, reason=result.reason, figures=result.figures)

@@ -12,6 +12,7 @@ import torch
 import transformers
 from PIL import Image
 
+from zsderm import installation
 from zsderm.encoders.base import EncoderCard
 from zsderm.encoders.checkpoint import BUILD_ERRORS, Checkpoint, first_line
 from zsderm.encoders.torch_encoder import TorchEncoder
@@ -202,7 +203,7 @@ def _need_sentencepiece(card: EncoderCard, tokenizer_files: Sequence[Path]) -> N
         for module, package in (("sentencepiece", "sentencepiece"), ("google.protobuf", "protobuf")):
             if not _installed(module):
                 raise MissingDependencyError(
-                    f"the tokenizer of '{card.name}' needs {package}. Install it with: pip install 'zsderm[siglip]'"
+                    f"the tokenizer of '{card.name}' needs {package}. Install it with: {installation.extra('siglip')}"
                 )
 
 
