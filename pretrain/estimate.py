@@ -167,7 +167,8 @@ def _text_activations(model: OpenClipModel, config: TrainConfig, half: bool) -> 
     tokens = torch.ones(PROBE, context_length(config.model_cfg), device="meta", dtype=torch.long)
     text = getattr(model, "text", None)
     if isinstance(text, HFTextEncoder):
-        mask = torch.ones_like(tokens)
+        # a value for each pair of tokens: transformers looks into a mask of tokens, and a meta tensor holds nothing
+        mask = torch.ones(PROBE, 1, tokens.shape[1], tokens.shape[1], device="meta", dtype=torch.bool)
         return _kept(text, lambda: text.transformer(input_ids=tokens, attention_mask=mask), half)
     return _kept(model, lambda: model.encode_text(tokens), half)
 

@@ -204,8 +204,8 @@ class ImageTable:
             rows |= {image: self._rows[named[number]] for image in (first, *others)}
         if not rows:
             raise InputError(
-                f"expected {self.path} to name the {len(images)} images, but it names none of them; it names "
-                f"{', '.join(named[:2]) or 'no image at all'}, the images are {', '.join(images[:2])}"
+                f"expected {self.path} to name the images ({len(images)}), but it names none of them. It names "
+                f"{', '.join(named[:2]) or 'no image at all'}, and the images are {', '.join(images[:2])}"
             )
         return [rows.get(image, []) for image in images]
 

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from zsderm import CheckpointError
 from zsderm.cli import main
 from zsderm.pretrain.config import read_config
+from zsderm.pretrain.data.captions import CAPTIONS_PER_IMAGE
 from zsderm.pretrain.estimate import estimate
 from zsderm.pretrain.model.optimiser import create_optimiser
-from zsderm.pretrain.model.start import begin
-from zsderm.pretrain.model.towers import image_and_patch_features
+from zsderm.pretrain.model.start import begin, text_settings
+from zsderm.pretrain.model.towers import build_towers, image_and_patch_features
 
 CONFIGS = Path(__file__).parents[2] / "pretrain" / "configs"
 RECIPES = runpy.run_path(str(Path(__file__).with_name("recipes.py")))
@@ -63,6 +64,29 @@ def test_processes_of_torchrun_share_a_batch(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_frozen_text_tower_keeps_nothing() -> None:
     needs = estimate(read_config(CONFIGS / "mini.yaml", settings()))
     assert needs.text_activations == 0 and needs.learning_parameters < 5e6 < needs.text_parameters
+
+
+@pytest.mark.slow
+def test_a_text_tower_of_transformers_that_learns_is_estimated_as_a_real_pass() -> None:
+    config = read_config(CONFIGS / "mini.yaml", settings(train_text=True))
+    text_cfg, _ = text_settings(config.model_cfg, config.text_start)
+    towers = build_towers({**config.model_cfg, "text_cfg": {**text_cfg, "hf_model_pretrained": False}})
+    text = towers.text.train()
+    tokens = torch.ones(2, 77, dtype=torch.long)
+    kept: dict[int, torch.Tensor] = {}
+    own = {id(p) for p in text.parameters()}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        base = tensor if tensor._base is None else tensor._base
+        if id(base) not in own:
+            kept[base.untyped_storage().data_ptr()] = base
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        text.transformer(input_ids=tokens, attention_mask=torch.tensor([[1] * 77, [1] * 9 + [0] * 68]))
+    real = sum(t.numel() * t.element_size() for t in kept.values()) / len(tokens)
+    needs = estimate(config)
+    assert real <= needs.text_activations / (needs.images_at_a_time * CAPTIONS_PER_IMAGE) <= 1.5 * real
 
 
 def test_a_text_tower_that_is_not_on_this_machine_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:

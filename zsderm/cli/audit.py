@@ -142,7 +142,8 @@ def audit(
 
     With --labels the labels that are probably wrong are ranked as well (cleanlab's confident learning; needs
     pip install 'zsderm[audit]'). --suspects and --review also show the photographs least like all others, such as a
-    page of text. Patients and lesions of --group-column are judged by those of others only.
+    page of text. With --group-column the labels of one patient or lesion are judged by the
+    photographs of the others only.
 
     The default of --cosine is for the bundled encoder, which gives similar embeddings to photographs of one diagnosis.
     For another encoder choose a value by looking at --sheet.

@@ -48,7 +48,8 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     "--labels",
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column and a column true_label (a class name, or its index), for the report.",
+    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index), "
+    "for the report.",
 )
 @image_column_or_order_option
 @option(

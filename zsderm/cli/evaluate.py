@@ -91,8 +91,8 @@ def evaluate(
     """Compare predictions with the true labels.
 
     Images are matched by name. Images without a label are left out, and stderr says how many. Without --labels the
-    predictions need a column true_label. A label of a disease that a class holds ("solar lentigo" for "benign
-    keratosis") counts for the class, and a warning says so.
+    predictions need a column true_label. Where a class includes other diseases, a label of one of
+    these ("solar lentigo" in "benign keratosis") counts for the class, and a warning says so.
 
     Predictions of other tools need one column of probabilities (not logits) for each class: named after the class
     ("probability: melanoma", prob_melanoma or melanoma), or probability_class_0, 1, ... in the order of --classes or of

@@ -19,6 +19,7 @@ from zsderm.images import passed_over_text
 from zsderm.report.contact_sheet import ContactSheet, Part, Strip, Tile
 from zsderm.tasks.audit.image_sets import ImageSet
 from zsderm.tasks.audit.perceptual_hash import BITS
+from zsderm.wording import counted
 
 PLACES = ("across", "within train", "within test")
 KINDS = {
@@ -117,10 +118,10 @@ class AuditReport:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Pairs by place and kind."""
-        counted = Counter((pair.where, pair.kind) for pair in self.pairs)
+        number = Counter((pair.where, pair.kind) for pair in self.pairs)
         kinds = [kind for kind in KINDS if kind != "embedding" or self.cosine is not None]
         places = PLACES if len(self.sets) > 1 else PLACES[1:2]
-        return {place: {kind: counted[place, kind] for kind in kinds} for place in places}
+        return {place: {kind: number[place, kind] for kind in kinds} for place in places}
 
     def to_dict(self) -> dict[str, object]:
         """The figures, ready for JSON."""
@@ -195,15 +196,15 @@ class AuditReport:
         kinds = list(next(iter(self.counts().values())))
         yield "| pairs | " + " | ".join(KINDS[kind] for kind in kinds) + " |"
         yield "|---|" + "--:|" * len(kinds)
-        for place, counted in self.counts().items():
-            yield f"| {place} | " + " | ".join(str(counted[kind]) for kind in kinds) + " |"
+        for place, number in self.counts().items():
+            yield f"| {place} | " + " | ".join(str(number[kind]) for kind in kinds) + " |"
         yield ""
         yield from (f"{name}: {text}." for name, text in self._facts())
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         for name, images in zip(("Train", "Test"), self.sets, strict=False):
             left_out = f"; passed over: {passed_over_text(images.passed_over)}" if images.passed_over else ""
-            yield name, f"{printable(images.source)}, {len(images)} images{left_out}"
+            yield name, f"{printable(images.source)}, {counted(len(images), 'image')}{left_out}"
         for found in self.overlaps:
             named = ", ".join(found.shared[:NAMED]) + (", ..." if len(found.shared) > NAMED else "")
             touched = f" ({named}), {found.test_images} test images" if found.shared else ""
@@ -212,7 +213,7 @@ class AuditReport:
         if self.cosine is not None:
             yield "Near neighbour", f"cosine of at least {self.cosine:g}, {self.encoder}"
         if self.errors:
-            yield "Unreadable", f"{len(self.errors)} images, left out"
+            yield "Unreadable", f"{counted(len(self.errors), 'image')}, left out"
 
     def _strips(self, pairs: Sequence[Pair]) -> Iterator[Strip]:
         paths, groups = self.paths, self.groups

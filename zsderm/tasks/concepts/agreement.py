@@ -18,6 +18,7 @@ from zsderm.image_table import ImageTable
 from zsderm.knowledge.names import spelling
 from zsderm.table_files import UNKNOWN_WORDS
 from zsderm.tasks.concepts.annotation import ConceptScores
+from zsderm.wording import counted
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,8 +68,9 @@ class Agreement:
             yield f"| {figure.concept} | {figure.positives} | {figure.negatives} | {figure.auroc:.3f} |"
         yield ""
         yield (
-            f"Mean AUROC of {len(self.figures)} concepts on {self.images} images: {self.mean_auroc:.3f} "
-            f"({self.low:.3f} to {self.high:.3f}, 95 % bootstrap over {self.resampled}); by chance 0.500."
+            f"Mean AUROC of {counted(len(self.figures), 'concept')} on {counted(self.images, 'image')}: "
+            f"{self.mean_auroc:.3f} ({self.low:.3f} to {self.high:.3f}, 95 % bootstrap over {self.resampled}); "
+            "by chance 0.500."
         )
         for concept, reason in self.left_out.items():
             yield f"Left out: {concept}: {reason}."
