@@ -44,6 +44,7 @@ FLOORS = [
     "knowledge",
     "embeddings",
     "groups",
+    "narratives",
     "proxies",
     "calibration",
     "class_list",
@@ -70,6 +71,7 @@ DOORS = {
     ("cli", "pretrain", "publish"): {"pretrain"},
     ("cli", "pretrain", "data"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},
+    ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
 }
@@ -93,6 +95,7 @@ PUBLIC_MODULES = {
     "long_tables",
     "manifest_files",
     "metrics",
+    "narratives",
     "proxies",
     "report",
     "stored_json",
