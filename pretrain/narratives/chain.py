@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase
+from zsderm.narratives.look_alikes import chapter_of, likeness
 from zsderm.narratives.story_classifier import NONE
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.pretrain.narratives.rows import Story
@@ -100,28 +101,3 @@ class Chain:
     @staticmethod
     def _shuffled(names: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
         return tuple(names[place] for place in rng.permutation(len(names)))
-
-
-def chapter_of(name: str, knowledge: KnowledgeBase) -> str:
-    """The second level of the ontology, such as "infectious" or "malignant"; the first where there is no second."""
-    path = knowledge.find(name).ontology
-    return path[min(1, len(path) - 1)] if path else "other"
-
-
-def likeness(classes: Sequence[str], knowledge: KnowledgeBase) -> NDArray[np.float64]:
-    """(C, C) float64: how alike the base holds two diseases for, from 0 to 2.
-
-    The share of their paths in the ontology that they have in common, and the share of common visible signs.
-    """
-    found = [knowledge.find(name) for name in classes]
-    table = np.zeros((len(found), len(found)))
-    for row, one in enumerate(found):
-        for column, other in enumerate(found):
-            common = next(
-                (level for level, pair in enumerate(zip(one.ontology, other.ontology, strict=False)) if len({*pair}) > 1),
-                min(len(one.ontology), len(other.ontology)),
-            )
-            longest = max(len(one.ontology), len(other.ontology), 1)
-            signs = len({*one.concepts, *other.concepts})
-            table[row, column] = common / longest + len({*one.concepts} & {*other.concepts}) / max(signs, 1)
-    return table

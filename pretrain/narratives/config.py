@@ -53,7 +53,7 @@ class NarrativesConfig:
     options: str = "chain"  # what stands in the text: none, full, chain, or chapters and then chain
     lengths: tuple[int, ...] = (10, 5, 3, 2)  # of the chain, after the list of all classes
     look_alikes: float = 0.5  # share of wrong options that are the most alike of the base; the others are drawn
-    missed: float = 0.2  # share of short lists without the answer, where a table does not say what the image model names
+    missed: float = 0.2  # share of short lists without the answer, where a table does not rank options
     max_tokens: int = 288  # of story and options; the story is cut
     frozen_layers: int = 0  # embeddings and so many layers keep their weights; 0: everything is trained
     lora_rank: int = 0  # train adapters of this rank in place of the weights; 0: train the weights

@@ -43,8 +43,9 @@ def begin(config: NarrativesConfig, outputs: int) -> tuple[StoryClassifier, Any]
 
 def finished(classifier: StoryClassifier) -> StoryClassifier:
     """The classifier as it is saved: adapters become part of the weights, so that who reads it needs no peft."""
-    if hasattr(classifier.body, "merge_and_unload"):
-        classifier.body = classifier.body.merge_and_unload()
+    body: Any = classifier.body
+    if hasattr(body, "merge_and_unload"):
+        classifier.body = body.merge_and_unload()
     return classifier.cpu().eval()
 
 

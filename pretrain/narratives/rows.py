@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,9 @@ def _story(place: str, line: str, group: str) -> Story:
             raise PretrainingDataError(f"{place}: expected {name!r} to be a text, but got {record.get(name)!r:.60}.")
     split, options = record.get("split", "train"), record.get("options", [])
     if split not in SPLITS:
-        raise PretrainingDataError(f"{place}: expected 'split' to be one of {', '.join(SPLITS)}, but got {split!r:.60}.")
+        raise PretrainingDataError(
+            f"{place}: expected 'split' to be one of {', '.join(SPLITS)}, but got {split!r:.60}."
+        )
     if not isinstance(options, list) or not all(isinstance(name, str) for name in options):
         raise PretrainingDataError(f"{place}: expected 'options' to be a list of labels, but got {options!r:.60}.")
     return Story(
@@ -114,13 +116,13 @@ def _story(place: str, line: str, group: str) -> Story:
 
 def _in_folds(rows: Sequence[Story], config: NarrativesConfig) -> list[Story]:
     """The same stories, those of one fold to test and all others to train."""
-    from dataclasses import replace
-
     from sklearn.model_selection import StratifiedGroupKFold
 
     groups = [row.group for row in rows]
     if len(set(groups)) < config.folds:
-        raise PretrainingDataError(f"Expected {config.folds} groups or more for as many folds, but got {len(set(groups))}.")
+        raise PretrainingDataError(
+            f"Expected {config.folds} groups or more for as many folds, but got {len(set(groups))}."
+        )
     made = StratifiedGroupKFold(config.folds, shuffle=True, random_state=0)  # the same for every seed
     labels = np.array([row.label for row in rows])
     tested = set(list(made.split(labels, labels, groups))[config.fold][1].tolist())

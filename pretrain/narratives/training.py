@@ -125,7 +125,7 @@ def masked_loss(scores: Tensor, allowed: Tensor, answers: Tensor) -> Tensor:
     return nn.functional.cross_entropy(scores.masked_fill(~allowed, -torch.inf), answers)
 
 
-def run(
+def run_narratives(
     config_path: Path, output: Path, data_root: Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> Path:
     """Train a model of stories as a configuration says, resuming where an earlier run of the same output stopped.
@@ -179,7 +179,8 @@ def run(
 
 def _train_epoch(learner: Learner, epoch: int, at: Progress, logs: RunLog, file: Path) -> None:
     """All batches of an epoch that are left; `at` counts them, with the sums of losses and of right answers."""
-    config, settings = learner.config, (learner.config)
+    config = learner.config
+    settings: Any = config  # a checkpoint takes any settings that are a dataclass
     learner.model.train()
     clock = time.monotonic()
     for number, batch in enumerate(learner.batches(epoch)):
@@ -200,8 +201,7 @@ def _train_epoch(learner: Learner, epoch: int, at: Progress, logs: RunLog, file:
         if config.log_every and at.step % config.log_every == 0:
             logs.step({"step": at.step, "epoch": epoch + 1, "loss": round(loss, 6), "learning_rate": rate})
         if config.checkpoint_every and at.batch % config.checkpoint_every == 0 and at.batch < learner.steps:
-            any_settings: Any = settings
-            checkpoint.save(file, at, any_settings, Group(), **learner.parts)
+            checkpoint.save(file, at, settings, Group(), **learner.parts)
     loss, right, _ = (at.sums / max(at.images, 1)).tolist()
     row = {"epoch": epoch + 1, "loss": round(loss, 4), "answered_right": round(right, 4)}
     logs.epoch({**row, "seconds": round(at.seconds, 1), "step": at.step})

@@ -51,4 +51,4 @@ def narratives(
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for client in ("httpx", "httpx2"):  # one line for each request to the hub
         logging.getLogger(client).setLevel(logging.WARNING)
-    click.echo(training.run(config, output or Path("runs") / config.stem, data_root, dict(overrides)))
+    click.echo(training.run_narratives(config, output or Path("runs") / config.stem, data_root, dict(overrides)))
