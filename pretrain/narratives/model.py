@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
+from zsderm.encoders.transformers_format.encoder import silence
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.narratives.story_classifier import StoryClassifier, prepared
 from zsderm.pretrain.narratives.config import BUNDLED_MODEL, NarrativesConfig
@@ -84,8 +85,9 @@ def _language_model(config: NarrativesConfig) -> tuple[Any, Any]:
     kind = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
     name = str(Path(config.model).expanduser()) if Path(config.model).expanduser().is_dir() else config.model
     try:
-        body = AutoModel.from_pretrained(name, dtype=kind, use_safetensors=True)
-        return body, AutoTokenizer.from_pretrained(name, use_fast=True)
+        with silence():
+            body = AutoModel.from_pretrained(name, dtype=kind, use_safetensors=True)
+            return body, AutoTokenizer.from_pretrained(name, use_fast=True)
     except BUILD_ERRORS as error:
         raise CheckpointError(
             f"The language model '{config.model}' cannot be loaded: {first_line(error)}. Expected a model of "
