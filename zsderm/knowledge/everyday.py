@@ -23,6 +23,7 @@ _ENGLISH = _listed(
 NAMED_AFTER: Mapping[str, frozenset[str]] = {
     "burn": _ENGLISH,
     "bite": _ENGLISH,
+    "wen": _ENGLISH,  # German "whom"
     "tinha": _listed("uma com de da minha tenho essa esta tem pela"),  # Portuguese "had"
     "cor": _listed("un le du mon des les mes ce ces aux"),  # Portuguese "colour"
 }
@@ -34,19 +35,30 @@ NOT_NAMED_AFTER: Mapping[str, frozenset[str]] = {
         nesta mesma
         """
     ),
+    "brulure": _listed("de"),  # French "sensation de brûlure", which is no burn
+}
+# Word -> the spellings in which it is a name, where accents tell: "Krätze" is scabies, "ich kratze" is "I scratch".
+WRITTEN: Mapping[str, frozenset[str]] = {
+    "kratze": _listed("krätze kraetze"),
+    "peca": _listed("peca pecas"),  # freckles; Portuguese "peça" is a piece
+    "tina": _listed("tiña tiñas"),
+    "pano": _listed("paño paños"),
 }
 
 
-def is_name(word: str, before: str) -> bool:
+def is_name(word: str, before: str, written: str = "") -> bool:
     """Whether a word that is the name of a disease stands for it.
 
     Args:
         word: folded.
         before: the folded word before it; empty at the start of a text.
+        written: the word as it stands in the text; empty where that does not matter.
 
     >>> is_name("burn", "it"), is_name("burn", "a"), is_name("acne", "it")
     (False, True, True)
     """
+    if written and word in WRITTEN:
+        return written.casefold() in WRITTEN[word]
     if word in NAMED_AFTER:
         return before in NAMED_AFTER[word]
     return before not in NOT_NAMED_AFTER.get(word, ())
