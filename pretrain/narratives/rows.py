@@ -18,6 +18,8 @@ import numpy as np
 
 from zsderm import KnowledgeBase
 from zsderm.errors import PretrainingDataError
+from zsderm.narratives.masking import masked
+from zsderm.narratives.names import NameKeys
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.stored_json import parse_json
 
@@ -43,7 +45,7 @@ def written_stories() -> Path:
 
 
 def read_stories(config: NarrativesConfig, root: Path | None) -> list[Story]:
-    """The stories that a configuration names, with the names of diseases in them masked.
+    """The stories that a configuration names.
 
     Args:
         config: the settings.
@@ -84,6 +86,12 @@ def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str,
     if strange := sorted({name for story in stories for name in story.options} - set(labels)):
         raise PretrainingDataError(f"Expected 'options' to be labels of the table, but {strange[0]!r} is none.")
     return tuple(labels)
+
+
+def without_names(stories: Sequence[Story], knowledge: KnowledgeBase) -> list[Story]:
+    """The same stories, in which names of diseases are masked: what is read later is masked as well."""
+    names = NameKeys.of(knowledge, sorted({story.label for story in stories}))
+    return [replace(story, narrative=masked(story.narrative, names).text) for story in stories]
 
 
 def _story(place: str, line: str, group: str) -> Story:

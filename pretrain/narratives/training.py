@@ -33,7 +33,7 @@ from zsderm.pretrain.distributed import Group, device_of_this_process
 from zsderm.pretrain.narratives.chain import Chain, Draw
 from zsderm.pretrain.narratives.config import NarrativesConfig, read_config
 from zsderm.pretrain.narratives.model import Learned, begin, finished
-from zsderm.pretrain.narratives.rows import Story, checksum_lines, classes_of, read_stories
+from zsderm.pretrain.narratives.rows import Story, checksum_lines, classes_of, read_stories, without_names
 from zsderm.pretrain.run_folder import CHECKPOINT, open_run_folder, write_manifest
 from zsderm.pretrain.run_log import RunLog
 
@@ -152,6 +152,7 @@ def run_narratives(
     knowledge = KnowledgeBase.load(config.knowledge)
     stories = read_stories(config, root)
     chain = Chain(config, classes_of(stories, knowledge), knowledge)
+    stories = without_names(stories, knowledge)
     open_run_folder(output, EXPORTED)
     torch.manual_seed(config.seed)
     device = device_of_this_process()

@@ -8,7 +8,7 @@ import pytest
 from zsderm import KnowledgeBase
 from zsderm.errors import PretrainingDataError, UnknownClassError
 from zsderm.pretrain.narratives.config import NarrativesConfig
-from zsderm.pretrain.narratives.rows import classes_of, read_stories
+from zsderm.pretrain.narratives.rows import Story, classes_of, read_stories, without_names
 
 ROW = {"id": "1", "narrative": "It itches.", "label": "scabies", "split": "train"}
 
@@ -69,3 +69,10 @@ def test_labels_are_diseases_of_the_base_with_stories(
 def test_a_table_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(PretrainingDataError, match="There is no table"):
         read_stories(NarrativesConfig(card={}, stories="no.jsonl"), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_disease_that_a_story_names_is_not_trained_with() -> None:
+    story = Story("1", "My doctor says rosacea, and it burns.", "scabies", "train", "1")
+    (read,) = without_names([story], KnowledgeBase.load("dermatology"))
+    assert read.narrative == "My doctor says [...], and it burns." and read.label == "scabies"
