@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -271,6 +272,7 @@ def _manifest(
         "config": config_path.read_text(encoding="utf-8"),
         "overrides": json.loads(json.dumps(dict(overrides))),
         "stories": {split: sum(story.split == split for story in stories) for split in ("train", "dev", "test")},
+        "labels": dict(sorted(Counter(story.label for story in stories if story.split == "train").items())),
         "sources": sorted({story.source for story in stories} - {""}),
         "data": digest,
         "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
