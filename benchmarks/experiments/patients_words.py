@@ -168,7 +168,7 @@ def table_rows(table: ImageTable, classes: Sequence[str], image: Rows) -> Iterat
                 "image": table.files[row].name,
                 "narrative": text,
                 "label": labels[row],
-                "patient": patients[row],
+                "patient_id": patients[row],
                 "source": "patient",
                 "options": [classes[place] for place in np.argsort(-image[row])],
             }
@@ -195,10 +195,10 @@ def _trained(
     if not (folder / "words_model").is_dir():
         count = len(rows) // TELLINGS
         away = set(tested.tolist())
-        patients = sorted({row["patient"] for number, row in enumerate(rows) if number % count not in away})
+        patients = sorted({row["patient_id"] for number, row in enumerate(rows) if number % count not in away})
         set_by = set(np.random.default_rng(0).permutation(patients)[: len(patients) // 8].tolist())
         lines = [
-            {**row, "split": "dev" if row["patient"] in set_by else "train"}
+            {**row, "split": "dev" if row["patient_id"] in set_by else "train"}
             for number, row in enumerate(rows)
             if number % count not in away
         ]

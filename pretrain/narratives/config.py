@@ -44,9 +44,9 @@ class NarrativesConfig:
 
     card: Mapping[str, Any]  # what the folder says of the model: name, licence, description, training data
     stories: str = ""  # a table in JSON Lines, relative to the data folder; empty: the written stories of the package
-    folds: int = 0  # divide the table into so many parts by `group`, one of them to test; 0: by its column "split"
+    folds: int = 0  # divide the train split into so many parts by `group`, one of them to test; 0: test its test split
     fold: int = 0  # which part is tested, from 0
-    group: str = "patient"  # column of a table: rows with the same entry stay together
+    group: str = "patient_id"  # column of a table: rows with the same entry stay together
     knowledge: str = "dermatology"  # knowledge base that says which diseases are alike
     model: str = BUNDLED_MODEL  # the one in the bundled weights; or a model of transformers, by its name or as a folder
     pooling: str = "mean"  # of the tokens of the story; "last" token for decoders

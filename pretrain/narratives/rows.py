@@ -1,8 +1,8 @@
 """Stories out of a table in JSON Lines, and which of them are trained with.
 
-One line is {"id", "narrative", "label", "split"}, and may have "source" (patient, written), a column that groups rows
-(such as "patient"), and "options": the classes in the order in which an image model that has not seen the image of this
-row ranks them, the first one first.
+One line is {"narrative", "label", "split"}, as in the written stories and in what `zsderm pretrain stories` makes. It
+may have "id", "source" (patient, written), a column that groups rows (such as "patient_id"), and "options": the classes
+in the order in which an image model that has not seen the image of this row ranks them, the first one first.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _story(place: str, line: str, group: str) -> Story:
         raise PretrainingDataError(f"{place}: expected one JSON object a line, but {error}.") from error
     if not isinstance(record, dict):
         raise PretrainingDataError(f"{place}: expected one JSON object a line, but got {line:.60}.")
-    for name in ("id", "narrative", "label"):
+    for name in ("narrative", "label"):
         if not isinstance(record.get(name), str) or not record[name].strip():
             raise PretrainingDataError(f"{place}: expected {name!r} to be a text, but got {record.get(name)!r:.60}.")
     split, options = record.get("split", "train"), record.get("options", [])
@@ -111,30 +111,31 @@ def _story(place: str, line: str, group: str) -> Story:
         )
     if not isinstance(options, list) or not all(isinstance(name, str) for name in options):
         raise PretrainingDataError(f"{place}: expected 'options' to be a list of labels, but got {options!r:.60}.")
+    name = str(record.get("id") or record.get("image") or place)
     return Story(
-        id=record["id"],
+        id=name,
         narrative=record["narrative"],
         label=record["label"].strip(),
         split=split,
-        group=str(record.get(group) or record["id"]),
+        group=str(record.get(group) or name),
         source=str(record.get("source", "")),
         options=tuple(options),
     )
 
 
 def _in_folds(rows: Sequence[Story], config: NarrativesConfig) -> list[Story]:
-    """The same stories, those of one fold to test and all others to train."""
+    """The stories of the train split, those of one fold to test; and those of dev. The test split is left alone."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    groups = [row.group for row in rows]
-    if len(set(groups)) < config.folds:
-        raise PretrainingDataError(
-            f"Expected {config.folds} groups or more for as many folds, but got {len(set(groups))}."
-        )
+    divided = [row for row in rows if row.split == "train"]
+    groups = [row.group for row in divided]
+    if (count := len(set(groups))) < config.folds:
+        raise PretrainingDataError(f"Expected {config.folds} groups or more for as many folds, but got {count}.")
     made = StratifiedGroupKFold(config.folds, shuffle=True, random_state=0)  # the same for every seed
-    labels = np.array([row.label for row in rows])
+    labels = np.array([row.label for row in divided])
     tested = set(list(made.split(labels, labels, groups))[config.fold][1].tolist())
-    return [replace(row, split="test" if index in tested else "train") for index, row in enumerate(rows)]
+    parts = [replace(row, split="test") if index in tested else row for index, row in enumerate(divided)]
+    return [*parts, *(row for row in rows if row.split == "dev")]
 
 
 def checksum_lines(stories: Sequence[Story]) -> list[str]:

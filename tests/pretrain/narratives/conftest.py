@@ -29,7 +29,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "narrative": f"On my {place}: {text}.",
             "label": disease,
             "split": "test" if place == "neck" else "dev" if place == "foot" else "train",
-            "patient": f"{disease}-{number // 2}",
+            "patient_id": f"{disease}-{number // 2}",
         }
         for disease, text in TOLD.items()
         for number, place in enumerate(PLACES)

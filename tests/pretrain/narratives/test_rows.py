@@ -20,14 +20,23 @@ def test_the_written_stories_come_with_the_package() -> None:
 
 
 def test_every_patient_is_tested_in_one_fold_and_never_trained_with_there(stories: Path) -> None:
-    tested = []
+    tested: list[str] = []
     for fold in range(3):
         config = NarrativesConfig(card={}, stories="stories.jsonl", folds=3, fold=fold)
         rows = read_stories(config, stories)
         own = {row.group for row in rows if row.split == "test"}
         assert not own & {row.group for row in rows if row.split == "train"}
         tested += [row.id for row in rows if row.split == "test"]
-    assert sorted(tested) == sorted(row.id for row in rows)
+    assert len(tested) == len(set(tested)) == 16, "dev and test are left alone"
+    assert sum(row.split == "dev" for row in rows) == 4
+
+
+def test_what_the_command_makes_of_answers_is_read(tmp_path: Path) -> None:
+    row = {"image": "1.jpg", "narrative": "It itches.", "label": "scabies", "split": "train", "patient_id": "P1"}
+    rows = [row, {**row, "image": "2.jpg", "label": "acne vulgaris", "case": "P2", "told": "itch"}]
+    (tmp_path / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    read = read_stories(NarrativesConfig(card={}, stories="stories.jsonl"), tmp_path)
+    assert [(story.id, story.group) for story in read] == [("1.jpg", "P1"), ("2.jpg", "P1")]
 
 
 @pytest.mark.parametrize(
