@@ -1,7 +1,7 @@
 """What lists of options add to a model of stories: four ways to train, on the written stories of 26 diseases.
 
     python -m zsderm.benchmarks.experiments.chain_of_options --runs RUNS --output docs/chain_of_options.json \\
-        --document docs/narratives.md
+        --document docs/chain_of_options.md
 
 trains pretrain/configs/narratives.yaml once a way and seed, and asks each model for the test stories. All ways see each
 story equally often. There are three questions: by words alone, all diseases being options; with three options, which

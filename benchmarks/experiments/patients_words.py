@@ -1,7 +1,7 @@
 """What patients' answers add to a photograph, by a trained model of stories, on PAD-UFES-20.
 
     python -m zsderm.benchmarks.experiments.patients_words --data-root DATA --runs RUNS \\
-        --output docs/patients_words.json --document docs/narratives.md
+        --output docs/patients_words.json --document docs/chain_of_options.md
 
 puts the answers of the patients into words (`zsderm.narratives.patient`; never what they do not know, because that
 depends on the diagnosis), and trains pretrain/configs/narratives_pad.yaml once for each of five parts of the train

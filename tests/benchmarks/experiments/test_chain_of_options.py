@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from transformers import BertConfig, BertModel
 
 from zsderm.benchmarks.experiments.chain_of_options import SHARES, difference, figure, main, markdown, simulated
 from zsderm.benchmarks.experiments.chain_of_options import test_stories as stories_asked
+from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -47,7 +49,11 @@ def test_the_test_stories_are_three_of_each_disease() -> None:
 def test_every_way_is_trained_and_asked(tmp_path: Path) -> None:
     page, output = tmp_path / "page.md", tmp_path / "figures.json"
     page.write_text("<!-- chain of options -->\n<!-- end of chain of options -->\n")
-    tiny = ["epochs=1", "frozen_layers=6", "learning_rate=0.0", "tensorboard=false", "max_tokens=192"]
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    tokenizer = SentenceModel().parts[1]
+    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    tiny = [f"model={json.dumps(str(tmp_path / 'tiny'))}", "epochs=1", "frozen_layers=0", "tensorboard=false"]
     options = [part for setting in tiny for part in ("--set", setting)]
     options += ["--runs", str(tmp_path / "runs"), "--seed", "0", "--draws", "1", "--output", str(output)]
     done = CliRunner().invoke(main, [*options, "--document", str(page)], catch_exceptions=False)
