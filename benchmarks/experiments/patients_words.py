@@ -10,8 +10,9 @@ not seen its patients.
 
 The image side of dev is zsderm-mini, zero-shot; no photograph of dev was trained with. It has seen those of train, so
 there the image side is a logistic regression on its embeddings, fitted to other patients, and noise is added to the
-embeddings until it is right as often as zsderm-mini is on dev. The rankings that the chain is trained with are made
-alike. So on train the image side is of the right strength and no real model; on dev it is real, and patients are few.
+embeddings until it is right as often as zsderm-mini is on dev; its temperature is set on the other four parts. The
+rankings that the chain is trained with are made alike. So on train the image side is of the right strength and no real
+model; on dev it is real, and patients are few.
 
 Answers: image alone; words alone; both, all classes being options; both, the first three answers of the image being the
 options; and both with the story of a patient with another diagnosis. All are taken as if each class were equally
@@ -44,6 +45,7 @@ from zsderm.tasks.audit.cross_fitting import cross_fitted, joined
 
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "narratives_pad.yaml"
 FOLDS, FIRST, TELLINGS = 5, 3, 3  # parts of the patients; options of the chain; stories of one row to train with
+TEMPERATURES = np.geomspace(0.1, 10, 81)
 TRIES = 3  # draws of the noise that its strength is chosen by
 WAYS = {
     "image": "image alone",
@@ -85,10 +87,12 @@ def main(
     goal = float((seen.argmax(axis=1) == _true(dev, classes)).mean())
     features = np.asarray(audit(ImageSet("pad", tuple(train.files)), encoder=encoder, cache=cache_dir).features)
     image, noise = weakened(features, _true(train, classes), _patients(train), len(classes), goal)
+    tested = list(parts(train))
+    image = calibrated(image, _true(train, classes), tested)
     words = np.full_like(image, np.nan)
     listed, other = words.copy(), words.copy()
     rows = list(table_rows(train, classes, image))
-    for fold, part in enumerate(parts(train)):
+    for fold, part in enumerate(tested):
         place = _trained(runs, f"fold-{fold}", rows, part, config, changed)
         for table, answers in zip((words, listed, other), _answers(place, train, part, classes, image), strict=True):
             table[part] = answers
@@ -149,6 +153,30 @@ def weakened(
         right = np.mean([(fitted(length, seed).argmax(axis=1) == true).mean() for seed in range(TRIES)])
         low, high = (length, high) if right > goal else (low, length)
     return fitted(low, 0), low
+
+
+def calibrated(image: Rows, true: NDArray[np.int64], tested: Sequence[NDArray[np.int64]]) -> Rows:
+    """The same rankings, as sure as they are right: each part at the temperature that fits all other parts best.
+
+    A logistic regression on embeddings with noise is far less sure than it is right, and any story would outvote it.
+    Fits are by the likelihood, classes counted alike.
+    """
+    logs, table = np.log(image), np.empty_like(image)
+    for part in tested:
+        others = np.setdiff1d(np.arange(len(true)), part)
+        own = true[others]
+        weights = 1 / np.bincount(own)[own]
+        losses = [
+            -(weights * _sharpened(logs[others], value)[np.arange(len(own)), own]).sum() for value in TEMPERATURES
+        ]
+        table[part] = np.exp(_sharpened(logs[part], TEMPERATURES[int(np.argmin(losses))]))
+    return table
+
+
+def _sharpened(logs: Rows, temperature: float) -> Rows:
+    """Logarithms of probabilities at another temperature."""
+    scaled = logs / temperature
+    return scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
 
 
 def parts(table: ImageTable) -> Iterator[NDArray[np.int64]]:

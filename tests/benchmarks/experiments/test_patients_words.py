@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zsderm.benchmarks.experiments.patients_words import figures, markdown, narratives, parts, table_rows, weakened
+from zsderm.benchmarks.experiments.patients_words import (
+    calibrated,
+    figures,
+    markdown,
+    narratives,
+    parts,
+    table_rows,
+    weakened,
+)
 from zsderm.image_table import ImageTable
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -42,6 +50,19 @@ def test_the_image_model_is_made_as_often_right_as_is_asked() -> None:
     assert 0.65 < (table.argmax(axis=1) == true).mean() < 0.85 and noise > 0.5
     assert table.sum(axis=1) == pytest.approx(1) and (table > 0).all()
     assert weakened(features, true, np.arange(200), 2, goal=1.0)[1] == 0
+
+
+def test_an_image_model_that_is_not_sure_enough_is_sharpened_by_other_patients_only() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 2, 400)
+    sure = np.where(rng.random(400) < 0.9, true, 1 - true)  # right nine times of ten, and says six of ten
+    image = np.where(np.eye(2)[sure] == 1, 0.6, 0.4)
+    halves = [np.arange(200), np.arange(200, 400)]
+    table = calibrated(image, true, halves)
+    assert table.max(axis=1) == pytest.approx(0.9, abs=0.05) and (table.argmax(axis=1) == sure).all()
+    turned = true.copy()
+    turned[:200] = 1 - turned[:200]
+    assert np.array_equal(calibrated(image, turned, halves)[:200].round(3), table[:200].round(3))
 
 
 def test_each_story_is_told_in_several_ways_with_the_ranking_of_the_image(table: ImageTable) -> None:
