@@ -14,9 +14,10 @@ embeddings until it is right as often as zsderm-mini is on dev; its temperature 
 rankings that the chain is trained with are made alike. So on train the image side is of the right strength and no real
 model; on dev it is real, and patients are few.
 
-Answers: image alone; words alone; both, all classes being options; both, the first three answers of the image being the
-options; and both with the story of a patient with another diagnosis. All are taken as if each class were equally
-frequent. Intervals are 95 % bootstrap intervals over patients, and differences are paired.
+The weight of the words, w in log p(image) + w log p(words), is set on the other four parts as well; on dev, on all of
+train. Answers: image alone; words alone; both, all classes being options; both, the first three answers of the image
+being the options; and both with the story of a patient with another diagnosis. All are taken as if each class were
+equally frequent. Intervals are 95 % bootstrap intervals over patients, and differences are paired.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from zsderm.tasks.audit.cross_fitting import cross_fitted, joined
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "narratives_pad.yaml"
 FOLDS, FIRST, TELLINGS = 5, 3, 3  # parts of the patients; options of the chain; stories of one row to train with
 TEMPERATURES = np.geomspace(0.1, 10, 81)
+WEIGHTS = np.linspace(0, 1.5, 31)
 TRIES = 3  # draws of the noise that its strength is chosen by
 WAYS = {
     "image": "image alone",
@@ -96,15 +98,26 @@ def main(
         place = _trained(runs, f"fold-{fold}", rows, part, config, changed)
         for table, answers in zip((words, listed, other), _answers(place, train, part, classes, image), strict=True):
             table[part] = answers
+    true, everyone = _true(train, classes), np.arange(len(train.files))
+    used: list[tuple[float, float]] = []  # weights of all options, and of the first three, by part; then of dev
+    for part in (*tested, everyone[:0]):
+        rest = np.setdiff1d(everyone, part)
+        used.append((weight_of(image[rest], words[rest], true[rest]), weight_of(image[rest], listed[rest], true[rest])))
+    powers = np.empty((len(everyone), 2))
+    for part, weights in zip(tested, used, strict=False):
+        powers[part] = weights
+    answered = [rows_ ** powers[:, [which]] for rows_, which in ((words, 0), (listed, 1), (other, 0))]
+    place = _trained(runs, "all", rows, everyone[:0], config, changed)
+    asked = _answers(place, dev, np.arange(len(dev.files)), classes, seen)
+    asked_at = [table ** used[-1][which] for table, which in zip(asked, (0, 1, 0), strict=True)]
     content = {
         "encoder": encoder.fingerprint,
         "noise": noise,
         "right on dev": goal,
-        "train": figures(train, classes, image, words, listed, other),
+        "weights": used,
+        "train": figures(train, classes, image, *answered),
+        "dev": figures(dev, classes, seen, *asked_at),
     }
-    place = _trained(runs, "all", rows, np.array([], int), config, changed)
-    everyone = np.arange(len(dev.files))
-    content["dev"] = figures(dev, classes, seen, *_answers(place, dev, everyone, classes, seen))
     part_of_page = markdown(content)
     click.echo(part_of_page)
     if output:
@@ -159,18 +172,25 @@ def calibrated(image: Rows, true: NDArray[np.int64], tested: Sequence[NDArray[np
     """The same rankings, as sure as they are right: each part at the temperature that fits all other parts best.
 
     A logistic regression on embeddings with noise is far less sure than it is right, and any story would outvote it.
-    Fits are by the likelihood, classes counted alike.
     """
     logs, table = np.log(image), np.empty_like(image)
     for part in tested:
-        others = np.setdiff1d(np.arange(len(true)), part)
-        own = true[others]
-        weights = 1 / np.bincount(own)[own]
-        losses = [
-            -(weights * _sharpened(logs[others], value)[np.arange(len(own)), own]).sum() for value in TEMPERATURES
-        ]
-        table[part] = np.exp(_sharpened(logs[part], TEMPERATURES[int(np.argmin(losses))]))
+        rest = np.setdiff1d(np.arange(len(true)), part)
+        tried = {float(value): _sharpened(logs[rest], value) for value in TEMPERATURES}
+        table[part] = np.exp(_sharpened(logs[part], likeliest(tried, true[rest])))
     return table
+
+
+def weight_of(image: Rows, words: Rows, true: NDArray[np.int64]) -> float:
+    """The power of the words beside the image that fits best."""
+    logs = np.log(image), np.log(words)
+    return likeliest({float(weight): _sharpened(logs[0] + weight * logs[1], 1.0) for weight in WEIGHTS}, true)
+
+
+def likeliest(tried: dict[float, Rows], true: NDArray[np.int64]) -> float:
+    """The value whose logarithms of probabilities fit best, by the likelihood, classes counted alike."""
+    weights = 1 / np.bincount(true)[true]
+    return max(tried, key=lambda value: float((weights * tried[value][np.arange(len(true)), true]).sum()))
 
 
 def _sharpened(logs: Rows, temperature: float) -> Rows:
@@ -276,7 +296,10 @@ def figures(
 def markdown(content: dict[str, Any]) -> str:
     """One line for each way to answer and set of patients; percent."""
     lines = [
-        "Written by `python -m zsderm.benchmarks.experiments.patients_words`; percent, 95 % intervals over patients.\n",
+        "Written by `python -m zsderm.benchmarks.experiments.patients_words`; percent, 95 % intervals over patients. "
+        f"Weight of the words: {_range([one for one, _ in content['weights'][:-1]])} in the parts of train, "
+        f"{content['weights'][-1][0]:.2f} on dev; with options from the image "
+        f"{_range([one for _, one in content['weights'][:-1]])} and {content['weights'][-1][1]:.2f}.\n",
         "| patients | answered by | accuracy | balanced | minus image alone: accuracy | balanced |",
         "|---|---|---|---|---|---|",
     ]
@@ -294,6 +317,10 @@ def markdown(content: dict[str, Any]) -> str:
             ]
             lines.append(f"| {named} | {WAYS[way]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def _gain(gain: dict[str, float]) -> str:

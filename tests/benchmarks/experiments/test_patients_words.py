@@ -14,6 +14,7 @@ from zsderm.benchmarks.experiments.patients_words import (
     parts,
     table_rows,
     weakened,
+    weight_of,
 )
 from zsderm.image_table import ImageTable
 
@@ -65,6 +66,14 @@ def test_an_image_model_that_is_not_sure_enough_is_sharpened_by_other_patients_o
     assert np.array_equal(calibrated(image, turned, halves)[:200].round(3), table[:200].round(3))
 
 
+def test_words_that_mislead_get_no_weight_and_words_that_help_do() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 3, 600)
+    image, words = rng.dirichlet((1, 1, 1), 600), rng.dirichlet((1, 1, 1), 600)
+    assert weight_of(image, words, true) < 0.2
+    assert weight_of(image, 0.1 + 0.7 * np.eye(3)[true], true) > 1
+
+
 def test_each_story_is_told_in_several_ways_with_the_ranking_of_the_image(table: ImageTable) -> None:
     image = np.tile([0.3, 0.7], (40, 1))
     rows = list(table_rows(table, LABELS, image))
@@ -83,7 +92,7 @@ def test_words_that_say_nothing_change_nothing(table: ImageTable) -> None:
     for way in ("both", "both, first three", "another story"):
         assert found["ways"][way]["against image"]["accuracy"]["value"] == 0
         assert found["ways"][way]["accuracy"] == found["ways"]["image"]["accuracy"]
-    told = markdown({"train": found, "dev": found})
+    told = markdown({"train": found, "dev": found, "weights": [[0.5, 0.4]] * 6})
     assert "| train (40 images, 20 patients) | both | " in told and "+0.0 (+0.0 to +0.0)" in told
 
 
