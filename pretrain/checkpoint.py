@@ -136,7 +136,7 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 def settings_of(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide the weights, as plain lists, mappings and numbers."""
     settings = {name: _plain(value) for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
-    for source in settings["train"]:
+    for source in settings.get("train", ()):
         del source["home"]  # decides what is measured of the finished encoder, not its weights
     return settings
 

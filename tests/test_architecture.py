@@ -45,6 +45,7 @@ FLOORS = [
     "predictions",
     "embeddings",
     "groups",
+    "narratives",
     "proxies",
     "calibration",
     "class_list",
@@ -72,6 +73,7 @@ DOORS = {
     ("cli", "pretrain", "publish"): {"pretrain"},
     ("cli", "pretrain", "data"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},
+    ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
 }
@@ -95,6 +97,7 @@ PUBLIC_MODULES = {
     "long_tables",
     "manifest_files",
     "metrics",
+    "narratives",
     "proxies",
     "report",
     "stored_json",

@@ -83,6 +83,11 @@ class SentenceModel:
             context_length=int(self._model.max_seq_length or 0),
         )
 
+    @property
+    def parts(self) -> tuple[torch.nn.Module, Any]:
+        """The transformers model below the pooling and its tokenizer, for who trains them further."""
+        return self._model[0].auto_model, self._model.tokenizer
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over weights and tokenizer."""

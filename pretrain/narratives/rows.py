@@ -1,0 +1,143 @@
+"""Stories out of a table in JSON Lines, and which of them are trained with.
+
+One line is {"narrative", "label", "split"}, as in the written stories and in what `zsderm pretrain stories` makes. It
+may have "id", "source" (patient, written), a column that groups rows (such as "patient_id"), and "options": the classes
+in the order in which an image model that has not seen the image of this row ranks them, the first one first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsderm import KnowledgeBase
+from zsderm.errors import PretrainingDataError
+from zsderm.narratives.masking import masked
+from zsderm.narratives.names import NameKeys
+from zsderm.pretrain.narratives.config import NarrativesConfig
+from zsderm.stored_json import parse_json
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Story:
+    """One row."""
+
+    id: str
+    narrative: str
+    label: str
+    split: str  # train, dev, test
+    group: str  # rows of one group stay together where folds are made
+    source: str = ""
+    options: tuple[str, ...] = ()  # as an image model ranks them; empty where there is none
+
+
+def written_stories() -> Path:
+    """The table of written stories that comes with the package."""
+    return Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
+
+
+def read_stories(config: NarrativesConfig, root: Path | None) -> list[Story]:
+    """The stories that a configuration names.
+
+    Args:
+        config: the settings.
+        root: the data folder, which `stories` is relative to.
+
+    Raises:
+        PretrainingDataError: the table cannot be read, a line lacks something, or a split that is needed is empty.
+    """
+    path = (root or Path()) / config.stories if config.stories else written_stories()
+    if not path.is_file():
+        raise PretrainingDataError(f"There is no table {path}. `stories` is relative to the data folder.")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PretrainingDataError(f"Expected {path} to be a table in UTF-8, but cannot read it: {error}.") from error
+    rows = [
+        _story(f"{path}:{number}", line, config.group) for number, line in enumerate(lines, start=1) if line.strip()
+    ]
+    rows = _in_folds(rows, config) if config.folds else rows
+    if len({row.label for row in rows if row.split == "train"}) < 2:
+        raise PretrainingDataError(f"Expected stories of two diseases or more to train with in {path}.")
+    return rows
+
+
+def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str, ...]:
+    """The classes of a run, in alphabetical order: the labels of all stories, each of which is a disease of the base.
+
+    Raises:
+        UnknownClassError: one is not.
+        PretrainingDataError: a label without stories to train with, or an option that is no label.
+    """
+    labels = sorted({story.label for story in stories})
+    for label in labels:
+        knowledge.find(label)
+    learned = {story.label for story in stories if story.split == "train"}
+    if missing := [label for label in labels if label not in learned]:
+        raise PretrainingDataError(f"There is no story of {missing[0]!r} to train with, only to evaluate.")
+    if strange := sorted({name for story in stories for name in story.options} - set(labels)):
+        raise PretrainingDataError(f"Expected 'options' to be labels of the table, but {strange[0]!r} is none.")
+    return tuple(labels)
+
+
+def without_names(stories: Sequence[Story], knowledge: KnowledgeBase) -> list[Story]:
+    """The same stories, in which names of diseases are masked: what is read later is masked as well."""
+    names = NameKeys.of(knowledge, sorted({story.label for story in stories}))
+    return [replace(story, narrative=masked(story.narrative, names).text) for story in stories]
+
+
+def _story(place: str, line: str, group: str) -> Story:
+    try:
+        record: Any = parse_json(line)
+    except ValueError as error:
+        raise PretrainingDataError(f"{place}: expected one JSON object a line, but {error}.") from error
+    if not isinstance(record, dict):
+        raise PretrainingDataError(f"{place}: expected one JSON object a line, but got {line:.60}.")
+    for name in ("narrative", "label"):
+        if not isinstance(record.get(name), str) or not record[name].strip():
+            raise PretrainingDataError(f"{place}: expected {name!r} to be a text, but got {record.get(name)!r:.60}.")
+    split, options = record.get("split", "train"), record.get("options", [])
+    if split not in SPLITS:
+        raise PretrainingDataError(
+            f"{place}: expected 'split' to be one of {', '.join(SPLITS)}, but got {split!r:.60}."
+        )
+    if not isinstance(options, list) or not all(isinstance(name, str) for name in options):
+        raise PretrainingDataError(f"{place}: expected 'options' to be a list of labels, but got {options!r:.60}.")
+    name = str(record.get("id") or record.get("image") or place)
+    return Story(
+        id=name,
+        narrative=record["narrative"],
+        label=record["label"].strip(),
+        split=split,
+        group=str(record.get(group) or name),
+        source=str(record.get("source", "")),
+        options=tuple(options),
+    )
+
+
+def _in_folds(rows: Sequence[Story], config: NarrativesConfig) -> list[Story]:
+    """The stories of the train split, those of one fold to test; and those of dev. The test split is left alone."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    divided = [row for row in rows if row.split == "train"]
+    groups = [row.group for row in divided]
+    if (count := len(set(groups))) < config.folds:
+        raise PretrainingDataError(f"Expected {config.folds} groups or more for as many folds, but got {count}.")
+    made = StratifiedGroupKFold(config.folds, shuffle=True, random_state=0)  # the same for every seed
+    labels = np.array([row.label for row in divided])
+    tested = set(list(made.split(labels, labels, groups))[config.fold][1].tolist())
+    parts = [replace(row, split="test") if index in tested else row for index, row in enumerate(divided)]
+    return [*parts, *(row for row in rows if row.split == "dev")]
+
+
+def checksum_lines(stories: Sequence[Story]) -> list[str]:
+    """What a checksum of the stories is taken of."""
+    return [json.dumps([story.id, story.narrative, story.label, story.split, *story.options]) for story in stories]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from transformers import BertConfig, BertModel
+
+from zsderm.benchmarks.experiments.chain_of_options import SHARES, difference, figure, main, markdown, simulated
+from zsderm.benchmarks.experiments.chain_of_options import test_stories as stories_asked
+from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+def test_the_simulated_image_model_is_as_sure_as_it_is_right() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 26, 6000)
+    lists, table = simulated(true, rng.random((26, 26)), SHARES, rng)
+    assert table.sum(axis=1) == pytest.approx(1)
+    assert (table.argmax(axis=1) == true).mean() == pytest.approx(SHARES[0], abs=0.02)
+    assert (lists == true[:, None]).any(axis=1).mean() == pytest.approx(sum(SHARES), abs=0.02)
+    assert all(len(set(row)) == 3 for row in lists.tolist())
+    first = np.take_along_axis(table, lists, axis=1).argmax(axis=1)
+    assert np.bincount(first).min() > 1800, "the order of the options says nothing"
+
+
+def test_wrong_answers_of_the_image_model_are_look_alikes() -> None:
+    alike = np.full((26, 26), 0.1)
+    alike[0, 1:3] = 1.0
+    lists, _ = simulated(np.zeros(300, int), alike, (0.8 / 3,) * 3, np.random.default_rng(0))
+    assert {*lists.ravel().tolist()} - {0, 1, 2} and (np.isin(lists, [0, 1, 2]).mean()) > 0.9
+
+
+def test_differences_are_paired() -> None:
+    before, after = [[0.0, 1.0, 0.0, 1.0]] * 2, [[0.5, 1.0, 0.5, 1.0]]
+    assert difference(before, after)["value"] == pytest.approx(0.25)
+    assert difference(before, before) == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert figure(before)["accuracy"] == 0.5 and figure(before)["low"] < 0.5
+
+
+def test_the_test_stories_are_three_of_each_disease() -> None:
+    assert len(stories_asked()) == 78
+
+
+@pytest.mark.slow
+def test_every_way_is_trained_and_asked(tmp_path: Path) -> None:
+    page, output = tmp_path / "page.md", tmp_path / "figures.json"
+    page.write_text("<!-- chain of options -->\n<!-- end of chain of options -->\n")
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    tokenizer = SentenceModel().parts[1]
+    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    tiny = [f"model={json.dumps(str(tmp_path / 'tiny'))}", "epochs=1", "frozen_layers=0", "tensorboard=false"]
+    options = [part for setting in tiny for part in ("--set", setting)]
+    options += ["--runs", str(tmp_path / "runs"), "--seed", "0", "--draws", "1", "--output", str(output)]
+    done = CliRunner().invoke(main, [*options, "--document", str(page)], catch_exceptions=False)
+    assert done.exit_code == 0
+    content = json.loads(output.read_text())
+    assert list(content["ways"]) == ["none", "full", "chain", "chapters"] and content["stories"] == 78
+    assert markdown(content) in page.read_text()
+
+
+def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
+    figures = json.loads((DOCS / "chain_of_options.json").read_text("utf-8"))
+    assert markdown(figures) in (DOCS / "chain_of_options.md").read_text("utf-8")

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zsderm import KnowledgeBase
+from zsderm.errors import PretrainingDataError, UnknownClassError
+from zsderm.pretrain.narratives.config import NarrativesConfig
+from zsderm.pretrain.narratives.rows import Story, classes_of, read_stories, without_names
+
+ROW = {"id": "1", "narrative": "It itches.", "label": "scabies", "split": "train"}
+
+
+def test_the_written_stories_come_with_the_package() -> None:
+    rows = read_stories(NarrativesConfig(card={}), None)
+    assert len(rows) >= 260 and {row.split for row in rows} == {"train", "dev", "test"}
+    assert len(classes_of(rows, KnowledgeBase.load("dermatology"))) == 26
+
+
+def test_every_patient_is_tested_in_one_fold_and_never_trained_with_there(stories: Path) -> None:
+    tested: list[str] = []
+    for fold in range(3):
+        config = NarrativesConfig(card={}, stories="stories.jsonl", folds=3, fold=fold)
+        rows = read_stories(config, stories)
+        own = {row.group for row in rows if row.split == "test"}
+        assert not own & {row.group for row in rows if row.split == "train"}
+        tested += [row.id for row in rows if row.split == "test"]
+    assert len(tested) == len(set(tested)) == 16, "dev and test are left alone"
+    assert sum(row.split == "dev" for row in rows) == 4
+
+
+def test_what_the_command_makes_of_answers_is_read(tmp_path: Path) -> None:
+    row = {"image": "1.jpg", "narrative": "It itches.", "label": "scabies", "split": "train", "patient_id": "P1"}
+    rows = [row, {**row, "image": "2.jpg", "label": "acne vulgaris", "case": "P2", "told": "itch"}]
+    (tmp_path / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    read = read_stories(NarrativesConfig(card={}, stories="stories.jsonl"), tmp_path)
+    assert [(story.id, story.group) for story in read] == [("1.jpg", "P1"), ("2.jpg", "P1")]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{", r"stories\.jsonl:3: expected one JSON object a line"),
+        ("[1]", r"expected one JSON object a line, but got \[1\]"),
+        (json.dumps({**ROW, "narrative": " "}), "expected 'narrative' to be a text"),
+        (json.dumps({**ROW, "label": 3}), "expected 'label' to be a text"),
+        (json.dumps({**ROW, "split": "validation"}), "expected 'split' to be one of train, dev, test"),
+        (json.dumps({**ROW, "options": "scabies"}), "expected 'options' to be a list of labels"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_told_with_its_place(tmp_path: Path, line: str, told: str) -> None:
+    good = [json.dumps(ROW), json.dumps({**ROW, "label": "acne"})]
+    (tmp_path / "stories.jsonl").write_text("\n".join([*good, line]), encoding="utf-8")
+    with pytest.raises(PretrainingDataError, match=told):
+        read_stories(NarrativesConfig(card={}, stories="stories.jsonl"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "told"),
+    [
+        ({"label": "dermatosis of the moon"}, UnknownClassError, "dermatosis of the moon"),
+        ({"label": "melanoma", "split": "test"}, PretrainingDataError, "no story of 'melanoma' to train with"),
+        ({"options": ["eczema"]}, PretrainingDataError, "'eczema' is none"),
+    ],
+)
+def test_labels_are_diseases_of_the_base_with_stories(
+    tmp_path: Path, row: dict[str, object], error: type[Exception], told: str
+) -> None:
+    rows = [ROW, {**ROW, "label": "acne vulgaris"}, {**ROW, **row}]
+    (tmp_path / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    with pytest.raises(error, match=told):
+        found = read_stories(NarrativesConfig(card={}, stories="stories.jsonl"), tmp_path)
+        classes_of(found, KnowledgeBase.load("dermatology"))
+
+
+def test_a_table_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PretrainingDataError, match="There is no table"):
+        read_stories(NarrativesConfig(card={}, stories="no.jsonl"), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_disease_that_a_story_names_is_not_trained_with() -> None:
+    story = Story("1", "My doctor says rosacea, and it burns.", "scabies", "train", "1")
+    (read,) = without_names([story], KnowledgeBase.load("dermatology"))
+    assert read.narrative == "My doctor says [...], and it burns." and read.label == "scabies"
