@@ -17,7 +17,7 @@ from zsderm.class_list import checked_prior
 from zsderm.config import Settings
 from zsderm.errors import CheckpointError, InputError, SettingsError
 from zsderm.fitted import Fitted
-from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge import KnowledgeBase, KnowledgeCard, Report
 from zsderm.saved_classifier import SavedClassifier, read
 
 
@@ -64,6 +64,20 @@ def test_what_was_written_is_read_back(saved: Path) -> None:
     }
     torch.testing.assert_close(stored.fitted.kept, torch.arange(5))
     assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]  # no draft is left behind
+
+
+def test_what_patients_report_is_kept_and_guarded_by_a_checksum(saved: Path, tmp_path: Path) -> None:
+    stored = read(saved)
+    diseases = list(KnowledgeBase.load("dermatology").diseases.values())[:2]
+    said = {diseases[0].name: (Report("It itches at night.", diseases[0].name, "itch"),)}
+    base = KnowledgeBase(KnowledgeCard("mine"), diseases, reported=lambda: said)
+    replace(stored, knowledge=base).write(tmp_path / "told")
+    again = read(tmp_path / "told").knowledge
+    assert again is not None and again.reported == said
+    (file,) = (tmp_path / "told").rglob("reported/*.jsonl")
+    file.write_text(file.read_text().replace("night", "noon"))
+    with pytest.raises(InputError, match="damaged or changed"):
+        read(tmp_path / "told")
 
 
 @pytest.mark.slow

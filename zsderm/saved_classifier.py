@@ -63,7 +63,8 @@ class SavedClassifier:
         with atomic_folder(folder) as draft:
             save_file(self.fitted.tensors(), draft / ARRAYS_FILE)
             if self.knowledge is not None:
-                write_base(draft / KNOWLEDGE_FOLDER, self.knowledge.card, self.knowledge.diseases.values(), {})
+                base = self.knowledge
+                write_base(draft / KNOWLEDGE_FOLDER, base.card, base.diseases.values(), {}, base.reported)
             facts = self._facts() | {"files": _digests(draft)}
             facts["checksum"] = checksum_of(facts)
             (draft / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -213,7 +214,7 @@ def _check_facts(folder: Path, facts: Mapping[str, Any]) -> None:
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 of the arrays and of the knowledge base, by their place in the folder."""
-    files = [folder / ARRAYS_FILE, *sorted((folder / KNOWLEDGE_FOLDER).glob("*"))]
+    files = [folder / ARRAYS_FILE, *sorted((folder / KNOWLEDGE_FOLDER).rglob("*"))]
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files if path.is_file()}
 
 

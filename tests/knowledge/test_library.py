@@ -16,6 +16,13 @@ def test_the_bundled_bases_are_folders_with_jsonl_files():
     assert all(any(folder.glob("*.jsonl")) for folder in bases.values())
 
 
+def test_a_folder_of_other_data_is_no_base(tmp_path, monkeypatch):
+    (tmp_path / "narratives").mkdir()
+    (tmp_path / "narratives" / "stories.jsonl").write_text("{}")
+    monkeypatch.setattr("zsderm.knowledge.library.resources.files", lambda name: tmp_path)
+    assert library.bundled() == {}
+
+
 def test_every_bundled_base_has_a_complete_card():
     for name, folder in library.bundled().items():
         card = library.read_card(folder)

@@ -4,5 +4,6 @@
 """
 
 from zsderm.knowledge.base import Description, Disease, KnowledgeBase, KnowledgeCard
+from zsderm.knowledge.reported import Report
 
-__all__ = ["Description", "Disease", "KnowledgeBase", "KnowledgeCard"]
+__all__ = ["Description", "Disease", "KnowledgeBase", "KnowledgeCard", "Report"]

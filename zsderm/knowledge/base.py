@@ -8,8 +8,8 @@ import logging
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from zsderm.display.bases import base_table
@@ -17,65 +17,13 @@ from zsderm.errors import AmbiguousClassError, FallbackWarning, InputError, Unkn
 from zsderm.knowledge import library
 from zsderm.knowledge.authoring.vocabulary import shown_by
 from zsderm.knowledge.card import KnowledgeCard
+from zsderm.knowledge.disease import Description, Disease
 from zsderm.knowledge.languages import ForeignNames
 from zsderm.knowledge.names import NameTable, ShortForms, split_brackets, without_photos
+from zsderm.knowledge.reported import Report, Reports, checksum_of, read_reported
 from zsderm.wording import counted
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Description:
-    """One visible sign of a disease, in 8 to 30 words that do not name it."""
-
-    text: str
-    disease: str  # canonical name
-    aspect: str  # what it describes: "colour", "surface and scale", ... (vocabulary.ASPECTS)
-    modality: str  # "clinical" | "dermoscopic" | "either"
-    source: str  # who says so; the name of the knowledge base where its file says nothing
-    shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty: as its aspect says
-
-    def __post_init__(self) -> None:
-        """Derive what the file does not say."""
-        if not self.shows:
-            object.__setattr__(self, "shows", shown_by(self.aspect))
-
-
-@dataclass(frozen=True)
-class Disease:
-    """One disease: its names, its place among the others, and what it looks like."""
-
-    name: str
-    aliases: tuple[str, ...] = ()
-    ontology: tuple[str, ...] = ()  # path from general to specific, without the disease itself
-    sites: tuple[str, ...] = ()
-    concepts: tuple[str, ...] = ()
-    descriptions: tuple[Description, ...] = ()
-
-    @classmethod
-    def from_record(cls, place: str, record: Mapping[str, object], source: str) -> Disease:
-        """A disease from one line of a .jsonl file. Only its name is demanded here; `validate` demands the rest.
-
-        Args:
-            place: file and line, for the error.
-            record: the parsed line.
-            source: used for texts that name no source.
-
-        Raises:
-            InputError: if a value is not of the kind that its key asks for.
-        """
-        name = library.text_field(place, record, "name")
-        stored = record.get("descriptions", [])
-        if not isinstance(stored, list) or not all(isinstance(item, dict) for item in stored):
-            raise InputError(f"{place}: expected 'descriptions' to be a list of objects, but got {stored!r:.80}.")
-        return cls(
-            name=name,
-            aliases=library.texts_field(place, record, "aliases"),
-            ontology=library.texts_field(place, record, "ontology"),
-            sites=library.texts_field(place, record, "sites"),
-            concepts=library.texts_field(place, record, "concepts"),
-            descriptions=tuple(_description(place, item, name, source) for item in stored),
-        )
 
 
 class KnowledgeBase:
@@ -85,14 +33,22 @@ class KnowledgeBase:
         card: name, version, licence, and names that mean several diseases.
         diseases: distinct diseases, each name and alias standing for one of them.
         origin: what `load` was given, so that errors can name a command that works.
+        reported: gives what patients report, by canonical name; asked for once, when somebody wants to know.
 
     Raises:
         InputError: if a disease comes twice, a name means two diseases, or a group pools one that is not there.
     """
 
-    def __init__(self, card: KnowledgeCard, diseases: Iterable[Disease], origin: str | None = None) -> None:
+    def __init__(
+        self,
+        card: KnowledgeCard,
+        diseases: Iterable[Disease],
+        origin: str | None = None,
+        reported: Callable[[], Reports] = dict,
+    ) -> None:
         self.card = card
         self.origin = origin or card.name
+        self._read_reported = reported
         self.diseases: Mapping[str, Disease] = _by_name(card.name, diseases)
         self.groups: Mapping[str, Disease] = {name: self._pooled(name) for name in card.groups}
         named = {**self.diseases, **self.groups}
@@ -113,7 +69,7 @@ class KnowledgeBase:
             Disease.from_record(place, library.parse_object(place, line), card.name)
             for place, line in library.read_lines(location)
         )
-        base = cls(card, diseases, str(name_or_path))
+        base = cls(card, diseases, str(name_or_path), partial(read_reported, location))
         if not base.diseases:
             raise InputError(f"expected {str(location)!r} to hold one disease per line, but it is empty.")
         log.debug("knowledge base %s (%d classes) from %s", base.name, len(base.diseases), location)
@@ -165,6 +121,41 @@ class KnowledgeBase:
                 content.append({what: [[name, *sorted(meanings[name])] for name in sorted(meanings)]})
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+
+    @cached_property
+    def reported(self) -> Reports:
+        """What patients report: canonical name -> sentences, in the order of the diseases; none where nothing is known.
+
+        Raises:
+            InputError: a file of the folder ``reported`` cannot be used, or speaks of what is no disease of the base.
+        """
+        found = self._read_reported()
+        if strangers := [name for name in found if name not in self.diseases]:
+            raise InputError(
+                f"expected the folder 'reported' of knowledge base {self.name!r} to speak of its diseases, but "
+                f"{', '.join(map(repr, strangers[:3]))} is none of its canonical names."
+            )
+        return {name: found[name] for name in self.diseases if name in found}
+
+    @cached_property
+    def reported_checksum(self) -> str:
+        """16 hex digits that change with what patients report, as `checksum` with everything else."""
+        return checksum_of(self.reported)
+
+    def reports_for(self, classes: Sequence[str]) -> dict[str, tuple[Report, ...]]:
+        """What patients report of each class, under the name as given; of a group, what they report of its members.
+
+        Nothing for a class that is not in the base, or of which nothing is reported.
+
+        Raises:
+            AmbiguousClassError, InputError: as `find` and `reported`.
+        """
+        found = {}
+        for class_name in classes:
+            name = self._resolve(class_name)
+            members = () if name is None else self.card.groups.get(name, (name,))
+            found[class_name] = tuple(report for member in members for report in self.reported.get(member, ()))
+        return found
 
     def find(self, class_name: str) -> Disease:
         """The disease that a class name means: exactly, by an alias, or in another spelling.
@@ -236,7 +227,7 @@ class KnowledgeBase:
             replace(disease, descriptions=tuple(text for text in disease.descriptions if keep(text)))
             for disease in self.diseases.values()
         )
-        return KnowledgeBase(self.card, kept, self.origin)
+        return KnowledgeBase(self.card, kept, self.origin, self._read_reported)
 
     def __len__(self) -> int:
         return sum(len(disease.descriptions) for disease in self.diseases.values())
@@ -332,14 +323,3 @@ def _told(text: Description) -> tuple[str, ...]:
     """What the checksum covers of a text; bases from before there was `shows` keep theirs."""
     derived = text.shows == shown_by(text.aspect)
     return (text.aspect, text.modality, text.text, *(() if derived else (text.shows,)))
-
-
-def _description(place: str, record: Mapping[str, object], disease: str, source: str) -> Description:
-    return Description(
-        text=library.text_field(place, record, "text"),
-        disease=disease,
-        aspect=library.text_field(place, record, "aspect", default="unspecified"),
-        modality=library.text_field(place, record, "modality", default="either"),
-        source=library.text_field(place, record, "source", default=source),
-        shows=library.text_field(place, record, "shows") if "shows" in record else "",
-    )

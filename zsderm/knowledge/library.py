@@ -19,7 +19,7 @@ CARD_FILE = "base.json"
 def bundled() -> dict[str, Path]:
     """The knowledge bases that come with the package: name to folder, in alphabetical order."""
     root = Path(str(resources.files("zsderm.knowledge_bases")))
-    return {folder.name: folder for folder in sorted(root.iterdir()) if folder.is_dir() and any(folder.glob("*.jsonl"))}
+    return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / CARD_FILE).is_file()}
 
 
 def locate(name_or_path: str | Path) -> Path:

@@ -241,7 +241,7 @@ class ShortForms:
             return None
         short, meanings = known
         gloss = self._names.resolve(split_brackets(name)[1])
-        if gloss in {self._names.resolve(meaning) for meaning in meanings}:
+        if gloss is not None and gloss in {self._names.resolve(meaning) for meaning in meanings}:
             return gloss
         raise AmbiguousClassError(
             f"class {name!r} may mean {' or '.join(map(repr, meanings))}: {short!r} stands for each of them. "

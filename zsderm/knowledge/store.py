@@ -1,4 +1,4 @@
-"""Writing a knowledge base: a folder with one .jsonl file and a base.json, written whole or not at all."""
+"""Writing a knowledge base: a folder with a base.json and one or two .jsonl files, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 from zsderm.atomic_files import atomic_folder, is_new_or_empty
 from zsderm.errors import InputError
+from zsderm.knowledge import reported
 from zsderm.knowledge.base import Disease, KnowledgeBase, KnowledgeCard
 from zsderm.knowledge.library import CARD_FILE
+from zsderm.knowledge.reported import Reports
 
 
 def record_of(disease: Disease) -> dict[str, object]:
@@ -28,7 +30,13 @@ def record_of(disease: Disease) -> dict[str, object]:
     }
 
 
-def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], notes: Mapping[str, str]) -> None:
+def write_base(
+    folder: Path,
+    card: KnowledgeCard,
+    diseases: Iterable[Disease],
+    notes: Mapping[str, str],
+    reports: Reports | None = None,
+) -> None:
     """Write a base where there is none yet. The draft is loaded before it gets there: what cannot be is not written.
 
     Args:
@@ -36,6 +44,7 @@ def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], n
         card: what base.json says.
         diseases: one line each, in this order.
         notes: more keys for base.json, such as the review status.
+        reports: what patients report, by canonical name.
 
     Raises:
         InputError: if the folder exists and holds something, so that nothing of the user's is lost; or if the base
@@ -48,5 +57,10 @@ def write_base(folder: Path, card: KnowledgeCard, diseases: Iterable[Disease], n
         content = {**asdict(card), **notes}
         (draft / CARD_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         lines = [json.dumps(record_of(disease), ensure_ascii=False) for disease in diseases]
-        (draft / f"{folder.resolve().name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        KnowledgeBase.load(draft)
+        file = f"{folder.resolve().name}.jsonl"
+        (draft / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if reports:
+            lines = [json.dumps(reported.record_of(*item), ensure_ascii=False) for item in reports.items()]
+            (draft / reported.FOLDER).mkdir()
+            (draft / reported.FOLDER / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _ = KnowledgeBase.load(draft).reported

@@ -57,6 +57,26 @@ def test_show_prints_everything_about_one_disease(folder):
     ]
 
 
+@pytest.fixture
+def reported(folder):
+    (folder / "reported").mkdir()
+    record = {"name": "wart", "reported": [{"about": "contacts", "text": "My son has it too."}]}
+    (folder / "reported" / "told.jsonl").write_text(json.dumps(record))
+    return folder
+
+
+def test_show_prints_what_patients_report(reported):
+    assert run("show", str(reported), "verruca").stdout.splitlines()[-1] == "reported\tcontacts\tMy son has it too."
+
+
+def test_validate_names_the_file_of_what_patients_report(reported, tmp_path):
+    result = run("validate", str(reported), "--output", str(tmp_path / "findings.csv"))
+    assert "error\treported\twart\texpected at least 5 sentences that patients report, but got 1" in result.stdout
+    with (tmp_path / "findings.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["check"] == "reported"]
+    assert [(row["file"], row["disease"]) for row in rows] == [("reported/told.jsonl", "wart")]
+
+
 def test_show_names_the_members_of_a_group():
     result = run("show", "dermatology", "Angiomas Photos")
     rows = [line.split("\t") for line in result.stdout.splitlines()]

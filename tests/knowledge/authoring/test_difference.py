@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zsderm import KnowledgeBase
-from zsderm.knowledge import KnowledgeCard
+from zsderm.knowledge import KnowledgeCard, Report
 from zsderm.knowledge.authoring.difference import Change, changes
 
 
@@ -60,3 +60,14 @@ def test_a_member_that_joins_or_leaves_a_group_is_a_difference() -> None:
         Change("-", "lumps", "member", one),
         Change("+", "lumps", "member", other),
     ]
+
+
+def test_what_patients_report_is_a_difference() -> None:
+    diseases = list(KnowledgeBase.load("dermatology").diseases.values())[:2]
+    (one, other), card = (disease.name for disease in diseases), KnowledgeCard("mine")
+    before = KnowledgeBase(card, diseases, reported=lambda: {one: (Report("It itches.", one, "itch"),)})
+    after = KnowledgeBase(card, diseases, reported=lambda: {other: (Report("It hurts.", other, "pain"),)})
+    assert set(changes(before, after)) == {
+        Change("-", one, "reported (itch)", "It itches."),
+        Change("+", other, "reported (pain)", "It hurts."),
+    }

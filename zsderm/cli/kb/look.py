@@ -99,6 +99,8 @@ def show(name: str, disease: str | None, semantic: bool, judge: str | None) -> N
     try:
         found = base.find(disease)
         _show_disease(found, base.card)
+        for report in base.reports_for([found.name])[found.name]:
+            _table("reported", report.about, report.text)
     except AmbiguousClassError:
         raise
     except UnknownClassError as error:
@@ -231,12 +233,15 @@ def _print_quality(name: str, model: str, judge: str | None) -> list[Problem]:
 
 def _write_findings(output: Path, name: str, problems: Sequence[Problem]) -> None:
     from zsderm.csv_files import csv_file, header_mark
-    from zsderm.knowledge import library
+    from zsderm.knowledge import library, reported
+    from zsderm.knowledge.authoring.checks.reported import CHECK
 
-    files = library.files_of_diseases(library.locate(name))
+    location = library.locate(name)
+    files = library.files_of_diseases(location)
+    told = {disease: f"{reported.FOLDER}/{file}" for disease, file in reported.files_of_diseases(location).items()}
     with csv_file(output, FINDINGS, mark=header_mark(FINDINGS)) as rows:
         for found in problems:
-            file = files.get(found.disease, "")
+            file = (told if found.check == CHECK else files).get(found.disease, "")
             rows.write((found.severity, found.check, file, found.disease, found.text, found.reason))
 
 

@@ -14,7 +14,7 @@ class Change:
 
     sign: str
     disease: str
-    what: str  # "disease", "alias", "concept", "member", "subtype", "asked back", "name in German", an aspect, ...
+    what: str  # "disease", "alias", "concept", "member", "subtype", "asked back", an aspect, "reported (itch)", ...
     text: str
 
 
@@ -52,4 +52,5 @@ def _facts(base: KnowledgeBase, name: str) -> set[tuple[str, str]]:
         *(("site", site) for site in disease.sites),
         *(("concept", concept) for concept in disease.concepts),
         *((f"{d.aspect} ({d.modality}, {d.shows})", d.text) for d in disease.descriptions),
+        *((f"reported ({report.about})", report.text) for report in base.reported.get(name, ())),
     }

@@ -30,6 +30,7 @@ from zsderm.knowledge.authoring.checks.names import (
 )
 from zsderm.knowledge.authoring.checks.problem import Problem
 from zsderm.knowledge.authoring.checks.reading import hard_sentences
+from zsderm.knowledge.authoring.checks.reported import reported_problems
 from zsderm.knowledge.authoring.checks.wording import wording
 from zsderm.knowledge.authoring.vocabulary import ASPECTS, CONCEPTS, MODALITIES, SHOWS
 from zsderm.knowledge.base import Description, Disease
@@ -93,11 +94,12 @@ def _across(location: Path, diseases: Sequence[Disease]) -> Iterator[Problem]:
 
 
 def _consistency(location: Path, diseases: Sequence[Disease], *, complete: bool) -> Iterator[Problem]:
-    """What keeps a name from leading to one disease, or a list from speaking of what is there: in both profiles."""
+    """Names of two diseases, lists that speak of what is not there, what patients report: in both profiles."""
     yield from shared_names(diseases)
     yield from card_names(location, diseases)
     lists = list_problems(location, diseases, complete=complete)
     yield from (Problem(file, reason) for file, reason in lists)
+    yield from reported_problems(location, diseases, complete=complete)
 
 
 def _quality(location: Path, diseases: Sequence[Disease], shows: Mapping[Description, str]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The fixed words of a knowledge base: what a description may be about, and which concepts a disease may show."""
+"""The fixed words of a knowledge base: what a description or a report may be about, which concepts there are."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ def shown_by(aspect: str) -> str:
     """
     return _SHOWN_BY_ASPECT.get(aspect, "lesion")
 
+
+# What a sentence of what patients report may be about, beside a photograph and never in it.
+REPORTED = (
+    *("itch", "pain", "burning", "tenderness", "bleeding", "oozing"),
+    *("growth", "change", "duration", "onset", "spread", "recurrence"),
+    *("fever", "illness", "contacts", "family", "triggers", "relief"),
+    *("season", "age", "occupation", "no complaint"),
+)
 
 # The clinical concepts of SkinCon (Daneshjou et al., 2022), the dermoscopic ones of the seven-point checklist
 # (Argenziano et al., 1998), and a few that skin photographs call for.
