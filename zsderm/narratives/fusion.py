@@ -14,22 +14,9 @@ from __future__ import annotations
 
 import torch
 
-from zsderm.errors import SettingsError
+from zsderm.narratives.given import WEIGHT
 
-WEIGHT = 1.0  # of words beside the photograph
 DOUBT = 0.3  # chosen on the training patients of PAD-UFES-20; see docs/narratives.md
-HEAVIEST = 10.0
-
-
-def checked_weight(weight: float) -> float:
-    """The weight of words, if it is one.
-
-    Raises:
-        SettingsError: it is not between 0 and `HEAVIEST`.
-    """
-    if not 0 <= weight <= HEAVIEST:
-        raise SettingsError(f"expected `words_weight` to be between 0 and {HEAVIEST:g}, but got {weight}")
-    return float(weight)
 
 
 def bounded(by_words: torch.Tensor, doubt: float = DOUBT) -> torch.Tensor:
@@ -58,7 +45,7 @@ def by_both(
         weight: of the words.
         doubt: see the module.
     """
-    added = checked_weight(weight) * bounded(by_words, doubt)  # (N, C)
+    added = weight * bounded(by_words, doubt)  # (N, C)
     answer = (by_image.double().log() + added).softmax(dim=1).float()
     silent = (added == 0).all(dim=1, keepdim=True)  # (N, 1)
     return torch.where(silent, by_image.float(), answer)
