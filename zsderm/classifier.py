@@ -36,7 +36,7 @@ from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.narratives.given import WEIGHT, check_narratives
+from zsderm.narratives.given import WEIGHT, check_narratives, with_narratives
 from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
 from zsderm.proxies.chunks import KnownRows
@@ -194,11 +194,7 @@ class ZeroShotClassifier:
         check_narratives(narratives, found.names, words_weight)
         batch = own._embed(found, progress)
         answers = own._answers(batch, own._fitted_for(batch.features), regions)
-        if narratives is None:
-            return answers
-        from zsderm.narratives.answers import with_words
-
-        return with_words(answers, narratives, self.knowledge, words_weight, cache=self.cache)
+        return with_narratives(answers, narratives, self.knowledge, words_weight, self.cache)
 
     def predict_groups(
         self,

@@ -100,7 +100,8 @@ class AgesOfClass:
     @classmethod
     def of(cls, reports: Iterable[str], descriptions: Iterable[str]) -> AgesOfClass:
         """From what patients report of a disease, and from the people that its descriptions speak of."""
-        at, since = set(), set()
+        at: set[float] = set()
+        since: set[float] = set()
         for text in reports:
             (since if _FROM.search(text) else at).update(_ages(text))
         for text in descriptions:

@@ -12,8 +12,8 @@ and reports what matters. Over the k pieces of a story, with an age and a place 
 
     S(c) = PIECES k^(-1/4) sum_p a(p, c) + age(c) + SITE site(c),    p(c | story) = softmax S
 
-The constants were chosen on the answers of the training patients of PAD-UFES-20, put into words, and on the training and
-development stories of 26 diseases; docs/narratives.md says what they reach on others.
+The constants were chosen on the answers of the training patients of PAD-UFES-20, put into words, and on the training
+and development stories of 26 diseases; docs/narratives.md says what they reach on others.
 
 Letters: N stories, P pieces, C classes, M sentences, D embedding width.
 """
@@ -64,8 +64,7 @@ class Match:
     sentence: str
     disease: str
     about: str  # "itch", "duration", ...
-    score: float  # cosine, without words that deny
-    agrees: bool  # whether both say it or both deny it
+    score: float  # cosine; where both deny it, of what they deny
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +173,8 @@ class ReportedClasses:
         scores = np.zeros(len(self))
         likeness = rows @ self.report_rows.T  # (P, M)
         denied = np.array([piece.denied for piece in pieces], dtype=bool)  # (P,)
+        opposed = denied[:, None] != self._denied[None]  # (P, M)
         if pieces:
-            opposed = denied[:, None] != self._denied[None]  # (P, M)
             agreed = _by_class(np.where(opposed, OPPOSED * likeness, likeness), self.report_of, len(self))
             agreed = _beside_all(agreed) + LOOK * _beside_all(
                 _by_class(rows @ self.look_rows.T, self.look_of, len(self))
@@ -186,27 +185,28 @@ class ReportedClasses:
             scores = scores + _beside_all(np.array([[ages.agreement(age) for ages in self.ages]]))[0]
         if places:
             scores = scores + SITE * _beside_all(np.array([[_share(places, own) for own in self.places]]))[0]
-        return Agreement(scores - scores.mean(), self._matches(pieces, denied, likeness), age, places)
+        return Agreement(scores - scores.mean(), self._matches(pieces, opposed, likeness), age, places)
 
     @cached_property
     def _denied(self) -> NDArray[np.bool_]:
         return np.array([piece.denied for piece in self.reports], dtype=bool)
 
     def _matches(
-        self, pieces: list[Piece], denied: NDArray[np.bool_], likeness: Table
+        self, pieces: list[Piece], opposed: NDArray[np.bool_], likeness: Table
     ) -> tuple[tuple[Match, ...], ...]:
-        """For each class, the sentence that each piece is most like, if it is; each sentence once."""
+        """For each class, the sentence that each piece says as well, if there is one; each sentence once."""
         found: list[dict[int, Match]] = [{} for _ in range(len(self))]
         for kind, own in enumerate(found):
             columns = np.flatnonzero(self.report_of == kind)
             if not (len(columns) and pieces):
                 continue
-            for row, column in enumerate(columns[likeness[:, columns].argmax(axis=1)].tolist()):
-                score = float(likeness[row, column])
+            agreeing = np.where(opposed[:, columns], -1, likeness[:, columns])  # (P, sentences of the class)
+            for row, place in enumerate(agreeing.argmax(axis=1).tolist()):
+                column, score = int(columns[place]), float(agreeing[row, place])
                 if score >= LIKE and (column not in own or own[column].score < score):
-                    agrees = bool(denied[row] == self._denied[column])
-                    own[column] = Match(pieces[row].text, self.reports[column].text, *self.told[column], score, agrees)
-        ranked = (sorted(own.values(), key=lambda match: (-match.agrees, -match.score)) for own in found)
+                    disease, about = self.told[column]
+                    own[column] = Match(pieces[row].text, self.reports[column].text, disease, about, score)
+        ranked = (sorted(own.values(), key=lambda match: -match.score) for own in found)
         return tuple(tuple(best[:MATCHES]) for best in ranked)
 
 

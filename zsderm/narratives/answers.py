@@ -173,7 +173,9 @@ def groups_with_words(
     Args:
         found: by photographs.
         narratives: N stories, one for each photograph.
-        knowledge, weight, cache: see `with_words`.
+        knowledge: see `with_words`.
+        weight: see `with_words`.
+        cache: see `with_words`.
     """
     photographs = with_words(found.photographs, narratives, knowledge, weight, cache=cache)
     shared = found.members.shared([story or "" for story in narratives])
@@ -247,7 +249,9 @@ def _remarks(
         return ["Without a knowledge base narratives cannot be read, so all answers are by image alone."]
     remarks = []
     if foreign := sum(reading.FOREIGN in note for note in answers.notes):
-        remarks.append(f"{foreign} of {count} narratives {'was' if foreign == 1 else 'were'} left out: not in English.")
+        remarks.append(
+            f"{foreign} of {count} narratives {'was' if foreign == 1 else 'were'} left out: few of their words are English."
+        )
     if silent := [name for name, reports in knowledge.reports_for(classes).items() if not reports]:
         remarks.append(f"The knowledge base does not say what patients report of: {', '.join(silent)}.")
     return remarks

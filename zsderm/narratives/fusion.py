@@ -4,8 +4,8 @@
 
 `d` is the doubt: the share of stories that are held to say nothing of what the photograph shows, because another lesion
 is meant, or another patient. Then s(c) is the logarithm of what a story makes of the odds if it may say nothing: it is
-at least log d and at most log(d + (1 - d) C), whatever is told, so a story never removes a class by itself. A story that
-tells nothing has s = 0.
+at least log d and at most log(d + (1 - d) C), whatever is told, so a story never removes a class by itself. A story
+that tells nothing has s = 0.
 
 Letters: N images, C classes.
 """

@@ -58,7 +58,8 @@ class Piece:
 def pieces_of(story: str) -> list[Piece]:
     """What a story says, in its order, each thing once; nothing of what the patient does not know.
 
-    >>> [(piece.said, piece.denied) for piece in pieces_of("It itches, but it has never bled. I do not know if it grew.")]
+    >>> pieces = pieces_of("It itches, but it has never bled. I do not know if it grew.")
+    >>> [(piece.said, piece.denied) for piece in pieces]
     [('It itches', False), ('it has bled', True)]
     """
     found = (piece_of(text) for text in dict.fromkeys(_cut(story.replace(MASK, " "))) if not _UNKNOWN.search(text))
