@@ -49,6 +49,9 @@ class Words(Protocol):
     def nested(self) -> list[dict[str, Any]]:
         """N mappings for JSON."""
 
+    def of(self, index: int) -> Any:
+        """What a report shows of one image; None where nothing was told."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,24 @@ from zsderm.narratives.given import WEIGHT, check_narratives
 from zsderm.narratives.masking import Masked, masked
 from zsderm.narratives.names import NameKeys
 from zsderm.predictions import Evidence, Predictions
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was told of one image.
+
+    Attributes:
+        story: as it was read, without names of diseases.
+        masked, matched, note: see `WordAnswers`.
+        by_image, by_words: the answers by each alone, with their probabilities; an empty label where there is none.
+    """
+
+    story: str
+    masked: tuple[str, ...]
+    matched: tuple[Match, ...]
+    note: str
+    by_image: tuple[str, float]
+    by_words: tuple[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +72,28 @@ class WordAnswers:
         """(N,) bool: where words had a say."""
         return ~self.by_words.isnan().any(dim=1)
 
-    @property
+    @cached_property
     def by_image_alone(self) -> list[tuple[str, float]]:
         """For each image the answer by the photograph alone; an empty label for a failed image."""
         return _best(self.by_image, self.classes)
 
-    @property
+    @cached_property
     def by_words_alone(self) -> list[tuple[str, float]]:
         """For each image the answer by the story alone; an empty label where nothing was told."""
         return _best(self.by_words, self.classes)
+
+    def of(self, index: int) -> Told | None:
+        """What was told of one image; None where nothing was."""
+        if not (self.stories[index] or self.notes[index]):
+            return None
+        return Told(
+            story=self.stories[index],
+            masked=self.masked[index],
+            matched=self.matched[index],
+            note=self.notes[index],
+            by_image=self.by_image_alone[index],
+            by_words=self.by_words_alone[index],
+        )
 
     def columns(self) -> dict[str, list[Any]]:
         """What a table says of the words, in N cells each; label and probability of a table are those by both."""
@@ -249,9 +281,8 @@ def _remarks(
         return ["Without a knowledge base narratives cannot be read, so all answers are by image alone."]
     remarks = []
     if foreign := sum(reading.FOREIGN in note for note in answers.notes):
-        remarks.append(
-            f"{foreign} of {count} narratives {'was' if foreign == 1 else 'were'} left out: few of their words are English."
-        )
+        were = "was" if foreign == 1 else "were"
+        remarks.append(f"{foreign} of {count} narratives {were} left out: few of their words are English.")
     if silent := [name for name, reports in knowledge.reports_for(classes).items() if not reports]:
         remarks.append(f"The knowledge base does not say what patients report of: {', '.join(silent)}.")
     return remarks

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from zsderm.narratives.masking import MASK
 
 _SENTENCES = re.compile(r"(?<=[.!?;])\s+|\n+")
-_CLAUSES = re.compile(r",\s+|:\s+|\s+(?:and|but|although|though)\s+", re.IGNORECASE)
+_CLAUSES = re.compile(r"[,:]\s+(?:(?:and|but|although|though)\s+)?|\s+(?:and|but|although|though)\s+", re.IGNORECASE)
 _SHORTEST = 2  # words of a piece; a shorter one belongs to what stands before it
 _LETTERS = re.compile(r"[^\W\d_]{3,}")  # what has not even one short word in it says nothing
 

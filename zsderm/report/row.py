@@ -47,6 +47,14 @@ class Why(Protocol):
         """The whole picture under its heat map, ``side`` pixels long."""
 
 
+class Told(Protocol):
+    """What was told of one image, as `zsderm.narratives.answers.WordAnswers.of` has it."""
+
+    @property
+    def story(self) -> str:
+        """As it was read, without names of diseases."""
+
+
 @dataclass(frozen=True)
 class Row:
     """What the page shows of one image."""
@@ -69,6 +77,7 @@ class Row:
     familiarity: float = math.nan  # see `Predictions.familiarity`; NaN when it was not measured
     before: str = ""  # the answer before the refinement; empty where nothing was refined
     near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
+    told: Told | None = None  # what the patient told; None where nothing is
 
     @property
     def name(self) -> str:
@@ -170,6 +179,7 @@ def rows(
             familiarity=float(familiar[index]),
             before=before[index] or "",
             near=[neighbour.named(short) for neighbour in near.get(index, ())],
+            told=None if predictions.words is None else predictions.words.of(index),
         )
     if reasons is not None:
         next(reasons, None)  # lets a generator do what it does last, such as writing its table
