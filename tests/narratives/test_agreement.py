@@ -48,7 +48,9 @@ def _slow(encoder: TinyEncoder, base: KnowledgeBase, classes: Sequence[str], sto
     reported = base.reports_for(classes)
     known = [name for name in classes if reported[name]]
     looks = {
-        name: [text.text for text in base.find(name).descriptions if text.modality != "dermoscopic"] if name in known else []
+        name: [text.text for text in base.find(name).descriptions if text.modality != "dermoscopic"]
+        if name in known
+        else []
         for name in classes
     }
     for piece in pieces:
@@ -64,7 +66,6 @@ def _slow(encoder: TinyEncoder, base: KnowledgeBase, classes: Sequence[str], sto
             total[place] += 3 * len(pieces) ** -0.25 * (0.5 if piece.denied else 1) * (one + 0.5 * two)
     age = age_in(story)
     if age is not None:
-        ages = [AgesOfClass.of([r.text for r in reported[name]], looks[name]) for name in classes]
         every = [
             AgesOfClass.of(
                 [r.text for r in reported[name]],
@@ -72,7 +73,6 @@ def _slow(encoder: TinyEncoder, base: KnowledgeBase, classes: Sequence[str], sto
             )
             for name in classes
         ]
-        assert len(ages) == len(every)
         total = [a + b for a, b in zip(total, _centred([one.agreement(age) for one in every]), strict=True)]
     places = body_parts(story)
     if places:

@@ -27,9 +27,7 @@ def tables() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 4.0])
 @pytest.mark.parametrize("doubt", [0.1, 0.3, 0.9])
-def test_both_are_what_the_formula_says(
-    tables: tuple[torch.Tensor, torch.Tensor], weight: float, doubt: float
-) -> None:
+def test_both_are_what_the_formula_says(tables: tuple[torch.Tensor, torch.Tensor], weight: float, doubt: float) -> None:
     found = by_both(*tables, weight, doubt)
     twin = torch.tensor([_reference(*rows, weight, doubt) for rows in zip(*(t.tolist() for t in tables), strict=True)])
     torch.testing.assert_close(found, twin, atol=1e-6, rtol=1e-5)

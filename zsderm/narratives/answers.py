@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def with_words(
         InputError, SettingsError: see `check_narratives`.
     """
     check_narratives(narratives, predictions.images, weight)
-    names = NameKeys.of(knowledge, predictions.classes)
+    names = _names(knowledge, predictions.classes)
     read = {story: masked(story, names) for story in dict.fromkeys(story or "" for story in narratives)}
     known = _known_words(knowledge)
     notes = {story: reading.note_on(found.text, known) for story, found in read.items()}
@@ -199,6 +199,7 @@ def groups_with_words(
     weight: float = WEIGHT,
     *,
     cache: str | Path | None = None,
+    model: TextEncoder | None = None,
 ) -> GroupPredictions:
     """Photographs and their groups with what patients tell; a group has the story that all its photographs share.
 
@@ -208,12 +209,17 @@ def groups_with_words(
         knowledge: see `with_words`.
         weight: see `with_words`.
         cache: see `with_words`.
+        model: see `with_words`.
     """
-    photographs = with_words(found.photographs, narratives, knowledge, weight, cache=cache)
+    photographs = with_words(found.photographs, narratives, knowledge, weight, cache=cache, model=model)
     shared = found.members.shared([story or "" for story in narratives])
-    return replace(
-        found, photographs=photographs, answers=with_words(found.answers, shared, knowledge, weight, cache=cache)
-    )
+    answers = with_words(found.answers, shared, knowledge, weight, cache=cache, model=model)
+    return replace(found, photographs=photographs, answers=answers)
+
+
+@lru_cache(maxsize=4)
+def _names(knowledge: KnowledgeBase | None, classes: tuple[str, ...]) -> NameKeys:
+    return NameKeys.of(knowledge, classes)
 
 
 @once
@@ -222,6 +228,7 @@ def _bundled() -> SentenceModel:
     return SentenceModel()
 
 
+@lru_cache(maxsize=4)
 def _known_words(knowledge: KnowledgeBase | None) -> frozenset[str]:
     if knowledge is None:
         return frozenset()
