@@ -36,7 +36,8 @@ from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.narratives.given import WEIGHT, check_narratives, with_narratives
+from zsderm.narratives.given import WEIGHT, check_narratives
+from zsderm.narratives.joined import with_narratives
 from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
 from zsderm.proxies.chunks import KnownRows
@@ -177,7 +178,7 @@ class ZeroShotClassifier:
             views: how many views of each image are averaged; None for what the settings say.
             regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
                 it is not known. Descriptions on a place stand only beside images of it; answers stay the same.
-            narratives: N stories, what patients tell; None or empty where none is known. See `narratives.answers`.
+            narratives: N stories of patients, None or empty where none is known. See `narratives.answers`.
             words_weight: of the stories beside the photographs, 0 to 10.
 
         Returns:

@@ -30,8 +30,8 @@ def test_an_age_is_read_in_numbers_and_words(story: str, age: float) -> None:
 @pytest.mark.parametrize(
     "story",
     [
-        "It began three weeks ago.", "I have had it for 10 years", "it is 3 cm wide", "I am 900", "It is 2 months since",
-        "there are about 5 of them", "It is one of many", "I am 6 months pregnant", "",
+        "It began three weeks ago.", "I have had it for 10 years", "it is 3 cm wide", "I am 900",
+        "It is 2 months since", "there are about 5 of them", "It is one of many", "I am 6 months pregnant", "",
     ],
 )  # fmt: skip
 def test_other_numbers_are_no_ages(story: str) -> None:

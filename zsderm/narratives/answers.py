@@ -55,7 +55,8 @@ class WordAnswers:
         by_words: (N, C) float32 probabilities by the story alone; NaN where nothing was told that can be read.
         stories: N stories as they were read, without names of diseases.
         masked: N tuples, the names that were taken out.
-        matched: N tuples, the sentences of the base that a story is like, of the class that is the answer by both.
+        matched: N tuples, the sentences of the base that a story is like: of the class that is the answer by both, then
+            of the one by words, where that is another.
         notes: N texts on how a story was read, `reading.FOREIGN` or the like; empty where nothing is special.
     """
 
@@ -102,7 +103,7 @@ class WordAnswers:
         for source, best in answers.items():
             cells[f"label_by_{source}"] = [label for label, _ in best]
             cells[f"probability_by_{source}"] = [share for _, share in best]
-        cells["matched"] = ["; ".join(match.sentence for match in matches) for matches in self.matched]
+        cells["matched"] = ["; ".join(f"{one.disease}: {one.sentence}" for one in matches) for matches in self.matched]
         cells["masked"] = ["; ".join(names) for names in self.masked]
         cells["narrative_note"] = list(self.notes)
         return cells
@@ -168,7 +169,7 @@ def with_words(
         by_words=by_words,
         stories=tuple(read[story].text for story in told),
         masked=tuple(read[story].what for story in told),
-        matched=_matched([agreements.get(story) for story in told], both),
+        matched=_matched([agreements.get(story) for story in told], both, by_words),
         notes=tuple(_note(story, notes[story], read[story]) for story in told),
     )
     own, others = _beside(predictions, both)
@@ -245,14 +246,15 @@ def _table(agreements: Sequence[Agreement | None], count: int) -> torch.Tensor:
     return torch.from_numpy(rows).softmax(dim=1).float()
 
 
-def _matched(agreements: Sequence[Agreement | None], both: torch.Tensor) -> tuple[tuple[Match, ...], ...]:
-    """For each image the matches of its answer."""
-    answered = ~both.isnan().any(dim=1)
-    winners = both.nan_to_num().argmax(dim=1).tolist()
-    return tuple(
-        one.matches[winner] if one is not None and ok else ()
-        for one, winner, ok in zip(agreements, winners, answered.tolist(), strict=True)
-    )
+def _matched(
+    agreements: Sequence[Agreement | None], both: torch.Tensor, by_words: torch.Tensor
+) -> tuple[tuple[Match, ...], ...]:
+    """For each image the matches of its answer by both, where it has one, and of that by words."""
+    found = []
+    for one, *rows in zip(agreements, both, by_words, strict=True):
+        winners = dict.fromkeys(int(row.argmax()) for row in rows if not row.isnan().any())
+        found.append(() if one is None else tuple(match for winner in winners for match in one.matches[winner]))
+    return tuple(found)
 
 
 def _beside(

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zsderm.errors import InputError, SettingsError
-
-if TYPE_CHECKING:
-    from zsderm.knowledge.base import KnowledgeBase
-    from zsderm.predictions import Predictions
 
 WEIGHT = 1.0  # of words beside the photograph
 HEAVIEST = 10.0
@@ -33,18 +27,3 @@ def check_narratives(narratives: Sequence[str | None] | None, images: Sequence[s
             raise InputError(f"expected each narrative to be a text or None, but got {story!r:.60}")
     if not 0 <= weight <= HEAVIEST:
         raise SettingsError(f"expected `words_weight` to be between 0 and {HEAVIEST:g}, but got {weight}")
-
-
-def with_narratives(
-    answers: Predictions,
-    narratives: Sequence[str | None] | None,
-    knowledge: KnowledgeBase | None,
-    weight: float,
-    cache: str | Path | None,
-) -> Predictions:
-    """See `zsderm.narratives.answers.with_words`, which is imported only if there are narratives."""
-    if narratives is None:
-        return answers
-    from zsderm.narratives.answers import with_words
-
-    return with_words(answers, narratives, knowledge, weight, cache=cache)
