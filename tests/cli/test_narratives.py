@@ -72,7 +72,7 @@ def test_a_table_of_stories_makes_three_answers_and_a_page(
     assert list(after.loc[names["0.png"], shares]) != list(before.loc[names["0.png"], shares])
     assert after.loc[names["0.png"], "masked"] == "melanoma" and after.loc[names["0.png"], "label_by_words"]
     manifest = json.loads(Path(f"{told}.manifest.json").read_text("utf-8"))["manifest"]
-    assert manifest["narratives"]["told"] == 3 and manifest["narratives"]["words_weight"] == 1.0
+    assert manifest["narratives"]["told"] == 3 and manifest["narratives"]["words_weight"] == given.WEIGHT
     html = page.read_text("utf-8")
     assert html.count("What the patient tells") == 3
     assert "They said [...]." in html and "few of its words are English" in html

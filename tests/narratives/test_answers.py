@@ -13,6 +13,7 @@ import torch
 from zsderm import InputError, KnowledgeBase, Predictions, SettingsError
 from zsderm.groups import ImageGroups, group_predictions
 from zsderm.narratives.answers import groups_with_words, with_words
+from zsderm.narratives.given import WEIGHT
 from zsderm.narratives.reading import FOREIGN, NOTHING
 from zsderm.predictions import Evidence
 
@@ -71,7 +72,7 @@ def test_odd_and_hostile_stories_never_fail_and_never_remove_a_class(
     before = _predictions(len(HOSTILE))
     found = with_words(before, list(HOSTILE.values()), base, model=tiny_encoder)
     assert found.ok.all()
-    assert (found.probabilities >= 0.3 / 2.4 * before.probabilities - 1e-6).all()  # d / (d + (1 - d) C)
+    assert (found.probabilities >= (0.3 / 2.4) ** WEIGHT * before.probabilities - 1e-6).all()  # d / (d + (1 - d) C)
     frame = found.to_frame()
     notes = dict(zip(HOSTILE, frame["narrative_note"], strict=True))
     assert notes["foreign"] == FOREIGN and NOTHING in notes["emoji"] and "beginning" in notes["very long"]
@@ -103,7 +104,7 @@ def test_three_answers_and_what_was_read_stand_in_the_table(
     assert frame["masked"].tolist() == ["melanoma", "", "melanoma"]
     assert not found.ok[2] and torch.equal(found.probabilities[1], before.probabilities[1])
     assert found.manifest["narratives"] | {"reported": "", "sentence_model": ""} == {
-        "told": 2, "read": 2, "words_weight": 1.0, "doubt": 0.3, "reported": "", "sentence_model": "",
+        "told": 2, "read": 2, "words_weight": WEIGHT, "doubt": 0.3, "reported": "", "sentence_model": "",
     }  # fmt: skip
     for suffix in (".csv", ".jsonl", ".parquet"):
         for layout in ("wide", "long"):

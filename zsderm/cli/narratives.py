@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zsderm.groups import GroupPredictions
 
 Called = TypeVar("Called", bound=Callable[..., object])
-WEIGHT, HEAVIEST = 1.0, 10.0  # those of zsderm.narratives.given
+WEIGHT, HEAVIEST = 1.5, 10.0  # those of zsderm.narratives.given
 
 _OPTIONS = [
     option(

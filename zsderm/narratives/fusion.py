@@ -16,7 +16,7 @@ import torch
 
 from zsderm.narratives.given import WEIGHT
 
-DOUBT = 0.3  # chosen on the training patients of PAD-UFES-20; see docs/narratives.md
+DOUBT = 0.3  # chosen with the weight, on the training patients of PAD-UFES-20; see docs/narratives.md
 
 
 def bounded(by_words: torch.Tensor, doubt: float = DOUBT) -> torch.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zsderm.errors import InputError, SettingsError
 
-WEIGHT = 1.0  # of words beside the photograph
+WEIGHT = 1.5  # of words beside the photograph; see docs/narratives.md for how it was chosen
 HEAVIEST = 10.0
 
 
