@@ -49,7 +49,7 @@ def test_a_story_never_removes_a_class() -> None:
     assert added.min().item() == pytest.approx(math.log(0.3))
     assert added.max().item() == pytest.approx(math.log(0.3 + 0.7 * 6))
     image = torch.full((6, 6), 1 / 6)
-    assert by_both(image, certain).min() > 0.02
+    assert by_both(image, certain, 1.0).min().item() == pytest.approx(0.3 / (4.5 + 5 * 0.3))
 
 
 def test_a_photograph_that_failed_stays_failed() -> None:
