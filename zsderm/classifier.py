@@ -36,6 +36,8 @@ from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
+from zsderm.narratives.given import WEIGHT, check_narratives
+from zsderm.narratives.joined import with_narratives
 from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
 from zsderm.proxies.chunks import KnownRows
@@ -161,6 +163,8 @@ class ZeroShotClassifier:
         *,
         views: int | None = None,
         regions: Sequence[str] | None = None,
+        narratives: Sequence[str | None] | None = None,
+        words_weight: float = WEIGHT,
     ) -> Predictions:
         """Classify photographs; one image in, one row out.
 
@@ -175,6 +179,8 @@ class ZeroShotClassifier:
             views: how many views of each image are averaged; None for what the settings say.
             regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
                 it is not known. Descriptions on a place stand only beside images of it; answers stay the same.
+            narratives: N stories of patients, None or empty where none is known. See `narratives.answers`.
+            words_weight: of the stories beside the photographs, 0 to 10.
 
         Returns:
             `Predictions` with N rows. An image that cannot be read is a row with a reason.
@@ -182,13 +188,15 @@ class ZeroShotClassifier:
         Raises:
             ImageError: a folder that is missing or holds no images.
             SettingsError: a number of views that there is no set of, or not that of the fitted classifier.
-            InputError: not one region for each image.
+            InputError: not one region, or narrative, for each image.
         """
         own = self._with_views(views)
         found = photographs.named(images)
         check_regions(regions, found.names)  # a mistake shows before the work
+        check_narratives(narratives, found.names, words_weight)
         batch = own._embed(found, progress)
-        return own._answers(batch, own._fitted_for(batch.features), regions)
+        answers = own._answers(batch, own._fitted_for(batch.features), regions)
+        return with_narratives(answers, narratives, self.knowledge, words_weight, self.cache)
 
     def predict_groups(
         self,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 import torch
@@ -39,6 +39,19 @@ class Evidence:
     source: str  # who wrote the description
     modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty: not said
     shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty: not said
+
+
+class Words(Protocol):
+    """What patients' words made of N answers, as `zsderm.narratives.answers.WordAnswers` has it."""
+
+    def columns(self) -> dict[str, list[Any]]:
+        """What a table says of them, in N cells each."""
+
+    def nested(self) -> list[dict[str, Any]]:
+        """N mappings for JSON."""
+
+    def of(self, index: int) -> Any:
+        """What a report shows of one image; None where nothing was told."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,6 +82,8 @@ class Predictions:
         runner_up_evidence: as ``evidence``, of the second most probable class.
         energy: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units of
             cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
+        words: what patients' words made of the answers, `zsderm.narratives.answers.WordAnswers`; ``probabilities`` are
+            then those by image and words. None where no narratives were given.
     """
 
     images: tuple[str, ...]
@@ -89,6 +104,7 @@ class Predictions:
     minimum: float | None = None
     runner_up_evidence: tuple[tuple[Evidence, ...], ...] = ()  # empty: none for any image
     energy: torch.Tensor | None = None
+    words: Words | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -294,6 +310,8 @@ class Predictions:
             columns["abstained"] = self.abstained.tolist()
         if self.minimum is not None:
             columns["below_minimum"] = self.below_minimum.tolist()
+        if self.words is not None:
+            columns |= self.words.columns()
         columns["method"] = [self.method] * len(self)
         columns["evidence"] = self._first_descriptions
         ok = self.ok.tolist()
@@ -309,7 +327,8 @@ class Predictions:
         """
         told = [[[asdict(text) for text in texts] for texts in of] for of in (self.evidence, self.runner_up_evidence)]
         if layout == "wide":
-            return dict(zip(("descriptions", "runner_up_descriptions"), told, strict=True))
+            words = {} if self.words is None else {"words": self.words.nested()}
+            return {**dict(zip(("descriptions", "runner_up_descriptions"), told, strict=True)), **words}
         cells: list[Any] = []
         for ranked, *both in zip(self.top_k(2), *told, strict=True):
             own = dict(zip((name for name, _ in ranked), both, strict=False))  # one class may be all there are

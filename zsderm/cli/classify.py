@@ -14,6 +14,7 @@ from zsderm.cli.calibrated import check_calibration, read_calibration
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_list import found_images
+from zsderm.cli.narratives import answers_with_words, check_narrative_options, narrative_options, narratives_of
 from zsderm.cli.options import (
     FILE,
     classifier_of,
@@ -67,6 +68,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     help="A table with an image column and a column region (or site, localization, ...), so that sentences on a place "
     "can stand beside an answer.",
 )
+@narrative_options
 @option(
     "--groups",
     "columns",
@@ -169,6 +171,9 @@ def classify(
     group_by: str | None,
     group_table: Path | None,
     regions: Path | None,
+    narratives: Path | None,
+    narrative: str | None,
+    words_weight: float,
     **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
@@ -185,6 +190,9 @@ def classify(
     embeddings: a second table, FILE-groups.csv beside FILE.csv, with a section in the report. A photograph whose group
     is not known is a group of its own.
 
+    With --narratives (or --narrative) a photograph is answered together with what the patient tells: label and
+    probability are by both, and the columns label_by_image, label_by_words, matched and masked say how.
+
     The report is one file that needs no network: filter, sort and search the photographs, enlarge them, correct answers
     and download the corrections as labels.csv.
 
@@ -198,15 +206,19 @@ def classify(
     zsderm classify photos/ -c classes.txt --labels labels.csv --groups fitzpatrick --report report.html
     zsderm classify first/ -c classes.txt --fit fitted/
     zsderm classify later/ --fitted fitted/ --calibration calibration.json
+    zsderm classify photos/ -c classes.txt --narratives stories.csv -o predictions.csv --report report.html
+    zsderm classify lesion.jpg -c classes.txt --narrative "It has grown since summer, and it bled twice."
     zsderm classify photos/ -c classes.txt --group-by folder -o predictions.csv
     zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
     _check_usage(context.params)
+    check_narrative_options(context.params, options["knowledge"])
     refuse_others_files(options["images"], output, group_by is not None, explain)
     record = read_calibration(calibration, options["classes"])
     images = found_images(options["images"], options["follow_links"])
     groups = _groups(images.names, group_by, group_table or labels, image_column)
     places = _regions(images.names, regions, image_column)
+    told = narratives_of(images.names, narratives, narrative, image_column, groups)
     started = time.monotonic()
     classifier = classifier_of(context, options)
     known = {} if report is None else _known(images.names, labels, classifier.classes, image_column, columns, cluster)
@@ -214,6 +226,7 @@ def classify(
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by, places)
+    predictions, grouped = answers_with_words(classifier, predictions, grouped, told, words_weight)
     if min_probability is not None:
         predictions, grouped = with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started

@@ -47,6 +47,14 @@ class Why(Protocol):
         """The whole picture under its heat map, ``side`` pixels long."""
 
 
+class Told(Protocol):
+    """What was told of one image, as `zsderm.narratives.answers.WordAnswers.of` has it."""
+
+    @property
+    def story(self) -> str:
+        """As it was read, without names of diseases."""
+
+
 @dataclass(frozen=True)
 class Row:
     """What the page shows of one image."""
@@ -72,6 +80,7 @@ class Row:
     near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
     undescribed: bool = False  # the knowledge base does not describe the answer
     below_minimum: bool = False  # the answer is less probable than was asked for
+    told: Told | None = None  # what the patient told; None where nothing is
 
     @property
     def name(self) -> str:
@@ -186,6 +195,7 @@ def rows(
             near=[neighbour.named(short) for neighbour in near.get(index, ())],
             undescribed=answered and ranked[index][0][0] in undescribed,
             below_minimum=below[index],
+            told=None if predictions.words is None else predictions.words.of(index),
         )
     if reasons is not None:
         next(reasons, None)  # lets a generator do what it does last, such as writing its table

@@ -247,7 +247,7 @@ def test_kb_commands_do_not_import_torch():
 
 @pytest.mark.slow
 def test_validate_with_a_judge_measures_with_that_model(folder, tmp_path):
-    from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+    from zsderm.encoders.sentence_model import SentenceModel
 
     judge = tmp_path / "judge"
     SentenceModel()._model.save(str(judge))

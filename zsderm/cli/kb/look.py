@@ -221,8 +221,8 @@ def validate(
 def _print_quality(name: str, model: str, judge: str | None) -> list[Problem]:
     """The page of --report; what it finds about single sentences is returned."""
     from zsderm import KnowledgeBase, load_encoder
+    from zsderm.encoders.sentence_model import SentenceModel
     from zsderm.tasks.knowledge_quality.measure import quality
-    from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
     measured = quality(SentenceModel(judge), KnowledgeBase.load(name), load_encoder(model))
     click.echo(measured.to_markdown())
@@ -253,7 +253,7 @@ def _by_meaning(base: KnowledgeBase, disease: str, judge: str | None) -> str:
     """
     if base.hint(disease):
         return ""
-    from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+    from zsderm.encoders.sentence_model import SentenceModel
     from zsderm.tasks.knowledge_quality.suggest_names import suggest_names
 
     try:

@@ -27,7 +27,7 @@ from zsderm.tasks.knowledge_quality.report import (
 )
 
 if TYPE_CHECKING:
-    from zsderm.tasks.knowledge_quality.sentence_model import TextEncoder
+    from zsderm.encoders.sentence_model import TextEncoder
 
 BLOCK = 1024  # rows compared with as many others at a time: 4 MB of cosines
 

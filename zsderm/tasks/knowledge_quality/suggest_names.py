@@ -10,7 +10,7 @@ from zsderm.errors import SettingsError
 from zsderm.knowledge.base import KnowledgeBase
 
 if TYPE_CHECKING:
-    from zsderm.tasks.knowledge_quality.sentence_model import TextEncoder
+    from zsderm.encoders.sentence_model import TextEncoder
 
 
 def suggest_names(encoder: TextEncoder, base: KnowledgeBase, name: str, k: int = 3) -> list[str]:

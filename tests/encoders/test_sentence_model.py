@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from zsderm import InputError
 from zsderm.encoders import mini
+from zsderm.encoders.sentence_model import BATCH, CONTEXT, TOWER, SentenceModel
 from zsderm.errors import CheckpointError
-from zsderm.tasks.knowledge_quality.sentence_model import BATCH, CONTEXT, TOWER, SentenceModel
 
 TEXTS = ["Pearly papule with a rolled border.", "basal cell carcinoma", "scaly plaque " * 40, ""]
 

@@ -1,0 +1,144 @@
+"""What patients tell beside the photographs of ``zsderm classify``, from option to file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from zsderm.cli import main
+from zsderm.cli import narratives as options
+from zsderm.narratives import given
+
+CLASSES = "melanoma, basal cell carcinoma, nevus"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    (folder / "torn.jpg").write_bytes(b"not a picture")
+    return folder
+
+
+@pytest.fixture
+def stories(tmp_path: Path) -> Path:
+    path = tmp_path / "stories.csv"
+    path.write_text(
+        'image,narrative\n0.png,"I am 72, it is a sore that bleeds. They said melanoma."\n1.png,\n'
+        "2.png,Me pica mucho por la noche desde hace tres semanas.\ntorn.jpg,It itches.\n"
+    )
+    return path
+
+
+@pytest.fixture
+def run(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs ``zsderm classify`` with the small encoder in place of both bundled models."""
+    monkeypatch.setattr("zsderm.classifier.load_encoder", lambda name, device=None: tiny_encoder)
+    monkeypatch.setattr("zsderm.narratives.answers._bundled", lambda: tiny_encoder)
+    monkeypatch.setenv("ZSDERM_CACHE", str(tmp_path / "cache"))
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(main, ["classify", *map(str, arguments)])
+
+    return call
+
+
+def test_a_table_of_stories_makes_three_answers_and_a_page(
+    run: Run, photos: Path, stories: Path, tmp_path: Path
+) -> None:
+    plain, told, page = tmp_path / "plain.csv", tmp_path / "told.csv", tmp_path / "report.html"
+    how = ("-c", CLASSES, "--method", "knowledge")
+    assert run(photos, *how, "-o", plain).exit_code == 0
+    done = run(photos, *how, "--narratives", stories, "-o", told, "--report", page)
+    assert done.exit_code == 0, done.output
+    assert "1 of 3 narratives was left out" in done.stderr.replace("\n", " ")
+    before, after = (pd.read_csv(path, keep_default_na=False, dtype=str).set_index("image") for path in (plain, told))
+    assert list(after["label_by_image"]) == list(before["label"])
+    names = {Path(image).name: image for image in after.index}
+    shares = [column for column in before if column.startswith("probability: ")]
+    for same in ("1.png", "2.png", "3.png", "torn.jpg"):
+        assert list(after.loc[names[same], shares]) == list(before.loc[names[same], shares])
+    assert list(after.loc[names["0.png"], shares]) != list(before.loc[names["0.png"], shares])
+    assert after.loc[names["0.png"], "masked"] == "melanoma" and after.loc[names["0.png"], "label_by_words"]
+    manifest = json.loads(Path(f"{told}.manifest.json").read_text("utf-8"))["manifest"]
+    assert manifest["narratives"]["told"] == 3 and manifest["narratives"]["words_weight"] == given.WEIGHT
+    html = page.read_text("utf-8")
+    assert html.count("What the patient tells") == 3
+    assert "They said [...]." in html and "few of its words are English" in html
+
+
+def test_the_words_of_one_patient_go_with_all_photographs(run: Run, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "told.jsonl"
+    done = run(photos / "0.png", photos / "1.png", "-c", CLASSES, "--narrative", "It bleeds <script>.", "-o", out)
+    assert done.exit_code == 0, done.output
+    lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [line["words"]["read"] for line in lines] == ["It bleeds <script>."] * 2
+    assert lines[0]["label_by_words"] == lines[1]["label_by_words"] != ""
+
+
+def test_a_weight_of_nothing_leaves_the_answers_as_they_are(run: Run, photos: Path, tmp_path: Path) -> None:
+    tables = []
+    for name, more in (("a", ()), ("b", ("--narrative", "It bleeds and I am 80.", "--words-weight", "0"))):
+        assert run(photos, "-c", CLASSES, *more, "-o", tmp_path / f"{name}.csv").exit_code == 0
+        tables.append(pd.read_csv(tmp_path / f"{name}.csv"))
+    assert tables[0].drop(columns="method").equals(tables[1][tables[0].columns].drop(columns="method"))
+
+
+def test_cases_are_told_of_by_group(run: Run, photos: Path, tmp_path: Path) -> None:
+    groups, told, out = tmp_path / "groups.csv", tmp_path / "told.csv", tmp_path / "out.csv"
+    groups.write_text("image,lesion_id\n0.png,a\n1.png,a\n2.png,b\n3.png,b\ntorn.jpg,b\n")
+    told.write_text("lesion_id,narrative\na,It bleeds and I am 80.\n")
+    how = ("-c", CLASSES, "--narratives", told, "-o", out)
+    done = run(photos, *how, "--group-by", "lesion_id", "--group-table", groups)
+    assert done.exit_code == 0, done.output
+    lesions = pd.read_csv(tmp_path / "out-groups.csv", keep_default_na=False).set_index("group")
+    assert lesions.loc["a", "label_by_words"] and not lesions.loc["b", "label_by_words"]
+    alone = run(photos, *how)
+    assert alone.exit_code == 1 and "--group-by" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--narrative", "a", "--narratives", "STORIES"), 2, "exclude each other"),
+        (("--words-weight", "2"), 2, "needs --narratives or --narrative"),
+        (("--narrative", "a", "--knowledge", "none"), 2, "needs a knowledge base"),
+        (("--narrative", ""), 2, "the value is empty"),
+        (("--narrative", "a", "--words-weight", "-1"), 2, "not in the range"),
+        (("--narratives", "nowhere.csv"), 2, "does not exist"),
+        (("--narratives", "OTHER"), 1, "expected a column narrative"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    run: Run, photos: Path, stories: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    (tmp_path / "other.csv").write_text("image,label\n0.png,a\n")
+    places = {"STORIES": stories, "OTHER": tmp_path / "other.csv"}
+    done = run(photos, "-c", CLASSES, *(places.get(one, one) for one in arguments))
+    assert done.exit_code == code and says in " ".join(done.stderr.split())
+
+
+def test_the_options_promise_what_the_library_takes() -> None:
+    assert (options.WEIGHT, options.HEAVIEST) == (given.WEIGHT, given.HEAVIEST)
+
+
+@pytest.mark.slow
+def test_with_the_bundled_models_as_a_user_runs_it(tmp_path: Path) -> None:
+    photo = Path(__file__).resolve().parents[2] / "examples" / "photos"
+    images = sorted(photo.glob("*.jpg"))[:1] or sorted(photo.parent.rglob("*.jpg"))[:1]
+    told = ("--narrative", "I have had it since I was a child, and it never changed.", "-o", tmp_path / "out.csv")
+    done = CliRunner().invoke(main, ["classify", *map(str, (*images, "-c", CLASSES, *told))])
+    assert done.exit_code == 0, done.output
+    row = pd.read_csv(tmp_path / "out.csv").iloc[0]
+    assert row["label_by_words"] == "nevus" and "schoolchild" in row["matched"]

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zsderm import KnowledgeBase
+from zsderm.narratives.answers import _known_words
+from zsderm.narratives.reading import BRIEF, FOREIGN, NOTHING, note_on
+
+STORIES = Path(__file__).resolve().parents[2] / "knowledge_bases" / "narratives" / "stories.jsonl"
+
+
+@pytest.fixture(scope="module")
+def known(base: KnowledgeBase) -> frozenset[str]:
+    return _known_words(base)
+
+
+@pytest.mark.parametrize(
+    ("story", "note"),
+    [
+        ("", NOTHING),
+        ("12, 13!", NOTHING),
+        ("[...]", NOTHING),
+        ("itchy", BRIEF),
+        ("ok", BRIEF),
+        ("flaky scalp in winter, shampoo helps little", ""),
+        ("i keep scrathing it at nigth becuase it iches so much", ""),
+        ("Seit drei Wochen juckt es nachts, und mein Bruder hat es auch.", FOREIGN),
+        ("J'ai une tache sur le nez depuis deux ans qui saigne parfois.", FOREIGN),
+        ("Me pica mucho por la noche desde hace tres semanas.", FOREIGN),
+        ("Tenho uma mancha nas costas que cresceu e sangra", FOREIGN),
+        ("\u6211\u7684\u624b\u5f88\u75d2", FOREIGN),
+        ("\u0443 \u043c\u0435\u043d\u044f \u043f\u044f\u0442\u043d\u043e", FOREIGN),
+        ("asdf qwer zxcv hjkl", FOREIGN),
+    ],
+)
+def test_what_a_story_is_told_of_itself(known: frozenset[str], story: str, note: str) -> None:
+    assert note_on(story, known) == note
+
+
+def test_no_written_story_is_called_foreign(known: frozenset[str]) -> None:
+    stories = [json.loads(line)["narrative"] for line in STORIES.read_text("utf-8").splitlines()]
+    assert not [story for story in stories if note_on(story, known) == FOREIGN]
+
+
+def test_without_words_to_know_english_by_nothing_latin_is_called_foreign() -> None:
+    assert note_on("Me pica mucho por la noche.", frozenset()) == ""
