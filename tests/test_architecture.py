@@ -55,6 +55,7 @@ FLOORS = [
     "saved_classifier",
     "batch_answers",
     "classifier",
+    "supervised",
     "metrics",
     "report",
     "tasks",
@@ -69,6 +70,7 @@ DOORS = {
     ("cli", "pretrain", "home"): {"pretrain"},
     ("cli", "pretrain", "publish"): {"pretrain"},
     ("cli", "pretrain", "data"): {"pretrain"},
+    ("cli", "pretrain", "supervised"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
@@ -96,6 +98,7 @@ PUBLIC_MODULES = {
     "proxies",
     "report",
     "stored_json",
+    "supervised",
     "table_files",
     "tasks",
 }

@@ -17,6 +17,7 @@ from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
 from zsderm.cli.pretrain.home import home
 from zsderm.cli.pretrain.publish import publish
+from zsderm.cli.pretrain.supervised import supervised
 from zsderm.cli.talk import is_quiet
 from zsderm.optional_packages import requires
 
@@ -88,5 +89,5 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (extract, validate, pack, average, home, publish):
+for command in (extract, validate, pack, average, home, publish, supervised):
     pretrain.add_command(command)
