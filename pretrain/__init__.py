@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zsderm.pretrain.data.captions import held_out
     from zsderm.pretrain.losses.make import make_loss
+    from zsderm.pretrain.supervised.train import run_supervised
     from zsderm.pretrain.train import run
 
-__all__ = ["held_out", "make_loss", "run"]
+__all__ = ["held_out", "make_loss", "run", "run_supervised"]
 
-_HOMES = {"held_out": ".data.captions", "make_loss": ".losses.make", "run": ".train"}
+_HOMES = {
+    "held_out": ".data.captions",
+    "make_loss": ".losses.make",
+    "run": ".train",
+    "run_supervised": ".supervised.train",
+}
 
 
 def __getattr__(name: str) -> object:

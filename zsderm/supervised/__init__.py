@@ -5,6 +5,6 @@ photograph with words. `zsderm pretrain supervised` makes one; `SupervisedClassi
 """
 
 from zsderm.supervised.checkpoint import SupervisedCheckpoint
-from zsderm.supervised.classifier import PREFIX, SupervisedClassifier, is_supervised
+from zsderm.supervised.classifier import METHOD, SupervisedClassifier, is_supervised
 
-__all__ = ["PREFIX", "SupervisedCheckpoint", "SupervisedClassifier", "is_supervised"]
+__all__ = ["METHOD", "SupervisedCheckpoint", "SupervisedClassifier", "is_supervised"]

@@ -24,7 +24,7 @@ from zsderm import images as photographs
 from zsderm.batch_answers import with_gaps
 from zsderm.config import DEFAULT_KNOWLEDGE, check_views
 from zsderm.embeddings import NamedEmbeddings, embed_images
-from zsderm.encoders.base import EncoderCard
+from zsderm.encoders.base import SUPERVISED_PREFIX, EncoderCard
 from zsderm.encoders.open_clip_format.encoder import inference_transform
 from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
 from zsderm.errors import UnknownClassError, ZsdermWarning
@@ -34,13 +34,12 @@ from zsderm.manifest_files import versions
 from zsderm.predictions import Predictions
 from zsderm.supervised.checkpoint import SupervisedCheckpoint
 
-PREFIX = "supervised:"  # of the names of such models
 METHOD = "supervised"  # what answered, in tables
 
 
 def is_supervised(model: object) -> bool:
     """Whether a name means a supervised classifier: "supervised:FOLDER"."""
-    return isinstance(model, str) and model.startswith(PREFIX)
+    return isinstance(model, str) and model.startswith(SUPERVISED_PREFIX)
 
 
 class _Tower(TorchEncoder):
@@ -120,13 +119,18 @@ class SupervisedClassifier:
             UnknownClassError: a class that it was not trained on.
             SettingsError: another number of views, or there is no such device.
         """
-        read = SupervisedCheckpoint.read(str(folder).removeprefix(PREFIX))
+        read = SupervisedCheckpoint.read(str(folder).removeprefix(SUPERVISED_PREFIX))
         views = read.views if views is None else views
         check_views(views)
         tower = _Tower(read, device)
         places = tuple(range(len(read.classes)))
         own = cls(read, read.classes, places, tower, views=views, cache=cache)
         return own if classes is None else own.for_classes(classes)
+
+    @property
+    def card(self) -> EncoderCard:
+        """What is known of the tower."""
+        return self.checkpoint.card
 
     @property
     def fingerprint(self) -> str:
