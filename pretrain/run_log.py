@@ -18,6 +18,7 @@ from zsderm.csv_files import CsvRows, csv_file, open_csv, out_of_cell
 log = logging.getLogger(__name__)
 
 EPOCHS, STEPS, EVALUATION, PICTURE = "log.csv", "steps.csv", "evaluation.csv", "loss_curve.png"
+BESIDE = ("temperature", "accuracy")  # what the lower part of the loss curve shows, whichever a run has
 COLOURS = {"loss": "#1f4e79", "contrastive": "#c55a11", "local": "#548235"}  # of the loss curve
 Row = Mapping[str, Any]
 Rows = Sequence[Mapping[str, str]]  # as read back from a table
@@ -163,19 +164,18 @@ def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:
 
 
 def _draw_rates(axes: Axes, epochs: Rows, steps: Rows) -> None:
+    rows = steps or epochs
+    beside = next((name for name in BESIDE if any(row.get(name) for row in rows)), "")
     if steps:
         axes.plot(_column(steps, "step"), _column(steps, "learning_rate"), color="#444444")
         axes.set_ylabel("learning rate")
         axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-        if not any(row.get("temperature") for row in steps):
+        if not beside:
             return
-        right = axes.twinx()
-        right.plot(_column(steps, "step"), _column(steps, "temperature"), color="#7030a0", linestyle="--")
-        right.set_ylabel("temperature", color="#7030a0")
-        right.spines["top"].set_visible(False)
-    elif any(row.get("temperature") for row in epochs):
-        axes.plot(_column(epochs, "epoch"), _column(epochs, "temperature"), color="#7030a0", linestyle="--")
-        axes.set_ylabel("temperature", color="#7030a0")
+        axes = axes.twinx()
+        axes.spines["top"].set_visible(False)
+    axes.plot(_column(rows, "step" if steps else "epoch"), _column(rows, beside), color="#7030a0", linestyle="--")
+    axes.set_ylabel(beside, color="#7030a0")
 
 
 def _column(rows: Rows, name: str) -> list[float]:
