@@ -120,5 +120,7 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     content: Any = read_yaml(path)
     for name, value in (overrides or {}).items():
         content = replaced(content, name.split("."), value, name)
+    if "tower" in content:
+        raise SettingsError(f"{path} is the configuration of a supervised run. Use it with: zsderm pretrain supervised")
     content = with_parts(content, path)
     return build(TrainConfig, with_tuples(content, "leave_out", "captions"), str(path), {"augmentation": EFFECTS})

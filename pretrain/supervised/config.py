@@ -94,6 +94,8 @@ def read_supervised_config(path: Path, overrides: Mapping[str, Any] | None = Non
     content: Any = read_yaml(path)
     for name, value in (overrides or {}).items():
         content = replaced(content, name.split("."), value, name)
+    if "model_cfg" in content or "start" in content:
+        raise SettingsError(f"{path} is the configuration of an encoder with two towers. Use it with: zsderm pretrain")
     plain = content.get("augmentation") is None
     content = with_parts({**content, "augmentation": {}} if plain else content, path)
     if plain:

@@ -70,7 +70,8 @@ def begin_supervised(config: SupervisedConfig, classes: int) -> nn.Module:
     if not hasattr(network, "reset_classifier"):
         raise SettingsError(f"{config.tower} of timm has no head for classes. Choose another `tower`.")
     network.reset_classifier(classes)
-    return network.float()
+    _check_size(network.float(), config, classes)
+    return network
 
 
 def head_of(network: nn.Module) -> list[nn.Parameter]:
@@ -88,6 +89,24 @@ def _check_fits(config: SupervisedConfig) -> None:
             f"Setting `weights` names {config.weights}, which is {wanted[config.weights]}, but `tower` is "
             f"{config.tower}. Set tower to {wanted[config.weights]}, or weights to none."
         )
+
+
+def _check_size(network: nn.Module, config: SupervisedConfig, classes: int) -> None:
+    """Refuse a size of images that the network does not take; random numbers stay where they are.
+
+    Raises:
+        SettingsError: it does not.
+    """
+    try:
+        with torch.no_grad():
+            made = network.eval()(torch.zeros(1, 3, config.image_size, config.image_size))
+    except MISFITS as error:
+        raise SettingsError(
+            f"{config.tower} does not take images of {config.image_size} pixels: {first_line(error)}. Set "
+            "preprocess_cfg.size to what it was made for, or choose another `tower`."
+        ) from error
+    if made.shape != (1, classes):
+        raise SettingsError(f"{config.tower} gives no answer for each class. Choose another `tower`.")
 
 
 def _mini_trunk() -> dict[str, torch.Tensor]:

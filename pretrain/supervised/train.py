@@ -19,6 +19,7 @@ from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.data.readable import check_records
 from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.squares import held_by, squares_of
+from zsderm.pretrain.data_settings import Evaluation
 from zsderm.pretrain.distributed import ALONE, device_of_this_process, launched_size
 from zsderm.pretrain.epoch import epoch_row, train_epoch
 from zsderm.pretrain.evaluation import classification_figures, column_of, files_of, name_of, table_of
@@ -120,12 +121,16 @@ def _check_evaluations(config: SupervisedConfig, classes: tuple[str, ...], root:
         PretrainingDataError: it has a label that is none of the classes.
     """
     for asked in config.evaluate:
-        labels = set(table_of(asked, root).column(column_of(asked)))
-        if strange := sorted(labels - set(classes)):
+        if strange := sorted(set(_labels(asked, root)) - set(classes)):
             raise PretrainingDataError(
                 f"{asked.table} has the label '{strange[0]}', which is none of the classes that are trained: "
                 f"{', '.join(classes)}."
             )
+
+
+def _labels(asked: Evaluation, root: Path) -> list[str]:
+    """The labels of a table, with single blanks as those of training have."""
+    return [" ".join(label.split()) for label in table_of(asked, root).column(column_of(asked))]
 
 
 def _evaluated(config: SupervisedConfig, root: Path, folder: Path, epoch: int) -> list[dict[str, Any]]:
@@ -135,9 +140,9 @@ def _evaluated(config: SupervisedConfig, root: Path, folder: Path, epoch: int) -
     classifier = SupervisedClassifier.load(folder)
     rows = []
     for asked in config.evaluate:
-        table = table_of(asked, root)
-        labels = [classifier.classes.index(label) for label in table.column(column_of(asked))]
-        for metric, value, reason in classification_figures(labels, classifier.predict(files_of(table))):
+        labels = [classifier.classes.index(label) for label in _labels(asked, root)]
+        predictions = classifier.predict(files_of(table_of(asked, root)))
+        for metric, value, reason in classification_figures(labels, predictions):
             told = {"metric": metric, "value": round(value, 4), "reason": reason if math.isnan(value) else ""}
             rows.append({"epoch": epoch, "name": name_of(asked), **told})
     return rows

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from zsderm.errors import SettingsError
+from zsderm.pretrain.config import read_config
 from zsderm.pretrain.supervised.config import PLAIN, read_supervised_config
 
 CONFIGS = Path(__file__).parents[3] / "pretrain" / "configs"
@@ -22,6 +23,13 @@ def test_without_augmentation_images_are_only_mirrored(tmp_path: Path) -> None:
     lines = [line for line in lines if "jitter" not in line]
     (tmp_path / "plain.yaml").write_text("\n".join(lines))
     assert read_supervised_config(tmp_path / "plain.yaml").augmentation == PLAIN
+
+
+def test_a_configuration_says_which_command_it_is_for() -> None:
+    with pytest.raises(SettingsError, match="Use it with: zsderm pretrain supervised"):
+        read_config(LITE0)
+    with pytest.raises(SettingsError, match=r"Use it with: zsderm pretrain$"):
+        read_supervised_config(CONFIGS / "mini.yaml")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,12 @@ def test_a_file_of_weights_is_loaded_without_its_head(config: SupervisedConfig, 
         begin_supervised(replace(config, tower="test_resnet"), 3)
 
 
+@pytest.mark.slow
+def test_a_size_that_the_tower_does_not_take_is_refused(config: SupervisedConfig) -> None:
+    with pytest.raises(SettingsError, match="does not take images of 80 pixels"):
+        begin_supervised(replace(config, tower="vit_tiny_patch16_224", weights="none"), 3)
+
+
 def test_weights_that_are_not_to_be_had_are_named(config: SupervisedConfig, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such file"):
         begin_supervised(replace(config, weights=str(tmp_path / "none.safetensors")), 3)
