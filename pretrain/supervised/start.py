@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -69,14 +70,16 @@ def begin_supervised(config: SupervisedConfig, classes: int) -> nn.Module:
         _load(network, _stored(Path(weights).expanduser()), weights)
     if not hasattr(network, "reset_classifier"):
         raise SettingsError(f"{config.tower} of timm has no head for classes. Choose another `tower`.")
-    network.reset_classifier(classes)
+    reset: Any = network.reset_classifier
+    reset(classes)
     _check_size(network.float(), config, classes)
     return network
 
 
 def head_of(network: nn.Module) -> list[nn.Parameter]:
     """The parameters of the head, which begin anew and learn faster."""
-    head = network.get_classifier()
+    of: Any = network.get_classifier
+    head = of()
     parts = head if isinstance(head, tuple) else (head,)
     return [parameter for part in parts for parameter in part.parameters()]
 
