@@ -8,6 +8,8 @@ from itertools import product
 from pathlib import PurePath
 
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_PRIOR, Settings
+from zsderm.supervised import METHOD as SUPERVISED
+from zsderm.supervised import is_supervised
 
 METHODS = ("class-name", "templates", "descriptions", "knowledge", "kpl")  # from the plainest to the whole method
 WORDINGS = ("all", "unseen")
@@ -65,10 +67,16 @@ def grid(
     views: Sequence[int | None] = (None,),
     names: Sequence[str] = (Settings.names,),
 ) -> list[Run]:
-    """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k."""
+    """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k.
+
+    A supervised classifier is one run for each number of views, whatever the methods are.
+    """
     runs: dict[Run, None] = {}
     combinations = product(models, views, names, wordings, methods, retrievals, ks, priors)
     for model, count, spoken, wording, method, retrieval, k, prior in combinations:
+        if is_supervised(model):  # it has its own classes, and neither descriptions nor a prior
+            runs[Run(model, SUPERVISED, views=count)] = None
+            continue
         retrieves = method in RETRIEVING
         run = Run(
             model,

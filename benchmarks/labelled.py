@@ -71,12 +71,7 @@ def read_folder(folder: Path, *, name: str, modality: str = "") -> LabelledImage
     Raises:
         InputError: there are fewer than two sub-folders with images.
     """
-    found: dict[str, list[Path]] = {}
-    for part in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        try:
-            found[part.name.replace("_", " ").strip()] = photographs.find(part)
-        except ImageError:  # a folder of something else
-            continue
+    found = photographs.find_classes(folder)
     if len(found) < 2:
         raise InputError(
             f"expected at least two folders of images in {folder}, each named after its class, but got {len(found)}; "

@@ -25,10 +25,12 @@ from zsderm.benchmarks.results import MARK, Result, read_result, write_result
 from zsderm.benchmarks.side_by_side import compare_methods, compare_models, names_classes
 from zsderm.manifest_files import run_facts
 from zsderm.metrics import by_group, confusion_matrix, evaluate, reliability
+from zsderm.supervised import SupervisedClassifier, is_supervised
 from zsderm.table_files import write_parquet
 
 _ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
 Priors = Mapping[str, Mapping[str, float]]
+Classifier = ZeroShotClassifier | SupervisedClassifier
 
 
 def run_grid(
@@ -64,7 +66,7 @@ def run_grid(
     """
     files: list[Path] = []
     for model in dict.fromkeys(run.model for run in runs):
-        encoder = load_encoder(model, device)
+        encoder = _loaded(model, device)
         for dataset in datasets:
             chosen = [_by_card(run, encoder) for run in runs if run.model == model]
             own = {path_of(run, dataset, output): run for run in chosen}
@@ -94,6 +96,11 @@ def _tell_notes(notes: Iterable[str], title: str, noted: set[str], tell: Callabl
             tell(f"Note on {title}: {note}")
 
 
+def _loaded(model: str, device: str | None) -> Any:
+    """The encoder that a name stands for, or the supervised classifier."""
+    return SupervisedClassifier.load(model, device=device) if is_supervised(model) else load_encoder(model, device)
+
+
 def _by_card(run: Run, encoder: Any) -> Run:
     """The run without a number of views that is its encoder's default: files are named by what sets a run apart."""
     return replace(run, views=None) if run.views == encoder.card.views else run
@@ -104,10 +111,21 @@ def path_of(run: Run, dataset: LabelledImages, output: Path) -> Path:
     return output / f"{run.stem(dataset.title)}.json"
 
 
-def classifier_of(
-    run: Run, encoder: Any, classes: Sequence[str], priors: Priors, cache: Path | None
-) -> ZeroShotClassifier:
-    """The classifier that a run names."""
+def classifier_of(run: Run, encoder: Any, classes: Sequence[str], priors: Priors, cache: Path | None) -> Classifier:
+    """The classifier that a run names.
+
+    Args:
+        run: names it.
+        encoder: of the run's model, or the supervised classifier that the model is.
+        classes: C names.
+        priors: see `run_grid`.
+        cache: see `run_grid`.
+
+    Raises:
+        UnknownClassError: a supervised classifier was not trained on one of the classes.
+    """
+    if isinstance(encoder, SupervisedClassifier):
+        return replace(encoder.for_classes(classes), views=run.views or encoder.views, cache=cache)
     base = KnowledgeBase.load(run.knowledge)  # methods without descriptions take the names of the classes from it
     if run.wording == "unseen":
         from zsderm.pretrain import held_out
@@ -127,11 +145,18 @@ def classifier_of(
     )
 
 
-def inputs_of(dataset: LabelledImages, classifier: ZeroShotClassifier) -> dict[str, Any]:
+def inputs_of(dataset: LabelledImages, classifier: Classifier) -> dict[str, Any]:
     """Everything that the answers depend on: a run with the same inputs is not repeated.
 
     Where the images lie does not matter, and a change of code within one version is not seen: that wants ``force``.
     """
+    if isinstance(classifier, SupervisedClassifier):
+        return {
+            "images": images_checksum(dataset),
+            "encoder": classifier.fingerprint,
+            "settings": {"views": classifier.views},
+            "zsderm": __version__,
+        }
     prior, base = classifier.prior, classifier.knowledge
     return {
         "images": images_checksum(dataset),
@@ -151,7 +176,7 @@ def images_checksum(dataset: LabelledImages) -> str:
 
 
 def _run(
-    run: Run, dataset: LabelledImages, classifier: ZeroShotClassifier, path: Path, force: bool, command: str | None
+    run: Run, dataset: LabelledImages, classifier: Classifier, path: Path, force: bool, command: str | None
 ) -> str:
     """Predict, score and write, unless it is done; one line about it."""
     inputs = inputs_of(dataset, classifier)

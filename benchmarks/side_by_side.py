@@ -15,6 +15,7 @@ from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import Result, read_results, write_result
 from zsderm.metrics import compare
+from zsderm.supervised import METHOD as SUPERVISED
 
 
 def compare_methods(runs: Mapping[Path, Run], dataset: LabelledImages, output: Path) -> None:
@@ -44,6 +45,8 @@ def _answers(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
 def compare_models(dataset: LabelledImages, images: str, output: Path) -> None:
     """Write how every two models differ under each method that both have run, now or earlier, on the same images.
 
+    A supervised classifier, which has no method in this sense, stands beside the others under each of theirs.
+
     Args:
         dataset: the images.
         images: their checksum in the inputs of a result; see `zsderm.benchmarks.runner.inputs_of`.
@@ -55,14 +58,19 @@ def compare_models(dataset: LabelledImages, images: str, output: Path) -> None:
         if config["title"] == dataset.title and run.get("inputs", {}).get("images") == images:
             by_variant.setdefault(config["variant"], []).append(run)
     rows = []
-    for variant, runs in by_variant.items():
+    supervised = [run for runs in by_variant.values() for run in runs if run["config"]["method"] == SUPERVISED]
+    for variant, own in by_variant.items():
+        runs = own if own[0] in supervised else [*own, *supervised]
         answers = {run["config"]["encoder"]: output / f"{run['config']['stem']}.json" for run in runs}
+        told = set() if runs is own else {run["config"]["encoder"] for run in supervised}  # already beside each other
         tables = {
             encoder: _answers(path, dataset.classes)
             for encoder, path in answers.items()
             if len(answers) > 1 and names_classes(path.with_suffix(".parquet"), dataset.classes)
         }
         for first, second in combinations(tables, 2):
+            if {first, second} <= told:
+                continue
             found = compare(dataset.labels, tables[first], tables[second], clusters=dataset.units)
             rows.append({"variant": variant, "first": first, "second": second, **found.to_dict()})
     if rows:

@@ -9,15 +9,17 @@ if TYPE_CHECKING:
     from zsderm.pretrain.data.captions import held_out
     from zsderm.pretrain.losses.make import make_loss
     from zsderm.pretrain.narratives.training import run_narratives
+    from zsderm.pretrain.supervised.train import run_supervised
     from zsderm.pretrain.train import run
 
-__all__ = ["held_out", "make_loss", "run", "run_narratives"]
+__all__ = ["held_out", "make_loss", "run", "run_narratives", "run_supervised"]
 
 _HOMES = {
     "held_out": ".data.captions",
     "make_loss": ".losses.make",
     "run": ".train",
     "run_narratives": ".narratives.training",
+    "run_supervised": ".supervised.train",
 }
 
 

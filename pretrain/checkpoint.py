@@ -18,8 +18,8 @@ from torch import Tensor
 from zsderm.atomic_files import atomic_file
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
 from zsderm.errors import CheckpointError, SettingsError
-from zsderm.pretrain.config import FREE_TO_CHANGE, TrainConfig
 from zsderm.pretrain.distributed import Group
+from zsderm.pretrain.run_settings import FREE_TO_CHANGE, RunSettings
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Progress:
         self.seconds, self.waited = self.seconds + seconds, self.waited + waited
 
 
-def save(path: Path, progress: Progress, config: TrainConfig, group: Group, **parts: Any) -> None:
+def save(path: Path, progress: Progress, config: RunSettings, group: Group, **parts: Any) -> None:
     """Write a checkpoint; every process calls it, the first one writes.
 
     Args:
@@ -69,7 +69,7 @@ def save(path: Path, progress: Progress, config: TrainConfig, group: Group, **pa
     group.wait()
 
 
-def resume(path: Path, config: TrainConfig, device: torch.device, group: Group, **parts: Any) -> Progress:
+def resume(path: Path, config: RunSettings, device: torch.device, group: Group, **parts: Any) -> Progress:
     """Load the checkpoint of a run into its parts, if there is one.
 
     Returns:
@@ -133,7 +133,7 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
     )
 
 
-def settings_of(config: TrainConfig) -> dict[str, Any]:
+def settings_of(config: RunSettings) -> dict[str, Any]:
     """The settings that decide the weights, as plain lists, mappings and numbers."""
     settings = {name: _plain(value) for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
     for source in settings.get("train", ()):

@@ -18,7 +18,7 @@ FACTS = ("site", "age", "sex")
 class Source:
     """One table of images: labelled (captions are written) or in the published caption format (captions are read)."""
 
-    table: str  # relative to the data folder; image paths in it are relative to the table
+    table: str  # relative to the data folder; image paths in it are relative to the table. Or a folder of classes
     modality: str = "clinical"  # "clinical" or "dermoscopic"; only for labelled tables
     split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
     fine_labels: str = ""  # CSV file: `image_id`, and in `fine_label` the diagnosis that a pooled label stands for
@@ -46,7 +46,7 @@ class Evaluation:
     """One question that is put to the encoder at the end of an epoch, through the code that users put it with."""
 
     task: str  # "classification", "retrieval" or "concepts"
-    table: str  # relative to the data folder; image paths in it are relative to the table
+    table: str  # relative to the data folder; image paths in it are relative to the table. Or a folder of classes
     name: str = ""  # in the log; empty: task and table
     split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
     column: str = ""  # of the label (default: label) or of the caption (default: caption)

@@ -7,7 +7,7 @@ its preprocessing, the class texts of the library. Figures are taken once over a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def evaluate_encoder(config: TrainConfig, root: Path, folder: Path, epoch: int) 
         return []
     encoder = zsderm.load_encoder(f"local-dir:{folder}")
     return [
-        {"epoch": epoch, "name": _name(asked), "metric": metric, "value": round(value, 4), "reason": reason}
+        {"epoch": epoch, "name": name_of(asked), "metric": metric, "value": round(value, 4), "reason": reason}
         for asked in config.evaluate
         for metric, value, reason in _figures(asked, config, encoder, root)
     ]
@@ -61,17 +61,17 @@ def check_tables(config: TrainConfig, root: Path) -> None:
         InputError: a table is missing, lacks a row or a column, or most of its images cannot be read.
     """
     for asked in config.evaluate:
-        table = _table(asked, root)
+        table = table_of(asked, root)
         if asked.task != "concepts":
-            table.column(_column(asked))
+            table.column(column_of(asked))
         else:
             ConceptVocabulary.load(asked.vocabulary)
-        check_images({asked.table: [(path, None) for path in _files(table)]}, root)
+        check_images({asked.table: [(path, None) for path in files_of(table)]}, root)
 
 
 def _figures(asked: Evaluation, config: TrainConfig, encoder: Any, root: Path) -> Iterator[Figure]:
     """(metric, value, reason) of one evaluation; the reason is empty where the value is a number."""
-    table = _table(asked, root)
+    table = table_of(asked, root)
     try:
         figures = list(_FIGURES[asked.task](asked, config, encoder, table))
     except InputError as error:  # nothing to compare: the run goes on, and says so
@@ -81,20 +81,30 @@ def _figures(asked: Evaluation, config: TrainConfig, encoder: Any, root: Path) -
 
 
 def _classification(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:
-    labels = table.column(_column(asked))
+    labels = table.column(column_of(asked))
     classes = sorted(set(labels))
     classifier = zsderm.ZeroShotClassifier.from_pretrained(
         encoder, classes=classes, knowledge=asked.knowledge or config.knowledge, method=asked.method
     )
-    predictions = classifier.predict(_files(table))
-    metrics = evaluate([classes.index(label) for label in labels], predictions.probabilities, resamples=RESAMPLES)
+    predictions = classifier.predict(files_of(table))
+    yield from classification_figures([classes.index(label) for label in labels], predictions)
+
+
+def classification_figures(labels: Sequence[int], predictions: zsderm.Predictions) -> Iterator[Figure]:
+    """The figures of an epoch.
+
+    Args:
+        labels: N places of the true classes among those of the predictions.
+        predictions: for N images.
+    """
+    metrics = evaluate(labels, predictions.probabilities, resamples=RESAMPLES)
     one_sided = "no class has images that show it and images that do not"
     yield from ((name, float(getattr(metrics, name)), one_sided) for name in CLASSIFICATION_FIGURES)
     yield from _unread(metrics.unclassified)
 
 
 def _retrieval(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:
-    report, errors = CaptionedImages.match(_files(table), table, _column(asked)).recall(encoder, asked.cutoffs)
+    report, errors = CaptionedImages.match(files_of(table), table, column_of(asked)).recall(encoder, asked.cutoffs)
     for direction in report.directions:
         words = direction.name.replace(" ", "_")
         yield from ((f"{words}_recall_at_{figure.k}", float(figure.recall), "") for figure in direction.figures)
@@ -102,7 +112,7 @@ def _retrieval(asked: Evaluation, config: TrainConfig, encoder: Any, table: Imag
 
 
 def _concepts(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:
-    scores = annotate(encoder, ConceptVocabulary.load(asked.vocabulary), _files(table))
+    scores = annotate(encoder, ConceptVocabulary.load(asked.vocabulary), files_of(table))
     figures = agreement(scores, table, resamples=RESAMPLES)
     yield "mean_auroc", figures.mean_auroc, ""
     yield from ((f"auroc_{figure.concept}", figure.auroc, "") for figure in figures.figures)
@@ -119,20 +129,23 @@ def _unread(images: int) -> Iterator[Figure]:
 _FIGURES = {"classification": _classification, "retrieval": _retrieval, "concepts": _concepts}
 
 
-def _table(asked: Evaluation, root: Path) -> ImageTable:
+def table_of(asked: Evaluation, root: Path) -> ImageTable:
+    """The rows that are evaluated."""
     table = ImageTable.read(root / asked.table, asked.image_column or None)
     return table.where("split", asked.split) if asked.split else table
 
 
-def _files(table: ImageTable) -> list[Path]:
+def files_of(table: ImageTable) -> list[Path]:
     """The image of each row, also where the table spells its name otherwise."""
     files = ImageFiles(table.path.parent)
     return [files.find(name)[0] for name in table.names]
 
 
-def _column(asked: Evaluation) -> str:
+def column_of(asked: Evaluation) -> str:
+    """The column of labels or captions."""
     return asked.column or ("label" if asked.task == "classification" else "caption")
 
 
-def _name(asked: Evaluation) -> str:
+def name_of(asked: Evaluation) -> str:
+    """What the log calls it."""
     return asked.name or " ".join(part for part in (asked.task, asked.table, asked.split) if part)

@@ -120,6 +120,12 @@ class Learner:
             self.average.update()
         return self.group.total(torch.stack([own.total, own.contrastive, own.local]).double()).cpu(), norm
 
+    def named(self, figures: Tensor) -> dict[str, float]:
+        """The losses of `step`, or their means, by name; and the temperature that is learned."""
+        names = ("loss", "contrastive", "local")
+        named: dict[str, float] = dict(zip(names, figures.tolist(), strict=True))
+        return {**named, "temperature": 1 / self.model.logit_scale.exp().item()}
+
     def _micro_batches(self, batch: Batch) -> list[Batch]:
         """A batch in parts of at most `micro_batch` images, of about equal size; 0 for one part."""
         images = len(batch.captions)

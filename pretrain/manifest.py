@@ -28,7 +28,7 @@ def training_manifest(
     root: Path,
     processes: int,
 ) -> dict[str, Any]:
-    """The manifest of a run, ready for JSON.
+    """The manifest of a pretraining run, ready for JSON.
 
     Args:
         config: the settings.
@@ -39,15 +39,24 @@ def training_manifest(
         root: the data folder.
         processes: how many train together.
     """
-    return {
-        "config": config_path.read_text(encoding="utf-8"),
-        "overrides": dict(overrides),
+    special = {
         "start": config.start,
         "targets": config.targets,
         "answer_temperature": config.answer_temperature,
+        "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
+    }
+    return {**run_manifest(config_path, overrides, records, root, processes), **special}
+
+
+def run_manifest(
+    config_path: Path, overrides: Mapping[str, Any], records: Sequence[Record], root: Path, processes: int
+) -> dict[str, Any]:
+    """What every run says of itself; see `training_manifest`."""
+    return {
+        "config": config_path.read_text(encoding="utf-8"),
+        "overrides": dict(overrides),
         "images": len(records),
         "data": data_checksum(records, root),
-        "knowledge": {"name": knowledge.name, "version": knowledge.version, "checksum": knowledge.checksum},
         "processes": processes,
         "git": commit(),
         "versions": {

@@ -18,6 +18,7 @@ from zsderm.csv_files import CsvRows, csv_file, open_csv, out_of_cell
 log = logging.getLogger(__name__)
 
 EPOCHS, STEPS, EVALUATION, PICTURE = "log.csv", "steps.csv", "evaluation.csv", "loss_curve.png"
+BESIDE = ("temperature", "accuracy")  # what the lower part of the loss curve shows, whichever a run has
 COLOURS = {"loss": "#1f4e79", "contrastive": "#c55a11", "local": "#548235"}  # of the loss curve
 Row = Mapping[str, Any]
 Rows = Sequence[Mapping[str, str]]  # as read back from a table
@@ -141,7 +142,9 @@ def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:
     losses, rates = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     ends = [_number(row, "step") for row in epochs]
     per_epoch = not steps and len(ends) > 0
-    for name, colour in COLOURS.items():
+    drawn = [name for name in COLOURS if any(name in row for row in (*epochs, *steps))]
+    for name in drawn:
+        colour = COLOURS[name]
         if steps:
             losses.plot(_column(steps, "step"), _column(steps, name), color=colour, alpha=0.35, linewidth=1)
         x = _column(epochs, "epoch") if per_epoch else ends
@@ -149,7 +152,8 @@ def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:
     losses.set_ylabel("loss")
     losses.set_ylim(bottom=0)
     losses.legend(frameon=False)
-    losses.set_title("what is minimised: the weighted sum of contrastive and local loss", fontsize=10, loc="left")
+    if "local" in drawn:
+        losses.set_title("what is minimised: the weighted sum of contrastive and local loss", fontsize=10, loc="left")
     _draw_rates(rates, epochs, steps)
     rates.set_xlabel("epoch" if per_epoch else "batch")
     for axes in (losses, rates):
@@ -160,17 +164,18 @@ def draw_loss_curve(epochs: Rows, steps: Rows, path: Path) -> None:
 
 
 def _draw_rates(axes: Axes, epochs: Rows, steps: Rows) -> None:
+    rows = steps or epochs
+    beside = next((name for name in BESIDE if any(row.get(name) for row in rows)), "")
     if steps:
         axes.plot(_column(steps, "step"), _column(steps, "learning_rate"), color="#444444")
         axes.set_ylabel("learning rate")
         axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-        right = axes.twinx()
-        right.plot(_column(steps, "step"), _column(steps, "temperature"), color="#7030a0", linestyle="--")
-        right.set_ylabel("temperature", color="#7030a0")
-        right.spines["top"].set_visible(False)
-    else:
-        axes.plot(_column(epochs, "epoch"), _column(epochs, "temperature"), color="#7030a0", linestyle="--")
-        axes.set_ylabel("temperature", color="#7030a0")
+        if not beside:
+            return
+        axes = axes.twinx()
+        axes.spines["top"].set_visible(False)
+    axes.plot(_column(rows, "step" if steps else "epoch"), _column(rows, beside), color="#7030a0", linestyle="--")
+    axes.set_ylabel(beside, color="#7030a0")
 
 
 def _column(rows: Rows, name: str) -> list[float]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
 from zsderm.encoders import mini
@@ -90,6 +92,24 @@ def data_root() -> Path:
     if not (root / "pad" / "index.csv").is_file():
         pytest.skip("no development images: set ZSDERM_DATA to the folder that holds pad/index.csv")
     return root
+
+
+@pytest.fixture
+def supervised_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the folder of a supervised classifier: the smallest network of timm, with random weights."""
+
+    def make(trained: Sequence[str], name: str = "classifier", **said: object) -> Path:
+        torch.manual_seed(len(name))
+        network = timm.create_model("test_efficientnet", num_classes=len(trained))
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        save_file(network.state_dict(), folder / "model.safetensors")
+        how = {"size": 32, "mode": "RGB", "mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+        card = {"tower": "test_efficientnet", "classes": list(trained), "preprocess_cfg": how, **said}
+        (folder / "supervised.json").write_text(json.dumps(card), encoding="utf-8")
+        return folder
+
+    return make
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ FLOORS = [
     "saved_classifier",
     "batch_answers",
     "classifier",
+    "supervised",
     "metrics",
     "report",
     "tasks",
@@ -72,6 +73,7 @@ DOORS = {
     ("cli", "pretrain", "home"): {"pretrain"},
     ("cli", "pretrain", "publish"): {"pretrain"},
     ("cli", "pretrain", "data"): {"pretrain"},
+    ("cli", "pretrain", "supervised"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
@@ -101,6 +103,7 @@ PUBLIC_MODULES = {
     "proxies",
     "report",
     "stored_json",
+    "supervised",
     "table_files",
     "tasks",
 }

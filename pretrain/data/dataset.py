@@ -10,17 +10,31 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from zsderm.errors import ImageError
-from zsderm.pretrain.config import CAPTION_KINDS, Augmentation, TrainConfig
+from zsderm.pretrain.config import CAPTION_KINDS, Augmentation
 from zsderm.pretrain.data.augmentation import COLUMNS, apply_effects, draw_effects
 from zsderm.pretrain.data.captions import Captions, CaptionWriter
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.squares import KeptSquares, Squares
+from zsderm.pretrain.run_settings import RunSettings
+
+
+class DrawnImages(Protocol):
+    """The images of a batch before their effects, whatever is known of them."""
+
+    @property
+    def squares(self) -> Tensor:
+        """(B, 3, S0, S0) uint8; or (B,) int64, the places of the images among squares that the device holds."""
+
+    @property
+    def effects(self) -> Tensor:
+        """(B, COLUMNS) float32, see zsderm.pretrain.data.augmentation."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,10 @@ class Batch:
     labels: list[str]
     about: list[list[str]]
     skipped: int = 0
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self.captions)
 
     def part(self, images: slice) -> Batch:
         """Some of the images; those that are missing are counted in the whole batch only."""
@@ -149,7 +167,9 @@ def collate(items: Sequence[Sample | None]) -> Batch:
     )
 
 
-def tower_input(batch: Batch, config: TrainConfig, device: torch.device, resident: Tensor | None = None) -> Tensor:
+def tower_input(
+    batch: DrawnImages, config: RunSettings, device: torch.device, resident: Tensor | None = None
+) -> Tensor:
     """The images of a batch as the image tower takes them: with their effects, normalised.
 
     Args:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from zsderm.errors import SettingsError
-from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.distributed import ALONE, Group
+from zsderm.pretrain.run_settings import RunSettings
 
 WINDOW = 1024  # records of a shard among which the next one is chosen at random
 
@@ -26,7 +26,7 @@ class DrawPlan:
         SettingsError: the batch cannot be cut into equal blocks.
     """
 
-    config: TrainConfig  # batch size of all processes together, samples per epoch, class balance, workers, seed
+    config: RunSettings  # batch size of all processes together, samples per epoch, class balance, workers, seed
     epoch: int = 0  # from 0
     group: Group = ALONE  # the processes that share a batch
     start: int = 0  # batches of this epoch that were drawn before a run stopped; they are left out

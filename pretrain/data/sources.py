@@ -9,19 +9,21 @@ from pathlib import Path
 
 from zsderm.errors import PretrainingDataError
 from zsderm.image_table import image_column
-from zsderm.pretrain.config import Source, TrainConfig
+from zsderm.images import find_classes
+from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import Case
 from zsderm.pretrain.data.image_files import ImageFiles
 from zsderm.pretrain.data.published_format import Cells, captions_of, text_of
 from zsderm.pretrain.data.records import Place, Record
 from zsderm.pretrain.data.shards import read_shards
 from zsderm.pretrain.data.tables import image_rows, read_table
+from zsderm.pretrain.run_settings import RunSettings
 
 log = logging.getLogger(__name__)
 OLDEST = 130  # years; an age beyond that is none
 
 
-def read_records(config: TrainConfig, root: Path) -> list[Record]:
+def read_records(config: RunSettings, root: Path) -> list[Record]:
     """The records of all tables, without the labels that the configuration leaves out.
 
     Args:
@@ -77,7 +79,10 @@ def read_rows(source: Source, root: Path) -> Iterator[tuple[Cells, Place]]:
     table = root / source.table
     fine = _fine_labels(root / source.fine_labels) if source.fine_labels else None
     sharded = "*" in source.table or table.suffix.lower() == ".tar"
-    rows = read_shards(source, root) if sharded else _table_rows(table, source.image_column)
+    if table.is_dir():
+        rows = _folder_rows(table)
+    else:
+        rows = read_shards(source, root) if sharded else _table_rows(table, source.image_column)
     found = 0
     for cells, place in rows:
         if place.flaw and not cells:  # a sample without words belongs to no split
@@ -114,6 +119,14 @@ def _table_rows(table: Path, image_column: str) -> Iterator[tuple[Cells, Place]]
     for number, (cells, name) in enumerate(image_rows(table, image_column), start=2):
         file, flaw = files.find(name) if name else (None, "")
         yield cells, Place(table, number, name, file=file, flaw=flaw)
+
+
+def _folder_rows(folder: Path) -> Iterator[tuple[Cells, Place]]:
+    """The photographs of a folder whose sub-folders are the classes, as rows of a labelled table."""
+    for label, files in find_classes(folder).items():
+        for number, file in enumerate(files, start=1):
+            name = str(file.relative_to(folder))
+            yield {"filename": name, "label": label}, Place(folder, number, name, file=file)
 
 
 def _fine_labels(table: Path) -> dict[str, str]:

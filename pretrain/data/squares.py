@@ -25,8 +25,11 @@ from zsderm.encoders.colour_constancy import shades_of_grey
 from zsderm.errors import ImageError
 from zsderm.images import VERSION, open_image
 from zsderm.pretrain.data.records import Record, image_stream
+from zsderm.pretrain.distributed import Group
+from zsderm.pretrain.run_settings import RunSettings
 
 log = logging.getLogger(__name__)
+SHARE_FOR_SQUARES = 0.3  # of the free memory of a card, at most
 
 
 class Square(NamedTuple):
@@ -115,6 +118,35 @@ class KeptSquares:
         if not self.aspects[index]:
             raise ImageError("it could not be decoded")
         return Square(torch.from_numpy(np.array(self.pixels[index])), float(self.aspects[index]))
+
+
+def squares_of(records: Sequence[Record], config: RunSettings, output: Path, group: Group) -> Squares | KeptSquares:
+    """The images of a run, decoded as they are drawn, or once into a file beside the run.
+
+    Args:
+        records: the images.
+        config: says which of both, how large they are and in which colours.
+        output: the folder of the run.
+        group: the processes that train together; the first one decodes.
+    """
+    squares = Squares(records, config.square_side, config.colour_norm)
+    if not config.keep_decoded:
+        return squares
+    folder = output.resolve().parent / "decoded"  # beside the run folder, for other runs too
+    if group.is_first:
+        KeptSquares.made(squares, folder)
+    group.wait()
+    return KeptSquares.made(squares, folder)
+
+
+def held_by(device: torch.device, squares: Squares | KeptSquares) -> Tensor | None:
+    """All squares on the card, where they were decoded once and leave most of its memory free."""
+    if device.type != "cuda" or isinstance(squares, Squares):
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    if squares.pixels.nbytes > SHARE_FOR_SQUARES * free:
+        return None
+    return torch.from_numpy(np.array(squares.pixels)).to(device)
 
 
 def _beside(path: Path) -> Path:

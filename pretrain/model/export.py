@@ -54,13 +54,13 @@ def export_folder(
         learned = math.exp(-model.logit_scale.item())
         answers = config.answer_temperature or learned
         scale = torch.tensor(-math.log(answers)) if config.answer_temperature else model.logit_scale.detach()
-        weights = {name: _compact(tensor) for name, tensor in (model.state_dict() | {"logit_scale": scale}).items()}
+        weights = {name: compact(tensor) for name, tensor in (model.state_dict() | {"logit_scale": scale}).items()}
         save_file(weights, str(draft / "model.safetensors"), metadata={"format": "pt"})
         text_tower = getattr(model, "text", None)
         if isinstance(text_tower, HFTextEncoder):
             text_tower.config.save_pretrained(draft)
             tokenizer.tokenizer.save_pretrained(draft)
-        _write_json(
+        write_json(
             draft / "open_clip_config.json",
             {
                 "model_cfg": dict(config.model_cfg),
@@ -70,7 +70,7 @@ def export_folder(
         card = {**config.card, "sigma": config.sigma, "lambda_m": config.lambda_m, "lambda_s": config.lambda_s}
         card |= {} if diagnoses is None else {"diagnoses": list(diagnoses)}
         temperatures = {"learned_temperature": round(learned, 5), "answer_temperature": round(answers, 5)}
-        _write_json(draft / "zsderm.json", {**card, "pretraining": {**manifest, **temperatures}})
+        write_json(draft / "zsderm.json", {**card, "pretraining": {**manifest, **temperatures}})
         for file in draft.iterdir():
             file.chmod(0o644)  # safetensors writes for the owner only; an installed package is read by others
         for kept in folder.glob("*.md"):
@@ -78,9 +78,11 @@ def export_folder(
     log.info("temperature: %.5f learned, %.5f exported", learned, answers)
 
 
-def _compact(tensor: torch.Tensor) -> torch.Tensor:
+def compact(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor as it is written: numbers with a point as float16, on the CPU, without sharing memory."""
     return (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous().clone()
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write an object as JSON that people can read."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import partial
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from zsderm.pretrain.config import TrainConfig
 from zsderm.pretrain.model.towers import OpenClipModel
+from zsderm.pretrain.run_settings import RunSettings
 
 # Parts of open_clip models that the losses never reach: a captioning decoder, the bias of a sigmoid loss.
 UNUSED = ("text_decoder.", "logit_bias")
@@ -27,13 +29,23 @@ def create_optimiser(model: OpenClipModel, config: TrainConfig) -> torch.optim.A
         model: an open_clip model; what does not learn loses `requires_grad`.
         config: rates and weight decay.
     """
+    rates = ((parameter, _rate(name, model, config)) for name, parameter in model.named_parameters())
+    return adamw(rates, config.weight_decay)
+
+
+def adamw(rates: Iterable[tuple[nn.Parameter, float | None]], weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over the parameters that have a learning rate; the others lose `requires_grad`.
+
+    Args:
+        rates: parameters with the learning rate of each, None where it stays as it is.
+        weight_decay: of what has two dimensions and more.
+    """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        rate = _rate(name, model, config)
+    for parameter, rate in rates:
         if rate is None:
             parameter.requires_grad_(False)
             continue
-        decay = config.weight_decay if parameter.ndim >= 2 else 0.0  # biases, norms and the temperature are not decayed
+        decay = weight_decay if parameter.ndim >= 2 else 0.0  # biases, norms and the temperature are not decayed
         groups.setdefault((rate, decay), []).append(parameter)
     return torch.optim.AdamW([{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()])
 
@@ -51,7 +63,7 @@ def _rate(name: str, model: OpenClipModel, config: TrainConfig) -> float | None:
     return config.text_learning_rate if config.train_text else None
 
 
-def create_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig) -> torch.optim.lr_scheduler.LambdaLR:
+def create_schedule(optimiser: torch.optim.Optimizer, config: RunSettings) -> torch.optim.lr_scheduler.LambdaLR:
     """The learning rates of a whole run, see `cosine_with_warm_up`.
 
     Args:

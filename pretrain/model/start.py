@@ -113,7 +113,7 @@ def create_model(
             f"hf download {source or vision_cfg.get('timm_model_name')}"
         ) from error
     if image_start in LITE:
-        _load_efficientnet_lite(model.visual.trunk, image_start)
+        load_efficientnet_lite(model.visual.trunk, image_start)
     elif image_start not in IMAGE_STARTS:
         _load_image_tower(model, image_start)
     if model_cfg["text_cfg"].get("hf_model_name") == MINILM and isinstance(model.text.proj, nn.Linear):
@@ -189,7 +189,17 @@ def _load_image_tower(model: OpenClipModel, name: str) -> None:
         ) from error
 
 
-def _load_efficientnet_lite(trunk: nn.Module, image_start: str) -> None:
+def load_efficientnet_lite(trunk: nn.Module, image_start: str) -> None:
+    """Load the ImageNet weights of a package into a tower of timm without its head.
+
+    Args:
+        trunk: tf_efficientnet_lite0 to 2 with `num_classes=0`.
+        image_start: a key of LITE.
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+        CheckpointError: the weights are those of another tower.
+    """
     try:
         package = importlib.import_module(LITE[image_start])
     except ImportError as missing:

@@ -41,7 +41,8 @@ _FOLDER = ResultFolder(new=False)
     default=[DEFAULT_MODEL],
     show_default=True,
     heading=CLASSES,
-    help="The encoder of images and texts. May be repeated. See: zsderm models list.",
+    help="The encoder of images and texts (see: zsderm models list), or supervised:FOLDER for what zsderm pretrain "
+    "supervised has trained. May be repeated.",
 )
 @knowledge_option
 @option(
@@ -169,6 +170,7 @@ def benchmark(
     \b
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results
     zsderm benchmark --dataset photos.csv --method kpl --prior auto --prior uniform --output results
+    zsderm benchmark --dataset pad --model zsderm-mini --model supervised:FOLDER --output results
     zsderm benchmark --tables results --output tables --plots tables
     zsderm benchmark --tables results --into paper.md
     zsderm benchmark --cards

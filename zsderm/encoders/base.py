@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zsderm.encoders.home import EncoderHome
 
 HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of the names of encoders
+SUPERVISED_PREFIX = "supervised:"  # of the names of what is no encoder, see zsderm.supervised
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
 HOME_FILE = "home.safetensors"  # see zsderm.encoders.home

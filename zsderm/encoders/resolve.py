@@ -11,7 +11,14 @@ import open_clip
 from open_clip.pretrained import get_pretrained_cfg
 
 from zsderm.encoders import catalogue, hub, mini
-from zsderm.encoders.base import CONFIG_FILE, FOLDER_PREFIX, HUB_PREFIX, card_facts, unknown_format
+from zsderm.encoders.base import (
+    CONFIG_FILE,
+    FOLDER_PREFIX,
+    HUB_PREFIX,
+    SUPERVISED_PREFIX,
+    card_facts,
+    unknown_format,
+)
 from zsderm.encoders.checkpoint import Checkpoint, CheckpointFormat
 from zsderm.encoders.engines import with_engine
 from zsderm.encoders.open_clip_format.checkpoint import WEIGHT_SUFFIXES, OpenClipCheckpoint
@@ -112,6 +119,11 @@ def _known_facts(name: str) -> dict[str, Any]:
 
 def _unknown(name: str, architecture: str, tag: str) -> str:
     """Why a name leads nowhere, and which names lead somewhere."""
+    if name.startswith(SUPERVISED_PREFIX):
+        return (
+            f"'{name}' is a supervised classifier: it answers the classes of its training and embeds nothing, so it is "
+            "no encoder. Use it with: zsderm benchmark"
+        )
     if Path(name).suffix in WEIGHT_SUFFIXES:
         if "@" in name:
             known = open_clip.list_models()

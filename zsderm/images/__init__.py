@@ -19,7 +19,7 @@ from zsderm.images.decoding import (
 )
 from zsderm.images.files import MAX_BYTES, file_hash, open_file
 from zsderm.images.memory import MEMORY
-from zsderm.images.search import LINKED_FOLDER, SUFFIXES, ImageList, find, named, passed_over_text, walk
+from zsderm.images.search import LINKED_FOLDER, SUFFIXES, ImageList, find, find_classes, named, passed_over_text, walk
 
 __all__ = [
     "FORMATS",
@@ -36,6 +36,7 @@ __all__ = [
     "file_behind",
     "file_hash",
     "find",
+    "find_classes",
     "named",
     "open_file",
     "open_image",

@@ -73,6 +73,24 @@ def find(
     return list(walk(source, follow_links=follow_links, passed_over=passed_over))
 
 
+def find_classes(folder: Path) -> dict[str, list[Path]]:
+    """The photographs of a folder whose sub-folders are the classes.
+
+    Args:
+        folder: each sub-folder is named after its class, with blanks or underscores between words.
+
+    Returns:
+        Class -> photographs, both sorted; without sub-folders that hold something else.
+    """
+    found: dict[str, list[Path]] = {}
+    for part in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        try:
+            found.setdefault(part.name.replace("_", " ").strip(), []).extend(find(part))
+        except ImageError:  # a folder of something else
+            continue
+    return found
+
+
 def walk(
     source: Source | Sequence[Source], *, follow_links: bool = False, passed_over: Counter[str] | None = None
 ) -> Iterator[Path]:

@@ -35,11 +35,7 @@ class OpenClipEncoder(TorchEncoder):
         self.device = device
         self._checkpoint = checkpoint
         self._tokenizer = tokenizer
-        settings = PreprocessCfg(**model.visual.preprocess_cfg)
-        transform = image_transform_v2(settings, is_train=False)
-        if norm := norm_of(mode):
-            transform.transforms.insert(-2, partial(shades_of_grey, norm=norm))  # on the square that the tower sees
-        self._transform = on_one_thread(transform)
+        self._transform = inference_transform(PreprocessCfg(**model.visual.preprocess_cfg), mode)
         self._model = model.float().eval().requires_grad_(False).to(self.device)
         self._model.visual.to(memory_format=torch.channels_last)  # convolutions on a processor want it so
         self.temperature = float(torch.exp(-self._model.logit_scale.detach().float().cpu()))
@@ -91,6 +87,22 @@ class OpenClipEncoder(TorchEncoder):
         """Id of the token that fills a row up."""
         inner = getattr(self._tokenizer, "tokenizer", None)  # CLIP's own tokenizer has none, and fills with 0
         return 0 if inner is None else int(inner.pad_token_id)
+
+
+def inference_transform(settings: PreprocessCfg, mode: str) -> Callable[[Image], torch.Tensor]:
+    """From an image to what an image tower sees of it.
+
+    Args:
+        settings: as in open_clip_config.json.
+        mode: colours that the image tower expects, see zsderm.encoders.colour_constancy.
+
+    Returns:
+        A function from an RGB image to (3, H, W) float32.
+    """
+    transform = image_transform_v2(settings, is_train=False)
+    if norm := norm_of(mode):
+        transform.transforms.insert(-2, partial(shades_of_grey, norm=norm))  # on the square that the tower sees
+    return on_one_thread(transform)
 
 
 def on_one_thread(transform: Any) -> Callable[[Image], torch.Tensor]:
