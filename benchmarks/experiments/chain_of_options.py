@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.pages import splice
 from zsderm.narratives.look_alikes import likeness
 from zsderm.narratives.words_model import WordsModel
+from zsderm.narratives.written import written_stories
 from zsderm.pretrain import run_narratives
 
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "narratives.yaml"
@@ -104,9 +104,9 @@ def main(
 
 def asked(words: WordsModel, draws: int) -> tuple[dict[str, list[float]], list[list[float]]]:
     """By question, how often each test story was answered right, from 0 to 1; and the image model, a row a draw."""
-    stories = test_stories()
-    narratives = [story["narrative"] for story in stories]
-    true = np.array([words.classes.index(story["label"]) for story in stories])
+    stories = written_stories("test")
+    narratives = [story.narrative for story in stories]
+    true = np.array([words.classes.index(story.label) for story in stories])
     alike = likeness(words.classes, KnowledgeBase.load("dermatology"))
     alone = words.log_probabilities(narratives).numpy().argmax(axis=1)
     right: dict[str, list[NDArray[np.bool_]]] = {"words": [alone == true], "three": [], "both": []}
@@ -153,13 +153,6 @@ def simulated(
         table[row, first] = shares
         lists[row] = rng.permutation(first)
     return lists, table
-
-
-def test_stories() -> list[dict[str, str]]:
-    """The test split of the written stories."""
-    file = Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["split"] == "test"]
 
 
 def figure(rows: list[list[float]]) -> dict[str, Any]:
