@@ -30,7 +30,6 @@ from typing import Any
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, ZeroShotClassifier, load_encoder
@@ -38,6 +37,8 @@ from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.chain_of_options import SHARES, simulated
 from zsderm.benchmarks.experiments.narratives_shown import picture, tables
 from zsderm.benchmarks.experiments.patients_words import calibrated, parts, weakened
+from zsderm.benchmarks.experiments.resampled_figures import Table, figures, resampled, with_interval
+from zsderm.benchmarks.experiments.story_answers import answers_of, by_words, even_rows, fused, sentence_model
 from zsderm.benchmarks.figures import save
 from zsderm.benchmarks.options import (
     cache_dir_option,
@@ -50,7 +51,7 @@ from zsderm.benchmarks.pages import splice
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.image_table import ImageTable
 from zsderm.narratives.answers import with_words
-from zsderm.narratives.fusion import DOUBT, by_both
+from zsderm.narratives.fusion import DOUBT
 from zsderm.narratives.given import WEIGHT
 from zsderm.narratives.look_alikes import likeness
 from zsderm.narratives.patient import AGE, ANSWERS, CASE, COLUMNS, stories_of
@@ -60,10 +61,7 @@ from zsderm.tasks.audit import ImageSet, audit
 from zsderm.tasks.audit.cross_fitting import cross_fitted, joined
 
 DRAWS = {"dev": 5, "train": 3}  # stories for each row
-RESAMPLES, BINS = 2000, 10
 READ = 5  # answers to read that the words changed, and as many that they did not
-FIGURES = ("accuracy", "balanced", "top3", "log_likelihood", "calibration_error")
-Table = NDArray[np.float64]
 
 
 @click.command(help=__doc__)
@@ -101,8 +99,8 @@ def main(
     if unseen_model:
         unseen = load_encoder(unseen_model)
         features = np.asarray(audit(ImageSet("pad", tuple(train.files)), encoder=unseen, cache=cache_dir).features)
-        rows = cross_fitted(features, told["train"].true, told["train"].patients, len(classes))
-        sides["train, unseen"] = ("train", np.clip(rows, 1e-6, None) / np.clip(rows, 1e-6, None).sum(1, keepdims=True))
+        fitted = cross_fitted(features, told["train"].true, told["train"].patients, len(classes)).clip(1e-6)
+        sides["train, unseen"] = ("train", fitted / fitted.sum(axis=1, keepdims=True))
         content["unseen encoder"] = unseen.fingerprint
     content["sets"] = {name: told[split].measured(image) for name, (split, image) in sides.items()}
     content["written"] = written(knowledge, cache_dir)
@@ -125,13 +123,6 @@ def stand_in(table: ImageTable, true: NDArray[np.int64], encoder: Any, goal: flo
     patients = joined(len(true), [table.column("patient_id")])
     image, _ = weakened(features, true, patients, int(true.max()) + 1, goal)
     return calibrated(image, true, list(parts(table)))
-
-
-def answers_of(names: Sequence[str], classes: Sequence[str], rows: Table) -> Predictions:
-    """(N, C) probabilities as answers for photographs."""
-    evidence = ((),) * len(names)
-    table = torch.from_numpy(np.asarray(rows)).float()
-    return Predictions(tuple(names), tuple(classes), table, "given", "given", "given", evidence)
 
 
 class Told:
@@ -158,11 +149,11 @@ class Told:
             "no age": [narratives(table, seed, without=AGE) for seed in seeds],
             "age alone": [[f"I am {age.partition('.')[0]} years old." for age in table.column(AGE)]],
         }
-        self.words = {kind: [self._by_words(stories) for stories in drawn] for kind, drawn in kinds.items()}
+        self.words = {kind: [self._read(stories) for stories in drawn] for kind, drawn in kinds.items()}
 
-    def _by_words(self, stories: Sequence[str]) -> Table:
-        even = np.full((len(stories), len(self._classes)), 1 / len(self._classes))
-        return _words_of(answers_of(self._names, self._classes, even), stories, self._knowledge, self._cache)
+    def _read(self, stories: Sequence[str]) -> Table:
+        even = answers_of(self._names, self._classes, even_rows(len(stories), len(self._classes)))
+        return by_words(even, stories, self._knowledge, self._cache)
 
     def measured(self, image: Table) -> dict[str, Any]:
         """Every way to answer beside one image side, ready for JSON.
@@ -186,9 +177,9 @@ class Told:
         return {
             "images": len(self.true),
             "patients": len(set(self.patients.tolist())),
-            "ways": {way: {name: _with_interval(rows) for name, rows in found[way].items()} for way in ways},
+            "ways": {way: {name: with_interval(rows) for name, rows in found[way].items()} for way in ways},
             "against image": {
-                way: {name: _with_interval(rows - found["image"][name]) for name, rows in found[way].items()}
+                way: {name: with_interval(rows - found["image"][name]) for name, rows in found[way].items()}
                 for way in list(ways)[1:]
             },
             "unchanged by an empty story": bool((ways["empty story"][0] == image.astype(np.float32)).all()),
@@ -216,7 +207,7 @@ class Told:
             before, after = (figures(self.true, ways[way], weights * members) for way in ("image", "both"))
             row: dict[str, Any] = {"name": name, "images": int(members.sum())}
             row |= {way: float(rows["accuracy"][0]) for way, rows in (("image", before), ("both", after))}
-            row["gain"] = {key: _with_interval(after[key] - before[key]) for key in ("accuracy", "log_likelihood")}
+            row["gain"] = {key: with_interval(after[key] - before[key]) for key in ("accuracy", "log_likelihood")}
             found.append(row)
         return found
 
@@ -234,7 +225,7 @@ class Told:
     def to_read(self, answers: Predictions) -> list[dict[str, Any]]:
         """Answers to read one by one, drawn from a seed: some that the words changed, and as many that they did not."""
         stories = self._stories[0]
-        told = with_words(answers, stories, self._knowledge, cache=self._cache)
+        told = with_words(answers, stories, self._knowledge, cache=self._cache, model=sentence_model())
         changed = np.array([one != other for one, other in zip(told.labels, answers.labels, strict=True)])
         rng, chosen = np.random.default_rng(0), []
         for group in (np.flatnonzero(changed), np.flatnonzero(~changed)):
@@ -282,90 +273,30 @@ def another(true: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.array([rng.choice(np.flatnonzero(true != own)) for own in true])
 
 
-def fused(image: Table, words: Table, weight: float = WEIGHT) -> Table:
-    """(N, C) probabilities by both, as the library answers."""
-    return by_both(torch.from_numpy(image), torch.from_numpy(words), weight).numpy().astype(float)
-
-
-def _words_of(answers: Predictions, stories: Sequence[str], knowledge: KnowledgeBase, cache: Path | None) -> Table:
-    told = with_words(answers, stories, knowledge, cache=cache).words
-    return np.asarray(told.by_words).astype(float)  # type: ignore[union-attr]
-
-
-def resampled(units: NDArray[np.int64], seed: int = 0) -> Table:
-    """(1 + R, N) how often each row counts: once each, then in R draws of the units with replacement.
-
-    Args:
-        units: (N,) int, equal for rows that are drawn together.
-        seed: of the draws.
-    """
-    _, place = np.unique(units, return_inverse=True)
-    count = int(place.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    return np.concatenate([np.ones((1, len(units))), drawn[:, place]])
-
-
-def figures(true: NDArray[np.int64], drawn: Sequence[Table], weights: Table) -> dict[str, Table]:
-    """(1 + R,) figures, each the mean over the drawings.
-
-    Args:
-        true: (N,) classes.
-        drawn: D tables (N, C) of probabilities.
-        weights: (1 + R, N), as `resampled` gives them. A resample without rows gets NaN.
-    """
-    each = [_figures_of(true, rows, weights) for rows in drawn]
-    return {name: np.mean([found[name] for found in each], axis=0) for name in FIGURES}
-
-
-def _figures_of(true: NDArray[np.int64], rows: Table, weights: Table) -> dict[str, Table]:
-    order = np.argsort(-rows, axis=1, kind="stable")
-    right = (order[:, 0] == true).astype(float)
-    first = (order[:, :3] == true[:, None]).any(axis=1).astype(float)
-    logs = np.log(np.clip(rows[np.arange(len(true)), true], 1e-12, None))
-    confidence = rows.max(axis=1)
-    bins = np.eye(BINS)[np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)]  # (N, bins)
-    kinds = np.eye(rows.shape[1])[true]  # (N, C)
-    with np.errstate(invalid="ignore"):
-        total = weights.sum(axis=1)
-        there = weights @ kinds
-        recalls = np.where(there > 0, (weights @ (kinds * right[:, None])) / there, np.nan)
-        known = (there > 0).sum(axis=1)
-        return {
-            "accuracy": weights @ right / total,
-            "balanced": np.nansum(recalls, axis=1) / known,
-            "top3": weights @ first / total,
-            "log_likelihood": weights @ logs / total,
-            "calibration_error": np.abs(weights @ (bins * (confidence - right)[:, None])).sum(axis=1) / total,
-        }
-
-
-def written(knowledge: KnowledgeBase, cache: Path | None = None, draws: int = 5) -> dict[str, Any]:
+def written(
+    knowledge: KnowledgeBase, cache: Path | None = None, splits: Sequence[str] = SPLITS, draws: int = 5
+) -> dict[str, Any]:
     """The written stories of 26 diseases by words alone, and beside the simulated image model of `chain_of_options`."""
     classes = sorted({story.label for story in written_stories()})
     alike = likeness(classes, knowledge)
     found = {}
-    for split in SPLITS:
+    for split in splits:
         stories = written_stories(split)
         true = np.array([classes.index(story.label) for story in stories])
         even = answers_of(
             [story.id for story in stories], classes, np.full((len(true), len(classes)), 1 / len(classes))
         )
-        rows = _words_of(even, [story.narrative for story in stories], knowledge, cache)
+        rows = by_words(even, [story.narrative for story in stories], knowledge, cache)
         images = [simulated(true, alike, SHARES, np.random.default_rng(draw))[1] for draw in range(draws)]
         weights = resampled(np.arange(len(true)))
         ways = {"words": [rows], "image": images, "both": [fused(image, rows) for image in images]}
         measured = {way: figures(true, tables_, weights) for way, tables_ in ways.items()}
         found[split] = {
             "stories": len(true),
-            **{way: {name: _with_interval(values) for name, values in each.items()} for way, each in measured.items()},
-            "gain": _with_interval(measured["both"]["accuracy"] - measured["image"]["accuracy"]),
+            **{way: {name: with_interval(values) for name, values in each.items()} for way, each in measured.items()},
+            "gain": with_interval(measured["both"]["accuracy"] - measured["image"]["accuracy"]),
         }
     return found
-
-
-def _with_interval(rows: Table) -> dict[str, float]:
-    low, high = np.nanquantile(rows[1:], (0.025, 0.975))
-    return {"value": float(rows[0]), "low": float(low), "high": float(high)}
 
 
 def _of_truth(drawn: Sequence[Table], true: NDArray[np.int64]) -> list[float]:

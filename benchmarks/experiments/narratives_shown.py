@@ -42,15 +42,15 @@ def tables(content: Mapping[str, Any]) -> dict[str, str]:
 
 def _ways(content: Mapping[str, Any]) -> str:
     lines = [
-        f"{COMMAND}; percent but for the log-likelihood, which is a mean in nats; {content['draws']['dev']} drawings of "
-        f"the stories for dev, {content['draws']['train']} for train. Differences to image alone, with 95 % intervals over "
+        f"{COMMAND}: percent, and the mean log-likelihood. Stories were drawn {content['draws']['dev']} times for dev, "
+        f"{content['draws']['train']} times for train. Differences are to image alone, with 95 % intervals over "
         "patients.\n"
     ]
     for name in filter(content["sets"].__contains__, SETS):
         found = content["sets"][name]
         lines += [
-            f"| {SETS[name]}: {found['images']} photographs, {found['patients']} patients | accuracy | balanced | top 3 | "
-            "log-likelihood | calibration error | accuracy, difference | balanced, difference |",
+            f"| {SETS[name]}: {found['images']} photographs, {found['patients']} patients | accuracy | balanced | "
+            "top 3 | log-likelihood | calibration error | accuracy, difference | balanced, difference |",
             "|---|---|---|---|---|---|---|---|",
         ]
         for way, row in found["ways"].items():
@@ -122,13 +122,9 @@ def picture(content: Mapping[str, Any], name: str = "dev") -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     _bars(left, found["classes"])
     _points(right, found["truth"])
-    figure.suptitle(
-        f"PAD-UFES-20, {SETS[name]}: {found['images']} photographs, mean over {content['draws'][name.partition(',')[0]]} "
-        "drawings of the stories",
-        x=0.01,
-        ha="left",
-        fontsize=9,
-    )
+    draws = content["draws"][name.partition(",")[0]]
+    title = f"PAD-UFES-20, {SETS[name]}: {found['images']} photographs, mean over {draws} drawings of the stories"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
     return figure
 
 
