@@ -55,7 +55,7 @@ from zsderm.narratives.fusion import DOUBT
 from zsderm.narratives.given import WEIGHT
 from zsderm.narratives.look_alikes import likeness
 from zsderm.narratives.patient import AGE, ANSWERS, CASE, COLUMNS, stories_of
-from zsderm.narratives.written import SPLITS, written_stories
+from zsderm.narratives.written import SPLITS, WrittenStory, written_stories
 from zsderm.table_files import UNKNOWN_WORDS
 from zsderm.tasks.audit import ImageSet, audit
 from zsderm.tasks.audit.cross_fitting import cross_fitted, joined
@@ -103,7 +103,7 @@ def main(
         sides["train, unseen"] = ("train", fitted / fitted.sum(axis=1, keepdims=True))
         content["unseen encoder"] = unseen.fingerprint
     content["sets"] = {name: told[split].measured(image) for name, (split, image) in sides.items()}
-    content["written"] = written(knowledge, cache_dir)
+    content["written"] = written(knowledge, written_stories(), cache_dir)
     content["read"] = told["dev"].to_read(answers)
     parts_of_page = tables(content)
     click.echo("\n\n".join(parts_of_page.values()))
@@ -274,14 +274,14 @@ def another(true: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def written(
-    knowledge: KnowledgeBase, cache: Path | None = None, splits: Sequence[str] = SPLITS, draws: int = 5
+    knowledge: KnowledgeBase, given: Sequence[WrittenStory], cache: Path | None = None, draws: int = 5
 ) -> dict[str, Any]:
     """The written stories of 26 diseases by words alone, and beside the simulated image model of `chain_of_options`."""
-    classes = sorted({story.label for story in written_stories()})
+    classes = sorted({story.label for story in given})
     alike = likeness(classes, knowledge)
     found = {}
-    for split in splits:
-        stories = written_stories(split)
+    for split in SPLITS:
+        stories = [story for story in given if story.split == split]
         true = np.array([classes.index(story.label) for story in stories])
         even = answers_of(
             [story.id for story in stories], classes, np.full((len(true), len(classes)), 1 / len(classes))

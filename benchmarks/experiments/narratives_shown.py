@@ -28,6 +28,7 @@ SETS = {
     "train, unseen": "train, regression on an encoder that never saw the set",
     "train, stand-in": "train, regression on zsderm-mini with noise",
 }
+FEW = 10  # photographs; of fewer there is no interval
 COMMAND = "Written by `python -m zsderm.benchmarks.experiments.narratives`"
 
 
@@ -50,29 +51,43 @@ def _ways(content: Mapping[str, Any]) -> str:
         found = content["sets"][name]
         lines += [
             f"| {SETS[name]}: {found['images']} photographs, {found['patients']} patients | accuracy | balanced | "
-            "top 3 | log-likelihood | calibration error | accuracy, difference | balanced, difference |",
-            "|---|---|---|---|---|---|---|---|",
+            "top 3 | log-likelihood | calibration error | accuracy, difference | balanced, difference | "
+            "log-likelihood, difference |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for way, row in found["ways"].items():
             cells = [_percent(row[key]) for key in ("accuracy", "balanced", "top3")]
             cells += [f"{row['log_likelihood']['value']:.3f}", _percent(row["calibration_error"])]
             if way == "empty story" and found["unchanged by an empty story"]:
-                cells += ["none: the same rows", ""]
+                cells += ["none: the same rows", "", ""]
             else:
-                gain = found["against image"].get(way)
-                cells += [_gain(gain[key]) if gain else "" for key in ("accuracy", "balanced")]
+                cells += _gains(found["against image"].get(way))
             lines.append(f"| {WAYS[way]} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines).strip()
+
+
+def _gains(gain: Mapping[str, Any] | None) -> list[str]:
+    if gain is None:  # image alone
+        return ["", "", ""]
+    likely = gain["log_likelihood"]
+    return [
+        _gain(gain["accuracy"]),
+        _gain(gain["balanced"]),
+        f"{likely['value']:+.3f} ({likely['low']:+.3f} to {likely['high']:+.3f})",
+    ]
 
 
 def _known(content: Mapping[str, Any]) -> str:
     train = next(name for name in ("train, unseen", "train, stand-in") if name in content["sets"])
     sets = {"dev": "dev", train: train.partition(",")[0]}
     rows = {name: {row["name"]: row for row in content["sets"][name]["known"]} for name in sets}
+    names = max(rows.values(), key=len)
     head = [f"{short}: photographs | image → both | difference" for short in sets.values()]
     lines = [f"| answers | {' | '.join(head)} |", "|---" * (1 + 3 * len(sets)) + "|"]
-    for group in dict.fromkeys(name for found in rows.values() for name in found):
+    for group in names:
+        if all(found.get(group, {"images": 0})["images"] < FEW for found in rows.values()):
+            continue
         cells = []
         for found in rows.values():
             row = found.get(group)
@@ -87,7 +102,7 @@ def _before_after(row: Mapping[str, Any]) -> str:
 
 def _few(row: Mapping[str, Any]) -> str:
     """No interval of a handful."""
-    return _gain(row["gain"]["accuracy"]) if row["images"] >= 10 else f"{100 * row['gain']['accuracy']['value']:+.1f}"
+    return _gain(row["gain"]["accuracy"]) if row["images"] >= FEW else f"{100 * row['gain']['accuracy']['value']:+.1f}"
 
 
 def _written(content: Mapping[str, Any]) -> str:
@@ -122,6 +137,11 @@ def picture(content: Mapping[str, Any], name: str = "dev") -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     _bars(left, found["classes"])
     _points(right, found["truth"])
+    own = Line2D([], [], marker="s", linestyle="none", color=GREY, label="own story")
+    other = Line2D(
+        [], [], marker="s", linestyle="none", color=GREY, markerfacecolor="white", label="another diagnosis's story"
+    )
+    figure.legend(handles=[own, other], frameon=False, fontsize=8, ncols=2, loc="outside lower left")
     draws = content["draws"][name.partition(",")[0]]
     title = f"PAD-UFES-20, {SETS[name]}: {found['images']} photographs, mean over {draws} drawings of the stories"
     figure.suptitle(title, x=0.01, ha="left", fontsize=9)
@@ -150,11 +170,6 @@ def _bars(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.set_xlim(-widest - 1, widest + 1)
     axes.set_xlabel("← put wrong      photographs      put right →")
     axes.set_title("Answers that words changed, by true class", loc="left")
-    own = Line2D([], [], marker="s", linestyle="none", color=GREY, label="own story")
-    other = Line2D(
-        [], [], marker="s", linestyle="none", color=GREY, markerfacecolor="white", label="another diagnosis's story"
-    )
-    axes.legend(handles=[own, other], frameon=False, fontsize=8, loc="lower right")
 
 
 def _points(axes: Axes, rows: list[dict[str, Any]]) -> None:
@@ -163,8 +178,8 @@ def _points(axes: Axes, rows: list[dict[str, Any]]) -> None:
     after = np.array([row["after"] for row in rows])
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     for members, colour, marker, text in (
-        (after > before, BLUE, "o", "helped"),
-        (after <= before, ORANGE, "v", "misled"),
+        (after > before, BLUE, "o", "more likely"),
+        (after <= before, ORANGE, "v", "less likely"),
     ):
         label = f"{text}: {int(members.sum())} photographs"
         axes.scatter(before[members], after[members], s=22, color=colour, marker=marker, alpha=0.7, lw=0, label=label)

@@ -13,6 +13,7 @@ from zsderm.benchmarks.experiments.narratives_shown import WAYS, picture, tables
 from zsderm.benchmarks.experiments.story_answers import answers_of, fused
 from zsderm.image_table import ImageTable
 from zsderm.narratives.answers import with_words
+from zsderm.narratives.written import written_stories
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 CLASSES = ["basal cell carcinoma", "melanoma", "nevus"]
@@ -107,9 +108,11 @@ def test_the_answers_to_read_are_changed_ones_and_unchanged_ones(
 
 @pytest.mark.slow
 def test_written_stories_are_read_by_words_and_beside_a_simulated_image(base: KnowledgeBase) -> None:
-    row = written(base, splits=["dev"], draws=2)["dev"]
-    assert row["stories"] == 52 and row["words"]["accuracy"]["value"] > 0.4 > 10 / 26
-    assert row["words"]["top3"]["value"] > row["words"]["accuracy"]["value"]
+    some = ("scabies", "vitiligo", "herpes zoster", "tinea pedis", "urticaria")
+    found = written(base, [story for story in written_stories() if story.label in some], draws=2)
+    assert {split: row["stories"] for split, row in found.items()} == {"train": 35, "dev": 10, "test": 15}
+    row = found["test"]
+    assert row["words"]["accuracy"]["value"] > 0.6 and row["words"]["top3"]["value"] > 0.8
     assert row["gain"]["value"] == pytest.approx(row["both"]["accuracy"]["value"] - row["image"]["accuracy"]["value"])
 
 
