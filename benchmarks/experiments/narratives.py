@@ -276,11 +276,18 @@ def another(true: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 def written(
     knowledge: KnowledgeBase, given: Sequence[WrittenStory], cache: Path | None = None, draws: int = 5
 ) -> dict[str, Any]:
-    """The written stories of 26 diseases by words alone, and beside the simulated image model of `chain_of_options`."""
+    """Written stories by split: by words alone, and beside the simulated image model of `chain_of_options`.
+
+    Args:
+        knowledge: says what patients report.
+        given: the stories; their labels are the classes, four or more.
+        cache: folder that keeps the embeddings of the base's sentences.
+        draws: of the simulated image model.
+    """
     classes = sorted({story.label for story in given})
     alike = likeness(classes, knowledge)
     found = {}
-    for split in SPLITS:
+    for split in (name for name in SPLITS if any(story.split == name for story in given)):
         stories = [story for story in given if story.split == split]
         true = np.array([classes.index(story.label) for story in stories])
         even = answers_of(

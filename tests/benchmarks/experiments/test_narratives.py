@@ -108,11 +108,11 @@ def test_the_answers_to_read_are_changed_ones_and_unchanged_ones(
 
 @pytest.mark.slow
 def test_written_stories_are_read_by_words_and_beside_a_simulated_image(base: KnowledgeBase) -> None:
-    some = ("scabies", "vitiligo", "herpes zoster", "tinea pedis", "urticaria")
-    found = written(base, [story for story in written_stories() if story.label in some], draws=2)
-    assert {split: row["stories"] for split, row in found.items()} == {"train": 35, "dev": 10, "test": 15}
+    some = ("scabies", "vitiligo", "herpes zoster", "alopecia areata")
+    found = written(base, [story for story in written_stories("test") if story.label in some], draws=2)
+    assert list(found) == ["test"] and found["test"]["stories"] == 12
     row = found["test"]
-    assert row["words"]["accuracy"]["value"] > 0.6 and row["words"]["top3"]["value"] > 0.8
+    assert row["words"]["accuracy"]["value"] > 0.5 and row["words"]["top3"]["value"] > 0.8
     assert row["gain"]["value"] == pytest.approx(row["both"]["accuracy"]["value"] - row["image"]["accuracy"]["value"])
 
 
