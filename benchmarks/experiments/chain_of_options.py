@@ -32,6 +32,7 @@ from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.pages import splice
 from zsderm.narratives.look_alikes import likeness
+from zsderm.narratives.masking import without_names
 from zsderm.narratives.words_model import WordsModel
 from zsderm.pretrain import run_narratives
 
@@ -73,12 +74,13 @@ def main(
     changed = {name: json.loads(value) for name, _, value in (text.partition("=") for text in overrides)}
     right: dict[str, dict[str, list[list[float]]]] = {way: {} for way in WAYS}
     image: list[list[float]] = []
+    stories = test_stories()
     for seed in seeds:  # one after the other, so that a stopped experiment has whole seeds
         for way in WAYS:
             folder = runs / f"{way}-{seed}"
             if not (folder / "words_model").is_dir():
                 run_narratives(config, folder, None, {**changed, "options": way, "seed": seed})
-            found, image = asked(WordsModel.load(folder / "words_model"), draws)
+            found, image = asked(WordsModel.load(folder / "words_model"), stories, draws)
             for question, rows in found.items():
                 right[way].setdefault(question, []).append(rows)
     content = {
@@ -102,9 +104,10 @@ def main(
         splice(document, {"chain of options": f"\n\n{part}\n\n"}, required="chain of options")
 
 
-def asked(words: WordsModel, draws: int) -> tuple[dict[str, list[float]], list[list[float]]]:
-    """By question, how often each test story was answered right, from 0 to 1; and the image model, a row a draw."""
-    stories = test_stories()
+def asked(
+    words: WordsModel, stories: Sequence[dict[str, str]], draws: int
+) -> tuple[dict[str, list[float]], list[list[float]]]:
+    """By question, how often each story was answered right, from 0 to 1; and the image model, a row a draw."""
     narratives = [story["narrative"] for story in stories]
     true = np.array([words.classes.index(story["label"]) for story in stories])
     alike = likeness(words.classes, KnowledgeBase.load("dermatology"))
@@ -156,10 +159,13 @@ def simulated(
 
 
 def test_stories() -> list[dict[str, str]]:
-    """The test split of the written stories."""
+    """The test split of the written stories, names of diseases masked in them as wherever a story is read."""
     file = Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["split"] == "test"]
+    asked = [row for row in rows if row["split"] == "test"]
+    labels = sorted({row["label"] for row in rows})
+    read = without_names([row["narrative"] for row in asked], KnowledgeBase.load("dermatology"), labels)
+    return [{**row, "narrative": text} for row, text in zip(asked, read, strict=True)]
 
 
 def figure(rows: list[list[float]]) -> dict[str, Any]:

@@ -18,8 +18,7 @@ import numpy as np
 
 from zsderm import KnowledgeBase
 from zsderm.errors import PretrainingDataError
-from zsderm.narratives.masking import masked
-from zsderm.narratives.names import NameKeys
+from zsderm.narratives import masking
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.stored_json import parse_json
 
@@ -90,8 +89,9 @@ def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str,
 
 def without_names(stories: Sequence[Story], knowledge: KnowledgeBase) -> list[Story]:
     """The same stories, in which names of diseases are masked: what is read later is masked as well."""
-    names = NameKeys.of(knowledge, sorted({story.label for story in stories}))
-    return [replace(story, narrative=masked(story.narrative, names).text) for story in stories]
+    labels = sorted({story.label for story in stories})
+    read = masking.without_names([story.narrative for story in stories], knowledge, labels)
+    return [replace(story, narrative=text) for story, text in zip(stories, read, strict=True)]
 
 
 def _story(place: str, line: str, group: str) -> Story:
