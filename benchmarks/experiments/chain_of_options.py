@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.pages import splice
+from zsderm.errors import SettingsError
 from zsderm.narratives.look_alikes import likeness
 from zsderm.narratives.masking import without_names
 from zsderm.narratives.words_model import WordsModel
@@ -75,12 +76,18 @@ def main(
     right: dict[str, dict[str, list[list[float]]]] = {way: {} for way in WAYS}
     image: list[list[float]] = []
     stories = test_stories()
+    learned: dict[str, str] = {}  # checksum of the stories of a run -> one of the runs
     for seed in seeds:  # one after the other, so that a stopped experiment has whole seeds
         for way in WAYS:
             folder = runs / f"{way}-{seed}"
             if not (folder / "words_model").is_dir():
                 run_narratives(config, folder, None, {**changed, "options": way, "seed": seed})
-            found, image = asked(WordsModel.load(folder / "words_model"), stories, draws)
+            words = WordsModel.load(folder / "words_model")
+            learned.setdefault(words.card.training["data"], folder.name)
+            if len(learned) > 1:
+                one, other = learned.values()
+                raise SettingsError(f"Expected runs of the same stories in {runs}, but {one} and {other} have others.")
+            found, image = asked(words, stories, draws)
             for question, rows in found.items():
                 right[way].setdefault(question, []).append(rows)
     content = {

@@ -74,11 +74,13 @@ def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str,
 
     Raises:
         UnknownClassError: one is not.
-        PretrainingDataError: a label without stories to train with, or an option that is no label.
+        PretrainingDataError: a label without stories to train with, two for one disease, or an option that is no label.
     """
     labels = sorted({story.label for story in stories})
+    found: dict[str, str] = {}
     for label in labels:
-        knowledge.find(label)
+        if (twin := found.setdefault(knowledge.find(label).name, label)) != label:
+            raise PretrainingDataError(f"The labels {twin!r} and {label!r} are one disease of the base. Use one name.")
     learned = {story.label for story in stories if story.split == "train"}
     if missing := [label for label in labels if label not in learned]:
         raise PretrainingDataError(f"There is no story of {missing[0]!r} to train with, only to evaluate.")

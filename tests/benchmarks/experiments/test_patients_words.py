@@ -6,16 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zsderm.benchmarks.experiments.patients_words import (
-    calibrated,
-    figures,
-    markdown,
-    narratives,
-    parts,
-    table_rows,
-    weakened,
-    weight_of,
-)
+from zsderm.benchmarks.experiments.image_side import calibrated, weakened, weight_of
+from zsderm.benchmarks.experiments.patients_words import figures, markdown, narratives, parts, table_rows
 from zsderm.image_table import ImageTable
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -92,8 +84,9 @@ def test_words_that_say_nothing_change_nothing(table: ImageTable) -> None:
     for way in ("both", "both, first three", "another story"):
         assert found["ways"][way]["against image"]["accuracy"]["value"] == 0
         assert found["ways"][way]["accuracy"] == found["ways"]["image"]["accuracy"]
-    told = markdown({"train": found, "dev": found, "weights": [[0.5, 0.4]] * 6})
+    told = markdown({"seeds": {"7": {"train": found, "dev": found, "weights": [[0.5, 0.4]] * 6}}})
     assert "| train (40 images, 20 patients) | both | " in told and "+0.0 (+0.0 to +0.0)" in told
+    assert "Seed 7; weight of the words 0.50 to 0.50 in the parts of train, 0.50 on dev" in told
 
 
 def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
