@@ -37,6 +37,7 @@ from zsderm.narratives.masking import without_names
 from zsderm.narratives.words_model import WordsModel
 from zsderm.pretrain import run_narratives
 
+STORIES = Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "narratives.yaml"
 WAYS = {
     "none": "no options",
@@ -165,9 +166,8 @@ def simulated(
     return lists, table
 
 
-def test_stories() -> list[dict[str, str]]:
+def test_stories(file: Path = STORIES) -> list[dict[str, str]]:
     """The test split of the written stories, names of diseases masked in them as wherever a story is read."""
-    file = Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     asked = [row for row in rows if row["split"] == "test"]
     labels = sorted({row["label"] for row in rows})

@@ -95,8 +95,8 @@ def main(
     content: dict[str, Any] = {"encoder": encoder.fingerprint, "noise": noise, "right on dev": goal, "seeds": {}}
     rows = list(table_rows(train, classes, image))
     for seed in seeds:
-        trained = partial(_trained, runs / f"seed-{seed}", rows, config, {**changed, "seed": seed})
-        content["seeds"][str(seed)] = measured((train, image), (dev, seen), classes, trained)
+        learn = partial(trained, runs / f"seed-{seed}", rows, config, {**changed, "seed": seed})
+        content["seeds"][str(seed)] = measured((train, image), (dev, seen), classes, learn)
     part_of_page = markdown(content)
     click.echo(part_of_page)
     if output:
@@ -110,7 +110,7 @@ def measured(
     train: tuple[ImageTable, Rows],
     dev: tuple[ImageTable, Rows],
     classes: Sequence[str],
-    trained: Callable[[str, NDArray[np.int64]], WordsModel],
+    learn: Callable[[str, NDArray[np.int64]], WordsModel],
 ) -> dict[str, Any]:
     """The weights of the words and the figures of one seed.
 
@@ -118,14 +118,14 @@ def measured(
         train: photographs, and what an image model says of them, (N, C).
         dev: likewise.
         classes: C names.
-        trained: a model by the name of its run and the rows of train that it must not see.
+        learn: a model by the name of its run and the rows of train that it must not see.
     """
     table, image = train
     true, everyone, tested = _true(table, classes), np.arange(len(image)), list(parts(table))
     words = np.full_like(image, np.nan)
     listed, other = words.copy(), words.copy()
     for fold, part in enumerate(tested):
-        found = _answers(trained(f"fold-{fold}", part), table, part, classes, image)
+        found = _answers(learn(f"fold-{fold}", part), table, part, classes, image)
         for rows, answers in zip((words, listed, other), found, strict=True):
             rows[part] = answers
     used: list[tuple[float, float]] = []  # weights of all options, and of the first three, by part; then of dev
@@ -136,7 +136,7 @@ def measured(
     for part, weights in zip(tested, used, strict=False):
         powers[part] = weights
     answered = [rows ** powers[:, [which]] for rows, which in ((words, 0), (listed, 1), (other, 0))]
-    asked = _answers(trained("all", everyone[:0]), dev[0], np.arange(len(dev[1])), classes, dev[1])
+    asked = _answers(learn("all", everyone[:0]), dev[0], np.arange(len(dev[1])), classes, dev[1])
     asked_at = [rows ** used[-1][which] for rows, which in zip(asked, (0, 1, 0), strict=True)]
     return {
         "weights": used,
@@ -185,7 +185,7 @@ def narratives(table: ImageTable, seed: int, *, say_unknown: bool = False) -> li
     return without_names(told, KnowledgeBase.load("dermatology"), sorted(set(table.column("label"))))
 
 
-def _trained(
+def trained(
     runs: Path,
     rows: Sequence[dict[str, Any]],
     config: Path,

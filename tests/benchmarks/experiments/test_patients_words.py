@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from zsderm.benchmarks.experiments.image_side import calibrated, weakened, weight_of
-from zsderm.benchmarks.experiments.patients_words import figures, markdown, narratives, parts, table_rows
+from zsderm.benchmarks.experiments.patients_words import (
+    CONFIG,
+    figures,
+    markdown,
+    narratives,
+    parts,
+    table_rows,
+    trained,
+)
+from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -73,6 +82,22 @@ def test_each_story_is_told_in_several_ways_with_the_ranking_of_the_image(table:
     assert len({rows[place]["narrative"] for place in (0, 40, 80)}) > 1
     assert rows[0]["narrative"] == narratives(table, 0)[0]
     assert not any("know" in row["narrative"] and "grow" in row["narrative"] for row in rows)
+
+
+def test_names_of_diseases_are_masked_in_what_is_asked_and_trained_with(table: ImageTable) -> None:
+    table.frame["region"] = "Nevus near my eczema"
+    told = [*narratives(table, 0), *(row["narrative"] for row in table_rows(table, LABELS, np.ones((40, 2))))]
+    assert sum("[...] near my [...]" in text.lower() for text in told) > 100
+    assert not any("nevus" in text.lower() or "eczema" in text.lower() for text in told)
+
+
+@pytest.mark.parametrize("changed", ["narrative", "split"])
+def test_a_model_of_other_stories_is_not_taken(table: ImageTable, tmp_path: Path, changed: str) -> None:
+    rows = list(table_rows(table, LABELS, np.tile([0.3, 0.7], (40, 1))))
+    (tmp_path / "fold-0" / "words_model").mkdir(parents=True)
+    (tmp_path / "fold-0.jsonl").write_text("".join(json.dumps({**row, changed: "x"}) + "\n" for row in rows))
+    with pytest.raises(SettingsError, match="fold-0 was trained with other stories"):
+        trained(tmp_path, rows, CONFIG, {}, "fold-0", np.arange(8))
 
 
 @pytest.mark.slow
