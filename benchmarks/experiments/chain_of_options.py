@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ from zsderm.errors import SettingsError
 from zsderm.narratives.look_alikes import likeness
 from zsderm.narratives.masking import without_names
 from zsderm.narratives.words_model import WordsModel
+from zsderm.narratives.written import STORIES, WrittenStory, written_stories
 from zsderm.pretrain import run_narratives
 
-STORIES = Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "narratives.yaml"
 WAYS = {
     "none": "no options",
@@ -76,7 +76,7 @@ def main(
     changed = {name: json.loads(value) for name, _, value in (text.partition("=") for text in overrides)}
     right: dict[str, dict[str, list[list[float]]]] = {way: {} for way in WAYS}
     image: list[list[float]] = []
-    stories = test_stories()
+    stories = asked_stories()
     learned: dict[str, str] = {}  # checksum of the stories of a run -> one of the runs
     for seed in seeds:  # one after the other, so that a stopped experiment has whole seeds
         for way in WAYS:
@@ -113,11 +113,11 @@ def main(
 
 
 def asked(
-    words: WordsModel, stories: Sequence[dict[str, str]], draws: int
+    words: WordsModel, stories: Sequence[WrittenStory], draws: int
 ) -> tuple[dict[str, list[float]], list[list[float]]]:
     """By question, how often each story was answered right, from 0 to 1; and the image model, a row a draw."""
-    narratives = [story["narrative"] for story in stories]
-    true = np.array([words.classes.index(story["label"]) for story in stories])
+    narratives = [story.narrative for story in stories]
+    true = np.array([words.classes.index(story.label) for story in stories])
     alike = likeness(words.classes, KnowledgeBase.load("dermatology"))
     alone = words.log_probabilities(narratives).numpy().argmax(axis=1)
     right: dict[str, list[NDArray[np.bool_]]] = {"words": [alone == true], "three": [], "both": []}
@@ -166,13 +166,12 @@ def simulated(
     return lists, table
 
 
-def test_stories(file: Path = STORIES) -> list[dict[str, str]]:
+def asked_stories(file: Path = STORIES) -> list[WrittenStory]:
     """The test split of the written stories, names of diseases masked in them as wherever a story is read."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    asked = [row for row in rows if row["split"] == "test"]
-    labels = sorted({row["label"] for row in rows})
-    read = without_names([row["narrative"] for row in asked], KnowledgeBase.load("dermatology"), labels)
-    return [{**row, "narrative": text} for row, text in zip(asked, read, strict=True)]
+    labels = sorted({story.label for story in written_stories(file=file)})
+    asked = written_stories("test", file)
+    read = without_names([story.narrative for story in asked], KnowledgeBase.load("dermatology"), labels)
+    return [replace(story, narrative=text) for story, text in zip(asked, read, strict=True)]
 
 
 def figure(rows: list[list[float]]) -> dict[str, Any]:

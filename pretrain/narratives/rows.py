@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ import numpy as np
 from zsderm import KnowledgeBase
 from zsderm.errors import PretrainingDataError
 from zsderm.narratives import masking
+from zsderm.narratives.written import SPLITS, STORIES
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.stored_json import parse_json
-
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,6 @@ class Story:
     options: tuple[str, ...] = ()  # as an image model ranks them; empty where there is none
 
 
-def written_stories() -> Path:
-    """The table of written stories that comes with the package."""
-    return Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
-
-
 def read_stories(config: NarrativesConfig, root: Path | None) -> list[Story]:
     """The stories that a configuration names.
 
@@ -53,7 +46,7 @@ def read_stories(config: NarrativesConfig, root: Path | None) -> list[Story]:
     Raises:
         PretrainingDataError: the table cannot be read, a line lacks something, or a split that is needed is empty.
     """
-    path = (root or Path()) / config.stories if config.stories else written_stories()
+    path = (root or Path()) / config.stories if config.stories else STORIES
     if not path.is_file():
         raise PretrainingDataError(f"There is no table {path}. `stories` is relative to the data folder.")
     try:

@@ -8,8 +8,15 @@ import pytest
 from click.testing import CliRunner
 from transformers import BertConfig, BertModel
 
-from zsderm.benchmarks.experiments.chain_of_options import SHARES, difference, figure, main, markdown, simulated
-from zsderm.benchmarks.experiments.chain_of_options import test_stories as stories_asked
+from zsderm.benchmarks.experiments.chain_of_options import (
+    SHARES,
+    asked_stories,
+    difference,
+    figure,
+    main,
+    markdown,
+    simulated,
+)
 from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.errors import SettingsError
 from zsderm.narratives.story_classifier import StoryClassifier
@@ -45,21 +52,18 @@ def test_differences_are_paired() -> None:
     assert figure(before)["accuracy"] == 0.5 and figure(before)["low"] < 0.5
 
 
-def test_the_test_stories_are_three_of_each_disease() -> None:
-    assert len(stories_asked()) == 78
-
-
 def test_names_of_diseases_are_masked_in_what_is_asked(tmp_path: Path) -> None:
-    rows = [{"narrative": f"My doctor says {name}, it burns.", "label": "scabies", "split": "test"} for name in NAMES]
+    row = {"id": "1", "label": "scabies", "split": "test", "source": "written"}
+    rows = [{**row, "narrative": f"My doctor says {name}, it burns."} for name in NAMES]
     (tmp_path / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    told = {row["narrative"] for row in stories_asked(tmp_path / "stories.jsonl")}
+    told = {story.narrative for story in asked_stories(tmp_path / "stories.jsonl")}
     assert told == {"My doctor says [...], it burns."}
 
 
 @pytest.mark.slow
 def test_runs_of_other_stories_are_not_mixed(tmp_path: Path) -> None:
     body, tokenizer = SentenceModel().parts
-    classes = sorted({row["label"] for row in stories_asked()})
+    classes = sorted({story.label for story in asked_stories()})
     for way, stories in (("none", "a"), ("full", "b")):
         folder = tmp_path / f"{way}-0" / "words_model"
         folder.mkdir(parents=True)
