@@ -47,7 +47,7 @@ def finished(classifier: StoryClassifier) -> StoryClassifier:
     body: Any = classifier.body
     if hasattr(body, "merge_and_unload"):
         classifier.body = body.merge_and_unload()
-    return classifier.cpu().eval()
+    return classifier.eval()
 
 
 class Learned:

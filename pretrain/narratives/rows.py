@@ -17,8 +17,7 @@ import numpy as np
 
 from zsderm import KnowledgeBase
 from zsderm.errors import PretrainingDataError
-from zsderm.narratives.masking import masked
-from zsderm.narratives.names import NameKeys
+from zsderm.narratives import masking
 from zsderm.narratives.written import SPLITS, STORIES
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.stored_json import parse_json
@@ -68,11 +67,13 @@ def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str,
 
     Raises:
         UnknownClassError: one is not.
-        PretrainingDataError: a label without stories to train with, or an option that is no label.
+        PretrainingDataError: a label without stories to train with, two for one disease, or an option that is no label.
     """
     labels = sorted({story.label for story in stories})
+    found: dict[str, str] = {}
     for label in labels:
-        knowledge.find(label)
+        if (twin := found.setdefault(knowledge.find(label).name, label)) != label:
+            raise PretrainingDataError(f"The labels {twin!r} and {label!r} are one disease of the base. Use one name.")
     learned = {story.label for story in stories if story.split == "train"}
     if missing := [label for label in labels if label not in learned]:
         raise PretrainingDataError(f"There is no story of {missing[0]!r} to train with, only to evaluate.")
@@ -83,8 +84,9 @@ def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str,
 
 def without_names(stories: Sequence[Story], knowledge: KnowledgeBase) -> list[Story]:
     """The same stories, in which names of diseases are masked: what is read later is masked as well."""
-    names = NameKeys.of(knowledge, sorted({story.label for story in stories}))
-    return [replace(story, narrative=masked(story.narrative, names).text) for story in stories]
+    labels = sorted({story.label for story in stories})
+    read = masking.without_names([story.narrative for story in stories], knowledge, labels)
+    return [replace(story, narrative=text) for story, text in zip(stories, read, strict=True)]
 
 
 def _story(place: str, line: str, group: str) -> Story:
