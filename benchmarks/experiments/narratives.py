@@ -35,8 +35,9 @@ from numpy.typing import NDArray
 from zsderm import KnowledgeBase, Predictions, ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.chain_of_options import SHARES, simulated
+from zsderm.benchmarks.experiments.image_side import calibrated, weakened
 from zsderm.benchmarks.experiments.narratives_shown import picture, tables
-from zsderm.benchmarks.experiments.patients_words import calibrated, parts, weakened
+from zsderm.benchmarks.experiments.patients_words import parts
 from zsderm.benchmarks.experiments.resampled_figures import Table, figures, resampled, with_interval
 from zsderm.benchmarks.experiments.story_answers import answers_of, by_words, even_rows, fused, sentence_model
 from zsderm.benchmarks.figures import save
