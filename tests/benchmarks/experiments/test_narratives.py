@@ -125,6 +125,18 @@ def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
         assert found["unchanged by an empty story"] is True
 
 
+def test_the_answers_that_were_read_stand_on_the_page_as_they_were_given() -> None:
+    page = (DOCS / "narratives.md").read_text("utf-8")
+    rows = json.loads((DOCS / "narratives.json").read_text("utf-8"))["read"]
+    for row in rows:
+        (before, sure), (after, surer) = row["by image"], row["by both"]
+        begins = rf"\| {row['image']}, [^|]*: {row['label']} \|"
+        first, second = (f"{100 * share:.0f} %" for share in (sure, surer))
+        answers = f"{before} {first} → {after} {second}" if before != after else f"the same {first} → {second}"
+        assert re.search(rf"{begins} {answers} \|", page), row["image"]
+    assert f"of the {sum(len(row['matched']) for row in rows)} sentences named" in page
+
+
 @pytest.mark.slow
 def test_the_plot_shows_every_class_and_photograph() -> None:
     content = json.loads((DOCS / "narratives.json").read_text("utf-8"))
