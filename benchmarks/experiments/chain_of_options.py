@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,11 @@ from numpy.typing import NDArray
 from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.pages import splice
+from zsderm.errors import SettingsError
 from zsderm.narratives.look_alikes import likeness
+from zsderm.narratives.masking import without_names
 from zsderm.narratives.words_model import WordsModel
+from zsderm.narratives.written import STORIES, WrittenStory, written_stories
 from zsderm.pretrain import run_narratives
 
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "narratives.yaml"
@@ -73,12 +76,19 @@ def main(
     changed = {name: json.loads(value) for name, _, value in (text.partition("=") for text in overrides)}
     right: dict[str, dict[str, list[list[float]]]] = {way: {} for way in WAYS}
     image: list[list[float]] = []
+    stories = asked_stories()
+    learned: dict[str, str] = {}  # checksum of the stories of a run -> one of the runs
     for seed in seeds:  # one after the other, so that a stopped experiment has whole seeds
         for way in WAYS:
             folder = runs / f"{way}-{seed}"
             if not (folder / "words_model").is_dir():
                 run_narratives(config, folder, None, {**changed, "options": way, "seed": seed})
-            found, image = asked(WordsModel.load(folder / "words_model"), draws)
+            words = WordsModel.load(folder / "words_model")
+            learned.setdefault(words.card.training["data"], folder.name)
+            if len(learned) > 1:
+                one, other = learned.values()
+                raise SettingsError(f"Expected runs of the same stories in {runs}, but {one} and {other} have others.")
+            found, image = asked(words, stories, draws)
             for question, rows in found.items():
                 right[way].setdefault(question, []).append(rows)
     content = {
@@ -102,11 +112,12 @@ def main(
         splice(document, {"chain of options": f"\n\n{part}\n\n"}, required="chain of options")
 
 
-def asked(words: WordsModel, draws: int) -> tuple[dict[str, list[float]], list[list[float]]]:
-    """By question, how often each test story was answered right, from 0 to 1; and the image model, a row a draw."""
-    stories = test_stories()
-    narratives = [story["narrative"] for story in stories]
-    true = np.array([words.classes.index(story["label"]) for story in stories])
+def asked(
+    words: WordsModel, stories: Sequence[WrittenStory], draws: int
+) -> tuple[dict[str, list[float]], list[list[float]]]:
+    """By question, how often each story was answered right, from 0 to 1; and the image model, a row a draw."""
+    narratives = [story.narrative for story in stories]
+    true = np.array([words.classes.index(story.label) for story in stories])
     alike = likeness(words.classes, KnowledgeBase.load("dermatology"))
     alone = words.log_probabilities(narratives).numpy().argmax(axis=1)
     right: dict[str, list[NDArray[np.bool_]]] = {"words": [alone == true], "three": [], "both": []}
@@ -155,11 +166,12 @@ def simulated(
     return lists, table
 
 
-def test_stories() -> list[dict[str, str]]:
-    """The test split of the written stories."""
-    file = Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["split"] == "test"]
+def asked_stories(file: Path = STORIES) -> list[WrittenStory]:
+    """The test split of the written stories, names of diseases masked in them as wherever a story is read."""
+    labels = sorted({story.label for story in written_stories(file=file)})
+    asked = written_stories("test", file)
+    read = without_names([story.narrative for story in asked], KnowledgeBase.load("dermatology"), labels)
+    return [replace(story, narrative=text) for story, text in zip(asked, read, strict=True)]
 
 
 def figure(rows: list[list[float]]) -> dict[str, Any]:

@@ -4,9 +4,9 @@
         --output docs/patients_words.json --document docs/chain_of_options.md
 
 puts the answers of the patients into words (`zsderm.narratives.patient`; never what they do not know, because that
-depends on the diagnosis), and trains pretrain/configs/narratives_pad.yaml once for each of five parts of the train
-patients, on the other four, and once on all of them for the dev patients. Each part is answered by the model that has
-not seen its patients.
+depends on the diagnosis), and trains pretrain/configs/narratives_pad.yaml once a seed for each of five parts of the
+train patients, on the other four, and once on all of them for the dev patients. Each part is answered by the model that
+has not seen its patients.
 
 The image side of dev is zsderm-mini, zero-shot; no photograph of dev was trained with. It has seen those of train, so
 there the image side is a logistic regression on its embeddings, fitted to other patients, and noise is added to the
@@ -23,7 +23,8 @@ equally frequent. Intervals are 95 % bootstrap intervals over patients, and diff
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +33,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from zsderm import ZeroShotClassifier, load_encoder
+from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
+from zsderm.benchmarks.experiments.image_side import Rows, calibrated, weakened, weight_of
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
 from zsderm.benchmarks.pages import splice
+from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
 from zsderm.metrics import compare, evaluate
+from zsderm.narratives.masking import without_names
 from zsderm.narratives.patient import COLUMNS, stories_of
 from zsderm.narratives.words_model import WordsModel
 from zsderm.pretrain import run_narratives
 from zsderm.tasks.audit import ImageSet, audit
-from zsderm.tasks.audit.cross_fitting import cross_fitted, joined
+from zsderm.tasks.audit.cross_fitting import joined
 
 CONFIG = Path(__file__).parents[2] / "pretrain" / "configs" / "narratives_pad.yaml"
 FOLDS, FIRST, TELLINGS = 5, 3, 3  # parts of the patients; options of the chain; stories of one row to train with
-TEMPERATURES = np.geomspace(0.1, 10, 81)
-WEIGHTS = np.linspace(0, 1.5, 31)
-TRIES = 3  # draws of the noise that its strength is chosen by
 WAYS = {
     "image": "image alone",
     "words": "words alone",
@@ -56,7 +57,6 @@ WAYS = {
     "both, first three": "both, options from the image",
     "another story": "both, story of another diagnosis",
 }
-Rows = NDArray[np.float64]
 
 
 @click.command(help=__doc__)
@@ -64,6 +64,7 @@ Rows = NDArray[np.float64]
 @model_option
 @click.option("--runs", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the runs.")
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=CONFIG, help="The recipe.")
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True, help="May repeat.")
 @click.option("--set", "overrides", multiple=True, help="A setting of the recipe, name=JSON; may repeat.")
 @cache_dir_option
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
@@ -73,6 +74,7 @@ def main(
     model: str,
     runs: Path,
     config: Path,
+    seeds: tuple[int, ...],
     overrides: tuple[str, ...],
     cache_dir: Path | None,
     output: Path | None,
@@ -89,35 +91,12 @@ def main(
     goal = float((seen.argmax(axis=1) == _true(dev, classes)).mean())
     features = np.asarray(audit(ImageSet("pad", tuple(train.files)), encoder=encoder, cache=cache_dir).features)
     image, noise = weakened(features, _true(train, classes), _patients(train), len(classes), goal)
-    tested = list(parts(train))
-    image = calibrated(image, _true(train, classes), tested)
-    words = np.full_like(image, np.nan)
-    listed, other = words.copy(), words.copy()
+    image = calibrated(image, _true(train, classes), list(parts(train)))
+    content: dict[str, Any] = {"encoder": encoder.fingerprint, "noise": noise, "right on dev": goal, "seeds": {}}
     rows = list(table_rows(train, classes, image))
-    for fold, part in enumerate(tested):
-        place = _trained(runs, f"fold-{fold}", rows, part, config, changed)
-        for table, answers in zip((words, listed, other), _answers(place, train, part, classes, image), strict=True):
-            table[part] = answers
-    true, everyone = _true(train, classes), np.arange(len(train.files))
-    used: list[tuple[float, float]] = []  # weights of all options, and of the first three, by part; then of dev
-    for part in (*tested, everyone[:0]):
-        rest = np.setdiff1d(everyone, part)
-        used.append((weight_of(image[rest], words[rest], true[rest]), weight_of(image[rest], listed[rest], true[rest])))
-    powers = np.empty((len(everyone), 2))
-    for part, weights in zip(tested, used, strict=False):
-        powers[part] = weights
-    answered = [rows_ ** powers[:, [which]] for rows_, which in ((words, 0), (listed, 1), (other, 0))]
-    place = _trained(runs, "all", rows, everyone[:0], config, changed)
-    asked = _answers(place, dev, np.arange(len(dev.files)), classes, seen)
-    asked_at = [table ** used[-1][which] for table, which in zip(asked, (0, 1, 0), strict=True)]
-    content = {
-        "encoder": encoder.fingerprint,
-        "noise": noise,
-        "right on dev": goal,
-        "weights": used,
-        "train": figures(train, classes, image, *answered),
-        "dev": figures(dev, classes, seen, *asked_at),
-    }
+    for seed in seeds:
+        learn = partial(trained, runs / f"seed-{seed}", rows, config, {**changed, "seed": seed})
+        content["seeds"][str(seed)] = measured((train, image), (dev, seen), classes, learn)
     part_of_page = markdown(content)
     click.echo(part_of_page)
     if output:
@@ -127,76 +106,51 @@ def main(
         splice(document, {"patients words": f"\n\n{part_of_page}\n\n"}, required="patients words")
 
 
+def measured(
+    train: tuple[ImageTable, Rows],
+    dev: tuple[ImageTable, Rows],
+    classes: Sequence[str],
+    learn: Callable[[str, NDArray[np.int64]], WordsModel],
+) -> dict[str, Any]:
+    """The weights of the words and the figures of one seed.
+
+    Args:
+        train: photographs, and what an image model says of them, (N, C).
+        dev: likewise.
+        classes: C names.
+        learn: a model by the name of its run and the rows of train that it must not see.
+    """
+    table, image = train
+    true, everyone, tested = _true(table, classes), np.arange(len(image)), list(parts(table))
+    words = np.full_like(image, np.nan)
+    listed, other = words.copy(), words.copy()
+    for fold, part in enumerate(tested):
+        found = _answers(learn(f"fold-{fold}", part), table, part, classes, image)
+        for rows, answers in zip((words, listed, other), found, strict=True):
+            rows[part] = answers
+    used: list[tuple[float, float]] = []  # weights of all options, and of the first three, by part; then of dev
+    for part in (*tested, everyone[:0]):
+        rest = np.setdiff1d(everyone, part)
+        used.append((weight_of(image[rest], words[rest], true[rest]), weight_of(image[rest], listed[rest], true[rest])))
+    powers = np.empty((len(everyone), 2))
+    for part, weights in zip(tested, used, strict=False):
+        powers[part] = weights
+    answered = [rows ** powers[:, [which]] for rows, which in ((words, 0), (listed, 1), (other, 0))]
+    asked = _answers(learn("all", everyone[:0]), dev[0], np.arange(len(dev[1])), classes, dev[1])
+    asked_at = [rows ** used[-1][which] for rows, which in zip(asked, (0, 1, 0), strict=True)]
+    return {
+        "weights": used,
+        "train": figures(table, classes, image, *answered),
+        "dev": figures(dev[0], classes, dev[1], *asked_at),
+    }
+
+
 def _true(table: ImageTable, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([classes.index(label) for label in table.column("label")])
 
 
 def _patients(table: ImageTable) -> NDArray[np.int64]:
     return joined(len(table.files), [table.column("patient_id")])
-
-
-def weakened(
-    features: NDArray[np.float32], true: NDArray[np.int64], patients: NDArray[np.int64], classes: int, goal: float
-) -> tuple[Rows, float]:
-    """Cross-fitted probabilities of an image model that is right as often as it should be.
-
-    Args:
-        features: (N, D) unit rows.
-        true: (N,) classes.
-        patients: (N,) who is on them; nobody is answered by a model that was fitted to him.
-        classes: C.
-        goal: the share of right answers.
-
-    Returns:
-        (N, C) probabilities, each class counted alike, and the length of the noise that was added to the unit rows; 0
-        where there is no need.
-    """
-
-    def fitted(length: float, seed: int) -> Rows:
-        rng = np.random.default_rng(seed)
-        noisy = features + rng.normal(0, length / np.sqrt(features.shape[1]), features.shape)
-        noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
-        rows = cross_fitted(noisy.astype(np.float32), true, patients, classes)
-        rows = np.clip(rows, 1e-6, None) / np.bincount(true)  # each class counted alike
-        return rows / rows.sum(axis=1, keepdims=True)
-
-    low, high = 0.0, 8.0
-    for _ in range(8):
-        length = (low + high) / 2
-        right = np.mean([(fitted(length, seed).argmax(axis=1) == true).mean() for seed in range(TRIES)])
-        low, high = (length, high) if right > goal else (low, length)
-    return fitted(low, 0), low
-
-
-def calibrated(image: Rows, true: NDArray[np.int64], tested: Sequence[NDArray[np.int64]]) -> Rows:
-    """The same rankings, as sure as they are right: each part at the temperature that fits all other parts best.
-
-    A logistic regression on embeddings with noise is far less sure than it is right, and any story would outvote it.
-    """
-    logs, table = np.log(image), np.empty_like(image)
-    for part in tested:
-        rest = np.setdiff1d(np.arange(len(true)), part)
-        tried = {float(value): _sharpened(logs[rest], value) for value in TEMPERATURES}
-        table[part] = np.exp(_sharpened(logs[part], likeliest(tried, true[rest])))
-    return table
-
-
-def weight_of(image: Rows, words: Rows, true: NDArray[np.int64]) -> float:
-    """The power of the words beside the image that fits best."""
-    logs = np.log(image), np.log(words)
-    return likeliest({float(weight): _sharpened(logs[0] + weight * logs[1], 1.0) for weight in WEIGHTS}, true)
-
-
-def likeliest(tried: dict[float, Rows], true: NDArray[np.int64]) -> float:
-    """The value whose logarithms of probabilities fit best, by the likelihood, classes counted alike."""
-    weights = 1 / np.bincount(true)[true]
-    return max(tried, key=lambda value: float((weights * tried[value][np.arange(len(true)), true]).sum()))
-
-
-def _sharpened(logs: Rows, temperature: float) -> Rows:
-    """Logarithms of probabilities at another temperature."""
-    scaled = logs / temperature
-    return scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
 
 
 def parts(table: ImageTable) -> Iterator[NDArray[np.int64]]:
@@ -222,38 +176,43 @@ def table_rows(table: ImageTable, classes: Sequence[str], image: Rows) -> Iterat
             }
 
 
-def narratives(table: ImageTable, seed: int) -> list[str]:
-    """The answers of the patients in words."""
+def narratives(table: ImageTable, seed: int, *, say_unknown: bool = False) -> list[str]:
+    """The answers of the patients in words, as a model reads them: names of diseases are masked."""
     columns = {name: table.column(name) for name in COLUMNS}
     cases = table.column("lesion_id")
     rows = [{**{name: cells[row] for name, cells in columns.items()}, "case": cases[row]} for row in range(len(cases))]
-    return [story.text for story in stories_of(rows, seed, say_unknown=False)]
+    told = [story.text for story in stories_of(rows, seed, say_unknown=say_unknown)]
+    return without_names(told, KnowledgeBase.load("dermatology"), sorted(set(table.column("label"))))
 
 
-def _trained(
+def trained(
     runs: Path,
-    name: str,
     rows: Sequence[dict[str, Any]],
-    tested: NDArray[np.int64],
     config: Path,
     changed: dict[str, Any],
+    name: str,
+    tested: NDArray[np.int64],
 ) -> WordsModel:
-    """A model of the rows that are not tested; an eighth of their patients set its temperature."""
-    folder = runs / name
-    if not (folder / "words_model").is_dir():
-        count = len(rows) // TELLINGS
-        away = set(tested.tolist())
-        patients = sorted({row["patient_id"] for number, row in enumerate(rows) if number % count not in away})
-        set_by = set(np.random.default_rng(0).permutation(patients)[: len(patients) // 8].tolist())
-        lines = [
-            {**row, "split": "dev" if row["patient_id"] in set_by else "train"}
-            for number, row in enumerate(rows)
-            if number % count not in away
-        ]
+    """A model of the rows that are not tested; an eighth of their patients set its temperature.
+
+    Raises:
+        SettingsError: there is one of other rows.
+    """
+    folder, file = runs / name, runs / f"{name}.jsonl"
+    count, away = len(rows) // TELLINGS, set(tested.tolist())
+    left = [row for number, row in enumerate(rows) if number % count not in away]
+    patients = sorted({row["patient_id"] for row in left})
+    set_by = set(np.random.default_rng(0).permutation(patients)[: len(patients) // 8].tolist())
+    lines = [{**row, "split": "dev" if row["patient_id"] in set_by else "train"} for row in left]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    if (folder / "words_model").is_dir():
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            raise SettingsError(f"The model in {folder} was trained with other stories. Choose another folder of runs.")
+    else:
         runs.mkdir(parents=True, exist_ok=True)
-        with atomic_file(runs / f"{name}.jsonl") as draft:
-            draft.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        run_narratives(config, folder, runs, {**changed, "folds": 0, "stories": f"{name}.jsonl"})
+        with atomic_file(file) as draft:
+            draft.write_text(text, encoding="utf-8")
+        run_narratives(config, folder, runs, {**changed, "folds": 0, "stories": file.name})
     return WordsModel.load(folder / "words_model")
 
 
@@ -294,12 +253,16 @@ def figures(
 
 
 def markdown(content: dict[str, Any]) -> str:
-    """One line for each way to answer and set of patients; percent."""
+    """A table for each seed, with a line for each way to answer and set of patients; percent."""
+    said = "Written by `python -m zsderm.benchmarks.experiments.patients_words`; percent, 95 % intervals over patients."
+    return said + "".join(f"\n\n{_of_seed(seed, found)}" for seed, found in content["seeds"].items())
+
+
+def _of_seed(seed: str, content: dict[str, Any]) -> str:
+    *others, last = content["weights"]
     lines = [
-        "Written by `python -m zsderm.benchmarks.experiments.patients_words`; percent, 95 % intervals over patients. "
-        f"Weight of the words: {_range([one for one, _ in content['weights'][:-1]])} in the parts of train, "
-        f"{content['weights'][-1][0]:.2f} on dev; with options from the image "
-        f"{_range([one for _, one in content['weights'][:-1]])} and {content['weights'][-1][1]:.2f}.\n",
+        f"Seed {seed}; weight of the words {_range([one for one, _ in others])} in the parts of train, {last[0]:.2f} "
+        f"on dev; with options from the image {_range([one for _, one in others])} and {last[1]:.2f}:\n",
         "| patients | answered by | accuracy | balanced | minus image alone: accuracy | balanced |",
         "|---|---|---|---|---|---|",
     ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,10 @@ import numpy as np
 
 from zsderm import KnowledgeBase
 from zsderm.errors import PretrainingDataError
-from zsderm.narratives.masking import masked
-from zsderm.narratives.names import NameKeys
+from zsderm.narratives import masking
+from zsderm.narratives.written import SPLITS, STORIES
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.stored_json import parse_json
-
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,6 @@ class Story:
     options: tuple[str, ...] = ()  # as an image model ranks them; empty where there is none
 
 
-def written_stories() -> Path:
-    """The table of written stories that comes with the package."""
-    return Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
-
-
 def read_stories(config: NarrativesConfig, root: Path | None) -> list[Story]:
     """The stories that a configuration names.
 
@@ -54,7 +46,7 @@ def read_stories(config: NarrativesConfig, root: Path | None) -> list[Story]:
     Raises:
         PretrainingDataError: the table cannot be read, a line lacks something, or a split that is needed is empty.
     """
-    path = (root or Path()) / config.stories if config.stories else written_stories()
+    path = (root or Path()) / config.stories if config.stories else STORIES
     if not path.is_file():
         raise PretrainingDataError(f"There is no table {path}. `stories` is relative to the data folder.")
     try:
@@ -75,11 +67,13 @@ def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str,
 
     Raises:
         UnknownClassError: one is not.
-        PretrainingDataError: a label without stories to train with, or an option that is no label.
+        PretrainingDataError: a label without stories to train with, two for one disease, or an option that is no label.
     """
     labels = sorted({story.label for story in stories})
+    found: dict[str, str] = {}
     for label in labels:
-        knowledge.find(label)
+        if (twin := found.setdefault(knowledge.find(label).name, label)) != label:
+            raise PretrainingDataError(f"The labels {twin!r} and {label!r} are one disease of the base. Use one name.")
     learned = {story.label for story in stories if story.split == "train"}
     if missing := [label for label in labels if label not in learned]:
         raise PretrainingDataError(f"There is no story of {missing[0]!r} to train with, only to evaluate.")
@@ -90,8 +84,9 @@ def classes_of(stories: Sequence[Story], knowledge: KnowledgeBase) -> tuple[str,
 
 def without_names(stories: Sequence[Story], knowledge: KnowledgeBase) -> list[Story]:
     """The same stories, in which names of diseases are masked: what is read later is masked as well."""
-    names = NameKeys.of(knowledge, sorted({story.label for story in stories}))
-    return [replace(story, narrative=masked(story.narrative, names).text) for story in stories]
+    labels = sorted({story.label for story in stories})
+    read = masking.without_names([story.narrative for story in stories], knowledge, labels)
+    return [replace(story, narrative=text) for story, text in zip(stories, read, strict=True)]
 
 
 def _story(place: str, line: str, group: str) -> Story:

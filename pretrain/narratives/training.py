@@ -35,8 +35,9 @@ from zsderm.pretrain.narratives.chain import Chain, Draw
 from zsderm.pretrain.narratives.config import NarrativesConfig, read_config
 from zsderm.pretrain.narratives.model import Learned, begin, finished
 from zsderm.pretrain.narratives.rows import Story, checksum_lines, classes_of, read_stories, without_names
-from zsderm.pretrain.run_folder import CHECKPOINT, open_run_folder, write_manifest
+from zsderm.pretrain.run_folder import CHECKPOINT, MANIFEST, open_run_folder, write_manifest
 from zsderm.pretrain.run_log import RunLog
+from zsderm.stored_json import read_json_file
 
 log = logging.getLogger(__name__)
 EXPORTED = "words_model"
@@ -144,7 +145,7 @@ def run_narratives(
 
     Raises:
         SettingsError: a setting is unknown or out of range, the list of all classes leaves no place for a story, or the
-            output holds a run with other settings.
+            output holds a run with other settings or stories.
         PretrainingDataError: the table cannot be read.
         CheckpointError: the language model cannot be had.
     """
@@ -158,12 +159,13 @@ def run_narratives(
     torch.manual_seed(config.seed)
     device = device_of_this_process()
     model, tokenizer = begin(config, chain.outputs)
-    _check_room(config, chain, tokenizer)
+    _check_room(config, chain, model, tokenizer)
     learner = Learner(config, model.to(device), tokenizer, chain, [s for s in stories if s.split == "train"], device)
     settings: Any = config
     group = Group()
-    at = checkpoint.resume(output / CHECKPOINT, settings, device, group, **learner.parts)
     manifest = _manifest(config_path, overrides or {}, knowledge, stories)
+    _check_stories(output, manifest)
+    at = checkpoint.resume(output / CHECKPOINT, settings, device, group, **learner.parts)
     write_manifest(output, manifest)
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=True)
     for epoch in range(at.epoch, config.epochs):
@@ -209,8 +211,29 @@ def _train_epoch(learner: Learner, epoch: int, at: Progress, logs: RunLog, file:
     logs.epoch({**row, "seconds": round(at.seconds, 1), "step": at.step})
 
 
-def _check_room(config: NarrativesConfig, chain: Chain, tokenizer: Any) -> None:
-    """Refuse a limit of tokens that the longest list would use up."""
+def _check_stories(output: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse to go on with other stories than a run was begun with, and so with other rows under the same numbers."""
+    if not (output / CHECKPOINT).is_file():
+        return
+    try:
+        before = read_json_file(output / MANIFEST)["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nothing is known of it
+    if before != manifest["data"]:
+        raise SettingsError(
+            f"The run in {output} was begun with other stories: their checksum was {before}, now it is "
+            f"{manifest['data']}. Go on with the stories it had, or choose another --output."
+        )
+
+
+def _check_room(config: NarrativesConfig, chain: Chain, model: StoryClassifier, tokenizer: Any) -> None:
+    """Refuse a limit of tokens that the longest list would use up, or that the language model has no places for."""
+    places = getattr(model.body.config, "max_position_embeddings", None)
+    if places is not None and config.max_tokens > places:
+        raise SettingsError(
+            f"Expected setting `max_tokens` to be at most {places}, because '{config.model}' reads no more, but got "
+            f"{config.max_tokens}."
+        )
     longest = max((listed(names) for names in (chain.classes, chain.chapters)), key=len)
     taken = 0 if config.options == "none" else len(tokenizer(longest)["input_ids"])
     if taken + LEAST_STORY > config.max_tokens:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from zsderm import InputError, KnowledgeBase
-from zsderm.knowledge import Disease, Report
+from zsderm.knowledge import Disease, Report, library
 from zsderm.knowledge.base import KnowledgeCard
 from zsderm.knowledge.reported import reported_lines
 from zsderm.knowledge.store import write_base as write_whole_base
@@ -97,3 +99,14 @@ def test_a_copy_is_not_written_with_reports_that_cannot_be_read_back(tmp_path: P
     with pytest.raises(InputError, match="none of its canonical names"):
         write_whole_base(tmp_path / "copy", KnowledgeCard("mine"), [Disease("wart")], {}, stranger)
     assert not (tmp_path / "copy").exists()
+
+
+def test_the_sources_of_the_bundled_base_count_what_is_reported():
+    base = KnowledgeBase.load("dermatology")
+    page = (library.locate("dermatology") / "SOURCES.md").read_text("utf-8")
+    counts = Counter(report.about for reports in base.reported.values() for report in reports)
+    for about, count in counts.items():
+        assert re.search(rf"\| {about}( \([^)]*\))? \| {count} \|", page), (about, count)
+    fewest, most = min(map(len, base.reported.values())), max(map(len, base.reported.values()))
+    assert f"{counts.total():,} sentences in a patient's voice" in page
+    assert f"{fewest} to {most} for each of the {len(base.reported)} diseases" in page

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
 from zsderm import KnowledgeBase
 from zsderm.narratives.answers import _known_words
 from zsderm.narratives.reading import BRIEF, FOREIGN, NOTHING, note_on
-
-STORIES = Path(__file__).resolve().parents[2] / "knowledge_bases" / "narratives" / "stories.jsonl"
+from zsderm.narratives.written import written_stories
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +37,7 @@ def test_what_a_story_is_told_of_itself(known: frozenset[str], story: str, note:
 
 
 def test_no_written_story_is_called_foreign(known: frozenset[str]) -> None:
-    stories = [json.loads(line)["narrative"] for line in STORIES.read_text("utf-8").splitlines()]
-    assert not [story for story in stories if note_on(story, known) == FOREIGN]
+    assert not [story.id for story in written_stories() if note_on(story.narrative, known) == FOREIGN]
 
 
 def test_without_words_to_know_english_by_nothing_latin_is_called_foreign() -> None:

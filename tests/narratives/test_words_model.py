@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.errors import CheckpointError, InputError
 from zsderm.narratives.story_classifier import StoryClassifier
 from zsderm.narratives.words_model import CARD_FILE, HEAD_FILE, WordsCard, WordsModel, shared
-from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
 CLASSES = ["acne vulgaris", "melanoma", "scabies", "vitiligo"]
 STORIES = [
@@ -50,9 +50,17 @@ def test_each_row_sums_to_one_and_no_class_is_out_of_the_question(
 
 
 @pytest.mark.slow
-def test_a_story_of_blanks_says_the_same_of_every_class(folder: Path) -> None:
-    table = WordsModel.load(folder).log_probabilities(STORIES, [["scabies", "melanoma"]] * 5)
-    assert (table[[1, 3]] == -math.log(4)).all() and (table[0] != table[0, 0]).any()
+def test_a_story_without_a_letter_says_the_same_of_every_class(folder: Path) -> None:
+    told = [*STORIES, "[...]", "[...], [...]?!"]
+    table = WordsModel.load(folder).log_probabilities(told, [["scabies", "melanoma"]] * 7)
+    assert (table[[1, 3, 5, 6]] == -math.log(4)).all() and (table[0] != table[0, 0]).any()
+
+
+@pytest.mark.slow
+def test_an_option_that_is_named_twice_counts_once(folder: Path) -> None:
+    words, once = WordsModel.load(folder), [["scabies", "melanoma"]]
+    twice = [["scabies", "melanoma", "scabies", "melanoma"]]
+    assert torch.equal(words.log_probabilities(STORIES[:1], twice), words.log_probabilities(STORIES[:1], once))
 
 
 @pytest.mark.slow

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from zsderm.knowledge import KnowledgeBase
 from zsderm.knowledge.everyday import is_name
 from zsderm.narratives.names import (
     BEGINNING,
@@ -93,6 +95,18 @@ def masked(narrative: str, names: NameKeys) -> Masked:
             what.setdefault(said.casefold(), said[:LONGEST_WORD])
         place += max(count, 1)
     return Masked(_AGAIN.sub(MASK, "".join((*pieces, text[done:]))).strip(), tuple(what.values()), shortened)
+
+
+def without_names(narratives: Iterable[str], knowledge: KnowledgeBase | None, classes: Sequence[str]) -> list[str]:
+    """Stories as a classifier reads them, which is how they are to be trained and measured with as well.
+
+    Args:
+        narratives: N stories.
+        knowledge: the base whose names are taken out.
+        classes: that are asked for; their names are taken out too.
+    """
+    names = NameKeys.of(knowledge, classes)
+    return [masked(text, names).text for text in narratives]
 
 
 def _plain(narrative: str) -> tuple[str, bool]:

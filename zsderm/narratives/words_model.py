@@ -123,7 +123,7 @@ class WordsModel:
 
         With options, what the model gives to "none of these" is shared among the other classes by their scores, so
         that no class is ever out of the question. A model that was trained without such lists gives these others the
-        share of `missed`. A story of blanks says the same of every class.
+        share of `missed`. A story without a letter, such as one of which a mask is left, says the same of every class.
 
         Args:
             narratives: N stories, in which no disease is named (`zsderm.narratives.masking`).
@@ -137,12 +137,12 @@ class WordsModel:
         """
         if isinstance(narratives, str):
             raise InputError(f"expected `narratives` to be a list of strings, but got one string: {narratives[:40]!r}")
-        rows = [list(self.classes)] * len(narratives) if options is None else [list(names) for names in options]
+        rows = [list(self.classes)] * len(narratives) if options is None else [[*dict.fromkeys(o)] for o in options]
         if len(rows) != len(narratives):
             raise InputError(f"expected {len(narratives)} lists of options, one a story, but got {len(rows)}")
         allowed = self._allowed(rows)  # (N, C)
         table = torch.full(allowed.shape, -math.log(len(self.classes)), dtype=torch.float64)
-        told = [row for row, text in enumerate(narratives) if text.strip()]
+        told = [row for row, text in enumerate(narratives) if any(character.isalnum() for character in text)]
         told.sort(key=lambda row: len(narratives[row]))  # texts of one length together
         for start in range(0, len(told), BATCH):
             part = told[start : start + BATCH]

@@ -8,10 +8,21 @@ import pytest
 from click.testing import CliRunner
 from transformers import BertConfig, BertModel
 
-from zsderm.benchmarks.experiments.chain_of_options import SHARES, difference, figure, main, markdown, simulated
-from zsderm.benchmarks.experiments.chain_of_options import test_stories as stories_asked
-from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+from zsderm.benchmarks.experiments.chain_of_options import (
+    SHARES,
+    asked_stories,
+    difference,
+    figure,
+    main,
+    markdown,
+    simulated,
+)
+from zsderm.encoders.sentence_model import SentenceModel
+from zsderm.errors import SettingsError
+from zsderm.narratives.story_classifier import StoryClassifier
+from zsderm.narratives.words_model import WordsCard, WordsModel
 
+NAMES = ("scabies", "ECZEMA", "melonoma", "Krätze", "basal cell carcinoma")
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
@@ -41,8 +52,25 @@ def test_differences_are_paired() -> None:
     assert figure(before)["accuracy"] == 0.5 and figure(before)["low"] < 0.5
 
 
-def test_the_test_stories_are_three_of_each_disease() -> None:
-    assert len(stories_asked()) == 78
+def test_names_of_diseases_are_masked_in_what_is_asked(tmp_path: Path) -> None:
+    row = {"id": "1", "label": "scabies", "split": "test", "source": "written"}
+    rows = [{**row, "narrative": f"My doctor says {name}, it burns."} for name in NAMES]
+    (tmp_path / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    told = {story.narrative for story in asked_stories(tmp_path / "stories.jsonl")}
+    assert told == {"My doctor says [...], it burns."}
+
+
+@pytest.mark.slow
+def test_runs_of_other_stories_are_not_mixed(tmp_path: Path) -> None:
+    body, tokenizer = SentenceModel().parts
+    classes = sorted({story.label for story in asked_stories()})
+    for way, stories in (("none", "a"), ("full", "b")):
+        folder = tmp_path / f"{way}-0" / "words_model"
+        folder.mkdir(parents=True)
+        card = WordsCard(classes, way, "mean", 288, 0.2, training={"data": stories})
+        WordsModel(StoryClassifier(body, 384, 27, "mean"), tokenizer, card).save(folder)
+    done = CliRunner().invoke(main, ["--runs", str(tmp_path), "--seed", "0", "--draws", "1"])
+    assert isinstance(done.exception, SettingsError) and "none-0 and full-0 have others" in str(done.exception)
 
 
 @pytest.mark.slow

@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zsderm.benchmarks.experiments.image_side import calibrated, weakened, weight_of
 from zsderm.benchmarks.experiments.patients_words import (
-    calibrated,
+    CONFIG,
     figures,
     markdown,
     narratives,
     parts,
     table_rows,
-    weakened,
-    weight_of,
+    trained,
 )
+from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -83,6 +84,22 @@ def test_each_story_is_told_in_several_ways_with_the_ranking_of_the_image(table:
     assert not any("know" in row["narrative"] and "grow" in row["narrative"] for row in rows)
 
 
+def test_names_of_diseases_are_masked_in_what_is_asked_and_trained_with(table: ImageTable) -> None:
+    table.frame["region"] = "Nevus near my eczema"
+    told = [*narratives(table, 0), *(row["narrative"] for row in table_rows(table, LABELS, np.ones((40, 2))))]
+    assert sum("[...] near my [...]" in text.lower() for text in told) > 100
+    assert not any("nevus" in text.lower() or "eczema" in text.lower() for text in told)
+
+
+@pytest.mark.parametrize("changed", ["narrative", "split"])
+def test_a_model_of_other_stories_is_not_taken(table: ImageTable, tmp_path: Path, changed: str) -> None:
+    rows = list(table_rows(table, LABELS, np.tile([0.3, 0.7], (40, 1))))
+    (tmp_path / "fold-0" / "words_model").mkdir(parents=True)
+    (tmp_path / "fold-0.jsonl").write_text("".join(json.dumps({**row, changed: "x"}) + "\n" for row in rows))
+    with pytest.raises(SettingsError, match="fold-0 was trained with other stories"):
+        trained(tmp_path, rows, CONFIG, {}, "fold-0", np.arange(8))
+
+
 @pytest.mark.slow
 def test_words_that_say_nothing_change_nothing(table: ImageTable) -> None:
     rng = np.random.default_rng(0)
@@ -92,8 +109,9 @@ def test_words_that_say_nothing_change_nothing(table: ImageTable) -> None:
     for way in ("both", "both, first three", "another story"):
         assert found["ways"][way]["against image"]["accuracy"]["value"] == 0
         assert found["ways"][way]["accuracy"] == found["ways"]["image"]["accuracy"]
-    told = markdown({"train": found, "dev": found, "weights": [[0.5, 0.4]] * 6})
+    told = markdown({"seeds": {"7": {"train": found, "dev": found, "weights": [[0.5, 0.4]] * 6}}})
     assert "| train (40 images, 20 patients) | both | " in told and "+0.0 (+0.0 to +0.0)" in told
+    assert "Seed 7; weight of the words 0.50 to 0.50 in the parts of train, 0.50 on dev" in told
 
 
 def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:

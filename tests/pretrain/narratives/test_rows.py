@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
-from zsderm import KnowledgeBase
+from zsderm import KnowledgeBase, Predictions
 from zsderm.errors import PretrainingDataError, UnknownClassError
+from zsderm.narratives.answers import with_words
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.pretrain.narratives.rows import Story, classes_of, read_stories, without_names
 
@@ -61,6 +63,7 @@ def test_a_line_that_cannot_be_used_is_told_with_its_place(tmp_path: Path, line:
     ("row", "error", "told"),
     [
         ({"label": "dermatosis of the moon"}, UnknownClassError, "dermatosis of the moon"),
+        ({"label": "acne"}, PretrainingDataError, "'acne' and 'acne vulgaris' are one disease"),
         ({"label": "melanoma", "split": "test"}, PretrainingDataError, "no story of 'melanoma' to train with"),
         ({"options": ["eczema"]}, PretrainingDataError, "'eczema' is none"),
     ],
@@ -85,3 +88,29 @@ def test_a_disease_that_a_story_names_is_not_trained_with() -> None:
     story = Story("1", "My doctor says rosacea, and it burns.", "scabies", "train", "1")
     (read,) = without_names([story], KnowledgeBase.load("dermatology"))
     assert read.narrative == "My doctor says [...], and it burns." and read.label == "scabies"
+
+
+@pytest.mark.slow
+def test_what_is_trained_with_is_masked_as_in_an_answer() -> None:
+    told = [
+        "It is ROSACEA, it burns at night.",
+        "Is it eczema / melonoma? It itches.",
+        "Verdachtsmelanom!",
+        " It\u200bches ",
+    ]
+    base, classes = KnowledgeBase.load("dermatology"), ("rosacea", "scabies")
+    rows = [Story(str(n), text, classes[n % 2], "train", "1") for n, text in enumerate(told)]
+    by_image = Predictions(
+        images=tuple(map(str, range(4))),
+        classes=classes,
+        probabilities=torch.full((4, 2), 0.5),
+        method="knowledge",
+        prior="uniform",
+        requested_method="knowledge",
+        evidence=((),) * 4,
+        runner_up_evidence=((),) * 4,
+    )
+    answered = with_words(by_image, told, base).words
+    assert answered is not None
+    assert tuple(story.narrative for story in without_names(rows, base)) == answered.stories  # type: ignore[attr-defined]
+    assert "[...]" in answered.stories[0]  # type: ignore[attr-defined]

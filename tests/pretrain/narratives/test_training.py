@@ -127,6 +127,18 @@ def test_a_run_that_is_killed_ends_with_the_weights_of_one_that_is_not(
 
 
 @pytest.mark.slow
+def test_a_run_does_not_go_on_with_other_stories(tmp_path: Path, stories: Path, encoder: Path) -> None:
+    config = _config(tmp_path, encoder, epochs=1)
+    run_narratives(config, tmp_path / "run", stories)
+    again = run_narratives(config, tmp_path / "run", stories)  # a finished run is written again
+    assert (again / "model.safetensors").is_file()
+    rows = (stories / "stories.jsonl").read_text().splitlines()
+    (tmp_path / "stories.jsonl").write_text("\n".join(reversed(rows)))
+    with pytest.raises(SettingsError, match="was begun with other stories"):
+        run_narratives(config, tmp_path / "run", tmp_path)
+
+
+@pytest.mark.slow
 def test_the_command_prints_the_folder_and_mistakes_are_one_sentence(
     tmp_path: Path, stories: Path, encoder: Path
 ) -> None:
@@ -140,6 +152,7 @@ def test_the_command_prints_the_folder_and_mistakes_are_one_sentence(
         ("options=chains", "expected setting `options` to be one of none, full, chain, chapters"),
         ("epochs=2", "was begun with other settings (epochs)"),
         ("max_tokens=33", "expected setting `max_tokens` to be at least"),
+        ("max_tokens=513", "expected setting `max_tokens` to be at most 512, because"),
         ("fold=3", ""),
     ):
         done = CliRunner().invoke(main, [*start, "--set", setting])
