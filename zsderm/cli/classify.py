@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,7 +14,7 @@ from zsderm.cli.calibrated import check_calibration, read_calibration
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_list import found_images
-from zsderm.cli.narratives import answers_with_words, check_narrative_options, narrative_options, narratives_of
+from zsderm.cli.narratives import PatientWords, narrative_options
 from zsderm.cli.options import (
     FILE,
     classifier_of,
@@ -26,6 +26,7 @@ from zsderm.cli.options import (
 )
 from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.summary import group_summary, summary, unsaid_notes
+from zsderm.cli.supervised import knowledge_of
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
 from zsderm.cli.written_tables import refuse_others_files, with_minimum, with_run
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from zsderm import Predictions, ZeroShotClassifier
     from zsderm.groups import GroupPredictions
     from zsderm.images import ImageList
+    from zsderm.supervised import SupervisedClassifier
     from zsderm.tasks.explanation.explain import Explanation
 
 LAYOUTS = ("wide", "long")  # those of zsderm.long_tables, which takes pandas to import
@@ -171,9 +173,7 @@ def classify(
     group_by: str | None,
     group_table: Path | None,
     regions: Path | None,
-    narratives: Path | None,
-    narrative: str | None,
-    words_weight: float,
+    words: PatientWords,
     **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
@@ -191,7 +191,11 @@ def classify(
     is not known is a group of its own.
 
     With --narratives (or --narrative) a photograph is answered together with what the patient tells: label and
-    probability are by both, and the columns label_by_image, label_by_words, matched and masked say how.
+    probability are by both, and the columns label_by_image, label_by_words, matched and masked say how. Stories are
+    read without training, or by --words-model.
+
+    With --model supervised:FOLDER a classifier that was trained on labelled images answers, by default for all of its
+    classes; without descriptions, and so without evidence, prior, refinement, familiarity and heat maps.
 
     The report is one file that needs no network: filter, sort and search the photographs, enlarge them, correct answers
     and download the corrections as labels.csv.
@@ -208,25 +212,28 @@ def classify(
     zsderm classify later/ --fitted fitted/ --calibration calibration.json
     zsderm classify photos/ -c classes.txt --narratives stories.csv -o predictions.csv --report report.html
     zsderm classify lesion.jpg -c classes.txt --narrative "It has grown since summer, and it bled twice."
+    zsderm classify photos/ --model supervised:FOLDER --narratives stories.csv --words-model FOLDER -o predictions.csv
     zsderm classify photos/ -c classes.txt --group-by folder -o predictions.csv
     zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
     _check_usage(context.params)
-    check_narrative_options(context.params, options["knowledge"])
+    words.check(options["knowledge"])
     refuse_others_files(options["images"], output, group_by is not None, explain)
     record = read_calibration(calibration, options["classes"])
     images = found_images(options["images"], options["follow_links"])
     groups = _groups(images.names, group_by, group_table or labels, image_column)
     places = _regions(images.names, regions, image_column)
-    told = narratives_of(images.names, narratives, narrative, image_column, groups)
+    told = words.of_images(images.names, image_column, groups)
     started = time.monotonic()
     classifier = classifier_of(context, options)
+    base = knowledge_of(classifier, options["knowledge"]) if words.given else None
+    trained = words.trained(classifier.classes, base, options["device"])
     known = {} if report is None else _known(images.names, labels, classifier.classes, image_column, columns, cluster)
     read_texts(classifier)
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
     predictions, grouped = _answers(classifier, images, fit, record, groups, group_by, places)
-    predictions, grouped = answers_with_words(classifier, predictions, grouped, told, words_weight)
+    predictions, grouped = words.joined(predictions, grouped, told, base, cache=classifier.cache, trained=trained)
     if min_probability is not None:
         predictions, grouped = with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started
@@ -239,7 +246,9 @@ def classify(
 
         written.insert(1, groups_file(output))
         grouped.save(groups_file(output), top_k, layout)
-    explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
+    explanations = None
+    if explain is not None:
+        explanations = _explanations(cast("ZeroShotClassifier", classifier), predictions, explain, explain_method)
     if report is not None:
         from zsderm.report import write_report
 
@@ -310,7 +319,7 @@ def _known(
 
 
 def _answers(
-    classifier: ZeroShotClassifier,
+    classifier: ZeroShotClassifier | SupervisedClassifier,
     images: ImageList,
     fit: Path | None,
     record: Any,
@@ -319,18 +328,19 @@ def _answers(
     regions: list[str] | None,
 ) -> tuple[Predictions, GroupPredictions | None]:
     """What the classifier answers, fitted and calibrated as asked: for photographs, and for groups if there are any."""
-    progress = not is_quiet()
+    how: dict[str, Any] = {"progress": not is_quiet()} | ({} if regions is None else {"regions": regions})
     if fit is not None:
-        classifier.fit(images, progress=progress)
-        classifier.save(fit)
+        learning = cast("ZeroShotClassifier", classifier)  # no other is fitted
+        learning.fit(images, progress=how["progress"])
+        learning.save(fit)
     if groups is not None:
-        found = classifier.predict_groups(images, groups, progress=progress, by=by or "", regions=regions)
+        found = classifier.predict_groups(images, groups, by=by or "", **how)
         if record is not None:
             from zsderm.calibration import calibrate_groups
 
             found = calibrate_groups(found, record)
         return found.photographs, found
-    predictions = classifier.predict(images, progress=progress, regions=regions)
+    predictions = classifier.predict(images, **how)
     if record is not None:
         from zsderm.calibration import apply_calibration
 
