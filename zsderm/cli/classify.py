@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,13 +14,12 @@ from zsderm.cli.calibrated import check_calibration, read_calibration
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_list import found_images
+from zsderm.cli.image_tables import ImageTables, image_table_options
 from zsderm.cli.narratives import PatientWords, narrative_options
 from zsderm.cli.options import (
     FILE,
     classifier_of,
     classifier_options,
-    group_by_option,
-    image_column_or_order_option,
     read_texts,
     strict_option,
 )
@@ -47,14 +46,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
 
 @click.command(cls=Command)
 @classifier_options
-@option(
-    "--labels",
-    type=FILE,
-    heading=IMAGES,
-    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index), "
-    "for the report.",
-)
-@image_column_or_order_option
+@image_table_options
 @option(
     "--modality",
     default=Settings.modality,
@@ -63,37 +55,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     heading=IMAGES,
     help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
 )
-@option(
-    "--regions",
-    type=FILE,
-    heading=IMAGES,
-    help="A table with an image column and a column region (or site, localization, ...), so that sentences on a place "
-    "can stand beside an answer.",
-)
 @narrative_options
-@option(
-    "--groups",
-    "columns",
-    multiple=True,
-    metavar="COLUMN",
-    heading=IMAGES,
-    help="A column of --labels: the report has figures for each group, such as skin types. May be repeated.",
-)
-@option(
-    "--cluster",
-    metavar="COLUMN",
-    heading=IMAGES,
-    help="A column of --labels such as patient_id: intervals in the report draw patients, not images; none: "
-    "images.  "
-    "[default: patient_id or lesion_id]",
-)
-@group_by_option("--group-table", IMAGES)
-@option(
-    "--group-table",
-    type=FILE,
-    heading=IMAGES,
-    help="A table with an image column and the column of --group-by.  [default: --labels]",
-)
 @option(
     "--fit",
     type=ResultFolder(new=True),
@@ -164,15 +126,9 @@ def classify(
     layout: str,
     output: Path | None,
     report: Path | None,
-    labels: Path | None,
     explain: Path | None,
     explain_method: str,
-    image_column: str | None,
-    columns: tuple[str, ...],
-    cluster: str | None,
-    group_by: str | None,
-    group_table: Path | None,
-    regions: Path | None,
+    tables: ImageTables,
     words: PatientWords,
     **options: Any,
 ) -> None:
@@ -216,23 +172,23 @@ def classify(
     zsderm classify photos/ -c classes.txt --group-by folder -o predictions.csv
     zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
-    _check_usage(context.params)
+    tables.check(output, report)
     words.check(options["knowledge"])
-    refuse_others_files(options["images"], output, group_by is not None, explain)
+    _check_fit(fit, options["fitted"])
+    refuse_others_files(options["images"], output, tables.group_by is not None, explain)
     record = read_calibration(calibration, options["classes"])
     images = found_images(options["images"], options["follow_links"])
-    groups = _groups(images.names, group_by, group_table or labels, image_column)
-    places = _regions(images.names, regions, image_column)
-    told = words.of_images(images.names, image_column, groups)
+    groups, places = tables.groups_of(images.names), tables.regions_of(images.names)
+    told = words.of_images(images.names, tables.image_column, groups)
     started = time.monotonic()
     classifier = classifier_of(context, options)
     base = knowledge_of(classifier, options["knowledge"]) if words.given else None
     trained = words.trained(classifier.classes, base, options["device"])
-    known = {} if report is None else _known(images.names, labels, classifier.classes, image_column, columns, cluster)
+    known = {} if report is None else tables.for_report(images.names, classifier.classes)
     read_texts(classifier)
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
-    predictions, grouped = _answers(classifier, images, fit, record, groups, group_by, places)
+    predictions, grouped = _answers(classifier, images, fit, record, groups, tables.group_by, places)
     predictions, grouped = words.joined(predictions, grouped, told, base, cache=classifier.cache, trained=trained)
     if min_probability is not None:
         predictions, grouped = with_minimum(predictions, grouped, min_probability)
@@ -268,54 +224,10 @@ def classify(
         end_strictly(int((~predictions.ok).sum()))
 
 
-def _check_usage(given: Mapping[str, Any]) -> None:
+def _check_fit(fit: Path | None, fitted: Path | None) -> None:
     """Refuse options that do not go together."""
-    group_by, group_table, labels = given["group_by"], given["group_table"], given["labels"]
-    fit, fitted, output, report = given["fit"], given["fitted"], given["output"], given["report"]
-    if group_by is None and group_table is not None:
-        raise click.UsageError("--group-table needs --group-by: the column that says what belongs together.")
-    if group_by is not None and output is None and report is None:
-        raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
-    if labels is not None and report is None and (group_by is None or group_table is not None):
-        raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
-    if (given["columns"] or given["cluster"] is not None) and (labels is None or report is None):
-        raise click.UsageError("--groups and --cluster need --report and --labels, whose columns they name.")
     if fit is not None and fitted is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
-
-
-def _groups(names: Sequence[str], by: str | None, table: Path | None, image_column: str | None) -> list[str] | None:
-    """The group of each image; None without groups. A mistake shows before any work begins."""
-    if by is None:
-        return None
-    from zsderm.cli.image_groups import read_groups
-
-    return read_groups(names, by, table, image_column)
-
-
-def _regions(names: Sequence[str], table: Path | None, image_column: str | None) -> list[str] | None:
-    """The region of the body of each image; None without a table. A mistake shows before any work begins."""
-    if table is None:
-        return None
-    from zsderm.cli.image_regions import read_regions
-
-    return read_regions(names, table, image_column)
-
-
-def _known(
-    names: Sequence[str],
-    labels: Path | None,
-    classes: Sequence[str],
-    image_column: str | None,
-    columns: Sequence[str],
-    cluster: str | None,
-) -> dict[str, Any]:
-    """What the report is told of the images besides the answers. A mistake shows before any image is encoded."""
-    if labels is None:
-        return {}
-    from zsderm.cli.report_labels import report_labels
-
-    return report_labels(names, labels, classes, image_column, columns, cluster)
 
 
 def _answers(

@@ -196,7 +196,10 @@ def with_words(
     if trained is not None:
         about["words_model"] = trained.facts(predictions.sets is not None)
     manifest = {**predictions.manifest, "narratives": about}
-    manifest["notes"] = [*manifest.get("notes", ()), *_remarks(told, answers, knowledge, trained)]
+    manifest["notes"] = [
+        *manifest.get("notes", ()),
+        *_remarks(told, answers, knowledge, trained, predictions.sets is not None),
+    ]
     return replace(
         predictions,
         probabilities=both,
@@ -302,7 +305,11 @@ def _note(story: str, note: str, read: Masked) -> str:
 
 
 def _remarks(
-    told: Sequence[str], answers: WordAnswers, knowledge: KnowledgeBase | None, trained: TrainedWords | None
+    told: Sequence[str],
+    answers: WordAnswers,
+    knowledge: KnowledgeBase | None,
+    trained: TrainedWords | None,
+    sets: bool,
 ) -> list[str]:
     """What a reader of all answers should know."""
     count = sum(map(bool, told))
@@ -315,7 +322,7 @@ def _remarks(
         were = "was" if foreign == 1 else "were"
         remarks.append(f"{foreign} of {count} narratives {were} left out: few of their words are English.")
     if trained is not None:
-        return [*remarks, *trained.remarks()]
+        return [*remarks, *trained.remarks(sets)]
     reported = {} if knowledge is None else knowledge.reports_for(answers.classes)
     if silent := [name for name, reports in reported.items() if not reports]:
         remarks.append(f"The knowledge base does not say what patients report of: {', '.join(silent)}.")

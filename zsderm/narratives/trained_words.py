@@ -167,8 +167,16 @@ class TrainedWords:
             "unknown": self.unknown,
         }
 
-    def remarks(self) -> Iterator[str]:
-        """What a reader of the answers should know of the model."""
+    def remarks(self, sets: bool) -> Iterator[str]:
+        """What a reader of the answers should know of the model.
+
+        Args:
+            sets: see `facts`.
+        """
+        which = (
+            "in the prediction set of" if sets and self.first is None else f"that come first {self.first or OPTIONS} by"
+        )
+        yield f"The model of stories chose among the classes {which} the photograph, so its answer rests on that as well."
         if self.read_as:
             told = ", ".join(f"{name} = {asked}" for name, asked in self.read_as.items())
             yield f"Classes of the model of stories are read as: {told}."

@@ -90,6 +90,8 @@ class WordsModel:
 
         place = Path(folder).expanduser()
         try:
+            if not (place / CARD_FILE).is_file():
+                raise ValueError(f"it holds no {CARD_FILE}")
             card = WordsCard(**fields_of(WordsCard, read_json_file(place / CARD_FILE)))
             head = load_file(place / HEAD_FILE)
             with silence():
