@@ -5,7 +5,7 @@ Letters: N images, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
 from functools import cached_property, lru_cache
@@ -167,13 +167,13 @@ def with_words(
         spoken = ReportedClasses.read(model or _bundled(), knowledge, predictions.classes, cache)
         agreements = dict(zip(used, spoken.agreement([read[story].text for story in used]), strict=True))
     told = [story or "" for story in narratives]
-    by_image = predictions.probabilities
+    by_image, sets = predictions.probabilities, predictions.sets
     if trained is None:
         by_words = _table([agreements.get(story) for story in told], len(predictions.classes))
     else:
         kept = set(used)
         asked = [read[story].text if story in kept else None for story in told]
-        by_words = trained.by_words(asked, by_image, predictions.sets)
+        by_words = trained.by_words(asked, by_image, sets)
     both = by_both(by_image, by_words, weight)
     answers = WordAnswers(
         classes=predictions.classes,
@@ -194,12 +194,10 @@ def with_words(
         "reported": None if knowledge is None else knowledge.reported_checksum,
     }
     if trained is not None:
-        about["words_model"] = trained.facts(predictions.sets is not None)
+        about["words_model"] = trained.facts(sets is not None)
     manifest = {**predictions.manifest, "narratives": about}
-    manifest["notes"] = [
-        *manifest.get("notes", ()),
-        *_remarks(told, answers, knowledge, trained, predictions.sets is not None),
-    ]
+    remarks = _remarks(told, answers, knowledge, None if trained is None else trained.remarks(sets is not None))
+    manifest["notes"] = [*manifest.get("notes", ()), *remarks]
     return replace(
         predictions,
         probabilities=both,
@@ -305,24 +303,20 @@ def _note(story: str, note: str, read: Masked) -> str:
 
 
 def _remarks(
-    told: Sequence[str],
-    answers: WordAnswers,
-    knowledge: KnowledgeBase | None,
-    trained: TrainedWords | None,
-    sets: bool,
+    told: Sequence[str], answers: WordAnswers, knowledge: KnowledgeBase | None, of_model: Iterable[str] | None
 ) -> list[str]:
     """What a reader of all answers should know."""
     count = sum(map(bool, told))
     if not count:
         return ["No narrative fits the images, so all answers are by image alone."]
-    if knowledge is None and trained is None:
+    if knowledge is None and of_model is None:
         return ["Without a knowledge base narratives cannot be read, so all answers are by image alone."]
     remarks = []
     if foreign := sum(reading.FOREIGN in note for note in answers.notes):
         were = "was" if foreign == 1 else "were"
         remarks.append(f"{foreign} of {count} narratives {were} left out: few of their words are English.")
-    if trained is not None:
-        return [*remarks, *trained.remarks(sets)]
+    if of_model is not None:
+        return [*remarks, *of_model]
     reported = {} if knowledge is None else knowledge.reports_for(answers.classes)
     if silent := [name for name, reports in reported.items() if not reports]:
         remarks.append(f"The knowledge base does not say what patients report of: {', '.join(silent)}.")

@@ -173,10 +173,8 @@ class TrainedWords:
         Args:
             sets: see `facts`.
         """
-        which = (
-            "in the prediction set of" if sets and self.first is None else f"that come first {self.first or OPTIONS} by"
-        )
-        yield f"The model of stories chose among the classes {which} the photograph, so its answer rests on that as well."
+        which = "prediction set" if sets and self.first is None else f"first {self.first or OPTIONS} classes"
+        yield f"The model of stories chose among the {which} by photograph: the answer by words rests on that as well."
         if self.read_as:
             told = ", ".join(f"{name} = {asked}" for name, asked in self.read_as.items())
             yield f"Classes of the model of stories are read as: {told}."
