@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
+from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.encoders.transformers_format.encoder import silence
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.narratives.story_classifier import StoryClassifier, prepared
 from zsderm.pretrain.narratives.config import BUNDLED_MODEL, NarrativesConfig
-from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
 
 def begin(config: NarrativesConfig, outputs: int) -> tuple[StoryClassifier, Any]:

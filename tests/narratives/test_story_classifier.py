@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.narratives.story_classifier import StoryClassifier, readable, tokens_of
-from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
 
 def test_a_long_story_is_cut_and_its_options_are_not() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.errors import CheckpointError, InputError
 from zsderm.narratives.story_classifier import StoryClassifier
 from zsderm.narratives.words_model import CARD_FILE, HEAD_FILE, WordsCard, WordsModel, shared
-from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
 
 CLASSES = ["acne vulgaris", "melanoma", "scabies", "vitiligo"]
 STORIES = [

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 
 from zsderm.benchmarks.experiments.chain_of_options import SHARES, difference, figure, main, markdown, simulated
 from zsderm.benchmarks.experiments.chain_of_options import test_stories as stories_asked
-from zsderm.tasks.knowledge_quality.sentence_model import SentenceModel
+from zsderm.encoders.sentence_model import SentenceModel
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
