@@ -93,9 +93,7 @@ def test_the_options_are_the_prediction_set_or_the_first_classes_by_photograph(
     assert words.options(torch.tensor(by_image), within) == expected
 
 
-def test_three_answers_with_what_the_model_is(
-    model: WordsModel, base: KnowledgeBase, tiny_encoder: TinyEncoder
-) -> None:
+def test_three_answers_and_what_the_model_is(model: WordsModel, base: KnowledgeBase, tiny_encoder: TinyEncoder) -> None:
     before = _predictions([[0.3, 0.1, 0.2, 0.3, 0.1], [0.2] * 5, [float("nan")] * 5])
     words = TrainedWords.of(model, CLASSES, base)
     found = with_words(before, [f"{GREW} They said melanoma.", None, NIGHT], base, model=tiny_encoder, trained=words)
