@@ -168,7 +168,7 @@ def classify(
     zsderm classify later/ --fitted fitted/ --calibration calibration.json
     zsderm classify photos/ -c classes.txt --narratives stories.csv -o predictions.csv --report report.html
     zsderm classify lesion.jpg -c classes.txt --narrative "It has grown since summer, and it bled twice."
-    zsderm classify photos/ --model supervised:FOLDER --narratives stories.csv --words-model FOLDER -o predictions.csv
+    zsderm classify photos/ -m supervised:FOLDER --narratives stories.csv --words-model FOLDER
     zsderm classify photos/ -c classes.txt --group-by folder -o predictions.csv
     zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
