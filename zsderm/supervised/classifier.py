@@ -141,6 +141,11 @@ class SupervisedClassifier:
         """16 hex digits over weights, classes of the training and preprocessing."""
         return self.checkpoint.fingerprint
 
+    @property
+    def shown_note(self) -> str:
+        """Which classes it never saw in training, as `ZeroShotClassifier.shown_note`: there are none."""
+        return ""
+
     def for_classes(self, classes: Sequence[str]) -> SupervisedClassifier:
         """The same tower for some of its classes, in another order or by other names of the same diseases.
 
