@@ -35,7 +35,7 @@ from zsderm.image_reader import ImageReader, Photographs
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.narratives.given import WEIGHT, check_narratives
+from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.joined import trained_words, with_narratives
 from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
@@ -160,7 +160,7 @@ class ZeroShotClassifier:
         views: int | None = None,
         regions: Sequence[str] | None = None,
         narratives: Sequence[str | None] | None = None,
-        words_weight: float = WEIGHT,
+        words_weight: float | None = None,
         words_model: WordsModel | str | Path | None = None,
         words_options: int | None = None,
     ) -> Predictions:
@@ -178,7 +178,7 @@ class ZeroShotClassifier:
             regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
                 it is not known. Descriptions on a place stand only beside images of it; answers stay the same.
             narratives: N stories of patients, None or empty where none is known. See `narratives.answers`.
-            words_weight: of the stories beside the photographs, 0 to 10.
+            words_weight: of the stories beside the photographs, 0 to 10; None for 1.5, or 0.5 with a trained model.
             words_model: a trained model of stories or its folder, which reads them instead of the knowledge base.
             words_options: the first so many classes by photograph are its options; None for 3.
 
@@ -194,11 +194,12 @@ class ZeroShotClassifier:
         own = self._with_views(views)
         found = photographs.named(images)
         check_regions(regions, found.names)  # a mistake shows before the work
-        check_narratives(narratives, found.names, words_weight, modelled=words_model is not None)
+        weight = weight_of(words_weight, modelled=words_model is not None)
+        check_narratives(narratives, found.names, weight, modelled=words_model is not None)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
         batch, method = own._reader.embed(found, progress), own._batch_answers
         answers = method.to(batch, method.fitted_for(batch.features), regions)
-        return with_narratives(answers, narratives, self.knowledge, words_weight, self.cache, trained)
+        return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
 
     def predict_groups(
         self,

@@ -125,6 +125,7 @@ def test_a_trained_model_reads_the_stories_with_the_options_of_a_calibration(
     assert first["words"]["by_words"]["psoriasis"] == pytest.approx(0.25)
     described = first["manifest"]["narratives"]["words_model"]
     assert described["name"] == "small" and len(described["fingerprint"]) == 16
+    assert first["manifest"]["narratives"]["words_weight"] == given.TRAINED_WEIGHT
     assert "What the patient tells" in page.read_text("utf-8")
     labels, record = tmp_path / "labels.csv", tmp_path / "record.json"
     labels.write_text("image,label\n" + "".join(f"{n}.png,{'melanoma' if n % 2 else 'scabies'}\n" for n in range(4)))
@@ -160,7 +161,8 @@ def test_what_does_not_go_together_is_refused(
 
 
 def test_the_options_promise_what_the_library_takes() -> None:
-    assert (options.WEIGHT, options.HEAVIEST, options.OPTIONS) == (given.WEIGHT, given.HEAVIEST, given.OPTIONS)
+    for name in ("WEIGHT", "TRAINED_WEIGHT", "HEAVIEST", "OPTIONS"):
+        assert getattr(options, name) == getattr(given, name)
     assert options.LEAST == trained_words.LEAST
 
 

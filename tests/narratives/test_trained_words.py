@@ -17,7 +17,7 @@ from tests.narratives.test_answers import HOSTILE
 from zsderm import KnowledgeBase, Predictions, ZeroShotClassifier
 from zsderm.errors import CheckpointError, SettingsError, UnknownClassError, WrongTypeError
 from zsderm.narratives.answers import with_words
-from zsderm.narratives.given import WEIGHT
+from zsderm.narratives.given import TRAINED_WEIGHT
 from zsderm.narratives.trained_words import TrainedWords
 from zsderm.narratives.words_model import CARD_FILE, WordsModel
 
@@ -123,7 +123,7 @@ def test_odd_and_hostile_stories_never_fail_and_never_remove_a_class(
     words = TrainedWords.of(model, CLASSES, base)
     found = with_words(before, list(HOSTILE.values()), base, model=tiny_encoder, trained=words)
     assert found.ok.all()
-    assert (found.probabilities >= (0.3 / (0.3 + 0.7 * 5)) ** WEIGHT * before.probabilities - 1e-6).all()
+    assert (found.probabilities >= (0.3 / (0.3 + 0.7 * 5)) ** TRAINED_WEIGHT * before.probabilities - 1e-6).all()
     silent = [list(HOSTILE).index(odd) for odd in ("empty", "blank", "emoji", "class names", "brackets", "foreign")]
     assert torch.equal(found.probabilities[silent], before.probabilities[silent])
     nothing = with_words(before, list(HOSTILE.values()), base, 0, model=tiny_encoder, trained=words)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zsderm.narratives.trained_words import TrainedWords
 
 Called = TypeVar("Called", bound=Callable[..., object])
-WEIGHT, HEAVIEST, OPTIONS = 1.5, 10.0, 3  # those of zsderm.narratives.given
+WEIGHT, TRAINED_WEIGHT, HEAVIEST, OPTIONS = 1.5, 0.5, 10.0, 3  # those of zsderm.narratives.given
 LEAST = 2  # that of zsderm.narratives.trained_words, which takes torch to import
 
 _options = all_of(
@@ -40,11 +40,10 @@ _options = all_of(
     ),
     option(
         "--words-weight",
-        default=WEIGHT,
-        show_default=True,
         type=click.FloatRange(0, HEAVIEST),
         heading=IMAGES,
-        help="How much words count beside the photograph; 0: not at all.",
+        help="How much words count beside the photograph; 0: not at all.  "
+        f"[default: {WEIGHT}, or {TRAINED_WEIGHT} with --words-model]",
     ),
     option(
         "--words-model",
@@ -69,13 +68,13 @@ class PatientWords:
 
     Attributes:
         table, one: --narratives and --narrative.
-        weight: of the words.
+        weight: of the words; None for the default.
         model, options: of a trained model.
     """
 
     table: Path | None
     one: str | None
-    weight: float
+    weight: float | None
     model: Path | None
     options: int | None
 
@@ -94,7 +93,7 @@ class PatientWords:
             raise click.UsageError(
                 "--narratives and --narrative exclude each other: a table, or the words of one patient."
             )
-        idle = {"weight": self.weight != WEIGHT, "model": self.model is not None, "options": self.options is not None}
+        idle = {"weight": self.weight is not None, "model": self.model is not None, "options": self.options is not None}
         if not self.given and any(idle.values()):
             name = next(name for name, said in idle.items() if said)
             raise click.UsageError(f"--words-{name} needs --narratives or --narrative: the words that it is for.")
@@ -177,7 +176,7 @@ def narrative_options(command: Called) -> Called:
         *arguments: Any,
         narratives: Path | None,
         narrative: str | None,
-        words_weight: float,
+        words_weight: float | None,
         words_model: Path | None,
         words_options: int | None,
         **options: Any,

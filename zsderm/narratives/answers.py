@@ -22,7 +22,7 @@ from zsderm.knowledge.base import KnowledgeBase
 from zsderm.narratives import reading
 from zsderm.narratives.agreement import Agreement, Match, ReportedClasses
 from zsderm.narratives.fusion import DOUBT, by_both
-from zsderm.narratives.given import WEIGHT, check_narratives
+from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.masking import Masked, masked
 from zsderm.narratives.names import NameKeys
 from zsderm.narratives.trained_words import TrainedWords
@@ -130,7 +130,7 @@ def with_words(
     predictions: Predictions,
     narratives: Sequence[str | None],
     knowledge: KnowledgeBase | None,
-    weight: float = WEIGHT,
+    weight: float | None = None,
     *,
     cache: str | Path | None = None,
     model: TextEncoder | None = None,
@@ -146,7 +146,7 @@ def with_words(
         predictions: by photographs, calibrated or not.
         narratives: N stories, None or empty where none is known; any text at all.
         knowledge: the base that says what patients report; None reads nothing, unless a trained model does.
-        weight: of the words, 0 to `given.HEAVIEST`.
+        weight: of the words, 0 to `given.HEAVIEST`; None for `given.WEIGHT`, or `TRAINED_WEIGHT` of a trained model.
         cache: folder that keeps the embeddings of the base's sentences. Those of stories are not kept.
         model: embeds sentences; None for the bundled one.
         trained: a model of stories, which then says how well they agree with the classes; sentences that a story is
@@ -155,6 +155,7 @@ def with_words(
     Raises:
         InputError, SettingsError: see `check_narratives`.
     """
+    weight = weight_of(weight, modelled=trained is not None)
     check_narratives(narratives, predictions.images, weight)
     masks = knowledge if knowledge is not None or trained is None else _default_base()  # it never saw a name
     names = _names(masks, predictions.classes)
@@ -212,7 +213,7 @@ def groups_with_words(
     found: GroupPredictions,
     narratives: Sequence[str | None],
     knowledge: KnowledgeBase | None,
-    weight: float = WEIGHT,
+    weight: float | None = None,
     *,
     cache: str | Path | None = None,
     model: TextEncoder | None = None,

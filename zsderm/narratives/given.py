@@ -7,8 +7,21 @@ from collections.abc import Sequence
 from zsderm.errors import InputError, SettingsError
 
 WEIGHT = 1.5  # of words beside the photograph; see docs/narratives.md for how it was chosen
+TRAINED_WEIGHT = 0.5  # of words that a trained model reads; see docs/chain_of_options.md
 HEAVIEST = 10.0
 OPTIONS = 3  # the first classes by photograph among which a trained model of stories chooses
+
+
+def weight_of(weight: float | None, *, modelled: bool) -> float:
+    """The weight of the words: the given one, or the default.
+
+    Args:
+        weight: what was given.
+        modelled: whether a trained model reads them.
+    """
+    if weight is not None:
+        return weight
+    return TRAINED_WEIGHT if modelled else WEIGHT
 
 
 def check_narratives(
