@@ -112,6 +112,14 @@ def supervised_folder(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture(scope="session")
+def words_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model of stories, trained for melanoma, rosacea, scabies and vitiligo: `tests.narratives.tiny_model`."""
+    from tests.narratives.tiny_model import trained_in
+
+    return trained_in(tmp_path_factory.mktemp("words"))
+
+
 @pytest.fixture
 def photo() -> Image.Image:
     """A 60 x 40 picture whose four corners differ, so that every turn and flip shows: red, green, blue, grey."""

@@ -52,6 +52,7 @@ FLOORS = [
     "evidence",
     "class_texts",
     "given_rows",
+    "image_reader",
     "fitted",
     "learning_notes",
     "manifest",

@@ -1,4 +1,4 @@
-"""From the embeddings of a batch, and what was learned for it, to `Predictions`.
+"""From the embeddings of a batch to what they teach, and with that to `Predictions`.
 
 Letters: N images, n of them readable, C classes.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
 from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders.base import home_of
-from zsderm.fitted import Fitted, text_scores
+from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
 from zsderm.learning_notes import learning_notes
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
+from zsderm.proxies.chunks import KnownRows
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -59,6 +60,28 @@ class BatchAnswers:
     fit: Fitted | None
     retrieves: bool
     note: str = ""
+
+    def learned(self, features: torch.Tensor | KnownRows, tempered: bool, progress: bool = False) -> Fitted:
+        """The method on one batch: retrieve, average, refine.
+
+        Args:
+            features: (N, D) unit rows.
+            tempered: whether the temperature may be learned from them.
+            progress: show a bar on stderr while many images are refined.
+        """
+        how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self.retrieves}
+        return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
+
+    def fitted_for(self, features: torch.Tensor) -> Fitted | None:
+        """What answers for (n, D) images: what was learned beforehand, or what they teach; None where there are none.
+
+        Args:
+            features: (n, D) unit rows.
+        """
+        if len(features) == 0:
+            return None
+        # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
+        return self.fit or self.learned(features, tempered=not self._retrieves_by_image)
 
     def to(self, batch: NamedEmbeddings, fitted: Fitted | None, regions: Sequence[str] | None = None) -> Predictions:
         """One row for each name; what could not be read has NaN, no evidence, and a reason.

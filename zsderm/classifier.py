@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,28 +25,24 @@ from zsderm.batch_answers import BatchAnswers
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
-from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
 from zsderm.encoders import load_encoder
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
 from zsderm.evidence import check_regions
-from zsderm.fitted import Fitted, learn
-from zsderm.given_rows import given_rows
+from zsderm.fitted import Fitted
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
+from zsderm.image_reader import ImageReader, Photographs
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.narratives.given import WEIGHT, check_narratives
-from zsderm.narratives.joined import with_narratives
+from zsderm.narratives.given import check_narratives, weight_of
+from zsderm.narratives.joined import trained_words, with_narratives
 from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
-from zsderm.proxies.chunks import KnownRows
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
-
-Picture = EmbeddableImage | np.ndarray
-Photographs = Picture | Sequence[Picture] | photographs.ImageList
+    from zsderm.narratives.words_model import WordsModel
 
 
 class ZeroShotClassifier:
@@ -164,7 +160,9 @@ class ZeroShotClassifier:
         views: int | None = None,
         regions: Sequence[str] | None = None,
         narratives: Sequence[str | None] | None = None,
-        words_weight: float = WEIGHT,
+        words_weight: float | None = None,
+        words_model: WordsModel | str | Path | None = None,
+        words_options: int | None = None,
     ) -> Predictions:
         """Classify photographs; one image in, one row out.
 
@@ -180,7 +178,9 @@ class ZeroShotClassifier:
             regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
                 it is not known. Descriptions on a place stand only beside images of it; answers stay the same.
             narratives: N stories of patients, None or empty where none is known. See `narratives.answers`.
-            words_weight: of the stories beside the photographs, 0 to 10.
+            words_weight: of the stories beside the photographs, 0 to 10; None for 1.5, or 0.5 with a trained model.
+            words_model: a trained model of stories or its folder, which reads them instead of the knowledge base.
+            words_options: the first so many classes by photograph are its options; None for 3.
 
         Returns:
             `Predictions` with N rows. An image that cannot be read is a row with a reason.
@@ -189,14 +189,17 @@ class ZeroShotClassifier:
             ImageError: a folder that is missing or holds no images.
             SettingsError: a number of views that there is no set of, or not that of the fitted classifier.
             InputError: not one region, or narrative, for each image.
+            CheckpointError, UnknownClassError: a model of stories that is none, or that knows fewer than two classes.
         """
         own = self._with_views(views)
         found = photographs.named(images)
         check_regions(regions, found.names)  # a mistake shows before the work
-        check_narratives(narratives, found.names, words_weight)
-        batch = own._embed(found, progress)
-        answers = own._answers(batch, own._fitted_for(batch.features), regions)
-        return with_narratives(answers, narratives, self.knowledge, words_weight, self.cache)
+        weight = weight_of(words_weight, modelled=words_model is not None)
+        check_narratives(narratives, found.names, weight, modelled=words_model is not None)
+        trained = trained_words(words_model, self.classes, self.knowledge, words_options)
+        batch, method = own._reader.embed(found, progress), own._batch_answers
+        answers = method.to(batch, method.fitted_for(batch.features), regions)
+        return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
 
     def predict_groups(
         self,
@@ -230,10 +233,10 @@ class ZeroShotClassifier:
         found = photographs.named(images)
         members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
         check_regions(regions, found.names)
-        batch = own._embed(found, progress)
-        fitted = own._fitted_for(batch.features)
+        batch, method = own._reader.embed(found, progress), own._batch_answers
+        fitted = method.fitted_for(batch.features)
         places = None if regions is None else members.shared(regions)
-        answers = [own._answers(*rows) for rows in ((batch, fitted, regions), (members.means(batch), fitted, places))]
+        answers = [method.to(*rows) for rows in ((batch, fitted, regions), (members.means(batch), fitted, places))]
         return group_predictions(answers[0], answers[1], members, by)
 
     def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
@@ -255,10 +258,10 @@ class ZeroShotClassifier:
             InputError: a file of embeddings that cannot be read, or that another encoder or number of views made.
             SettingsError: embeddings of another width, or that hold infinity.
         """
-        features = self._features(images, progress)
+        features = self._reader.features(images, progress)
         if len(features) == 0:
             raise ImageError("none of the images could be read, so there is nothing to learn from")
-        self.fitted = self._learn(features, tempered=True, progress=progress)
+        self.fitted = self._batch_answers.learned(features, tempered=True, progress=progress)
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -351,31 +354,11 @@ class ZeroShotClassifier:
     def _uses_retrieval(self) -> bool:
         return self.settings.method in ("kpl", "knowledge") and self.knowledge is not None
 
-    def _embed(self, found: photographs.ImageList, progress: bool) -> NamedEmbeddings:
+    @property
+    def _reader(self) -> ImageReader:
+        """What embeds photographs for this classifier."""
         _ = self.texts  # a class of which nothing can be said shows now, not after hours of encoding
-        how, cache = self.settings, self.cache
-        embedded = embed_images(
-            self.encoder, found.sources, views=self.views, batch_size=how.batch_size, cache=cache, progress=progress
-        )
-        return NamedEmbeddings.of(found, embedded)
-
-    def _features(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool) -> torch.Tensor | KnownRows:
-        """(N, D) unit rows of the images that could be read."""
-        rows = given_rows(images, self.encoder, self.views)
-        return self._embed(photographs.named(cast("Photographs", images)), progress).features if rows is None else rows
-
-    def _learn(self, features: torch.Tensor | KnownRows, tempered: bool, progress: bool = False) -> Fitted:
-        """The method on one batch: retrieve, average, refine."""
-        how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self._uses_retrieval}
-        return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
-
-    def _fitted_for(self, features: torch.Tensor) -> Fitted | None:
-        """What answers for (n, D) images: what `fit` learned, or what they teach; None where there are none."""
-        if len(features) == 0:
-            return None
-        # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
-        by_image = self._uses_retrieval and self.settings.retrieval == "image"
-        return self.fitted or self._learn(features, tempered=not by_image)
+        return ImageReader(self.encoder, self.views, self.settings.batch_size, self.cache)
 
     def _with_views(self, views: int | None) -> ZeroShotClassifier:
         """This classifier, or one that differs from it in the number of views only."""
@@ -390,10 +373,9 @@ class ZeroShotClassifier:
         twin.settings, twin.texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
         return twin
 
-    def _answers(
-        self, batch: NamedEmbeddings, fitted: Fitted | None, regions: Sequence[str] | None = None
-    ) -> Predictions:
-        """One row for each name; what could not be read has NaN, no evidence, and a reason."""
+    @property
+    def _batch_answers(self) -> BatchAnswers:
+        """The method for any batch of embedded photographs."""
         return BatchAnswers(
             encoder=self.encoder,
             classes=self.classes,
@@ -405,4 +387,4 @@ class ZeroShotClassifier:
             fit=self.fitted,
             retrieves=self._uses_retrieval,
             note=self._origin_note,
-        ).to(batch, fitted, regions)
+        )

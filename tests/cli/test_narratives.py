@@ -14,7 +14,7 @@ from PIL import Image
 
 from zsderm.cli import main
 from zsderm.cli import narratives as options
-from zsderm.narratives import given
+from zsderm.narratives import given, trained_words
 
 CLASSES = "melanoma, basal cell carcinoma, nevus"
 Run = Callable[..., Result]
@@ -108,11 +108,42 @@ def test_cases_are_told_of_by_group(run: Run, photos: Path, tmp_path: Path) -> N
     assert alone.exit_code == 1 and "--group-by" in alone.stderr
 
 
+@pytest.mark.slow
+def test_a_trained_model_reads_the_stories_with_the_options_of_a_calibration(
+    run: Run, photos: Path, words_folder: Path, tmp_path: Path
+) -> None:
+    how = (photos, "-c", "melanoma, rosacea, scabies, psoriasis", "--method", "knowledge")
+    told = ("--narrative", "It itches at night and my brother has it too.", "--words-model", words_folder)
+    out, page = tmp_path / "told.jsonl", tmp_path / "report.html"
+    done = run(*how, *told, "--words-options", "3", "-o", out, "--report", page)
+    assert done.exit_code == 0, done.output
+    notes = " ".join(done.stderr.split())
+    assert "does not know psoriasis" in notes and "among the first 3 classes by photograph" in notes
+    first, *others = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert {line["label_by_words"] for line in others} == {"scabies"}
+    assert sum(first["words"]["by_words"].values()) == pytest.approx(1)
+    assert first["words"]["by_words"]["psoriasis"] == pytest.approx(0.25)
+    described = first["manifest"]["narratives"]["words_model"]
+    assert described["name"] == "small" and len(described["fingerprint"]) == 16
+    assert first["manifest"]["narratives"]["words_weight"] == given.TRAINED_WEIGHT
+    assert "What the patient tells" in page.read_text("utf-8")
+    labels, record = tmp_path / "labels.csv", tmp_path / "record.json"
+    labels.write_text("image,label\n" + "".join(f"{n}.png,{'melanoma' if n % 2 else 'scabies'}\n" for n in range(4)))
+    calibrated = CliRunner().invoke(main, ["calibrate", *map(str, (*how, "--labels", labels, "-o", record))])
+    assert calibrated.exit_code == 0, calibrated.output
+    done = run(*how, *told, "--calibration", record, "-o", out)
+    assert done.exit_code == 0 and "among the prediction set by photograph" in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (("--narrative", "a", "--narratives", "STORIES"), 2, "exclude each other"),
-        (("--words-weight", "2"), 2, "needs --narratives or --narrative"),
+        (("--words-weight", "2"), 2, "--words-weight needs --narratives or --narrative"),
+        (("--words-model", "PHOTOS"), 2, "--words-model needs --narratives or --narrative"),
+        (("--narrative", "a", "--words-options", "3"), 2, "--words-options needs --words-model"),
+        (("--narrative", "a", "--words-options", "1"), 2, "not in the range"),
+        (("--narrative", "a", "--words-model", "PHOTOS"), 1, "no model of stories that can be read: it holds no"),
         (("--narrative", "a", "--knowledge", "none"), 2, "needs a knowledge base"),
         (("--narrative", ""), 2, "the value is empty"),
         (("--narrative", "a", "--words-weight", "-1"), 2, "not in the range"),
@@ -124,13 +155,15 @@ def test_what_does_not_go_together_is_refused(
     run: Run, photos: Path, stories: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
     (tmp_path / "other.csv").write_text("image,label\n0.png,a\n")
-    places = {"STORIES": stories, "OTHER": tmp_path / "other.csv"}
+    places = {"PHOTOS": photos, "STORIES": stories, "OTHER": tmp_path / "other.csv"}
     done = run(photos, "-c", CLASSES, *(places.get(one, one) for one in arguments))
     assert done.exit_code == code and says in " ".join(done.stderr.split())
 
 
 def test_the_options_promise_what_the_library_takes() -> None:
-    assert (options.WEIGHT, options.HEAVIEST) == (given.WEIGHT, given.HEAVIEST)
+    for name in ("WEIGHT", "TRAINED_WEIGHT", "HEAVIEST", "OPTIONS"):
+        assert getattr(options, name) == getattr(given, name)
+    assert options.LEAST == trained_words.LEAST
 
 
 @pytest.mark.slow

@@ -11,7 +11,14 @@ from safetensors.torch import load_file
 
 from zsderm.encoders import load_encoder
 from zsderm.encoders.views import views_of
-from zsderm.errors import CheckpointError, SettingsError, UnknownClassError, UnknownModelError, ZsdermWarning
+from zsderm.errors import (
+    CheckpointError,
+    InputError,
+    SettingsError,
+    UnknownClassError,
+    UnknownModelError,
+    ZsdermWarning,
+)
 from zsderm.supervised import SupervisedClassifier, is_supervised
 
 CLASSES = ("melanoma", "nevus", "psoriasis")
@@ -83,6 +90,18 @@ def test_an_image_that_cannot_be_read_is_a_row_with_a_reason(supervised_folder: 
     assert found.method == "supervised" and found.manifest["trained_on"] == list(CLASSES)
 
 
+def test_a_group_is_answered_as_one_photograph_is_by_its_views(supervised_folder: Make, images: list[Path]) -> None:
+    classifier = SupervisedClassifier.load(supervised_folder(CLASSES))
+    roots = classifier.probabilities(images[:2]).sqrt().mean(dim=0)
+    images[2].write_bytes(b"no image")
+    found = classifier.predict_groups(images, ["a", "a", ""], by="lesion_id")
+    torch.testing.assert_close(found.answers.probabilities[0], roots.square() / roots.square().sum())
+    assert found.answers.ok.tolist() == [True, False] and found.answers.manifest["groups"]["by"] == "lesion_id"
+    assert found.to_frame()["images"].tolist() == [2, 1]
+    with pytest.raises(InputError, match="one name for each"):
+        classifier.predict_groups(images, ["a"])
+
+
 def test_rows_are_kept_in_a_cache(supervised_folder: Make, images: list[Path], tmp_path: Path) -> None:
     classifier = SupervisedClassifier.load(supervised_folder(CLASSES), cache=tmp_path / "cache")
     first = classifier.probabilities(images)
@@ -102,6 +121,8 @@ def test_it_is_no_encoder(supervised_folder: Make) -> None:
     assert is_supervised(name) and not is_supervised("zsderm-mini") and not is_supervised(None)
     with pytest.raises(UnknownModelError, match="embeds nothing"):
         load_encoder(name)
+    with pytest.raises(CheckpointError, match=r"It holds a supervised classifier: write supervised:"):
+        load_encoder(name.partition(":")[2])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zsderm import ZeroShotClassifier
+    from zsderm.supervised import SupervisedClassifier
 
 
 def read_calibration(path: Path | None, classes: Sequence[str] | None) -> Any:
@@ -27,15 +28,19 @@ def read_calibration(path: Path | None, classes: Sequence[str] | None) -> Any:
     return record
 
 
-def check_calibration(record: Any, classifier: ZeroShotClassifier, *, fits: bool) -> None:
+def check_calibration(record: Any, classifier: ZeroShotClassifier | SupervisedClassifier, *, fits: bool) -> None:
     """Refuse a calibration of another classifier before images are embedded, as far as can be told by then.
 
     Raises:
         SettingsError: other classes, encoder, class texts, settings or fit.
     """
+    from zsderm import ZeroShotClassifier
     from zsderm.calibration.record import CLASS_TEXTS, SENTENCES, SETTINGS
 
     record = record.in_order_of(classifier.classes)
+    if not isinstance(classifier, ZeroShotClassifier):
+        record.check_settings({"encoder": classifier.fingerprint, "views": classifier.views})
+        return
     settings = asdict(classifier.settings)
     known: dict[str, Any] = {name: settings[name] for name in SETTINGS}
     known |= {"encoder": classifier.encoder.fingerprint, "encoder_temperature": classifier.encoder.temperature}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,18 +14,18 @@ from zsderm.cli.calibrated import check_calibration, read_calibration
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_list import found_images
-from zsderm.cli.narratives import answers_with_words, check_narrative_options, narrative_options, narratives_of
+from zsderm.cli.image_tables import ImageTables, image_table_options
+from zsderm.cli.narratives import PatientWords, narrative_options
 from zsderm.cli.options import (
     FILE,
     classifier_of,
     classifier_options,
-    group_by_option,
-    image_column_or_order_option,
     read_texts,
     strict_option,
 )
 from zsderm.cli.parameters import ResultFile, ResultFolder
 from zsderm.cli.summary import group_summary, summary, unsaid_notes
+from zsderm.cli.supervised import knowledge_of
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
 from zsderm.cli.written_tables import refuse_others_files, with_minimum, with_run
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from zsderm import Predictions, ZeroShotClassifier
     from zsderm.groups import GroupPredictions
     from zsderm.images import ImageList
+    from zsderm.supervised import SupervisedClassifier
     from zsderm.tasks.explanation.explain import Explanation
 
 LAYOUTS = ("wide", "long")  # those of zsderm.long_tables, which takes pandas to import
@@ -45,14 +46,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
 
 @click.command(cls=Command)
 @classifier_options
-@option(
-    "--labels",
-    type=FILE,
-    heading=IMAGES,
-    help="A table with an image column and a column true_label, label or dx (a class name or code, or its index), "
-    "for the report.",
-)
-@image_column_or_order_option
+@image_table_options
 @option(
     "--modality",
     default=Settings.modality,
@@ -61,37 +55,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     heading=IMAGES,
     help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
 )
-@option(
-    "--regions",
-    type=FILE,
-    heading=IMAGES,
-    help="A table with an image column and a column region (or site, localization, ...), so that sentences on a place "
-    "can stand beside an answer.",
-)
 @narrative_options
-@option(
-    "--groups",
-    "columns",
-    multiple=True,
-    metavar="COLUMN",
-    heading=IMAGES,
-    help="A column of --labels: the report has figures for each group, such as skin types. May be repeated.",
-)
-@option(
-    "--cluster",
-    metavar="COLUMN",
-    heading=IMAGES,
-    help="A column of --labels such as patient_id: intervals in the report draw patients, not images; none: "
-    "images.  "
-    "[default: patient_id or lesion_id]",
-)
-@group_by_option("--group-table", IMAGES)
-@option(
-    "--group-table",
-    type=FILE,
-    heading=IMAGES,
-    help="A table with an image column and the column of --group-by.  [default: --labels]",
-)
 @option(
     "--fit",
     type=ResultFolder(new=True),
@@ -162,18 +126,10 @@ def classify(
     layout: str,
     output: Path | None,
     report: Path | None,
-    labels: Path | None,
     explain: Path | None,
     explain_method: str,
-    image_column: str | None,
-    columns: tuple[str, ...],
-    cluster: str | None,
-    group_by: str | None,
-    group_table: Path | None,
-    regions: Path | None,
-    narratives: Path | None,
-    narrative: str | None,
-    words_weight: float,
+    tables: ImageTables,
+    words: PatientWords,
     **options: Any,
 ) -> None:
     """Name the most likely disease in each photograph.
@@ -191,7 +147,11 @@ def classify(
     is not known is a group of its own.
 
     With --narratives (or --narrative) a photograph is answered together with what the patient tells: label and
-    probability are by both, and the columns label_by_image, label_by_words, matched and masked say how.
+    probability are by both, and the columns label_by_image, label_by_words, matched and masked say how. Stories are
+    read without training, or by --words-model.
+
+    With --model supervised:FOLDER a classifier that was trained on labelled images answers, by default for all of its
+    classes; without descriptions, and so without evidence, prior, refinement, familiarity and heat maps.
 
     The report is one file that needs no network: filter, sort and search the photographs, enlarge them, correct answers
     and download the corrections as labels.csv.
@@ -208,25 +168,28 @@ def classify(
     zsderm classify later/ --fitted fitted/ --calibration calibration.json
     zsderm classify photos/ -c classes.txt --narratives stories.csv -o predictions.csv --report report.html
     zsderm classify lesion.jpg -c classes.txt --narrative "It has grown since summer, and it bled twice."
+    zsderm classify photos/ -m supervised:FOLDER --narratives stories.csv --words-model FOLDER
     zsderm classify photos/ -c classes.txt --group-by folder -o predictions.csv
     zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
-    _check_usage(context.params)
-    check_narrative_options(context.params, options["knowledge"])
-    refuse_others_files(options["images"], output, group_by is not None, explain)
+    tables.check(output, report)
+    words.check(options["knowledge"])
+    _check_fit(fit, options["fitted"])
+    refuse_others_files(options["images"], output, tables.group_by is not None, explain)
     record = read_calibration(calibration, options["classes"])
     images = found_images(options["images"], options["follow_links"])
-    groups = _groups(images.names, group_by, group_table or labels, image_column)
-    places = _regions(images.names, regions, image_column)
-    told = narratives_of(images.names, narratives, narrative, image_column, groups)
+    groups, places = tables.groups_of(images.names), tables.regions_of(images.names)
+    told = words.of_images(images.names, tables.image_column, groups)
     started = time.monotonic()
     classifier = classifier_of(context, options)
-    known = {} if report is None else _known(images.names, labels, classifier.classes, image_column, columns, cluster)
+    base = knowledge_of(classifier, options["knowledge"]) if words.given else None
+    trained = words.trained(classifier.classes, base, options["device"])
+    known = {} if report is None else tables.for_report(images.names, classifier.classes)
     read_texts(classifier)
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
-    predictions, grouped = _answers(classifier, images, fit, record, groups, group_by, places)
-    predictions, grouped = answers_with_words(classifier, predictions, grouped, told, words_weight)
+    predictions, grouped = _answers(classifier, images, fit, record, groups, tables.group_by, places)
+    predictions, grouped = words.joined(predictions, grouped, told, base, cache=classifier.cache, trained=trained)
     if min_probability is not None:
         predictions, grouped = with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started
@@ -239,7 +202,9 @@ def classify(
 
         written.insert(1, groups_file(output))
         grouped.save(groups_file(output), top_k, layout)
-    explanations = None if explain is None else _explanations(classifier, predictions, explain, explain_method)
+    explanations = None
+    if explain is not None:
+        explanations = _explanations(cast("ZeroShotClassifier", classifier), predictions, explain, explain_method)
     if report is not None:
         from zsderm.report import write_report
 
@@ -259,58 +224,14 @@ def classify(
         end_strictly(int((~predictions.ok).sum()))
 
 
-def _check_usage(given: Mapping[str, Any]) -> None:
+def _check_fit(fit: Path | None, fitted: Path | None) -> None:
     """Refuse options that do not go together."""
-    group_by, group_table, labels = given["group_by"], given["group_table"], given["labels"]
-    fit, fitted, output, report = given["fit"], given["fitted"], given["output"], given["report"]
-    if group_by is None and group_table is not None:
-        raise click.UsageError("--group-table needs --group-by: the column that says what belongs together.")
-    if group_by is not None and output is None and report is None:
-        raise click.UsageError("--group-by needs --output or --report: groups are a table of their own.")
-    if labels is not None and report is None and (group_by is None or group_table is not None):
-        raise click.UsageError("--labels needs --report, which shows them. For figures: zsderm evaluate --labels.")
-    if (given["columns"] or given["cluster"] is not None) and (labels is None or report is None):
-        raise click.UsageError("--groups and --cluster need --report and --labels, whose columns they name.")
     if fit is not None and fitted is not None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
 
 
-def _groups(names: Sequence[str], by: str | None, table: Path | None, image_column: str | None) -> list[str] | None:
-    """The group of each image; None without groups. A mistake shows before any work begins."""
-    if by is None:
-        return None
-    from zsderm.cli.image_groups import read_groups
-
-    return read_groups(names, by, table, image_column)
-
-
-def _regions(names: Sequence[str], table: Path | None, image_column: str | None) -> list[str] | None:
-    """The region of the body of each image; None without a table. A mistake shows before any work begins."""
-    if table is None:
-        return None
-    from zsderm.cli.image_regions import read_regions
-
-    return read_regions(names, table, image_column)
-
-
-def _known(
-    names: Sequence[str],
-    labels: Path | None,
-    classes: Sequence[str],
-    image_column: str | None,
-    columns: Sequence[str],
-    cluster: str | None,
-) -> dict[str, Any]:
-    """What the report is told of the images besides the answers. A mistake shows before any image is encoded."""
-    if labels is None:
-        return {}
-    from zsderm.cli.report_labels import report_labels
-
-    return report_labels(names, labels, classes, image_column, columns, cluster)
-
-
 def _answers(
-    classifier: ZeroShotClassifier,
+    classifier: ZeroShotClassifier | SupervisedClassifier,
     images: ImageList,
     fit: Path | None,
     record: Any,
@@ -319,18 +240,19 @@ def _answers(
     regions: list[str] | None,
 ) -> tuple[Predictions, GroupPredictions | None]:
     """What the classifier answers, fitted and calibrated as asked: for photographs, and for groups if there are any."""
-    progress = not is_quiet()
+    how: dict[str, Any] = {"progress": not is_quiet()} | ({} if regions is None else {"regions": regions})
     if fit is not None:
-        classifier.fit(images, progress=progress)
-        classifier.save(fit)
+        learning = cast("ZeroShotClassifier", classifier)  # no other is fitted
+        learning.fit(images, progress=how["progress"])
+        learning.save(fit)
     if groups is not None:
-        found = classifier.predict_groups(images, groups, progress=progress, by=by or "", regions=regions)
+        found = classifier.predict_groups(images, groups, by=by or "", **how)
         if record is not None:
             from zsderm.calibration import calibrate_groups
 
             found = calibrate_groups(found, record)
         return found.photographs, found
-    predictions = classifier.predict(images, progress=progress, regions=regions)
+    predictions = classifier.predict(images, **how)
     if record is not None:
         from zsderm.calibration import apply_calibration
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from zsderm.cli.help import IMAGES, option
-from zsderm.cli.options import FILE
+from zsderm.cli.options import FILE, all_of
+from zsderm.cli.talk import timed
 
 if TYPE_CHECKING:
-    from zsderm import Predictions, ZeroShotClassifier
+    from zsderm import Predictions
     from zsderm.groups import GroupPredictions
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.narratives.trained_words import TrainedWords
 
 Called = TypeVar("Called", bound=Callable[..., object])
-WEIGHT, HEAVIEST = 1.5, 10.0  # those of zsderm.narratives.given
+WEIGHT, TRAINED_WEIGHT, HEAVIEST, OPTIONS = 1.5, 0.5, 10.0, 3  # those of zsderm.narratives.given
+LEAST = 2  # that of zsderm.narratives.trained_words, which takes torch to import
 
-_OPTIONS = [
+_options = all_of(
     option(
         "--narratives",
         type=FILE,
@@ -35,63 +40,148 @@ _OPTIONS = [
     ),
     option(
         "--words-weight",
-        default=WEIGHT,
-        show_default=True,
         type=click.FloatRange(0, HEAVIEST),
         heading=IMAGES,
-        help="How much words count beside the photograph; 0: not at all.",
+        help="How much words count beside the photograph; 0: not at all.  "
+        f"[default: {WEIGHT}, or {TRAINED_WEIGHT} with --words-model]",
     ),
-]
+    option(
+        "--words-model",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        heading=IMAGES,
+        help="The folder of a model of stories (zsderm pretrain narratives) that reads them.  [default: the knowledge "
+        "base and the bundled sentence model, untrained]",
+    ),
+    option(
+        "--words-options",
+        type=click.IntRange(min=LEAST),
+        heading=IMAGES,
+        help="The first so many classes by photograph are the options of --words-model.  [default: the prediction set "
+        f"of --calibration, or {OPTIONS}]",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class PatientWords:
+    """What the options say of patients' words.
+
+    Attributes:
+        table, one: --narratives and --narrative.
+        weight: of the words; None for the default.
+        model, options: of a trained model.
+    """
+
+    table: Path | None
+    one: str | None
+    weight: float | None
+    model: Path | None
+    options: int | None
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any."""
+        return self.table is not None or self.one is not None
+
+    def check(self, knowledge: str) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UsageError: they do not.
+        """
+        if self.table is not None and self.one is not None:
+            raise click.UsageError(
+                "--narratives and --narrative exclude each other: a table, or the words of one patient."
+            )
+        idle = {"weight": self.weight is not None, "model": self.model is not None, "options": self.options is not None}
+        if not self.given and any(idle.values()):
+            name = next(name for name, said in idle.items() if said)
+            raise click.UsageError(f"--words-{name} needs --narratives or --narrative: the words that it is for.")
+        if self.options is not None and self.model is None:
+            raise click.UsageError("--words-options needs --words-model: the model that chooses among them.")
+        if self.given and self.model is None and knowledge == "none":
+            told = "--narrative" if self.table is None else "--narratives"
+            raise click.UsageError(
+                f"{told} needs a knowledge base, which says what patients report, or --words-model: not --knowledge "
+                "none."
+            )
+
+    def of_images(
+        self, images: Sequence[str], image_column: str | None, cases: Sequence[str] | None
+    ) -> list[str] | None:
+        """The story of each image, empty where the table has none; None without stories.
+
+        Raises:
+            InputError: the table does not fit; see `zsderm.narratives.table`.
+        """
+        if self.one is not None:
+            return [self.one] * len(images)
+        if self.table is None:
+            return None
+        from zsderm.narratives.table import read_narratives
+
+        return read_narratives(self.table, image_column).of_images(images, cases)
+
+    def trained(
+        self, classes: Sequence[str], knowledge: KnowledgeBase | None, device: str | None
+    ) -> TrainedWords | None:
+        """The trained model, while a spinner turns; None where none is asked for.
+
+        Raises:
+            CheckpointError, UnknownClassError: see `zsderm.narratives.trained_words.TrainedWords.of`.
+        """
+        if self.model is None:
+            return None
+        from zsderm.encoders.torch_encoder import choose_device
+        from zsderm.narratives.trained_words import TrainedWords
+
+        folder, options, where = self.model, self.options, str(choose_device(device))
+        return cast(
+            "TrainedWords",
+            timed(f"Loading {folder}", lambda: TrainedWords.of(folder, classes, knowledge, options, where)),
+        )
+
+    def joined(
+        self,
+        predictions: Predictions,
+        grouped: GroupPredictions | None,
+        stories: Sequence[str] | None,
+        knowledge: KnowledgeBase | None,
+        **how: Any,
+    ) -> tuple[Predictions, GroupPredictions | None]:
+        """Both answers with what patients tell, after the calibration, which is of photographs.
+
+        Args:
+            predictions: by photographs.
+            grouped: by lesions or patients.
+            stories: one for each image.
+            knowledge: says what patients report.
+            how: cache and trained, see `zsderm.narratives.answers.with_words`.
+        """
+        if stories is None:
+            return predictions, grouped
+        from zsderm.narratives.answers import groups_with_words, with_words
+
+        if grouped is None:
+            return with_words(predictions, stories, knowledge, self.weight, **how), None
+        found = groups_with_words(grouped, stories, knowledge, self.weight, **how)
+        return found.photographs, found
 
 
 def narrative_options(command: Called) -> Called:
-    """The options of what patients tell."""
-    return reduce(lambda made, add: add(made), reversed(_OPTIONS), command)
+    """The options of what patients tell; the command gets ``words``, a `PatientWords`."""
 
+    @wraps(command)
+    def wrapped(
+        *arguments: Any,
+        narratives: Path | None,
+        narrative: str | None,
+        words_weight: float | None,
+        words_model: Path | None,
+        words_options: int | None,
+        **options: Any,
+    ) -> object:
+        words = PatientWords(narratives, narrative, words_weight, words_model, words_options)
+        return command(*arguments, words=words, **options)
 
-def check_narrative_options(given: Mapping[str, Any], knowledge: str | None) -> None:
-    """Refuse options on narratives that do not go together."""
-    told = [f"--{name}" for name in ("narratives", "narrative") if given[name] is not None]
-    if len(told) == 2:
-        raise click.UsageError("--narratives and --narrative exclude each other: a table, or the words of one patient.")
-    if not told and given["words_weight"] != WEIGHT:
-        raise click.UsageError("--words-weight needs --narratives or --narrative: the words that it weighs.")
-    if told and knowledge == "none":
-        raise click.UsageError(
-            f"{told[0]} needs a knowledge base, which says what patients report: not --knowledge none."
-        )
-
-
-def narratives_of(
-    images: Sequence[str], table: Path | None, one: str | None, image_column: str | None, cases: Sequence[str] | None
-) -> list[str] | None:
-    """The story of each image, empty where the table has none; None without stories.
-
-    Raises:
-        InputError: the table does not fit; see `zsderm.narratives.table`.
-    """
-    if one is not None:
-        return [one] * len(images)
-    if table is None:
-        return None
-    from zsderm.narratives.table import read_narratives
-
-    return read_narratives(table, image_column).of_images(images, cases)
-
-
-def answers_with_words(
-    classifier: ZeroShotClassifier,
-    predictions: Predictions,
-    grouped: GroupPredictions | None,
-    narratives: Sequence[str] | None,
-    weight: float,
-) -> tuple[Predictions, GroupPredictions | None]:
-    """Both answers with what patients tell, after the calibration, which is of photographs."""
-    if narratives is None:
-        return predictions, grouped
-    from zsderm.narratives.answers import groups_with_words, with_words
-
-    if grouped is None:
-        return with_words(predictions, narratives, classifier.knowledge, weight, cache=classifier.cache), None
-    found = groups_with_words(grouped, narratives, classifier.knowledge, weight, cache=classifier.cache)
-    return found.photographs, found
+    return cast("Called", _options(wrapped))

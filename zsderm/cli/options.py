@@ -14,12 +14,14 @@ from platformdirs import user_cache_path
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
 from zsderm.cli.image_sources import images_option
 from zsderm.cli.parameters import ClassList, ClassPrior, Views
+from zsderm.cli.supervised import supervised_classifier_of
 from zsderm.cli.talk import say, timed
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 
 if TYPE_CHECKING:
     from zsderm import ZeroShotClassifier
     from zsderm.encoders import Encoder
+    from zsderm.supervised import SupervisedClassifier
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -39,6 +41,7 @@ FIXED = (
 )
 
 LANGUAGE_MODEL = "Language model"
+SUPERVISED = "supervised:"  # the prefix of zsderm.encoders.base, which takes torch to import
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 follow_links_option = option(
@@ -192,7 +195,15 @@ classifier_options = all_of(
     images_option,
     follow_links_option,
     classes_option,
-    model_option,
+    option(
+        "--model",
+        "-m",
+        default=DEFAULT_MODEL,
+        show_default=True,
+        heading=CLASSES,
+        help="The encoder of images and texts (see: zsderm models list), or supervised:FOLDER for what zsderm pretrain "
+        "supervised has trained, which answers the classes of its training.",
+    ),
     option(
         "--knowledge",
         default=DEFAULT_KNOWLEDGE,
@@ -259,7 +270,7 @@ classifier_options = all_of(
 )
 
 
-def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier:
+def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifier | SupervisedClassifier:
     """The classifier that the options of `classifier_options` ask for; which classes its encoder never saw is said.
 
     Args:
@@ -267,8 +278,11 @@ def classifier_of(context: click.Context, options: dict[str, Any]) -> ZeroShotCl
         options: their values.
 
     Raises:
-        UsageError: neither classes nor a fitted classifier, or a setting that the fitted classifier brings itself.
+        UsageError: neither classes nor a fitted classifier, or a setting that the fitted classifier brings itself, or
+            that means nothing to a supervised one.
     """
+    if options["model"].startswith(SUPERVISED):
+        return supervised_classifier_of(context, options)
     classifier = _built(context, options)
     if note := classifier.shown_note:
         say(f"Note: {note}")
@@ -307,9 +321,10 @@ def _built(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifie
     )
 
 
-def read_texts(classifier: ZeroShotClassifier) -> None:
+def read_texts(classifier: ZeroShotClassifier | SupervisedClassifier) -> None:
     """Embed what is known of the classes, which `ZeroShotClassifier.predict` needs, while a spinner turns."""
-    timed("Reading what is known of the classes", lambda: classifier.texts)
+    if isinstance(classifier, _classifier()):  # a supervised one reads no texts
+        timed("Reading what is known of the classes", lambda: classifier.texts)
 
 
 def loaded_encoder(model: str, device: str | None) -> Encoder:

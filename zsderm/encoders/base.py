@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HUB_PREFIX, FOLDER_PREFIX = "hf-hub:", "local-dir:"  # of the names of encoders
 SUPERVISED_PREFIX = "supervised:"  # of the names of what is no encoder, see zsderm.supervised
+SUPERVISED_CARD = "supervised.json"  # which lies in its folder
 CONFIG_FILE = "open_clip_config.json"
 CARD_FILE = "zsderm.json"
 HOME_FILE = "home.safetensors"  # see zsderm.encoders.home
@@ -252,6 +253,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def unknown_format(folder: Path, *expected: str) -> CheckpointError:
     """The error for a folder without open_clip's configuration, and what the formats expect instead."""
     other = " Its config.json alone belongs to another format." if (folder / "config.json").is_file() else ""
+    if (folder / SUPERVISED_CARD).is_file():
+        other = f" It holds a supervised classifier: write {SUPERVISED_PREFIX}{folder}"
     return CheckpointError(
         f"{folder} has no {CONFIG_FILE}, so its architecture and preprocessing are unknown.{other} "
         f"Expected {', or '.join(expected)}."

@@ -122,7 +122,7 @@ def _unknown(name: str, architecture: str, tag: str) -> str:
     if name.startswith(SUPERVISED_PREFIX):
         return (
             f"'{name}' is a supervised classifier: it answers the classes of its training and embeds nothing, so it is "
-            "no encoder. Use it with: zsderm benchmark"
+            "no encoder. Use it with: zsderm classify, calibrate or benchmark"
         )
     if Path(name).suffix in WEIGHT_SUFFIXES:
         if "@" in name:

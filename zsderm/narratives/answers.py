@@ -5,7 +5,7 @@ Letters: N images, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
 from functools import cached_property, lru_cache
@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.encoders.sentence_model import SentenceModel, TextEncoder
 from zsderm.groups import GroupPredictions
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.narratives import reading
 from zsderm.narratives.agreement import Agreement, Match, ReportedClasses
 from zsderm.narratives.fusion import DOUBT, by_both
-from zsderm.narratives.given import WEIGHT, check_narratives
+from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.masking import Masked, masked
 from zsderm.narratives.names import NameKeys
+from zsderm.narratives.trained_words import TrainedWords
 from zsderm.predictions import Evidence, Predictions
 
 
@@ -52,7 +54,8 @@ class WordAnswers:
     Attributes:
         classes: C names.
         by_image: (N, C) float32 probabilities by the photograph alone; NaN for a failed image.
-        by_words: (N, C) float32 probabilities by the story alone; NaN where nothing was told that can be read.
+        by_words: (N, C) float32 probabilities by the story alone; NaN where nothing was told that can be read. Of a
+            trained model those beside the options that it got.
         stories: N stories as they were read, without names of diseases.
         masked: N tuples, the names that were taken out.
         matched: N tuples, the sentences of the base that a story is like: of the class that is the answer by both, then
@@ -127,10 +130,11 @@ def with_words(
     predictions: Predictions,
     narratives: Sequence[str | None],
     knowledge: KnowledgeBase | None,
-    weight: float = WEIGHT,
+    weight: float | None = None,
     *,
     cache: str | Path | None = None,
     model: TextEncoder | None = None,
+    trained: TrainedWords | None = None,
 ) -> Predictions:
     """The answers for photographs, with what patients tell.
 
@@ -141,18 +145,22 @@ def with_words(
     Args:
         predictions: by photographs, calibrated or not.
         narratives: N stories, None or empty where none is known; any text at all.
-        knowledge: the base that says what patients report; None reads nothing.
-        weight: of the words, 0 to `given.HEAVIEST`.
+        knowledge: the base that says what patients report; None reads nothing, unless a trained model does.
+        weight: of the words, 0 to `given.HEAVIEST`; None for `given.WEIGHT`, or `TRAINED_WEIGHT` of a trained model.
         cache: folder that keeps the embeddings of the base's sentences. Those of stories are not kept.
         model: embeds sentences; None for the bundled one.
+        trained: a model of stories, which then says how well they agree with the classes; sentences that a story is
+            like are still those of the base. None: no such model.
 
     Raises:
         InputError, SettingsError: see `check_narratives`.
     """
+    weight = weight_of(weight, modelled=trained is not None)
     check_narratives(narratives, predictions.images, weight)
-    names = _names(knowledge, predictions.classes)
+    masks = knowledge if knowledge is not None or trained is None else _default_base()  # it never saw a name
+    names = _names(masks, predictions.classes)
     read = {story: masked(story, names) for story in dict.fromkeys(story or "" for story in narratives)}
-    known = _known_words(knowledge)
+    known = _known_words(masks)
     notes = {story: reading.note_on(found.text, known) for story, found in read.items()}
     used = [story for story, note in notes.items() if note not in (reading.NOTHING, reading.FOREIGN)]
     agreements: dict[str, Agreement] = {}
@@ -160,8 +168,13 @@ def with_words(
         spoken = ReportedClasses.read(model or _bundled(), knowledge, predictions.classes, cache)
         agreements = dict(zip(used, spoken.agreement([read[story].text for story in used]), strict=True))
     told = [story or "" for story in narratives]
-    by_words = _table([agreements.get(story) for story in told], len(predictions.classes))
-    by_image = predictions.probabilities
+    by_image, sets = predictions.probabilities, predictions.sets
+    if trained is None:
+        by_words = _table([agreements.get(story) for story in told], len(predictions.classes))
+    else:
+        kept = set(used)
+        asked = [read[story].text if story in kept else None for story in told]
+        by_words = trained.by_words(asked, by_image, sets)
     both = by_both(by_image, by_words, weight)
     answers = WordAnswers(
         classes=predictions.classes,
@@ -173,7 +186,7 @@ def with_words(
         notes=tuple(_note(story, notes[story], read[story]) for story in told),
     )
     own, others = _beside(predictions, both)
-    about = {
+    about: dict[str, Any] = {
         "told": sum(map(bool, told)),
         "read": int(answers.told.sum()),
         "words_weight": weight,
@@ -181,8 +194,11 @@ def with_words(
         "sentence_model": None if not agreements else (model or _bundled()).fingerprint,
         "reported": None if knowledge is None else knowledge.reported_checksum,
     }
+    if trained is not None:
+        about["words_model"] = trained.facts(sets is not None)
     manifest = {**predictions.manifest, "narratives": about}
-    manifest["notes"] = [*manifest.get("notes", ()), *_remarks(told, answers, knowledge, predictions.classes)]
+    remarks = _remarks(told, answers, knowledge, None if trained is None else trained.remarks(sets is not None))
+    manifest["notes"] = [*manifest.get("notes", ()), *remarks]
     return replace(
         predictions,
         probabilities=both,
@@ -197,10 +213,11 @@ def groups_with_words(
     found: GroupPredictions,
     narratives: Sequence[str | None],
     knowledge: KnowledgeBase | None,
-    weight: float = WEIGHT,
+    weight: float | None = None,
     *,
     cache: str | Path | None = None,
     model: TextEncoder | None = None,
+    trained: TrainedWords | None = None,
 ) -> GroupPredictions:
     """Photographs and their groups with what patients tell; a group has the story that all its photographs share.
 
@@ -211,10 +228,12 @@ def groups_with_words(
         weight: see `with_words`.
         cache: see `with_words`.
         model: see `with_words`.
+        trained: see `with_words`. Groups have no prediction set, so their options are the first classes.
     """
-    photographs = with_words(found.photographs, narratives, knowledge, weight, cache=cache, model=model)
+    how: dict[str, Any] = {"cache": cache, "model": model, "trained": trained}
+    photographs = with_words(found.photographs, narratives, knowledge, weight, **how)
     shared = found.members.shared([story or "" for story in narratives])
-    answers = with_words(found.answers, shared, knowledge, weight, cache=cache, model=model)
+    answers = with_words(found.answers, shared, knowledge, weight, **how)
     return replace(found, photographs=photographs, answers=answers)
 
 
@@ -227,6 +246,11 @@ def _names(knowledge: KnowledgeBase | None, classes: tuple[str, ...]) -> NameKey
 def _bundled() -> SentenceModel:
     """The bundled sentence model, loaded once: it takes seconds."""
     return SentenceModel()
+
+
+@once
+def _default_base() -> KnowledgeBase:
+    return KnowledgeBase.load(DEFAULT_KNOWLEDGE)
 
 
 @lru_cache(maxsize=4)
@@ -280,19 +304,22 @@ def _note(story: str, note: str, read: Masked) -> str:
 
 
 def _remarks(
-    told: Sequence[str], answers: WordAnswers, knowledge: KnowledgeBase | None, classes: Sequence[str]
+    told: Sequence[str], answers: WordAnswers, knowledge: KnowledgeBase | None, of_model: Iterable[str] | None
 ) -> list[str]:
     """What a reader of all answers should know."""
     count = sum(map(bool, told))
     if not count:
         return ["No narrative fits the images, so all answers are by image alone."]
-    if knowledge is None:
+    if knowledge is None and of_model is None:
         return ["Without a knowledge base narratives cannot be read, so all answers are by image alone."]
     remarks = []
     if foreign := sum(reading.FOREIGN in note for note in answers.notes):
         were = "was" if foreign == 1 else "were"
         remarks.append(f"{foreign} of {count} narratives {were} left out: few of their words are English.")
-    if silent := [name for name, reports in knowledge.reports_for(classes).items() if not reports]:
+    if of_model is not None:
+        return [*remarks, *of_model]
+    reported = {} if knowledge is None else knowledge.reports_for(answers.classes)
+    if silent := [name for name, reports in reported.items() if not reports]:
         remarks.append(f"The knowledge base does not say what patients report of: {', '.join(silent)}.")
     return remarks
 

@@ -9,6 +9,8 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,13 @@ class WordsCard:
                 raise ValueError(f"expected {name!r} to be one of {', '.join(known)}, but got {getattr(self, name)!r}")
         if self.max_tokens < 8 or not 0 < self.missed < 1 or self.temperature <= 0:
             raise ValueError("expected max_tokens of 8 or more, missed in (0, 1) and a temperature above 0")
+        counts = self.training.get("labels")
+        if counts is not None and not (
+            isinstance(counts, Mapping)
+            and counts.keys() == set(self.classes)
+            and all(type(count) is int and count > 0 for count in counts.values())
+        ):
+            raise ValueError("expected 'labels' to say how many stories of each class it was trained with")
 
 
 class WordsModel:
@@ -81,6 +90,8 @@ class WordsModel:
 
         place = Path(folder).expanduser()
         try:
+            if not (place / CARD_FILE).is_file():
+                raise ValueError(f"it holds no {CARD_FILE}")
             card = WordsCard(**fields_of(WordsCard, read_json_file(place / CARD_FILE)))
             head = load_file(place / HEAD_FILE)
             with silence():
@@ -117,6 +128,29 @@ class WordsModel:
     def classes(self) -> tuple[str, ...]:
         """C names, in the order of the columns."""
         return tuple(self.card.classes)
+
+    @property
+    def prior(self) -> Tensor | None:
+        """(C,) float64: the share of each class among the stories of the training; None where its card has no counts.
+
+        `log_probabilities` rest on it. Divide by it where the classes are mixed otherwise.
+        """
+        counts = self.card.training.get("labels")
+        if counts is None:
+            return None
+        shares = torch.tensor([counts[name] for name in self.classes], dtype=torch.float64)
+        return shares / shares.sum()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and all of the card that changes an answer."""
+        digest = sha256()
+        for name, rows in sorted(self.classifier.state_dict().items()):
+            digest.update(name.encode() + rows.detach().float().cpu().numpy().tobytes())
+        told = {name: value for name, value in asdict(self.card).items() if name not in ("card", "training")}
+        said = [told, self.card.training.get("labels"), self.tokenizer.get_vocab()]
+        digest.update(json.dumps(said, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
 
     def log_probabilities(self, narratives: Sequence[str], options: Sequence[Sequence[str]] | None = None) -> Tensor:
         """What each story says of each class, in one pass.

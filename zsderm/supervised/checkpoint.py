@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 from zsderm.config import VIEWS
-from zsderm.encoders.base import EncoderCard, read_json
+from zsderm.encoders.base import SUPERVISED_CARD, EncoderCard, read_json
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
 from zsderm.encoders.fingerprint import count_parameters, fingerprint
 from zsderm.encoders.open_clip_format.preprocessing import complete_preprocessing
 from zsderm.errors import CheckpointError
 
-CARD, WEIGHTS = "supervised.json", "model.safetensors"
+CARD, WEIGHTS = SUPERVISED_CARD, "model.safetensors"
 LARGEST_SIDE, MOST_CLASSES = 4096, 100_000
 
 

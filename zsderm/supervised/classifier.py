@@ -23,11 +23,13 @@ from PIL.Image import Image
 from zsderm import images as photographs
 from zsderm.batch_answers import with_gaps
 from zsderm.config import DEFAULT_KNOWLEDGE, check_views
-from zsderm.embeddings import NamedEmbeddings, embed_images
+from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders.base import SUPERVISED_PREFIX, EncoderCard
 from zsderm.encoders.open_clip_format.encoder import inference_transform
 from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
 from zsderm.errors import UnknownClassError, ZsdermWarning
+from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
+from zsderm.image_reader import ImageReader
 from zsderm.knowledge import KnowledgeBase
 from zsderm.knowledge.same_disease import same_diseases
 from zsderm.manifest_files import versions
@@ -103,6 +105,7 @@ class SupervisedClassifier:
         classes: Sequence[str] | None = None,
         views: int | None = None,
         device: str | torch.device | None = None,
+        batch_size: int = 64,
         cache: str | Path | None = None,
     ) -> SupervisedClassifier:
         """Read a classifier that `zsderm pretrain supervised` has trained.
@@ -112,6 +115,7 @@ class SupervisedClassifier:
             classes: C of the classes that it was trained on; None for all of them.
             views: 1, 4 or 8 mirrored and turned views are averaged; None for what its card says.
             device: a torch device; None takes a GPU where there is one.
+            batch_size: images in the tower at a time.
             cache: a folder that keeps rows between runs.
 
         Raises:
@@ -124,7 +128,7 @@ class SupervisedClassifier:
         check_views(views)
         tower = _Tower(read, device)
         places = tuple(range(len(read.classes)))
-        own = cls(read, read.classes, places, tower, views=views, cache=cache)
+        own = cls(read, read.classes, places, tower, views=views, batch_size=batch_size, cache=cache)
         return own if classes is None else own.for_classes(classes)
 
     @property
@@ -136,6 +140,11 @@ class SupervisedClassifier:
     def fingerprint(self) -> str:
         """16 hex digits over weights, classes of the training and preprocessing."""
         return self.checkpoint.fingerprint
+
+    @property
+    def shown_note(self) -> str:
+        """Which classes it never saw in training, as `ZeroShotClassifier.shown_note`: there are none."""
+        return ""
 
     def for_classes(self, classes: Sequence[str]) -> SupervisedClassifier:
         """The same tower for some of its classes, in another order or by other names of the same diseases.
@@ -167,6 +176,8 @@ class SupervisedClassifier:
     def predict(self, images: Any, progress: bool = False) -> Predictions:
         """Classify photographs; one image in, one row out, each answered alone.
 
+        What patients tell is joined with it by `zsderm.narratives.answers.with_words`.
+
         Args:
             images: see `probabilities`.
             progress: show a bar on stderr.
@@ -174,9 +185,37 @@ class SupervisedClassifier:
         Raises:
             ImageError: see `probabilities`.
         """
+        return self._answers(self._embed(photographs.named(images), progress))
+
+    def predict_groups(
+        self, images: Any, groups: Sequence[str], progress: bool = False, *, by: str = ""
+    ) -> GroupPredictions:
+        """Classify photographs, and the lesions or patients that they show, as `ZeroShotClassifier.predict_groups`.
+
+        A group is answered by its photographs as a photograph is by its views: the mean of the roots of their
+        probabilities, of unit length again.
+
+        Args:
+            images: see `probabilities`.
+            groups: N names of groups, in the order of the images; one without a name is a group of its own.
+            progress: show a bar on stderr.
+            by: what the groups are, such as "lesion_id", for the manifest.
+
+        Raises:
+            ImageError: see `probabilities`.
+            InputError: not one group for each image.
+        """
         found = photographs.named(images)
-        how: dict[str, Any] = {"views": self.views, "batch_size": self.batch_size, "cache": self.cache}
-        batch = NamedEmbeddings.of(found, embed_images(self.tower, found.sources, **how, progress=progress))
+        members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
+        batch = self._embed(found, progress)
+        return group_predictions(self._answers(batch), self._answers(members.means(batch)), members, by)
+
+    def _embed(self, found: photographs.ImageList, progress: bool) -> NamedEmbeddings:
+        """(N, K) unit rows, the roots of the probabilities."""
+        return ImageReader(self.tower, self.views, self.batch_size, self.cache).embed(found, progress)
+
+    def _answers(self, batch: NamedEmbeddings) -> Predictions:
+        """One row for each name; what could not be read has NaN and a reason."""
         kept = batch.features[:, list(self.places)].square().clamp_min(torch.finfo(torch.float32).tiny)  # (n, C)
         return Predictions(
             images=batch.names,

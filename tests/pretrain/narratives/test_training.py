@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
+from tests.narratives.tiny_model import SETTINGS
 from zsderm.cli import main
 from zsderm.errors import CheckpointError, SettingsError
 from zsderm.narratives.words_model import WordsModel
@@ -21,21 +22,11 @@ from zsderm.pretrain import run_narratives
 from zsderm.pretrain.narratives.training import masked_loss
 
 CONFIGS = Path(__file__).parents[3] / "pretrain" / "configs"
-SMALL = {
-    "card": {"name": "small"},
-    "stories": "stories.jsonl",
-    "lengths": [3, 2],
-    "max_tokens": 64,
-    "epochs": 12,
-    "batch_size": 4,
-    "learning_rate": 3e-3,
-    "tensorboard": False,
-}
 
 
 def _config(folder: Path, language_model: Path, **settings: object) -> Path:
     path = folder / "small.yaml"
-    path.write_text(yaml.safe_dump({**SMALL, "model": str(language_model), **settings}), encoding="utf-8")
+    path.write_text(yaml.safe_dump({**SETTINGS, "model": str(language_model), **settings}), encoding="utf-8")
     return path
 
 

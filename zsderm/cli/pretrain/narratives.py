@@ -42,7 +42,7 @@ def narratives(
 
     \b
     zsderm pretrain narratives --config pretrain/configs/narratives.yaml
-    zsderm pretrain narratives --config pretrain/configs/narratives.yaml --set options=none --output runs/no-options
+    zsderm pretrain narratives --config pretrain/configs/narratives.yaml --set options=none -o runs/none
     zsderm pretrain narratives --config pretrain/configs/narratives_pad.yaml --data-root DATA --set fold=1
     """
     with requires("zsderm[pretrain]", "pretraining"):
