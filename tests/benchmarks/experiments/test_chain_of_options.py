@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from transformers import BertConfig, BertModel
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from zsderm.benchmarks.experiments.chain_of_options import (
     SHARES,
@@ -24,6 +24,16 @@ from zsderm.narratives.words_model import WordsCard, WordsModel
 
 NAMES = ("scabies", "ECZEMA", "melonoma", "Krätze", "basal cell carcinoma")
 DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of one layer, as a folder."""
+    folder, tokenizer = tmp_path_factory.mktemp("tiny"), SentenceModel().parts[1]
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def test_the_simulated_image_model_is_as_sure_as_it_is_right() -> None:
@@ -61,28 +71,24 @@ def test_names_of_diseases_are_masked_in_what_is_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_runs_of_other_stories_are_not_mixed(tmp_path: Path) -> None:
-    body, tokenizer = SentenceModel().parts
+def test_runs_of_other_stories_are_not_mixed(tmp_path: Path, tiny: Path) -> None:
+    body, tokenizer = AutoModel.from_pretrained(tiny), AutoTokenizer.from_pretrained(tiny)
     classes = sorted({story.label for story in asked_stories()})
     for way, stories in (("none", "a"), ("full", "b")):
         folder = tmp_path / f"{way}-0" / "words_model"
         folder.mkdir(parents=True)
         card = WordsCard(classes, way, "mean", 288, 0.2, training={"data": stories})
-        WordsModel(StoryClassifier(body, 384, 27, "mean"), tokenizer, card).save(folder)
+        WordsModel(StoryClassifier(body, 16, 27, "mean"), tokenizer, card).save(folder)
     done = CliRunner().invoke(main, ["--runs", str(tmp_path), "--seed", "0", "--draws", "1"])
     assert isinstance(done.exception, SettingsError) and "none-0 and full-0 have others" in str(done.exception)
 
 
 @pytest.mark.slow
-def test_every_way_is_trained_and_asked(tmp_path: Path) -> None:
+def test_every_way_is_trained_and_asked(tmp_path: Path, tiny: Path) -> None:
     page, output = tmp_path / "page.md", tmp_path / "figures.json"
     page.write_text("<!-- chain of options -->\n<!-- end of chain of options -->\n")
-    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    tokenizer = SentenceModel().parts[1]
-    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(tmp_path / "tiny")
-    tokenizer.save_pretrained(tmp_path / "tiny")
-    tiny = [f"model={json.dumps(str(tmp_path / 'tiny'))}", "epochs=1", "frozen_layers=0", "tensorboard=false"]
-    options = [part for setting in tiny for part in ("--set", setting)]
+    settings = [f"model={json.dumps(str(tiny))}", "epochs=1", "frozen_layers=0", "tensorboard=false"]
+    options = [part for setting in settings for part in ("--set", setting)]
     options += ["--runs", str(tmp_path / "runs"), "--seed", "0", "--draws", "1", "--output", str(output)]
     done = CliRunner().invoke(main, [*options, "--document", str(page)], catch_exceptions=False)
     assert done.exit_code == 0
