@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from open_clip.modified_resnet import ModifiedResNet
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
@@ -31,9 +32,6 @@ from zsderm.config import check_views
 from zsderm.encoders.base import Encoder
 from zsderm.encoders.home import EncoderHome
 from zsderm.errors import CheckpointError, SettingsError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 TOKENS, MAP = "tokens", "map"  # what the mean is of
 
@@ -55,9 +53,9 @@ class TokenMeanEncoder:
         self._encoder = encoder
         self._tower = _tower_of(encoder)
         self._device = next(self._tower.parameters()).device
-        size = encoder.card.image_size
+        blank = Image.new("RGB", (encoder.card.image_size,) * 2)
         with torch.inference_mode():
-            places, self.of = places_of(self._tower, torch.zeros(1, 3, size, size, device=self._device))
+            places, self.of = places_of(self._tower, encoder.preprocess(blank)[None].to(self._device))
         self.card = replace(encoder.card, width=places.shape[2] + 1, views=1)
 
     @property
@@ -75,7 +73,7 @@ class TokenMeanEncoder:
         """None: no home was measured of such rows."""
         return None
 
-    def preprocess(self, image: Image) -> Tensor:
+    def preprocess(self, image: Image.Image) -> Tensor:
         """One RGB image as (3, H, W) float32, as the encoder takes it."""
         return self._encoder.preprocess(image)
 
@@ -86,7 +84,7 @@ class TokenMeanEncoder:
             rows = normalize(pad(places.float().mean(dim=1), (0, 1), value=1.0), dim=1)  # (B, W + 1)
         return rows.cpu().clone()
 
-    def encode_images(self, images: Sequence[Image | str | Path], views: int = 1) -> Tensor:
+    def encode_images(self, images: Sequence[Image.Image | str | Path], views: int = 1) -> Tensor:
         """N images or paths as (N, W + 1) unit rows; there is one view.
 
         Raises:
