@@ -33,17 +33,26 @@ class Card:
     tables: tuple[str, ...]  # where it is looked for below the data root: a table, or a folder of classes
     codes: Mapping[str, str]  # label codes of the original table, and the classes they mean
     classes: tuple[str, ...]  # in the published order, which integer labels index
+    test_split: str = "dev"  # the part of its usual tables that figures are made on
+    train_tables: tuple[str, ...] = ()  # where training images are looked for, if not in the tables
+    needs: str = ""  # which columns the table must have, where that is not plain
+    probe_n: int | None = None  # images that the published linear probes were tested on
+    classes_note: str = ""  # what is not published of the classes, and which the knowledge base does not describe
 
     def to_text(self) -> str:
         """The card as a few lines."""
         known = {
             "modality": self.modality,
             "classes": f"{len(self.classes)}, from {self.classes[0]} to {self.classes[-1]}",
-            "images": f"{self.images or 'unknown'}; published figures on {self.published_n or 'an unknown number'}",
+            "class list": self.classes_note,
+            "images": f"{self.images or 'unknown'}; published figures on {self.published_n or 'an unknown number'}"
+            + (f", linear probes on {self.probe_n}" if self.probe_n else ""),
             "licence": self.licence or "unknown; ask who gives it out",
             "from": self.get,
             "note": self.note,
             "looked for": ", ".join(self.tables),
+            "table": self.needs,
+            "parts": f"learn from {', '.join(self.train_tables) or 'train'}, test on {self.test_split}",
         }
         lines = [f"  {name:<11}{text}" for name, text in known.items() if text]
         return "\n".join([f"{self.name.lower()}: {self.title}", *lines])
@@ -55,7 +64,7 @@ def cards() -> Mapping[str, Card]:
     facts = json.loads(Path(__file__).with_name("classes.json").read_text(encoding="utf-8"))
     found = {}
     for name, fact in facts.items():
-        fact |= {"tables": tuple(fact["tables"]), "classes": tuple(fact["classes"])}
+        fact |= {word: tuple(fact.get(word, ())) for word in ("tables", "classes", "train_tables")}
         found[name.lower()] = Card(name=name, **fact)
     return found
 
@@ -94,6 +103,26 @@ def load(dataset: str, data_root: Path | None = None, split: str = "dev") -> Lab
         if path.is_file() or (path.is_dir() and not path.suffix):
             return _read(path, known, split, known.name)
     raise NotFoundError(_how_to_get(known, data_root))
+
+
+def load_train(dataset: str, data_root: Path | None = None, split: str = "train") -> LabelledImages:
+    """The training part of a data set: where its card says that it lies apart, else a split of the same table.
+
+    Args:
+        dataset: as for `load`.
+        data_root: likewise.
+        split: the part of a table with a column ``split``.
+
+    Raises:
+        NotFoundError: it is not there.
+        InputError: what is there cannot be read.
+    """
+    known = cards().get(dataset.lower())
+    for place in known.train_tables if known and data_root else ():
+        path = Path(data_root or ".", place)
+        if known and (path.is_dir() or path.is_file()):
+            return _read(path, known, split, known.name)
+    return load(dataset, data_root, split)
 
 
 def _read(path: Path, known: Card | None, split: str, name: str) -> LabelledImages:

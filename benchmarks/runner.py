@@ -27,7 +27,7 @@ from zsderm.manifest_files import run_facts
 from zsderm.metrics import by_group, confusion_matrix, evaluate, reliability
 from zsderm.table_files import write_parquet
 
-_ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
+ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
 Priors = Mapping[str, Mapping[str, float]]
 
 
@@ -160,7 +160,7 @@ def _run(
     if done and not force and names_classes(answers, dataset.classes):
         return "there already"
     refuse_others(path, MARK)
-    refuse_others(answers, _ANSWERS_MARK)
+    refuse_others(answers, ANSWERS_MARK)
     predictions = classifier.predict(list(dataset.images))
     rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:

@@ -74,6 +74,7 @@ DOORS = {
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
+    ("cli", "probe"): {"benchmarks"},
 }
 # `torchrun -m zsderm.pretrain` is the command line once a process, so this one file calls it.
 COMMANDS = {("pretrain", "__main__.py"): {"cli"}}
