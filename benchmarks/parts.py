@@ -12,9 +12,6 @@ from zsderm.benchmarks.datasets import cards, load, load_train
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.errors import InputError
 
-TRAIN = "train"
-
-
 @dataclass(frozen=True, eq=False)
 class Parts:
     """The two parts of a data set."""
@@ -61,7 +58,7 @@ def load_parts(
     dataset: str,
     data_root: Path | None = None,
     split: str | None = None,
-    train_split: str = TRAIN,
+    train_split: str | None = None,
     train: str | None = None,
 ) -> Parts:
     """Both parts of a data set.
@@ -70,7 +67,7 @@ def load_parts(
         dataset: as for `zsderm.benchmarks.datasets.load`.
         data_root: likewise.
         split: the part to be tested on; None: what the card of the data set says, else "dev".
-        train_split: the part to learn from.
+        train_split: the part to learn from; None: what the card says, else "train".
         train: another table or folder to learn from, or None. Of one without a column of splits all is taken.
 
     Raises:
@@ -79,7 +76,7 @@ def load_parts(
     """
     known = cards().get(dataset.lower())
     test = load(dataset, data_root, split or (known.test_split if known else "dev"))
-    learn = load(train, data_root, train_split) if train else load_train(dataset, data_root, train_split)
+    learn = load(train, data_root, train_split or "train") if train else load_train(dataset, data_root, train_split)
     return Parts.of(learn, test)
 
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm import KnowledgeBase, Predictions, Settings, SettingsError, ZeroShotClassifier, __version__, load_encoder
 from zsderm.atomic_files import refuse_others
 from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import MARK, Result, read_result, write_result
 from zsderm.benchmarks.side_by_side import compare_methods, compare_models, names_classes
 from zsderm.manifest_files import run_facts
+from zsderm.modalities import PATHOLOGICAL, modality_of
 from zsderm.metrics import by_group, confusion_matrix, evaluate, reliability
 from zsderm.table_files import write_parquet
 
@@ -75,7 +76,7 @@ def run_grid(
                 )
             noted: set[str] = set()
             for path, run in own.items():
-                classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache)
+                classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache, _modality(dataset))
                 _tell_notes(filter(None, [classifier.shown_note]), dataset.title, noted, tell)  # before the work
                 tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command)}")
                 _tell_notes(read_result(path)["manifest"]["notes"], dataset.title, noted, tell)
@@ -105,9 +106,14 @@ def path_of(run: Run, dataset: LabelledImages, output: Path) -> Path:
 
 
 def classifier_of(
-    run: Run, encoder: Any, classes: Sequence[str], priors: Priors, cache: Path | None
+    run: Run,
+    encoder: Any,
+    classes: Sequence[str],
+    priors: Priors,
+    cache: Path | None,
+    modality: str = Settings.modality,
 ) -> ZeroShotClassifier:
-    """The classifier that a run names."""
+    """The classifier that a run names, for images of one modality."""
     base = KnowledgeBase.load(run.knowledge)  # methods without descriptions take the names of the classes from it
     if run.wording == "unseen":
         from zsderm.pretrain import held_out
@@ -124,7 +130,13 @@ def classifier_of(
         views=run.views,
         names=run.names,
         cache=cache,
+        modality=modality,
     )
+
+
+def _modality(dataset: LabelledImages) -> str:
+    """What the classifier is told of the images: only of tissue sections, for of others it asks the encoder."""
+    return PATHOLOGICAL if modality_of(dataset.modality) == PATHOLOGICAL else Settings.modality
 
 
 def inputs_of(dataset: LabelledImages, classifier: ZeroShotClassifier) -> dict[str, Any]:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground to the roof; a room may import itself and what stands before it, and nothing else.
 FLOORS = [
     "errors",
+    "modalities",
     "harmless_text",
     "wording",
     "arrays",
@@ -96,6 +97,7 @@ PUBLIC_MODULES = {
     "long_tables",
     "manifest_files",
     "metrics",
+    "modalities",
     "proxies",
     "report",
     "stored_json",

@@ -49,10 +49,8 @@ class _Shots(click.ParamType):
 )
 @option(
     "--train-split",
-    default="train",
-    show_default=True,
     heading=IMAGES,
-    help="The part of a table that the probe learns from.",
+    help="The part of a table that the probe learns from.  [default: what the card says, else train]",
 )
 @option(
     "--train",
@@ -115,7 +113,7 @@ def probe(
     datasets: tuple[str, ...],
     data_root: Path | None,
     split: str | None,
-    train_split: str,
+    train_split: str | None,
     train: str | None,
     models: tuple[str, ...],
     features: tuple[str, ...],
