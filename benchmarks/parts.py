@@ -12,6 +12,7 @@ from zsderm.benchmarks.datasets import cards, load, load_train
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.errors import InputError
 
+
 @dataclass(frozen=True, eq=False)
 class Parts:
     """The two parts of a data set."""

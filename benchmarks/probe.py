@@ -1,9 +1,9 @@
 """Linear probes in the results of the benchmark: learned on one part of a data set, measured on another.
 
-A probe is a run like any other: one JSON file in the folder of the results, with the answers in Parquet beside it, so that
-its rows stand beside those of zero-shot methods. With k images a class it is fitted several times, each time on another
-draw; its figures are then means over the draws, with their spread, and its table of answers has a row for each image and
-draw.
+A probe is a run like any other: one JSON file in the folder of the results, with the answers in Parquet beside it, so
+that its rows stand beside those of zero-shot methods. With k images a class it is fitted several times, each time on
+another draw; its figures are then means over the draws, with their spread, and its table of answers has a row for each
+image and draw.
 """
 
 from __future__ import annotations
@@ -153,7 +153,9 @@ def _run(
     write_result(path, {**result, "inputs": inputs})
     figures = result["metrics"]
     spread = "" if run.repeats == 1 else f" ± {figures['accuracy_spread']:.3f} over {run.repeats} draws"
-    return f"n = {figures['n']}, accuracy {figures['accuracy']:.3f}{spread}, balanced {figures['balanced_accuracy']:.3f}"
+    return (
+        f"n = {figures['n']}, accuracy {figures['accuracy']:.3f}{spread}, balanced {figures['balanced_accuracy']:.3f}"
+    )
 
 
 def _fitted(run: ProbeRun, part: Parts, learn: ProbeFeatures) -> tuple[list[LinearProbe], list[int]]:

@@ -24,9 +24,9 @@ _OTHERS = {
     "log_loss": "log loss",
 }
 _NOTES = (
-    "Learned from: images, and of how many draws figures are the mean. ±: standard deviation over the draws. Intervals: "
-    "bootstrap over the test images, or the patients or lesions where they are known; every draw is measured on the same "
-    "resamples.",
+    "Learned from: images, and of how many draws figures are the mean. ±: standard deviation over the draws. "
+    "Intervals: bootstrap over the test images, or the patients or lesions where they are known; every draw is "
+    "measured on the same resamples.",
 )
 
 

@@ -24,8 +24,8 @@ from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import MARK, Result, read_result, write_result
 from zsderm.benchmarks.side_by_side import compare_methods, compare_models, names_classes
 from zsderm.manifest_files import run_facts
-from zsderm.modalities import PATHOLOGICAL, modality_of
 from zsderm.metrics import by_group, confusion_matrix, evaluate, reliability
+from zsderm.modalities import PATHOLOGICAL, modality_of
 from zsderm.table_files import write_parquet
 
 ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file

@@ -4,8 +4,8 @@
 
 A page holds a table between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; what stands between them is
 replaced. NAME is one of summary, unseen, models, comparisons, groups, probes, probe-figures, which are of the results
-alone; or project, short, bundled, published and published-retrieval, which the pages of zsderm have. Without --into those
-of the results are printed.
+alone; or project, short, bundled, published and published-retrieval, which the pages of zsderm have. Without --into
+those of the results are printed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAKE_NOTE = (
 
 
 def project(folder: Path) -> str:
-    """Every zero-shot run with all its figures, and an empty row for the published MAKE model until somebody has run it."""
+    """Every zero-shot run with all its figures, and an empty row for the MAKE model until somebody has run it."""
     runs = zero_shot(read_results(folder))
     table = sections.figures([run for run in runs if run["config"]["wording"] == "all"])
     if any("MAKE" in run["config"]["model"] for run in runs):

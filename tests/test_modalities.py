@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_every_place_that_lists_modalities_has_the_same() -> None:
     assert MODALITIES == ("clinical", "dermoscopic", "pathological")
-    assert config.MODALITIES == ("auto", *MODALITIES)
-    assert vocabulary.MODALITIES == (*MODALITIES, "either")
+    assert ("auto", *MODALITIES) == config.MODALITIES
+    assert (*MODALITIES, "either") == vocabulary.MODALITIES
     assert set(CAPTION_PHRASINGS) == set(MODALITIES)
     assert set(evidence._MODALITIES) == {*MODALITIES, evidence.UNSURE}
     schema = json.loads((ROOT / "knowledge_bases" / "schema.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Tissue sections: no sentence about skin is read for them, names are read in prompts for histology, and that is said."""
+"""Tissue sections: no sentence about skin is read for them, names are, in prompts for histology; and that is said."""
 
 from __future__ import annotations
 
@@ -53,11 +53,21 @@ def test_methods_without_descriptions_take_the_prompts_and_warn_of_nothing(encod
 
 
 def _base(folder: Path) -> KnowledgeBase:
-    told = {"aspect": "colour", "modality": "pathological", "text": "Nests of dark atypical cells climb through the epidermis."}
+    told = {
+        "aspect": "colour",
+        "modality": "pathological",
+        "text": "Nests of dark atypical cells climb through the epidermis.",
+    }
     seen = {"aspect": "colour", "modality": "clinical", "text": "Several shades of brown and black lie side by side."}
     rows = [
         {"name": "melanoma", "aliases": [], "ontology": ["neoplasm"], "concepts": [], "descriptions": [told, seen]},
-        {"name": "basal cell carcinoma", "aliases": [], "ontology": ["neoplasm"], "concepts": [], "descriptions": [seen]},
+        {
+            "name": "basal cell carcinoma",
+            "aliases": [],
+            "ontology": ["neoplasm"],
+            "concepts": [],
+            "descriptions": [seen],
+        },
     ]
     (folder / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return KnowledgeBase.load(folder / "own.jsonl")
@@ -93,5 +103,5 @@ def test_a_fit_on_one_kind_of_picture_does_not_answer_for_sections(encoder: obje
     found = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, method="templates")  # type: ignore[arg-type]
     rows = np.eye(4, encoder.card.width, dtype=np.float32)  # type: ignore[attr-defined]
     found.fit(rows).save(tmp_path / "fit")
-    with pytest.raises(SettingsError, match="fit another, or leave the modality"):
+    with pytest.raises(SettingsError, match="fitted for auto images and not for pathological ones"):
         ZeroShotClassifier.load(tmp_path / "fit", encoder, modality="pathological")  # type: ignore[arg-type]

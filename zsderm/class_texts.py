@@ -307,8 +307,8 @@ def _without_histology(knowledge: KnowledgeBase, method: str) -> str:
     if method in BARE:
         return ""
     return (
-        f"knowledge base {knowledge.name!r} does not say how tissue sections look, so the classes are told apart by their "
-        "names alone, read in prompts for histopathology images; what it says of skin is left out."
+        f"knowledge base {knowledge.name!r} does not say how tissue sections look, so the classes are told apart by "
+        "their names alone, read in prompts for histopathology images; what it says of skin is left out."
     )
 
 

@@ -131,7 +131,7 @@ class ZeroShotClassifier:
             batch_size: images encoded at a time; None for the default of `Settings`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
             modality: "clinical", "dermoscopic" or "pathological", what the images are; "auto" where it is not known
-                whether they are photographs or dermoscopic. It chooses the descriptions that stand beside an answer, see
+                whether they are photographs or dermoscopic. It chooses the descriptions beside an answer, see
                 `zsderm.evidence`; answers stay the same. But for "pathological", tissue sections under the microscope,
                 no description of skin is read, and names in prompts for such images.
 
@@ -305,10 +305,10 @@ class ZeroShotClassifier:
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
         encoder = load_encoder(named, device) if isinstance(named, str | Path) else checked_encoder(named)
         settings = saved.settings if modality is None else replace(saved.settings, modality=modality)
-        if settings.modality != saved.settings.modality and PATHOLOGICAL in (settings.modality, saved.settings.modality):
+        if settings.modality != saved.settings.modality and PATHOLOGICAL in (modality, saved.settings.modality):
             raise SettingsError(
-                f"the classifier in {folder} was fitted for {saved.settings.modality} images, whose classes are described "
-                f"in other words than those of {settings.modality} ones; fit another, or leave the modality as it is"
+                f"the classifier in {folder} was fitted for {saved.settings.modality} images and not for {modality} "
+                "ones, whose classes are described in other words; fit another, or leave the modality as it is"
             )
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)

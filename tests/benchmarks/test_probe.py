@@ -78,7 +78,9 @@ def test_all_images_give_what_scikit_learn_gives_on_the_embeddings(done: Result,
     assert answers[columns].to_numpy()[:8] == pytest.approx(model.predict_proba(rows[~learn]), abs=1e-4)
     right = model.predict(rows[~learn]) == table["label"][~learn]
     assert found["metrics"]["accuracy"] == pytest.approx(right.mean())
-    assert _run("evaluate", "--predictions", path.with_suffix(".parquet"), "--classes", ", ".join(CLASSES)).exit_code == 0
+    assert (
+        _run("evaluate", "--predictions", path.with_suffix(".parquet"), "--classes", ", ".join(CLASSES)).exit_code == 0
+    )
 
 
 @pytest.mark.slow
@@ -96,7 +98,9 @@ def test_probes_stand_beside_zero_shot_rows_and_not_in_tables_of_those(done: Res
     assert any("has no tokens" in note for note in tables["probes"].notes)
     assert len(tables["summary"].rows) == 5 and "probe" not in project(folder / "results")
     assert all(len({frozenset(record) for record in table.records}) == 1 for table in tables.values())
-    printed = _run("benchmark", "--tables", folder / "results", "--output", folder / "tables", "--plots", folder / "plots")
+    printed = _run(
+        "benchmark", "--tables", folder / "results", "--output", folder / "tables", "--plots", folder / "plots"
+    )
     assert printed.exit_code == 0 and (folder / "tables" / "probes.csv").is_file(), printed.output
 
 
@@ -155,7 +159,9 @@ def test_a_mistake_is_one_sentence(
 def test_classes_of_both_parts_are_the_same(folder: Path, tmp_path: Path) -> None:
     table = pd.read_csv(folder / "mine.csv")
     table["filename"] = [str(folder / name) for name in table["filename"]]
-    table[:18].assign(label=table["label"].replace("nevus", "psoriasis")[:18]).to_csv(tmp_path / "learn.csv", index=False)
+    table[:18].assign(label=table["label"].replace("nevus", "psoriasis")[:18]).to_csv(
+        tmp_path / "learn.csv", index=False
+    )
     table[18:].to_csv(tmp_path / "test.csv", index=False)
     files = ["--dataset", tmp_path / "test.csv", "--train", tmp_path / "learn.csv", "--output", tmp_path / "out"]
     ran = _run("probe", *files)

@@ -1,11 +1,11 @@
 """The mean of the tokens of an image tower, before anything is pooled for the common space: features for a probe.
 
 A vision transformer gives a token for each patch of an image; their mean, without the class token, says what is in the
-image in the tower's own width. A convolutional tower has no tokens: there it is the mean over the places of its last map,
-which is what such a tower pools itself.
+image in the tower's own width. A convolutional tower has no tokens: there it is the mean over the places of its last
+map, which is what such a tower pools itself.
 
-The pipeline that embeds images keeps unit rows, and these means have lengths of their own. So a mean m travels as the unit
-row (m, 1) / |(m, 1)|, one wider, from which `means_of` has it back by a division: nothing is lost but rounding.
+The pipeline that embeds images keeps unit rows, and these means have lengths of their own. So a mean m travels as the
+unit row (m, 1) / |(m, 1)|, one wider, from which `means_of` has it back by a division: nothing is lost but rounding.
 
 Letters: N images, B batch, P tokens or places, W width inside the tower.
 """

@@ -19,8 +19,8 @@ from zsderm.modalities import PATHOLOGICAL
 def of_modality(knowledge: KnowledgeBase | None, modality: str) -> KnowledgeBase | None:
     """The base with the descriptions for pictures of one modality; the same base where that is all, None for none.
 
-    Descriptions of tissue sections are for "pathological" alone, and for it there are no others. Between photographs and
-    dermoscopic pictures nothing is left out here: retrieval chooses what is like the images.
+    Descriptions of tissue sections are for "pathological" alone, and for it there are no others. Between photographs
+    and dermoscopic pictures nothing is left out here: retrieval chooses what is like the images.
     """
     if knowledge is None:
         return None

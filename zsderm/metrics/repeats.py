@@ -1,8 +1,9 @@
 """The figures of a method that was trained several times: means over the repeats, their spread, and intervals.
 
-A classifier that learns from a few drawn images depends on the draw, and its figures on the images they are measured on.
-These are two kinds of chance and are said apart: the spread is over the repeats, on the same test images; the interval is
-the bootstrap over the test images, where each resample has the same images for every repeat and the mean is taken of them.
+A classifier that learns from a few drawn images depends on the draw, and its figures on the images they are measured
+on. These are two kinds of chance and are said apart: the spread is over the repeats, on the same test images; the
+interval is the bootstrap over the test images, where each resample has the same images for every repeat and the mean is
+taken of them.
 
 Letters: N images, C classes, T repeats, R resamples.
 """
@@ -200,6 +201,4 @@ def _precision_area(
     precision = np.divide(hits, named, out=np.zeros_like(hits), where=named > 0)
     whole = hits[:, -1]
     steps = np.diff(hits, axis=1, prepend=0)
-    return np.divide(
-        (precision * steps).sum(axis=1), whole, out=np.full(len(drawn), np.nan), where=whole > 0
-    )
+    return np.divide((precision * steps).sum(axis=1), whole, out=np.full(len(drawn), np.nan), where=whole > 0)

@@ -52,9 +52,7 @@ def test_each_row_of_probabilities_sums_to_1_and_a_class_that_was_not_shown_has_
     assert table.sum(axis=1) == pytest.approx(1) and not table[:, 1].any()
 
 
-@pytest.mark.parametrize(
-    ("counts", "folds"), [([1, 1, 1], 0), ([2, 2], 2), ([4, 4, 4], 4), ([9, 1, 2], 5)], ids=str
-)
+@pytest.mark.parametrize(("counts", "folds"), [([1, 1, 1], 0), ([2, 2], 2), ([4, 4, 4], 4), ([9, 1, 2], 5)], ids=str)
 def test_few_images_have_fewer_folds_and_one_a_class_none(counts: list[int], folds: int) -> None:
     probe = fit_probe(*_clouds(counts, width=3), len(counts))
     assert probe.folds == folds and (probe.strength == UNCHOSEN) == (folds == 0)

@@ -53,8 +53,8 @@ def probe_features(
         encoder: as load_encoder gives it.
         images: N paths.
         kind: "tokens": the mean of the last tokens of the image tower without the class token, of one view, in the
-            tower's own width; of a tower without tokens, the mean over the places of its last map. "embedding": the unit
-            row of the space shared with texts, of as many views as the encoder's card says.
+            tower's own width; of a tower without tokens, the mean over the places of its last map. "embedding": the
+            unit row of the space shared with texts, of as many views as the encoder's card says.
         batch_size: how many images the encoder sees at a time.
         cache: see `zsderm.embeddings.embed_images`.
         progress: likewise.
@@ -67,9 +67,7 @@ def probe_features(
         raise SettingsError(f"Expected the features of a probe to be one of {', '.join(FEATURES)}, but got {kind!r}.")
     if kind == EMBEDDING:
         views = encoder.card.views
-        found = embed_images(
-            encoder, images, views=views, batch_size=batch_size, cache=cache, progress=progress
-        )
+        found = embed_images(encoder, images, views=views, batch_size=batch_size, cache=cache, progress=progress)
         return ProbeFeatures(found.features, found.ok, found.errors, EMBEDDING, encoder.fingerprint, views)
     from zsderm.encoders.token_means import TokenMeanEncoder, means_of  # what looks into towers takes long to import
 
