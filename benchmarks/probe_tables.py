@@ -44,7 +44,7 @@ def probes(folder: Path) -> Table:
     """Every probe, below the zero-shot rows of its model on the same data set."""
     runs = read_results(folder)
     probed = {_place(run) for run in runs if of_probe(run)}
-    kept = [run for run in runs if _place(run) in probed and (of_probe(run) or run["config"]["variant"] in BESIDE)]
+    kept = [run for run in runs if _place(run) in probed and (of_probe(run) or _stands_beside(run))]
     titles = ["data set", "n (units)", "model", "method", "learned from"]
     titles += [f"{title} (95 %)" for title in _SHOWN.values()]
     rows = [[*_start(run), *(_cell(run, name) for name in _SHOWN)] for run in kept]
@@ -61,6 +61,11 @@ def probe_figures(folder: Path) -> Table:
         start = _start(run)
         rows.append([start[0], start[2], start[3], *(_cell(run, name) for name in _OTHERS), _strengths(run)])
     return Table(titles, rows, (), [_record(run) for run in kept])
+
+
+def _stands_beside(run: Result) -> bool:
+    """A zero-shot method at its defaults, unless another one answered in its place, which has a row of its own."""
+    return run["config"]["variant"] in BESIDE and run["used"]["method"] == run["config"]["method"]
 
 
 def _place(run: Result) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from zsderm.encoders import load_encoder
 from zsderm.encoders.token_means import MAP, TOKENS, TokenMeanEncoder, means_of, places_of
 from zsderm.errors import CheckpointError, SettingsError
 
+ATTENTIVE = {"attentional_pool": True, "attn_pooler_queries": 5, "attn_pooler_heads": 2}
 TEXT = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
 
 
@@ -52,8 +53,9 @@ def test_the_tokens_of_open_clip_are_what_it_calls_tokens() -> None:
         (_timm("test_convnext"), MAP, 9),
         (_timm("test_vit", "token", 160), TOKENS, 100),
         (_timm("test_vit2", "avg", 160), TOKENS, 100),  # with registers
+        ({"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 48, **ATTENTIVE}, TOKENS, 9),
     ],
-    ids=["resnet of clip", "efficientnet", "convnext", "vit", "vit with registers"],
+    ids=["resnet of clip", "efficientnet", "convnext", "vit", "vit with registers", "vit with attentional pooling"],
 )
 def test_a_tower_has_tokens_or_a_map(vision: dict[str, Any], of: str, count: int) -> None:
     side = vision["image_size"]

@@ -125,10 +125,11 @@ def probe(
     batch_size: int,
     cache: Path | None,
 ) -> None:
-    """Measure a linear probe: a logistic regression on the features of an encoder that stays as it is.
+    """Measure a linear probe: a logistic regression on the features of an encoder.
 
-    It learns from one part of a data set and is measured on another, with the published choice of its penalty. The
-    results are files as those of zsderm benchmark, so one folder holds both, and its tables show them side by side.
+    The encoder stays as it is. The regression learns from one part of a data set and is measured on
+    another, with the published choice of its penalty. The results are files as those of zsderm benchmark, so one folder
+    holds both, and its tables show them side by side.
 
     \b
     zsderm probe --dataset pad --dataset ham10000 --data-root DATA --output results

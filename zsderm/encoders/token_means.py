@@ -126,7 +126,8 @@ def places_of(tower: nn.Module, pixels: Tensor) -> tuple[Tensor, str]:
         CheckpointError: it is another kind of tower.
     """
     if isinstance(tower, VisionTransformer):
-        return tower.ln_post(tower.transformer(tower._embeds(pixels)))[:, 1:], TOKENS
+        seen = tower.transformer(tower._embeds(pixels))[:, 1:]
+        return (tower.ln_post(seen) if tower.attn_pool is None else seen), TOKENS  # else the norm is that of the pool
     if isinstance(tower, TimmModel):
         seen = tower.trunk.forward_features(pixels)
         if seen.ndim == 3:
@@ -137,11 +138,12 @@ def places_of(tower: nn.Module, pixels: Tensor) -> tuple[Tensor, str]:
     if isinstance(tower, ModifiedResNet):
         seen = tower.layer4(tower.layer3(tower.layer2(tower.layer1(tower.stem(pixels)))))
         return seen.flatten(2).transpose(1, 2), MAP
-    if hasattr(tower, "post_layernorm"):  # a vision model of transformers
+    norm = getattr(tower, "post_layernorm", None)
+    if isinstance(norm, nn.Module):  # a vision model of transformers
         seen = tower(pixel_values=pixels).last_hidden_state
         first = getattr(getattr(tower, "embeddings", None), "class_embedding", None)
         # CLIP's states end before its last norm and begin with the class token; SigLIP's are normed and have none.
-        return (seen, TOKENS) if first is None else (tower.post_layernorm(seen)[:, 1:], TOKENS)
+        return (seen, TOKENS) if first is None else (norm(seen)[:, 1:], TOKENS)
     raise CheckpointError(f"the image tower {type(tower).__name__} gives no tokens that zsderm knows how to read")
 
 
