@@ -11,7 +11,7 @@ from PIL import Image
 
 from zsderm import KnowledgeBase
 from zsderm.pretrain.config import Source
-from zsderm.pretrain.data.captions import Case, CaptionWriter
+from zsderm.pretrain.data.captions import CaptionWriter, Case
 from zsderm.pretrain.data.sources import read_rows, record_of
 from zsderm.pretrain.data.validation import MODALITY, validate
 
