@@ -46,14 +46,24 @@ class Run:
 
     @property
     def encoder(self) -> str:
-        """The model without the place it comes from: "hf-hub:org/name" is "org/name", a folder its last two parts."""
-        return "/".join(part for part in PurePath(self.model.rpartition(":")[2]).parts[-2:] if part != "/")
+        """The model without the place it comes from, see `encoder_name`."""
+        return encoder_name(self.model)
 
     def stem(self, title: str) -> str:
         """The name of its files on the data set ``title``, in letters that every disk takes."""
-        parts = [title, self.encoder, self.variant.replace(" = ", "")]
-        plain = ("".join(c if c.isalnum() or c in ".-" else "-" for c in part.lower()) for part in parts)
-        return "--".join(part.replace("--", "-") for part in plain)
+        return stem_of(title, self.encoder, self.variant)
+
+
+def encoder_name(model: str) -> str:
+    """A model without the place it comes from: "hf-hub:org/name" is "org/name", a folder its last two parts."""
+    return "/".join(part for part in PurePath(model.rpartition(":")[2]).parts[-2:] if part != "/")
+
+
+def stem_of(title: str, encoder: str, variant: str) -> str:
+    """The name of the files of a run, in letters that every disk takes."""
+    parts = [title, encoder, variant.replace(" = ", "")]
+    plain = ("".join(c if c.isalnum() or c in ".-" else "-" for c in part.lower()) for part in parts)
+    return "--".join(part.replace("--", "-") for part in plain)
 
 
 def grid(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm import KnowledgeBase, Predictions, Settings, SettingsError, ZeroShotClassifier, __version__, load_encoder
 from zsderm.atomic_files import refuse_others
 from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
@@ -25,10 +25,11 @@ from zsderm.benchmarks.results import MARK, Result, read_result, write_result
 from zsderm.benchmarks.side_by_side import compare_methods, compare_models, names_classes
 from zsderm.manifest_files import run_facts
 from zsderm.metrics import by_group, confusion_matrix, evaluate, reliability
+from zsderm.modalities import PATHOLOGICAL, modality_of
 from zsderm.supervised import SupervisedClassifier, is_supervised
 from zsderm.table_files import write_parquet
 
-_ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
+ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
 Priors = Mapping[str, Mapping[str, float]]
 Classifier = ZeroShotClassifier | SupervisedClassifier
 
@@ -77,7 +78,7 @@ def run_grid(
                 )
             noted: set[str] = set()
             for path, run in own.items():
-                classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache)
+                classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache, _modality(dataset))
                 _tell_notes(filter(None, [classifier.shown_note]), dataset.title, noted, tell)  # before the work
                 tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command)}")
                 _tell_notes(read_result(path)["manifest"]["notes"], dataset.title, noted, tell)
@@ -111,8 +112,15 @@ def path_of(run: Run, dataset: LabelledImages, output: Path) -> Path:
     return output / f"{run.stem(dataset.title)}.json"
 
 
-def classifier_of(run: Run, encoder: Any, classes: Sequence[str], priors: Priors, cache: Path | None) -> Classifier:
-    """The classifier that a run names.
+def classifier_of(
+    run: Run,
+    encoder: Any,
+    classes: Sequence[str],
+    priors: Priors,
+    cache: Path | None,
+    modality: str = Settings.modality,
+) -> Classifier:
+    """The classifier that a run names, for images of one modality.
 
     Args:
         run: names it.
@@ -120,6 +128,7 @@ def classifier_of(run: Run, encoder: Any, classes: Sequence[str], priors: Priors
         classes: C names.
         priors: see `run_grid`.
         cache: see `run_grid`.
+        modality: of the images, or "auto"; a supervised classifier is not told.
 
     Raises:
         UnknownClassError: a supervised classifier was not trained on one of the classes.
@@ -142,7 +151,13 @@ def classifier_of(run: Run, encoder: Any, classes: Sequence[str], priors: Priors
         views=run.views,
         names=run.names,
         cache=cache,
+        modality=modality,
     )
+
+
+def _modality(dataset: LabelledImages) -> str:
+    """What the classifier is told of the images: only of tissue sections, for of others it asks the encoder."""
+    return PATHOLOGICAL if modality_of(dataset.modality) == PATHOLOGICAL else Settings.modality
 
 
 def inputs_of(dataset: LabelledImages, classifier: Classifier) -> dict[str, Any]:
@@ -185,7 +200,7 @@ def _run(
     if done and not force and names_classes(answers, dataset.classes):
         return "there already"
     refuse_others(path, MARK)
-    refuse_others(answers, _ANSWERS_MARK)
+    refuse_others(answers, ANSWERS_MARK)
     predictions = classifier.predict(list(dataset.images))
     rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from zsderm.benchmarks.grid import RETRIEVING
+from zsderm.benchmarks.probe_tables import probe_figures, probes
 from zsderm.benchmarks.results import Result, details, read_results, with_unknown
 from zsderm.benchmarks.table import FIRST, Figure, Points, Table, three
+from zsderm.metrics import Metrics
 
 NO_GROUPS = "The tables of these data sets tell of no groups."
 _WITH_INTERVAL = {"accuracy": "accuracy", "balanced_accuracy": "balanced", "macro_f1": "macro-F1"}
@@ -104,6 +106,8 @@ OWN: Mapping[str, Callable[[Path], Table]] = {
     "models": models,
     "comparisons": comparisons,
     "groups": groups,
+    "probes": probes,
+    "probe-figures": probe_figures,
 }
 
 
@@ -151,7 +155,7 @@ def _record(run: Result) -> dict[str, object]:
         "views": config.get("views"),
         "listed": data["listed"],
         "unit": data["unit"],
-        **_numbers(run["metrics"]),
+        **_numbers({name: value for name, value in run["metrics"].items() if name in Metrics.__dataclass_fields__}),
         "encoder_fingerprint": manifest["encoder"]["fingerprint"],
         "zsderm": manifest["versions"]["zsderm"],
         "result": f"{config['stem']}.json",

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground to the roof; a room may import itself and what stands before it, and nothing else.
 FLOORS = [
     "errors",
+    "modalities",
     "harmless_text",
     "wording",
     "arrays",
@@ -79,6 +80,7 @@ DOORS = {
     ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
+    ("cli", "probe"): {"benchmarks"},
 }
 # `torchrun -m zsderm.pretrain` is the command line once a process, so this one file calls it.
 COMMANDS = {("pretrain", "__main__.py"): {"cli"}}
@@ -100,6 +102,7 @@ PUBLIC_MODULES = {
     "long_tables",
     "manifest_files",
     "metrics",
+    "modalities",
     "narratives",
     "proxies",
     "report",

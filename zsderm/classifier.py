@@ -35,6 +35,7 @@ from zsderm.image_reader import ImageReader, Photographs
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
+from zsderm.modalities import PATHOLOGICAL
 from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.joined import trained_words, with_narratives
 from zsderm.predictions import Predictions
@@ -127,8 +128,10 @@ class ZeroShotClassifier:
             device: a torch device; None takes a GPU where there is one.
             batch_size: images encoded at a time; None for the default of `Settings`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
-            modality: "clinical" or "dermoscopic", what the images are, "auto" where that is not known. It chooses the
-                descriptions that stand beside an answer, see `zsderm.evidence`; answers stay the same.
+            modality: "clinical", "dermoscopic" or "pathological", what the images are; "auto" where it is not known
+                whether they are photographs or dermoscopic. It chooses the descriptions beside an answer, see
+                `zsderm.evidence`; answers stay the same. But for "pathological", tissue sections under the microscope,
+                no description of skin is read, and names in prompts for such images.
 
         Raises:
             UnknownModelError, CheckpointError: the encoder cannot be loaded.
@@ -313,6 +316,11 @@ class ZeroShotClassifier:
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
         encoder = load_encoder(named, device) if isinstance(named, str | Path) else checked_encoder(named)
         settings = saved.settings if modality is None else replace(saved.settings, modality=modality)
+        if settings.modality != saved.settings.modality and PATHOLOGICAL in (modality, saved.settings.modality):
+            raise SettingsError(
+                f"the classifier in {folder} was fitted for {saved.settings.modality} images and not for {modality} "
+                "ones, whose classes are described in other words; fit another, or leave the modality as it is"
+            )
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
@@ -333,6 +341,7 @@ class ZeroShotClassifier:
             which=self.settings.names,
             templates=self.settings.templates,
             cache=self.cache,
+            modality=self.settings.modality,
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from pathlib import Path
 from zsderm.errors import PretrainingDataError
 from zsderm.image_table import image_column
 from zsderm.images import find_classes
+from zsderm.modalities import modality_of
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import Case
 from zsderm.pretrain.data.image_files import ImageFiles
@@ -157,7 +158,7 @@ def _case_of(cells: Cells, source: Source, place: Place) -> Case:
     facts = {fact: text_of(cells[column]).lower() for fact, column in source.columns.items()}
     return Case(
         label=label,
-        modality=source.modality,
+        modality=modality_of(text_of(cells.get("modality"))) or source.modality,
         site=facts.get("site", ""),
         age=_age(facts.get("age", ""), place),
         sex={"male": "man", "female": "woman"}.get(facts.get("sex", ""), ""),

@@ -19,8 +19,9 @@ from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
 from zsderm.file_names import printable
 from zsderm.images import file_hash, open_image
+from zsderm.modalities import MODALITIES, modality_of
 from zsderm.pretrain.config import Source
-from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
+from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of, text_of
 from zsderm.pretrain.data.records import Place, image_stream
 from zsderm.pretrain.data.sources import read_rows, record_of
 from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
@@ -28,6 +29,7 @@ from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
 MISSING, UNREADABLE, DUPLICATE = "missing image", "unreadable image", "duplicate image"
 INCOMPLETE = "no image to be had"  # a sample of a shard that lacks a part, or a name that may mean several files
 CONTRADICTION, NO_CAPTION, TOO_LONG, LABEL = "contradiction", "no caption", "text too long", "unknown label"
+MODALITY = "unknown modality"
 CHUNK = 256  # rows whose images are in memory at a time
 
 
@@ -146,6 +148,9 @@ def validate(
 def _cell_problems(
     cells: Cells, place: Place, source: Source, limit: TokenLimit | None, knowledge: KnowledgeBase | None
 ) -> Iterator[tuple[str, str]]:
+    kind = text_of(cells.get("modality"))
+    if kind and not modality_of(kind):
+        yield MODALITY, f"expected a modality {', '.join(MODALITIES)}, or an empty cell, but got {kind!r:.60}"
     if "label" in cells:
         try:
             case = record_of(cells, place, source).case

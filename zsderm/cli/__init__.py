@@ -28,6 +28,7 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "calibrate": "Learn from labelled photographs how reliable the answers are.",
     "kb": "List, search, check and make knowledge bases.",
     "benchmark": "Measure models and methods on labelled images.",
+    "probe": "Measure a linear probe: a logistic regression on the features of an encoder.",
     "annotate": "Score which visual concepts each photograph shows.",
     "retrieve": "Find the photographs of a folder that are most like a text or another photograph.",
     "audit": "Look for shared photographs and patients, likely label errors and off-topic pictures.",
