@@ -72,6 +72,7 @@ DOORS = {
     ("cli", "pretrain", "publish"): {"pretrain"},
     ("cli", "pretrain", "data"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},
+    ("cli", "pretrain", "pages"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
 }

@@ -16,6 +16,7 @@ from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
 from zsderm.cli.pretrain.home import home
+from zsderm.cli.pretrain.pages import pages
 from zsderm.cli.pretrain.publish import publish
 from zsderm.cli.talk import is_quiet
 from zsderm.optional_packages import requires
@@ -88,5 +89,5 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (extract, validate, pack, average, home, publish):
+for command in (pages, extract, validate, pack, average, home, publish):
     pretrain.add_command(command)
