@@ -7,6 +7,7 @@ A sentence of the text that begins with "Figure 3 shows" is none, nor is a line 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ def _continues_text(lines: Sequence[Line], place: int, taken: set[int]) -> bool:
 
 def _block(lines: Sequence[Line], first: int, taken: set[int], *, only_label: bool) -> list[int]:
     """The places of the lines of a caption."""
-    block = [first]
+    block, usual = [first], _usual_style(lines)
     leading: float | None = None
     while True:
         last, box = lines[block[-1]], around(lines[one].box for one in block)
@@ -139,20 +140,34 @@ def _block(lines: Sequence[Line], first: int, taken: set[int], *, only_label: bo
         most = (leading + 0.3 * last.size) if leading is not None else (1.2 if alone else 0.75) * last.size
         if free > most or not _same_style(last, line, loose=alone) or not _aligned(box, line):
             return block
-        if _is_other(line, last, box, len(block)):
+        if _is_other(line, last, box, usual):
             return block
         leading = free if leading is None else max(leading, free)
         block.append(place)
 
 
-def _is_other(line: Line, last: Line, box: Box, count: int) -> bool:
+def _is_other(line: Line, last: Line, box: Box, usual: tuple[float, str]) -> bool:
     """Whether a line that stands close below a caption begins another one, or a paragraph of the text."""
     if read_label(line.text) is not None:
         return True
-    if not _ENDS.search(last.text) or _MARKER.match(line.text):
+    if not _ENDS.search(last.text) or _MARKER.match(line.text) or _style(line) != usual:
         return False
-    short = last.box.x1 < box.x1 - 0.2 * box.width
-    return (count > 1 and short) or (count == 1 and line.box.x1 > box.x1 + 0.15 * box.width)
+    word = line.text.split()[0]
+    room = max(box.x1, line.box.x1) - last.box.x1
+    return room > line.box.width * (len(word) + 1) / len(line.text)  # it would have had room above
+
+
+def _style(line: Line) -> tuple[float, str]:
+    """The size of a line, to half a point, and its font."""
+    return round(2 * line.size) / 2, _family(line.font)
+
+
+def _usual_style(lines: Sequence[Line]) -> tuple[float, str]:
+    """The style of most letters of a page, which is that of its text."""
+    counts: Counter[tuple[float, str]] = Counter()
+    for line in lines:
+        counts[_style(line)] += len(line.text)
+    return counts.most_common(1)[0][0]
 
 
 def _same_style(one: Line, other: Line, *, exact: bool = False, loose: bool = False) -> bool:

@@ -89,6 +89,8 @@ def drawing(looks: Mapping[str, float]) -> str:
         looks: as `Looks.to_json` gives them.
     """
     coloured = looks["skin"] + looks["stain"]
+    if looks["paper"] > 0.45 and looks["flat"] > 0.4 * (1 - looks["paper"] - looks["ink"]):
+        return "a chart"
     if looks["paper"] < 0.45 or coloured > 0.12:
         return "a chart" if looks["few"] > 0.97 and looks["flat"] > 0.9 and looks["detail"] < 0.05 else ""
     return "a chart" if looks["saturation"] > 0.15 else "line art"

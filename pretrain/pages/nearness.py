@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from zsderm.pretrain.pages.boxes import Box, around
 from zsderm.pretrain.pages.captions import Caption
@@ -21,6 +22,7 @@ BESIDE = 8.0  # for being beside, which is rarer
 NEXT_TO = 30.0  # points between pictures that may be parts of one figure
 STEP = 12.0  # for reaching a caption by way of the picture next to it
 LONG_LINE = 14  # letters from which a line is text, and no mark at a picture
+STACKED = 14.0  # points between captions that are printed as one block
 WRAPPED = 60.0  # for a picture outside of the width in which a caption of several lines is set
 
 
@@ -76,7 +78,7 @@ class Scene:
 
     def _direct(self, box: Box, caption: int, side: str, place: int) -> float | None:
         """The cost of a picture that a caption touches with its width or height; None where it is out of reach."""
-        own = self.captions[caption].box
+        own = self._stacked(caption)
         if self._across_gutter(box, own):
             return None
         if side in (BELOW, ABOVE):
@@ -97,6 +99,24 @@ class Scene:
         cost = max(0.0, free) + MISFIT * (1 - min(1.0, shared / max(1.0, least))) + extra
         return cost + self._blocked(between, caption) + 0.1 * self._misaligned(box, own, side)
 
+    def _stacked(self, caption: int) -> Box:
+        """The box of a caption, with those that stand close below or above it: in such a stack the order decides."""
+        return around(self.captions[place].box for place in self._stacks[caption])
+
+    @cached_property
+    def _stacks(self) -> list[set[int]]:
+        """For each caption those that stand in one block with it, itself among them."""
+        stacks = [{place} for place in range(len(self.captions))]
+        order = sorted(stacks, key=lambda stack: self.captions[min(stack)].box.y0)
+        for place, other in ((min(one), min(two)) for one in order for two in order):
+            upper, lower = self.captions[place].box, self.captions[other].box
+            close = 0 <= lower.y0 - upper.y1 + 3 < STACKED and abs(lower.x0 - upper.x0) < 3
+            if place != other and close and not any(_in(box, _gap(upper, lower, row=False)) for box in self.pictures):
+                joined = stacks[place] | stacks[other]
+                for one in joined:
+                    stacks[one] = joined
+        return stacks
+
     def _covered(self, between: Box, side: str, place: int) -> float:
         """How much of the way to a caption other pictures fill."""
         total = 0.0
@@ -112,8 +132,9 @@ class Scene:
     def _blocked(self, between: Box, caption: int) -> float:
         """For lines of text and other captions between a picture and a caption."""
         lines = sum(OF_TEXT for line in self.text if len(line.text) >= LONG_LINE and _in(line.box, between))
+        stack = self._stacks[caption]
         others = sum(
-            OF_CAPTION for place, other in enumerate(self.captions) if place != caption and _in(other.box, between)
+            OF_CAPTION for place, other in enumerate(self.captions) if place not in stack and _in(other.box, between)
         )
         return lines + others
 

@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import ndimage
 
 from zsderm.errors import PretrainingDataError
-from zsderm.pretrain.pages.boxes import Box
+from zsderm.pretrain.pages.boxes import Box, around
 from zsderm.pretrain.pages.embedded import Embedded, merged, placed
 from zsderm.pretrain.pages.page import Line
 from zsderm.pretrain.pages.text_lines import letters, lines_of, reading_angle
@@ -187,22 +187,21 @@ def path_box(found: Any, frame: Frame) -> Box:
 def _drawings(paths: list[Box], pictures: list[Box], whole: Box) -> list[Box]:
     """Boxes of drawn lines that are close together and no frame of a picture, rule or background."""
     shape = (int(whole.height / GRID) + 2, int(whole.width / GRID) + 2)
-    counts = np.zeros(shape, int)
+    cells, kept = np.zeros(shape, bool), []
     for box in paths:
         framing = any(box.common(picture) > 0.8 * picture.area for picture in pictures)
         ruled = min(box.width, box.height) < 3 and max(box.width, box.height) > 0.4 * whole.width
         if box.area > 0.5 * whole.area or framing or ruled or any(_inside(box, picture) for picture in pictures):
             continue
         rows = slice(int(box.y0 / GRID), int(box.y1 / GRID) + 1)
-        counts[rows, int(box.x0 / GRID) : int(box.x1 / GRID) + 1] += 1
-    labels, _ = ndimage.label(ndimage.binary_dilation(counts > 0, np.ones((3, 3), bool)))
-    found = []
-    for place, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
-        box = Box(columns.start * GRID, rows.start * GRID, columns.stop * GRID, rows.stop * GRID).cut(whole)
-        inked = counts[rows, columns][labels[rows, columns] == place]
-        if min(box.width, box.height) >= SMALLEST_DRAWING and inked.sum() >= FEWEST_PATHS:
-            found.append(box)
-    return found
+        cells[rows, int(box.x0 / GRID) : int(box.x1 / GRID) + 1] = True
+        kept.append(box)
+    labels, _ = ndimage.label(ndimage.binary_dilation(cells, np.ones((3, 3), bool)))
+    groups: dict[int, list[Box]] = {}
+    for box in kept:
+        groups.setdefault(int(labels[int(box.y0 / GRID), int(box.x0 / GRID)]), []).append(box)
+    found = [around(group) for group in groups.values() if len(group) >= FEWEST_PATHS]
+    return [box for box in found if min(box.width, box.height) >= SMALLEST_DRAWING]
 
 
 def _inside(box: Box, picture: Box) -> bool:
