@@ -279,9 +279,7 @@ def _languages(book: Book) -> None:
         label, caption = book.label(word), book.supply.caption(1)
         book.tell(book.photo(x, y, wide, 150), caption)
         y = book.caption(label, caption[0], x, y + 150 + book.gap - 3, wide) + GAP
-    text = book.rng.choice(
-        ("躯干散在红色斑块，表面覆有银白色鳞屑，边界清楚。", "面部可见褐色斑片，边缘不规则，颜色不均匀。")
-    )
+    text = book.rng.choice(("躯干散在红色斑块，表面覆有银白色鳞屑。", "面部可见褐色斑片，边缘不规则，颜色不均匀。"))
     book.tell(book.photo(x, y, wide, 150), (text, text, "", ""))
     book.caption(book.label("图 {}"), text, x, y + 150 + book.gap - 3, wide, font=CHINESE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pypdfium2
@@ -73,7 +74,7 @@ def _strips(book: Book) -> None:
     label, caption = book.label(), book.supply.caption()
     wide, count = width * 0.7, book.rng.choice((3, 5, 8))
     height, edges = wide / 1.5, np.linspace(0, image.height, count + 1).round().astype(int)
-    for top, bottom in zip(edges[:-1], edges[1:], strict=True):
+    for top, bottom in pairwise(edges):
         strip = image.crop((0, int(top), image.width, int(bottom)))
         scale = height / image.height
         _place(book, strip, x, y + top * scale, wide, (bottom - top) * scale, "PNG")

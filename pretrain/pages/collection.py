@@ -36,7 +36,8 @@ _FACE = re.compile(
     re.IGNORECASE,
 )
 _CREDIT = re.compile(
-    r"\s*[(\[]?(?:(?:photo(?:graph)?s?|images?|slides?|figures?|picture)?\s?courtesy of|reproduced|reprinted|adapted (?:from|with)|"
+    r"\s*[(\[]?(?:(?:photo(?:graph)?s?|images?|slides?|figures?|picture)?\s?courtesy of|reproduced|reprinted|"
+    r"adapted (?:from|with)|"
     r"with (?:kind )?permission|copyright|©|photo(?:graph)? by|credit:|source:)[^\n]*$",
     re.IGNORECASE,
 )
@@ -232,6 +233,11 @@ def _dropped_row(source: str, dropped: Dropped) -> dict[str, Any]:
     }
 
 
+def _as_dropped(row: dict[str, Any], reason: str) -> dict[str, Any]:
+    """A row of the pairs as one of what was left out."""
+    return {**{name: row.get(name, "") for name in DROPPED_COLUMNS}, "reason": reason}
+
+
 def _box_text(box: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in box)
 
@@ -246,16 +252,14 @@ def _correct(result: Collected, corrections: dict[str, Correction]) -> None:
     strange = sorted(corrections.keys() - named)
     if strange:
         raise PretrainingDataError(
-            f"The corrections speak of {strange[0]!r} and {len(strange) - 1} others, which is no picture of these documents. "
-            "Give the corrections of a contact sheet of the same documents."
+            f"The corrections speak of {strange[0]!r}, which is no picture of these documents ({len(strange)} such rows). "
+            "Give what the contact sheet of the same documents has saved."
         )
     kept = []
     for row in result.pairs:
         said = corrections.get(row["filename"])
         if said and not said.keep:
-            result.dropped.append(
-                {**{name: row.get(name, "") for name in DROPPED_COLUMNS}, "reason": STRUCK, "_digest": ""}
-            )
+            result.dropped.append(_as_dropped(row, STRUCK))
             continue
         kept.append(_changed(row, said) if said else row)
     still = []
@@ -289,8 +293,7 @@ def _without_twins(result: Collected) -> None:
         if twin == row["filename"]:
             kept.append(row)
         else:
-            reason = f"{SAME} {twin}"
-            result.dropped.append({**{name: row.get(name, "") for name in DROPPED_COLUMNS}, "reason": reason})
+            result.dropped.append(_as_dropped(row, f"{SAME} {twin}"))
     result.pairs = kept
 
 

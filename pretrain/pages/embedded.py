@@ -27,7 +27,9 @@ class Upright(Protocol):
 
     angle: int
 
-    def upright(self, left: float, bottom: float, right: float, top: float) -> Box: ...
+    def upright(self, left: float, bottom: float, right: float, top: float) -> Box:
+        """A box of the page's own space, on the upright page."""
+        ...
 
 
 @dataclass
@@ -91,7 +93,7 @@ def _clipped(found: Any) -> tuple[float, float, float, float] | None:
         if points:
             across, up = zip(*points, strict=True)
             box = (min(across), min(up), max(across), max(up))
-            result = box if result is None else (*map(max, result[:2], box[:2]), *map(min, result[2:], box[2:]))  # type: ignore[assignment]
+            result = box if result is None else (*map(max, result[:2], box[:2]), *map(min, result[2:], box[2:]))
     return result
 
 

@@ -1,4 +1,4 @@
-"""Clinical, dermoscopic or pathological: by the bundled encoder, by colours and texture, and by the words of the caption.
+"""Clinical, dermoscopic or pathological: by the bundled encoder, by colours and texture, and by words of the caption.
 
 Three logits: 0 for clinical; for dermoscopic how much nearer the picture is to texts on dermoscopy than to photographs
 of body parts; for pathological how much of it is coloured like haematoxylin and eosin, and finely grained. The
@@ -30,13 +30,11 @@ _PROMPTS = {
     ),
 }
 _MIDDLE, _SCALE = 0.055, 0.02  # of the difference of cosines: where both are as probable, and one logit
-_TISSUE, _TISSUE_SCALE = 0.7, 0.08  # the same of the share of stained, grained tissue
+_TISSUE, _TISSUE_SCALE = 0.8, 0.08  # the same of the share of stained, grained tissue
 _FULL_STAIN, _FULL_DETAIL = 0.4, 0.035  # shares (see Looks) from which a picture counts as tissue entirely
 _OF_WORDS = 4.0  # logits that a word of the caption is worth
 _WORDS = {
-    CLINICAL: re.compile(
-        r"\bclinical (?:\w+ )?(?:picture|photograph|image|aspect|appearance|view|presentation)|\bklinisch", re.I
-    ),
+    CLINICAL: re.compile(r"\bclinical (?:\w+ )?(?:picture|photograph|image|aspect|appearance|view)|\bklinisch", re.I),
     DERMOSCOPIC: re.compile(r"dermat?oscop|dermoscop|trichoscop|onychoscop|epiluminescen|dermatoskop|皮肤镜", re.I),
     PATHOLOGICAL: re.compile(
         r"histolog|histopath|immunohisto|ha?ematoxylin|\bH\s?&\s?E\b|\bHE\b|eosin stain|photomicrograph|micrograph|"

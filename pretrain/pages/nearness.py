@@ -1,4 +1,4 @@
-"""How well a caption fits a picture on one page, as a cost in points: the free space between them, and what stands there.
+"""How well a caption fits a picture on one page, as a cost in points: the free space between them, and what is there.
 
 A picture can be above its caption, below it, or beside it; never on the other side of the space between two columns.
 """
@@ -64,12 +64,12 @@ class Scene:
             if (cost := self._direct(box, caption, side, place)) is not None
         }
         for _ in self.pictures:  # pictures in a row or a column pass it on
-            more = {}
+            more: dict[int, float] = {}
             for place, cost in costs.items():
                 for other, step in self._neighbours(place).items():
-                    if cost + step < min(costs.get(other, 1e9), more.get(other, 1e9)):
-                        if self._behind(place, other, side):
-                            more[other] = cost + step + self._outside(other, caption, side)
+                    nearer = cost + step < min(costs.get(other, 1e9), more.get(other, 1e9))
+                    if nearer and self._behind(place, other, side):
+                        more[other] = cost + step + self._outside(other, caption, side)
             more = {place: cost for place, cost in more.items() if cost < costs.get(place, 1e9)}
             if not more:
                 break

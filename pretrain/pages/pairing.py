@@ -177,9 +177,9 @@ def shared_out(
             for picture, letter in zip(pictures, own, strict=True):
                 yield picture, letter, parts.caption(letter) if parts else caption.text, () if parts else (SHARED,)
             return
-    flags = (SHARED, UNSURE) if letters else (SHARED,)
+    unsure = (SHARED, UNSURE) if letters else (SHARED,)
     for picture, letter in zip(pictures, in_order(len(pictures)), strict=True):
-        yield picture, letter, caption.text, flags
+        yield picture, letter, caption.text, unsure
 
 
 def _marks(pictures: Sequence[Picture], lines: Sequence[Line]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _LETTERS = r"[a-p](?:\s?(?:[-–,&/]|and|und|y|e|et|to)\s?[a-p])*"
 _ROUND = re.compile(rf"[(\[]\s?(?P<letters>{_LETTERS})\s?[)\]]\s?[:.,]?", re.IGNORECASE)
@@ -62,7 +63,7 @@ def split_caption(text: str) -> Parts | None:
     (first, *_), (last, *_) = marks[0], marks[-1]
     stem = text[: first.start()].strip()
     if re.search(r"\w", text[last.end() :]):
-        pieces = [text[one.end() : other.start()] for (one, _), (other, _) in zip(marks, marks[1:], strict=False)]
+        pieces = [text[one.end() : other.start()] for (one, _), (other, _) in pairwise(marks)]
         pieces.append(text[last.end() :])
         if stem and not _ENDS.search(stem) and not text[first.end() :].lstrip()[:1].isupper():
             return None  # the stem is the beginning of a sentence that goes on behind the letter

@@ -11,28 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 FEMALE, MALE = "female", "male"
-_NUMBERS = [
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_NUMBERS = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen"),
+    *("fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _OF_UNIT = {"m": 12, "w": 52, "d": 365, "个": 12, "天": 365, "t": 365}  # how many make a year, by the first letter
 
 _AGE = rf"(?P<age>\d{{1,3}}(?:\.\d)?|(?:{'|'.join(_TENS)})(?:-(?:{'|'.join(_NUMBERS[:9])}))?|{'|'.join(_NUMBERS)})"
@@ -138,7 +121,7 @@ def without_patient(text: str) -> tuple[str, Patient]:
 
 
 def _english(parts: dict[str, str]) -> str:
-    """ "a patient", with the words that stood between the age and the noun."""
+    """A patient, with the words that stood between the age and the noun."""
     more = parts.get("more", "").strip()
     words = f"{more} patient{parts.get('own') or ''}".strip()
     article = parts.get("article") or "a"

@@ -1,4 +1,4 @@
-"""A document is read page by page; each page is a small file as soon as it is read, so that a run that stops goes on."""
+"""A document is read page by page; each page is a small file once it is read, so that a run that stops goes on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pypdfium2
 from PIL import Image
 
@@ -177,9 +176,7 @@ def _fault_of(picture: Embedded, content: Content, whole: Box) -> str:
     box = picture.box
     if min(box.width, box.height) < SMALLEST_BOX:
         return TOO_SMALL
-    over = [
-        line for line in content.lines if box.x0 < line.box.centre[0] < box.x1 and box.y0 < line.box.centre[1] < box.y1
-    ]
+    over = [line for line in content.lines if _holds(box, line.box)]
     if box.area > 0.6 * whole.area and len(over) >= BEHIND_LINES:
         return BEHIND
     holders = [
@@ -194,26 +191,25 @@ def _drawings(content: Content) -> tuple[Box, ...]:
     """Drawings with little text in them: no tables."""
     found = []
     for box in content.drawings:
-        inside = [
-            line
-            for line in content.lines
-            if box.x0 < line.box.centre[0] < box.x1 and box.y0 < line.box.centre[1] < box.y1 and len(line.text) > 14
-        ]
+        inside = [line for line in content.lines if _holds(box, line.box) and len(line.text) > 14]
         if len(inside) < 3:
             found.append(box)
     return tuple(found)
 
 
+def _holds(box: Box, other: Box) -> bool:
+    """Whether the middle of a box is in another one."""
+    x, y = other.centre
+    return box.x0 < x < box.x1 and box.y0 < y < box.y1
+
+
 def _kept(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    return tuple(
-        Line(
-            line.text,
-            Box(*(round(v, 2) for v in (line.box.x0, line.box.y0, line.box.x1, line.box.y1))),
-            line.size,
-            line.font,
-        )
-        for line in lines
-    )
+    """Lines with two decimals, which is enough."""
+    return tuple(Line(line.text, _short(line.box), line.size, line.font) for line in lines)
+
+
+def _short(box: Box) -> Box:
+    return Box(*(round(float(value), 2) for value in astuple(box)))
 
 
 class _PictureWriter:
@@ -265,8 +261,7 @@ class _PictureWriter:
         """All pictures of the page, with the logits of those that `images` holds."""
         of = dict(zip(self._places, logits, strict=True))
         for place, found in enumerate(self._found):
-            box = Box(*np.round([found.box.x0, found.box.y0, found.box.x1, found.box.y1], 2).tolist())
             yield Picture(
-                *(box, found.filename, found.digest, found.pixels, found.looks),
+                *(_short(found.box), found.filename, found.digest, found.pixels, found.looks),
                 *(of.get(place, ()), found.drawn_over, found.fault),
             )

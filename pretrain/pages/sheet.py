@@ -90,7 +90,7 @@ def _cards(rows: Sequence[dict[str, Any]], output: Path, side: int) -> Iterator[
     pictures = thumbnails((output / row["filename"] for row in rows), side)
     for row, picture in zip(rows, pictures, strict=True):
         figure = f"Figure {row['figure']}{row.get('letter', '')}" if row["figure"] else "No figure number"
-        facts = [("Box", row["box"]), ("Caption", row.get("side", "")), ("Age", row.get("age", ""))]
+        facts = [("Box", row["box"]), ("Caption at", row.get("side", "")), ("Age", row.get("age", ""))]
         facts += [("Sex", row.get("sex", "")), ("Credit", row.get("credit", ""))]
         yield Card(
             picture=picture,

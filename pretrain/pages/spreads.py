@@ -97,7 +97,7 @@ def _cost(
     step = at.page.number - of.page.number
     if abs(step) != 1:
         return None
-    first, last = (of, at) if step == 1 else (at, of)
+    first = of if step == 1 else at
     if _is_plate(of) and not of.captions:
         facing = first.page.number % 2 == 0  # left pages have even numbers in print, and mostly in files
         ends = place == 0 if step == 1 else place == len(at.captions) - 1

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -129,11 +130,11 @@ def _gutters(runs: Sequence[Sequence[Letter]]) -> list[float]:
     middles: list[float] = []
     for run in runs:
         inked = [letter for letter in run if letter.text.strip()]
-        for one, other in zip(inked, inked[1:], strict=False):
+        for one, other in pairwise(inked):
             if other.box.x0 - one.box.x1 > GUTTER_GAP * max(one.size, other.size):
                 middles.append((one.box.x1 + other.box.x0) / 2)
     middles.sort()
-    found = []
+    found: list[float] = []
     for place in range(len(middles) - GUTTER_LINES + 1):
         near = middles[place : place + GUTTER_LINES]
         if near[-1] - near[0] < 4 and not (found and near[0] - found[-1] < 12):

@@ -30,8 +30,8 @@ from zsderm.optional_packages import requires
 def pages(source: Path, output: Path, corrections: Path | None, language: str) -> None:
     """Take figures and their captions out of PDF files, as pairs to train on.
 
-    SOURCE is a PDF file, or a folder of them. A caption begins with Fig., Figure, Plate, Image, Abb., Figura or 图 and a
-    number. Written are: pairs.csv, dropped.csv with a reason for all that was left out, the pictures as files, and
+    SOURCE is a PDF file, or a folder of them. A caption begins with Fig., Figure, Plate, Image, Abb., Figura or 图 and
+    a number. Written are: pairs.csv, dropped.csv with a reason for all that was left out, the pictures as files, and
     contact_sheet.html, where a human strikes out and corrects. A run that was stopped continues at its page.
 
     The rights of a book are not yours because its pictures are: use what you may use.
