@@ -252,7 +252,7 @@ def _correct(result: Collected, corrections: dict[str, Correction]) -> None:
     strange = sorted(corrections.keys() - named)
     if strange:
         raise PretrainingDataError(
-            f"The corrections speak of {strange[0]!r}, which is no picture of these documents ({len(strange)} such rows). "
+            f"The corrections speak of {strange[0]!r}, which is no picture of these documents ({len(strange)} rows). "
             "Give what the contact sheet of the same documents has saved."
         )
     kept = []

@@ -7,13 +7,62 @@ from collections.abc import Collection, Sequence
 
 # What keeps its hyphen: a word of its own before it, as in "well-defined" or "45-year-old".
 _KEEPS = frozenset(
-    (
-        "well ill self non high low long short full half near far post pre anti semi one two three four five "
-        "six seven eight nine ten red blue grey gray brown black white yellow pink purple violet green orange "
-        "pale dark light skin flesh year old month week day cell T B x double single multi thick thin soft "
-        "hard dome ring coin target cobble late early sharply poorly slow fast sun heat hand foot large small "
-        "medium follow sub "
-    ).split()
+    [
+        *(
+            "well",
+            "ill",
+            "self",
+            "non",
+            "high",
+            "low",
+            "long",
+            "short",
+            "full",
+            "half",
+            "near",
+            "far",
+            "post",
+            "pre",
+            "anti",
+        ),
+        *(
+            "semi",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "red",
+            "blue",
+            "grey",
+            "gray",
+        ),
+        *("brown", "black", "white", "yellow", "pink", "purple", "violet", "green", "orange", "pale", "dark", "light"),
+        *(
+            "skin",
+            "flesh",
+            "year",
+            "old",
+            "month",
+            "week",
+            "day",
+            "cell",
+            "T",
+            "B",
+            "x",
+            "double",
+            "single",
+            "multi",
+            "thick",
+        ),
+        *("thin", "soft", "hard", "dome", "ring", "coin", "target", "cobble", "late", "early", "sharply", "poorly"),
+        *("slow", "fast", "sun", "heat", "hand", "foot", "large", "small", "medium", "follow", "sub"),
+    ]
 )
 _DIVIDED = re.compile(r"([\w']+)-$")
 _WORD = re.compile(r"[\w'-]+")
