@@ -30,6 +30,7 @@ REOPENED = 40  # pages after which the file is opened again, so that PDFium's me
 SMALLEST_BOX = 28.0  # points of the shorter side; less is an icon
 TOO_SMALL, BEHIND, INSET, BROKEN = "too small", "behind the text", "inset of another picture", "cannot be decoded"
 WITHOUT_OCR = "a scanned page without text, and Tesseract is not installed"
+STAMP = 80  # letters up to which the text of a scan is a stamp or a number that was added to it
 BEHIND_LINES = 5  # of visible text on a picture that fills most of the page
 
 
@@ -139,12 +140,12 @@ def _page(
     scanned = _scan_of(content, whole)
     if scanned is not None:
         kind = SCANNED
-        if not lines and scan.tesseract():
-            lines = tuple(scan.read_scan(content.drawn(whole, scan.READ_AT), scan.READ_AT, language))
-        elif lines:
+        if content.hidden and _letters(content) > STAMP:
             lines = tuple(scan.even_sizes(lines))
+        elif scan.tesseract():
+            lines = tuple(scan.read_scan(content.drawn(whole, scan.READ_AT), scan.READ_AT, language))
         else:
-            fault = WITHOUT_OCR
+            lines, fault = (), WITHOUT_OCR
         seen = content.drawn(whole, scan.SEEN_AT)
         for box in scan.find_figures(seen, scan.SEEN_AT, lines) if lines else ():
             scale = min(scanned.load()[0].width / scanned.box.width, 300 / 72)
@@ -162,7 +163,7 @@ def _page(
 def _scan_of(content: Content, whole: Box) -> Embedded | None:
     """The picture of the whole page, if one reads the page in it."""
     full = [picture for picture in content.pictures if picture.box.area > scan.COVER * whole.area]
-    if not full or (content.lines and not content.hidden):
+    if not full or (not content.hidden and _letters(content) > STAMP):
         return None
     if content.hidden:
         return full[-1]
@@ -170,6 +171,11 @@ def _scan_of(content: Content, whole: Box) -> Embedded | None:
         return full[-1] if scan.looks_scanned(full[-1].load()[0]) else None
     except Unreadable:
         return None
+
+
+def _letters(content: Content) -> int:
+    """How many characters the text of a page has."""
+    return sum(len(line.text) for line in content.lines)
 
 
 def _fault_of(picture: Embedded, content: Content, whole: Box) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from zsderm.errors import MissingDependencyError
-from zsderm.pretrain.pages.boxes import Box, around
+from zsderm.pretrain.pages.boxes import Box, around, reading_order
 from zsderm.pretrain.pages.page import Line
 
 COVER = 0.8  # share of the page that a scan fills
@@ -56,8 +56,10 @@ def read_scan(image: Image.Image, scale: float, language: str) -> list[Line]:
     """
     command = tesseract()
     assert command is not None
-    file = io.BytesIO()
-    image.convert("L").save(file, "PNG")
+    file, clear = io.BytesIO(), image.convert("L")
+    for box in find_figures(image, scale, ()):  # Tesseract takes words beside a photograph for a part of it
+        clear.paste(255, tuple(round(edge * scale) for edge in (box.x0, box.y0, box.x1, box.y1)))
+    clear.save(file, "PNG")
     done = subprocess.run(
         [command, "stdin", "stdout", "-l", language, "--dpi", str(round(scale * 72)), "--psm", "3", "tsv"],
         input=file.getvalue(),
@@ -124,4 +126,4 @@ def find_figures(image: Image.Image, scale: float, lines: Sequence[Line]) -> lis
         full = float((labels[rows, columns] == place).mean())
         if min(height, width) >= SMALLEST and full >= FULL:
             found.append(Box(columns.start / scale, rows.start / scale, columns.stop / scale, rows.stop / scale))
-    return found
+    return [found[place] for place in reading_order(found)]
