@@ -28,7 +28,7 @@ def draw(book: Book, name: str) -> None:
     book.next_page()
 
 
-def _figure(book: Book, x: float, y: float, width: float, height: float, *, above: bool = False) -> float:
+def draw_figure(book: Book, x: float, y: float, width: float, height: float, *, above: bool = False) -> float:
     """A picture with its caption below or above; where both end."""
     label, caption = book.label(), book.supply.caption()
     if above:
@@ -45,7 +45,7 @@ def _column(book: Book, *, above: bool) -> None:
     y = book.write(book.supply.words(book.rng.randint(2, 5)), x, 60, width)
     for _ in range(2):
         wide = width * book.rng.uniform(0.45, 1.0)
-        y = _figure(book, x, y + GAP, wide, min(200, wide * book.rng.uniform(0.5, 0.9)), above=above)
+        y = draw_figure(book, x, y + GAP, wide, min(200, wide * book.rng.uniform(0.5, 0.9)), above=above)
         y = book.write(book.supply.words(book.rng.randint(1, 3)), x, y + GAP, width)
 
 
@@ -83,10 +83,10 @@ def _two_columns(book: Book) -> None:
     for column in range(2):
         x, y = book.margin + column * (width + gutter), 60.0
         y = book.write(book.supply.words(book.rng.randint(4, 7)), x, y, width)
-        y = _figure(book, x, y + GAP, width, width * book.rng.uniform(0.5, 0.8))
+        y = draw_figure(book, x, y + GAP, width, width * book.rng.uniform(0.5, 0.8))
         y = book.write(book.supply.words(book.rng.randint(2, 4)), x, y + GAP, width)
         if y < 520 and book.rng.random() < 0.7:
-            _figure(book, x, y + GAP, width, 150)
+            draw_figure(book, x, y + GAP, width, 150)
 
 
 @layout("two figures side by side")
@@ -97,7 +97,7 @@ def _pair_of_figures(book: Book) -> None:
     for _ in range(2):
         height, ends = width * book.rng.uniform(0.6, 0.9), []
         for column in range(2):
-            ends.append(_figure(book, x + column * (width + between), y + GAP, width, height))
+            ends.append(draw_figure(book, x + column * (width + between), y + GAP, width, height))
         y = max(ends)
 
 
@@ -162,7 +162,7 @@ def _wide_parts(book: Book) -> None:
     ends = [book.write(book.supply.words(5), x + n * (half + gutter), y, half) for n in range(2)]
     y = max(ends) + GAP
     if y < 600:
-        _figure(book, x + book.rng.randint(0, 1) * (half + gutter), y, half, 110)
+        draw_figure(book, x + book.rng.randint(0, 1) * (half + gutter), y, half, 110)
 
 
 @layout("captions above and below on one page")
@@ -170,7 +170,7 @@ def _mixed(book: Book) -> None:
     x, width = book.margin, (book.width - 2 * book.margin) * book.rng.uniform(0.7, 1)
     y = 60.0
     for above in book.rng.choice(((True, False), (False, True), (True, False, False))):
-        y = _figure(book, x, y, width, book.rng.uniform(110, 150), above=above)
+        y = draw_figure(book, x, y, width, book.rng.uniform(110, 150), above=above)
         y += book.gap + book.rng.uniform(14, 30)
 
 
@@ -178,7 +178,7 @@ def _mixed(book: Book) -> None:
 def _stacked(book: Book) -> None:
     x, width, y = book.margin, (book.width - 2 * book.margin) * book.rng.uniform(0.6, 0.9), 50.0
     for _ in range(3):
-        y = _figure(book, x, y, width, 130) + book.gap - 3
+        y = draw_figure(book, x, y, width, 130) + book.gap - 3
 
 
 @layout("grid of figures")
@@ -259,7 +259,7 @@ def _turned(book: Book) -> None:
     if book.rng.random() < 0.5:
         _parts(book, x, y, width, count=3, columns=3)
     else:
-        _figure(book, x, y, width * 0.7, 330)
+        draw_figure(book, x, y, width * 0.7, 330)
 
 
 @layout("ligatures and divided words")
@@ -268,7 +268,7 @@ def _divided(book: Book) -> None:
     x, width = book.margin, book.rng.uniform(150, 220)
     y = book.write(book.supply.words(3), x, 60, book.width - 2 * book.margin)
     for _ in range(2):
-        y = _figure(book, x, y + GAP, width, 130)
+        y = draw_figure(book, x, y + GAP, width, 130)
 
 
 @layout("other languages")
@@ -309,7 +309,7 @@ def _mentions(book: Book) -> None:
     ]
     for text in sentences[:2]:
         y = book.write(text, x, y, width) + 5
-    y = _figure(book, x, y + GAP, width * 0.7, 180) + GAP
+    y = draw_figure(book, x, y + GAP, width * 0.7, 180) + GAP
     for text in sentences[1:]:
         y = book.write(text, x, y, width) + 5
-    _figure(book, x, y + GAP, width * 0.6, 150)
+    draw_figure(book, x, y + GAP, width * 0.6, 150)

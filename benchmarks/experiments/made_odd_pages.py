@@ -12,7 +12,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 
 from zsderm.benchmarks.experiments.made_books import Book
-from zsderm.benchmarks.experiments.made_layouts import GAP, _figure, layout
+from zsderm.benchmarks.experiments.made_layouts import GAP, draw_figure, layout
 from zsderm.images import open_image
 
 SCAN = 200 / 72  # pixels a point
@@ -62,7 +62,7 @@ def _no_photographs(book: Book) -> None:
             _place(book, _drawn_picture(book, kind), x, y, 220, 130, form)
         book.tell(((x, y, x + 220, y + 130), ""), ("", "", "", ""), caption[0])
         y = book.caption(label, caption[0], x, y + 130 + book.gap - 3, width * 0.8) + 8
-    _figure(book, x, y + 12, width * 0.6, 170)
+    draw_figure(book, x, y + 12, width * 0.6, 170)
 
 
 @layout("picture in strips")
@@ -80,7 +80,7 @@ def _strips(book: Book) -> None:
         _place(book, strip, x, y + top * scale, wide, (bottom - top) * scale, "PNG")
     book.tell(((x, y, x + wide, y + height), modality), caption)
     y = book.caption(label, caption[0], x, y + height + book.gap - 3, width)
-    _figure(book, x, y + GAP, width * 0.6, 150)
+    draw_figure(book, x, y + GAP, width * 0.6, 150)
 
 
 @layout("scanned page with text behind")
