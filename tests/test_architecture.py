@@ -78,6 +78,7 @@ DOORS = {
     ("cli", "pretrain", "supervised"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "pretrain", "narratives"): {"pretrain"},
+    ("cli", "pretrain", "pages"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
     ("cli", "probe"): {"benchmarks"},

@@ -17,6 +17,7 @@ from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
 from zsderm.cli.pretrain.home import home
 from zsderm.cli.pretrain.narratives import narratives
+from zsderm.cli.pretrain.pages import pages
 from zsderm.cli.pretrain.publish import publish
 from zsderm.cli.pretrain.stories import stories
 from zsderm.cli.pretrain.supervised import supervised
@@ -91,5 +92,5 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (extract, validate, pack, average, home, publish, stories, narratives, supervised):
+for command in (pages, extract, validate, pack, average, home, publish, stories, narratives, supervised):
     pretrain.add_command(command)
