@@ -79,6 +79,7 @@ DOORS = {
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "pretrain", "pages"): {"pretrain"},
+    ("cli", "pretrain", "questions"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
     ("cli", "probe"): {"benchmarks"},

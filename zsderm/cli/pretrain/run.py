@@ -19,6 +19,7 @@ from zsderm.cli.pretrain.home import home
 from zsderm.cli.pretrain.narratives import narratives
 from zsderm.cli.pretrain.pages import pages
 from zsderm.cli.pretrain.publish import publish
+from zsderm.cli.pretrain.questions import questions
 from zsderm.cli.pretrain.stories import stories
 from zsderm.cli.pretrain.supervised import supervised
 from zsderm.cli.talk import is_quiet
@@ -92,5 +93,5 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (pages, extract, validate, pack, average, home, publish, stories, narratives, supervised):
+for command in (pages, extract, questions, validate, pack, average, home, publish, stories, narratives, supervised):
     pretrain.add_command(command)

@@ -1,0 +1,86 @@
+"""Which closed questions are asked, and which options stand beside the right one: so that words alone give nothing away.
+
+A term is asked for as often where the answer is yes as where it is no. And each option stands beside others about three
+times as often as it is right itself, where that can be had.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zsderm.pretrain.questions.question import NO, YES, Choice, Dropped, Question
+
+ALONE = "no picture has the other answer to the same question"
+FEW = "there are too few wrong options"
+LEAST_OPTIONS = 3
+
+
+def balanced(candidates: Sequence[Question], rng: random.Random) -> tuple[list[Question], list[Dropped]]:
+    """As many questions with yes as with no for each term.
+
+    Args:
+        candidates: closed questions.
+        rng: draws them; pictures that have few closed questions come first.
+
+    Returns:
+        Those that are asked, in the order of the candidates; and those with yes that have no counterpart. Of the many
+        possible questions with no, those that are not needed are not told of.
+    """
+    pools: defaultdict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: {YES: [], NO: []})
+    for place, one in enumerate(candidates):
+        pools[one.kind, one.term][one.answer].append(place)
+    used: Counter[tuple[str, str]] = Counter()  # (image, answer)
+    kept: set[int] = set()
+    dropped: list[int] = []
+    # Terms with few counterparts choose first.
+    for _, pool in sorted(pools.items(), key=lambda item: (len(item[1][NO]), item[0])):
+        count = min(len(pool[YES]), len(pool[NO]))
+        for answer in (YES, NO):
+            places = rng.sample(pool[answer], len(pool[answer]))
+            places.sort(key=lambda place: used[candidates[place].pair.image, candidates[place].answer])
+            kept |= set(places[:count])
+            used.update((candidates[place].pair.image, answer) for place in places[:count])
+            if answer == YES:
+                dropped += places[count:]
+    asked = [candidates[place] for place in sorted(kept)]
+    return asked, [_dropped(candidates[place], ALONE) for place in sorted(dropped)]
+
+
+def with_options(
+    choices: Sequence[Choice], rng: random.Random, options: int = 4
+) -> tuple[list[Question], list[Dropped]]:
+    """Choices with their options, in an order that is drawn.
+
+    Args:
+        choices: with all that may stand beside the right answer.
+        rng: draws.
+        options: how many, the right one among them; fewer where there are fewer, but three at least.
+    """
+    right = Counter((choice.question.kind, choice.question.term) for choice in choices)
+    beside: Counter[tuple[str, str]] = Counter()
+    found, dropped = [], []
+    for choice in rng.sample(list(choices), len(choices)):
+        own = choice.question
+        if len(choice.wrong) < LEAST_OPTIONS - 1:
+            dropped.append(_dropped(own, FEW))
+            continue
+        terms = rng.sample(sorted(choice.wrong), len(choice.wrong))
+        # What is right somewhere and has stood beside others less than its share comes first.
+        terms.sort(key=lambda term: -_wanted(right[own.kind, term], beside[own.kind, term]))
+        taken = terms[: options - 1]
+        beside.update((own.kind, term) for term in taken)
+        texts = [own.answer, *(choice.wrong[term] for term in taken)]
+        found.append(replace(own, options=tuple(rng.sample(texts, len(texts)))))
+    order = {id(choice.question.pair): place for place, choice in enumerate(choices)}
+    return sorted(found, key=lambda question: order[id(question.pair)]), dropped
+
+
+def _wanted(right: int, beside: int, times: int = 3) -> float:
+    return (times * right - beside) / (right + 1)
+
+
+def _dropped(question: Question, reason: str) -> Dropped:
+    return Dropped(question.pair, question.kind, question.form, question.text, reason, question.term)

@@ -1,0 +1,124 @@
+"""What may be asked: nothing that the caption does not answer, that gives a diagnosis away, or that no picture shows."""
+
+from __future__ import annotations
+
+import re
+
+from zsderm.metrics.answers import CHOICE, CLOSED, FORMS
+from zsderm.modalities import DERMOSCOPIC, PATHOLOGICAL
+from zsderm.pretrain.extraction.mentions import tokens_of
+from zsderm.pretrain.questions import question as q
+from zsderm.pretrain.questions.facts import FactReader, Facts, words_said
+from zsderm.pretrain.questions.question import Question
+from zsderm.pretrain.questions.sentences import SIZE, is_of_what_is_seen
+from zsderm.pretrain.questions.verdicts import Verdicts
+
+# Words that an answer may need and that say nothing.
+_GLUE = frozenset(
+    {
+        *(
+            "a",
+            "an",
+            "the",
+            "and",
+            "or",
+            "of",
+            "in",
+            "on",
+            "at",
+            "with",
+            "is",
+            "are",
+            "this",
+            "it",
+            "there",
+            "by",
+            "to",
+        ),
+        *("picture", "image", "photograph", "lesion", "skin", "show", "seen", "be", "has", "have", "one", "several"),
+    }
+)
+_NUMBER = re.compile(r"\d+")
+
+
+class Grounding:
+    """Holds questions against what is known of their picture.
+
+    Args:
+        facts: reads captions.
+        verdicts: says what is shown and what is not.
+    """
+
+    def __init__(self, facts: FactReader, verdicts: Verdicts) -> None:
+        self._facts = facts
+        self._verdicts = verdicts
+
+    def flaw(self, question: Question, facts: Facts) -> tuple[str, str]:
+        """Why a question may not be asked, and what of it is the reason; two empty texts if it may."""
+        if question.kind not in q.KINDS or question.form not in FORMS:
+            return "its kind or form is none that was asked for", f"{question.kind}, {question.form}"
+        if reason := self._of_words(question):
+            return reason
+        if question.form == CLOSED:
+            return self._of_term(question, facts, question.term, question.answer)
+        if question.form == CHOICE:
+            return self._of_options(question, facts)
+        return self._of_open(question, facts)
+
+    def _of_words(self, question: Question) -> tuple[str, str]:
+        texts = (question.text, question.answer, *question.options)
+        if size := next((found.group() for text in texts if (found := SIZE.search(text))), ""):
+            return "no picture shows how large a thing is", size
+        said = set(_NUMBER.findall(f"{question.pair.caption} {question.pair.modality}"))
+        if invented := sorted({n for text in texts for n in _NUMBER.findall(text)} - said):
+            return "it has a number that the caption has not", ", ".join(invented)
+        if question.kind != q.DISEASE:
+            for text in texts:
+                if names := self._facts.names_disease(text):
+                    return "it names a diagnosis and asks for something else", names[0]
+        if question.kind in (q.SITE, q.NUMBER) and question.pair.modality in (DERMOSCOPIC, PATHOLOGICAL):
+            return f"a {question.pair.modality} picture does not show it", ""
+        return "", ""
+
+    def _of_term(self, question: Question, facts: Facts, term: str, answer: str) -> tuple[str, str]:
+        if not term:
+            return "it names nothing, or several things, that can be held against the caption", question.text
+        known = self._verdicts.known(question.kind, question.pair, facts)
+        if answer == q.YES and term not in known.shown:
+            return "the caption does not say it", term
+        if answer == q.NO and term not in known.absent:
+            return "nothing says that it is not there", term
+        return ("", "") if answer in (q.YES, q.NO) else ("a closed question has yes or no as its answer", answer)
+
+    def _of_options(self, question: Question, facts: Facts) -> tuple[str, str]:
+        if question.answer not in question.options or len(set(question.options)) < len(question.options):
+            return "its answer is not one of its options, or an option stands there twice", question.answer
+        for option in question.options:
+            answer = q.YES if option == question.answer else q.NO
+            term = option if self._is_term(question, facts, option) else self._verdicts.term(question.kind, option)
+            if flaw := self._of_term(question, facts, term, answer)[0]:
+                return flaw, option
+        return "", ""
+
+    def _is_term(self, question: Question, facts: Facts, option: str) -> bool:
+        known = self._verdicts.known(question.kind, question.pair, facts)
+        return option in (*known.shown, *known.absent)
+
+    def _of_open(self, question: Question, facts: Facts) -> tuple[str, str]:
+        answer = question.answer.strip()
+        if not answer:
+            return "it has no answer", ""
+        if answer.rstrip(".").lower() in (q.YES, q.NO) or re.match(r"(?i)(?:yes|no)\b[,.]", answer):
+            return "an open question has more than yes or no as its answer", answer[:60]
+        if question.kind == q.DISEASE and facts.disease not in self._facts.names_disease(answer, signs=True):
+            return "the caption states no such diagnosis", answer[:60]
+        if question.kind != q.DISEASE and not is_of_what_is_seen(answer):
+            return "no picture shows it", answer[:60]
+        terms = {word for t in tokens_of(facts.disease) for word in (t.word,)} if question.kind == q.DISEASE else set()
+        own = {token.word for token in tokens_of(answer)}
+        if foreign := sorted(own - words_said(question.pair) - terms - _GLUE):
+            return "the caption does not say it", ", ".join(foreign)
+        denied = facts.denied & {self._verdicts.term(q.MORPHOLOGY, answer)}
+        if denied and not self._facts.reader.read(answer).concepts[0].trigger:
+            return "it affirms what the caption does not", ", ".join(denied)
+        return "", ""

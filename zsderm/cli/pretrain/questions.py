@@ -1,0 +1,172 @@
+"""``zsderm pretrain questions``: questions and answers out of captions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zsderm.cli.help import IMAGES, OUTPUT, SPEED, Command, option
+from zsderm.cli.options import (
+    answers_option,
+    api_key_option,
+    endpoint_option,
+    image_column_option,
+    knowledge_option,
+    language_model_option,
+)
+from zsderm.cli.parameters import ResultFolder
+from zsderm.cli.talk import is_quiet, say
+
+KINDS = ("disease", "morphology", "colour", "number", "site", "modality")
+
+
+@click.command(cls=Command)
+@click.argument("pairs", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@image_column_option
+@option(
+    "--engine",
+    type=click.Choice(["rules", "server"]),
+    default="rules",
+    show_default=True,
+    heading=IMAGES,
+    help="What writes the questions: rules, or a language model on a server.",
+)
+@option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    heading=IMAGES,
+    help="Ask for this kind only; may be repeated.  [default: all]",
+)
+@knowledge_option
+@option("--seed", default=0, show_default=True, type=click.IntRange(0), heading=IMAGES, help="Of what is drawn.")
+@option(
+    "--output",
+    "-o",
+    required=True,
+    type=ResultFolder(new=False),
+    heading=OUTPUT,
+    help="The folder for questions.csv, conversations.json and dropped.csv.",
+)
+@endpoint_option()
+@language_model_option()
+@api_key_option
+@answers_option
+@option(
+    "--workers",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    heading=SPEED,
+    help="How many requests are sent at the same time.",
+)
+@option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    heading=SPEED,
+    help="How many seconds to wait for an answer.",
+)
+def questions(
+    *,
+    pairs: Path,
+    image_column: str | None,
+    engine: str,
+    kinds: tuple[str, ...],
+    knowledge: str,
+    seed: int,
+    output: Path,
+    endpoint: str | None,
+    model: str | None,
+    api_key: str | None,
+    answers: Path | None,
+    workers: int,
+    timeout: float,
+) -> None:
+    """Make questions and answers about pictures from their captions.
+
+    PAIRS is a table with images and captions: pairs.csv of zsderm pretrain pages, that of extract, or another one;
+    columns for modality, disease and site are read if they are there. Only what a caption says is asked for. A closed
+    question has the answer no where the caption denies a thing, or where look-alikes have it and the disease has not;
+    each is asked as often with yes as with no. What a model without pictures answers is marked in the column text_only.
+    The engine `server` asks a language model, saves every answer, continues after a stop, and keeps what the caption
+    bears out. What was dropped is in dropped.csv, with its reason.
+
+    \b
+    zsderm pretrain questions pairs/pairs.csv --output questions/
+    zsderm pretrain questions pairs/pairs.csv --output questions/ --engine server \\
+        --endpoint http://localhost:11434/v1 --language-model M
+    """
+    from zsderm.cli.command_line import command_line
+    from zsderm.knowledge import KnowledgeBase
+    from zsderm.pretrain.extraction.reading import CaptionReader
+    from zsderm.pretrain.questions import table
+    from zsderm.pretrain.questions.facts import FactReader
+    from zsderm.pretrain.questions.grounding import Grounding
+    from zsderm.pretrain.questions.look_alikes import LookAlikes
+    from zsderm.pretrain.questions.pairs import read_pairs
+    from zsderm.pretrain.questions.rules import RuleQuestions
+    from zsderm.pretrain.questions.server import ServerQuestions
+    from zsderm.pretrain.questions.verdicts import Verdicts
+    from zsderm.progress import counting
+
+    if engine == "server" and not (endpoint and model):
+        raise click.UsageError("expected --endpoint URL and --language-model NAME with --engine server.")
+    table.refuse_foreign(output)
+    found, without = read_pairs(pairs, output, image_column=image_column or "")
+    base = KnowledgeBase.load(knowledge)
+    reader = CaptionReader(base)
+    fact_reader = FactReader(reader)
+    facts = table.read_facts(found, fact_reader)
+    verdicts = Verdicts(fact_reader, LookAlikes(reader), {known.disease for known in facts if known.disease})
+    grounding = Grounding(fact_reader, verdicts)
+    rules = RuleQuestions(verdicts, seed)
+    asks: table.Engine = rules
+    if engine == "server" and endpoint and model:
+        from zsderm.language_model import Answers
+        from zsderm.language_model import endpoint as reach
+
+        kept = Answers(answers or output / "answers", model)
+        ask = reach(endpoint, model, api_key, timeout, temperature=0.0)
+        asks = ServerQuestions(verdicts, grounding, rules, ask, kept)
+    with counting("Asking", len(found), not is_quiet()) as advance:
+        asked, dropped = table.ask_all(
+            found,
+            facts,
+            asks,
+            grounding,
+            seed=seed,
+            kinds=kinds or KINDS,
+            workers=workers if engine == "server" else 1,  # rules are pure Python: threads would only take turns
+            advance=advance,
+        )
+    settings: dict[str, object] = {"pairs_of": str(pairs), "engine": engine, "language_model": model}
+    settings |= {"knowledge": {"name": base.name, "version": base.version, "checksum": base.checksum}}
+    summary = table.write_questions(
+        asked, dropped, output, pairs=len(found), seed=seed, command=command_line(), settings=settings
+    )
+    click.echo(output / table.QUESTIONS)
+    for reason, count in summary.dropped.most_common():
+        click.echo(f"{count}\tdropped: {reason}", err=True)
+    for line in lines(summary, without):
+        say(line)
+
+
+def lines(summary: object, without: int) -> list[str]:
+    """What stderr says of the questions."""
+    told = summary.to_dict()  # type: ignore[attr-defined]
+    forms = summary.forms()  # type: ignore[attr-defined]
+    found = [f"{told['questions']} questions on {told['pairs']} pairs: {_counts(forms)}."]
+    if forms["closed"]:
+        found.append(f"The answer is yes to {100 * told['yes_share']:.0f} % of the closed ones.")
+    found.append(f"Marked as answered without the picture: {_counts(told['text_only'])}.")
+    if without:
+        found.append(f"{without} rows have no image or no caption, and are left out.")
+    return found
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{counts[form]} {form}" for form in ("open", "closed", "choice") if form in counts) or "none"
