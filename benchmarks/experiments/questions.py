@@ -3,8 +3,8 @@
     python -m zsderm.benchmarks.experiments.questions --data-root DATA --seed 7 --output drawn.csv
 
 DATA holds pad/index.csv and ham10000/index.csv. A caption is the name of the diagnosis and sentences of the knowledge
-base on it that fit the modality and the body region of the picture: nobody ever wrote these captions. From all questions
-300 are drawn, and written with empty columns `picture`, `caption_says` and `flaw` for somebody who reads them. With
+base on it that fit the modality and the body region of the picture: nobody ever wrote these captions. From all
+questions 300 are drawn, and written with empty columns `picture`, `says` and `flaw` for somebody who reads them. With
 --read FILE, which is such a table filled in, it prints what was counted.
 """
 
@@ -38,18 +38,8 @@ from zsderm.pretrain.questions.verdicts import Verdicts
 TABLES = {"pad/index.csv": (CLINICAL, "region"), "ham10000/index.csv": (DERMOSCOPIC, "localization")}
 PAIRS, DRAWN = 200, 300  # pairs of each table, and questions that are read
 COLUMNS = (
-    "id",
-    "kind",
-    "form",
-    "modality",
-    "question",
-    "answer",
-    "options",
-    "caption",
-    "site",
-    "picture",
-    "says",
-    "flaw",
+    *("id", "kind", "form", "modality", "question", "answer", "options", "image", "caption", "site"),
+    *("picture", "says", "flaw"),
 )
 
 
@@ -98,7 +88,12 @@ def asked(pairs: list[Pair], base: KnowledgeBase, seed: int) -> tuple[list[Quest
     reader = CaptionReader(base)
     facts_of = FactReader(reader)
     facts = table.read_facts(pairs, facts_of)
-    verdicts = Verdicts(facts_of, LookAlikes(reader), {known.disease for known in facts if known.disease})
+    verdicts = Verdicts(
+        facts_of,
+        LookAlikes(reader),
+        {known.disease for known in facts if known.disease},
+        {pair.modality for pair in pairs},
+    )
     grounding = Grounding(facts_of, verdicts)
     questions, dropped = table.ask_all(pairs, facts, RuleQuestions(verdicts, seed), grounding, seed=seed)
     return questions, table.summary_of(questions, dropped, len(pairs), seed)
@@ -119,7 +114,7 @@ def counted(file: Path) -> dict[str, Any]:
 
 
 @click.command()
-@data_root_option()
+@data_root_option
 @click.option("--seed", default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="CSV for the questions to read.")
 @click.option("--read", type=click.Path(exists=True, path_type=Path), help="Such a table, read and filled in.")
@@ -143,6 +138,7 @@ def main(data_root: Path, seed: int, output: Path, read: Path | None) -> None:
                     "question": one.text,
                     "answer": one.answer,
                     "options": " | ".join(one.options),
+                    "image": one.pair.image,
                     "caption": one.pair.caption,
                     "site": one.pair.site,
                 }

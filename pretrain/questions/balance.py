@@ -1,4 +1,4 @@
-"""Which closed questions are asked, and which options stand beside the right one: so that words alone give nothing away.
+"""Which closed questions are asked, and which options stand beside the right one: words alone give nothing away.
 
 A term is asked for as often where the answer is yes as where it is no. And each option stands beside others about three
 times as often as it is right itself, where that can be had.

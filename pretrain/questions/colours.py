@@ -42,9 +42,11 @@ _NEAR: Mapping[str, str] = {
 COLOURS = tuple(_OWN)
 _MEANT = {word: colour for colour, words in _OWN.items() for word in words.split()}
 _SHADES = "dark|light|pale|dull|bright|deep|dusky|steel|slate|mid|silvery|milky"
-_ONE = (
-    rf"(?:{'|'.join(sorted(_MEANT, key=len, reverse=True))}|silver|silvery|golden|ivory|skin-colou?red|flesh-colou?red)"
+_MORE = (
+    "silver|silvery|golden|gold|ivory|cream|creamy|beige|fawn|ebony|amber|slate|steel|rusty|coppery|skin-colou?red|"
+    "flesh-colou?red"
 )
+_ONE = rf"(?:{'|'.join(sorted(_MEANT, key=len, reverse=True))}|{_MORE})"
 _RUN = re.compile(
     rf"\b(?:(?:{_SHADES})[\s-])?{_ONE}(?:(?:-|/|\s*,\s*|\s+to\s+|-to-|\s+and\s+){_ONE})*\b", re.IGNORECASE
 )
@@ -52,7 +54,7 @@ _COLOUR_NOUNS = frozenset({"erythema", "redness", "jet"})
 # Behind a colour: it is not that of a lesion.
 _OTHERS = re.compile(
     r"^[\s,-]*(?:\w+\s+)?(?:skin|hairs?|haired|hairline|lashes|beard|stubble|background|complexion|people|heads?|line|"
-    r"tiles?|sun)\b(?!\s*-)",
+    r"tiles?|sun|vessels?|veins?|pinpoints?)\b(?!\s*-)",
     re.IGNORECASE,
 )
 _LIKENESS = re.compile(r"\b(?:like|as if|as though|resembl\w*|recall\w*|shade of)\b[^.,;]*$", re.IGNORECASE)
@@ -61,16 +63,28 @@ _LIKENESS = re.compile(r"\b(?:like|as if|as though|resembl\w*|recall\w*|shade of
 def named_colours(sentence: str) -> list[str]:
     """The expressions for colours of a lesion, in the words of a sentence.
 
-    Colours of hair, of healthy skin and of what something is compared with are left out.
+    Colours of hair, of healthy skin, of vessels and of what something is compared with are left out.
 
     >>> named_colours("A red-brown plaque with silvery scale and blue to grey dots, between black hairs.")
     ['red-brown', 'silvery', 'blue to grey']
     """
     found = []
     for match in _RUN.finditer(sentence):
+        if match.group().lower() in _COLOUR_NOUNS:
+            continue
         if not (_OTHERS.match(sentence[match.end() :]) or _LIKENESS.search(sentence[: match.start()])):
             found.append(match.group().lower())
     return list(dict.fromkeys(found))
+
+
+def distinct(expressions: list[str]) -> list[str]:
+    """Expressions without those whose words all stand in another one.
+
+    >>> distinct(["brown", "dull brown", "red", "brown"])
+    ['dull brown', 'red']
+    """
+    parts = {text: set(re.findall(r"[a-z]+", text)) for text in dict.fromkeys(expressions)}
+    return [one for one in parts if not any(parts[one] < parts[other] for other in parts)]
 
 
 def colours_in(expressions: list[str]) -> set[str]:

@@ -13,7 +13,7 @@ from zsderm.pretrain.extraction.mentions import PhraseTable, tokens_of
 from zsderm.pretrain.extraction.reading import CaptionReader, Finding
 from zsderm.pretrain.extraction.rules import RuleEngine
 from zsderm.pretrain.extraction.scope import Status
-from zsderm.pretrain.questions.colours import colours_in, named_colours
+from zsderm.pretrain.questions.colours import colours_in, distinct, named_colours
 from zsderm.pretrain.questions.question import Pair
 from zsderm.pretrain.questions.sentences import is_of_this_picture, is_of_what_is_seen, sentences_of
 
@@ -26,7 +26,7 @@ _SITE = re.compile(
     r"[a-z]+(?:\s+(?:arms?|legs?|extremity))?(?:(?:,\s+|,?\s+and\s+|\s+or\s+)(?:the\s+)?[a-z]+(?:\s+(?:arms?|legs?))?){0,4})",
     re.IGNORECASE,
 )
-_ONE = "single|solitary|lone|one"
+_ONE = "single|solitary|lone"
 _SEVERAL = "multiple|several|numerous|many|countless|dozens of|two|three|four|five|clustered|grouped|scattered|crops of"
 _COUNTED = re.compile(
     rf"\b({_ONE}|{_SEVERAL})\s+((?:[a-z-]+,?\s+){{0,3}}?)"
@@ -40,6 +40,8 @@ _STAIN = re.compile(
     r"trichrome|Ziehl[-–]Neelsen|Alcian blue|Congo red|Fontana[-–]Masson|toluidine blue|Grocott|GMS|S-?100|Melan-?A|"
     r"HMB-?45|SOX-?10|CD\d+)\b"
 )
+_NEIGHBOURS = re.compile(r"\b(?:neighbours?|others?|twins?|among|surrounding|next to|beside|nearby)\b", re.IGNORECASE)
+_HORN_CYST = re.compile(r"\b(?:horn|milia-like|milia|pale|white|whitish|keratin|comedo-like)\W+cysts?\b", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _LIKENESS = re.compile(r"(?:\blike\b|\bas if\b|\bas though\b|\bresembl\w*|-like\b)", re.IGNORECASE)
 
@@ -62,7 +64,7 @@ class Facts:
         denied: concepts that the caption says are not there.
         touched: concepts that the caption names in whatever way; none of these is asked for with the answer no, unless
             it is denied.
-        colours: expressions for colours.
+        colours: expressions for colours; none where the caption leaves open which of several it is.
         plain_colours: which of the ten colours these are.
         count: the words that say how many lesions there are.
         single: whether it is one; None where nothing is said.
@@ -105,7 +107,9 @@ class FactReader:
         sentences = sentences_of(pair.caption)
         own = [sentence for sentence in sentences if is_of_this_picture(sentence)]
         affirmed, denied, touched = self._concepts(sentences, own)
-        expressions = list(dict.fromkeys(c for s in own if not _OR.search(s) for c in named_colours(s)))
+        coloured = [s for s in sentences if named_colours(s)]
+        clear = [s for s in coloured if s in own and not _OR.search(s)]
+        expressions = distinct([c for s in clear for c in named_colours(s)])
         single, count = _counted(own) if pair.modality not in (DERMOSCOPIC, PATHOLOGICAL) else (None, "")
         place, parts = _place(pair, own) if pair.modality not in (DERMOSCOPIC, PATHOLOGICAL) else ("", frozenset())
         stain = _STAIN.search(pair.caption) if pair.modality == PATHOLOGICAL else None
@@ -114,7 +118,7 @@ class FactReader:
             affirmed=affirmed,
             denied=denied,
             touched=touched,
-            colours=tuple(expressions),
+            colours=tuple(expressions) if len(clear) == len(coloured) else (),
             plain_colours=frozenset(colours_in(expressions)),
             count=count,
             single=single,
@@ -166,6 +170,8 @@ def _is_plain(sentence: str, finding: Finding) -> bool:
     """Whether a finding is one concept, and no part of a choice or a comparison."""
     if len(finding.names) > 1 or finding.names[0] in UNSEEN:
         return False
+    if finding.names[0] == "cyst" and _HORN_CYST.search(sentence):  # plugs of horn in a keratosis are no cysts
+        return False
     place = sentence.lower().find(finding.text.lower())
     clause = re.split(r"[,;:()]", sentence[:place])[-1]
     if _LIKENESS.search(clause) or re.match(r"\W*(?:-|\s)?like\b", sentence[place + len(finding.text) :]):
@@ -178,6 +184,8 @@ def _counted(sentences: Sequence[str]) -> tuple[bool | None, str]:
     """Whether there is one lesion, and the words that say it; None where nothing does, or two things are said."""
     found = {}
     for sentence in sentences:
+        if _NEIGHBOURS.search(sentence):
+            continue
         for match in _COUNTED.finditer(sentence):
             number, between, noun = match.groups()
             single = bool(_SINGLE.fullmatch(number))

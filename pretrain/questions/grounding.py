@@ -1,4 +1,4 @@
-"""What may be asked: nothing that the caption does not answer, that gives a diagnosis away, or that no picture shows."""
+"""What may be asked: nothing that the caption does not answer, gives a diagnosis away, or no picture shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,22 @@ _GLUE = frozenset(
             "by",
             "to",
         ),
-        *("picture", "image", "photograph", "lesion", "skin", "show", "seen", "be", "has", "have", "one", "several"),
+        *(
+            "by",
+            "to",
+            "picture",
+            "image",
+            "photograph",
+            "lesion",
+            "skin",
+            "show",
+            "seen",
+            "be",
+            "has",
+            "have",
+            "one",
+            "several",
+        ),
     }
 )
 _NUMBER = re.compile(r"\d+")

@@ -86,6 +86,9 @@ class LookAlikes:
         found = (finding for text in self._diseases[disease].concepts for finding in self._reader.read(text).concepts)
         return frozenset(finding.names[0] for finding in found if len(finding.names) == 1)
 
+    def _is_pool(self, name: str) -> bool:
+        return name in self._reader.knowledge.card.groups or "/" in name
+
     @cached_property
     def _name_words(self) -> dict[str, list[frozenset[str]]]:
         return {n: [frozenset(words(t)) for t in (n, *d.aliases)] for n, d in self._diseases.items()}
@@ -93,6 +96,8 @@ class LookAlikes:
     def _may_be_one(self, one: str, other: str) -> bool:
         """Whether one may be a kind of the other: a name lies within one of the other, or both end alike."""
         if words(one)[-1:] == words(other)[-1:]:  # a dysplastic nevus is a melanocytic nevus
+            return True
+        if self._is_pool(one) or self._is_pool(other):  # "vascular lesion" is many diseases
             return True
         return any(a <= b or b <= a for a in self._name_words[one] for b in self._name_words[other])
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 
 from zsderm.metrics.answers import CHOICE, CLOSED, OPEN
 from zsderm.modalities import CLINICAL
 from zsderm.pretrain.questions import question as q
-from zsderm.pretrain.questions.facts import Facts
+from zsderm.pretrain.questions.facts import Facts, Said
 from zsderm.pretrain.questions.question import Asked, Choice, Pair, Question
 from zsderm.pretrain.questions.spoken import CONCEPTS, GROUPS, OPEN_QUESTIONS
 from zsderm.pretrain.questions.verdicts import ONE, Verdicts
@@ -35,11 +36,12 @@ _DIAGNOSIS = (
     "What is the most likely diagnosis?",
 )
 _DESCRIBE = ("What does the picture show?", "Describe what can be seen.", "What does the lesion look like?")
-_COLOUR = ("Which colours can be seen in the lesion?", "What colour is the lesion?")
+_COLOUR = ("Which colours can be seen?", "Which colours does the picture show in the lesion?")
 _SITE = ("Where on the body is this?", "Which part of the body is shown?")
 _NUMBER = ("How many lesions are there?", "Is there one lesion, or are there several?")
-_MODALITY = ("What kind of picture is this?", "How was this picture taken?")
+_MODALITY = ("What kind of picture is this?", "Is this a clinical, a dermoscopic or a pathological picture?")
 _STAIN = ("Which stain was used?",)
+_ADJECTIVE = re.compile(r"(?:ed|ous|ic|ular|y|ing|ive|ose|form|ent)$")
 OPTIONS = 4
 
 
@@ -60,6 +62,8 @@ class RuleQuestions:
         rng = random.Random(f"{self._seed} {pair.image} {pair.caption}")
         closed, choices = [], []
         for kind in q.KINDS:
+            if kind == q.MODALITY:
+                continue
             known = self._verdicts.known(kind, pair, facts)
             for answer, terms in ((q.YES, known.shown), (q.NO, known.absent)):
                 closed += [closed_question(pair, kind, term, answer, rng) for term in terms]
@@ -68,10 +72,24 @@ class RuleQuestions:
                 term = rng.choice(known.shown)
                 right = Question(pair, kind, CHOICE, term, rng.choice(_CHOICE[kind]), spoken(kind, term))
                 choices.append(Choice(right, {t: spoken(kind, t) for t in known.absent}))
-            if kind == q.MODALITY and known.shown:
-                right = Question(pair, kind, CHOICE, known.shown[0], rng.choice(_CHOICE[kind]), known.shown[0])
-                choices.append(Choice(right, {t: t for t in known.absent}))
-        return Asked((*_open(pair, facts, rng), *closed), tuple(choices))
+        modality, of_modality = self._modality(pair, facts, rng)
+        return Asked((*_open(pair, facts, rng), *closed, *modality), (*choices, *of_modality))
+
+    def _modality(self, pair: Pair, facts: Facts, rng: random.Random) -> tuple[list[Question], list[Choice]]:
+        """One question, of a form that is drawn: every picture has a modality, and it is soon learned."""
+        known = self._verdicts.known(q.MODALITY, pair, facts)
+        if not known.shown:
+            return [], []
+        own = known.shown[0]
+        forms = [OPEN, *[CLOSED] * bool(known.absent), *[CHOICE] * (len(known.absent) > 1)]
+        match rng.choice(forms):
+            case "closed":
+                term, answer = rng.choice([(own, q.YES), (rng.choice(known.absent), q.NO)])
+                return [closed_question(pair, q.MODALITY, term, answer, rng)], []
+            case "choice":
+                right = Question(pair, q.MODALITY, CHOICE, own, rng.choice(_CHOICE[q.MODALITY]), own)
+                return [], [Choice(right, {term: term for term in known.absent})]
+        return [Question(pair, q.MODALITY, OPEN, "modality", rng.choice(_MODALITY), f"{own} picture")], []
 
 
 def closed_question(pair: Pair, kind: str, term: str, answer: str, rng: random.Random) -> Question:
@@ -96,6 +114,12 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
+def _noun(said: Said, group: str) -> str:
+    """The words of the caption, or those of the vocabulary where the caption has an adjective ("scaly", "crusted")."""
+    adjective = _ADJECTIVE.search(said.text) and said.concept in CONCEPTS and group != "texture"
+    return spoken(q.MORPHOLOGY, said.concept) if adjective else said.text
+
+
 def _open(pair: Pair, facts: Facts, rng: random.Random) -> list[Question]:
     found = []
 
@@ -108,15 +132,13 @@ def _open(pair: Pair, facts: Facts, rng: random.Random) -> list[Question]:
         add(q.MORPHOLOGY, "description", _DESCRIBE, " ".join(facts.description))
     for group in GROUPS.get(pair.modality, GROUPS[""]):
         if said := facts.affirmed.get(group):
-            add(q.MORPHOLOGY, group, OPEN_QUESTIONS[group], listed([one.text for one in said]))
+            add(q.MORPHOLOGY, group, OPEN_QUESTIONS[group], listed([_noun(one, group) for one in said]))
     if facts.colours and pair.modality in ("", CLINICAL, "dermoscopic"):
         add(q.COLOUR, "colours", _COLOUR, listed(facts.colours))
     if facts.count:
         add(q.NUMBER, "number", _NUMBER, facts.count)
     if facts.place:
         add(q.SITE, "site", _SITE, facts.place)
-    if pair.modality:
-        add(q.MODALITY, "modality", _MODALITY, f"{pair.modality} picture")
     if facts.stain:
         add(q.MODALITY, "stain", _STAIN, facts.stain)
     return found

@@ -12,7 +12,7 @@ _GENERAL = re.compile(
     r"most patients|in some|in many|some patients|children|adults?|adolescents?|infants?|elderly|"
     r"favou?rs?|spar(?:es|ing))\b|"
     r"\b(?:on|in|over|against)\s+(?:a\s+)?(?:very\s+)?(?:deeply\s+)?(?:fair|light|pale|white|tanned|brown|dark|black|"
-    r"olive|pigmented|coloured)(?:er)?(?:[\s-](?:brown|toned|pigmented|coloured|complexioned))?\s+(?:skin|complexion)",
+    r"olive|pigmented|coloured)(?:er)?(?:\s+(?:or|to|and)\s+\w+)?(?:[\s-](?:brown|toned|pigmented|coloured|complexioned))?\s+(?:skin|complexion)|^on\s[^.;]{0,40}\bskin\b",
     re.IGNORECASE,
 )
 # No camera takes these.

@@ -24,9 +24,10 @@ SYSTEM = (
 )
 REQUEST = (
     "Caption: {caption}\nFields: {fields}\n\n"
-    'Write up to {most} questions that somebody who sees the picture can answer. "kind": one of {kinds}. "form": "open", '
-    '"closed" or "choice". "answer": in words of the caption; "yes" or "no" for a closed question; one of the "options" '
-    "for a choice of four. Name no diagnosis in a question of another kind than disease. Ask for no size, age, "
+    'Write up to {most} questions that somebody who sees the picture can answer. "kind": one of {kinds}. "form": '
+    '"open", "closed" or "choice". "answer": in words of the caption; "yes" or "no" for a closed question; one of the '
+    '"options" for a choice of four. '
+    "Name no diagnosis in a question of another kind than disease. Ask for no size, age, "
     "symptom or course. A closed question asks for one thing.\n"
     'Form: {{"questions": [{{"kind": "...", "form": "...", "question": "...", "answer": "...", "options": []}}]}}'
 )

@@ -9,18 +9,18 @@ from zsderm.modalities import CLINICAL, DERMOSCOPIC, PATHOLOGICAL
 
 # Concept of the vocabulary -> its word in "Can ... be seen?". What is not here is not asked for with yes or no.
 CONCEPTS: Mapping[str, str] = {
-    "vesicle": "vesicles",
-    "papule": "papules",
-    "macule": "macules",
-    "plaque": "plaques",
+    "vesicle": "a vesicle",
+    "papule": "a papule",
+    "macule": "a macule",
+    "plaque": "a plaque",
     "abscess": "an abscess",
-    "pustule": "pustules",
-    "bulla": "bullae",
-    "patch": "patches",
-    "nodule": "nodules",
-    "wheal": "wheals",
-    "comedo": "comedones",
-    "burrow": "burrows",
+    "pustule": "a pustule",
+    "bulla": "a bulla",
+    "patch": "a patch",
+    "nodule": "a nodule",
+    "wheal": "a wheal",
+    "comedo": "a comedo",
+    "burrow": "a burrow",
     "cyst": "a cyst",
     "ulcer": "an ulcer",
     "crust": "crusts",
@@ -39,17 +39,17 @@ CONCEPTS: Mapping[str, str] = {
     "exophytic/fungating": "an exophytic growth",
     "warty/papillomatous": "a warty surface",
     "dome-shaped": "a dome-shaped lesion",
-    "flat topped": "flat-topped lesions",
+    "flat topped": "a flat-topped lesion",
     "translucent": "a translucent lesion",
-    "umbilicated": "umbilicated lesions",
-    "acuminate": "acuminate lesions",
+    "umbilicated": "an umbilicated lesion",
+    "acuminate": "an acuminate lesion",
     "poikiloderma": "poikiloderma",
     "pigment network": "a pigment network",
     "streaks": "streaks",
     "regression structures": "regression structures",
     "dots and globules": "dots or globules",
     "blue whitish veil": "a blue-whitish veil",
-    "vascular structures": "atypical vascular structures",
+    "vascular structures": "dotted or irregular vessels",
 }
 # Groups of concepts that a picture of a modality can show.
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -73,6 +73,16 @@ REGIONS: Mapping[str, frozenset[str]] = {
 }
 
 
+# Whoever sees a picture of one may take it for one of another.
+_ADJOINING = (
+    ("face", "scalp", "neck", "mouth", "ear"),
+    ("armpit", "arm", "chest"),
+    ("groin", "leg"),
+    ("nail", "hand", "foot"),
+    ("neck", "chest", "back"),
+)
+
+
 def regions_of(parts: frozenset[str]) -> tuple[str, ...]:
     """The regions in which all parts of the body lie; the smallest first.
 
@@ -84,5 +94,6 @@ def regions_of(parts: frozenset[str]) -> tuple[str, ...]:
 
 
 def other_regions(parts: frozenset[str]) -> tuple[str, ...]:
-    """The regions in which none of the parts of the body lies."""
-    return tuple(name for name, region in REGIONS.items() if parts and not parts & region)
+    """The regions in which none of the parts of the body lies, and that do not adjoin one in which they lie."""
+    near = {other for group in _ADJOINING if any(parts & REGIONS[name] for name in group) for other in group}
+    return tuple(name for name, region in REGIONS.items() if parts and not parts & region and name not in near)

@@ -32,16 +32,24 @@ class Verdicts:
         facts: reads captions.
         look_alikes: says what is not shown.
         table: the diseases of all pairs.
+        modalities: of all pairs; another one is never right, so it is not asked for either.
     """
 
-    def __init__(self, facts: FactReader, look_alikes: LookAlikes, table: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        facts: FactReader,
+        look_alikes: LookAlikes,
+        table: Collection[str] = (),
+        modalities: Collection[str] = MODALITIES,
+    ) -> None:
         self._facts = facts
+        self._modalities = tuple(name for name in MODALITIES if name in modalities)
         self._look_alikes = look_alikes
         self._table = frozenset(table)
         groups = facts.reader.terms.groups
         self._asked = {m: [n for g in kept for n in groups[g] if n in CONCEPTS] for m, kept in GROUPS.items()}
 
-    def known(self, kind: str, pair: Pair, facts: Facts) -> Known:
+    def known(self, kind: str, pair: Pair, facts: Facts) -> Known:  # noqa: PLR0911 (one kind, one line)
         """The terms of a kind: canonical names of diseases and concepts, colours, regions, modalities."""
         match kind:
             case q.DISEASE:
@@ -63,7 +71,7 @@ class Verdicts:
             case q.SITE:
                 return Known(regions_of(facts.parts), other_regions(facts.parts))
             case q.MODALITY if pair.modality:
-                return Known((pair.modality,), tuple(m for m in MODALITIES if m != pair.modality))
+                return Known((pair.modality,), tuple(m for m in self._modalities if m != pair.modality))
         return Known()
 
     def term(self, kind: str, phrase: str) -> str:

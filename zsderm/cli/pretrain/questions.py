@@ -121,7 +121,12 @@ def questions(
     reader = CaptionReader(base)
     fact_reader = FactReader(reader)
     facts = table.read_facts(found, fact_reader)
-    verdicts = Verdicts(fact_reader, LookAlikes(reader), {known.disease for known in facts if known.disease})
+    verdicts = Verdicts(
+        fact_reader,
+        LookAlikes(reader),
+        {known.disease for known in facts if known.disease},
+        {pair.modality for pair in found},
+    )
     grounding = Grounding(fact_reader, verdicts)
     rules = RuleQuestions(verdicts, seed)
     asks: table.Engine = rules
