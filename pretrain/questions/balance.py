@@ -70,7 +70,10 @@ def with_options(
         terms = rng.sample(sorted(choice.wrong), len(choice.wrong))
         # What is right somewhere and has stood beside others less than its share comes first.
         terms.sort(key=lambda term: -_wanted(right[own.kind, term], beside[own.kind, term]))
-        taken = terms[: options - 1]
+        # Wrong options that end alike ("benign" and "seborrheic keratosis") may overlap: one of them, if others are left.
+        ends = [term.split()[-1] for term in terms]
+        first = [term for place, term in enumerate(terms) if ends[place] not in ends[:place]]
+        taken = [*first, *(term for term in terms if term not in first)][: options - 1]
         beside.update((own.kind, term) for term in taken)
         texts = [own.answer, *(choice.wrong[term] for term in taken)]
         found.append(replace(own, options=tuple(rng.sample(texts, len(texts)))))

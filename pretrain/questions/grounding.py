@@ -10,47 +10,15 @@ from zsderm.pretrain.extraction.mentions import tokens_of
 from zsderm.pretrain.questions import question as q
 from zsderm.pretrain.questions.facts import FactReader, Facts, words_said
 from zsderm.pretrain.questions.question import Question
+from zsderm.pretrain.questions.rules import spoken
 from zsderm.pretrain.questions.sentences import SIZE, is_of_what_is_seen
 from zsderm.pretrain.questions.verdicts import Verdicts
 
 # Words that an answer may need and that say nothing.
 _GLUE = frozenset(
     {
-        *(
-            "a",
-            "an",
-            "the",
-            "and",
-            "or",
-            "of",
-            "in",
-            "on",
-            "at",
-            "with",
-            "is",
-            "are",
-            "this",
-            "it",
-            "there",
-            "by",
-            "to",
-        ),
-        *(
-            "by",
-            "to",
-            "picture",
-            "image",
-            "photograph",
-            "lesion",
-            "skin",
-            "show",
-            "seen",
-            "be",
-            "has",
-            "have",
-            "one",
-            "several",
-        ),
+        *("a", "an", "the", "and", "or", "of", "in", "on", "at", "with", "is", "are", "this", "it", "by", "to"),
+        *("there", "picture", "image", "photograph", "lesion", "skin", "show", "seen", "be", "has", "have", "one"),
     }
 )
 _NUMBER = re.compile(r"\d+")
@@ -82,18 +50,18 @@ class Grounding:
 
     def _of_words(self, question: Question) -> tuple[str, str]:
         texts = (question.text, question.answer, *question.options)
-        if size := next((found.group() for text in texts if (found := SIZE.search(text))), ""):
-            return "no picture shows how large a thing is", size
+        size = next((found.group() for text in texts if (found := SIZE.search(text))), "")
         said = set(_NUMBER.findall(f"{question.pair.caption} {question.pair.modality}"))
-        if invented := sorted({n for text in texts for n in _NUMBER.findall(text)} - said):
-            return "it has a number that the caption has not", ", ".join(invented)
-        if question.kind != q.DISEASE:
-            for text in texts:
-                if names := self._facts.names_disease(text):
-                    return "it names a diagnosis and asks for something else", names[0]
-        if question.kind in (q.SITE, q.NUMBER) and question.pair.modality in (DERMOSCOPIC, PATHOLOGICAL):
-            return f"a {question.pair.modality} picture does not show it", ""
-        return "", ""
+        invented = sorted({number for text in texts for number in _NUMBER.findall(text)} - said)
+        names = [] if question.kind == q.DISEASE else [n for text in texts for n in self._facts.names_disease(text)]
+        hidden = question.kind in (q.SITE, q.NUMBER) and question.pair.modality in (DERMOSCOPIC, PATHOLOGICAL)
+        reasons = {
+            "no picture shows how large a thing is": size,
+            "it has a number that the caption has not": ", ".join(invented),
+            "it names a diagnosis and asks for something else": names[0] if names else "",
+            f"a {question.pair.modality} picture does not show it": question.kind if hidden else "",
+        }
+        return next(((reason, detail) for reason, detail in reasons.items() if detail), ("", ""))
 
     def _of_term(self, question: Question, facts: Facts, term: str, answer: str) -> tuple[str, str]:
         if not term:
@@ -121,19 +89,23 @@ class Grounding:
 
     def _of_open(self, question: Question, facts: Facts) -> tuple[str, str]:
         answer = question.answer.strip()
-        if not answer:
-            return "it has no answer", ""
-        if answer.rstrip(".").lower() in (q.YES, q.NO) or re.match(r"(?i)(?:yes|no)\b[,.]", answer):
-            return "an open question has more than yes or no as its answer", answer[:60]
-        if question.kind == q.DISEASE and facts.disease not in self._facts.names_disease(answer, signs=True):
-            return "the caption states no such diagnosis", answer[:60]
-        if question.kind != q.DISEASE and not is_of_what_is_seen(answer):
-            return "no picture shows it", answer[:60]
-        terms = {word for t in tokens_of(facts.disease) for word in (t.word,)} if question.kind == q.DISEASE else set()
-        own = {token.word for token in tokens_of(answer)}
-        if foreign := sorted(own - words_said(question.pair) - terms - _GLUE):
-            return "the caption does not say it", ", ".join(foreign)
-        denied = facts.denied & {self._verdicts.term(q.MORPHOLOGY, answer)}
-        if denied and not self._facts.reader.read(answer).concepts[0].trigger:
-            return "it affirms what the caption does not", ", ".join(denied)
-        return "", ""
+        affirmed = {name for f in self._facts.reader.read(answer).concepts if not f.trigger for name in f.names}
+        reasons = {
+            "it has no answer": not answer,
+            "an open question has more than yes or no as its answer": re.match(r"(?i)(?:yes|no)\b(?:[.,]|$)", answer),
+            "no picture shows it": question.kind != q.DISEASE and not is_of_what_is_seen(answer),
+            "the caption denies it": affirmed & facts.denied,
+        }
+        if question.kind == q.DISEASE:
+            named = self._facts.names_disease(answer, signs=True)
+            reasons["the caption states no such diagnosis"] = not facts.disease or set(named) != {facts.disease}
+        if reason := next((reason for reason, found in reasons.items() if found), ""):
+            return reason, answer[:60]
+        foreign = sorted({token.word for token in tokens_of(answer)} - self._words(question, facts))
+        return ("the caption does not say it", ", ".join(foreign)) if foreign else ("", "")
+
+    def _words(self, question: Question, facts: Facts) -> set[str]:
+        """The folded words that an open answer may have: of caption, fields, and what the base calls what they say."""
+        said = [one.concept for group in facts.affirmed.values() for one in group]
+        names = [facts.disease, *said, *(spoken(q.MORPHOLOGY, name) for name in said)]
+        return {*words_said(question.pair), *_GLUE, *(token.word for name in names for token in tokens_of(name))}
