@@ -70,7 +70,7 @@ def with_options(
         terms = rng.sample(sorted(choice.wrong), len(choice.wrong))
         # What is right somewhere and has stood beside others less than its share comes first.
         terms.sort(key=lambda term: -_wanted(right[own.kind, term], beside[own.kind, term]))
-        # Wrong options that end alike ("benign" and "seborrheic keratosis") may overlap: one of them, if others are left.
+        # Wrong options that end alike ("benign" and "seborrheic keratosis") may overlap: others go first.
         ends = [term.split()[-1] for term in terms]
         first = [term for place, term in enumerate(terms) if ends[place] not in ends[:place]]
         taken = [*first, *(term for term in terms if term not in first)][: options - 1]
