@@ -48,7 +48,7 @@ _MORE = (
 )
 _ONE = rf"(?:{'|'.join(sorted(_MEANT, key=len, reverse=True))}|{_MORE})"
 _RUN = re.compile(
-    rf"\b(?:(?:{_SHADES})[\s-])?{_ONE}(?:(?:-|/|\s*,\s*|\s+to\s+|-to-|\s+and\s+){_ONE})*\b", re.IGNORECASE
+    rf"\b(?:(?:{_SHADES})[\s-])?{_ONE}(?:(?:-|/|\s*,\s*|\s+to\s+|-to-|\s+and\s+){_ONE})*s?\b", re.IGNORECASE
 )
 _COLOUR_NOUNS = frozenset({"erythema", "redness", "jet"})
 # Behind a colour: it is not that of a lesion.
@@ -93,7 +93,8 @@ def colours_in(expressions: list[str]) -> set[str]:
     >>> sorted(colours_in(["red-brown", "silvery"]))
     ['brown', 'red']
     """
-    return {_MEANT[word] for text in expressions for word in re.findall(r"[a-z]+", text) if word in _MEANT}
+    words = {word.removesuffix("s") for text in expressions for word in re.findall(r"[a-z]+", text)}
+    return {_MEANT[word] for word in words if word in _MEANT}
 
 
 def possible_colours(text: str) -> set[str]:

@@ -26,6 +26,7 @@ _SITE = re.compile(
     r"[a-z]+(?:\s+(?:arms?|legs?|extremity))?(?:(?:,\s+|,?\s+and\s+|\s+or\s+)(?:the\s+)?[a-z]+(?:\s+(?:arms?|legs?))?){0,4})",
     re.IGNORECASE,
 )
+_LIMBS = ("arm", "leg", "extremity")
 _ONE = "single|solitary|lone"
 _SEVERAL = "multiple|several|numerous|many|countless|dozens of|two|three|four|five|clustered|grouped|scattered|crops of"
 _COUNTED = re.compile(
@@ -211,13 +212,18 @@ def _place(pair: Pair, sentences: Sequence[str]) -> tuple[str, frozenset[str]]:
             continue
         for match in _SITE.finditer(sentence):
             text = match.group(1).strip()
-            while text and not body_parts(text.split()[-1]) and not body_parts(" ".join(text.split()[-2:])):
+            while text and not _ends_in_place(text):
                 text = re.sub(r"(?:,?\s+and)?[\s,]*\S+$", "", text)
             if text and (parts := body_parts(text)) and not _LIKENESS.search(sentence[: match.start()]):
                 found.setdefault(text.lower(), parts)
     if len(found) != 1:
         return "", frozenset()
     return next(iter(found.items()))
+
+
+def _ends_in_place(text: str) -> bool:
+    last = text.split()
+    return bool(body_parts(last[-1]) or (last[-1].rstrip("s") in _LIMBS and body_parts(" ".join(last[-2:]))))
 
 
 def words_said(pair: Pair) -> frozenset[str]:

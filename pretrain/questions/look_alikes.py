@@ -49,7 +49,7 @@ class LookAlikes:
             path = self._reader.path(disease)
             scored = []
             for name, other in self._diseases.items():
-                if name == disease or self._may_be_one(disease, name):
+                if name == disease or self._may_be_one(disease, name) or self._is_sign(name):
                     continue
                 either = {*own.concepts, *other.concepts}
                 shared = len({*own.concepts} & {*other.concepts}) / len(either) if either else 0.0
@@ -85,6 +85,10 @@ class LookAlikes:
         """The concepts in the list of a disease, by their names in the vocabulary."""
         found = (finding for text in self._diseases[disease].concepts for finding in self._reader.read(text).concepts)
         return frozenset(finding.names[0] for finding in found if len(finding.names) == 1)
+
+    def _is_sign(self, name: str) -> bool:
+        """Whether the name of a disease is that of a concept too: telangiectasia may be seen in others."""
+        return any(finding.sign for finding in self._reader.read(name).diseases)
 
     def _is_pool(self, name: str) -> bool:
         return name in self._reader.knowledge.card.groups or "/" in name

@@ -10,7 +10,7 @@ _GENERAL = re.compile(
     r"\b(?:often|usually|sometimes|typically|commonly|rarely|frequently|mostly|generally|tends?|occasionally|may|might|"
     r"can|could|if|when|whereas|later|earlier|eventually|over time|with time|early on|at first|become[s]?|"
     r"most patients|in some|in many|some patients|children|adults?|adolescents?|infants?|elderly|"
-    r"favou?rs?|spar(?:es|ing))\b|"
+    r"favou?rs?|spar(?:es|ing)|in the \w+ (?:form|type|variant|kind)|the \w+ (?:form|type|variant))\b|"
     r"\b(?:on|in|over|against)\s+(?:a\s+)?(?:very\s+)?(?:deeply\s+)?(?:fair|light|pale|white|tanned|brown|dark|black|"
     r"olive|pigmented|coloured)(?:er)?(?:\s+(?:or|to|and)\s+\w+)?(?:[\s-](?:brown|toned|pigmented|coloured|complexioned))?\s+(?:skin|complexion)|^on\s[^.;]{0,40}\bskin\b",
     re.IGNORECASE,

@@ -1,4 +1,4 @@
-"""What ``zsderm evaluate --answers`` reports: figures of each file of answers, and of baselines on the same questions."""
+"""What ``zsderm evaluate --answers`` reports: figures of files of answers, and of baselines on the same questions."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from zsderm.metrics.answers.scores import HEADINGS
 from zsderm.wording import counted
 
 MAJORITY, NO_IMAGE, CAPTION = "majority answer", "no image", "caption of the most similar image"
+_NONE = "–"
 _CAPTIONS = ("caption", "truncated_caption")
 # Columns of the first table, which has what is right and wrong, and of the second, which has texts.
 _RIGHT = ("exact_match", "word_f1", "closed_accuracy", "closed_balanced", "choice_accuracy", "not_read")
@@ -184,6 +185,6 @@ def _found_captions(questions: Sequence[AnsweredQuestion], captions: Path, folde
 def _cell(scores: AnswerScores, figure: str) -> str:
     one = scores.figures.get(figure)
     if one is None or math.isnan(one.value):
-        return "–"
+        return _NONE
     interval = "" if math.isnan(one.low) else f" ({one.low:.3f}–{one.high:.3f})"
     return f"{one.value:.3f}{interval}"
