@@ -40,8 +40,8 @@ class Grounding:
         """Why a question may not be asked, and what of it is the reason; two empty texts if it may."""
         if question.kind not in q.KINDS or question.form not in FORMS:
             return "its kind or form is none that was asked for", f"{question.kind}, {question.form}"
-        if reason := self._of_words(question):
-            return reason
+        if (found := self._of_words(question))[0]:
+            return found
         if question.form == CLOSED:
             return self._of_term(question, facts, question.term, question.answer)
         if question.form == CHOICE:

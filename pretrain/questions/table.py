@@ -86,7 +86,7 @@ def ask_all(
     seed: int = 0,
     kinds: Collection[str] = q.KINDS,
     workers: int = 1,
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[float], object] = float,
 ) -> tuple[list[Question], list[Dropped]]:
     """The questions on all pairs: checked, balanced, with options.
 
@@ -98,7 +98,7 @@ def ask_all(
         seed: of what is drawn.
         kinds: that are asked for.
         workers: pairs at a time.
-        advance: called after each pair.
+        advance: called with 1 after each pair.
 
     Raises:
         InputError: the endpoint of the engine does not answer.
@@ -120,7 +120,7 @@ def ask_all(
                 dropped.append(Dropped(pair, question.kind, question.form, question.text, reason, detail))
             else:
                 (closed if question.form == CLOSED else ready).append(question)
-        advance()
+        advance(1)
     rng = random.Random(seed)
     even, alone = balanced(closed, rng)
     offered, few = with_options(choices, rng)

@@ -138,13 +138,11 @@ def test_texts_choices_and_all_questions_have_figures_of_their_own() -> None:
 def test_the_interval_is_that_of_images_drawn_with_their_questions() -> None:
     """A slow, obvious twin: draw images, collect their questions, and take the mean."""
     rng = np.random.default_rng(1)
-    counts = rng.integers(1, 6, 30)
+    asked = rng.integers(1, 6, 30)
     rows: list[AnsweredQuestion] = []
     for image in range(30):
         right = rng.random() < 0.5
-        rows += [
-            _closed(10 * image + n, "yes", "yes" if right else "no", str(image)) for n in range(rng.integers(1, 6))
-        ]
+        rows += [_closed(10 * image + n, "yes", "yes" if right else "no", str(image)) for n in range(asked[image])]
     found = score_answers(rows, resamples=2000).overall.figures["closed_accuracy"]
     by_image: dict[str, list[bool]] = {}
     for row in rows:
