@@ -76,16 +76,14 @@ class Grounding:
     def _of_options(self, question: Question, facts: Facts) -> tuple[str, str]:
         if question.answer not in question.options or len(set(question.options)) < len(question.options):
             return "its answer is not one of its options, or an option stands there twice", question.answer
+        known = self._verdicts.known(question.kind, question.pair, facts)
+        terms = {spoken(question.kind, term): term for term in (*known.shown, *known.absent)}
         for option in question.options:
             answer = q.YES if option == question.answer else q.NO
-            term = option if self._is_term(question, facts, option) else self._verdicts.term(question.kind, option)
+            term = terms.get(option) or self._verdicts.term(question.kind, option)
             if flaw := self._of_term(question, facts, term, answer)[0]:
                 return flaw, option
         return "", ""
-
-    def _is_term(self, question: Question, facts: Facts, option: str) -> bool:
-        known = self._verdicts.known(question.kind, question.pair, facts)
-        return option in (*known.shown, *known.absent)
 
     def _of_open(self, question: Question, facts: Facts) -> tuple[str, str]:
         answer = question.answer.strip()
