@@ -54,7 +54,7 @@ _COLOUR_NOUNS = frozenset({"erythema", "redness", "jet"})
 # Behind a colour: it is not that of a lesion.
 _OTHERS = re.compile(
     r"^[\s,-]*(?:\w+\s+)?(?:skin|hairs?|haired|hairline|lashes|beard|stubble|background|complexion|people|heads?|line|"
-    r"tiles?|sun|vessels?|veins?|pinpoints?)\b(?!\s*-)",
+    r"tiles?|sun|ones|vessels?|veins?|pinpoints?)\b(?!\s*-)",
     re.IGNORECASE,
 )
 _LIKENESS = re.compile(r"\b(?:like|as if|as though|resembl\w*|recall\w*|shade of)\b[^.,;]*$", re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zsderm.errors import UnknownClassError
 from zsderm.knowledge.body_sites import body_parts
@@ -76,7 +76,7 @@ class Facts:
     """
 
     disease: str = ""
-    affirmed: Mapping[str, tuple[Said, ...]] = None  # type: ignore[assignment]
+    affirmed: Mapping[str, tuple[Said, ...]] = field(default_factory=dict)
     denied: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
     colours: tuple[str, ...] = ()
@@ -183,7 +183,7 @@ def _is_plain(sentence: str, finding: Finding) -> bool:
 
 def _counted(sentences: Sequence[str]) -> tuple[bool | None, str]:
     """Whether there is one lesion, and the words that say it; None where nothing does, or two things are said."""
-    found = {}
+    found: dict[bool, str] = {}
     for sentence in sentences:
         if _NEIGHBOURS.search(sentence):
             continue

@@ -131,7 +131,8 @@ def _open(pair: Pair, facts: Facts, rng: random.Random) -> list[Question]:
     if facts.description:
         add(q.MORPHOLOGY, "description", _DESCRIBE, " ".join(facts.description))
     for group in GROUPS.get(pair.modality, GROUPS[""]):
-        if said := facts.affirmed.get(group):
+        # Vessels are no change of the surface, although the vocabulary groups them so.
+        if said := [one for one in facts.affirmed.get(group, ()) if one.concept != "telangiectasia"]:
             add(q.MORPHOLOGY, group, OPEN_QUESTIONS[group], listed([_noun(one, group) for one in said]))
     if facts.colours and pair.modality in ("", CLINICAL, "dermoscopic"):
         add(q.COLOUR, "colours", _COLOUR, listed(facts.colours))

@@ -80,7 +80,8 @@ class ServerQuestions:
         return Asked(dropped=(Dropped(pair, "", "", reply[:80], REFUSED, flaw),))
 
     def _checked(self, pair: Pair, facts: Facts, items: list[dict[str, Any]]) -> Asked:
-        kept, dropped = [], []
+        kept: list[Question] = []
+        dropped: list[Dropped] = []
         for number, item in enumerate(items):
             question = self._question(pair, item)
             twice = any(" ".join(question.text.lower().split()) == " ".join(one.text.lower().split()) for one in kept)

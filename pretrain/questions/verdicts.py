@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from zsderm.pretrain.questions.look_alikes import LookAlikes
 from zsderm.pretrain.questions.question import Pair
 from zsderm.pretrain.questions.spoken import CONCEPTS, GROUPS, other_regions, regions_of
 
+_BUMPY = re.compile(r"mulberry|cauliflower|raspberry|cobbl|furrow|papillary", re.IGNORECASE)
 ONE, SEVERAL = "one lesion", "several lesions"
 
 
@@ -99,7 +101,8 @@ class Verdicts:
         asked = self._asked.get(pair.modality, self._asked[""])
         shown = {said.concept for group in facts.affirmed.values() for said in group}
         free = self._look_alikes.absent(facts.disease) if facts.disease else frozenset()
-        absent = (free - facts.touched - _kin(facts.touched)) | facts.denied
+        likened = {"warty/papillomatous"} if _BUMPY.search(pair.caption) else set()
+        absent = (free - facts.touched - _kin(facts.touched) - likened) | facts.denied
         return Known(tuple(n for n in asked if n in shown), tuple(n for n in asked if n in absent and n not in shown))
 
 

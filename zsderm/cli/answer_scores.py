@@ -175,8 +175,8 @@ def _found_captions(questions: Sequence[AnsweredQuestion], captions: Path, folde
             )
     cosines = rows.features[len(known) :] @ rows.features[: len(known)].T  # (asked, known)
     cosines[:, ~rows.ok[: len(known)]] = -2.0
-    for place, path in enumerate(asked.values()):
-        cosines[place, [other == path for other in known]] = -2.0  # its own caption would be the answer
+    for row, path in enumerate(asked.values()):
+        cosines[row, [other == path for other in known]] = -2.0  # its own caption would be the answer
     texts = table.column(column)
     nearest = dict(zip(asked, cosines.argmax(axis=1), strict=True))
     return [texts[int(nearest[question.image])] for question in questions]

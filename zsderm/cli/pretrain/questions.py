@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from zsderm.cli.options import (
 )
 from zsderm.cli.parameters import ResultFolder
 from zsderm.cli.talk import is_quiet, say
+
+if TYPE_CHECKING:
+    from zsderm.pretrain.questions.table import Summary
 
 KINDS = ("disease", "morphology", "colour", "number", "site", "modality")
 
@@ -160,14 +164,15 @@ def questions(
         say(line)
 
 
-def lines(summary: object, without: int) -> list[str]:
+def lines(summary: Summary, without: int) -> list[str]:
     """What stderr says of the questions."""
-    told = summary.to_dict()  # type: ignore[attr-defined]
-    forms = summary.forms()  # type: ignore[attr-defined]
-    found = [f"{told['questions']} questions on {told['pairs']} pairs: {_counts(forms)}."]
+    forms, kinds = summary.forms(), {kind for kind, _ in summary.questions}
+    found = [f"{forms.total()} questions on {summary.pairs} pairs: {_counts(forms)}."]
     if forms["closed"]:
-        found.append(f"The answer is yes to {100 * told['yes_share']:.0f} % of the closed ones.")
-    found.append(f"Marked as answered without the picture: {_counts(told['text_only'])}.")
+        found.append(f"The answer is yes to {100 * summary.yes / forms['closed']:.0f} % of the closed ones.")
+    found.append(f"Marked as answered without the picture: {_counts(summary.text_only)}.")
+    if "site" in kinds:
+        found.append("Close-ups do not show where on the body they are: for such leave the kind site out (--kind).")
     if without:
         found.append(f"{without} rows have no image or no caption, and are left out.")
     return found

@@ -52,7 +52,7 @@ class BertSimilarity:
     def score(self, answers: Sequence[str], references: Sequence[str]) -> NDArray[np.float64]:
         """(N, 3) precision, recall and F of each answer; 0 for one that has no token."""
         texts = sorted({*answers, *references}, key=lambda text: (len(text), text))
-        states = {}
+        states: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         for start in range(0, len(texts), BATCH):
             part = texts[start : start + BATCH]
             states |= dict(zip(part, self._states(part), strict=True))

@@ -140,7 +140,7 @@ def _sums(questions: Sequence[AnsweredQuestion], similarity: BertSimilarity | No
     """What is summed over questions, by name: (N,) each, (N, 10) for the counts of BLEU."""
     count = len(questions)
     forms = {form: np.array([q.form == form for q in questions], dtype=bool) for form in (OPEN, CLOSED, CHOICE)}
-    open_ones = np.flatnonzero(forms[OPEN])
+    open_ones = [place for place, question in enumerate(questions) if question.form == OPEN]
     answers = [questions[place].prediction for place in open_ones]
     references = [questions[place].answer for place in open_ones]
     found = {"all": np.ones(count), **{form: kept.astype(np.float64) for form, kept in forms.items()}}

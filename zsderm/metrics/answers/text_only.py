@@ -149,7 +149,7 @@ class _Vote:
         if self._rows is None:
             return Guess("", 0.0)
         near = (self._rows @ self._vectors.transform([question.question]).T).toarray()[:, 0]
-        votes: Counter[str] = Counter()
+        votes: defaultdict[str, float] = defaultdict(float)
         voters = 0
         for place in np.argsort(-near, kind="stable"):
             for key, count in self._answers[self._texts[place]].items():
