@@ -26,6 +26,7 @@ ROOMS = {
     "knowledge_bases": "zsderm/knowledge_bases",
 }
 SOLD_AS = {
+    "rouge_score": "rouge-score",
     "PIL": "pillow",
     "faiss": "faiss-gpu",
     "open_clip": "open_clip_torch",

@@ -13,8 +13,12 @@ from __future__ import annotations
 import csv
 import json
 import random
+import subprocess
+import sys
+import tempfile
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +30,6 @@ from zsderm.benchmarks.options import data_root_option
 from zsderm.csv_files import csv_file
 from zsderm.knowledge.body_sites import contradicts
 from zsderm.modalities import CLINICAL, DERMOSCOPIC, shown_in
-from zsderm.pretrain.extraction.reading import CaptionReader
-from zsderm.pretrain.questions import table
-from zsderm.pretrain.questions.facts import FactReader
-from zsderm.pretrain.questions.grounding import Grounding
-from zsderm.pretrain.questions.look_alikes import LookAlikes
-from zsderm.pretrain.questions.question import Pair, Question
-from zsderm.pretrain.questions.rules import RuleQuestions
-from zsderm.pretrain.questions.verdicts import Verdicts
 
 TABLES = {"pad/index.csv": (CLINICAL, "region"), "ham10000/index.csv": (DERMOSCOPIC, "localization")}
 PAIRS, DRAWN = 200, 300  # pairs of each table, and questions that are read
@@ -41,6 +37,16 @@ COLUMNS = (
     *("id", "kind", "form", "modality", "question", "answer", "options", "image", "caption", "site"),
     *("picture", "says", "flaw"),
 )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture with a made caption."""
+
+    image: str
+    caption: str
+    modality: str
+    site: str
 
 
 def made_pairs(root: Path, base: KnowledgeBase, seed: int, count: int = PAIRS) -> list[Pair]:
@@ -56,15 +62,16 @@ def made_pairs(root: Path, base: KnowledgeBase, seed: int, count: int = PAIRS) -
     found = []
     for name, (modality, site) in TABLES.items():
         with (root / name).open(encoding="utf-8", newline="") as file:
-            rows = [(number, row) for number, row in enumerate(csv.DictReader(file), start=2)]
-        by_label: dict[str, list[tuple[int, dict[str, str]]]] = {}
-        for number, row in rows:
-            by_label.setdefault(row["label"], []).append((number, row))
+            rows = list(csv.DictReader(file))
+        by_label: dict[str, list[dict[str, str]]] = {}
+        for row in rows:
+            by_label.setdefault(row["label"], []).append(row)
         for _ in range(count):  # as many of each label: most of HAM10000 are nevi
-            number, row = rng.choice(by_label[rng.choice(sorted(by_label))])
+            row = rng.choice(by_label[rng.choice(sorted(by_label))])
             caption = _caption(base, row["label"], modality, row[site], rng)
             told = row[site] if rng.random() < 0.5 else ""
-            found.append(Pair(number, f"{Path(name).parent}/{row['filename']}", caption, modality, "", told.lower()))
+            image = (root / name).parent / row["filename"]
+            found.append(Pair(str(image), caption, modality, told.lower()))
     return found
 
 
@@ -83,20 +90,19 @@ def _caption(base: KnowledgeBase, label: str, modality: str, site: str, rng: ran
     return " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in (*first, *texts))
 
 
-def asked(pairs: list[Pair], base: KnowledgeBase, seed: int) -> tuple[list[Question], table.Summary]:
-    """The questions on pairs, and what was counted of them."""
-    reader = CaptionReader(base)
-    facts_of = FactReader(reader)
-    facts = table.read_facts(pairs, facts_of)
-    verdicts = Verdicts(
-        facts_of,
-        LookAlikes(reader),
-        {known.disease for known in facts if known.disease},
-        {pair.modality for pair in pairs},
-    )
-    grounding = Grounding(facts_of, verdicts)
-    questions, dropped = table.ask_all(pairs, facts, RuleQuestions(verdicts, seed), grounding, seed=seed)
-    return questions, table.summary_of(questions, dropped, len(pairs), seed)
+def asked(pairs: list[Pair], seed: int) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """The questions on pairs by the command line, with the site of each, and what the command counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        table, output = Path(folder) / "pairs.csv", Path(folder) / "questions"
+        with csv_file(table, ("filename", "caption", "modality", "site")) as writer:
+            writer.write_all((pair.image, pair.caption, pair.modality, pair.site) for pair in pairs)
+        words = ["pretrain", "questions", str(table), "--output", str(output), "--seed", str(seed), "--quiet"]
+        subprocess.run([sys.executable, "-m", "zsderm", *words], check=True, stdout=subprocess.DEVNULL)
+        with (output / "questions.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        counts = json.loads((output / "questions.csv.manifest.json").read_text(encoding="utf-8"))["counts"]
+    sites = {(pair.image, pair.caption): pair.site for pair in pairs}
+    return [{**row, "site": sites[row["image"], row["caption"]]} for row in rows], counts
 
 
 def counted(file: Path) -> dict[str, Any]:
@@ -125,25 +131,11 @@ def main(data_root: Path, seed: int, output: Path, read: Path | None) -> None:
             draft.write_text(json.dumps(counted(read), indent=1) + "\n", encoding="utf-8")
         return
     base = KnowledgeBase.load("dermatology")
-    questions, summary = asked(made_pairs(data_root, base, seed), base, seed)
+    questions, counts = asked(made_pairs(data_root.resolve(), base, seed), seed)
     drawn = random.Random(seed).sample(questions, min(DRAWN, len(questions)))
     with csv_file(output, COLUMNS) as writer:
-        for number, one in enumerate(drawn, start=1):
-            writer.write(
-                {
-                    "id": str(number),
-                    "kind": one.kind,
-                    "form": one.form,
-                    "modality": one.pair.modality,
-                    "question": one.text,
-                    "answer": one.answer,
-                    "options": " | ".join(one.options),
-                    "image": one.pair.image,
-                    "caption": one.pair.caption,
-                    "site": one.pair.site,
-                }
-            )
-    click.echo(json.dumps(summary.to_dict(), indent=1))
+        writer.write_all({**one, "id": str(number)} for number, one in enumerate(drawn, start=1))
+    click.echo(json.dumps(counts, indent=1))
 
 
 if __name__ == "__main__":

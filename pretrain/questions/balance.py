@@ -14,7 +14,7 @@ from dataclasses import replace
 from zsderm.pretrain.questions.question import NO, YES, Choice, Dropped, Question
 
 ALONE = "no picture has the other answer to the same question"
-FEW = "there are too few wrong options"
+FEW = "too few of its wrong options are right for another picture"
 LEAST_OPTIONS = 3
 
 
@@ -64,11 +64,12 @@ def with_options(
     found, dropped = [], []
     for choice in rng.sample(list(choices), len(choices)):
         own = choice.question
-        if len(choice.wrong) < LEAST_OPTIONS - 1:
+        wrong = sorted(term for term in choice.wrong if right[own.kind, term])  # a term that never is right is known
+        if len(wrong) < LEAST_OPTIONS - 1:
             dropped.append(_dropped(own, FEW))
             continue
-        terms = rng.sample(sorted(choice.wrong), len(choice.wrong))
-        # What is right somewhere and has stood beside others less than its share comes first.
+        terms = rng.sample(wrong, len(wrong))
+        # What has stood beside others less than its share comes first.
         terms.sort(key=lambda term: -_wanted(right[own.kind, term], beside[own.kind, term]))
         # Wrong options that end alike ("benign" and "seborrheic keratosis") may overlap: others go first.
         ends = [term.split()[-1] for term in terms]

@@ -58,7 +58,7 @@ def test_a_choice_has_one_right_answer(asked: list[Question], verdicts: Verdicts
     assert choices
     for one in choices:
         known = verdicts.known(one.kind, one.pair, facts_of.read(one.pair))
-        assert len(one.options) == 4
+        assert 3 <= len(one.options) <= 4
         assert set(one.options) & set(known.shown) == {one.answer}
 
 
@@ -81,7 +81,7 @@ def test_a_sign_the_caption_is_silent_on_is_denied_only_with_a_reason(facts_of: 
     assert "plaque" not in absent("Melanocytic nevus. A brown papule.")  # one may be called the other
 
 
-def test_wrong_options_are_right_elsewhere_where_that_can_be_had() -> None:
+def test_wrong_options_are_right_for_other_pictures() -> None:
     pairs = [Pair(n, f"{n}.jpg", "", "") for n in range(40)]
     terms = ("a", "b", "c", "d")
     choices = [
@@ -94,7 +94,8 @@ def test_wrong_options_are_right_elsewhere_where_that_can_be_had() -> None:
     found, dropped = with_options(choices, random.Random(0))
     beside = Counter(option for one in found for option in one.options if option != one.answer)
     assert not dropped
-    assert sum(beside[term] for term in terms) > 0.9 * beside.total()
+    assert set(beside) == set(terms)
+    assert max(beside.values()) - min(beside.values()) <= 3
 
 
 def test_what_has_no_counterpart_is_dropped_with_that_reason() -> None:
