@@ -50,7 +50,7 @@ def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]
     """Read a table of answers (.csv, .jsonl or .parquet).
 
     It needs columns for the image, question, answer (what is right) and prediction. id, kind, form, modality and
-    options (a JSON list, or texts with | between them) may be missing: without a form, a bare yes or no is closed, what
+    options (a JSON list, or texts with | or ; between them) may be missing: without a form, a bare yes or no is closed, what
     has options is a choice, and everything else is open.
 
     Args:
@@ -125,10 +125,10 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> AnsweredQuestion:
 
 
 def options_of(cell: str) -> tuple[str, ...]:
-    """The options in a cell: a JSON list of texts, or texts with | between them.
+    """The options in a cell: a JSON list of texts, or texts with | or else ; between them.
 
-    >>> options_of('["scale", "crust"]'), options_of("scale | crust"), options_of("")
-    (('scale', 'crust'), ('scale', 'crust'), ())
+    >>> options_of('["scale", "crust"]'), options_of("scale | crust"), options_of("scale; crust"), options_of("")
+    (('scale', 'crust'), ('scale', 'crust'), ('scale', 'crust'), ())
     """
     if cell.startswith("["):
         try:
@@ -137,7 +137,7 @@ def options_of(cell: str) -> tuple[str, ...]:
             found = None
         if isinstance(found, list) and all(isinstance(one, str) for one in found):
             return tuple(found)
-    return tuple(part for text in cell.split("|") if (part := text.strip()))
+    return tuple(part for text in cell.split("|" if "|" in cell else ";") if (part := text.strip()))
 
 
 def _guessed_form(answer: str, options: Sequence[str]) -> str:
