@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ COLUMNS = (
 )
 DROPPED_COLUMNS = ("row", "image", "kind", "form", "question", "reason", "detail")
 _MARK = header_mark(COLUMNS)
+_TALKS_MARK = re.compile(rb'\A\[\s*(?:\{\s*"id": "|\])')
 _DROPPED_MARK = header_mark(DROPPED_COLUMNS)
 
 
@@ -222,7 +224,7 @@ def write_questions(
             }
             for one in dropped
         )
-    with atomic_file(output / CONVERSATIONS) as draft:
+    with atomic_file(output / CONVERSATIONS, mark=_TALKS_MARK) as draft:
         draft.write_text(json.dumps(talks, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     facts = {
         **(settings or {}),
@@ -268,6 +270,7 @@ def refuse_foreign(output: Path) -> None:
     """
     refuse_others(output / QUESTIONS, _MARK)
     refuse_others(output / DROPPED, _DROPPED_MARK)
+    refuse_others(output / CONVERSATIONS, _TALKS_MARK)
 
 
 def _row(name: str, question: Question, guess: Guess | None) -> dict[str, object]:

@@ -65,6 +65,7 @@ def test_rules_write_questions_conversations_and_what_was_dropped(pairs: Path) -
     assert (output / "questions.csv").read_bytes() != before
 
 
+@pytest.mark.slow
 def test_kinds_can_be_chosen(pairs: Path) -> None:
     assert run(pairs, "--output", pairs.parent / "out", "--kind", "site", "--kind", "colour").exit_code == 0
     assert {row["kind"] for row in rows_of(pairs.parent / "out" / "questions.csv")} == {"site", "colour"}
@@ -128,3 +129,12 @@ def test_a_table_without_captions_is_refused(tmp_path: Path) -> None:
     result = run(tmp_path / "t.csv", "--output", tmp_path / "out")
     assert result.exit_code == 1
     assert "caption" in result.output
+
+
+@pytest.mark.parametrize("name", ["questions.csv", "dropped.csv", "conversations.json"])
+def test_files_of_others_are_not_replaced(pairs: Path, name: str) -> None:
+    output = pairs.parent / "out"
+    output.mkdir()
+    (output / name).write_text('{"mine": 1}')
+    result = run(pairs, "--output", output)
+    assert (result.exit_code, (output / name).read_text()) == (1, '{"mine": 1}')

@@ -72,6 +72,7 @@ def test_bleu_is_that_of_the_paper(order: int) -> None:
     assert bleu(counts, order) == pytest.approx(_reference_bleu(ANSWERS, REFERENCES, order))
 
 
+@pytest.mark.slow  # its package takes half a second to import
 def test_rouge_is_that_of_the_paper() -> None:
     found = rouge(ANSWERS, REFERENCES)
     expected = [_reference_rouge(*pair) for pair in zip(ANSWERS, REFERENCES, strict=True)]

@@ -13,6 +13,7 @@ def _question(
     return AnsweredQuestion(str(number), f"{number}.jpg", question, answer, "", "colour", form, "", options)
 
 
+@pytest.mark.slow
 def test_what_the_words_give_away_is_found_and_what_they_do_not_is_not() -> None:
     """Blue is always asked in vain; red half of the time."""
     rng = np.random.default_rng(0)
@@ -23,6 +24,7 @@ def test_what_the_words_give_away_is_found_and_what_they_do_not_is_not() -> None
     assert not any(given_away[40:])
 
 
+@pytest.mark.slow
 def test_an_option_that_is_right_wherever_it_stands_is_found() -> None:
     options = ("scale", "crust", "ulcer", "scar")
     always = [_question(n, "Which is seen?", "crust", "choice", options) for n in range(30)]

@@ -62,6 +62,7 @@ def test_a_choice_has_one_right_answer(asked: list[Question], verdicts: Verdicts
         assert set(one.options) & set(known.shown) == {one.answer}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_questions(
     facts_of: FactReader, verdicts: Verdicts, grounding: Grounding, asked: list[Question]
 ) -> None:

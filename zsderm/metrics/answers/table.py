@@ -50,8 +50,8 @@ def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]
     """Read a table of answers (.csv, .jsonl or .parquet).
 
     It needs columns for the image, question, answer (what is right) and prediction. id, kind, form, modality and
-    options (a JSON list, or texts with | or ; between them) may be missing: without a form, a bare yes or no is closed, what
-    has options is a choice, and everything else is open.
+    options (a JSON list, or texts with | or ; between them) may be missing: without a form, a bare yes or no is
+    closed, what has options is a choice, and everything else is open.
 
     Args:
         path: the table.
