@@ -138,7 +138,7 @@ def questions(
         from zsderm.language_model import Answers
         from zsderm.language_model import endpoint as reach
 
-        kept = Answers(answers or output / "answers", model)
+        kept = Answers(answers or output.with_name(f"{output.name}-answers"), model)
         ask = reach(endpoint, model, api_key, timeout, temperature=0.0)
         asks = ServerQuestions(verdicts, grounding, rules, ask, kept)
     with counting("Asking", len(found), not is_quiet()) as advance:
