@@ -64,6 +64,7 @@ FLOORS = [
     "metrics",
     "report",
     "tasks",
+    "asking",
     "doctor",
     "cli",
     "__main__",
@@ -79,6 +80,7 @@ DOORS = {
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "pretrain", "pages"): {"pretrain"},
+    ("cli", "pretrain", "answers"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
     ("cli", "probe"): {"benchmarks"},
@@ -88,6 +90,7 @@ COMMANDS = {("pretrain", "__main__.py"): {"cli"}}
 # What pretrain, benchmarks and notebooks may import, besides their own room and the names that zsderm promises.
 PUBLIC_MODULES = {
     "arrays",
+    "asking",
     "atomic_files",
     "calibration",
     "config",

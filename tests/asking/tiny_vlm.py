@@ -1,0 +1,75 @@
+"""A model of the LLaVA family with random weights: CLIP and Llama of two layers, a tokenizer of words, 28 pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+WORDS = (
+    "yes no red brown round flat scale nevus melanoma is there what colour the lesion which one of these options and "
+    "nothing else Answer with or a shown in this photograph name classes USER ASSISTANT . : ? , A B"
+)
+SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Knows a few words."""
+    words = dict.fromkeys([*SPECIAL, *WORDS.split(), "<image>"])
+    model = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    model.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=model,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        additional_special_tokens=["<image>"],
+    )
+
+
+def write_vlm(folder: Path, seed: int = 0) -> Path:
+    """The folder of such a model, as `save_pretrained` writes it."""
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(seed)
+    vision = CLIPVisionConfig(**SIZE, image_size=28, patch_size=14, projection_dim=32)
+    text = LlamaConfig(
+        **SIZE,
+        num_key_value_heads=2,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=512,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.save_pretrained(folder)
+    shape = {"size": {"shortest_edge": 28}, "crop_size": {"height": 28, "width": 28}}
+    LlavaProcessor(
+        CLIPImageProcessor(**shape),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)
+    return folder
