@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,9 +102,11 @@ def answered_by_concepts(
         known = {image: path for image, path in paths.items() if path is not None}
         if not known:
             continue
+        wanted = {asked[place][1] for place in places}
+        kept = tuple(concept for concept in vocabulary.vocabulary.concepts if concept.name in wanted)
         scores = annotate(
             encoder,
-            vocabulary.vocabulary,
+            replace(vocabulary.vocabulary, concepts=kept),  # a score does not hang on the other concepts
             list(known.values()),
             names=list(known),
             batch_size=batch_size,

@@ -89,7 +89,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     heading=OUTPUT,
     help="The file for the answers: .csv, .jsonl or .parquet.",
 )
-@language_model_option()
+@language_model_option(old_names=())
 @api_key_option
 @answers_option
 @option("--temperature", default=0.0, show_default=True, heading=_DRAWN, help="0: the most likely answer.")
