@@ -17,10 +17,16 @@ from zsderm.images import open_file
 from zsderm.knowledge import KnowledgeBase
 
 METHOD = "generative"  # what answered, in tables
+PREFIXES = ("openai:", "transformers:")
 PROMPT = (
     "Which of these classes does this photograph show? Answer with the name of one class and nothing else.\n"
     "Classes: {classes}"
 )
+
+
+def is_generative(model: object) -> bool:
+    """Whether a name means a model that answers in words: "openai:NAME" or "transformers:FOLDER"."""
+    return isinstance(model, str) and model.startswith(PREFIXES)
 
 
 @dataclass(frozen=True)
