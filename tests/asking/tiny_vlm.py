@@ -50,6 +50,7 @@ def write_vlm(folder: Path, seed: int = 0) -> Path:
         **SIZE,
         num_key_value_heads=2,
         vocab_size=len(tokenizer),
+        initializer_range=0.3,  # else what stays of it is too small to let adapters be sure of a word
         max_position_embeddings=512,
         pad_token_id=0,
         bos_token_id=2,

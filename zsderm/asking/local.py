@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL.Image import Image
 
-from zsderm.asking.model_folder import PREFIX, ModelFolder, message
+from zsderm.asking.model_folder import PREFIX, ModelFolder, inputs_of, message
 from zsderm.asking.pictures import digest
 from zsderm.asking.sampling import Sampling
 from zsderm.encoders.transformers_format.encoder import silence
@@ -109,7 +109,7 @@ class LocalModel:
         with silence():
             texts = [self._processor.apply_chat_template(turn, add_generation_prompt=True) for turn in turns]
             pictures = [image for image, _ in asked if image is not None]
-            inputs = self._processor(images=pictures or None, text=texts, padding=True, return_tensors="pt")
+            inputs = inputs_of(self._processor, texts, pictures)
             inputs = inputs.to(self.device, dtype=self._model.dtype)  # numbers of tokens stay whole numbers
             try:
                 with torch.inference_mode(), self._drawn(asked):

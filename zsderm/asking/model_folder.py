@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from PIL.Image import Image
 
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
 from zsderm.encoders.fingerprint import fingerprint
@@ -160,6 +163,21 @@ def prepared(processor: Any, model: Any) -> Any:
         processor.patch_size = config.vision_config.patch_size
         processor.vision_feature_select_strategy = config.vision_feature_select_strategy
     return processor
+
+
+def inputs_of(processor: Any, texts: Sequence[str], images: Sequence[Image]) -> Any:
+    """What a model takes: tokens filled up to one length, and pixels.
+
+    Args:
+        processor: see `prepared`.
+        texts: B of them, as the template gives them.
+        images: one for each text, or none.
+    """
+    begins = processor.tokenizer.bos_token
+    special = not (begins and texts[0].startswith(begins))  # a template may have said it already
+    return processor(
+        images=list(images) or None, text=list(texts), padding=True, add_special_tokens=special, return_tensors="pt"
+    )
 
 
 def message(role: str, text: str, *, image: bool = False) -> dict[str, Any]:
