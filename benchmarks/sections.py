@@ -24,9 +24,9 @@ _OF_CALIBRATION = (
 )
 _OF_REPLIES = ["no answer", "by first substring (95 %)"]
 _OF_WORDS = (
-    "Generative: one prompt lists all classes, in another order for each image; the longest class name or alias in the "
-    "reply is the answer, and there are no probabilities. No answer: the reply names no class, or several; it counts as "
-    "wrong, and in macro-F1 as a class of its own. By first substring: accuracy as published scoring has it, by the "
+    "Generative: one prompt lists all classes, in another order for each image; the longest name or alias in the "
+    "reply is the answer, and there are no probabilities. No answer: the reply names no class, or several; it counts "
+    "as wrong, and in macro-F1 as a class of its own. By first substring: accuracy as published scoring has it, by the "
     "first class, in the order of the list, whose name stands in the reply."
 )
 _COMPARED = {"accuracy": "accuracy", "balanced_accuracy": "balanced"}
@@ -126,7 +126,10 @@ def figures(runs: Sequence[Result]) -> Table:
     titles += [f"{title} (95 %)" if drawn[name] else title for name, title in _MAYBE_INTERVAL.items()]
     titles += _OF_REPLIES if _worded(runs) else []
     return Table(
-        titles, [[*_row(run, drawn), *(_replies(run) if _worded(runs) else [])] for run in runs], _notes(runs) if runs else (), [_record(run) for run in runs]
+        titles,
+        [[*_row(run, drawn), *(_replies(run) if _worded(runs) else [])] for run in runs],
+        _notes(runs) if runs else (),
+        [_record(run) for run in runs],
     )
 
 

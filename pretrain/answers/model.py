@@ -53,8 +53,7 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
     if config.projector and not any(name.endswith(config.projector) for name, _ in model.named_modules()):
         raise SettingsError(f"'{config.model}' has no part '{config.projector}'. Name it in setting `projector`.")
     if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.enable_input_require_grads()
+        _compute_twice(model)
     try:
         adapted = get_peft_model(model, adapters)
     except ValueError as error:
@@ -68,13 +67,24 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
     return adapted.to(device), processor
 
 
+def _compute_twice(model: Any) -> None:
+    """Have activations computed again in the backward pass; older versions of transformers have another name for it."""
+    how = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=how)
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+    model.enable_input_require_grads()
+
+
 def groups(model: nn.Module, config: AnswersConfig) -> list[dict[str, Any]]:
     """What learns, with the learning rate of each: adapters, and the projector."""
     learns = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
-    of_projector = {name for name in learns if config.projector and f".{config.projector}." in name}
+    mark = f".{config.projector}." if config.projector else "/"  # no name holds that
+    # In the order of the model, by which a checkpoint knows the state of each.
     parts = (
-        ([weights for name, weights in learns.items() if name not in of_projector], config.learning_rate),
-        ([learns[name] for name in of_projector if name in learns], config.projector_learning_rate),
+        ([weights for name, weights in learns.items() if mark not in name], config.learning_rate),
+        ([weights for name, weights in learns.items() if mark in name], config.projector_learning_rate),
     )
     return [{"params": weights, "lr": rate} for weights, rate in parts if weights]
 

@@ -13,7 +13,7 @@ from zsderm.asking.model_folder import ModelFolder
 from zsderm.asking.pictures import picture
 from zsderm.errors import CheckpointError, SettingsError
 
-SHORT = Sampling(max_tokens=6)
+SHORT = Sampling(min_tokens=2, max_tokens=6)
 
 
 @pytest.mark.slow

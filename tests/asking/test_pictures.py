@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.asking.conftest import PLACE
+from tests.asking.tiny_vlm import PLACE
 from zsderm.asking.pictures import data_url, digest, picture
 
 

@@ -1,10 +1,14 @@
-"""A model of the LLaVA family with random weights: CLIP and Llama of two layers, a tokenizer of words, 28 pixels."""
+"""A model of the LLaVA family with random weights (CLIP and Llama of two layers, a tokenizer of words, 28 pixels), and
+photographs that say where they were taken.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -23,6 +27,7 @@ WORDS = (
     "nothing else Answer with or a shown in this photograph name classes USER ASSISTANT . : ? , A B"
 )
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+PLACE = b"Lat 47.3769 Lon 8.5417"
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 
 
@@ -73,4 +78,16 @@ def write_vlm(folder: Path, seed: int = 0) -> Path:
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
     ).save_pretrained(folder)
+    return folder
+
+
+def write_photos(folder: Path) -> Path:
+    """Three photographs that say where they were taken, and a file that is none."""
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        exif = Image.Exif()
+        exif[0x010E] = PLACE.decode()
+        image = Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8))
+        image.save(folder / f"patient-Meier-{number}.jpg", exif=exif, comment=PLACE)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photograph")
     return folder

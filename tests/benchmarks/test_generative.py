@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from tests.asking.conftest import vlm  # noqa: F401
 from zsderm.benchmarks import sections
 from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply, serving
 from zsderm.benchmarks.grid import Run, grid
@@ -111,7 +110,7 @@ def test_what_was_said_is_not_asked_again(folder: Path, server: ProtocolServer, 
 
 
 @pytest.mark.slow
-def test_a_local_model_stands_in_the_table(vlm: Path, photo_root: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_local_model_stands_in_the_table(vlm: Path, photo_root: Path, tmp_path: Path) -> None:
     told = _run("--dataset", "pad", "--model", f"transformers:{vlm}", "--data-root", photo_root, "--output", tmp_path)
     assert "no answer" in told
     (path,) = tmp_path.glob("*.json")

@@ -15,8 +15,8 @@ from PIL.Image import Image
 from zsderm.asking.model_folder import PREFIX, ModelFolder, inputs_of, message
 from zsderm.asking.pictures import digest
 from zsderm.asking.sampling import Sampling
-from zsderm.encoders.transformers_format.encoder import silence
 from zsderm.encoders.torch_encoder import choose_device
+from zsderm.encoders.transformers_format.encoder import silence
 from zsderm.errors import AnswerError, InputError, SettingsError
 
 
@@ -116,7 +116,7 @@ class LocalModel:
                     tokens = self._model.generate(**inputs, **self._settings())  # (B, L + new)
             except torch.OutOfMemoryError as error:
                 raise SettingsError(
-                    f"the memory of {self.device} does not hold {len(asked)} questions at a time. Set --batch-size lower."
+                    f"the memory of {self.device} does not hold {len(asked)} questions at once. Set --batch-size lower."
                 ) from error
             new = tokens[:, inputs["input_ids"].shape[1] :]
             return [text.strip() for text in self._processor.batch_decode(new, skip_special_tokens=True)]

@@ -14,7 +14,6 @@ from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, Command, optio
 from zsderm.cli.image_sources import images_meant
 from zsderm.cli.options import (
     FILE,
-    LANGUAGE_MODEL,
     answers_option,
     api_key_option,
     cache_options,
@@ -230,7 +229,9 @@ def language_model_of(model: str, given: Mapping[str, Any], sampling: Sampling) 
         if not model.removeprefix("openai:"):
             raise click.UsageError("expected an address after openai:, as in openai:http://localhost:8000/v1.")
         if not given["language_model"]:
-            raise click.UsageError("expected --language-model NAME with openai:URL: which model the endpoint is to use.")
+            raise click.UsageError(
+                "expected --language-model NAME with openai:URL: which model the endpoint is to use."
+            )
         key, how = given["api_key"], {"timeout": given["timeout"], "workers": given["workers"]}
         return ServedModel.at(model, given["language_model"], key, sampling, **how)
     if model.startswith("transformers:"):

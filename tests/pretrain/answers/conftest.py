@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.asking.tiny_vlm import write_vlm
-
 COLOURS = {"red": (220, 20, 20), "brown": (110, 60, 20)}
 SETTINGS = {
     "card": {"name": "tiny"},
@@ -27,14 +25,8 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny model of the LLaVA family."""
-    return write_vlm(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder: two questions on each of twelve photographs of one colour, and two entries without a photograph."""
+    """A data folder: two questions on each of twelve photographs, and two entries without a photograph."""
     root = tmp_path_factory.mktemp("conversations")
     (root / "images").mkdir()
     entries = []

@@ -42,7 +42,9 @@ def test_only_answers_are_learned_after_the_very_tokens_that_a_model_is_asked_wi
     one = encode(processor, kept[1], 2048, 1024)
     learned = one.tokens[one.labels != IGNORED]
     assert processor.decode(learned) == "red </s> yes </s>" and one.learned == 4
-    asked = processor.apply_chat_template([message("user", kept[1].rounds[0][0], image=True)], add_generation_prompt=True)
+    asked = processor.apply_chat_template(
+        [message("user", kept[1].rounds[0][0], image=True)], add_generation_prompt=True
+    )
     inputs = inputs_of(processor, [asked], [picture(kept[1].image or "")])
     start = int((one.labels != IGNORED).nonzero()[0])
     assert torch.equal(inputs["input_ids"][0], one.tokens[:start])

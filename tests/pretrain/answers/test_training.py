@@ -56,7 +56,10 @@ def test_the_loss_falls_and_the_adapter_answers_what_it_was_taught(trained: Path
     model = LocalModel.load(f"transformers:{trained / 'adapter'}", Sampling(max_tokens=4), device="cpu")
     assert [reply for _, reply in sorted(model.replies(asked))] == ["brown", "red", "brown", "red"]
     plain = LocalModel.load(str(vlm), Sampling(max_tokens=4), device="cpu")
-    assert model.identity != plain.identity and [reply for _, reply in sorted(plain.replies(asked))][:2] != ["brown", "red"]
+    assert model.identity != plain.identity and [reply for _, reply in sorted(plain.replies(asked))][:2] != [
+        "brown",
+        "red",
+    ]
     with (trained / "dropped.csv").open(newline="") as file:
         assert [row["id"] for row in csv.DictReader(file)] == ["broken", "gone"]
     told = json.loads((trained / "adapter" / "zsderm_answers.json").read_text())
@@ -75,7 +78,7 @@ def test_adapters_and_projector_learn_and_nothing_else(trained: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_ends_with_the_weights_of_one_that_is_not(tmp_path: Path, vlm: Path, data: Path) -> None:
-    config = _config(tmp_path, vlm, checkpoint_every=1, epochs=8, accumulate=2, batch_size=2)
+    config = _config(tmp_path, vlm, checkpoint_every=1, epochs=4, accumulate=2, batch_size=2)
     whole = run_answers(config, tmp_path / "whole", data)
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "zsderm", "pretrain", "answers", "--config", str(config), "--output", str(killed)]
@@ -154,7 +157,7 @@ def test_the_command_prints_the_folder_and_mistakes_are_one_sentence(tmp_path: P
         ("batch_size=0", "expected setting `batch_size` to be from 1"),
         ("model=/no/such", "There is no folder"),
         ("projector=bridge", "has no part 'bridge'"),
-        ("lora_on=[query]", "has no layers named query"),
+        ('lora_on=["query"]', "has no layers named query"),
         ("conversations=none.json", "cannot read it"),
     ):
         done = CliRunner().invoke(main, [*start, "--set", setting])
