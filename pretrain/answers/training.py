@@ -76,7 +76,7 @@ class Learner:
             epoch: counted from 0.
             done: how many steps of it are left out.
         """
-        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.conversations))
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.conversations)).tolist()
         size = self.config.batch_size * self.config.accumulate
         parts = [order[start : start + size] for start in range(done * size, len(order), size)]
         with ThreadPoolExecutor(1) as pool:

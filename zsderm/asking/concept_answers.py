@@ -95,6 +95,7 @@ def answered_by_concepts(
     """
     lists = {name: ConceptQuestions(ConceptVocabulary.load(name)) for name in VOCABULARIES}
     asked = [_asked(question, lists) for question in questions]
+    pairs = list(zip(questions, asked, strict=True))
     rows: dict[int, Answered] = {}
     for name, vocabulary in lists.items():
         places = [place for place, (own, _) in enumerate(asked) if own == name]
@@ -122,10 +123,8 @@ def answered_by_concepts(
             reason = scores.errors.get(question.image, "")
             answer = "" if np.isnan(value) else "yes" if value > threshold else "no"
             rows[place] = Answered(question, answer, reason)
-    return [
-        rows.get(place) or Answered(question, *([NO_ANSWER] if not asked[place][0] else ["", NO_SOURCE]))
-        for place, question in enumerate(questions)
-    ]
+    unanswered = [Answered(q, reason=NO_SOURCE) if own else Answered(q, NO_ANSWER) for q, (own, _) in pairs]
+    return [rows.get(place) or row for place, row in enumerate(unanswered)]
 
 
 def _asked(question: Question, lists: Mapping[str, ConceptQuestions]) -> tuple[str, str]:
