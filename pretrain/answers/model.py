@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from zsderm.asking.model_folder import BASE, ModelFolder
-from zsderm.errors import SettingsError
-from zsderm.optional_packages import requires
+from zsderm.errors import MissingDependencyError, SettingsError
 from zsderm.pretrain.answers.config import AnswersConfig
 
 LANGUAGE_MODEL = "language_model"  # part of the names of its layers, in models of the LLaVA family
@@ -31,9 +30,10 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
         SettingsError: it is an adapter itself, or has no such layers.
         MissingDependencyError: peft is not installed.
     """
-    with requires("zsderm[lora]", "fine-tuning"):
+    try:
         from peft import LoraConfig, get_peft_model
-
+    except ImportError as missing:
+        raise MissingDependencyError("Fine-tuning needs peft. Run: pip install 'zsderm[lora]'") from missing
     if folder.adapter is not None:
         raise SettingsError(
             f"Expected setting `model` to be a whole model, but {folder.adapter} is an adapter to {folder.base}. "

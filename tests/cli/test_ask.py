@@ -150,7 +150,18 @@ def test_a_table_of_questions_names_its_images(vision_server: ProtocolServer, ph
 
 @pytest.mark.slow
 def test_a_local_model_answers_and_its_answers_are_kept(vlm: Path, photos: Path, tmp_path: Path) -> None:
-    how = ["--model", f"transformers:{vlm}", "--min-tokens", 2, "--max-tokens", 5, "--device", "cpu", "-o", tmp_path / "a.csv"]
+    how = [
+        "--model",
+        f"transformers:{vlm}",
+        "--min-tokens",
+        2,
+        "--max-tokens",
+        5,
+        "--device",
+        "cpu",
+        "-o",
+        tmp_path / "a.csv",
+    ]
     texts = []
     for _ in range(2):
         done = _run(photos, "--question", SCALE, *how)

@@ -116,7 +116,7 @@ class LocalModel:
                     tokens = self._model.generate(**inputs, **self._settings())  # (B, L + new)
             except torch.OutOfMemoryError as error:
                 raise SettingsError(
-                    f"the memory of {self.device} does not hold {len(asked)} questions at once. Set --batch-size lower."
+                    f"the memory of {self.device} does not hold {len(asked)} questions at once. Set --at-once lower."
                 ) from error
             new = tokens[:, inputs["input_ids"].shape[1] :]
             return [text.strip() for text in self._processor.batch_decode(new, skip_special_tokens=True)]

@@ -96,7 +96,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
 @option("--beams", default=1, show_default=True, heading=_DRAWN, help="Beams of the search; local models only.")
 @option("--min-tokens", default=0, show_default=True, heading=_DRAWN, help="The fewest tokens; local models only.")
 @option("--max-tokens", default=256, show_default=True, heading=_DRAWN, help="The most tokens of an answer.")
-@option("--seed", default=0, show_default=True, heading=_DRAWN, help="The seed of what is drawn.")
+@option("--seed", default=0, show_default=True, heading=_DRAWN, help="The seed: the same one draws the same answers.")
 @option("--plain", is_flag=True, heading=RARE, help="Add no word to a question, such as: Answer with yes or no.")
 @option(
     "--without-images",
@@ -113,12 +113,13 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     help="Make photographs so small that no side has more pixels, before they are shown.",
 )
 @option(
-    "--batch-size",
+    "--at-once",
+    "batch_size",
     default=8,
     show_default=True,
     type=click.IntRange(min=1),
     heading=SPEED,
-    help="How many questions a local model is asked at a time.",
+    help="How many questions a local model is asked at once.",
 )
 @option(
     "--workers",
@@ -126,7 +127,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     show_default=True,
     type=click.IntRange(1),
     heading=SPEED,
-    help="How many requests are sent to an endpoint at the same time.",
+    help="How many requests are sent at the same time.",
 )
 @option(
     "--timeout",
@@ -134,13 +135,13 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     show_default=True,
     type=click.FloatRange(min=0.1),
     heading=SPEED,
-    help="How many seconds to wait for an answer of an endpoint.",
+    help="How many seconds to wait for an answer.",
 )
 @device_option
 @cache_options
 @click.pass_context
 def ask(context: click.Context, /, **given: Any) -> None:
-    """Ask questions about photographs.
+    """Answer questions about photographs by a vision-language model, or by concepts.
 
     The table has one row for each question: id, image, question, answer (the right one, if the questions have it),
     prediction, kind, form (open, closed or choice), modality, options and reason, which says why a row has no
