@@ -54,6 +54,7 @@ def test_a_folder_of_another_place_has_the_same_fingerprint(vlm: Path, tmp_path:
     assert ModelFolder.of(tmp_path / "copy").fingerprint() != ModelFolder.of(vlm).fingerprint()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("break_it", "told"),
     [

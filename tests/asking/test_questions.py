@@ -75,7 +75,8 @@ def test_every_question_of_every_image() -> None:
 
 def test_a_choice_lists_its_options_unless_the_question_does() -> None:
     choice = Question("1", "a", "Which colour?", form="choice", options=("red", "blue"))
-    assert phrased(choice) == ("Which colour?\nAnswer with one of these options, and nothing else:\nA. red\nB. blue")
+    assert phrased(choice) == ("Which colour?\nAnswer with one of the options and nothing else.\nA. red\nB. blue")
     assert phrased(choice, plain=True) == "Which colour?\nA. red\nB. blue"
     told = Question("1", "a", "Red or blue?", form="choice", options=("red", "blue"))
     assert phrased(told, plain=True) == "Red or blue?"
+    assert phrased(told) == "Red or blue?\nAnswer with one of the options and nothing else."

@@ -19,6 +19,7 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    MistralConfig,
     PreTrainedTokenizerFast,
 )
 
@@ -46,12 +47,17 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def write_vlm(folder: Path, seed: int = 0) -> Path:
-    """The folder of such a model, as `save_pretrained` writes it."""
+def write_vlm(folder: Path, text: type[LlamaConfig | MistralConfig] = LlamaConfig) -> Path:
+    """The folder of such a model, as `save_pretrained` writes it.
+
+    Args:
+        folder: is made.
+        text: its language model; that of LLaVA-Med 1.5 is Mistral.
+    """
     tokenizer = tiny_tokenizer()
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     vision = CLIPVisionConfig(**SIZE, image_size=28, patch_size=14, projection_dim=32)
-    text = LlamaConfig(
+    language = text(
         **SIZE,
         num_key_value_heads=2,
         vocab_size=len(tokenizer),
@@ -63,7 +69,7 @@ def write_vlm(folder: Path, seed: int = 0) -> Path:
     )
     config = LlavaConfig(
         vision_config=vision,
-        text_config=text,
+        text_config=language,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",

@@ -140,7 +140,7 @@ def test_a_table_of_questions_names_its_images(vision_server: ProtocolServer, ph
     texts = {request["messages"][0]["content"][-1]["text"] for request in vision_server.requests}
     assert texts == {
         "Is it red?\nAnswer with yes or no.",
-        "Which?\nAnswer with one of these options, and nothing else:\nA. red\nB. blue",
+        "Which?\nAnswer with one of the options and nothing else.\nA. red\nB. blue",
     }
     (photos / "q.csv").write_text("image,question\npatient-Meier-0.jpg,Is it red?\n")
     done = _served(vision_server, tmp_path / "b.csv", "--questions", photos / "q.csv")

@@ -8,7 +8,7 @@ from zsderm.asking.questions import CHOICE, CLOSED, Question
 
 NO_ANSWER = "no answer"  # what stands in the place of an answer that a model does not give
 YES_OR_NO = "Answer with yes or no."
-ONE_OF = "Answer with one of these options, and nothing else:"
+ONE_OF = "Answer with one of the options and nothing else."
 
 
 def phrased(question: Question, plain: bool = False) -> str:

@@ -14,7 +14,9 @@ import torch
 import yaml
 from click.testing import CliRunner
 from safetensors.torch import load_file
+from transformers import MistralConfig
 
+from tests.asking.tiny_vlm import write_vlm
 from tests.pretrain.answers.conftest import SETTINGS
 from zsderm.asking import Sampling
 from zsderm.asking.local import LocalModel
@@ -68,6 +70,18 @@ def test_the_loss_falls_and_the_adapter_answers_what_it_was_taught(trained: Path
 
 
 @pytest.mark.slow
+def test_a_model_with_mistral_inside_learns_too_and_its_adapter_answers(tmp_path: Path, data: Path) -> None:
+    model = write_vlm(tmp_path / "mistral", MistralConfig)
+    adapter = run_answers(_config(tmp_path, model, epochs=8), tmp_path / "run", data)
+    losses = _losses(tmp_path / "run")
+    assert losses[-1] < 0.5 * losses[0]
+    asked = [(picture(data / "images" / "1.png"), "is there scale ?")]
+    how = Sampling(min_tokens=1, max_tokens=2)
+    replies = [dict(LocalModel.load(str(f), how, device="cpu").replies(asked))[0] for f in (model, adapter)]
+    assert replies[0] != replies[1]
+
+
+@pytest.mark.slow
 def test_adapters_and_projector_learn_and_nothing_else(trained: Path) -> None:
     names = set(load_file(trained / "adapter" / "adapter_model.safetensors"))
     assert any("q_proj.lora_A" in name for name in names) and any("multi_modal_projector.linear_1" in n for n in names)
@@ -117,7 +131,9 @@ def test_in_bfloat16_what_learns_stays_in_float32(tmp_path: Path, vlm: Path, dat
 
 
 @pytest.mark.slow
-def test_an_adapter_without_its_base_or_with_another_one_says_so(trained: Path, vlm: Path, tmp_path: Path) -> None:
+def test_an_adapter_without_its_base_or_with_another_one_says_so(
+    trained: Path, vlm: Path, data: Path, tmp_path: Path
+) -> None:
     adapter = tmp_path / "adapter"
     shutil.copytree(trained / "adapter", adapter)
     file = adapter / "adapter_config.json"
@@ -133,15 +149,7 @@ def test_an_adapter_without_its_base_or_with_another_one_says_so(trained: Path, 
     with pytest.warns(ZsdermWarning, match="was trained on other weights"):
         ModelFolder.of(adapter).load()
     with pytest.raises(SettingsError, match="to be a whole model"):
-        run_answers(_config(tmp_path, adapter), tmp_path / "run", tmp_path / "no") if False else _adapted(adapter)
-
-
-def _adapted(adapter: Path) -> None:
-    from zsderm.pretrain.answers.config import AnswersConfig
-    from zsderm.pretrain.answers.model import begin
-
-    config = AnswersConfig(card={}, conversations="", model=str(adapter))
-    begin(config, ModelFolder.of(adapter), torch.device("cpu"))
+        run_answers(_config(tmp_path, adapter), tmp_path / "run", data)
 
 
 @pytest.mark.slow
