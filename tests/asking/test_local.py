@@ -45,6 +45,21 @@ def test_what_is_drawn_hangs_on_seed_and_question_alone(vlm: Path, photos: Path)
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
+def test_a_folder_of_before_processors_knew_of_patches_and_turns_is_read_as_it_is_meant(
+    vlm: Path, photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(vlm, folder)
+    told = json.loads((folder / "processor_config.json").read_text())
+    for name in ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"):
+        del told[name]
+    (folder / "processor_config.json").write_text(json.dumps(told))
+    asked = [(picture(photos / "patient-Meier-0.jpg"), "what colour ?")]
+    old, new = (dict(LocalModel.load(str(place), SHORT, device="cpu").replies(asked)) for place in (folder, vlm))
+    assert old == new and isinstance(new[0], str)
+
+
 def test_a_folder_of_another_place_has_the_same_fingerprint(vlm: Path, tmp_path: Path) -> None:
     shutil.copytree(vlm, tmp_path / "copy")
     copy = ModelFolder.of(tmp_path / "copy")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from zsderm.asking import Question, of_all_images, read_questions
+from zsderm.asking.asking import Answered, answers_frame
 from zsderm.asking.phrasing import phrased
 from zsderm.errors import InputError
 
@@ -41,6 +42,21 @@ def test_conversations_of_llava_are_a_question_a_round(tmp_path: Path) -> None:
     first, second = read_questions(file)
     assert first == Question("7", "1.jpg", "What is it?", "A nevus.")
     assert (second.id, second.text, second.answer, second.form) == ("7.2", "Is it round?", "Yes.", "closed")
+
+
+def test_a_conversation_may_say_its_form_and_options(tmp_path: Path) -> None:
+    said = [{"from": "human", "value": "<image>\nWhich?"}, {"from": "gpt", "value": "red"}]
+    entry = {"image": "1.jpg", "conversations": said, "form": "choice", "options": ["red", "blue"], "kind": "colour"}
+    (tmp_path / "q.json").write_text(json.dumps([entry, {**entry, "form": "closed", "options": None}]))
+    first, second = read_questions(tmp_path / "q.json")
+    assert (first.form, first.options, first.kind, second.form) == ("choice", ("red", "blue"), "colour", "closed")
+
+
+def test_options_are_read_back_as_they_were(tmp_path: Path) -> None:
+    options = [("red", "blue"), ("red; brown", "blue"), ("[1]", "a|b")]
+    asked = [Question(str(n), "1.jpg", "Which?", form="choice", options=of) for n, of in enumerate(options)]
+    answers_frame([Answered(question) for question in asked]).to_csv(tmp_path / "a.csv", index=False)
+    assert [question.options for question in read_questions(tmp_path / "a.csv")] == options
 
 
 @pytest.mark.parametrize(

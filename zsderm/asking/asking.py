@@ -124,9 +124,11 @@ def ask_all(
 
 
 def answers_frame(rows: Sequence[Answered]) -> pd.DataFrame:
-    """The table: id, image, question, answer (where the questions have one), prediction, kind, form, modality, options
-    (with "; " between them), and the reason of a row without a prediction.
-    """  # noqa: D205
+    """The table of answers.
+
+    Its columns: id, image, question, answer (where the questions have one), prediction, kind, form, modality, options
+    and, for a row without a prediction, reason.
+    """
     columns: dict[str, list[str]] = {
         "id": [row.question.id for row in rows],
         "image": [printable(row.question.image) for row in rows],
@@ -136,12 +138,17 @@ def answers_frame(rows: Sequence[Answered]) -> pd.DataFrame:
         "kind": [row.question.kind for row in rows],
         "form": [row.question.form for row in rows],
         "modality": [row.question.modality for row in rows],
-        "options": ["; ".join(row.question.options) for row in rows],
+        "options": [_cell(row.question.options) for row in rows],
         "reason": [row.reason for row in rows],
     }
     if all(row.question.answer is None for row in rows):
         del columns["answer"]
     return pd.DataFrame(columns)
+
+
+def _cell(options: Sequence[str]) -> str:
+    """Options as they are read back: with "; " between them, or as a JSON list where one holds such a sign."""
+    return json.dumps(options, ensure_ascii=False) if any(set(o) & set(";|[") for o in options) else "; ".join(options)
 
 
 @dataclass(frozen=True)

@@ -157,11 +157,11 @@ def prepared(processor: Any, model: Any) -> Any:
         tokenizer.pad_token = tokenizer.eos_token
     if not processor.chat_template:
         processor.chat_template = tokenizer.chat_template or TURNS
-    # Folders written before processors knew these: as LlavaConfig has them.
     config = model.config
-    if getattr(processor, "patch_size", "none") is None:
+    if getattr(processor, "patch_size", 0) is None:  # of a folder written before processors knew of patches
         processor.patch_size = config.vision_config.patch_size
         processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+        processor.num_additional_image_tokens = int(config.vision_config.model_type == "clip_vision_model")  # the class
     return processor
 
 

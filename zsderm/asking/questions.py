@@ -134,10 +134,14 @@ def _of_conversations(path: Path) -> list[Question]:
     found = []
     for number, entry in enumerate(read_conversations(path), start=1):
         own, image = str(entry.get("id", number)), entry.get("image", "")
-        modality, kind = (str(entry.get(name, "")) for name in ("modality", "kind"))
+        modality, kind = (str(entry.get(name) or "") for name in ("modality", "kind"))
+        options = entry.get("options", ())
+        choices = tuple(map(str, options)) if isinstance(options, list) else _options(str(options or ""))
         for turn, (text, answer) in enumerate(rounds(entry), start=1):
-            name = own if turn == 1 else f"{own}.{turn}"
-            found.append(Question(name, image, text, answer, kind, form_of(text), modality))
+            name, listed = (own, choices) if turn == 1 else (f"{own}.{turn}", ())
+            said = entry.get("form") if turn == 1 else None
+            form = said if said in FORMS and (said != CHOICE or len(listed) > 1) else form_of(text, listed)
+            found.append(Question(name, image, text, answer, kind, str(form), modality, listed))
     return found
 
 
