@@ -122,8 +122,12 @@ def test_an_address_beyond_this_machine_is_named_first_and_keys_are_nowhere(
         )
         assert f"Photographs are sent beyond this machine, to {vision_server.url}" in done.stderr
     assert vision_server.headers[0]["Authorization"] == "Bearer sk-on-the-line"
+    address = vision_server.url.replace("//", "//me:pass-in-address@") + "?token=in-the-query"
+    how = ["--language-model", "m", "-o", tmp_path / "b.csv", "--without-images"]
+    assert _run(photos, "--question", SCALE, "--model", f"openai:{address}", *how).exit_code == 0
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
-    assert "sk-on-the-line" not in written and "sk-in-the-env" not in written
+    secrets = ("sk-on-the-line", "sk-in-the-env", "pass-in-address", "in-the-query")
+    assert not [secret for secret in secrets if secret in written] and vision_server.url in written
 
 
 def test_a_table_of_questions_names_its_images(vision_server: ProtocolServer, photos: Path, tmp_path: Path) -> None:
