@@ -172,6 +172,7 @@ def run_answers(
         save(model, draft, folder)
         told = {"base": manifest["base"]["fingerprint"], "card": dict(config.card), "training": manifest}
         (draft / TRAINED).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        (draft / "README.md").write_text(_card(config, manifest), encoding="utf-8")  # that of peft is an empty form
     logs.picture()
     logs.close()
     return output / ADAPTER
@@ -222,11 +223,27 @@ def _check_data(output: Path, manifest: Mapping[str, Any]) -> None:
             )
 
 
+def _card(config: AnswersConfig, manifest: Mapping[str, Any]) -> str:
+    """What a reader of the folder should know first."""
+    said = [f"- {name.replace('_', ' ')}: {value}" for name, value in config.card.items() if name != "name"]
+    lines = [
+        f"---\nlibrary_name: peft\nbase_model: {manifest['base']['name']}\n---\n",
+        f"# {config.card.get('name', 'adapter')}\n",
+        *said,
+        f"- base: {manifest['base']['name']}, fingerprint {manifest['base']['fingerprint']}",
+        f"- trained on: {manifest['conversations']} conversations with {manifest['questions']} questions, "
+        f"{config.epochs} epochs, rank {config.lora_rank}",
+        "\nAsk it with `zsderm ask --plain --model transformers:FOLDER`. All settings stand in zsderm_answers.json. "
+        "Research software, not a medical device.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _write_dropped(dropped: Sequence[Dropped], file: Path) -> None:
     """The table of conversations that are left out: id, image, reason."""
     write_csv(pd.DataFrame([asdict(one) for one in dropped], columns=["id", "image", "reason"]), file)
     if dropped:
-        log.info("%d conversations are left out, see %s", len(dropped), file)
+        log.info("conversations left out: %d, see %s", len(dropped), file)
 
 
 def _manifest(

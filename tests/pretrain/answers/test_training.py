@@ -66,6 +66,8 @@ def test_the_loss_falls_and_the_adapter_answers_what_it_was_taught(trained: Path
         assert [row["id"] for row in csv.DictReader(file)] == ["broken", "gone"]
     told = json.loads((trained / "adapter" / "zsderm_answers.json").read_text())
     assert told["card"] == {"name": "tiny"} and told["training"]["questions"] == 24
+    card = (trained / "adapter" / "README.md").read_text()
+    assert "# tiny" in card and "12 conversations with 24 questions" in card and told["base"] in card
     assert told["base"] == ModelFolder.of(vlm).fingerprint()
 
 
