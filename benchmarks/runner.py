@@ -49,6 +49,7 @@ def run_grid(
     tell: Callable[[str], None] = lambda line: None,
     worded: generative.Models | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> list[Path]:
     """Make the runs that have no result file yet, then compare the methods.
 
@@ -64,6 +65,7 @@ def run_grid(
         tell: called with one line for each run, and with one for each note on the answers of a model to a data set.
         worded: the models that answer in words, by the name that runs have for each.
         seed: of the order in which these are told the classes.
+        progress: show a bar on stderr while these answer.
 
     Returns:
         The JSON file of every run, finished earlier or now.
@@ -86,7 +88,7 @@ def run_grid(
             for path, run in own.items():
                 if run.method == GENERATIVE:
                     asked = generative.classifier_of(run, encoder, dataset.classes, output, seed)
-                    tell(f"{path.stem}: {_run_in_words(run, dataset, asked, path, force, command)}")
+                    tell(f"{path.stem}: {_run_in_words(run, dataset, asked, path, force, command, progress)}")
                     continue
                 classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache, _modality(dataset))
                 _tell_notes(filter(None, [classifier.shown_note]), dataset.title, noted, tell)  # before the work
@@ -232,6 +234,7 @@ def _run_in_words(
     path: Path,
     force: bool,
     command: str | None,
+    progress: bool,
 ) -> str:
     """Ask, score and write, unless it is done; one line about it. What was said before is not asked again."""
     inputs = generative.inputs_of(images_checksum(dataset), classifier)
@@ -240,7 +243,7 @@ def _run_in_words(
         return "there already"
     refuse_others(path, MARK)
     refuse_others(answers, ANSWERS_MARK)
-    replies = classifier.predict(list(dataset.images))
+    replies = classifier.predict(list(dataset.images), progress)
     result = generative.score(run, dataset, classifier, replies)
     facts = {"classes": list(dataset.classes), "manifest": {**result["manifest"], "run": run_facts(command)}}
     write_parquet(generative.frame_of(replies, dataset), answers, facts)

@@ -15,6 +15,7 @@ from zsderm.asking.questions import OPEN, Question
 from zsderm.errors import ImageError
 from zsderm.images import open_file
 from zsderm.knowledge import KnowledgeBase
+from zsderm.progress import counting
 
 METHOD = "generative"  # what answered, in tables
 PREFIXES = ("openai:", "transformers:")
@@ -78,19 +79,22 @@ class GenerativeClassifier:
         order = np.random.default_rng([self.seed, int.from_bytes(told[:8], "big")]).permutation(len(self.classes))
         return PROMPT.format(classes=", ".join(self.classes[place] for place in order))
 
-    def predict(self, images: Sequence[str]) -> list[ClassReply]:
+    def predict(self, images: Sequence[str], progress: bool = False) -> list[ClassReply]:
         """A reply for each photograph.
 
         Args:
             images: N paths.
+            progress: show a bar on stderr.
 
         Raises:
             InputError: the model does not answer; what it said so far is kept.
         """
         names = NamedClasses(self.classes, self.knowledge)
         questions = [Question(str(n), image, self.prompt(image), form=OPEN) for n, image in enumerate(images)]
+        with counting("Asking", len(images), progress) as advance:
+            rows = ask_all(questions, self.model, self.answers, advance=advance)
         found = []
-        for image, row in zip(images, ask_all(questions, self.model, self.answers), strict=True):
+        for image, row in zip(images, rows, strict=True):
             unread = row.reason if row.unread else ""
             found.append(
                 ClassReply(

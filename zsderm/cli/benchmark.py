@@ -20,7 +20,7 @@ from zsderm.cli.options import (
     language_model_option,
 )
 from zsderm.cli.parameters import ClassPrior, ResultFolder, Views
-from zsderm.cli.talk import say
+from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 from zsderm.errors import InputError
 
@@ -235,6 +235,7 @@ def benchmark(
                 tell=say,
                 worded=dict(filter(None, worded.values())),
                 seed=seed,
+                progress=not is_quiet(),
             )
         say(f"Written: {output}")
         if plots is not None:
