@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import PurePath
 
+from zsderm.asking.classes import METHOD as GENERATIVE
+from zsderm.asking.classes import is_generative
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_PRIOR, Settings
 from zsderm.supervised import METHOD as SUPERVISED
 from zsderm.supervised import is_supervised
@@ -56,7 +58,9 @@ class Run:
 
 def encoder_name(model: str) -> str:
     """A model without the place it comes from: "hf-hub:org/name" is "org/name", a folder its last two parts."""
-    return "/".join(part for part in PurePath(model.rpartition(":")[2]).parts[-2:] if part != "/")
+    # Of a language model the name may hold a colon: "openai:llava:7b".
+    name = model.partition(":")[2] if is_generative(model) else model.rpartition(":")[2]
+    return "/".join(part for part in PurePath(name).parts[-2:] if part != "/")
 
 
 def stem_of(title: str, encoder: str, variant: str) -> str:
@@ -79,13 +83,17 @@ def grid(
 ) -> list[Run]:
     """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k.
 
-    A supervised classifier is one run for each number of views, whatever the methods are.
+    A supervised classifier is one run for each number of views, and a model that answers in words is one run, whatever
+    the methods are.
     """
     runs: dict[Run, None] = {}
     combinations = product(models, views, names, wordings, methods, retrievals, ks, priors)
     for model, count, spoken, wording, method, retrieval, k, prior in combinations:
         if is_supervised(model):  # it has its own classes, and neither descriptions nor a prior
             runs[Run(model, SUPERVISED, views=count)] = None
+            continue
+        if is_generative(model):
+            runs[Run(model, GENERATIVE, knowledge=knowledge)] = None
             continue
         retrieves = method in RETRIEVING
         run = Run(

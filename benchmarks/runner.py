@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from zsderm import KnowledgeBase, Predictions, Settings, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm.asking.classes import METHOD as GENERATIVE
 from zsderm.atomic_files import refuse_others
+from zsderm.benchmarks import generative
 from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import MARK, Result, read_result, write_result
@@ -45,6 +47,9 @@ def run_grid(
     force: bool = False,
     command: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    worded: generative.Models | None = None,
+    seed: int = 0,
+    progress: bool = False,
 ) -> list[Path]:
     """Make the runs that have no result file yet, then compare the methods.
 
@@ -58,6 +63,9 @@ def run_grid(
         force: repeat finished runs.
         command: the command line, for the manifests of the answers.
         tell: called with one line for each run, and with one for each note on the answers of a model to a data set.
+        worded: the models that answer in words, by the name that runs have for each.
+        seed: of the order in which these are told the classes.
+        progress: show a bar on stderr while these answer.
 
     Returns:
         The JSON file of every run, finished earlier or now.
@@ -67,7 +75,7 @@ def run_grid(
     """
     files: list[Path] = []
     for model in dict.fromkeys(run.model for run in runs):
-        encoder = _loaded(model, device)
+        encoder = (worded or {}).get(model) or _loaded(model, device)
         for dataset in datasets:
             chosen = [_by_card(run, encoder) for run in runs if run.model == model]
             own = {path_of(run, dataset, output): run for run in chosen}
@@ -78,6 +86,10 @@ def run_grid(
                 )
             noted: set[str] = set()
             for path, run in own.items():
+                if run.method == GENERATIVE:
+                    asked = generative.classifier_of(run, encoder, dataset.classes, output, seed)
+                    tell(f"{path.stem}: {_run_in_words(run, dataset, asked, path, force, command, progress)}")
+                    continue
                 classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache, _modality(dataset))
                 _tell_notes(filter(None, [classifier.shown_note]), dataset.title, noted, tell)  # before the work
                 tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command)}")
@@ -104,6 +116,8 @@ def _loaded(model: str, device: str | None) -> Any:
 
 def _by_card(run: Run, encoder: Any) -> Run:
     """The run without a number of views that is its encoder's default: files are named by what sets a run apart."""
+    if run.method == GENERATIVE:
+        return run
     return replace(run, views=None) if run.views == encoder.card.views else run
 
 
@@ -211,6 +225,35 @@ def _run(
     write_result(path, {**result, "inputs": inputs})
     figures = result["metrics"]
     return f"n = {figures['n']}, accuracy {figures['accuracy']:.3f}, balanced {figures['balanced_accuracy']:.3f}"
+
+
+def _run_in_words(
+    run: Run,
+    dataset: LabelledImages,
+    classifier: generative.GenerativeClassifier,
+    path: Path,
+    force: bool,
+    command: str | None,
+    progress: bool,
+) -> str:
+    """Ask, score and write, unless it is done; one line about it. What was said before is not asked again."""
+    inputs = generative.inputs_of(images_checksum(dataset), classifier)
+    answers = path.with_suffix(".parquet")
+    if path.is_file() and answers.is_file() and not force and read_result(path).get("inputs") == inputs:
+        return "there already"
+    refuse_others(path, MARK)
+    refuse_others(answers, ANSWERS_MARK)
+    replies = classifier.predict(list(dataset.images), progress)
+    result = generative.score(run, dataset, classifier, replies)
+    facts = {"classes": list(dataset.classes), "manifest": {**result["manifest"], "run": run_facts(command)}}
+    write_parquet(generative.frame_of(replies, dataset), answers, facts)
+    write_result(path, {**result, "inputs": inputs})
+    figures, silent = result["metrics"], result["replies"]["no_answer"]
+    first = result["replies"]["first_substring"]["accuracy"]
+    return (
+        f"n = {figures['n']}, accuracy {figures['accuracy']:.3f}, balanced {figures['balanced_accuracy']:.3f}, no "
+        f"answer {silent}; by the first class name in the reply, as published, accuracy {first:.3f}"
+    )
 
 
 def score(run: Run, dataset: LabelledImages, predictions: Predictions) -> Result:

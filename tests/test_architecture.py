@@ -64,6 +64,7 @@ FLOORS = [
     "metrics",
     "report",
     "tasks",
+    "asking",
     "doctor",
     "cli",
     "__main__",
@@ -80,6 +81,7 @@ DOORS = {
     ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "pretrain", "pages"): {"pretrain"},
     ("cli", "pretrain", "questions"): {"pretrain"},
+    ("cli", "pretrain", "answers"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
     ("cli", "probe"): {"benchmarks"},
@@ -89,6 +91,7 @@ COMMANDS = {("pretrain", "__main__.py"): {"cli"}}
 # What pretrain, benchmarks and notebooks may import, besides their own room and the names that zsderm promises.
 PUBLIC_MODULES = {
     "arrays",
+    "asking",
     "atomic_files",
     "calibration",
     "config",

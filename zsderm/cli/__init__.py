@@ -30,6 +30,7 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "benchmark": "Measure models and methods on labelled images.",
     "probe": "Measure a linear probe: a logistic regression on the features of an encoder.",
     "annotate": "Score which visual concepts each photograph shows.",
+    "ask": "Answer questions about photographs by a vision-language model, or by concepts.",
     "retrieve": "Find the photographs of a folder that are most like a text or another photograph.",
     "audit": "Look for shared photographs and patients, likely label errors and off-topic pictures.",
     "embed": "Write the embedding of each photograph to a file.",

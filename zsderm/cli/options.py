@@ -163,13 +163,20 @@ def endpoint_option(*, required: bool = False) -> Callable[[Command], Command]:
     )
 
 
-def language_model_option(*, required: bool = False) -> Callable[[Command], Command]:
-    """The language model to ask; `--model` is an encoder everywhere."""
+def language_model_option(
+    *, required: bool = False, old_names: tuple[str, ...] = ("--model",)
+) -> Callable[[Command], Command]:
+    """The language model to ask.
+
+    Args:
+        required: whether the command cannot do without.
+        old_names: none where the command has a --model too, which is another thing.
+    """
     return option(
         "--language-model",
-        "model",
+        "model" if old_names else "language_model",
         required=required,
-        old_names=("--model",),
+        old_names=old_names,
         heading=LANGUAGE_MODEL,
         help="The name of the language model at the endpoint.",
     )

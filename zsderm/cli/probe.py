@@ -39,7 +39,7 @@ class _Shots(click.ParamType):
     multiple=True,
     required=True,
     heading=IMAGES,
-    help="A data set, as for zsderm benchmark: a name, or a table with a column split. May be repeated.",
+    help="A data set: as for zsderm benchmark, a name or a table with a column split. May be repeated.",
 )
 @data_root_option(exists=False)
 @option(
@@ -104,7 +104,7 @@ class _Shots(click.ParamType):
     heading=OUTPUT,
     help="The folder of the results, which may be that of zsderm benchmark; finished probes in it are not repeated.",
 )
-@option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished probes.")
+@option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished runs.")
 @device_option
 @batch_option
 @cache_options

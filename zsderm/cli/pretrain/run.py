@@ -12,6 +12,7 @@ import click
 from zsderm.cli.help import Group
 from zsderm.cli.options import FILE, data_root_option
 from zsderm.cli.parameters import Setting
+from zsderm.cli.pretrain.answers import answers
 from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
@@ -93,5 +94,6 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (pages, extract, questions, validate, pack, average, home, publish, stories, narratives, supervised):
+_BEFORE = (pages, extract, questions, validate, pack)
+for command in (*_BEFORE, average, home, publish, stories, narratives, answers, supervised):
     pretrain.add_command(command)
