@@ -8,6 +8,8 @@ import stat
 from typing import Any, BinaryIO
 
 from zsderm.errors import ImageError
+from zsderm.file_names import file_and_frame
+from zsderm.images.frames import FrameStream
 
 # Bytes of a file. An uncompressed 16-bit RGB scan of the most pixels that are read is just as large.
 MAX_BYTES = 2**30
@@ -17,16 +19,24 @@ def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> Bin
     """Open one file for reading bytes, or say in a clause why not; never waits for what is no regular file.
 
     Args:
-        path: a file; the caller closes what comes back.
+        path: a file; the caller closes what comes back. ``name.dcm#2`` means the second picture of a DICOM file, where
+            no file is called so itself: then a `FrameStream` comes back.
         most: bytes that it may have; None for a file of which only a part is read.
 
     Raises:
         ImageError: it does not exist, is empty, too large, a folder, a pipe or a device, or may not be read. Files that
             Linux makes up as they are read (/proc) count as empty.
     """
+    frame = None
     try:
+        if not os.path.lexists(path):
+            path, frame = file_and_frame(path)
         _check(os.stat(path), most)  # before opening: a device may do something when it is opened
-        stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+        stream: BinaryIO
+        if frame is None:
+            stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+        else:
+            stream = FrameStream.open(os.fspath(path), frame, _without_waiting)
     except ImageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -59,7 +69,11 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def file_hash(stream: BinaryIO) -> str:
-    """SHA-256 of a whole file as hex; the position of the stream stays what it was."""
+    """SHA-256 of a whole file as hex, or of one picture in it; the position of the stream stays what it was."""
+    return stream.digest(_hash) if isinstance(stream, FrameStream) else _hash(stream)
+
+
+def _hash(stream: BinaryIO) -> str:
     digest, place = hashlib.sha256(), stream.tell()
     stream.seek(0)
     while block := stream.read(2**20):
