@@ -20,6 +20,7 @@ from zsderm.images.files import PatientStream, open_file
 from zsderm.images.formats import AVIF, DICOM, FORMATS, HEAD, HEIC, JPEG_FORMATS, KNOWN, kind_of
 from zsderm.images.frames import frame_of
 from zsderm.images.memory import BUDGET, MEMORY, give_memory_back, needed
+from zsderm.images.scans import check_scans
 
 if TYPE_CHECKING:
     from zsderm.images.dicom import Picture
@@ -33,9 +34,6 @@ MAX_PIXELS = 178_956_970
 MAX_ASPECT_RATIO = 100
 # Bytes of a WebP, HEIC or AVIF file, which is read whole before its header is known.
 MAX_BYTES_READ_WHOLE = 2**27
-# Scans of a progressive JPEG file. Cameras write about ten; each goes through the whole picture, so that a small file
-# of many would take minutes.
-MAX_SCANS = 100
 
 # What Pillow's decoders raise on damaged files. Warning is here for programs that turn warnings into errors.
 DECODING_FAILURES = (
@@ -131,7 +129,7 @@ def read_header(
             size, most, name = length / 1e6, MAX_BYTES_READ_WHOLE / 1e6, _CALLED.get(kind, "WebP")
             raise ImageError(f"a {name} file of {size:,.0f} MB, more than the limit of {most:,.0f} MB")
         image = _other(kind, stream) if kind else Image.open(PatientStream(stream), formats=FORMATS)
-        _check_scans(image, stream)
+        check_scans(image, stream)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -217,20 +215,13 @@ def _dicom(stream: BinaryIO, length: int, max_pixels: int, frame: int) -> Undeco
 
 
 def _decode_dicom(picture: Picture) -> Image.Image:
-    return _upright(picture.decoded(), 1)
-
-
-def _check_scans(image: Image.Image, stream: BinaryIO) -> None:
-    if image.format not in JPEG_FORMATS or not image.info.get("progressive"):
-        return
-    place, scans, last = stream.tell(), 0, b""
-    stream.seek(0)
-    while scans <= MAX_SCANS and (block := stream.read(2**20)):
-        scans += (last + block).count(b"\xff\xda")  # in compressed pixels 0xFF is never followed by this
-        last = block[-1:]
-    stream.seek(place)
-    if scans > MAX_SCANS:
-        raise ImageError(f"a progressive JPEG file of more than {MAX_SCANS} scans, which would take too long to decode")
+    try:
+        image = picture.decoded()
+    except ImageError:
+        raise
+    except DECODING_FAILURES as error:
+        raise _damaged(error) from error
+    return _upright(image, 1)
 
 
 def _decode(image: Image.Image) -> Image.Image:

@@ -11,10 +11,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from zsderm.errors import ImageError
 from zsderm.images.dicom import GREYS, Header, reading
+from zsderm.images.files import PatientStream
+from zsderm.images.scans import check_scans
 
 _JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
@@ -110,16 +112,20 @@ def _by_pydicom(header: Header, content: bytes) -> NDArray[Any]:
 def _by_pillow(header: Header, content: bytes) -> Image.Image:
     """A picture that is a JPEG or JPEG 2000 file of its own."""
     form = "JPEG" if header.syntax in _JPEG else "JPEG2000"
-    picture: Image.Image = Image.open(BytesIO(content), formats=(form,))
+    file = BytesIO(content)
+    try:
+        picture: Image.Image = Image.open(PatientStream(file), formats=(form,))
+    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"a damaged DICOM file: no {form} of the size that the header says is in it") from error
+    check_scans(picture, file)
     if picture.size != header.size:
         raise ImageError(f"a damaged DICOM file: the header says {header.size[0]} x {header.size[1]} pixels, and the "
                          f"{form} in it {picture.size[0]} x {picture.size[1]}")  # fmt: skip
     channels = 3 if header.samples == 3 else 1
     if len(picture.getbands()) != channels:
         raise ImageError(f"a damaged DICOM file: {header.photometric}, and the {form} in it is {picture.mode}")
-    if form == "JPEG" and header.photometric == "RGB" and not {"jfif", "adobe"} & set(picture.info):
-        # Nothing in the JPEG says which colours they are. libjpeg would take them for YCbCr; the header knows better.
-        picture.draft("YCbCr", None)
+    if form == "JPEG" and header.photometric == "RGB" and _says_no_colours(picture):
+        picture.draft("YCbCr", None)  # that is, unchanged: libjpeg takes them for YCbCr, but the header knows better
         return Image.frombytes("RGB", picture.size, picture.tobytes())
     picture.load()
     if form == "JPEG2000" and header.photometric in ("YBR_FULL", "YBR_FULL_422") and picture.mode == "RGB":
@@ -127,6 +133,12 @@ def _by_pillow(header: Header, content: bytes) -> Image.Image:
     if channels == 3:
         return _without_info(picture.convert("RGB"))
     return _from_array(header, np.asarray(picture))
+
+
+def _says_no_colours(jpeg: Image.Image) -> bool:
+    """Whether nothing in a JPEG of three channels says what these are: no marker, and no letters that name them."""
+    letters = bytes(channel[0] for channel in getattr(jpeg, "layer", ()))
+    return not {"jfif", "adobe"} & set(jpeg.info) and letters != b"RGB"
 
 
 def _from_array(header: Header, pixels: NDArray[Any]) -> Image.Image:
