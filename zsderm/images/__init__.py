@@ -17,9 +17,9 @@ from zsderm.images.decoding import (
     open_image,
     read_header,
 )
-from zsderm.images.files import MAX_BYTES, file_hash, open_file
+from zsderm.images.files import MAX_BYTES, file_hash, file_of, open_file
 from zsderm.images.formats import FORMATS, SUFFIXES
-from zsderm.images.frames import picture_count
+from zsderm.images.frames import FrameStream, picture_count
 from zsderm.images.memory import MEMORY
 from zsderm.images.search import LINKED_FOLDER, ImageList, find, named, passed_over_text, walk
 
@@ -34,12 +34,14 @@ __all__ = [
     "VERSION",
     "ArchiveLimits",
     "ArchivedFile",
+    "FrameStream",
     "ImageList",
     "ImageSource",
     "PhotographArchive",
     "Undecoded",
     "file_behind",
     "file_hash",
+    "file_of",
     "find",
     "named",
     "open_file",

@@ -23,7 +23,7 @@ from zsderm.images.memory import BUDGET, MEMORY, give_memory_back, needed
 from zsderm.images.scans import check_scans
 
 if TYPE_CHECKING:
-    from zsderm.images.dicom import Picture
+    from zsderm.images.dicom_pixels import Picture
 
 # Raise it when pixels change: features and decoded images that are kept between runs are then made anew.
 VERSION = 4
@@ -204,11 +204,11 @@ def _other(kind: str, stream: BinaryIO) -> Image.Image:
 
 def _dicom(stream: BinaryIO, length: int, max_pixels: int, frame: int) -> Undecoded:
     """The header of one picture in a DICOM file."""
-    from zsderm.images import dicom  # not above: most folders hold none
+    from zsderm.images import dicom, dicom_pixels  # not above: most folders hold none
 
     header = dicom.read_header(stream, length)
     _check_size(header.size, max_pixels)
-    picture = dicom.Picture(stream, header, frame)
+    picture = dicom_pixels.Picture(stream, header, frame)
     memory = picture.memory + (length if isinstance(stream, BytesIO) else 0)
     _check_memory(memory, header.size, f"DICOM {header.photometric}")
     return Undecoded(partial(_decode_dicom, picture), memory)

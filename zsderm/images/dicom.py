@@ -123,39 +123,6 @@ def reading() -> Iterator[Any]:
             raise ImageError(f"a damaged DICOM file ({type(error).__name__})") from error
 
 
-class Picture:
-    """One picture of an open DICOM file.
-
-    Args:
-        stream: of the file.
-        header: of the file.
-        frame: which picture, from 1.
-    """
-
-    def __init__(self, stream: BinaryIO, header: Header, frame: int) -> None:
-        if frame > header.frames:
-            raise ImageError(f"the DICOM file holds {header.frames} pictures, so there is no picture {frame}")
-        self.stream, self.header, self.frame = stream, header, frame
-
-    @property
-    def memory(self) -> int:
-        """The bytes that decoding takes at most."""
-        width, height = self.header.size
-        own = self.header.samples * max(1, self.header.bits // 8)
-        grey = 24 if self.header.photometric in GREYS else 0  # windows are reckoned in float64
-        return width * height * (4 * own + 12 + grey)
-
-    def decoded(self) -> Any:
-        """The picture as Pillow has it: of mode RGB or L, with its colour profile.
-
-        Raises:
-            ImageError: damaged, cut short, or compressed in a way that nothing here decodes.
-        """
-        from zsderm.images import dicom_pixels
-
-        return dicom_pixels.decoded(self.stream, self.header, self.frame)
-
-
 @cache
 def _pydicom() -> Any:
     try:

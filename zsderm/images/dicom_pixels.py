@@ -25,26 +25,47 @@ _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 _DEEP = 16  # bits of a sample that is scaled to 8
 
 
-def decoded(stream: BinaryIO, header: Header, frame: int) -> Image.Image:
-    """One picture, of mode RGB or L, with the colour profile of the file.
+class Picture:
+    """One picture of an open DICOM file.
 
     Args:
         stream: of the file.
         header: of the file.
-        frame: from 1.
+        frame: which picture, from 1.
 
     Raises:
-        ImageError: see `zsderm.images.dicom.Picture.decoded`.
+        ImageError: the file does not hold so many.
     """
-    if header.syntax in _NATIVE:
-        picture = _from_array(header, _native(stream, header, frame))
-    elif header.syntax in (*_JPEG, *_JPEG_2000):
-        picture = _by_pillow(header, _compressed(stream, header, frame))
-    else:
-        picture = _from_array(header, _by_pydicom(header, _compressed(stream, header, frame)))
-    if (profile := _profile(header)) and picture.mode == "RGB":
-        picture.info["icc_profile"] = profile
-    return picture
+
+    def __init__(self, stream: BinaryIO, header: Header, frame: int) -> None:
+        if frame > header.frames:
+            raise ImageError(f"the DICOM file holds {header.frames} pictures, so there is no picture {frame}")
+        self.stream, self.header, self.frame = stream, header, frame
+
+    @property
+    def memory(self) -> int:
+        """The bytes that decoding takes at most."""
+        width, height = self.header.size
+        own = self.header.samples * max(1, self.header.bits // 8)
+        grey = 24 if self.header.photometric in GREYS else 0  # windows are reckoned in float64
+        return width * height * (4 * own + 12 + grey)
+
+    def decoded(self) -> Image.Image:
+        """The picture as Pillow has it: of mode RGB or L, with the colour profile of the file.
+
+        Raises:
+            ImageError: damaged, cut short, or compressed in a way that nothing here decodes.
+        """
+        stream, header, frame = self.stream, self.header, self.frame
+        if header.syntax in _NATIVE:
+            picture = _from_array(header, _native(stream, header, frame))
+        elif header.syntax in (*_JPEG, *_JPEG_2000):
+            picture = _by_pillow(header, _compressed(stream, header, frame))
+        else:
+            picture = _from_array(header, _by_pydicom(header, _compressed(stream, header, frame)))
+        if (profile := _profile(header)) and picture.mode == "RGB":
+            picture.info["icc_profile"] = profile
+        return picture
 
 
 def _native(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:

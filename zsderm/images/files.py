@@ -15,6 +15,11 @@ from zsderm.images.frames import FrameStream
 MAX_BYTES = 2**30
 
 
+def file_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The file in which a photograph lies: the path itself, or ``name.dcm`` for ``name.dcm#2``, see `open_file`."""
+    return path if os.path.lexists(path) else file_and_frame(path)[0]
+
+
 def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> BinaryIO:
     """Open one file for reading bytes, or say in a clause why not; never waits for what is no regular file.
 
@@ -27,10 +32,9 @@ def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> Bin
         ImageError: it does not exist, is empty, too large, a folder, a pipe or a device, or may not be read. Files that
             Linux makes up as they are read (/proc) count as empty.
     """
-    frame = None
     try:
-        if not os.path.lexists(path):
-            path, frame = file_and_frame(path)
+        frame = None if os.path.lexists(path) else file_and_frame(path)[1]
+        path = file_of(path)
         _check(os.stat(path), most)  # before opening: a device may do something when it is opened
         stream: BinaryIO
         if frame is None:
