@@ -31,8 +31,8 @@ class ImageFiles:
     def find(self, name: str) -> tuple[Path, str]:
         """The file that a name means, or the path as it stands where there is none; and what is wrong with the name."""
         path = self.folder / name
-        names = self._names(path.parent)
-        if path.name in names or file_and_frame(path.name)[0] in names:  # one picture of a file of several
+        listed = self._names(path.parent)
+        if path.name in listed or file_and_frame(path.name)[0] in listed:  # one picture of a file of several
             return path, ""
         slashed = name.replace("\\", "/")
         forms = (slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")))

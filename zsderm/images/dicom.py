@@ -104,6 +104,25 @@ def read_header(stream: BinaryIO, length: int) -> Header:
         return _header(pydicom, _WithinFile(stream, length), length)
 
 
+def element(stream: BinaryIO, length: int, keyword: str) -> str:
+    """One element of a header as text without blanks around it; empty where the file lacks it.
+
+    Args:
+        stream: of a DICOM file; seekable.
+        length: of the file in bytes.
+        keyword: of the element, such as "PatientID".
+
+    Raises:
+        ImageError: the header cannot be read.
+    """
+    with reading() as pydicom:
+        within = _WithinFile(stream, length)
+        _syntax(pydicom, within)
+        stream.seek(0)
+        facts = pydicom.dcmread(within, stop_before_pixels=True, specific_tags=[keyword])
+        return str(facts.get(keyword) or "").strip()
+
+
 @contextmanager
 def reading() -> Iterator[Any]:
     """A block in which pydicom works: quietly, for its warnings and log lines quote the file, and so the patient.
