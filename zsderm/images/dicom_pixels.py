@@ -6,6 +6,7 @@ pixels and RLE, and hands JPEG-LS and lossless JPEG to a decoder if one that it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 _RLE = "1.2.840.10008.1.2.5"
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 _DEEP = 16  # bits of a sample that is scaled to 8
+_ROWS = 64  # of a picture that are changed at a time
 
 
 class Picture:
@@ -169,7 +171,7 @@ def _from_array(header: Header, pixels: NDArray[Any]) -> Image.Image:
     if header.photometric == "PALETTE COLOR":
         return Image.fromarray(_palette(header, pixels))
     if pixels.dtype != np.uint8:
-        pixels = _scaled(pixels.astype(np.float64), 0, 2 ** int(header.facts.get("BitsStored", _DEEP)) - 1)
+        pixels = _scaled(pixels, 0, 2 ** int(header.facts.get("BitsStored", _DEEP)) - 1)
     pixels = np.ascontiguousarray(pixels)
     if header.photometric == "RGB" or header.photometric not in ("YBR_FULL", "YBR_FULL_422"):
         return Image.fromarray(pixels)  # of JPEG 2000 the decoder has undone YBR_ICT and YBR_RCT
@@ -192,7 +194,7 @@ def _grey(header: Header, pixels: NDArray[Any]) -> NDArray[np.uint8]:
             black, white = _out_range(facts, lowest, bits)
     else:
         values, black, white = pixels, float(lowest), float(lowest + 2**bits - 1)
-    grey = _scaled(np.asarray(values, np.float64), black, white)
+    grey = _scaled(np.asarray(values), black, white)
     return np.asarray(255 - grey if header.photometric == "MONOCHROME1" else grey)
 
 
@@ -216,8 +218,12 @@ def _palette(header: Header, pixels: NDArray[Any]) -> NDArray[np.uint8]:
             return np.asarray(_in_bytes(colours, int(facts.RedPaletteColorLookupTableDescriptor[2]))[..., :3])
         tables = [_table(facts, colour) for colour in ("Red", "Green", "Blue")]
         first = int(facts.RedPaletteColorLookupTableDescriptor[1])
-        index = (pixels.astype(np.int64) - first).clip(0, len(tables[0]) - 1)
+
+    def colours_of(band: NDArray[Any]) -> NDArray[Any]:
+        index = (band.astype(np.int64) - first).clip(0, len(tables[0]) - 1)
         return np.stack([table[index] for table in tables], axis=-1)
+
+    return _by_rows(colours_of, pixels, (*pixels.shape, 3))
 
 
 def _table(facts: Any, colour: str) -> NDArray[np.uint8]:
@@ -235,8 +241,23 @@ def _in_bytes(levels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return (levels >> 8 if bits == _DEEP else levels).astype(np.uint8)
 
 
-def _scaled(values: NDArray[np.float64], black: float, white: float) -> NDArray[np.uint8]:
-    return np.rint(((values - black) / ((white - black) or 1.0)).clip(0, 1) * 255).astype(np.uint8)
+def _scaled(values: NDArray[Any], black: float, white: float) -> NDArray[np.uint8]:
+    """Levels from 0 to 255, clipped."""
+
+    def levels(band: NDArray[Any]) -> NDArray[Any]:
+        return np.rint(((band.astype(np.float64) - black) / ((white - black) or 1.0)).clip(0, 1) * 255)
+
+    return _by_rows(levels, values, values.shape)
+
+
+def _by_rows(
+    change: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any], shape: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    """What becomes of an array, some rows at a time, so that what lies between takes little memory."""
+    done = np.empty(shape, np.uint8)
+    for top in range(0, len(values), _ROWS):
+        done[top : top + _ROWS] = change(values[top : top + _ROWS])
+    return done
 
 
 def _profile(header: Header) -> bytes:
