@@ -32,21 +32,16 @@ def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> Bin
         ImageError: it does not exist, is empty, too large, a folder, a pipe or a device, or may not be read. Files that
             Linux makes up as they are read (/proc) count as empty.
     """
+    stream: BinaryIO
     try:
-        frame = None if os.path.lexists(path) else file_and_frame(path)[1]
-        path = file_of(path)
         _check(os.stat(path), most)  # before opening: a device may do something when it is opened
-        stream: BinaryIO
-        if frame is None:
-            stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
-        else:
-            stream = FrameStream.open(os.fspath(path), frame, _without_waiting)
+        stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     except ImageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("no such file") from error
+        stream = _open_frame(path, error)
     except OSError as error:
-        raise ImageError(f"the file cannot be opened: {(error.strerror or str(error)).lower()}") from error
+        raise _unopened(error) from error
     except ValueError as error:  # a zero byte in the name
         raise ImageError(f"the file cannot be opened: {error}") from error
     try:
@@ -55,6 +50,24 @@ def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> Bin
         stream.close()
         raise
     return stream
+
+
+def _open_frame(path: str | os.PathLike[str], missing: OSError) -> BinaryIO:
+    """One picture of a DICOM file, if that is what a name means that no file has."""
+    file, frame = file_and_frame(path)
+    if frame is None or os.path.lexists(path):
+        raise ImageError("no such file") from missing
+    try:
+        _check(os.stat(file), None)
+        return FrameStream.open(file, frame, _without_waiting)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError("no such file") from error
+    except OSError as error:
+        raise _unopened(error) from error
+
+
+def _unopened(error: OSError) -> ImageError:
+    return ImageError(f"the file cannot be opened: {(error.strerror or str(error)).lower()}")
 
 
 def _check(status: os.stat_result, most: int | None) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from functools import cache
 
-from zsderm import installation
-
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 SUFFIXES = DICOM_SUFFIXES | {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".hif",
@@ -53,6 +51,8 @@ def missing(kind: str) -> str:
     Args:
         kind: `HEIC`, `AVIF` or `DICOM`.
     """
+    from zsderm import installation  # not above: who lacks nothing need not wait for it
+
     if kind == AVIF:
         newer = installation.pip("--upgrade", "Pillow>=11.3")
         return f"an AVIF image, which Pillow {installation.version_of('Pillow')} cannot read. Install another: {newer}"
