@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from zsderm.errors import ImageError
 from zsderm.images.formats import DICOM, HEAD, missing
 
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+Dataset = Any  # of pydicom, which may be absent
 
 MAX_FRAMES = 10_000  # pictures in a file; an examination with a video has thousands, and those are not read
 TAGS = (
