@@ -68,8 +68,8 @@ def patients(
     \b
     zsderm patients dicom/ -o patients.csv
     zsderm classify dicom/ -c classes.txt --group-by patient_id --group-table patients.csv -o p.csv
-    zsderm patients dicom/ --labels labels.csv -o with_patients.csv
-    zsderm evaluate --predictions p.csv --labels with_patients.csv --cluster patient_id
+    zsderm patients dicom/ --labels labels.csv -o known.csv
+    zsderm evaluate --predictions p.csv --labels known.csv --classes classes.txt --cluster patient_id
     """
     from zsderm.cli.command_line import command_manifest
     from zsderm.images.patients import patient_of, salt_in
