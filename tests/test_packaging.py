@@ -29,6 +29,7 @@ SOLD_AS = {
     "PIL": "pillow",
     "faiss": "faiss-gpu",
     "open_clip": "open_clip_torch",
+    "pillow_heif": "pillow-heif",
     "sentence_transformers": "sentence-transformers",
     "sklearn": "scikit-learn",
 }
@@ -135,7 +136,8 @@ def test_setup_cfg_is_the_only_place_for_metadata() -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from zsderm.cli import main; main(['--help'], standalone_mode=False); "
-        "print('HEAVY:', *{'torch', 'open_clip', 'pandas', 'numpy', 'sklearn', 'PIL'} & set(sys.modules))"
+        "heavy = {'torch', 'open_clip', 'pandas', 'numpy', 'sklearn', 'PIL', 'pydicom', 'pillow_heif'};"
+        "print('HEAVY:', *heavy & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].strip() == "HEAVY:"

@@ -48,6 +48,7 @@ def examine(cache: Path) -> Iterator[Finding]:
         open_clip,
         faiss,
         tokenizers,
+        photographs,
         engines,
         bundled_weights,
         knowledge_base,
@@ -140,6 +141,26 @@ def tokenizers() -> Finding:
         detail = "sentencepiece is not installed: SigLIP of transformers will not load, everything else will"
         return Finding("WARN", "tokenizers", detail, installation.extra("siglip"))
     return Finding("PASS", "tokenizers", f"sentencepiece {version_of('sentencepiece')}")
+
+
+def photographs() -> Finding:
+    """Which formats of photographs can be read besides those that need nothing; a broken package is a FAIL."""
+    from PIL import features
+
+    found = ["jpg png webp tiff bmp gif"]
+    avif = "avif" in features.modules and features.check("avif")
+    found.append("avif" if avif else f"no avif ({installation.pip('--upgrade', 'Pillow>=11.3')})")
+    for name, module, package in (("heic", "pillow_heif", "pillow-heif"), ("dicom", "pydicom", "pydicom")):
+        if find_spec(module) is None:
+            found.append(f"no {name} ({installation.extra(name)})")
+            continue
+        try:
+            import_module(module)
+        except (ImportError, OSError, RuntimeError) as error:
+            remedy = installation.pip("--force-reinstall", "--no-deps", package)
+            return Finding("FAIL", "photographs", _one_line(error), remedy)
+        found.append(f"{name} with {package} {version_of(package)}")
+    return Finding("PASS", "photographs", ", ".join(found))
 
 
 def engines() -> Finding:

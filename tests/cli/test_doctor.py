@@ -18,6 +18,7 @@ SUBJECTS = [
     "open_clip",
     "faiss",
     "tokenizers",
+    "photographs",
     "engines",
     "bundled weights",
     "knowledge base",
@@ -78,6 +79,18 @@ def test_engines_that_are_absent_are_told_and_broken_ones_fail(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "onnxruntime", sys)
     found = doctor.engines()
     assert found.status == "FAIL" and found.remedy.endswith("pip install --force-reinstall --no-deps openvino")
+
+
+def test_formats_that_cannot_be_read_are_told_and_broken_packages_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = doctor.photographs()
+    assert found.status == "PASS" and "heic with pillow-heif" in found.detail and "dicom with pydicom" in found.detail
+    monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: None)
+    found = doctor.photographs()
+    assert found.status == "PASS" and "no heic (" in found.detail and "'pydicom>=3.0'" in found.detail
+    monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    found = doctor.photographs()
+    assert found.status == "FAIL" and found.remedy.endswith("pip install --force-reinstall --no-deps pillow-heif")
 
 
 def test_the_hub_cache_and_the_mirror_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
