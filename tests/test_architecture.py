@@ -41,6 +41,7 @@ FLOORS = [
     "display",
     "encoders",
     "knowledge",
+    "typed_classes",
     "class_labels",
     "predictions",
     "embeddings",
@@ -61,6 +62,7 @@ FLOORS = [
     "report",
     "tasks",
     "doctor",
+    "service",
     "cli",
     "__main__",
 ]
@@ -74,6 +76,7 @@ DOORS = {
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
+    ("service", "routes", "knowledge"): {"benchmarks"},
 }
 # `torchrun -m zsderm.pretrain` is the command line once a process, so this one file calls it.
 COMMANDS = {("pretrain", "__main__.py"): {"cli"}}

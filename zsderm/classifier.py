@@ -187,8 +187,20 @@ class ZeroShotClassifier:
         own = self._with_views(views)
         found = photographs.named(images)
         check_regions(regions, found.names)  # a mistake shows before the work
-        batch = own._embed(found, progress)
-        return own._answers(batch, own._fitted_for(batch.features), regions)
+        return own.predict_embedded(own._embed(found, progress), regions)
+
+    def predict_embedded(self, batch: NamedEmbeddings, regions: Sequence[str] | None = None) -> Predictions:
+        """What `predict` says of photographs that are embedded already: they are the batch.
+
+        Args:
+            batch: N photographs, embedded by this encoder in as many views as this classifier averages.
+            regions: see `predict`.
+
+        Raises:
+            InputError: not one region for each image.
+        """
+        check_regions(regions, batch.names)
+        return self._answers(batch, self._fitted_for(batch.features), regions)
 
     def predict_groups(
         self,
