@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from zsderm.config import DEFAULT_PRIOR, METHODS, MODALITIES, Settings
 
 DISCLAIMER = "Research software, not a medical device. An answer is no diagnosis."
 
+# A form has text only, which is not taken for a number of these by itself.
+Views = Annotated[Literal[1, 4, 8], BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
 JobState = Literal["open", "queued", "running", "done", "failed", "cancelled"]
 Verdict = Literal["agree", "correct", "cannot_tell"]
 
@@ -59,7 +61,7 @@ class ClassifyRequest(Model):
         examples=["auto"],
     )
     top_k: Annotated[int, Field(ge=1, le=1000, description="How many classes are listed for each photograph.")] = 3
-    views: Literal[1, 4, 8] | None = Field(
+    views: Views | None = Field(
         default=None, description="Views of each photograph that are averaged; left out: as the model's card says."
     )
     modality: str = Field(
