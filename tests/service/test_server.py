@@ -1,0 +1,147 @@
+"""The command as a process: it says its address, ends on Ctrl-C, and a job outlives SIGKILL."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.service.conftest import CLASSES, form, photo_bytes
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def _serving(folder: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A server at a free port: its address, and the process."""
+    command = [sys.executable, "-m", "zsderm", "serve", "--port", "0", "--data-dir", str(folder), *options]
+    log = (folder.parent / f"{folder.name}.log").open("w+")
+    process = subprocess.Popen(command, stderr=log, stdout=log, env={**os.environ, **(env or {})})
+    try:
+        until = time.monotonic() + 120
+        while (found := re.search(r"http://\S+:\d+/", Path(log.name).read_text("utf-8"))) is None:
+            assert process.poll() is None and time.monotonic() < until, Path(log.name).read_text("utf-8")
+            time.sleep(0.05)
+        yield found[0], process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        log.close()
+
+
+def _state(address: str, job: str) -> dict:
+    return httpx.get(f"{address}v1/jobs/{job}", timeout=60).json()
+
+
+def _ended(address: str, job: str) -> dict:
+    until = time.monotonic() + 240
+    while (found := _state(address, job))["state"] in ("queued", "running"):
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+    return found
+
+
+def _make(address: str, count: int) -> str:
+    files = form(*(photo_bytes(seed, side=200) for seed in range(count)), b"%PDF-1.7")
+    done = httpx.post(f"{address}v1/jobs", files=files, data={"classes": CLASSES, "prior": "uniform"}, timeout=60)
+    assert done.status_code == 201, done.text
+    return done.json()["id"]
+
+
+def _table(address: str, job: str) -> pd.DataFrame:
+    text = httpx.get(f"{address}v1/jobs/{job}/result.csv", timeout=60).text
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values={"probability": ""})
+
+
+def test_a_job_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
+    count, seen = 300, []
+    with _serving(tmp_path / "calm") as (address, _):
+        job = _make(address, count)
+        assert _ended(address, job)["state"] == "done"
+        expected = _table(address, job)
+    folder = tmp_path / "killed"
+    with _serving(folder) as (address, process):
+        job = _make(address, count)
+        while _state(address, job)["progress"]["done"] < 40:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with _serving(folder) as (address, process):
+        seen.append(_state(address, job)["progress"]["done"])
+        while _state(address, job)["progress"]["done"] < 150:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with _serving(folder) as (address, process):
+        seen.append(_state(address, job)["progress"]["done"])
+        found = _ended(address, job)
+        assert found["state"] == "done" and found["progress"]["failed"] == 1, found
+        rows = _table(address, job)
+        batches = httpx.get(f"{address}v1/metrics").text
+    assert seen[0] >= 40 and seen[1] >= 150
+    left = count - seen[1]
+    assert float(re.search(r"^zsderm_batches_total (\S+)", batches, re.M)[1]) <= left  # none was embedded again
+    assert list(rows["image"]) == list(expected["image"]) and list(rows["error"]) == list(expected["error"])
+    assert list(rows["label"]) == list(expected["label"]) and rows["method"][0] == expected["method"][0] == "kpl"
+    shares = [name for name in rows if name.startswith("probability")]
+    for name in shares:
+        np.testing.assert_allclose(
+            pd.to_numeric(rows[name], "coerce"), pd.to_numeric(expected[name], "coerce"), atol=1e-4
+        )
+
+
+def test_it_ends_on_ctrl_c_and_a_job_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    with _serving(tmp_path / "served") as (address, process):
+        job = _make(address, 300)
+        while _state(address, job)["progress"]["done"] < 16:
+            time.sleep(0.02)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0 and time.monotonic() - asked < 15
+    text = (tmp_path / "served.log").read_text("utf-8")
+    assert "Ended." in text and "Traceback" not in text, text
+    with _serving(tmp_path / "served") as (address, _):
+        assert _ended(address, job)["state"] == "done"
+
+
+def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    with _serving(folder) as (address, _):
+        port = address.rsplit(":", 1)[1].strip("/")
+        for options, said in (
+            (["--port", "0", "--data-dir", str(folder)], "another zsderm serve works in"),
+            (["--port", port, "--data-dir", str(tmp_path / "other")], "Choose another --port."),
+        ):
+            done = subprocess.run([sys.executable, "-m", "zsderm", "serve", *options], capture_output=True, text=True)
+            assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--host", "0.0.0.0"], 1, "Error: other machines would reach the photographs at 0.0.0.0 without a key."),
+        (["--api-key-env", "NO_SUCH_KEY"], 1, "Error: the environment variable NO_SUCH_KEY is empty or not set."),
+        (["--model", "no-such-model"], 1, "Error: "),
+        (["--knowledge", "dermatologie"], 1, "Did you mean 'dermatology'?"),
+        (["--keep", "0"], 2, "--keep"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_does_not_start_says_why(options: list[str], code: int, said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "zsderm", "serve", "--port", "0", "--data-dir", str(tmp_path / "served"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code and said in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
