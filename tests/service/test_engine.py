@@ -44,21 +44,23 @@ def test_rows_are_those_of_the_encoder() -> None:
 def test_several_clients_share_a_batch_and_jobs_wait_behind() -> None:
     encoder = Gate()
     engine = Engine(encoder, batch_size=4)
-    first = engine.submit(_pixels(0), urgent=False)
+    [first] = engine.submit_batch([_pixels(0)])
     encoder.entered.wait(10)
     order: list[str] = []
     rows = []
-    for name, urgent in (("job", False), ("job", False), ("one", True), ("job", False), ("two", True), ("three", True)):
-        if urgent:
+    for name in ("job", "one", "two", "another job", "three"):
+        if "job" in name:
+            rows += engine.submit_batch([_pixels(1), _pixels(2)])
+        else:
             engine.let_in(1)
-        rows.append(engine.submit(_pixels(1), urgent=urgent))
+            rows.append(engine.submit(_pixels(1)))
         rows[-1].add_done_callback(lambda row, name=name: order.append(name))
     encoder.open.set()
     for row in (first, *rows):
         row.result(10)
     engine.stop()
-    assert encoder.batch_sizes == [1, 4, 2]
-    assert order == ["one", "two", "three", "job", "job", "job"]
+    assert encoder.batch_sizes == [1, 3, 2, 2]
+    assert order == ["one", "two", "three", "job", "another job"]
 
 
 def test_more_than_may_wait_are_refused_and_places_come_back() -> None:
@@ -77,9 +79,10 @@ def test_more_than_may_wait_are_refused_and_places_come_back() -> None:
 def test_views_are_not_mixed_in_a_batch() -> None:
     encoder = Gate()
     engine = Engine(encoder, batch_size=8)
-    rows = [engine.submit(_pixels(0), urgent=False)]
+    engine.let_in(5)
+    rows = [engine.submit(_pixels(0))]
     encoder.entered.wait(10)
-    rows += [engine.submit(_pixels(seed), views, urgent=False) for seed, views in ((1, 1), (2, 4), (3, 4), (4, 1))]
+    rows += [engine.submit(_pixels(seed), views) for seed, views in ((1, 1), (2, 4), (3, 4), (4, 1))]
     encoder.open.set()
     assert all(np.isclose(np.linalg.norm(row.result(10)), 1) for row in rows)
     assert encoder.batch_sizes == [1, 1, 2, 2, 2, 2, 1]
@@ -89,9 +92,9 @@ def test_views_are_not_mixed_in_a_batch() -> None:
 def test_what_is_cancelled_is_not_computed() -> None:
     encoder = Gate()
     engine = Engine(encoder)
-    first = engine.submit(_pixels(0), urgent=False)
+    [first] = engine.submit_batch([_pixels(0)])
     encoder.entered.wait(10)
-    rows = [engine.submit(_pixels(1), urgent=False) for _ in range(5)]
+    rows = engine.submit_batch([_pixels(1)] * 5)
     assert all(row.cancel() for row in rows)
     encoder.open.set()
     first.result(10)
@@ -115,4 +118,4 @@ def test_a_model_that_fails_goes_on_with_the_next() -> None:
 def test_after_the_end_nothing_waits_for_ever() -> None:
     engine = Engine(TinyEncoder())
     engine.stop()
-    assert engine.submit(_pixels(0), urgent=False).cancelled()
+    assert engine.submit(_pixels(0)).cancelled() and engine.submit_batch([_pixels(0)])[0].cancelled()

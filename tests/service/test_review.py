@@ -64,7 +64,9 @@ def test_what_cannot_be_said(
     assert done.status_code == status and detail in done.json()["detail"]
 
 
-def test_labels_are_taken_by_the_commands(client: TestClient, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_are_taken_by_the_commands(
+    client: TestClient, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = client.get(f"/v1/jobs/{job}/photographs?limit=1000").json()["photographs"]
     names = CLASSES.split(", ")
     for row in rows[:24]:
@@ -79,7 +81,9 @@ def test_labels_are_taken_by_the_commands(client: TestClient, job: str, tmp_path
     (tmp_path / "p.csv").write_text(client.get(f"/v1/jobs/{job}/result.csv").text, "utf-8")
     (tmp_path / "p.jsonl").write_text(client.get(f"/v1/jobs/{job}/result.jsonl").text, "utf-8")
     labels = ["--labels", str(tmp_path / "labels.csv")]
-    evaluated = CliRunner().invoke(main, ["evaluate", "--predictions", str(tmp_path / "p.csv"), *labels, "--json"])
+    evaluated = CliRunner().invoke(
+        main, ["evaluate", "--predictions", str(tmp_path / "p.csv"), *labels, "--classes", CLASSES, "--json"]
+    )
     assert evaluated.exit_code == 0, evaluated.output
     assert json.loads(evaluated.stdout)["images"] == 24, evaluated.stdout[:400]
     (tmp_path / "visit 1").mkdir()

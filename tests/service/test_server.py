@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import signal
@@ -14,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -63,44 +63,35 @@ def _make(address: str, count: int) -> str:
 
 def _table(address: str, job: str) -> pd.DataFrame:
     text = httpx.get(f"{address}v1/jobs/{job}/result.csv", timeout=60).text
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values={"probability": ""})
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, dtype=str)
 
 
-def test_a_job_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
-    count, seen = 300, []
+@pytest.mark.parametrize(
+    ("count", "kills"), [(120, 2), pytest.param(300, 10, marks=pytest.mark.long)], ids=["twice", "ten times"]
+)
+def test_a_job_outlives_a_server_that_is_killed(tmp_path: Path, count: int, kills: int) -> None:
     with _serving(tmp_path / "calm") as (address, _):
-        job = _make(address, count)
-        assert _ended(address, job)["state"] == "done"
+        assert _ended(address, job := _make(address, count))["state"] == "done"
         expected = _table(address, job)
-    folder = tmp_path / "killed"
+    folder, done, job = tmp_path / "killed", [1], ""
+    for kill in range(kills):
+        with _serving(folder) as (address, process):
+            job = job or _make(address, count)
+            assert _state(address, job)["progress"]["done"] >= done[-1]  # what was done is not done again
+            while (found := _state(address, job)["progress"]["done"]) < (kill + 1) * count // (kills + 2):
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        done.append(found)
     with _serving(folder) as (address, process):
-        job = _make(address, count)
-        while _state(address, job)["progress"]["done"] < 40:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    with _serving(folder) as (address, process):
-        seen.append(_state(address, job)["progress"]["done"])
-        while _state(address, job)["progress"]["done"] < 150:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    with _serving(folder) as (address, process):
-        seen.append(_state(address, job)["progress"]["done"])
+        left = count + 1 - _state(address, job)["progress"]["done"]
         found = _ended(address, job)
         assert found["state"] == "done" and found["progress"]["failed"] == 1, found
         rows = _table(address, job)
-        batches = httpx.get(f"{address}v1/metrics").text
-    assert seen[0] >= 40 and seen[1] >= 150
-    left = count - seen[1]
-    assert float(re.search(r"^zsderm_batches_total (\S+)", batches, re.M)[1]) <= left  # none was embedded again
-    assert list(rows["image"]) == list(expected["image"]) and list(rows["error"]) == list(expected["error"])
-    assert list(rows["label"]) == list(expected["label"]) and rows["method"][0] == expected["method"][0] == "kpl"
-    shares = [name for name in rows if name.startswith("probability")]
-    for name in shares:
-        np.testing.assert_allclose(
-            pd.to_numeric(rows[name], "coerce"), pd.to_numeric(expected[name], "coerce"), atol=1e-4
-        )
+        batches = re.search(r"^zsderm_batches_total (\S+)", httpx.get(f"{address}v1/metrics").text, re.M)
+    assert 0 < left < count - done[1] and float(batches[1]) <= math.ceil(left / 16)
+    assert rows["method"][0] == "kpl" and len(rows) == count + 1
+    assert list(rows) == list(expected) and rows.equals(expected)  # to the last digit
 
 
 def test_it_ends_on_ctrl_c_and_a_job_goes_on_at_the_next_start(tmp_path: Path) -> None:
@@ -125,7 +116,9 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
             (["--port", "0", "--data-dir", str(folder)], "another zsderm serve works in"),
             (["--port", port, "--data-dir", str(tmp_path / "other")], "Choose another --port."),
         ):
-            done = subprocess.run([sys.executable, "-m", "zsderm", "serve", *options], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "zsderm", "serve", *options], check=False, capture_output=True, text=True
+            )
             assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
@@ -142,6 +135,6 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
 )
 def test_what_does_not_start_says_why(options: list[str], code: int, said: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "zsderm", "serve", "--port", "0", "--data-dir", str(tmp_path / "served"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == code and said in done.stderr, done.stderr
     assert "Traceback" not in done.stderr

@@ -73,7 +73,17 @@ def test_what_is_no_form_is_of_the_wrong_type(client: TestClient, kind: str) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["../../etc/passwd", "/etc/cron.d/x", "..\\..\\x.jpg", "a\x00b.jpg", "a\nb.jpg", "\u202egpj.exe", "x" * 3000 + ".jpg", "=1+1.jpg", ""],
+    [
+        "../../etc/passwd",
+        "/etc/cron.d/x",
+        "..\\..\\x.jpg",
+        "a\x00b.jpg",
+        "a\nb.jpg",
+        "\u202egpj.exe",
+        "x" * 3000 + ".jpg",
+        "=1+1.jpg",
+        "",
+    ],
     ids=["up", "root", "windows", "null", "line", "turned", "long", "formula", "none"],
 )
 def test_no_name_touches_the_disk(client: TestClient, name: str, folder_of: Path) -> None:
@@ -107,4 +117,6 @@ def test_an_empty_file_field_is_no_photograph(client: TestClient) -> None:
     content = _part('name="files"; filename=""') + _part('name="classes"', CLASSES.encode()) + END
     done = client.post("/v1/classify", content=content, headers=TYPE)
     assert done.status_code == 422 and "at least one photograph" in done.json()["detail"]
-    assert len(client.post("/v1/classify", files=form(photo_bytes(0)), data={"classes": CLASSES}).json()["answers"]) == 1
+    assert (
+        len(client.post("/v1/classify", files=form(photo_bytes(0)), data={"classes": CLASSES}).json()["answers"]) == 1
+    )

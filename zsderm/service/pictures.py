@@ -97,7 +97,11 @@ class Pictures:
         if header["error"]:
             raise ImageError(header["error"])
         width, height = header["shown"]
-        rgb = Image.frombuffer("RGB", tuple(header["decoded"]), body[: header["pixels"]], "raw", "RGB", 0, 1) if pixels else None
+        rgb = (
+            Image.frombuffer("RGB", tuple(header["decoded"]), body[: header["pixels"]], "raw", "RGB", 0, 1)
+            if pixels
+            else None
+        )
         return Picture(None if rgb is None else rgb.copy(), body[header["pixels"] :], (width, height))
 
     def close(self) -> None:
