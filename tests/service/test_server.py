@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def _serving(folder: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+def serving(folder: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
     """A server at a free port: its address, and the process."""
     command = [sys.executable, "-m", "zsderm", "serve", "--port", "0", "--data-dir", str(folder), *options]
     log = (folder.parent / f"{folder.name}.log").open("w+")
@@ -70,12 +70,13 @@ def _table(address: str, job: str) -> pd.DataFrame:
     ("count", "kills"), [(120, 2), pytest.param(300, 10, marks=pytest.mark.long)], ids=["twice", "ten times"]
 )
 def test_a_job_outlives_a_server_that_is_killed(tmp_path: Path, count: int, kills: int) -> None:
-    with _serving(tmp_path / "calm") as (address, _):
-        assert _ended(address, job := _make(address, count))["state"] == "done"
+    with serving(tmp_path / "calm") as (address, _):
+        job = _make(address, count)
+        assert _ended(address, job)["state"] == "done"
         expected = _table(address, job)
     folder, done, job = tmp_path / "killed", [1], ""
     for kill in range(kills):
-        with _serving(folder) as (address, process):
+        with serving(folder) as (address, process):
             job = job or _make(address, count)
             assert _state(address, job)["progress"]["done"] >= done[-1]  # what was done is not done again
             while (found := _state(address, job)["progress"]["done"]) < (kill + 1) * count // (kills + 2):
@@ -83,7 +84,7 @@ def test_a_job_outlives_a_server_that_is_killed(tmp_path: Path, count: int, kill
             process.send_signal(signal.SIGKILL)
             process.wait()
         done.append(found)
-    with _serving(folder) as (address, process):
+    with serving(folder) as (address, process):
         left = count + 1 - _state(address, job)["progress"]["done"]
         found = _ended(address, job)
         assert found["state"] == "done" and found["progress"]["failed"] == 1, found
@@ -95,7 +96,7 @@ def test_a_job_outlives_a_server_that_is_killed(tmp_path: Path, count: int, kill
 
 
 def test_it_ends_on_ctrl_c_and_a_job_goes_on_at_the_next_start(tmp_path: Path) -> None:
-    with _serving(tmp_path / "served") as (address, process):
+    with serving(tmp_path / "served") as (address, process):
         job = _make(address, 300)
         while _state(address, job)["progress"]["done"] < 16:
             time.sleep(0.02)
@@ -104,13 +105,13 @@ def test_it_ends_on_ctrl_c_and_a_job_goes_on_at_the_next_start(tmp_path: Path) -
         assert process.wait(20) == 0 and time.monotonic() - asked < 15
     text = (tmp_path / "served.log").read_text("utf-8")
     assert "Ended." in text and "Traceback" not in text, text
-    with _serving(tmp_path / "served") as (address, _):
+    with serving(tmp_path / "served") as (address, _):
         assert _ended(address, job)["state"] == "done"
 
 
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "served"
-    with _serving(folder) as (address, _):
+    with serving(folder) as (address, _):
         port = address.rsplit(":", 1)[1].strip("/")
         for options, said in (
             (["--port", "0", "--data-dir", str(folder)], "another zsderm serve works in"),
