@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -43,7 +44,10 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
     server = _Server(config, lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"))
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
-        server.run(sockets=[listening])
+        with suppress(
+            KeyboardInterrupt
+        ):  # uvicorn raises it again once all has ended; for a server that is the usual end
+            server.run(sockets=[listening])
     finally:
         listening.close()
     if (failure := app.state.failure) is not None:
