@@ -6,7 +6,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 
@@ -61,6 +61,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ctrl-C and SIGTERM are the usual end of a server, and not raised again; a second one does not wait."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
