@@ -44,10 +44,7 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
     server = _Server(config, lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"))
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
-        with suppress(
-            KeyboardInterrupt
-        ):  # uvicorn raises it again once all has ended; for a server that is the usual end
-            server.run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         listening.close()
     if (failure := app.state.failure) is not None:
