@@ -40,7 +40,9 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
         lifespan="on",
         proxy_headers=False,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorns = logging.getLogger("uvicorn.error")
+    uvicorns.setLevel(logging.WARNING)
+    uvicorns.addFilter(lambda record: app.state.failure is None)  # which is raised below, as one sentence
     server = _Server(config, lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"))
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
