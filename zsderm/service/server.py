@@ -47,6 +47,9 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
         server.run(sockets=[listening])
+    except SystemExit:  # of uvicorn, where the application did not start
+        if app.state.failure is None:
+            raise
     finally:
         listening.close()
     if (failure := app.state.failure) is not None:
