@@ -41,6 +41,7 @@ FLOORS = [
     "display",
     "encoders",
     "knowledge",
+    "typed_classes",
     "class_labels",
     "predictions",
     "embeddings",
@@ -64,6 +65,7 @@ FLOORS = [
     "report",
     "tasks",
     "doctor",
+    "service",
     "cli",
     "__main__",
 ]
@@ -79,6 +81,7 @@ DOORS = {
     ("cli", "pretrain", "narratives"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
+    ("service", "routes", "knowledge"): {"benchmarks"},
 }
 # `torchrun -m zsderm.pretrain` is the command line once a process, so this one file calls it.
 COMMANDS = {("pretrain", "__main__.py"): {"cli"}}

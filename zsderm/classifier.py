@@ -25,6 +25,7 @@ from zsderm.batch_answers import BatchAnswers
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
+from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders import load_encoder
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
@@ -197,9 +198,22 @@ class ZeroShotClassifier:
         weight = weight_of(words_weight, modelled=words_model is not None)
         check_narratives(narratives, found.names, weight, modelled=words_model is not None)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
-        batch, method = own._reader.embed(found, progress), own._batch_answers
-        answers = method.to(batch, method.fitted_for(batch.features), regions)
+        answers = own.predict_embedded(own._reader.embed(found, progress), regions)
         return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
+
+    def predict_embedded(self, batch: NamedEmbeddings, regions: Sequence[str] | None = None) -> Predictions:
+        """What `predict` says of photographs that are embedded already: they are the batch.
+
+        Args:
+            batch: N photographs, embedded by this encoder in as many views as this classifier averages.
+            regions: see `predict`.
+
+        Raises:
+            InputError: not one region for each image.
+        """
+        check_regions(regions, batch.names)
+        method = self._batch_answers
+        return method.to(batch, method.fitted_for(batch.features), regions)
 
     def predict_groups(
         self,

@@ -1,0 +1,233 @@
+"""Embeddings become answers: one classifier for each class list and method, all on one model.
+
+Letters: N photographs, C classes, D embedding width.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from zsderm.calibration import Calibration, apply_calibration
+from zsderm.classifier import ZeroShotClassifier
+from zsderm.config import PRIORS
+from zsderm.embeddings import NamedEmbeddings
+from zsderm.errors import SettingsError, did_you_mean
+from zsderm.predictions import Evidence, Predictions
+from zsderm.service.schemas import Answer, Classified, ClassifyRequest, Ranked, Sentence
+from zsderm.typed_classes import checked_names, typed_names
+
+if TYPE_CHECKING:
+    from zsderm.encoders import Encoder
+    from zsderm.knowledge import KnowledgeBase
+
+KEPT = 16  # class lists whose sentences stay embedded
+
+
+class Classifiers:
+    """Classifiers by class list and method, made when they are first asked for.
+
+    Args:
+        encoder: of them all.
+        knowledge: descriptions; None for none.
+        fitted: a classifier that was fitted beforehand: then it is the only one.
+        calibration: for its classes; None for none.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        knowledge: KnowledgeBase | None,
+        fitted: ZeroShotClassifier | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.encoder, self.knowledge, self.fitted, self.calibration = encoder, knowledge, fitted, calibration
+        self._known: OrderedDict[str, ZeroShotClassifier] = OrderedDict()
+        self.reading = threading.RLock()  # held while texts are embedded: tokenizers are not for two threads at once
+
+    def classes_of(self, request: ClassifyRequest) -> tuple[str, ...]:
+        """The classes that a request asks for.
+
+        Raises:
+            ClassListError: see `zsderm.typed_classes.checked_names`.
+            SettingsError: other classes than those of the fitted classifier.
+        """
+        if self.fitted is None:
+            return checked_names(typed_names(request.classes), request.classes)
+        if request.classes and set(typed_names(request.classes)) != set(self.fitted.classes):
+            raise SettingsError(
+                f"this service answers with a fitted classifier, whose classes are {', '.join(self.fitted.classes)}; "
+                "leave out `classes`"
+            )
+        return self.fitted.classes
+
+    def check(self, request: ClassifyRequest) -> None:
+        """Refuse what cannot be answered, before any photograph is looked at.
+
+        Raises:
+            ZsdermError: see `find`.
+        """
+        self.find(request)
+
+    def find(self, request: ClassifyRequest) -> ZeroShotClassifier:
+        """The classifier for a request, its sentences read.
+
+        Raises:
+            ZsdermError: classes or settings that cannot be used, as the command line says it.
+        """
+        classes, prior = self.classes_of(request), prior_of(request)
+        if self.fitted is not None:
+            if request.views not in (None, self.fitted.views):
+                raise SettingsError(f"the fitted classifier averages {self.fitted.views} views; leave out `views`")
+            return self.fitted
+        key = json.dumps([classes, request.method, request.prior, request.views, request.modality])
+        with self.reading:
+            if key not in self._known:
+                made = ZeroShotClassifier.from_pretrained(
+                    self.encoder,
+                    classes=classes,
+                    knowledge=self.knowledge,
+                    method=request.method,
+                    prior=prior,
+                    views=request.views,
+                    modality=request.modality,
+                )
+                _ = made.texts  # a class of which nothing can be said shows now
+                self._known[key] = made
+            self._known.move_to_end(key)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+            return self._known[key]
+
+    def answer(
+        self,
+        request: ClassifyRequest,
+        names: Sequence[str],
+        rows: Sequence[np.ndarray | None],
+        errors: Sequence[str],
+    ) -> Predictions:
+        """What the classifier says of N photographs, as a batch.
+
+        Args:
+            request: how.
+            names: N distinct names.
+            rows: N (D,) float32 unit rows, None where a photograph could not be read.
+            errors: N reasons, empty where it could.
+
+        Raises:
+            ZsdermError: see `find`.
+        """
+        classifier = self.find(request)
+        ok = np.array([row is not None for row in rows], bool)  # (N,)
+        read = [torch.from_numpy(np.array(row)) for row in rows if row is not None]
+        features = torch.stack(read) if read else torch.empty(0, self.encoder.card.width)  # (n, D)
+        reasons = {name: why for name, why, fine in zip(names, errors, ok, strict=True) if not fine}
+        found = classifier.predict_embedded(NamedEmbeddings(tuple(names), features, ok, reasons))
+        return self._calibrated(found)
+
+    def _calibrated(self, found: Predictions) -> Predictions:
+        """With the calibration where it is for these classes and settings; a note says where it is not."""
+        if self.calibration is None:
+            return found
+        try:
+            return apply_calibration(found, self.calibration)
+        except SettingsError as error:
+            notes = [*found.notes, f"The calibration of this service was not applied: {error}"]
+            return replace(found, manifest={**found.manifest, "notes": notes})
+
+
+def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
+    """A word, or weights by class.
+
+    Raises:
+        SettingsError: neither of them.
+    """
+    if request.prior in PRIORS:
+        return request.prior
+    wanted = f'expected prior to be {", ".join(PRIORS)} or weights as JSON, such as {{"melanoma": 1, "nevus": 9}}'
+    try:
+        weights = json.loads(request.prior)
+        if not isinstance(weights, dict):
+            raise TypeError("not an object")
+        found = {str(name): float(weight) for name, weight in weights.items()}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingsError(
+            f"{wanted}, but got {request.prior[:80]!r}.{did_you_mean(request.prior, PRIORS)}"
+        ) from error
+    if not all(math.isfinite(weight) and weight >= 0 for weight in found.values()):
+        raise SettingsError(f"{wanted}, with numbers from 0")
+    return found
+
+
+def answers_of(predictions: Predictions, top_k: int) -> list[Answer]:
+    """N answers as JSON has them."""
+    ranked, sets, ok = predictions.top_k(top_k), predictions.set_names, predictions.ok.tolist()
+    familiarity = None if predictions.familiarity is None else predictions.familiarity.tolist()
+    abstained = None if predictions.abstained is None else predictions.abstained.tolist()
+    before = predictions.unrefined_labels
+    found = []
+    for index, image in enumerate(predictions.images):
+        if not ok[index]:
+            found.append(Answer(image=image, ok=False, error=predictions.errors[image]))
+            continue
+        unrefined = None if before is None else before[index]
+        top = [
+            Ranked.model_validate({"class": name, "probability": probability}) for name, probability in ranked[index]
+        ]
+        found.append(
+            Answer(
+                image=image,
+                ok=True,
+                label=top[0].class_,
+                probability=top[0].probability,
+                top=top,
+                prediction_set=None if predictions.sets is None else sets[index],
+                abstained=None if abstained is None else abstained[index],
+                familiarity=None if familiarity is None else _finite(familiarity[index]),
+                evidence=_sentences(predictions.evidence[index]),
+                runner_up_evidence=_sentences(predictions.runner_up_evidence[index]),
+                unrefined_label=unrefined,
+                note=_note(abstained is not None and abstained[index], unrefined, top[0].class_),
+            )
+        )
+    return found
+
+
+def classified(predictions: Predictions, answers: Sequence[Answer]) -> Classified:
+    """The answers with what holds for all of them."""
+    return Classified(answers=list(answers), **facts_of(predictions))
+
+
+def facts_of(predictions: Predictions) -> dict[str, Any]:
+    """What holds for all photographs of a batch."""
+    return {
+        "classes": list(predictions.classes),
+        "method": predictions.method,
+        "requested_method": predictions.requested_method,
+        "prior": predictions.prior,
+        "model": str(predictions.manifest["encoder"]["name"]),
+        "calibrated": "calibration" in predictions.manifest,
+        "notes": list(predictions.notes),
+    }
+
+
+def _sentences(texts: Sequence[Evidence]) -> list[Sentence]:
+    return [Sentence(**asdict(text)) for text in texts]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _note(none_of_these: bool, before: str | None, label: str) -> str:
+    if none_of_these:
+        return "It may be none of these classes."
+    return f"By the sentences alone it was {before}." if before and before != label else ""
