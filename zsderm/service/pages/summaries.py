@@ -19,7 +19,8 @@ def names(service: Running) -> JSONResponse:
     """Each disease of the knowledge base with its aliases, for suggestions while somebody types."""
     base = service.knowledge
     entries = () if base is None else (*base.diseases.values(), *base.groups.values())
-    return JSONResponse([[entry.name, *entry.aliases] for entry in entries])
+    # A name with a comma in it cannot be typed into a list with commas.
+    return JSONResponse([[entry.name, *entry.aliases] for entry in entries if "," not in entry.name])
 
 
 @router.get("/jobs/{job}/summary")

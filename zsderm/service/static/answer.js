@@ -32,7 +32,7 @@ export const drawAnswer = (job, answer) => {
     answer.abstained ? element("p", { className: "abstained" }, "None of these? ", element("span", {}, "The photograph is unlike all the listed classes.")) : "",
     couldBe(answer),
     second ? line(muted("Lead: "), `${(100 * (first.probability - second.probability)).toFixed(1)} percentage points ahead of ${second.class}`) : "",
-    answer.familiarity === null ? line(muted("Familiarity: "), "not measured") : line(muted("Familiarity: "), `${answer.familiarity.toFixed(2)}, ${familiar(answer.familiarity)}`),
+    answer.familiarity === null ? line(muted("Familiarity: "), "not measured") : line(muted("Familiarity: "), `${signed(answer.familiarity)}, ${familiar(answer.familiarity)}`),
     ...(answer.note ? [line(answer.note)] : []),
   );
 };
@@ -42,6 +42,8 @@ const couldBe = (answer) => {
   if (answer.prediction_set === null) return line(words, "no set of classes, for there is no calibration for these classes and settings");
   return line(words, answer.prediction_set.length ? answer.prediction_set.join(", ") : "none of the listed classes");
 };
+
+const signed = (value) => value.toFixed(2).replace("-", "−");
 
 const familiar = (value) => {
   if (value > -0.3) return "as usual for the encoder";
@@ -60,7 +62,7 @@ const sentences = (title, texts, none) => [
             {},
             element("span", { className: "aspect" }, text.aspect + (text.modality === "dermoscopic" ? ", dermoscopy" : "")),
             element("span", { className: "text" }, text.text),
-            element("span", { className: "score" }, text.score.toFixed(2)),
+            element("span", { className: "score" }, signed(text.score)),
           ),
         ),
       )

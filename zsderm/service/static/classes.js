@@ -28,6 +28,7 @@ export const addClasses = (text) => {
 export const setClasses = (wanted) => {
   names = [...wanted];
   keep("classes", names);
+  dispatchEvent(new Event("zsderm:classes"));
   draw();
   check();
 };
@@ -61,7 +62,7 @@ const say = (words) => ($("classes-error").textContent = words);
 // What is known of a name, as the content of its row.
 const understood = (name) => {
   const found = described.get(name);
-  if (!found) return [element("span", { className: "muted" }, "…")];
+  if (!found) return [element("span", { className: "muted" }, "looking it up …")];
   if (!found.known) {
     const words = found.detail ? "✗ not in the knowledge base: read by its name alone." : "read by its name alone";
     const better = found.suggestions.map((other) =>

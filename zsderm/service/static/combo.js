@@ -24,9 +24,10 @@ const beginning = (typed) => {
       const at = text === wanted ? 0 : text.startsWith(wanted) ? 1 : ` ${text.replace(/[-/(]/g, " ")}`.includes(` ${wanted}`) ? 2 : null;
       if (at !== null && (best === null || 2 * at + (place > 0) < best.rank)) best = { rank: 2 * at + (place > 0), alias };
     });
-    if (best) found.push({ name: all[0], words: best.alias === all[0] ? "" : best.alias, rank: best.rank });
+    if (best) found.push({ name: all[0], words: best.alias === all[0] ? "" : best.alias, rank: best.rank, names: all.length });
   }
-  return found.sort((a, b) => a.rank - b.rank || a.name.length - b.name.length).slice(0, MOST);
+  // What many names are known of is what most people mean.
+  return found.sort((a, b) => a.rank - b.rank || b.names - a.names).slice(0, MOST);
 };
 
 const suggest = async () => {

@@ -12,6 +12,7 @@ const PER_PAGE = 48;
 let job = null;
 let rows = []; // a short one for each photograph; see zsderm/service/pages/summaries.py
 let found = []; // those that are chosen, in order
+let folder = ""; // in which all photographs lie: it tells none from another
 let chosen = { ...usual };
 let tellReviewed = () => {};
 
@@ -30,8 +31,16 @@ export const load = async (which, asked) => {
   if (job?.id !== which.id) rows = [];
   job = which;
   if (!rows.length) rows = await ask(`/page/jobs/${job.id}/summary`);
+  folder = sharedFolder();
   chosen = chosenFrom(asked, job.classes);
   found = chosenRows(rows, chosen, job.classes);
+};
+
+const sharedFolder = () => {
+  const first = rows[0]?.image ?? "";
+  let shared = first.slice(0, first.lastIndexOf("/") + 1);
+  for (const { image } of rows) while (!image.startsWith(shared)) shared = shared.slice(0, shared.lastIndexOf("/", shared.length - 2) + 1);
+  return shared;
 };
 
 // A verdict was given or taken away: the row says so, and stays where it is until something is chosen anew.
@@ -106,7 +115,7 @@ const card = (row, current) => {
     "a",
     { href: `#/jobs/${job.id}/${row.number}${query()}`, className: "tile", tabIndex: current ? 0 : -1, data: { number: row.number } },
     picture,
-    element("span", { className: "tile-name" }, element("bdi", {}, row.image)),
+    element("span", { className: "tile-name", title: row.image }, element("bdi", {}, row.image.slice(folder.length))),
     row.label ? element("span", { className: "tile-answer" }, element("b", {}, row.label), ` ${percent(row.probability)}`) : null,
     ...signs(row).map(([kind, words]) => element("span", { className: `sign ${kind}` }, words)),
   );

@@ -8,7 +8,10 @@ const chosen = new Map(); // from a name to a file
 let tooLarge = []; // names
 let otherKinds = new Map(); // from a suffix to how many
 
-export const photographs = () => [...chosen].map(([name, file]) => ({ name, file }));
+const NAMES = new Intl.Collator(undefined, { numeric: true });
+
+// By name: a browser hands out the files of a folder in no order that people know.
+export const photographs = () => [...chosen].map(([name, file]) => ({ name, file })).sort((a, b) => NAMES.compare(a.name, b.name));
 
 export const takeNone = () => {
   chosen.clear();
@@ -41,12 +44,12 @@ const same = (one, other) => one.size === other.size && one.lastModified === oth
 const MOST_NAMES = 200; // that are listed
 
 const draw = () => {
-  const files = [...chosen];
-  const bytes = files.reduce((sum, [, file]) => sum + file.size, 0);
+  const files = photographs();
+  const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
   $("chosen").textContent = files.length ? `${counted(files.length, "photograph")}, ${size(bytes)}.` : "No photographs yet.";
   $("chosen-details").hidden = !files.length;
   $("chosen-names").replaceChildren(
-    ...files.slice(0, MOST_NAMES).map(([name, file]) => {
+    ...files.slice(0, MOST_NAMES).map(({ name, file }) => {
       const out = element("button", { type: "button", className: "small", aria: { label: `Take ${name} out` } }, "take out");
       out.addEventListener("click", () => {
         chosen.delete(name);

@@ -20,7 +20,7 @@ const route = () => {
   leaveJob();
   if (noun === "jobs" && id && /^\d+$/.test(number ?? "")) openPhotograph(id, Number(number), new URLSearchParams(query));
   else if (noun === "jobs" && id) openJob(id, new URLSearchParams(query), before);
-  else openStart();
+  else openStart(before !== null);
   before = path;
 };
 

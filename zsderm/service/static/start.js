@@ -6,13 +6,16 @@ import { photographs, prepareIntake, takeNone } from "./intake.js";
 import { drawJobs, prepareJobs } from "./jobs.js";
 import { prepareLists } from "./lists.js";
 import { send } from "./upload.js";
+import { prepareWeights, weights } from "./weights.js";
 import { lasting, size } from "./words.js";
 
 let facts = {};
 let stopping = null; // stops what is being sent
 
-export const openStart = () => {
+// Show it; a reader who comes from another view is put at its beginning.
+export const openStart = (came) => {
   show("start", "zsderm");
+  if (came) $("start").querySelector("h1").focus();
   drawJobs();
 };
 
@@ -20,6 +23,7 @@ export const openStart = () => {
 const fields = () => {
   const found = facts.fixed ? {} : { classes: classNames().join(", ") };
   for (const field of $("ask").querySelectorAll("[name]")) if (field.value !== "") found[field.name] = field.value;
+  if (found.prior === "weights") found.prior = weights();
   return found;
 };
 
@@ -75,6 +79,7 @@ export const prepareStart = (given) => {
   prepareIntake(facts);
   prepareJobs();
   if (!facts.fixed) {
+    prepareWeights();
     prepareClasses();
     prepareLists();
   }

@@ -2,9 +2,9 @@
 
 export const counted = (count, what, several = `${what}s`) => `${count} ${count === 1 ? what : several}`;
 
-export const percent = (share) => `${(100 * share).toFixed(1)} %`;
+export const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`; // the sign stays with its number
 
-export const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+export const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 export const lasting = (seconds) => {
   if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
