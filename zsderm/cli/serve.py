@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -128,7 +129,7 @@ def serve(
 
     if fitted is not None and model != DEFAULT_MODEL:
         raise click.UsageError("--model cannot be given with --fitted: a fitted classifier brings its own.")
-    given = {} if data_dir is None else {"data_dir": data_dir}
+    given: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
     settings = ServiceSettings(
         host=host,
         port=port,

@@ -178,7 +178,10 @@ def answers_of(predictions: Predictions, top_k: int) -> list[Answer]:
         if not ok[index]:
             found.append(Answer(image=image, ok=False, error=predictions.errors[image]))
             continue
-        top = [Ranked(class_=name, probability=probability) for name, probability in ranked[index]]
+        unrefined = None if before is None else before[index]
+        top = [
+            Ranked.model_validate({"class": name, "probability": probability}) for name, probability in ranked[index]
+        ]
         found.append(
             Answer(
                 image=image,
@@ -191,8 +194,8 @@ def answers_of(predictions: Predictions, top_k: int) -> list[Answer]:
                 familiarity=None if familiarity is None else _finite(familiarity[index]),
                 evidence=_sentences(predictions.evidence[index]),
                 runner_up_evidence=_sentences(predictions.runner_up_evidence[index]),
-                unrefined_label=None if before is None else before[index],
-                note=_note(abstained is not None and abstained[index], before and before[index], top[0].class_),
+                unrefined_label=unrefined,
+                note=_note(abstained is not None and abstained[index], unrefined, top[0].class_),
             )
         )
     return found

@@ -61,7 +61,10 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
 async def _counted(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Count a request by its route, never by its address."""
     started = time.monotonic()
-    response = await call_next(request)
+    try:
+        response = await call_next(request)
+    except Exception as error:  # noqa: BLE001  # here and not outside, where nothing adds headers any more
+        response = problems.defect(error)
     route = getattr(request.scope.get("route"), "path", "none")
     metrics = request.app.state.service.metrics
     metrics.requests.labels(route, response.status_code).inc()

@@ -47,7 +47,7 @@ def _answer(answers: BinaryIO, asked: dict[str, Any]) -> None:
     pixels = preview = b""
     try:
         picture = open_image(asked["file"], max_pixels=asked["max_pixels"], at_least=asked["at_least"])
-        header["width"], header["height"] = picture.size
+        header["width"], header["height"] = _full_size(asked["file"], picture)
         if asked["side"]:
             preview = _small(picture, asked["side"])
         if asked["wants_pixels"]:
@@ -63,6 +63,16 @@ def _answer(answers: BinaryIO, asked: dict[str, Any]) -> None:
     for part in (told, pixels, preview):
         answers.write(part)
     answers.flush()
+
+
+def _full_size(file: str, picture: Image.Image) -> tuple[int, int]:
+    """Width and height as the photograph is shown; a JPEG file may have been decoded at a half or less of them."""
+    with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        with Image.open(file) as header:
+            width, height = header.size
+        turned = (width > height) != (picture.width > picture.height)
+        return (height, width) if turned and picture.width != picture.height else (width, height)
+    return picture.size
 
 
 def _small(picture: Image.Image, side: int) -> bytes:

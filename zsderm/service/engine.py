@@ -23,6 +23,7 @@ import torch
 from zsderm.embeddings.cache import is_unit
 from zsderm.encoders.views import encode_views
 from zsderm.errors import ImageError
+from zsderm.service.problems import where
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -158,8 +159,8 @@ class Engine:
             with torch.inference_mode():
                 found = encode_views(self.encoder, torch.stack([one.pixels for one in batch]), batch[0].views)
             rows = found.float().cpu().numpy()  # (B, D)
-        except Exception as error:  # whatever a model raises is for those who asked; the thread goes on
-            log.exception("the model failed on a batch")
+        except Exception as error:  # noqa: BLE001  # whatever a model raises is for those who asked; the thread goes on
+            log.error("the model failed on a batch: %s", where(error))
             for one in batch:
                 one.row.set_exception(error)
             return

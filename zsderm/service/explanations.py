@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from zsderm.errors import ImageError
 from zsderm.predictions import Predictions
 from zsderm.service.problems import ProblemError
-from zsderm.tasks.explanation.explain import explain_predictions
 
 if TYPE_CHECKING:
     from zsderm.classifier import ZeroShotClassifier
@@ -58,6 +57,9 @@ def _heat(
         read = service.pictures.read(file, at_least=service.engine.encoder.card.decoded_side)
     except ImageError:
         return None
+    # Not above: it takes open_clip, for which a service that starts need not wait.
+    from zsderm.tasks.explanation.explain import explain_predictions
+
     assert read.pixels is not None
     explanation = next(explain_predictions(classifier, _alone(predictions, index), pictures=[read.pixels]))
     if explanation is None:

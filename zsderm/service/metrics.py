@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -16,7 +17,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        one = {"registry": self.registry}
+        one: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("zsderm_requests", "Requests by route and status.", ["route", "status"], **one)
         self.seconds = Histogram("zsderm_request_seconds", "Time to answer.", ["route"], buckets=SECONDS, **one)
         self.photographs = Counter("zsderm_photographs", "Photographs by outcome.", ["outcome"], **one)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image
 
@@ -134,7 +134,7 @@ class _Decoder:
         """Its number."""
         return self._process.pid
 
-    def ask(self, asked: dict[str, object], seconds: float) -> tuple[dict[str, int | str], bytes]:
+    def ask(self, asked: dict[str, object], seconds: float) -> tuple[dict[str, Any], bytes]:
         """The header and the bytes of one answer.
 
         Raises:
@@ -143,7 +143,12 @@ class _Decoder:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
         late = threading.Event()
-        clock = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        clock = threading.Timer(seconds, end)
         clock.daemon = True
         clock.start()
         try:

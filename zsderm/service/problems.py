@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import traceback
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -32,6 +33,7 @@ TITLES = {
     503: "Busy",
     507: "Disk full",
 }
+FULL = "the disk of the service is full; make room there"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -88,7 +90,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ZsdermError)
     async def mistake(request: Request, error: ZsdermError) -> JSONResponse:
         if is_full(error):
-            return answered(507, "the disk of the service is full; make room there")
+            return answered(507, FULL)
         return answered(422, str(error))
 
     @app.exception_handler(HTTPException)
@@ -97,15 +99,26 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [FieldError(field=_place(one["loc"]), detail=str(one["msg"])) for one in error.errors()]
+        found = [
+            FieldError(field=_place(one["loc"]), detail=str(one["msg"]).removeprefix("Value error, "))
+            for one in error.errors()
+        ]
         detail = "; ".join(f"{one.field}: {one.detail}" for one in found)
         return answered(422, detail or "the request cannot be read", errors=found)
 
-    @app.exception_handler(Exception)
-    async def defect(request: Request, error: Exception) -> JSONResponse:
-        if is_full(error):
-            return answered(507, "the disk of the service is full; make room there")
-        return answered(500, f"a defect of the service ({type(error).__name__}); its log says where")
+
+def defect(error: Exception) -> JSONResponse:
+    """The answer where nobody foresaw what went wrong; the log says where it did."""
+    if is_full(error):
+        return answered(507, FULL)
+    log.error("a defect: %s", where(error))
+    return answered(500, f"a defect of the service ({type(error).__name__}); its log says where")
+
+
+def where(error: BaseException) -> str:
+    """The kind of an error and the lines of code that it came through, without its text: a name may be in that."""
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}\n{lines}"
 
 
 def _sentence(error: HTTPException) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from zsderm.config import DEFAULT_PRIOR, Settings
+from zsderm.config import DEFAULT_PRIOR, METHODS, MODALITIES, Settings
 
 DISCLAIMER = "Research software, not a medical device. An answer is no diagnosis."
 
-Method = Literal["kpl", "knowledge", "descriptions", "templates", "class-name"]
+# A form has text only, which is not taken for a number of these by itself.
+Views = Annotated[Literal[1, 4, 8], BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
 JobState = Literal["open", "queued", "running", "done", "failed", "cancelled"]
 Verdict = Literal["agree", "correct", "cannot_tell"]
 
@@ -49,20 +50,34 @@ class ClassifyRequest(Model):
         description='At least two names with commas: "a, b, c". Left out where the service has a fitted classifier.',
         examples=["melanoma, nevus, basal cell carcinoma"],
     )
-    method: Method = Field(default="kpl", description="kpl is the whole method; the others are parts of it.")
+    method: str = Field(
+        default=Settings.method,
+        description="kpl is the whole method; the others are parts of it.",
+        json_schema_extra={"enum": list(METHODS)},
+    )
     prior: str = Field(
         default=DEFAULT_PRIOR,
         description='auto, uniform, or weights as JSON: {"melanoma": 1, "nevus": 9}.',
         examples=["auto"],
     )
     top_k: Annotated[int, Field(ge=1, le=1000, description="How many classes are listed for each photograph.")] = 3
-    views: Literal[1, 4, 8] | None = Field(
+    views: Views | None = Field(
         default=None, description="Views of each photograph that are averaged; left out: as the model's card says."
     )
-    modality: Literal["auto", "clinical", "dermoscopic"] = Field(
-        default=Settings.modality, description="What the photographs are, for the sentences beside an answer."
+    modality: str = Field(
+        default=Settings.modality,
+        description="What the photographs are, for the sentences beside an answer.",
+        json_schema_extra={"enum": list(MODALITIES)},
     )
     explain: bool = Field(default=False, description="Also a heat map of each photograph.")
+
+    @field_validator("method", "modality")
+    @classmethod
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse a word that the library refuses, in its words."""
+        given: dict[str, Any] = {str(info.field_name): value}
+        Settings(**given)
+        return value
 
 
 class Ranked(Model):

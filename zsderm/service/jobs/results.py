@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from zsderm.predictions import Predictions
-from zsderm.report import write_report
 from zsderm.service.jobs.folders import JobFolders
 from zsderm.service.jobs.records import JobRecord
 
@@ -51,6 +50,8 @@ class JobResults:
         Raises:
             SettingsError: the disk is full.
         """
+        from zsderm.report import write_report  # takes scikit-learn, for which a service that starts need not wait
+
         place = {name: index for index, name in enumerate(predictions.classes)}
         known = np.array([place.get(name, -1) for name in true])  # (N,)
         path = self._folders.result(job.id, "html")

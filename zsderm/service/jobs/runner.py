@@ -25,7 +25,7 @@ from zsderm.service.answers import answers_of, facts_of
 from zsderm.service.engine import Row
 from zsderm.service.jobs.records import Embedded, JobRecord, PhotographRecord
 from zsderm.service.pictures import PREVIEW_SIDE, Pictures
-from zsderm.service.problems import is_full
+from zsderm.service.problems import is_full, where
 
 if TYPE_CHECKING:
     from zsderm.service.answers import Classifiers
@@ -171,15 +171,11 @@ class JobRunner:
             self._answer(job)
         except (_Interrupted, CancelledError):
             log.info("job %s is interrupted", job.id)
-        except ZsdermError as error:
-            self._fail(job.id, FULL if is_full(error) else str(error))
-        except (OSError, OperationalError) as error:
-            log.warning("job %s stops: %s", job.id, type(error).__name__)
-            reason = FULL if is_full(error) else f"a file or the database cannot be written ({type(error).__name__})"
-            self._fail(job.id, reason)
-        except Exception as error:  # a defect ends this job and not those behind it
-            log.exception("job %s ends with a defect", job.id)
-            self._fail(job.id, f"a defect of the service ({type(error).__name__}); its log says where")
+        except Exception as error:  # noqa: BLE001  # whatever it is ends this job and not those behind it
+            if job.id in self._cancelled:  # its folder may be gone already
+                log.info("job %s is interrupted", job.id)
+            else:
+                self._fail(job.id, _reason(job.id, error))
         finally:
             self._pace.pop(job.id, None)
             self._cancelled.discard(job.id)
@@ -265,6 +261,8 @@ class JobRunner:
         answers = [answer.model_dump_json(by_alias=True) for answer in answers_of(predictions, job.request.top_k)]
         if self._store.finish(job.id, facts_of(predictions), answers):
             log.info("job %s is done", job.id)
+        elif self._store.find(job.id) is None:  # deleted while its tables were written
+            self._folders.remove(job.id)
 
     def predictions(self, job: JobRecord) -> Predictions:
         """What is answered for a job whose photographs are embedded; from the same rows it is always the same.
@@ -279,3 +277,15 @@ class JobRunner:
                 answered = self._classifiers.answer(job.request, names, rows, errors)
                 self._last = (job.id, job.total), answered
             return self._last[1]
+
+
+def _reason(id: str, error: Exception) -> str:
+    """Why a job failed, in a sentence."""
+    if is_full(error):
+        return FULL
+    if isinstance(error, ZsdermError):
+        return str(error)
+    log.error("job %s ends with a defect: %s", id, where(error))
+    if isinstance(error, OSError | OperationalError):
+        return f"a file or the database of the service cannot be read or written ({type(error).__name__})"
+    return f"a defect of the service ({type(error).__name__}); its log says where"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from zsderm.service.routes.asked import form_of, photographs
 from zsderm.service.running import Service
-from zsderm.service.schemas import Embedded, Embedding, Model
+from zsderm.service.schemas import Embedded, Embedding, Model, Views
 from zsderm.service.uploads import Upload
 
 router = APIRouter(prefix="/v1", tags=["embed"])
@@ -19,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["embed"])
 class EmbedRequest(Model):
     """How photographs are embedded."""
 
-    views: Literal[1, 4, 8] | None = Field(default=None, description="Views of each photograph that are averaged.")
+    views: Views | None = Field(default=None, description="Views of each photograph that are averaged.")
 
 
 @router.post("/embed", operation_id="embed", summary="Embed a few photographs", openapi_extra=form_of(EmbedRequest))
