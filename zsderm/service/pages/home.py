@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from zsderm.config import METHODS
 from zsderm.images import SUFFIXES
 from zsderm.service.pages.rendering import page
 from zsderm.service.routes.asked import Running
-from zsderm.service.schemas import ClassifyRequest, Method
+from zsderm.service.schemas import ClassifyRequest
 
 router = APIRouter()
 
@@ -18,15 +17,13 @@ router = APIRouter()
 # Where they are not, the answer for such a file says what to install.
 ALSO = (".heic", ".heif", ".hif", ".avif", ".dcm", ".dicom", ".zip")
 
-METHODS = {
+METHOD_WORDS = {
     "kpl": "kpl: sentences of the knowledge base, refined by all photographs together",
     "knowledge": "knowledge: retrieved sentences, not refined",
     "descriptions": "descriptions: all sentences of each class",
     "templates": "templates: the names in sentences",
     "class-name": "class-name: the names alone",
 }
-assert set(METHODS) == set(get_args(Method))
-
 
 @router.get("/")
 def home(service: Running) -> HTMLResponse:
@@ -50,7 +47,7 @@ def home(service: Running) -> HTMLResponse:
         knowledge=service.knowledge,
         keep=_hours(how.keep_hours),
         fixed=facts["fixed"],
-        methods=METHODS,
+        methods={name: METHOD_WORDS[name] for name in METHODS},
         usual={name: field.default for name, field in usual.items()},
         key_needed=facts["keyNeeded"],
     )

@@ -59,6 +59,7 @@ const answered = () => photo.answer?.ok === true;
 const drawPicture = () => {
   const failed = photo.state === "failed";
   $("figure").hidden = failed;
+  $("no-picture").hidden = !failed;
   $("heat").disabled = !answered();
   $("heat").parentElement.hidden = failed;
   const on = heat && answered();
