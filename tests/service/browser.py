@@ -60,7 +60,7 @@ def classify(page: Any, address: str, names: Sequence[str], *paths: Path) -> str
     """The whole beginning: photographs, classes, and the answers awaited; the address of the job."""
     page.goto(address)
     drop(page, *paths)
-    page.wait_for_function("document.getElementById('chosen-names').children.length > 0")
+    page.wait_for_selector("#chosen-names li", state="attached")
     type_classes(page, names)
     page.get_by_role("button", name="Classify", exact=True).click()
     page.wait_for_selector("#grid .tile", timeout=PATIENCE)
@@ -68,8 +68,22 @@ def classify(page: Any, address: str, names: Sequence[str], *paths: Path) -> str
 
 
 def heading_is(page: Any, text: str) -> None:
-    """Wait until the view of one photograph shows another one."""
-    page.wait_for_function("text => document.getElementById('photograph-title').textContent === text", arg=text)
+    """Wait until the view of one photograph shows this one."""
+    reads(page, "#photograph-title", text)
+
+
+def reads(page: Any, where: str, text: str | re.Pattern[str]) -> None:
+    """Wait until an element reads so."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(where)).to_have_text(text, timeout=PATIENCE)
+
+
+def counts(page: Any, where: str, number: int) -> None:
+    """Wait until there are so many of something."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(where)).to_have_count(number, timeout=PATIENCE)
 
 
 def violations(page: Any) -> list[tuple[str, str, list[str]]]:

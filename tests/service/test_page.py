@@ -17,8 +17,10 @@ from tests.service.browser import (
     PATIENCE,
     ROOT,
     classify,
+    counts,
     drop,
     heading_is,
+    reads,
     serving,
     type_classes,
     violations,
@@ -106,7 +108,7 @@ def test_from_dropped_photographs_to_a_calibration(
     page = open_page(accept_downloads=True)
     page.goto(address)
     drop(page, folder)
-    page.wait_for_function("document.getElementById('chosen').textContent.startsWith('9 photographs')")
+    reads(page, "#chosen", re.compile("^9 photographs"))
     assert "1 .txt" in page.inner_text("#chosen-not")
     page.locator("#class").press_sequentially("mela")
     page.wait_for_selector("#suggestions [role=option]")
@@ -117,7 +119,7 @@ def test_from_dropped_photographs_to_a_calibration(
         page.get_by_role("button", name="melanoma instead of melanma", exact=True)
     ).first.click()
     page.wait_for_selector("#classes li >> text=is basal cell carcinoma")
-    page.wait_for_function("document.getElementById('classes').children.length === 3")
+    counts(page, "#classes li", 3)
     first = page.locator("#classes b").first.inner_text()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Classify", exact=True).click()
@@ -150,7 +152,7 @@ def test_from_dropped_photographs_to_a_calibration(
     heading_is(page, f"visit/{names[5]}")
     page.keyboard.press("z")
     heading_is(page, f"visit/{names[4]}")
-    page.wait_for_function("document.getElementById('verdict').textContent === 'No verdict yet.'")
+    reads(page, "#verdict", "No verdict yet.")
     for number in (4, 5, 6, 7):
         page.keyboard.press("a")
         heading_is(page, f"visit/{names[number + 1]}")
@@ -224,7 +226,7 @@ def test_axe_finds_nothing(open_page: Open, address: str, job: str, scheme: str,
     page.goto(f"{job}/0")
     page.wait_for_selector("#answer .ranked")
     page.keyboard.press("h")
-    page.wait_for_function("document.getElementById('picture-words').textContent.startsWith('The photograph in grey')")
+    reads(page, "#picture-words", re.compile("^The photograph in grey"))
     look("one photograph")
     page.goto(job.replace("#/jobs", "jobs") + "/report")
     look("session")
@@ -256,7 +258,7 @@ def test_a_job_is_watched_cancelled_resumed_and_deleted(open_page: Open, address
     page = open_page()
     page.goto(address)
     drop(page, *sorted(tmp_path.iterdir()))
-    page.wait_for_function("document.getElementById('chosen').textContent.startsWith('60 photographs')")
+    reads(page, "#chosen", re.compile("^60 photographs"))
     type_classes(page, CLASSES)
     page.get_by_text("How it is done").click()
     page.locator("[name=views]").select_option("8")
@@ -270,7 +272,7 @@ def test_a_job_is_watched_cancelled_resumed_and_deleted(open_page: Open, address
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.wait_for_selector("#start:not([hidden])")
-    page.wait_for_function("!document.getElementById('jobs').textContent.includes('60 photographs')")
+    counts(page, "#jobs li >> text=60 photographs", 0)
 
 
 def test_sending_can_be_cancelled_and_lists_are_kept(open_page: Open, address: str, folder: Path) -> None:
@@ -279,7 +281,7 @@ def test_sending_can_be_cancelled_and_lists_are_kept(open_page: Open, address: s
     page.get_by_role("button", name="Classify", exact=True).click()
     assert page.inner_text("#ask-error") == "Choose photographs first."
     drop(page, folder)
-    page.wait_for_function("document.getElementById('chosen-names').children.length === 9")
+    counts(page, "#chosen-names li", 9)
     page.get_by_role("button", name="Classify", exact=True).click()
     assert "at least two classes" in page.inner_text("#ask-error")
     page.locator("#lists").select_option("set:pad")
@@ -293,7 +295,7 @@ def test_sending_can_be_cancelled_and_lists_are_kept(open_page: Open, address: s
     page.locator("#lists").select_option("own:five")
     assert page.locator("#classes li").count() == 5
     drop(page, folder)
-    page.wait_for_function("document.getElementById('chosen-names').children.length === 9")
+    counts(page, "#chosen-names li", 9)
     jobs = page.locator("#jobs li").count()
     page.route("**/photographs", lambda route: None)  # a slow line: the photographs do not arrive
     page.get_by_role("button", name="Classify", exact=True).click()
@@ -301,7 +303,7 @@ def test_sending_can_be_cancelled_and_lists_are_kept(open_page: Open, address: s
     page.wait_for_selector("#sending", state="hidden")
     page.unroute_all(behavior="ignoreErrors")
     page.reload()
-    page.wait_for_function("count => document.getElementById('jobs').children.length === count", arg=jobs)
+    counts(page, "#jobs li", jobs)
 
 
 def test_the_grid_is_chosen_from_and_ordered(open_page: Open, job: str) -> None:
