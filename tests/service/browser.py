@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120  # a busy machine takes that long to load the model
-PATIENCE = 60_000  # ms that the page is given for what it is asked
+PATIENCE = 30_000  # ms that the page is given for what it is asked
 
 
 @contextmanager
@@ -43,9 +43,7 @@ def drop(page: Any, *paths: Path) -> None:
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
-        session.send(
-            "Input.dispatchDragEvent", {"type": kind, "x": box["x"] + 20, "y": box["y"] + 20, "data": data}
-        )
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": box["x"] + 20, "y": box["y"] + 20, "data": data})
     session.detach()
 
 

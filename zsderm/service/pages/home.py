@@ -25,6 +25,7 @@ METHOD_WORDS = {
     "class-name": "class-name: the names alone",
 }
 
+
 @router.get("/")
 def home(service: Running) -> HTMLResponse:
     """The page to work on. It holds no photograph and no answer, so that it needs no key."""
