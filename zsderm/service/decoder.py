@@ -43,11 +43,11 @@ def main(memory: int) -> None:
 
 
 def _answer(answers: BinaryIO, asked: dict[str, Any]) -> None:
-    header: dict[str, Any] = {"error": "", "width": 0, "height": 0, "pixels": 0, "preview": 0}
+    header: dict[str, Any] = {"error": "", "decoded": (0, 0), "shown": (0, 0), "pixels": 0, "preview": 0}
     pixels = preview = b""
     try:
         picture = open_image(asked["file"], max_pixels=asked["max_pixels"], at_least=asked["at_least"])
-        header["width"], header["height"] = _full_size(asked["file"], picture)
+        header["decoded"], header["shown"] = picture.size, _full_size(asked["file"], picture)
         if asked["side"]:
             preview = _small(picture, asked["side"])
         if asked["wants_pixels"]:

@@ -1,7 +1,9 @@
 """One model, fed in small batches from all who ask.
 
 Photographs wait in a queue of bounded length; those of somebody who waits for the answer go before those of jobs. The
-model takes what is there, up to a batch, so that several clients share one pass.
+model takes what is there, up to a batch, so that several clients share one pass. The photographs of a job come in
+batches of its own, which stay as they are: the last digits of a row depend on the company that it is computed in, and a
+job that was interrupted is to end as if it had not been.
 
 Letters: D embedding width, H and W of the encoder's input.
 """
@@ -15,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +72,8 @@ class Engine:
     ) -> None:
         self.encoder = encoder
         self._batch_size, self._limit, self._ran = batch_size, limit, ran
-        self._lines: tuple[deque[_Waiting], deque[_Waiting]] = (deque(), deque())  # who waits for an answer; jobs
+        self._asked: deque[_Waiting] = deque()  # of those who wait for an answer
+        self._jobs: deque[list[_Waiting]] = deque()  # batches of jobs
         self._changed = threading.Condition()
         self._promised = 0  # photographs that were let in and are being decoded
         self._seconds_each = 0.05  # measured as it runs
@@ -80,7 +84,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many photographs wait, those that are being decoded included."""
-        return self._promised + sum(map(len, self._lines))
+        return self._promised + len(self._asked) + sum(map(len, self._jobs))
 
     def let_in(self, count: int) -> None:
         """Keep places for photographs that somebody waits for; `submit` or `leave` gives each of them back.
@@ -98,13 +102,12 @@ class Engine:
         with self._changed:
             self._promised -= count
 
-    def submit(self, pixels: torch.Tensor, views: int = 1, *, urgent: bool = True) -> Row:
-        """Let the model see a photograph.
+    def submit(self, pixels: torch.Tensor, views: int = 1) -> Row:
+        """Let the model see a photograph that somebody waits for, who has been let in.
 
         Args:
             pixels: (3, H, W) float32, as the encoder's ``preprocess`` makes them.
             views: how many views of it are averaged.
-            urgent: whether somebody waits, who has been let in; otherwise it is of a job, which waits behind.
 
         Returns:
             Its (D,) float32 unit row, later. A row that is cancelled before its turn is not computed.
@@ -114,11 +117,30 @@ class Engine:
             if self._stopping:
                 waiting.row.cancel()
                 return waiting.row
-            if urgent:
-                self._promised -= 1
-            self._lines[not urgent].append(waiting)
+            self._promised -= 1
+            self._asked.append(waiting)
             self._changed.notify_all()
         return waiting.row
+
+    def submit_batch(self, pixels: Sequence[torch.Tensor], views: int = 1) -> list[Row]:
+        """Let the model see a batch of a job by itself, when nobody waits for an answer.
+
+        Args:
+            pixels: B photographs, see `submit`.
+            views: of each of them.
+
+        Returns:
+            B rows, see `submit`.
+        """
+        batch = [_Waiting(one, views, Future()) for one in pixels]
+        with self._changed:
+            if self._stopping:
+                for one in batch:
+                    one.row.cancel()
+            elif batch:
+                self._jobs.append(batch)
+                self._changed.notify_all()
+        return [one.row for one in batch]
 
     def stop(self) -> None:
         """End after the batch that runs; rows that still wait are cancelled."""
@@ -126,9 +148,8 @@ class Engine:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join()
-        for line in self._lines:
-            while line:
-                line.popleft().row.cancel()
+        for one in (*self._asked, *chain.from_iterable(self._jobs)):
+            one.row.cancel()
 
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
@@ -138,20 +159,18 @@ class Engine:
     def _next_batch(self) -> list[_Waiting] | None:
         """What the model sees next, all of as many views; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or any(self._lines))
+            self._changed.wait_for(lambda: self._stopping or self._asked or self._jobs)
             if self._stopping:
                 return None
-            if sum(map(len, self._lines)) < self._batch_size:
-                self._changed.wait_for(
-                    lambda: self._stopping or sum(map(len, self._lines)) >= self._batch_size, GATHER_SECONDS
-                )
-            batch: list[_Waiting] = []
-            for line in self._lines:
-                while line and len(batch) < self._batch_size and (not batch or line[0].views == batch[0].views):
-                    one = line.popleft()
-                    if one.row.set_running_or_notify_cancel():
-                        batch.append(one)
-            return batch
+            if not self._asked:
+                return _not_cancelled(self._jobs.popleft())
+            if self._promised and len(self._asked) < self._batch_size:  # others are being decoded
+                enough = self._batch_size
+                self._changed.wait_for(lambda: self._stopping or len(self._asked) >= enough, GATHER_SECONDS)
+            batch = [self._asked.popleft()]
+            while self._asked and len(batch) < self._batch_size and self._asked[0].views == batch[0].views:
+                batch.append(self._asked.popleft())
+            return _not_cancelled(batch)
 
     def _embed(self, batch: Sequence[_Waiting]) -> None:
         started = time.monotonic()
@@ -172,3 +191,7 @@ class Engine:
         each = (time.monotonic() - started) / len(batch)
         self._seconds_each += 0.1 * (each - self._seconds_each)
         self._ran(len(batch))
+
+
+def _not_cancelled(batch: Sequence[_Waiting]) -> list[_Waiting]:
+    return [one for one in batch if one.row.set_running_or_notify_cancel()]

@@ -29,7 +29,7 @@ class Picture:
     Attributes:
         pixels: upright RGB, as an encoder takes it; None where they were not asked for.
         preview: a JPEG without any metadata; empty where none was asked for.
-        size: width and height in pixels of what was decoded.
+        size: width and height in pixels, as it is shown; ``pixels`` may be fewer.
     """
 
     pixels: Image.Image | None
@@ -96,9 +96,13 @@ class Pictures:
             self._idle.put(decoder)
         if header["error"]:
             raise ImageError(header["error"])
-        size = (header["width"], header["height"])
-        rgb = Image.frombuffer("RGB", size, body[: header["pixels"]], "raw", "RGB", 0, 1) if pixels else None
-        return Picture(None if rgb is None else rgb.copy(), body[header["pixels"] :], size)
+        width, height = header["shown"]
+        rgb = (
+            Image.frombuffer("RGB", tuple(header["decoded"]), body[: header["pixels"]], "raw", "RGB", 0, 1)
+            if pixels
+            else None
+        )
+        return Picture(None if rgb is None else rgb.copy(), body[header["pixels"] :], (width, height))
 
     def close(self) -> None:
         """End the processes that are idle now; one that works ends by itself when its photograph is done."""

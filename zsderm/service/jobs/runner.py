@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from sqlite3 import OperationalError
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import torch
 
 from zsderm.errors import ImageError, ZsdermError
 from zsderm.predictions import Predictions
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK = 0.2  # seconds between looks at whether a job was cancelled
-WRITE = 1.0  # seconds after which embeddings are written, also of a batch that is not full
+AHEAD = 2  # batches that are decoded before the model asks for them
 SWEEP = 60.0  # seconds between looks for jobs that are to be deleted
 
 FULL = "the disk of the service is full; make room there and resume the job"
@@ -57,6 +59,16 @@ class _Pace:
     done: int = 0
 
 
+@dataclass
+class _Batch:
+    """Photographs that the model sees together: being decoded, then being embedded."""
+
+    photographs: list[tuple[PhotographRecord, Future[tuple[tuple[int, int], torch.Tensor]]]]
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # by number, as the rest
+    rows: dict[int, Row] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+
+
 class JobRunner:
     """Runs jobs until it is stopped.
 
@@ -67,7 +79,7 @@ class JobRunner:
         engine: embeds them.
         classifiers: answer for them.
         results: writes what was answered.
-        batch_size: embeddings that are written at once.
+        batch_size: photographs that the model sees, and the database takes, at once.
         keep_hours: after which a job that ended is deleted.
         workers: threads that wait for decoders.
     """
@@ -194,35 +206,41 @@ class JobRunner:
         views = classifier.views
         self._store.begin(job.id, f"{classifier.encoder.fingerprint}/{views}")
         pace = self._pace[job.id] = _Pace(time.monotonic())
-        ready: list[Embedded] = []
-        written = time.monotonic()
         for found in self._embedded(job.id, views):
-            ready.append(found)
-            if len(ready) >= self._batch_size or time.monotonic() - written > WRITE:
-                self._store.write(job.id, ready)
-                pace.done += len(ready)
-                ready, written = [], time.monotonic()
-        self._store.write(job.id, ready)
+            self._store.write(job.id, found)
+            pace.done += len(found)
 
-    def _embedded(self, id: str, views: int) -> Iterator[Embedded]:
-        pending: deque[tuple[PhotographRecord, Future[tuple[tuple[int, int], Row]]]] = deque()
+    def _embedded(self, id: str, views: int) -> Iterator[list[Embedded]]:
+        """What becomes of the photographs that wait, batch by batch.
+
+        Which photographs are a batch depends on their numbers alone, so that rows are the same to the last digit
+        however often the job is interrupted.
+        """
+        decoding: deque[_Batch] = deque()
+        embedding: deque[_Batch] = deque()
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="zsderm-read")
         try:
-            for photograph in self._store.waiting(id):
-                self._check(id)
-                pending.append((photograph, pool.submit(self._read, id, photograph, views)))
-                if len(pending) >= 2 * self._batch_size:
-                    yield self._one(id, *pending.popleft())
-            while pending:
-                yield self._one(id, *pending.popleft())
+            for _, batch in groupby(self._store.waiting(id), lambda one: one.number // self._batch_size):
+                decoding.append(_Batch([(one, pool.submit(self._read, id, one)) for one in batch]))
+                if len(decoding) > AHEAD:
+                    embedding.append(self._let_in(id, decoding.popleft(), views))
+                if len(embedding) > 1:
+                    yield self._finished(id, embedding.popleft())
+            while decoding or embedding:
+                if decoding:
+                    embedding.append(self._let_in(id, decoding.popleft(), views))
+                if len(embedding) > 1 or not decoding:
+                    yield self._finished(id, embedding.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            for _, begun in pending:
-                if begun.done() and not begun.cancelled() and begun.exception() is None:
-                    begun.result()[1].cancel()
+            for row in (row for batch in embedding for row in batch.rows.values()):
+                row.cancel()
 
-    def _read(self, id: str, photograph: PhotographRecord, views: int) -> tuple[tuple[int, int], Row]:
-        """Decode a photograph, keep its preview, and let the model see it.
+    def _read(self, id: str, photograph: PhotographRecord) -> tuple[tuple[int, int], torch.Tensor]:
+        """Decode a photograph, and keep its preview.
+
+        Returns:
+            Its size, and (3, H, W) float32.
 
         Raises:
             ImageError: it cannot be read.
@@ -235,15 +253,31 @@ class JobRunner:
         )
         assert picture.pixels is not None
         self._folders.preview(id, photograph.number).write_bytes(picture.preview)
-        return picture.size, self._engine.submit(encoder.preprocess(picture.pixels), views, urgent=False)
+        return picture.size, encoder.preprocess(picture.pixels)
 
-    def _one(self, id: str, photograph: PhotographRecord, begun: Future[tuple[tuple[int, int], Row]]) -> Embedded:
-        try:
-            size, row = self._result(id, begun)
-            return Embedded(photograph.number, np.asarray(self._result(id, row), np.float32).tobytes(), size=size)
-        except ImageError as error:
-            self._check(id)
-            return Embedded(photograph.number, None, str(error))
+    def _let_in(self, id: str, batch: _Batch, views: int) -> _Batch:
+        """Give the model those photographs of a batch that could be read."""
+        pixels = {}
+        for photograph, begun in batch.photographs:
+            try:
+                batch.sizes[photograph.number], pixels[photograph.number] = self._result(id, begun)
+            except ImageError as error:
+                self._check(id)  # a process that is ended decodes nothing
+                batch.errors[photograph.number] = str(error)
+        rows = self._engine.submit_batch(list(pixels.values()), views)
+        batch.rows.update(zip(pixels, rows, strict=True))
+        return batch
+
+    def _finished(self, id: str, batch: _Batch) -> list[Embedded]:
+        """What became of a batch, once the model has seen it."""
+        found = []
+        for number, size in batch.sizes.items():
+            try:
+                row = np.asarray(self._result(id, batch.rows[number]), np.float32).tobytes()
+                found.append(Embedded(number, row, size=size))
+            except ImageError as error:
+                found.append(Embedded(number, None, str(error), size))
+        return [*found, *(Embedded(number, None, error) for number, error in batch.errors.items())]
 
     def _result(self, id: str, begun: Future[T]) -> T:
         while not begun.done():
