@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120  # a busy machine takes that long to load the model
-PATIENCE = 30_000  # ms that the page is given for what it is asked
+PATIENCE = 60_000  # ms that the page is given for what it is asked
 
 
 @contextmanager
@@ -39,6 +39,7 @@ def serving(data_dir: Path, *options: str, **environment: str) -> Iterator[str]:
 
 def drop(page: Any, *paths: Path) -> None:
     """Files or folders, let go over the place for them, as from a file manager."""
+    page.locator("#drop").scroll_into_view_if_needed()
     box = page.locator("#drop").bounding_box()
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}

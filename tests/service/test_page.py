@@ -291,6 +291,7 @@ def test_sending_can_be_cancelled_and_lists_are_kept(open_page: Open, address: s
     assert page.locator("#classes li").count() == 5
     drop(page, folder)
     counts(page, "#chosen-names li", 9)
+    page.wait_for_load_state("networkidle")
     jobs = page.locator("#jobs li").count()
     page.route("**/photographs", lambda route: None)  # a slow line: the photographs do not arrive
     page.get_by_role("button", name="Classify", exact=True).click()

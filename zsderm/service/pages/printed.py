@@ -65,7 +65,9 @@ def report(service: Running, job: Found, only: str = "") -> HTMLResponse:
 
 def _counts(job: JobRecord, shown: list[Shown]) -> list[tuple[str, int, int, int, int]]:
     """By class: answers, those agreed with, those corrected to another class, and corrections to it."""
-    found = Counter((one.answer.get("label", ""), one.said.verdict if one.said else "") for one in shown)
+    found: Counter[tuple[str, str]] = Counter(
+        (one.answer.get("label", ""), one.said.verdict if one.said else "") for one in shown
+    )
     to = Counter(one.said.label for one in shown if one.said is not None and one.said.verdict == "correct")
     return [
         (

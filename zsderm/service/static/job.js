@@ -94,7 +94,7 @@ const drawProgress = (job, after) => {
   if ($("running-actions").dataset.state !== job.state + job.id) {
     const focused = $("running-actions").contains(document.activeElement);
     $("running-actions").dataset.state = job.state + job.id;
-    $("running-actions").replaceChildren(...actionsOf(job, after), deletion(job, () => (location.hash = "#/")));
+    $("running-actions").replaceChildren(...actionsOf(job, after), deletion(job, () => (location.hash = "#/"), leaveJob));
     if (focused) $("running-actions").querySelector("button").focus();
   }
 };

@@ -25,13 +25,15 @@ export const actionsOf = (job, after) => {
   return found;
 };
 
-export const deletion = (job, after) =>
+// A button that deletes a job. `before` is called when it is wanted, `after` when it is done.
+export const deletion = (job, after, before = () => {}) =>
   button(
     "Delete",
     async () => {
       const what = counted(job.progress.total, "photograph");
       const words = `${what}, answers and ${counted(job.reviewed, "verdict")} are gone afterwards. Take labels.csv away before.`;
       if (!(await confirmed("Delete this job?", words, "Delete"))) return;
+      before();
       try {
         await ask(at(job.id), { method: "DELETE" });
         announce("the job is deleted");

@@ -18,6 +18,8 @@ const route = () => {
   if (path !== "" && !path.startsWith("/")) return; // the address of a place within the page
   const [, noun, id, number] = path.split("/");
   leaveJob();
+  // "Back" leaves a question unanswered; only the key is still asked for.
+  for (const dialog of document.querySelectorAll("dialog[open]:not(#unlock)")) dialog.close();
   if (noun === "jobs" && id && /^\d+$/.test(number ?? "")) openPhotograph(id, Number(number), new URLSearchParams(query));
   else if (noun === "jobs" && id) openJob(id, new URLSearchParams(query), before);
   else openStart(before !== null);
