@@ -13,6 +13,8 @@ from tests.service.conftest import CLASSES, Start, photo_bytes
 from zsderm.errors import InputError
 from zsderm.service.client import ServiceClient, ServiceError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def service(client: TestClient) -> ServiceClient:

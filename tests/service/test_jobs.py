@@ -15,6 +15,8 @@ from PIL.ExifTags import Base
 
 from tests.service.conftest import CLASSES, Start, ended, form, photo_bytes
 
+pytestmark = pytest.mark.slow
+
 
 def _make(client: TestClient, count: int, **fields: str) -> str:
     files = form(*map(photo_bytes, range(count)))

@@ -16,6 +16,8 @@ from tests.service.conftest import CLASSES, ended, form, photo_bytes
 from zsderm.calibration import Calibration
 from zsderm.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def job(client: TestClient) -> str:

@@ -95,13 +95,14 @@ def test_a_job_outlives_a_server_that_is_killed(tmp_path: Path, count: int, kill
     assert list(rows) == list(expected) and rows.equals(expected)  # to the last digit
 
 
-def test_it_ends_on_ctrl_c_and_a_job_goes_on_at_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_it_ends_when_asked_and_a_job_goes_on_at_the_next_start(tmp_path: Path, asked_by: signal.Signals) -> None:
     with serving(tmp_path / "served") as (address, process):
-        job = _make(address, 300)
+        job = _make(address, 100)
         while _state(address, job)["progress"]["done"] < 16:
             time.sleep(0.02)
         asked = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked_by)
         assert process.wait(20) == 0 and time.monotonic() - asked < 15
     text = (tmp_path / "served.log").read_text("utf-8")
     assert "Ended." in text and "Traceback" not in text, text

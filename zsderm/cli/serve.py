@@ -58,7 +58,7 @@ LISTENING, KEEPING = "Where it listens", "What it keeps"
     "--fitted",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     heading=CLASSES,
-    help="A folder that zsderm classify --fit wrote; it brings its own classes and method.",
+    help="A classifier that --fit has saved. It brings its classes and settings.",
 )
 @option(
     "--data-dir",
@@ -85,7 +85,7 @@ LISTENING, KEEPING = "Where it listens", "What it keeps"
     show_default=True,
     type=click.IntRange(min=1),
     heading=SPEED,
-    help="How many photographs the model sees at once, from all who ask.",
+    help="How many images are encoded at once.",
 )
 @click.pass_context
 def serve(

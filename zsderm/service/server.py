@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -39,11 +40,16 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
         lifespan="on",
         proxy_headers=False,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorns = logging.getLogger("uvicorn.error")
+    uvicorns.setLevel(logging.WARNING)
+    uvicorns.addFilter(lambda record: app.state.failure is None)  # which is raised below, as one sentence
     server = _Server(config, lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"))
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
         server.run(sockets=[listening])
+    except SystemExit:  # of uvicorn, where the application did not start
+        if app.state.failure is None:
+            raise
     finally:
         listening.close()
     if (failure := app.state.failure) is not None:
@@ -57,6 +63,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ctrl-C and SIGTERM are the usual end of a server, and not raised again; a second one does not wait."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
