@@ -1,6 +1,7 @@
 // The service is asked over HTTP. An error is one sentence that says what to do.
 
 import { unlocked } from "./unlock.js";
+import { sentence } from "./words.js";
 
 export class Problem extends Error {
   constructor(status, detail, seconds = 0) {
@@ -34,7 +35,7 @@ export const ask = async (path, { method = "GET", body, signal } = {}) => {
   const found = await answer.json().catch(() => null);
   if (answer.ok && found !== null) return found;
   const seconds = Number(answer.headers.get("retry-after")) || 0;
-  throw new Problem(answer.status, found?.detail ?? `The service answered with status ${answer.status}.`, seconds);
+  throw new Problem(answer.status, found?.detail ? sentence(found.detail) : `The service answered with status ${answer.status}.`, seconds);
 };
 
 export const job = (id) => `/v1/jobs/${encodeURIComponent(id)}`;

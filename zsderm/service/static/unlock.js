@@ -2,6 +2,7 @@
 // lies in the storage of the page could be read by whatever script came to run there.
 
 import { $ } from "./dom.js";
+import { sentence } from "./words.js";
 
 let waiting = null; // for the key; one question for all who wait
 
@@ -22,7 +23,7 @@ export const unlocked = () => {
       $("key").value = "";
       if (!answer?.ok) {
         const problem = await answer?.json().catch(() => null);
-        $("unlock-error").textContent = problem?.detail ?? "The service does not answer. Is zsderm serve still running?";
+        $("unlock-error").textContent = problem?.detail ? sentence(problem.detail) : "The service does not answer. Is zsderm serve still running?";
         $("key").focus();
         return;
       }

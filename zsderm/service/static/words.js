@@ -4,6 +4,9 @@ export const counted = (count, what, several = `${what}s`) => `${count} ${count 
 
 export const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`; // the sign stays with its number
 
+// What the service says of an error, as a sentence of its own.
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
 export const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 export const lasting = (seconds) => {
