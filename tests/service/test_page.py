@@ -154,7 +154,7 @@ def test_from_dropped_photographs_to_a_calibration(open_page: Open, address: str
     assert "a PDF document" in page.inner_text("#answer")
     page.keyboard.press("Escape")
     page.wait_for_selector("#reviewed >> text=8 of 9 looked at")
-    assert page.evaluate("document.activeElement.dataset.number") == "8"
+    page.wait_for_selector(".tile[data-number='8']:focus")
 
     labels, predictions = tmp_path / "labels.csv", tmp_path / "predictions.csv"
     for link, place in ((page.locator("#labels"), labels), (page.get_by_role("link", name="Table (CSV)"), predictions)):
