@@ -87,7 +87,7 @@ def test_labels_are_taken_by_the_commands(
         main, ["evaluate", "--predictions", str(tmp_path / "p.csv"), *labels, "--classes", CLASSES, "--json"]
     )
     assert evaluated.exit_code == 0, evaluated.output
-    assert json.loads(evaluated.stdout)["images"] == 24, evaluated.stdout[:400]
+    assert json.loads(evaluated.stdout)["n"] == 24, evaluated.stdout[:900]
     (tmp_path / "visit 1").mkdir()
     for number in range(30):
         (tmp_path / "visit 1" / f"{number:02d}.jpg").write_bytes(photo_bytes(number))
