@@ -33,9 +33,11 @@ export const drawAnswer = (job, answer) => {
     couldBe(answer),
     second ? line(muted("Lead: "), `${(100 * (first.probability - second.probability)).toFixed(1)} percentage points ahead of ${second.class}`) : "",
     answer.familiarity === null ? line(muted("Familiarity: "), "not measured") : line(muted("Familiarity: "), `${signed(answer.familiarity)}, ${familiar(answer.familiarity)}`),
-    ...(answer.note ? [line(answer.note)] : []),
+    ...(answer.note && !answer.abstained && !changed(answer) ? [line(answer.note)] : []), // else it repeats what is said here
   );
 };
+
+const changed = (answer) => answer.unrefined_label !== null && answer.unrefined_label !== answer.label;
 
 const couldBe = (answer) => {
   const words = muted("Could be: ");
@@ -82,7 +84,10 @@ export const drawSentences = (job, answer) => {
 
 const refinement = (job, answer) => {
   const before = answer.unrefined_label;
-  if (before === null) return ["Not refined by the other photographs.", ...job.notes].join(" ");
-  if (before === answer.label) return "The other photographs of this job were looked at as well; they did not change the answer.";
+  if (before === null) {
+    const asked = job.request.method === "kpl" ? "" : `Method ${job.request.method} looks at each photograph by itself.`;
+    return ["Not refined by the other photographs.", asked, ...job.notes].filter(Boolean).join(" ");
+  }
+  if (!changed(answer)) return "The other photographs of this job were looked at as well; they did not change the answer.";
   return `The other photographs of this job changed the answer: ${before} by the sentences alone, ${answer.label} after refinement.`;
 };
