@@ -86,8 +86,8 @@ const refinement = (job, answer) => {
   const before = answer.unrefined_label;
   if (before === null) {
     const asked = job.request.method === "kpl" ? "" : `Method ${job.request.method} looks at each photograph by itself.`;
-    return ["Not refined by the other photographs.", asked, ...job.notes].filter(Boolean).join(" ");
+    return ["Not refined by other photographs.", asked, ...job.notes].filter(Boolean).join(" ");
   }
-  if (!changed(answer)) return "The other photographs of this job were looked at as well; they did not change the answer.";
-  return `The other photographs of this job changed the answer: ${before} by the sentences alone, ${answer.label} after refinement.`;
+  if (!changed(answer)) return "Refined: what was learned from many photographs together did not change the answer.";
+  return `What was learned from many photographs together changed the answer: ${before} by the sentences alone, ${answer.label} after refinement.`;
 };
