@@ -4,7 +4,7 @@ settings   where it listens, which model, how much it takes
 app        the application, from its settings
 running    what lives as long as the application: model, queue, decoders, jobs
 routes     what can be asked, one file a noun
-schemas    what is asked and answered, as JSON
+schemas    what is asked and answered, as JSON; knowledge_schemas: of diseases, class lists and models
 problems   errors in one form, RFC 9457
 uploads    a form with photographs, written to the disk as it arrives
 pictures   photographs decoded and made small, by processes that may die

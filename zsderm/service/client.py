@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import InputError, ZsdermError
+from zsderm.service.knowledge_schemas import KnowledgeDescriptions, KnownClasses, ModelCard
 from zsderm.service.schemas import (
     Annotated_,
     Classified,
@@ -31,9 +32,6 @@ from zsderm.service.schemas import (
     Health,
     Job,
     Jobs,
-    KnowledgeDescriptions,
-    KnownClasses,
-    ModelCard,
     Photograph,
     Photographs,
     Problem,

@@ -9,10 +9,7 @@ from fastapi import APIRouter, Query
 from zsderm.errors import NotFoundError, UnknownClassError, ZsdermError
 from zsderm.knowledge import KnowledgeBase
 from zsderm.knowledge.search import search as find_hits
-from zsderm.service.problems import ProblemError
-from zsderm.service.routes.asked import Running
-from zsderm.service.running import Service
-from zsderm.service.schemas import (
+from zsderm.service.knowledge_schemas import (
     ClassList,
     KnowledgeCard,
     KnowledgeDescriptions,
@@ -21,6 +18,9 @@ from zsderm.service.schemas import (
     KnownClass,
     KnownClasses,
 )
+from zsderm.service.problems import ProblemError
+from zsderm.service.routes.asked import Running
+from zsderm.service.running import Service
 from zsderm.typed_classes import checked_names, typed_names
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"])

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from zsderm.encoders import catalogue
 from zsderm.encoders.base import EncoderCard
+from zsderm.service.knowledge_schemas import ModelCard
 from zsderm.service.routes.asked import Running
-from zsderm.service.schemas import ModelCard
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
