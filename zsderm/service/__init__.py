@@ -13,6 +13,7 @@ answers    embeddings become answers, with one classifier for each class list
 jobs       many photographs, in a database that outlives the server
 review     what a reader says of an answer
 security   who may ask: host, origin, key
+pages      what people see; with their templates and static files
 client     the same in Python
 
 It needs the extra ``serve``; nothing here is imported by the rest of the library.

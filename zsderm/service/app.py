@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from zsderm import __version__
 from zsderm.errors import ZsdermError
-from zsderm.service import problems, routes
+from zsderm.service import pages, problems, routes
 from zsderm.service.running import Service
 from zsderm.service.schemas import DISCLAIMER
 from zsderm.service.security import Guard
@@ -52,6 +52,7 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
     problems.install(app)
     for router in routes.ROUTERS:
         app.include_router(router)
+    pages.install(app)
     app.middleware("http")(_counted)
     app.add_middleware(Guard, settings=settings)  # the last one stands first
     return app
