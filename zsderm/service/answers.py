@@ -21,8 +21,9 @@ from zsderm.classifier import ZeroShotClassifier
 from zsderm.config import PRIORS
 from zsderm.embeddings import NamedEmbeddings
 from zsderm.errors import SettingsError, did_you_mean
+from zsderm.narratives.joined import with_narratives
 from zsderm.predictions import Evidence, Predictions
-from zsderm.service.schemas import Answer, Classified, ClassifyRequest, Ranked, Sentence
+from zsderm.service.schemas import Answer, Classified, ClassifyRequest, Matched, Ranked, Sentence, Words
 from zsderm.typed_classes import checked_names, typed_names
 
 if TYPE_CHECKING:
@@ -73,8 +74,11 @@ class Classifiers:
         """Refuse what cannot be answered, before any photograph is looked at.
 
         Raises:
+            SettingsError: a narrative, and no knowledge base to read it by.
             ZsdermError: see `find`.
         """
+        if request.narrative and self.knowledge is None:
+            raise SettingsError("a narrative needs a knowledge base, which says what patients report: none is loaded")
         self.find(request)
 
     def find(self, request: ClassifyRequest) -> ZeroShotClassifier:
@@ -131,7 +135,15 @@ class Classifiers:
         features = torch.stack(read) if read else torch.empty(0, self.encoder.card.width)  # (n, D)
         reasons = {name: why for name, why, fine in zip(names, errors, ok, strict=True) if not fine}
         found = classifier.predict_embedded(NamedEmbeddings(tuple(names), features, ok, reasons))
-        return self._calibrated(found)
+        return self._told(request, self._calibrated(found))
+
+    def _told(self, request: ClassifyRequest, found: Predictions) -> Predictions:
+        """With what the patient tells, after the calibration, which is of photographs."""
+        if not request.narrative:
+            return found
+        with self.reading:  # sentences are read here, too
+            told = [request.narrative] * len(found)
+            return with_narratives(found, told, self.knowledge, request.words_weight, None)
 
     def _calibrated(self, found: Predictions) -> Predictions:
         """With the calibration where it is for these classes and settings; a note says where it is not."""
@@ -195,6 +207,7 @@ def answers_of(predictions: Predictions, top_k: int) -> list[Answer]:
                 evidence=_sentences(predictions.evidence[index]),
                 runner_up_evidence=_sentences(predictions.runner_up_evidence[index]),
                 unrefined_label=unrefined,
+                words=_words(predictions, index),
                 note=_note(abstained is not None and abstained[index], unrefined, top[0].class_),
             )
         )
@@ -221,6 +234,22 @@ def facts_of(predictions: Predictions) -> dict[str, Any]:
 
 def _sentences(texts: Sequence[Evidence]) -> list[Sentence]:
     return [Sentence(**asdict(text)) for text in texts]
+
+
+def _words(predictions: Predictions, index: int) -> Words | None:
+    told = None if predictions.words is None else predictions.words.of(index)
+    if told is None:
+        return None
+    label, share = told.by_words
+    return Words(
+        label_by_image=told.by_image[0],
+        probability_by_image=told.by_image[1],
+        label_by_words=label,
+        probability_by_words=_finite(share),
+        matched=[Matched(**asdict(match)) for match in told.matched],
+        masked=list(told.masked),
+        narrative_note=told.note,
+    )
 
 
 def _finite(value: float) -> float | None:

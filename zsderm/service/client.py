@@ -99,7 +99,8 @@ class ServiceClient:
         Args:
             photographs: N files.
             classes: names, or one text with commas; empty where the service has a fitted classifier.
-            how: method, prior, top_k, views, modality, explain; see `zsderm.service.schemas.ClassifyRequest`.
+            how: method, prior, top_k, views, modality, explain, narrative, words_weight; see
+                `zsderm.service.schemas.ClassifyRequest`.
 
         Raises:
             ServiceError: the service has refused it; a photograph that cannot be read is an answer, and no error.

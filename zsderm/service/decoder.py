@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from zsderm.errors import ImageError
-from zsderm.images import open_image
+from zsderm.images import open_file, open_image, picture_count
 
 QUALITY = 85  # of a preview, JPEG
 
@@ -43,15 +43,19 @@ def main(memory: int) -> None:
 
 
 def _answer(answers: BinaryIO, asked: dict[str, Any]) -> None:
-    header: dict[str, Any] = {"error": "", "decoded": (0, 0), "shown": (0, 0), "pixels": 0, "preview": 0}
+    header: dict[str, Any] = {"error": "", "decoded": (0, 0), "shown": (0, 0), "pixels": 0, "preview": 0, "count": 1}
     pixels = preview = b""
     try:
-        picture = open_image(asked["file"], max_pixels=asked["max_pixels"], at_least=asked["at_least"])
-        header["decoded"], header["shown"] = picture.size, _full_size(asked["file"], picture)
-        if asked["side"]:
-            preview = _small(picture, asked["side"])
-        if asked["wants_pixels"]:
-            pixels = picture.tobytes()
+        if asked["counts"]:
+            with open_file(asked["file"]) as stream:
+                header["count"] = picture_count(stream)
+        else:
+            picture = open_image(asked["file"], max_pixels=asked["max_pixels"], at_least=asked["at_least"])
+            header["decoded"], header["shown"] = picture.size, _full_size(asked["file"], picture)
+            if asked["side"]:
+                preview = _small(picture, asked["side"])
+            if asked["wants_pixels"]:
+                pixels = picture.tobytes()
     except ImageError as error:
         header["error"] = str(error)
     except MemoryError:

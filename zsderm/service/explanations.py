@@ -84,4 +84,5 @@ def _alone(predictions: Predictions, index: int) -> Predictions:
         abstained=None,
         energy=None,
         unrefined_labels=None,
+        words=None,
     )

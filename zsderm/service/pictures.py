@@ -74,13 +74,31 @@ class Pictures:
         Raises:
             ImageError: it cannot be read, or whoever decoded it died of it or took too long.
         """
-        asked = {
-            "file": str(file),
-            "max_pixels": self._max_pixels,
-            "at_least": at_least,
-            "side": side,
-            "wants_pixels": pixels,
-        }
+        how = {"at_least": at_least, "side": side, "wants_pixels": pixels, "counts": False}
+        header, body = self._asked({"file": str(file), "max_pixels": self._max_pixels, **how})
+        width, height = header["shown"]
+        rgb = (
+            Image.frombuffer("RGB", tuple(header["decoded"]), body[: header["pixels"]], "raw", "RGB", 0, 1)
+            if pixels
+            else None
+        )
+        return Picture(None if rgb is None else rgb.copy(), body[header["pixels"] :], (width, height))
+
+    def count(self, file: Path) -> int:
+        """How many pictures a file holds that each get a row of their own, see `zsderm.images.picture_count`.
+
+        Raises:
+            ImageError: see `read`.
+        """
+        header, _ = self._asked({"file": str(file), "counts": True})
+        return int(header["count"])
+
+    def _asked(self, asked: dict[str, object]) -> tuple[dict[str, Any], bytes]:
+        """The answer of a process that is free.
+
+        Raises:
+            ImageError: see `read`.
+        """
         decoder = self._idle.get()
         try:
             if decoder is None or not decoder.alive:
@@ -96,13 +114,7 @@ class Pictures:
             self._idle.put(decoder)
         if header["error"]:
             raise ImageError(header["error"])
-        width, height = header["shown"]
-        rgb = (
-            Image.frombuffer("RGB", tuple(header["decoded"]), body[: header["pixels"]], "raw", "RGB", 0, 1)
-            if pixels
-            else None
-        )
-        return Picture(None if rgb is None else rgb.copy(), body[header["pixels"] :], (width, height))
+        return header, body
 
     def close(self) -> None:
         """End the processes that are idle now; one that works ends by itself when its photograph is done."""

@@ -21,6 +21,7 @@ from zsderm.encoders import load_encoder
 from zsderm.errors import ImageError, SettingsError
 from zsderm.knowledge import KnowledgeBase
 from zsderm.service.answers import Classifiers
+from zsderm.service.contents import Contents
 from zsderm.service.engine import Engine, FullError, Row
 from zsderm.service.jobs.folders import JobFolders
 from zsderm.service.jobs.results import JobResults
@@ -57,6 +58,7 @@ class Service:
     settings: ServiceSettings
     metrics: Metrics
     pictures: Pictures
+    contents: Contents
     engine: Engine
     classifiers: Classifiers
     store: JobStore
@@ -96,6 +98,9 @@ class Service:
             settings.max_pixels,
             died=metrics.decoder_deaths.inc,
         )
+        contents = Contents(
+            pictures, settings.max_unpacked_bytes, settings.max_file_bytes, max_members=settings.max_job_files
+        )
         engine = Engine(encoder, settings.batch_size, settings.queue, ran=lambda count: metrics.batches.inc())
         classifiers, results = Classifiers(encoder, knowledge, fitted, calibration), JobResults(folders)
         runner = JobRunner(
@@ -116,6 +121,7 @@ class Service:
             settings,
             metrics,
             pictures,
+            contents,
             engine,
             classifiers,
             store,

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from zsderm.config import DEFAULT_PRIOR, METHODS, MODALITIES, Settings
+from zsderm.narratives.given import HEAVIEST, WEIGHT
 
 DISCLAIMER = "Research software, not a medical device. An answer is no diagnosis."
+
+MAX_NARRATIVE = 20_000  # characters
 
 # A form has text only, which is not taken for a number of these by itself.
 Views = Annotated[Literal[1, 4, 8], BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
@@ -70,6 +73,15 @@ class ClassifyRequest(Model):
         json_schema_extra={"enum": list(MODALITIES)},
     )
     explain: bool = Field(default=False, description="Also a heat map of each photograph.")
+    narrative: str = Field(
+        default="",
+        max_length=MAX_NARRATIVE,
+        description="What the one patient tells, in English, whom all photographs show; kept as long as they are.",
+        examples=["It has grown since summer, and it bled twice."],
+    )
+    words_weight: Annotated[float, Field(ge=0, le=HEAVIEST)] = Field(
+        default=WEIGHT, description="How much the narrative counts beside a photograph; 0: not at all."
+    )
 
     @field_validator("method", "modality")
     @classmethod
@@ -98,6 +110,28 @@ class Sentence(Model):
     shows: str = ""
 
 
+class Matched(Model):
+    """A sentence of the knowledge base that a piece of the narrative is like."""
+
+    said: str
+    sentence: str
+    disease: str
+    about: str
+    score: float = Field(description="Cosine of piece and sentence, -1 to 1.")
+
+
+class Words(Model):
+    """What came from the photograph, and what from the words of the patient; the label of the answer is by both."""
+
+    label_by_image: str
+    probability_by_image: float
+    label_by_words: str = Field(description="Empty where the narrative says nothing of the classes.")
+    probability_by_words: float | None
+    matched: list[Matched]
+    masked: list[str] = Field(description="Names of diseases that were taken out of the narrative.")
+    narrative_note: str = Field(description="How it was read, where that is special; may be empty.")
+
+
 class Answer(Model):
     """What is said of one photograph; where `ok` is false, only `error` says something."""
 
@@ -122,6 +156,7 @@ class Answer(Model):
         default=None, description="The label before the photographs of the batch refined it; null: not refined."
     )
     heat_map: str | None = Field(default=None, description="With `explain`: a PNG picture as a data URI.")
+    words: Words | None = Field(default=None, description="With a `narrative`: what came from where.")
     note: str = Field(default="", description="What else is to be known of this answer; may be empty.")
 
 

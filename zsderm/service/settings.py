@@ -37,6 +37,7 @@ class ServiceSettings:
     waiting_jobs: int = 100  # jobs that may wait; beyond it the answer is 503
     max_request_bytes: int = 2**29
     max_file_bytes: int = 2**26
+    max_unpacked_bytes: int = 2**31  # that the ZIP archives of one request may hold, unpacked
     max_files: int = 1000  # in one form
     max_classify_files: int = 64  # in one request that waits for the answer; more are a job
     max_job_files: int = 50_000

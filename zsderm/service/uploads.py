@@ -23,6 +23,7 @@ from starlette.concurrency import run_in_threadpool
 
 from zsderm.errors import did_you_mean
 from zsderm.harmless_text import one_line
+from zsderm.images.formats import HEAD, KNOWN, kind_of
 from zsderm.service.problems import ProblemError
 from zsderm.wording import counted
 
@@ -30,10 +31,11 @@ MAX_FIELDS = 32
 MAX_FIELD_BYTES = 2**18  # of all fields together; a list of a thousand classes fits
 MAX_NAME = 400  # characters that are kept of a file name, from its end
 Fields = TypeVar("Fields", bound=BaseModel)
-_HEAD = 1024  # bytes in which a kind of file is looked for
+HEAD_BYTES = 1024  # in which a kind of file is looked for
 _TAIL = 22 + 2**16  # bytes at the end of a ZIP archive in which its directory ends
 
-NO_PICTURE = "not an image, or not one of: jpg png webp tiff bmp gif"  # as zsderm.images says it
+NO_PICTURE = f"not an image, or not one of: {KNOWN}"  # as zsderm.images says it
+_ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")  # how a ZIP archive begins, and one with nothing in it
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,24 @@ class Upload:
 
     Attributes:
         name: as it was sent, without control characters; used in answers only, never as a path.
-        file: where it lies; empty where it was not kept.
+        file: where it lies; empty where it was not kept. ``random.dcm#2`` is the second picture of a DICOM file.
         error: why it is no photograph, as far as its bytes say; empty when they look like one.
+        archive: whether it is a ZIP archive, which `zsderm.service.contents` takes apart.
     """
 
     name: str
     file: Path
     error: str = ""
+    archive: bool = False
 
 
 @dataclass
 class Form:
-    """The fields of a form by name, and its files in their order."""
+    """The fields of a form by name, its files in their order, and what is to be known of them."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: list[Upload] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def read(self, model: type[Fields]) -> Fields:
         """The fields as what a route takes; an empty field counts as left out.
@@ -82,7 +87,7 @@ async def read_form(request: Request, folder: Path, *, max_bytes: int, max_file_
         request: of which nothing was read yet.
         folder: for the files; whoever asks removes it, also after an error.
         max_bytes: of the whole request.
-        max_file_bytes: of one file; a larger one is an error of that file.
+        max_file_bytes: of one photograph; a larger one is an error of that file. Archives may be larger.
         max_files: how many files there may be.
 
     Raises:
@@ -184,10 +189,10 @@ class _FormReader:
                 raise ProblemError(413, f"expected at most {_size(MAX_FIELD_BYTES)} of text in a form")
             self._text += piece
             return
-        if len(self._head) < _HEAD:
-            self._head += piece[: _HEAD - len(self._head)]
+        if len(self._head) < HEAD_BYTES:
+            self._head += piece[: HEAD_BYTES - len(self._head)]
         self._written += len(piece)
-        if self._written > self._max_file_bytes:
+        if self._written > self._max_file_bytes and not is_archive(self._head):
             self._error = f"more than the limit of {_size(self._max_file_bytes)} for a photograph"
         elif not self._error:
             self._file.write(piece)
@@ -199,11 +204,12 @@ class _FormReader:
             self.form.fields[self._name] = text if before is None else f"{before}, {text}"
             return
         self._open.close()  # a full disk shows here at the latest
-        error = self._error or why_no_picture(self._head) or also_an_archive(self._place)
+        archive = is_archive(self._head)
+        error = self._error or ("" if archive else why_no_photograph(self._head, self._place))
         if error:
             self._place.unlink()
         if self._file_name or self._written:  # a browser sends an empty file where none was chosen
-            self.form.files.append(Upload(self._file_name or "image", self._place, error))
+            self.form.files.append(Upload(self._file_name or "image", self._place, error, archive))
         elif not error:
             self._place.unlink()
 
@@ -216,6 +222,16 @@ def shown_name(name: str) -> str:
     return one_line(name).strip()[-MAX_NAME:]
 
 
+def is_archive(head: bytes) -> bool:
+    """Whether a file with these first bytes is a ZIP archive, whatever it is called."""
+    return head.startswith(_ARCHIVE)
+
+
+def why_no_photograph(head: bytes, file: Path) -> str:
+    """Why a file is none, as far as its bytes say without decoding it; empty when they look like one."""
+    return why_no_picture(head) or also_an_archive(file)
+
+
 def why_no_picture(head: bytes) -> str:
     """Why a file with these first bytes is no photograph; empty when it looks like one."""
     if not head:
@@ -224,9 +240,8 @@ def why_no_picture(head: bytes) -> str:
         return "a PDF document, not a photograph"
     starts = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
     is_picture = head.startswith(starts) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-    # HEIC and AVIF, and DICOM: what reads them may be installed, and says so if not.
-    is_picture = is_picture or head[4:8] == b"ftyp" or head[128:132] == b"DICM"
-    return "" if is_picture else NO_PICTURE
+    # HEIC and DICOM: what reads them may be installed, and says so if not.
+    return "" if is_picture or kind_of(head[:HEAD]) else NO_PICTURE
 
 
 def also_an_archive(file: Path) -> str:

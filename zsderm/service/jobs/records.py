@@ -24,7 +24,7 @@ class JobRecord:
         request: how its photographs are classified.
         classes: as the request names them.
         fingerprint: of the encoder and the views that its embeddings are of; empty where there are none.
-        facts: what holds for all its answers, once it is done.
+        facts: what holds for all its answers, once it is done; and before, under "of_files", notes on what was sent.
         total: photographs in it.
         done: those of them that are embedded or failed.
         failed: those that could not be read.
@@ -53,7 +53,7 @@ class PhotographRecord:
     Attributes:
         number: its place in the job, from 0.
         name: as it was sent, distinct within the job.
-        file: its random name on the disk; empty where it was not kept.
+        file: its random name on the disk, with "#2" for the second picture in it; empty where it was not kept.
         state: "waiting", "done" or "failed".
         error: why it failed; else empty.
         size: width and height in pixels; None before it was read.

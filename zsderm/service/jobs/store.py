@@ -87,14 +87,19 @@ class JobStore:
         with self.changing() as change:
             change.execute("INSERT INTO job (id, state, created, request, classes) VALUES (?, ?, ?, ?, ?)", values)
 
-    def add(self, id: str, photographs: Iterable[tuple[str, str, str]]) -> None:
+    def add(self, id: str, photographs: Iterable[tuple[str, str, str]], notes: Sequence[str] = ()) -> None:
         """Photographs of an open job.
 
         Args:
             id: of the job.
             photographs: name, file and error of each; a name that is there already gets a number.
+            notes: what is to be known of the files that they came in.
         """
         with self.changing() as change:
+            if notes:
+                facts = _facts(change, id)
+                facts["of_files"] = [*facts.get("of_files", []), *notes]
+                change.execute("UPDATE job SET facts = ? WHERE id = ?", (json.dumps(facts), id))
             taken = {row["name"] for row in change.execute("SELECT name FROM photograph WHERE job = ?", (id,))}
             number = len(taken)
             for name, file, error in photographs:
@@ -181,6 +186,7 @@ class JobStore:
     def finish(self, id: str, facts: dict[str, Any], answers: Sequence[str]) -> bool:
         """The answers of a job that runs, as JSON; false where it was cancelled meanwhile."""
         with self.changing() as change:
+            facts = _facts(change, id) | facts
             done = change.execute(
                 "UPDATE job SET state = 'done', reason = '', ended = ?, facts = ? WHERE id = ? AND state = 'running'",
                 (time.time(), json.dumps(facts), id),
@@ -215,6 +221,11 @@ class JobStore:
                 "SELECT id FROM job WHERE state NOT IN ('queued', 'running') AND coalesce(ended, created) < ?", (than,)
             )
         ]
+
+
+def _facts(connection: sqlite3.Connection, id: str) -> dict[str, Any]:
+    found = connection.execute("SELECT facts FROM job WHERE id = ?", (id,)).fetchone()
+    return {} if found is None else json.loads(found["facts"])
 
 
 def _distinct(name: str, taken: set[str]) -> str:

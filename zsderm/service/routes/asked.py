@@ -8,11 +8,14 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from zsderm.service.jobs.records import JobRecord
 from zsderm.service.problems import ProblemError
 from zsderm.service.running import Service
 from zsderm.service.uploads import Form, read_form
+
+FILES = "The photographs: jpg, png, webp, tiff, bmp, gif, heic, avif, DICOM, and ZIP archives of them."
 
 
 def _service(request: Request) -> Service:
@@ -60,6 +63,7 @@ async def photographs(request: Request, most: int | None = None) -> AsyncIterato
             max_file_bytes=how.max_file_bytes,
             max_files=most or how.max_classify_files,
         )
+        await run_in_threadpool(service.contents.spread, form, most or how.max_classify_files)
         if not form.files:
             raise ProblemError(422, "expected at least one photograph as `files`, but got none")
         yield form
@@ -73,6 +77,6 @@ def form_of(model: type[BaseModel] | None = None, *, required: bool = True) -> d
         required: whether there has to be a photograph.
     """
     fields = {} if model is None else model.model_json_schema()["properties"]
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "The photographs."}
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": FILES}
     schema = {"type": "object", "properties": {"files": files, **fields}, "required": ["files"] if required else []}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

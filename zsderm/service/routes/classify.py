@@ -10,7 +10,7 @@ from zsderm.service.explanations import heat_maps
 from zsderm.service.routes.asked import form_of, photographs
 from zsderm.service.running import Service
 from zsderm.service.schemas import Classified, ClassifyRequest
-from zsderm.service.uploads import Upload
+from zsderm.service.uploads import Form
 
 router = APIRouter(prefix="/v1", tags=["classify"])
 
@@ -30,11 +30,12 @@ async def classify(request: Request) -> Classified:
     """
     async with photographs(request) as form:
         asked = form.read(ClassifyRequest)
-        return await run_in_threadpool(_answer, request.app.state.service, asked, form.files)
+        return await run_in_threadpool(_answer, request.app.state.service, asked, form)
 
 
-def _answer(service: Service, asked: ClassifyRequest, uploads: list[Upload]) -> Classified:
-    classifier = service.classifiers.find(asked)
+def _answer(service: Service, asked: ClassifyRequest, form: Form) -> Classified:
+    service.classifiers.check(asked)
+    classifier, uploads = service.classifiers.find(asked), form.files
     service.let_in(len(uploads))
     read = service.read(uploads, classifier.views)
     names = [f"{number}/{one.name}" for number, one in enumerate(read)]  # two may have one name
@@ -45,4 +46,5 @@ def _answer(service: Service, asked: ClassifyRequest, uploads: list[Upload]) -> 
         answer.model_copy(update={"image": one.name, "heat_map": next(maps) if maps else None})
         for answer, one in zip(answers, read, strict=True)
     ]
-    return classified(predictions, own)
+    found = classified(predictions, own)
+    return found.model_copy(update={"notes": [*form.notes, *found.notes]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -10,6 +11,7 @@ from fastapi.responses import FileResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from zsderm.images import file_of
 from zsderm.service.jobs.records import ENDED, JobRecord
 from zsderm.service.jobs.results import TABLES
 from zsderm.service.problems import ProblemError, busy
@@ -165,7 +167,7 @@ def as_job(service: Service, job: JobRecord) -> Job:
         prior=facts.get("prior"),
         model=facts.get("model"),
         calibrated=facts.get("calibrated"),
-        notes=facts.get("notes", []),
+        notes=[*facts.get("of_files", []), *facts.get("notes", [])],
         reviewed=job.reviewed,
     )
 
@@ -184,13 +186,15 @@ def expect_model(service: Service, job: JobRecord) -> None:
 async def _form(request: Request, id: str) -> Form:
     service: Service = request.app.state.service
     how = service.settings
-    return await read_form(
+    form = await read_form(
         request,
         service.folders.originals(id),
         max_bytes=how.max_request_bytes,
         max_file_bytes=how.max_file_bytes,
         max_files=how.max_files,
     )
+    await run_in_threadpool(service.contents.spread, form, how.max_job_files)
+    return form
 
 
 def _create(service: Service, id: str, form: Form) -> Job:
@@ -216,10 +220,10 @@ def _write(service: Service, job: JobRecord, form: Form) -> None:
     most = service.settings.max_job_files
     if job.total + len(form.files) > most:
         for upload in form.files:
-            upload.file.unlink(missing_ok=True)
+            Path(file_of(upload.file)).unlink(missing_ok=True)
         raise ProblemError(413, f"expected at most {counted(most, 'photograph')} in a job; make another one")
     found = [(one.name, "" if one.error else one.file.name, one.error) for one in form.files]
-    service.store.add(job.id, found)
+    service.store.add(job.id, found, form.notes)
 
 
 def _queue(service: Service, job: JobRecord, *before: str) -> None:

@@ -30,10 +30,26 @@ export const drawAnswer = (job, answer) => {
       ),
     ),
     answer.abstained ? element("p", { className: "abstained" }, "None of these? ", element("span", {}, "The photograph is unlike all the listed classes.")) : "",
+    answer.words ? told(answer) : "",
     couldBe(answer),
     second ? line(muted("Lead: "), `${(100 * (first.probability - second.probability)).toFixed(1)} percentage points ahead of ${second.class}`) : "",
     answer.familiarity === null ? line(muted("Familiarity: "), "not measured") : line(muted("Familiarity: "), `${signed(answer.familiarity)}, ${familiar(answer.familiarity)}`),
     ...(answer.note && !answer.abstained && !changed(answer) ? [line(answer.note)] : []), // else it repeats what is said here
+  );
+};
+
+// What the patient's words did: the classes above are by photograph and words.
+const told = (answer) => {
+  const words = answer.words;
+  const shares = words.label_by_words ? `${words.label_by_words}, ${percent(words.probability_by_words)}` : "they say nothing of these classes";
+  return element(
+    "div",
+    { className: "told" },
+    line(muted("By the photograph alone: "), `${words.label_by_image}, ${percent(words.probability_by_image)}`),
+    line(muted("By the patient's words alone: "), shares),
+    ...words.matched.map((one) => line(muted(`Like what is reported of ${one.disease}: `), one.sentence)),
+    words.masked.length ? line(muted("Taken out of the words: "), words.masked.join(", ")) : "",
+    words.narrative_note ? line(words.narrative_note) : "",
   );
 };
 

@@ -30,7 +30,7 @@ const take = (name, file, fromFolder) => {
     otherKinds.set(kind || "no suffix", (otherKinds.get(kind || "no suffix") ?? 0) + 1);
     return;
   }
-  if (file.size > facts.maxFileBytes) {
+  if (file.size > (kind === ".zip" ? facts.maxRequestBytes - 1e5 : facts.maxFileBytes)) {
     if (!tooLarge.includes(name)) tooLarge.push(name);
     return;
   }
@@ -46,7 +46,10 @@ const MOST_NAMES = 200; // that are listed
 const draw = () => {
   const files = photographs();
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
-  $("chosen").textContent = files.length ? `${counted(files.length, "photograph")}, ${size(bytes)}.` : "No photographs yet.";
+  const archives = files.filter(({ name }) => suffix(name) === ".zip").length;
+  const alone = files.length - archives;
+  const words = [alone ? counted(alone, "photograph") : "", archives ? `${counted(archives, "archive")} of photographs` : ""].filter(Boolean);
+  $("chosen").textContent = files.length ? `${words.join(" and ")}, ${size(bytes)}.` : "No photographs yet.";
   $("chosen-details").hidden = !files.length;
   $("chosen-names").replaceChildren(
     ...files.slice(0, MOST_NAMES).map(({ name, file }) => {

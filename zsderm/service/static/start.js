@@ -56,6 +56,7 @@ const begin = async (event) => {
   try {
     const id = await send(files, fields(), { signal: stopping.signal, told, maxFiles: facts.maxFiles });
     takeNone();
+    if ($("narrative")) $("narrative").value = ""; // it is of this patient alone
     location.hash = `#/jobs/${id}`;
   } catch (error) {
     const stopped = error.name === "AbortError";
