@@ -161,6 +161,12 @@ def test_the_lean_requirements_are_those_of_setup_cfg_with_faiss_for_processors(
     assert lean == {line for line in needed if not line.startswith("faiss-gpu")}
 
 
+def test_the_container_of_the_service_has_what_its_extras_ask_for(config: ConfigParser) -> None:
+    stage = (ROOT / "Containerfile").read_text(encoding="utf-8").partition(" AS serve\n")[2].partition("\nFROM ")[0]
+    extras = (_lines(config, "options.extras_require", name) for name in ("serve", "heic", "dicom"))
+    assert set(re.findall(r'"([\w-]+>=[\d.]+)"', stage)) == {line for lines in extras for line in lines}
+
+
 def test_what_a_package_index_shows_has_no_link_to_a_file_beside_it(config: ConfigParser) -> None:
     page = (ROOT / config["metadata"]["long_description"].removeprefix("file:").strip()).read_text(encoding="utf-8")
     assert all(target.startswith("https://") for target in re.findall(r"\]\(([^)]*)\)", page))

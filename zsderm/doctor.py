@@ -50,6 +50,7 @@ def examine(cache: Path) -> Iterator[Finding]:
         tokenizers,
         photographs,
         engines,
+        service,
         bundled_weights,
         knowledge_base,
         threads,
@@ -178,6 +179,26 @@ def engines() -> Finding:
             )
         found.append(f"{module} {version_of(module)}")
     return Finding("PASS", "engines", ", ".join(found))
+
+
+def service() -> Finding:
+    """What `zsderm serve` needs besides; a version with a known fault is a FAIL, none at all is not."""
+    from packaging.requirements import Requirement
+
+    try:
+        needs = [Requirement(line) for line in requires("zsderm") or ()]
+    except PackageNotFoundError:
+        return Finding("WARN", "service", "zsderm runs, but is not installed", installation.registered())
+    asked = [need for need in needs if need.marker and not need.marker.evaluate({"extra": ""})]
+    asked = [need for need in asked if need.marker and need.marker.evaluate({"extra": "serve"})]
+    found = {need.name: version_of(need.name) for need in asked}
+    if missing := [name for name, number in found.items() if number == "none"]:
+        detail = f"no {', '.join(missing)}, which zsderm serve needs ({installation.extra('serve')})"
+        return Finding("PASS", "service", detail)
+    if old := [need for need in asked if not need.specifier.contains(found[need.name], True)]:
+        detail = ", ".join(f"{need.name}{need.specifier} (found: {found[need.name]})" for need in old)
+        return Finding("FAIL", "service", detail, installation.extra("serve"))
+    return Finding("PASS", "service", f"zsderm serve has fastapi {found['fastapi']} and uvicorn {found['uvicorn']}")
 
 
 def bundled_weights() -> Finding:

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("curl") is None,
 
 
 def test_the_examples_run(tmp_path: Path) -> None:
-    assert len(SHELL) == 6 and len(PYTHON) == 1
+    assert len(SHELL) == 8 and len(PYTHON) == 1
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "README.md").symlink_to(ROOT / "README.md")
     with serving(tmp_path / "served") as (address, _):
@@ -37,8 +37,8 @@ def test_the_examples_run(tmp_path: Path) -> None:
             [sys.executable, "-c", python], check=False, cwd=ROOT, capture_output=True, text=True, timeout=100
         )
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"answers"')]
-    assert [len(found["answers"]) for found in answers] == [2, 2]
-    assert [answer["ok"] for answer in answers[1]["answers"]] == [True, False]
+    assert [len(found["answers"]) for found in answers] == [2, 1, 2, 30]
+    assert [answer["ok"] for answer in answers[2]["answers"]] == [True, False]
     assert (tmp_path / "predictions.csv").read_text("utf-8").startswith("image,label,probability")
     labels = (tmp_path / "labels.csv").read_text("utf-8").splitlines()
     assert labels[1].startswith("PAT_1071_312_841.jpg,nevus,correct") and len(labels) == 3

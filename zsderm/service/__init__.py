@@ -7,6 +7,7 @@ routes     what can be asked, one file a noun
 schemas    what is asked and answered, as JSON; knowledge_schemas: of diseases, class lists and models
 problems   errors in one form, RFC 9457
 uploads    a form with photographs, written to the disk as it arrives
+contents   what lies in archives and in DICOM files of several pictures
 pictures   photographs decoded and made small, by processes that may die
 engine     one model, fed in small batches from all who ask
 answers    embeddings become answers, with one classifier for each class list
