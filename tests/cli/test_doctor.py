@@ -20,6 +20,7 @@ SUBJECTS = [
     "tokenizers",
     "photographs",
     "engines",
+    "service",
     "bundled weights",
     "knowledge base",
     "threads",

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -359,3 +360,30 @@ def test_the_session_prints(open_page: Open, job: str) -> None:
     assert page.pdf(format="A4").startswith(b"%PDF-")
     widths = page.eval_on_selector_all(".card img", "all => all.map((one) => one.complete && one.naturalWidth)")
     assert len(widths) == 8 and all(widths)
+
+
+def test_an_archive_and_the_words_of_a_patient(folder: Path, address: str, open_page: Open, tmp_path: Path) -> None:
+    photos = sorted(folder.glob("PAT*"))[:2]
+    with zipfile.ZipFile(tmp_path / "visit.zip", "w") as archive:
+        for file in photos:
+            archive.write(file, f"visit/{file.name}")
+    page = open_page()
+    page.goto(address)
+    drop(page, tmp_path / "visit.zip")
+    reads(page, "#chosen", re.compile(r"^1 archive of photographs, "))
+    type_classes(page, CLASSES)
+    page.get_by_text("What the patient tells").click()
+    page.get_by_label("Words of the one patient").fill("It itches, and another doctor called it a nevus.")
+    assert violations(page) == []
+    page.get_by_role("button", name="Classify", exact=True).click()
+    counts(page, "#grid .tile", 2)
+    page.locator("#grid .tile").first.click()
+    heading_is(page, f"visit/{photos[0].name}")
+    reads(
+        page, ".told", re.compile("By the photograph alone: .*By the patient's words alone: .*out of the words: nevus")
+    )
+    assert violations(page) == []
+    page.screenshot(path=tmp_path / "words.png", full_page=True)
+    page.goto(address)
+    page.reload()
+    assert page.locator("#narrative").input_value() == ""
