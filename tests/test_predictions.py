@@ -248,6 +248,16 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
             predictions().to_csv(place)
 
 
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [("to_csv", "nb.xlsx"), ("to_csv", "nb.parquet"), ("to_jsonl", "nb.csv"), ("to_parquet", "nb.csv")],
+)
+def test_a_suffix_of_another_format_is_refused(tmp_path: Path, write: str, name: str) -> None:
+    with pytest.raises(SettingsError, match="Expected a file name ending in"):
+        getattr(predictions(), write)(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_parquet_without_pyarrow_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zsderm.table_files.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install pyarrow"):

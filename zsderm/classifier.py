@@ -195,8 +195,9 @@ class ZeroShotClassifier:
         own = self._with_views(views)
         found = photographs.named(images)
         check_regions(regions, found.names)  # a mistake shows before the work
-        weight = weight_of(words_weight, modelled=words_model is not None)
-        check_narratives(narratives, found.names, weight, modelled=words_model is not None)
+        modelled = words_model is not None
+        check_narratives(narratives, found.names, words_weight, modelled=modelled, options=words_options)
+        weight = weight_of(words_weight, modelled=modelled)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
         answers = own.predict_embedded(own._reader.embed(found, progress), regions)
         return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)

@@ -22,7 +22,7 @@ from zsderm.errors import ClassListError, InputError, SettingsError
 from zsderm.file_names import printable
 from zsderm.long_tables import LAYOUTS, long_frame, probability_column
 from zsderm.manifest_files import run_facts, write_csv_with_manifest, write_with_manifest
-from zsderm.table_files import write_json_lines, write_parquet
+from zsderm.table_files import check_suffix, write_json_lines, write_parquet
 from zsderm.wording import counted
 
 if TYPE_CHECKING:
@@ -359,8 +359,10 @@ class Predictions:
         Beside it stands FILE.csv.manifest.json, with classes and manifest.
 
         Raises:
-            SettingsError: a place that cannot be written, or what stands there as manifest is somebody else's.
+            SettingsError: another suffix, a place that cannot be written, or what stands there as manifest is somebody
+                else's.
         """
+        check_suffix(path, ".csv")
         write_csv_with_manifest(self.to_frame(top_k, layout), path, self.facts)
 
     def to_jsonl(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
@@ -368,6 +370,7 @@ class Predictions:
 
         Each line also has ``descriptions``, see `nested`, and the first one ``classes`` and ``manifest``.
         """
+        check_suffix(path, ".jsonl", ".ndjson")
         write_json_lines(self.to_frame(top_k, layout).assign(**self.nested(layout)), Path(path), self.facts)
 
     def to_parquet(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:
@@ -375,6 +378,7 @@ class Predictions:
 
         Its metadata have classes and manifest as JSON, under the key ``zsderm``.
         """
+        check_suffix(path, ".parquet")
         write_parquet(self.to_frame(top_k, layout), Path(path), self.facts)
 
     def save(self, path: str | os.PathLike[str], top_k: int = 3, layout: str = "wide") -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import os
 import re
 import stat
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,19 @@ def write_parquet(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | No
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), FACTS_KEY: json_text(facts).encode()})
     with atomic_file(path) as draft:
         parquet.write_table(table, draft)
+
+
+def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> None:
+    """Refuse a name whose suffix says another format than that which is written; one without a suffix says none.
+
+    Raises:
+        SettingsError: the suffix is none of these, in any case of letters.
+    """
+    if PurePath(path).suffix.lower() not in ("", *suffixes):
+        raise SettingsError(
+            f"Expected a file name ending in {' or '.join(suffixes)}, for that is what is written, but got '{path}'. "
+            "Rename the output file."
+        )
 
 
 def write_table(

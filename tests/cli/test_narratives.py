@@ -62,7 +62,8 @@ def test_a_table_of_stories_makes_three_answers_and_a_page(
     assert run(photos, *how, "-o", plain).exit_code == 0
     done = run(photos, *how, "--narratives", stories, "-o", told, "--report", page)
     assert done.exit_code == 0, done.output
-    assert "1 of 3 narratives was left out" in done.stderr.replace("\n", " ")
+    said = done.stderr.replace("\n", " ")
+    assert "1 of 3 narratives was left out" in said and "2 of 5 have no narrative, and are answered by image" in said
     before, after = (pd.read_csv(path, keep_default_na=False, dtype=str).set_index("image") for path in (plain, told))
     assert list(after["label_by_image"]) == list(before["label"])
     names = {Path(image).name: image for image in after.index}
@@ -75,6 +76,7 @@ def test_a_table_of_stories_makes_three_answers_and_a_page(
     assert manifest["narratives"]["told"] == 3 and manifest["narratives"]["words_weight"] == given.WEIGHT
     html = page.read_text("utf-8")
     assert html.count("What the patient tells") == 3
+    assert "Answers are by the photograph and by what the patient tells" in html and "&nbsp;%</td>" in html
     assert "They said [...]." in html and "few of its words are English" in html
 
 

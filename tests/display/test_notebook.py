@@ -99,6 +99,12 @@ def test_notes_stand_wherever_answers_are_shown(photos, tmp_path) -> None:
     assert "Note: " not in answered(photos)._repr_html_() + answered(photos).plot()._repr_html_()
 
 
+def test_a_page_is_not_written_under_the_suffix_of_a_picture(photos, tmp_path) -> None:
+    with pytest.raises(SettingsError, match=r"ending in \.html or \.htm"):
+        answered(photos).plot().save(tmp_path / "gallery.png")
+    assert not (tmp_path / "gallery.png").exists()
+
+
 @pytest.mark.parametrize("unknown", ["", None, float("nan")])
 def test_a_gallery_has_each_photograph_small_with_its_answer(photos, tmp_path, unknown) -> None:
     gallery = answered(photos, abstained=torch.tensor([True, False, False, True])).plot(

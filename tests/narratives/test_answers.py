@@ -154,6 +154,8 @@ def test_without_a_knowledge_base_nothing_is_read(tiny_encoder: TinyEncoder) -> 
         ("one text", 1.0, InputError),
         (["one"], 1.0, InputError),
         ([1, 2], 1.0, InputError),
+        ((text for text in "ab"), 1.0, InputError),
+        (["a", None], "heavy", SettingsError),
         (["a", None], -1.0, SettingsError),
         (["a", None], float("nan"), SettingsError),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from zsderm import KnowledgeBase
@@ -42,3 +44,10 @@ def test_no_written_story_is_called_foreign(known: frozenset[str]) -> None:
 
 def test_without_words_to_know_english_by_nothing_latin_is_called_foreign() -> None:
     assert note_on("Me pica mucho por la noche.", frozenset()) == ""
+
+
+def test_a_base_of_few_sentences_does_not_make_english_foreign(tmp_path: Path) -> None:
+    (tmp_path / "small.jsonl").write_text('{"name": "scabies", "descriptions": []}\n', "utf-8")
+    known = _known_words(KnowledgeBase.load(tmp_path))
+    assert note_on("My brother has it too, and it itches at night.", known) == ""
+    assert note_on("Me pica mucho por la noche desde hace tres semanas.", known) == FOREIGN

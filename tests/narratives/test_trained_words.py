@@ -110,6 +110,7 @@ def test_three_answers_and_what_the_model_is(model: WordsModel, base: KnowledgeB
         "unknown": ["psoriasis"],
     }
     assert [note for note in found.notes if "does not know psoriasis" in note]
+    assert "among the first 4 classes" in next(TrainedWords.of(model, CLASSES, base, 99).remarks(sets=False))
     asked = replace(before, sets=torch.ones(3, 5, dtype=torch.bool))
     found = with_words(asked, [GREW, None, None], base, model=tiny_encoder, trained=words)
     assert found.manifest["narratives"]["words_model"]["options"] == "prediction set"
@@ -154,6 +155,9 @@ def test_a_classifier_takes_the_folder_and_refuses_what_cannot_be_before_it_look
     before = tiny_encoder.images_encoded
     for arguments, error, said in (
         ({"words_model": model}, SettingsError, "for the `words_model` to read"),
+        ({"words_weight": 1.0}, SettingsError, "`narratives` beside `words_weight`"),
+        ({"words_options": 2}, SettingsError, "`narratives` beside `words_options`"),
+        ({"narratives": [NIGHT], "words_options": 2}, SettingsError, "`words_model` beside `words_options`"),
         ({"narratives": [NIGHT], "words_model": 3}, WrongTypeError, "a WordsModel or its folder"),
         ({"narratives": [NIGHT], "words_model": "nowhere"}, CheckpointError, "it holds no zsderm_words.json"),
         ({"narratives": [NIGHT], "words_model": model, "words_options": 1}, SettingsError, "2 or more, but got 1"),

@@ -12,7 +12,7 @@ import torch
 from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.errors import CheckpointError, InputError
 from zsderm.narratives.story_classifier import StoryClassifier
-from zsderm.narratives.words_model import CARD_FILE, HEAD_FILE, WordsCard, WordsModel, shared
+from zsderm.narratives.words_model import CARD_FILE, HEAD_FILE, TOKENIZER_FILE, WordsCard, WordsModel, shared
 
 CLASSES = ["acne vulgaris", "melanoma", "scabies", "vitiligo"]
 STORIES = [
@@ -109,7 +109,9 @@ def test_mistakes_are_told(folder: Path, narratives: object, options: object, to
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["no card", "half a head", "half the weights", "a field too many", "no folder"])
+@pytest.mark.parametrize(
+    "fault", ["no card", "no tokenizer", "half a head", "half the weights", "a field too many", "no folder"]
+)
 def test_a_folder_that_lacks_a_part_is_refused_with_its_place(folder: Path, tmp_path: Path, fault: str) -> None:
     place = tmp_path / "words"
     if fault != "no folder":
@@ -118,6 +120,8 @@ def test_a_folder_that_lacks_a_part_is_refused_with_its_place(folder: Path, tmp_
             (place / file.name).write_bytes(file.read_bytes())
     if fault == "no card":
         (place / CARD_FILE).unlink()
+    if fault == "no tokenizer":
+        (place / TOKENIZER_FILE).unlink()
     if fault in ("half a head", "half the weights"):
         cut = place / (HEAD_FILE if fault == "half a head" else "model.safetensors")
         cut.write_bytes(cut.read_bytes()[:1000])

@@ -212,8 +212,11 @@ def test_a_checkpoint_and_an_architecture_exclude_each_other() -> None:
         read_config(MINI, {"start": "ViT-B-16/openai"})
 
 
+OF_OTHER_TRAININGS = {*MINI.parent.glob("supervised_*"), *MINI.parent.glob("narratives*")}
+
+
 @pytest.mark.parametrize(
-    "path", sorted(set(MINI.parent.glob("*.yaml")) - set(MINI.parent.glob("supervised_*"))), ids=lambda path: path.stem
+    "path", sorted(set(MINI.parent.glob("*.yaml")) - OF_OTHER_TRAININGS), ids=lambda path: path.stem
 )
 def test_every_bundled_configuration_can_be_read(path: Path) -> None:
     config = read_config(path)

@@ -50,6 +50,15 @@ def test_several_labels_in_one_group_are_neither_right_nor_wrong(found: GroupPre
     assert first.mixed and (first.true, first.verdict) == ("", "")
 
 
+@pytest.mark.parametrize(("method", "of"), [("knowledge", "their embeddings"), ("supervised", "the roots of their")])
+def test_the_page_says_of_what_a_group_is_the_mean(
+    found: GroupPredictions, tmp_path: Path, method: str, of: str
+) -> None:
+    page = tmp_path / "report.html"
+    write_report(replace(found.photographs, method=method), page, groups=found)
+    assert f"from the mean of {of}" in page.read_text(encoding="utf-8")
+
+
 def test_the_page_has_the_groups_and_none_without_them(found: GroupPredictions, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     write_report(found.photographs, page, groups=found, true=[0, 0, 0, -1])

@@ -22,6 +22,7 @@ from zsderm import report
 from zsderm.calibration import calibrate_on
 from zsderm.errors import InputError, SettingsError
 from zsderm.metrics import confusion_matrix
+from zsderm.narratives.answers import WordAnswers
 from zsderm.predictions import Evidence, Predictions
 from zsderm.report import write_report
 from zsderm.report.pictures import side_for
@@ -336,7 +337,12 @@ def test_the_page_says_what_probabilities_were_calibrated_on(tmp_path: Path) -> 
     assert "calibrated on" not in _page(answers, tmp_path / "report.html")
     record = {"calibration": {"n": 113, "source": "<labels>.csv"}}
     page = _page(replace(answers, manifest={**answers.manifest, **record}), tmp_path / "report.html")
-    assert "<b>113 labelled images</b> (&lt;labels&gt;.csv)." in page
+    assert "Probabilities are calibrated on <b>113 labelled images</b> (&lt;labels&gt;.csv)." in page
+    table = answers.probabilities
+    nothing: tuple[()] = ()
+    told = WordAnswers(answers.classes, table, table * torch.nan, ("",) * 4, (nothing,) * 4, (nothing,) * 4, ("",) * 4)
+    page = _page(replace(answers, words=told, manifest={**answers.manifest, **record}), tmp_path / "report.html")
+    assert "Probabilities by image alone are calibrated on" in page
 
 
 def test_with_labels_the_page_says_how_often_the_truth_is_in_the_set(tmp_path: Path) -> None:

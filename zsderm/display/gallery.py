@@ -15,6 +15,7 @@ from zsderm.display.pictures import small_picture
 from zsderm.display.tables import notes_in_html, text_in_html
 from zsderm.errors import ImageError, InputError, SettingsError
 from zsderm.images import ImageSource, named
+from zsderm.table_files import check_suffix
 from zsderm.wording import counted
 
 CAUTION = "Guesses of a machine. Research software, not a medical device."
@@ -103,8 +104,9 @@ class Gallery:
         """Write the gallery as an HTML page of its own; the file is replaced whole or not at all.
 
         Raises:
-            SettingsError: the place cannot be written.
+            SettingsError: another suffix than .html or .htm, or the place cannot be written.
         """
+        check_suffix(path, ".html", ".htm")
         head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         page = (
             f"{head}<title>{text_in_html(self.title)}</title>"

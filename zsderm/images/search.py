@@ -86,9 +86,10 @@ def find_classes(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for part in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         try:
-            found.setdefault(part.name.replace("_", " ").strip(), []).extend(find(part))
+            files = find(part)
         except ImageError:  # a folder of something else
             continue
+        found.setdefault(part.name.replace("_", " ").strip(), []).extend(files)
     return found
 
 

@@ -155,8 +155,8 @@ def with_words(
     Raises:
         InputError, SettingsError: see `check_narratives`.
     """
-    weight = weight_of(weight, modelled=trained is not None)
     check_narratives(narratives, predictions.images, weight)
+    weight = weight_of(weight, modelled=trained is not None)
     masks = knowledge if knowledge is not None or trained is None else _default_base()  # it never saw a name
     names = _names(masks, predictions.classes)
     read = {story: masked(story, names) for story in dict.fromkeys(story or "" for story in narratives)}
@@ -255,10 +255,12 @@ def _default_base() -> KnowledgeBase:
 
 @lru_cache(maxsize=4)
 def _known_words(knowledge: KnowledgeBase | None) -> frozenset[str]:
+    """The words by which English is told: of the base and of the bundled one, as a small base knows few."""
     if knowledge is None:
         return frozenset()
-    reports = (report.text for reports in knowledge.reported.values() for report in reports)
-    return reading.words_of((*reports, *(text.text for text in knowledge.descriptions)))
+    bases = (knowledge, _default_base())
+    reports = (report.text for base in bases for reports in base.reported.values() for report in reports)
+    return reading.words_of((*reports, *(text.text for base in bases for text in base.descriptions)))
 
 
 def _table(agreements: Sequence[Agreement | None], count: int) -> torch.Tensor:
@@ -313,14 +315,17 @@ def _remarks(
     if knowledge is None and of_model is None:
         return ["Without a knowledge base narratives cannot be read, so all answers are by image alone."]
     remarks = []
+    if silent := len(told) - count:
+        have, are = ("has", "is") if silent == 1 else ("have", "are")
+        remarks.append(f"{silent} of {len(told)} {have} no narrative, and {are} answered by image alone.")
     if foreign := sum(reading.FOREIGN in note for note in answers.notes):
         were = "was" if foreign == 1 else "were"
         remarks.append(f"{foreign} of {count} narratives {were} left out: few of their words are English.")
     if of_model is not None:
         return [*remarks, *of_model]
     reported = {} if knowledge is None else knowledge.reports_for(answers.classes)
-    if silent := [name for name, reports in reported.items() if not reports]:
-        remarks.append(f"The knowledge base does not say what patients report of: {', '.join(silent)}.")
+    if unreported := [name for name, reports in reported.items() if not reports]:
+        remarks.append(f"The knowledge base does not say what patients report of: {', '.join(unreported)}.")
     return remarks
 
 

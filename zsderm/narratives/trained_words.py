@@ -173,7 +173,8 @@ class TrainedWords:
         Args:
             sets: see `facts`.
         """
-        which = "prediction set" if sets and self.first is None else f"first {self.first or OPTIONS} classes"
+        first = min(self.first or OPTIONS, len(self.known))
+        which = "prediction set" if sets and self.first is None else f"first {first} classes"
         yield f"The model of stories chose among the {which} by photograph: the answer by words rests on that as well."
         if self.read_as:
             told = ", ".join(f"{name} = {asked}" for name, asked in self.read_as.items())

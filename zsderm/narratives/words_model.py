@@ -25,6 +25,7 @@ from zsderm.narratives.story_classifier import NONE, POOLINGS, StoryClassifier, 
 from zsderm.stored_json import fields_of, read_json_file
 
 CARD_FILE, HEAD_FILE = "zsderm_words.json", "head.safetensors"
+TOKENIZER_FILE = "tokenizer.json"  # without it transformers makes a tokenizer that knows no word, and says nothing
 BATCH = 32
 KINDS = ("none", "full", "chain", "chapters")  # what options it was trained with
 """none: no options in the text; full: always all classes; chain: shrinking lists; chapters: these, and chapters."""
@@ -90,8 +91,9 @@ class WordsModel:
 
         place = Path(folder).expanduser()
         try:
-            if not (place / CARD_FILE).is_file():
-                raise ValueError(f"it holds no {CARD_FILE}")
+            for file in (CARD_FILE, TOKENIZER_FILE):
+                if not (place / file).is_file():
+                    raise ValueError(f"it holds no {file}")
             card = WordsCard(**fields_of(WordsCard, read_json_file(place / CARD_FILE)))
             head = load_file(place / HEAD_FILE)
             with silence():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -254,3 +255,21 @@ def test_validate_with_a_judge_measures_with_that_model(folder, tmp_path):
     page = run("validate", str(folder), "--report", "--judge", str(judge)).stdout
     assert f"measured with {judge} (" in page
     assert page.endswith(f"--report --model zsderm-mini --judge {judge}`.\n")
+
+
+@pytest.mark.slow
+def test_a_difference_in_what_patients_report_is_told_with_its_own_checksum(folder):
+    (folder / "reported").mkdir()
+    (folder / "base.json").write_text(json.dumps({"name": "mine", "version": "1", "licence": "CC0"}))
+    said = folder / "reported" / "all.jsonl"
+    said.write_text(json.dumps({"name": "wart", "reported": [{"about": "pain", "text": "It hurts when I walk."}]}))
+    before = KnowledgeBase.load(folder)
+    other = folder.parent / "other"
+    shutil.copytree(folder, other)
+    (other / "reported" / "all.jsonl").write_text(said.read_text().replace("walk", "stand"))
+    after = KnowledgeBase.load(other)
+    told = run("diff", str(folder), str(other)).stderr
+    assert f"{before.checksum} -> {before.checksum}: 2 differences" in told and before.checksum == after.checksum
+    assert f"what patients report: {before.reported_checksum} -> {after.reported_checksum}" in told
+    same = run("diff", str(folder), str(folder)).stderr
+    assert "no differences" in same and "report" not in same

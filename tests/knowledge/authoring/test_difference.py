@@ -9,7 +9,11 @@ from zsderm.knowledge.authoring.difference import Change, changes
 
 def test_equal_content_gives_nothing_whatever_the_order() -> None:
     base = KnowledgeBase.load("dermatology")
-    turned = KnowledgeBase(base.card, [replace(d, aliases=d.aliases[::-1]) for d in reversed(base.diseases.values())])
+    turned = KnowledgeBase(
+        base.card,
+        [replace(d, aliases=d.aliases[::-1]) for d in reversed(base.diseases.values())],
+        reported=lambda: dict(reversed(base.reported.items())),
+    )
     assert list(changes(base, turned)) == []
 
 
@@ -19,7 +23,8 @@ def test_every_difference_is_named() -> None:
     first = vitiligo.descriptions[0]
     changed = replace(vitiligo, aliases=(*vitiligo.aliases, "white spot"), descriptions=vitiligo.descriptions[1:])
     others = [d for d in base.diseases.values() if d.name not in ("vitiligo", "pilonidal sinus")]
-    found = list(changes(base, KnowledgeBase(base.card, [*others, changed])))
+    said = {name: reports for name, reports in base.reported.items() if name != "pilonidal sinus"}
+    found = list(changes(base, KnowledgeBase(base.card, [*others, changed], reported=lambda: said)))
     assert Change("+", "vitiligo", "alias", "white spot") in found
     assert Change("-", "vitiligo", f"{first.aspect} ({first.modality}, {first.shows})", first.text) in found
     assert Change("-", "pilonidal sinus", "disease", "pilonidal sinus") in found

@@ -61,7 +61,10 @@ def diff(before: str, after: str) -> None:
     found = list(changes(*bases))
     for change in found:
         print_cells(change.sign, change.disease, change.what, change.text)
-    say(f"{bases[0].checksum} -> {bases[1].checksum}: {len(found) or 'no'} differences")
+    said = counted(len(found), "difference") if found else "no differences"
+    say(f"{bases[0].checksum} -> {bases[1].checksum}: {said}")
+    if bases[0].reported_checksum != bases[1].reported_checksum:
+        say(f"what patients report: {bases[0].reported_checksum} -> {bases[1].reported_checksum}")
 
 
 @click.command(cls=Command)

@@ -49,6 +49,6 @@ def narratives(
         training = import_module("zsderm.pretrain.narratives.training")
     level = logging.WARNING if is_quiet() else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    for client in ("httpx", "httpx2"):  # one line for each request to the hub
-        logging.getLogger(client).setLevel(logging.WARNING)
+    for other in ("httpx", "httpx2", "sentence_transformers"):  # lines on requests, and on a folder that is gone after
+        logging.getLogger(other).setLevel(logging.WARNING)
     click.echo(training.run_narratives(config, output or Path("runs") / config.stem, data_root, dict(overrides)))
