@@ -190,3 +190,19 @@ def test_nothing_of_a_request_is_left_on_the_disk(client: TestClient, folder_of:
 def test_the_command_line_is_quick_without_the_service() -> None:
     code = "import sys, zsderm.cli.serve; sys.exit(any(name in sys.modules for name in ('fastapi', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_more_classes_than_others_can_wait_for(client: TestClient) -> None:
+    many = ", ".join(f"c{number}" for number in range(1001))
+    said = "expected at most 1000 classes in one request, but got 1001"
+    done = client.post("/v1/classify", files=form(photo_bytes(0)), data={"classes": many})
+    assert done.status_code == 422 and done.json()["detail"] == said
+    done = client.get("/v1/knowledge/classes", params={"classes": many})
+    assert done.status_code == 422 and done.json()["detail"] == said
+
+
+def test_only_the_first_unknown_names_get_suggestions(client: TestClient) -> None:
+    names = ", ".join(f"melanoma{number}x" for number in range(12))
+    found = client.get("/v1/knowledge/classes", params={"classes": names}).json()["classes"]
+    assert [bool(one["suggestions"]) for one in found] == [True] * 10 + [False] * 2
+    assert all(one["detail"] for one in found)

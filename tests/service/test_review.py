@@ -54,6 +54,8 @@ def test_said_changed_and_undone(client: TestClient, job: str) -> None:
         (0, {"verdict": "correct", "label": "melanma"}, 422, "Did you mean 'melanoma'?"),
         (0, {"verdict": "correct"}, 422, "expected a class of this job as label, but got ''"),
         (0, {"verdict": "perhaps"}, 422, "verdict"),
+        (0, {"verdict": "agree", "label": "psoriasis"}, 422, "say it with verdict 'correct'"),
+        (2**70, {"verdict": "agree"}, 422, "number"),
         (0, {"verdict": "agree", "comment": "x" * 2001}, 422, "comment"),
         (30, {"verdict": "agree"}, 422, "there is no answer to agree with"),
         (99, {"verdict": "agree"}, 404, "there is no such photograph in this job"),
@@ -64,6 +66,13 @@ def test_what_cannot_be_said(
 ) -> None:
     done = _say(client, job, number, **said)
     assert done.status_code == status and detail in done.json()["detail"]
+
+
+def test_damaged_json_is_said_in_words(client: TestClient, job: str) -> None:
+    address = f"/v1/jobs/{job}/photographs/0/review"
+    done = client.put(address, content='{"verdict": "agree", ', headers={"content-type": "application/json"})
+    assert done.status_code == 422 and done.json()["detail"] == "request: the JSON is damaged"
+    assert client.get(f"/v1/jobs/{job}/photographs?offset={2**70}").status_code == 422
 
 
 def test_labels_are_taken_by_the_commands(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from tests.service.conftest import CLASSES, Start, ended, form, photo_bytes
 from zsderm.errors import SettingsError
@@ -166,3 +168,23 @@ def test_a_defect_is_a_problem_and_its_text_is_not_logged(
     done = client.post("/v1/classify", files=form(photo_bytes(0)), data={"classes": CLASSES})
     assert done.status_code == 500 and done.json()["title"] == "Defect" and "nosniff" in str(done.headers)
     assert "Jane_Doe" not in done.text + caplog.text and "_answer" in caplog.text
+
+
+def test_a_client_that_goes_away_is_no_defect(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/classify",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"multipart/form-data; boundary=x")],
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(client.app(scope, receive, send))
+    assert sent[0]["status"] == 400 and "a defect" not in caplog.text

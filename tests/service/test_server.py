@@ -19,6 +19,8 @@ import pandas as pd
 import pytest
 
 from tests.service.conftest import CLASSES, form, photo_bytes
+from zsderm.errors import SettingsError
+from zsderm.service.jobs.store import JobStore
 
 pytestmark = pytest.mark.slow
 
@@ -140,3 +142,18 @@ def test_what_does_not_start_says_why(options: list[str], code: int, said: str, 
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == code and said in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    database = tmp_path / "jobs.sqlite"
+    database.write_bytes(b"no database" * 1000)
+    with pytest.raises(SettingsError, match="Move it away, or choose another --data-dir"):
+        JobStore(database)
+
+
+def test_only_the_owner_reads_the_database(tmp_path: Path) -> None:
+    database = tmp_path / "jobs.sqlite"
+    store = JobStore(database)
+    store.all()
+    assert [file.stat().st_mode & 0o077 for file in sorted(tmp_path.iterdir())] == [0, 0, 0]
+    store.close()

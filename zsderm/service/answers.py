@@ -20,7 +20,7 @@ from zsderm.calibration import Calibration, apply_calibration
 from zsderm.classifier import ZeroShotClassifier
 from zsderm.config import PRIORS
 from zsderm.embeddings import NamedEmbeddings
-from zsderm.errors import SettingsError, did_you_mean
+from zsderm.errors import ClassListError, SettingsError, did_you_mean
 from zsderm.narratives.joined import with_narratives
 from zsderm.predictions import Evidence, Predictions
 from zsderm.service.schemas import Answer, Classified, ClassifyRequest, Matched, Ranked, Sentence, Words
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zsderm.encoders import Encoder
     from zsderm.knowledge import KnowledgeBase
 
+MOST_CLASSES = 1000  # of one request: others wait while their sentences are embedded
 KEPT = 16  # class lists whose sentences stay embedded
 
 
@@ -58,11 +59,14 @@ class Classifiers:
         """The classes that a request asks for.
 
         Raises:
-            ClassListError: see `zsderm.typed_classes.checked_names`.
+            ClassListError: more than others can wait for, or see `zsderm.typed_classes.checked_names`.
             SettingsError: other classes than those of the fitted classifier.
         """
         if self.fitted is None:
-            return checked_names(typed_names(request.classes), request.classes)
+            names = typed_names(request.classes)
+            if len(names) > MOST_CLASSES:
+                raise ClassListError(f"expected at most {MOST_CLASSES} classes in one request, but got {len(names)}")
+            return checked_names(names, request.classes)
         if request.classes and set(typed_names(request.classes)) != set(self.fitted.classes):
             raise SettingsError(
                 f"this service answers with a fitted classifier, whose classes are {', '.join(self.fitted.classes)}; "

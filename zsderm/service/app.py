@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from zsderm import __version__
 from zsderm.errors import ZsdermError
@@ -63,6 +64,8 @@ async def _counted(request: Request, call_next: Callable[[Request], Awaitable[Re
     started = time.monotonic()
     try:
         response = await call_next(request)
+    except ClientDisconnect:  # nobody is there to read it, and nothing is wrong here
+        response = problems.answered(400, "the request ended before it was sent; send it again")
     except Exception as error:  # noqa: BLE001  # here and not outside, where nothing adds headers any more
         response = problems.defect(error)
     route = getattr(request.scope.get("route"), "path", "none")

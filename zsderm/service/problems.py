@@ -100,7 +100,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         found = [
-            FieldError(field=_place(one["loc"]), detail=str(one["msg"]).removeprefix("Value error, "))
+            FieldError(field="request", detail="the JSON is damaged")
+            if one["type"] == "json_invalid"
+            else FieldError(field=_place(one["loc"]), detail=str(one["msg"]).removeprefix("Value error, "))
             for one in error.errors()
         ]
         detail = "; ".join(f"{one.field}: {one.detail}" for one in found)

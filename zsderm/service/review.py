@@ -60,6 +60,10 @@ class Reviews:
         answer = None if photograph.answer is None else Answer.model_validate_json(photograph.answer)
         if answer is None or not answer.ok:
             raise InputError("there is no answer to agree with; correct it to a class, or say that nobody can tell")
+        if said.label not in ("", answer.label):
+            raise InputError(
+                f"the answer is {answer.label!r}, so {said.label!r} is no agreement; say it with verdict 'correct'"
+            )
         return answer.label
 
     def undo(self, job: str, number: int) -> ReviewRecord | None:

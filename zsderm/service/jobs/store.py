@@ -7,6 +7,7 @@ state and half of another. Deleted rows are overwritten, for there are names in 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zsderm.errors import SettingsError
 from zsderm.service.jobs.records import ENDED, Embedded, JobRecord, PhotographRecord
 from zsderm.service.schemas import ClassifyRequest, JobState
 
@@ -46,11 +48,26 @@ class JobStore:
     """Jobs, their photographs and what was answered.
 
     Args:
-        file: the database; made where it is missing.
+        file: the database; made where it is missing, for its owner alone: names of files are in it.
+
+    Raises:
+        SettingsError: the file is damaged, or is no database of jobs.
     """
 
     def __init__(self, file: Path) -> None:
         self._lock = threading.RLock()
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        file.chmod(0o600)  # one that an older version made; SQLite gives its log the same rights
+        try:
+            self._open(file)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # a disk that is full, or a lock, is no damage
+                raise
+            raise SettingsError(
+                f"the database of jobs '{file}' cannot be read ({error}). Move it away, or choose another --data-dir."
+            ) from error
+
+    def _open(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=30)
         self._connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):

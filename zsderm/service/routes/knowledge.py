@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from zsderm.errors import NotFoundError, UnknownClassError, ZsdermError
 from zsderm.knowledge import KnowledgeBase
 from zsderm.knowledge.search import search as find_hits
+from zsderm.service.answers import MOST_CLASSES
 from zsderm.service.knowledge_schemas import (
     ClassList,
     KnowledgeCard,
@@ -24,6 +25,8 @@ from zsderm.service.running import Service
 from zsderm.typed_classes import checked_names, typed_names
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"])
+
+MOST_SUGGESTED = 10  # unknown names of one request that get suggestions: each search takes a while
 
 Name = Annotated[str, Query(min_length=1, max_length=200)]
 
@@ -46,13 +49,19 @@ def card(service: Running) -> KnowledgeCard:
 def check_classes(
     service: Running, classes: Annotated[str, Query(max_length=20_000, examples=["melanoma, BCC, mole"])]
 ) -> KnownClasses:
-    """What the knowledge base takes each name for, with suggestions for those that it does not know."""
+    """What the knowledge base takes each name for, with suggestions for the first names that it does not know."""
     names, error = typed_names(classes), ""
     try:
         checked_names(names, classes)
     except ZsdermError as mistake:
         error = str(mistake)
-    return KnownClasses(classes=[_known(service.knowledge, name) for name in names], error=error)
+    if len(names) > MOST_CLASSES:
+        raise ProblemError(422, f"expected at most {MOST_CLASSES} classes in one request, but got {len(names)}")
+    found = [_known(service.knowledge, name) for name in names]
+    if service.knowledge is not None:
+        for one in [one for one in found if not one.known][:MOST_SUGGESTED]:
+            one.suggestions = suggestions(service.knowledge, one.name)
+    return KnownClasses(classes=found, error=error)
 
 
 @router.get("/search", operation_id="search_knowledge", summary="Find names and descriptions")
@@ -98,7 +107,7 @@ def _known(base: KnowledgeBase | None, name: str) -> KnownClass:
     try:
         found = base.find(name)
     except UnknownClassError as error:
-        return KnownClass(name=name, known=False, detail=str(error), suggestions=suggestions(base, name))
+        return KnownClass(name=name, known=False, detail=str(error))
     return KnownClass(
         name=name,
         known=True,

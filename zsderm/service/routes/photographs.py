@@ -20,14 +20,16 @@ from zsderm.service.schemas import Answer, Photograph, Photographs, Review
 
 router = APIRouter(prefix="/v1/jobs/{job}/photographs", tags=["jobs"])
 
-Number = Annotated[int, Path(ge=0, description="Its place in the job, from 0.")]
+MOST = 2**31  # more than there ever are; the database holds no whole number of any size
+
+Number = Annotated[int, Path(ge=0, le=MOST, description="Its place in the job, from 0.")]
 
 
 @router.get("", operation_id="photographs", summary="The answers of a job")
 def some(
     service: Running,
     job: Found,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=MOST)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Photographs:
     """Some photographs in their order, with answers once the job is done and with what readers said of them."""
