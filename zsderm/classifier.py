@@ -82,6 +82,7 @@ class ZeroShotClassifier:
         self.prior = checked_prior(prior, self.classes)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
+        self._texts: ClassTexts | None = None
         self._origin_note = ""  # what a reader should know of the folder that this was loaded from
 
     @classmethod
@@ -336,19 +337,21 @@ class ZeroShotClassifier:
             warnings.warn(found._origin_note, FallbackWarning, stacklevel=2)
         return found
 
-    @cached_property
+    @property
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
-        return ClassTexts.build(
-            self.encoder,
-            self.classes,
-            self.settings.method,
-            self.knowledge,
-            with_names=self._uses_retrieval and self.settings.name_weight > 0,
-            which=self.settings.names,
-            templates=self.settings.templates,
-            cache=self.cache,
-        )
+        if self._texts is None:  # no cached_property, which up to Python 3.11 lets one classifier at a time read
+            self._texts = ClassTexts.build(
+                self.encoder,
+                self.classes,
+                self.settings.method,
+                self.knowledge,
+                with_names=self._uses_retrieval and self.settings.name_weight > 0,
+                which=self.settings.names,
+                templates=self.settings.templates,
+                cache=self.cache,
+            )
+        return self._texts
 
     @cached_property
     def shown(self) -> ShownClasses | None:
@@ -385,7 +388,7 @@ class ZeroShotClassifier:
                 f"{views}. Fit again, or leave out `views`."
             )
         twin = copy(self)
-        twin.settings, twin.texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
+        twin.settings, twin._texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
         return twin
 
     @property

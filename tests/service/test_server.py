@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,6 +111,27 @@ def test_it_ends_when_asked_and_a_job_goes_on_at_the_next_start(tmp_path: Path, 
     assert "Ended." in text and "Traceback" not in text, text
     with serving(tmp_path / "served") as (address, _):
         assert _ended(address, job)["state"] == "done"
+
+
+def test_it_ends_while_a_long_class_list_is_read_and_nothing_of_it_is_in_the_log(tmp_path: Path) -> None:
+    names = ", ".join(f"strange thing {number}" for number in range(390))
+    with serving(tmp_path / "served") as (address, process):
+        fields = {"classes": "melanoma, Hagrid's fever"}
+        done = httpx.post(f"{address}v1/classify", files=form(photo_bytes(0)), data=fields, timeout=60)
+        assert any("Hagrid" in note for note in done.json()["notes"])
+        with ThreadPoolExecutor(1) as pool:
+            waits = pool.submit(
+                httpx.post, f"{address}v1/classify", files=form(photo_bytes(0)), data={"classes": names}, timeout=60
+            )
+            time.sleep(3)
+            again = httpx.post(f"{address}v1/classify", files=form(photo_bytes(1)), data=fields, timeout=20)
+            assert again.status_code == 200 and not waits.done()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(12) == 0
+            assert waits.exception() is not None or waits.result().status_code == 503
+    text = (tmp_path / "served.log").read_text("utf-8")
+    assert "Ended." in text, text
+    assert not re.search("Traceback|CancelledError|Hagrid|strange|Warning", text), text
 
 
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -21,17 +21,24 @@ from zsderm.classifier import ZeroShotClassifier
 from zsderm.config import PRIORS
 from zsderm.embeddings import NamedEmbeddings
 from zsderm.errors import ClassListError, SettingsError, did_you_mean
+from zsderm.harmless_text import one_line
+from zsderm.knowledge.class_names import disease_of
 from zsderm.narratives.joined import with_narratives
 from zsderm.predictions import Evidence, Predictions
+from zsderm.service.problems import busy
 from zsderm.service.schemas import Answer, Classified, ClassifyRequest, Matched, Ranked, Sentence, Words
+from zsderm.service.texts import SlicedTexts
 from zsderm.typed_classes import checked_names, typed_names
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
     from zsderm.knowledge import KnowledgeBase
 
-MOST_CLASSES = 1000  # of one request: others wait while their sentences are embedded
+MOST_CLASSES = 400  # of one request: more than a knowledge base has, and a minute or two of one processor
 KEPT = 16  # class lists whose sentences stay embedded
+READ_AT_ONCE = 16  # requests that may wait for new class lists; each of them holds a thread
+LOOK = 0.2  # seconds between looks at whether somebody still waits
+AGAIN = 10  # seconds after which it is worth asking again
 
 
 class Classifiers:
@@ -52,18 +59,23 @@ class Classifiers:
         calibration: Calibration | None = None,
     ) -> None:
         self.encoder, self.knowledge, self.fitted, self.calibration = encoder, knowledge, fitted, calibration
+        self.texts = SlicedTexts(encoder)
         self._known: OrderedDict[str, ZeroShotClassifier] = OrderedDict()
-        self.reading = threading.RLock()  # held while texts are embedded: tokenizers are not for two threads at once
+        self._making: dict[str, threading.Event] = {}  # class lists that are being read, by key
+        self._changing = threading.Lock()  # of these two; never held for long
+        self._places = threading.Semaphore(READ_AT_ONCE)
+        self._telling = threading.Lock()  # of the model that reads narratives
 
     def classes_of(self, request: ClassifyRequest) -> tuple[str, ...]:
         """The classes that a request asks for.
 
         Raises:
-            ClassListError: more than others can wait for, or see `zsderm.typed_classes.checked_names`.
+            ClassListError: more than others can wait for, a name with control characters, or see
+                `zsderm.typed_classes.checked_names`.
             SettingsError: other classes than those of the fitted classifier.
         """
         if self.fitted is None:
-            names = typed_names(request.classes)
+            names = harmless_names(typed_names(request.classes))
             if len(names) > MOST_CLASSES:
                 raise ClassListError(f"expected at most {MOST_CLASSES} classes in one request, but got {len(names)}")
             return checked_names(names, request.classes)
@@ -74,6 +86,10 @@ class Classifiers:
             )
         return self.fitted.classes
 
+    def views_of(self, request: ClassifyRequest) -> int:
+        """How many views of each photograph are averaged, without reading any sentence."""
+        return request.views or (self.encoder.card.views if self.fitted is None else self.fitted.views)
+
     def check(self, request: ClassifyRequest) -> None:
         """Refuse what cannot be answered, before any photograph is looked at.
 
@@ -83,37 +99,76 @@ class Classifiers:
         """
         if request.narrative and self.knowledge is None:
             raise SettingsError("a narrative needs a knowledge base, which says what patients report: none is loaded")
-        self.find(request)
+        if self.fitted is not None or self._kept(_key(request, self.classes_of(request))) is not None:
+            self.find(request)
+            return
+        if not self._places.acquire(blocking=False):
+            raise busy(AGAIN, "new class lists")
+        try:
+            self.find(request)
+        finally:
+            self._places.release()
 
     def find(self, request: ClassifyRequest) -> ZeroShotClassifier:
-        """The classifier for a request, its sentences read.
+        """The classifier for a request, its sentences read; who asks for a list that is being read waits for it.
 
         Raises:
             ZsdermError: classes or settings that cannot be used, as the command line says it.
+            Exception: nobody waits any more, or the service ends; see `SlicedTexts.expect`.
         """
         classes, prior = self.classes_of(request), prior_of(request)
         if self.fitted is not None:
             if request.views not in (None, self.fitted.views):
                 raise SettingsError(f"the fitted classifier averages {self.fitted.views} views; leave out `views`")
             return self.fitted
-        key = json.dumps([classes, request.method, request.prior, request.views, request.modality])
-        with self.reading:
-            if key not in self._known:
-                made = ZeroShotClassifier.from_pretrained(
-                    self.encoder,
-                    classes=classes,
-                    knowledge=self.knowledge,
-                    method=request.method,
-                    prior=prior,
-                    views=request.views,
-                    modality=request.modality,
-                )
-                _ = made.texts  # a class of which nothing can be said shows now
+        key = _key(request, classes)
+        while True:
+            if (kept := self._kept(key)) is not None:
+                return kept
+            with self._changing:
+                other = self._making.get(key)
+                if other is None:
+                    self._making[key] = made_here = threading.Event()
+            if other is None:
+                break
+            while not other.wait(LOOK):
+                self.texts.expect()
+        try:
+            made = self._made(request, classes, prior)
+            with self._changing:
                 self._known[key] = made
-            self._known.move_to_end(key)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
-            return self._known[key]
+                while len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+            return made
+        finally:
+            with self._changing:
+                del self._making[key]
+            made_here.set()
+
+    def _kept(self, key: str) -> ZeroShotClassifier | None:
+        with self._changing:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
+
+    def _made(
+        self, request: ClassifyRequest, classes: Sequence[str], prior: str | dict[str, float]
+    ) -> ZeroShotClassifier:
+        made = ZeroShotClassifier.from_pretrained(
+            cast("Encoder", self.texts),
+            classes=classes,
+            knowledge=self.knowledge,
+            method=request.method,
+            prior=prior,
+            views=request.views,
+            modality=request.modality,
+        )
+        for name in classes:  # looked for one by one beforehand: what is like an unknown name takes a while to find
+            self.texts.expect()
+            disease_of(name, self.knowledge)
+        _ = made.texts  # a class of which nothing can be said shows now
+        made.encoder = self.encoder
+        return made
 
     def answer(
         self,
@@ -145,7 +200,7 @@ class Classifiers:
         """With what the patient tells, after the calibration, which is of photographs."""
         if not request.narrative:
             return found
-        with self.reading:  # sentences are read here, too
+        with self._telling:
             told = [request.narrative] * len(found)
             return with_narratives(found, told, self.knowledge, request.words_weight, None)
 
@@ -160,6 +215,32 @@ class Classifiers:
             return replace(found, manifest={**found.manifest, "notes": notes})
 
 
+def harmless_names(names: list[str]) -> list[str]:
+    """The names, none of which steers a terminal or turns the direction of a text.
+
+    Raises:
+        ClassListError: one of them does.
+    """
+    if strange := [shown for name in names if (shown := one_line(name)) != name]:
+        raise ClassListError(f"expected class names without control characters, but got '{strange[0][:80]}'")
+    return names
+
+
+class _TwiceError(Exception):
+    """A name comes twice in an object of JSON."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError(next(name for name in found if sum(name == other for other, _ in pairs) > 1)[:80])
+    return found
+
+
+def _key(request: ClassifyRequest, classes: Sequence[str]) -> str:
+    return json.dumps([classes, request.method, request.prior, request.views, request.modality])
+
+
 def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
     """A word, or weights by class.
 
@@ -170,7 +251,7 @@ def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
         return request.prior
     wanted = f'expected prior to be {", ".join(PRIORS)} or weights as JSON, such as {{"melanoma": 1, "nevus": 9}}'
     try:
-        weights = json.loads(request.prior)
+        weights = json.loads(request.prior, object_pairs_hook=_once)
         if not isinstance(weights, dict):
             raise TypeError("not an object")
         found = {str(name): float(weight) for name, weight in weights.items()}
@@ -178,6 +259,8 @@ def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
         raise SettingsError(
             f"{wanted}, but got {request.prior[:80]!r}.{did_you_mean(request.prior, PRIORS)}"
         ) from error
+    except _TwiceError as error:
+        raise SettingsError(f"{wanted}, each class once, but {str(error)!r} comes twice") from error
     if not all(math.isfinite(weight) and weight >= 0 for weight in found.values()):
         raise SettingsError(f"{wanted}, with numbers from 0")
     return found

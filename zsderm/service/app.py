@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from zsderm import __version__
-from zsderm.errors import ZsdermError
+from zsderm.errors import ZsdermError, ZsdermWarning
 from zsderm.service import pages, problems, routes
 from zsderm.service.running import Service
 from zsderm.service.schemas import DISCLAIMER
@@ -35,6 +36,8 @@ def make_app(settings: ServiceSettings | None = None) -> FastAPI:
             app.state.failure = error  # the server says that it did not start, and not why
             raise
         app.state.service = service
+        # Answers have them as notes; in the log they would be what somebody typed.
+        warnings.filterwarnings("ignore", category=ZsdermWarning)
         try:
             yield
         finally:
@@ -68,6 +71,8 @@ async def _counted(request: Request, call_next: Callable[[Request], Awaitable[Re
         response = problems.answered(400, "the request ended before it was sent; send it again")
     except Exception as error:  # noqa: BLE001  # here and not outside, where nothing adds headers any more
         response = problems.defect(error)
+    if response.status_code in (400, 416) and response.headers.get("content-type", "").startswith("text/plain"):
+        response = problems.answered(response.status_code, "the header Range cannot be used here; leave it out")
     route = getattr(request.scope.get("route"), "path", "none")
     metrics = request.app.state.service.metrics
     metrics.requests.labels(route, response.status_code).inc()

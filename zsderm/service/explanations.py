@@ -31,6 +31,7 @@ def heat_maps(
         files: N paths of our own.
     """
     for index, ok in enumerate(predictions.ok.tolist()):
+        service.classifiers.texts.expect()
         made = _heat(service, classifier, predictions, index, files[index]) if ok else None
         yield None if made is None else "data:image/png;base64," + base64.b64encode(made).decode("ascii")
 

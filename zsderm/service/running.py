@@ -134,8 +134,14 @@ class Service:
             lock,
         )
 
+    def end(self) -> None:
+        """Begin nothing long any more; what a job has done is kept, and it goes on at the next start."""
+        self.runner.end()
+        self.classifiers.texts.end()
+
     def stop(self) -> None:
-        """End: what a job has done is kept, and it goes on at the next start."""
+        """End, and wait for it."""
+        self.end()
         self.runner.stop()
         self.readers.shutdown(cancel_futures=True)
         self.engine.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
@@ -14,7 +15,7 @@ from zsderm.errors import SettingsError
 from zsderm.service.app import make_app
 from zsderm.service.settings import ServiceSettings
 
-ENDING_SECONDS = 10  # that requests which run have to end after Ctrl-C
+ENDING_SECONDS = 5  # that requests which run have to end after Ctrl-C
 
 
 def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
@@ -42,8 +43,13 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
     )
     uvicorns = logging.getLogger("uvicorn.error")
     uvicorns.setLevel(logging.WARNING)
-    uvicorns.addFilter(lambda record: app.state.failure is None)  # which is raised below, as one sentence
-    server = _Server(config, lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"))
+    # A failure to start is raised below, as one sentence; and requests that are cut off at the end are no defect.
+    uvicorns.addFilter(lambda record: app.state.failure is None and not _is_cut_off(record))
+    server = _Server(
+        config,
+        lambda: app.state.service.end(),  # noqa: PLW0108  # there is none before it starts
+        lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"),
+    )
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
         server.run(sockets=[listening])
@@ -58,11 +64,11 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and that it is about to end."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None], ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ending, self._ready = ending, ready
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ctrl-C and SIGTERM are the usual end of a server, and not raised again; a second one does not wait."""
@@ -74,6 +80,15 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for requests that are nearly done, and for none of those that would take long."""
+        self._ending()
+        await super().shutdown(sockets)
+
+
+def _is_cut_off(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def _listening(settings: ServiceSettings) -> socket.socket:

@@ -24,6 +24,7 @@ import torch
 from zsderm.errors import ImageError, ZsdermError
 from zsderm.predictions import Predictions
 from zsderm.service.answers import answers_of, facts_of
+from zsderm.service.asking import asking
 from zsderm.service.engine import Row
 from zsderm.service.jobs.records import Embedded, JobRecord, PhotographRecord
 from zsderm.service.pictures import PREVIEW_SIDE, Pictures
@@ -113,10 +114,14 @@ class JobRunner:
             log.info("%d interrupted jobs go on", again)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End soon; the job that runs goes on at the next start."""
+    def end(self) -> None:
+        """Take no more photographs; the job that runs goes on at the next start."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self.end()
         self._thread.join()
 
     def wake(self) -> None:
@@ -179,8 +184,9 @@ class JobRunner:
     def _run_one(self, job: JobRecord) -> None:
         log.info("job %s begins: %d photographs, %d of them done", job.id, job.total, job.done)
         try:
-            self._embed(job)
-            self._answer(job)
+            with asking(lambda: self._check(job.id)):
+                self._embed(job)
+                self._answer(job)
         except (_Interrupted, CancelledError):
             log.info("job %s is interrupted", job.id)
         except Exception as error:  # noqa: BLE001  # whatever it is ends this job and not those behind it
@@ -304,6 +310,7 @@ class JobRunner:
         Raises:
             ZsdermError: see `Classifiers.answer`.
         """
+        self._classifiers.find(job.request)  # which may take a while, and nobody is to wait below for that
         with self._answering:
             if self._last is None or self._last[0] != (job.id, job.total):
                 names, blobs, errors = zip(*self._store.embeddings(job.id), strict=True)

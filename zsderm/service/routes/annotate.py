@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
+from zsderm.service.asking import in_thread
 from zsderm.service.routes.asked import form_of, photographs
 from zsderm.service.running import Service
 from zsderm.service.schemas import Annotated_, Annotation, Model
 from zsderm.service.uploads import Upload
 from zsderm.tasks.concepts.annotation import concept_directions
 from zsderm.tasks.concepts.concept_list import ConceptVocabulary
+
+if TYPE_CHECKING:
+    from zsderm.encoders import Encoder
 
 router = APIRouter(prefix="/v1", tags=["annotate"])
 
@@ -38,7 +41,7 @@ async def annotate(request: Request) -> Annotated_:
     """The log-odds of each concept of a list for each photograph; higher is more likely."""
     async with photographs(request) as form:
         asked = form.read(AnnotateRequest)
-        return await run_in_threadpool(_scores, request.app.state.service, asked.concepts, form.files)
+        return await in_thread(request, _scores, request.app.state.service, asked.concepts, form.files)
 
 
 def _scores(service: Service, concepts: str, uploads: list[Upload]) -> Annotated_:
@@ -58,5 +61,4 @@ def _scores(service: Service, concepts: str, uploads: list[Upload]) -> Annotated
 @lru_cache(maxsize=8)
 def _directions(service: Service, concepts: str) -> tuple[list[str], np.ndarray]:
     vocabulary = ConceptVocabulary.load(concepts)
-    with service.classifiers.reading:
-        return list(vocabulary.names), concept_directions(service.engine.encoder, vocabulary)
+    return list(vocabulary.names), concept_directions(cast("Encoder", service.classifiers.texts), vocabulary)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 
 from zsderm.service.answers import answers_of, classified
+from zsderm.service.asking import in_thread
 from zsderm.service.explanations import heat_maps
 from zsderm.service.routes.asked import form_of, photographs
 from zsderm.service.running import Service
@@ -30,7 +30,7 @@ async def classify(request: Request) -> Classified:
     """
     async with photographs(request) as form:
         asked = form.read(ClassifyRequest)
-        return await run_in_threadpool(_answer, request.app.state.service, asked, form)
+        return await in_thread(request, _answer, request.app.state.service, asked, form)
 
 
 def _answer(service: Service, asked: ClassifyRequest, form: Form) -> Classified:

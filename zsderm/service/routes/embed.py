@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
+from zsderm.service.asking import in_thread
 from zsderm.service.routes.asked import form_of, photographs
 from zsderm.service.running import Service
 from zsderm.service.schemas import Embedded, Embedding, Model, Views
@@ -25,7 +25,7 @@ async def embed(request: Request) -> Embedded:
     """The row of each photograph, of unit length, by the model of the service."""
     async with photographs(request) as form:
         asked = form.read(EmbedRequest)
-        return await run_in_threadpool(_rows, request.app.state.service, asked.views, form.files)
+        return await in_thread(request, _rows, request.app.state.service, asked.views, form.files)
 
 
 def _rows(service: Service, views: int | None, uploads: list[Upload]) -> Embedded:

@@ -12,12 +12,13 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from zsderm.images import file_of
+from zsderm.service.asking import in_thread
 from zsderm.service.jobs.records import ENDED, JobRecord
 from zsderm.service.jobs.results import TABLES
 from zsderm.service.problems import ProblemError, busy
 from zsderm.service.routes.asked import Found, Running, form_of
 from zsderm.service.running import Service, new_id
-from zsderm.service.schemas import ClassifyRequest, Job, Jobs, Progress
+from zsderm.service.schemas import ClassifyRequest, Job, Jobs, Model, Progress
 from zsderm.service.uploads import Form, read_form
 from zsderm.wording import counted
 
@@ -60,7 +61,7 @@ async def create(request: Request, response: Response) -> Job:
     service.folders.make(id)
     try:
         form = await _form(request, id)
-        found = await run_in_threadpool(_create, service, id, form)
+        found = await in_thread(request, _create, service, id, form)
     except BaseException:
         await run_in_threadpool(service.runner.delete, id)
         raise
@@ -78,8 +79,9 @@ async def add(request: Request, service: Running, job: Found) -> Job:
     """Adds to a job that was made with `start: false`."""
     _expect(job, "open")
     form = await _form(request, job.id)
-    if form.fields:
+    if form.fields.keys() - {"files"}:
         raise ProblemError(422, "expected photographs as `files` alone; how they are classified was said before")
+    form.read(Model)  # a field of that name holds no file
     return await run_in_threadpool(_add, service, job, form)
 
 
@@ -131,8 +133,14 @@ def delete(service: Running, job: Found) -> Response:
     summary="The result as a file",
     response_class=FileResponse,
 )
-def result(service: Running, job: Found, kind: Literal["csv", "jsonl", "parquet", "html"]) -> FileResponse:
+async def result(
+    request: Request, service: Running, job: Found, kind: Literal["csv", "jsonl", "parquet", "html"]
+) -> FileResponse:
     """The table of `zsderm classify` as CSV, JSON Lines or Parquet; or its report, with what readers said so far."""
+    return await in_thread(request, _result, service, job, kind)
+
+
+def _result(service: Service, job: JobRecord, kind: str) -> FileResponse:
     _expect(job, "done")
     if kind in TABLES:
         return FileResponse(
@@ -178,7 +186,7 @@ def expect_model(service: Service, job: JobRecord) -> None:
     Raises:
         ProblemError: 409.
     """
-    views = service.classifiers.find(job.request).views
+    views = service.classifiers.views_of(job.request)
     if job.fingerprint != f"{service.engine.encoder.fingerprint}/{views}":
         raise ProblemError(409, "this job was answered by another model; start the service with that one")
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from zsderm.errors import NotFoundError, UnknownClassError, ZsdermError
 from zsderm.knowledge import KnowledgeBase
 from zsderm.knowledge.search import search as find_hits
-from zsderm.service.answers import MOST_CLASSES
+from zsderm.service.answers import MOST_CLASSES, harmless_names
 from zsderm.service.knowledge_schemas import (
     ClassList,
     KnowledgeCard,
@@ -52,7 +52,7 @@ def check_classes(
     """What the knowledge base takes each name for, with suggestions for the first names that it does not know."""
     names, error = typed_names(classes), ""
     try:
-        checked_names(names, classes)
+        checked_names(harmless_names(names), classes)
     except ZsdermError as mistake:
         error = str(mistake)
     if len(names) > MOST_CLASSES:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import FileResponse
 
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import ImageError
+from zsderm.service.asking import in_thread
 from zsderm.service.explanations import heat_picture
 from zsderm.service.jobs.records import JobRecord, PhotographRecord, ReviewRecord
 from zsderm.service.pictures import LARGE_SIDE, PREVIEW_SIDE
@@ -73,8 +74,12 @@ def picture(service: Running, job: Found, number: Number, large: bool = False) -
 
 
 @router.get("/{number}/heat", operation_id="heat_map", summary="Where the answer was found", response_class=Response)
-def heat(service: Running, job: Found, number: Number) -> Response:
+async def heat(request: Request, service: Running, job: Found, number: Number) -> Response:
     """A PNG picture: the photograph in grey under its heat map. It is made when it is first asked for."""
+    return await in_thread(request, _heat, service, job, number)
+
+
+def _heat(service: Service, job: JobRecord, number: int) -> Response:
     photograph = find(service, job, number)
     if job.state != "done" or photograph.state != "done":
         raise ProblemError(409, "there is no answer yet that a heat map could explain")

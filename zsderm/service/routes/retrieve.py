@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
+from zsderm.service.asking import in_thread
 from zsderm.service.problems import ProblemError
 from zsderm.service.routes.asked import Found, Running, form_of, photographs
 from zsderm.service.running import Service
@@ -35,7 +35,7 @@ async def retrieve(request: Request) -> Retrieved:
     """The photographs of this request most like a text, best first."""
     async with photographs(request) as form:
         asked = form.read(RetrieveRequest)
-        return await run_in_threadpool(_among_uploads, request.app.state.service, asked, form.files)
+        return await in_thread(request, _among_uploads, request.app.state.service, asked, form.files)
 
 
 @router.post("/jobs/{job}/retrieve", operation_id="retrieve_in_job", summary="Find photographs of a job by a text")
@@ -59,8 +59,7 @@ def _among_uploads(service: Service, asked: RetrieveRequest, uploads: list[Uploa
 def _found(
     service: Service, asked: RetrieveRequest, names: list[str], rows: list[np.ndarray | None], errors: dict[str, str]
 ) -> Retrieved:
-    with service.classifiers.reading:
-        query = service.engine.encoder.encode_texts([asked.query])[0].numpy()  # (D,)
+    query = service.classifiers.texts.encode_texts([asked.query])[0].numpy()  # (D,)
     scores = [(float(row @ query), number) for number, row in enumerate(rows) if row is not None]
     best = sorted(scores, key=lambda hit: (-hit[0], hit[1]))[: asked.limit]
     hits = [Hit(image=names[number], score=score, number=number) for score, number in best]
