@@ -78,6 +78,12 @@ def test_what_is_refused_is_an_error_with_the_problem(service: ServiceClient, ph
     with pytest.raises(ServiceError, match="expected at least 2 classes") as caught:
         service.classify(photos, "melanoma")
     assert caught.value.problem.status == 422 and caught.value.problem.title == "Cannot be used"
+    with pytest.raises(InputError, match="No such file"):
+        service.classify([*photos, "/nope.jpg"], CLASSES)
+    before = len(service.jobs())
+    with pytest.raises(InputError, match="cannot read"):
+        service.create_job([*photos, "/nope.jpg"], CLASSES)
+    assert len(service.jobs()) == before
     with pytest.raises(InputError, match="does not answer"):
         ServiceClient("http://127.0.0.1:9").health()
 

@@ -93,9 +93,15 @@ def test_a_picture_that_leaves_has_pixels_only(client: TestClient) -> None:
         assert b"Jane" not in got.content and b"CAMERA" not in got.content
         with Image.open(io.BytesIO(got.content)) as picture:
             assert not picture.getexif() and not {"xmp", "comment", "icc_profile"} & set(picture.info)
+            head = client.head(f"{place}/{address}")
+            assert head.status_code == 200 and not head.content
+            assert head.headers["content-length"] == got.headers["content-length"]
             if address != "picture":  # which this encoder, that looks at 8 pixels, gets from a part of the pixels
                 assert max(picture.size) == (900 if "large" in address else 512)
     assert "Jane Doe" not in client.get(f"/v1/jobs/{job}/result.html").text
+    for asked in ("x", "bytes=9999999-"):  # of the small picture, which is a file
+        done = client.get(f"{place}/picture", headers={"range": asked})
+        assert done.headers["content-type"] == "application/problem+json" and "header Range" in done.json()["detail"]
 
 
 def test_cancelled_within_a_second_and_resumed(start: Start) -> None:

@@ -55,6 +55,7 @@ def test_said_changed_and_undone(client: TestClient, job: str) -> None:
         (0, {"verdict": "correct"}, 422, "expected a class of this job as label, but got ''"),
         (0, {"verdict": "perhaps"}, 422, "verdict"),
         (0, {"verdict": "agree", "label": "psoriasis"}, 422, "say it with verdict 'correct'"),
+        (0, {"verdict": "cannot_tell", "label": "nevus"}, 422, "nobody can tell, so 'nevus' is no label"),
         (2**70, {"verdict": "agree"}, 422, "number"),
         (0, {"verdict": "agree", "comment": "x" * 2001}, 422, "comment"),
         (30, {"verdict": "agree"}, 422, "there is no answer to agree with"),

@@ -42,6 +42,12 @@ def test_a_request_that_is_too_large_is_ended_while_it_streams(start: Start) -> 
     assert list((client.app.state.settings.data_dir / "uploads").iterdir()) == []
 
 
+def test_the_log_says_nothing_of_a_damaged_form(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    done = client.post("/v1/classify", content=f"--{BOUNDARY[:-1]}X\r\n".encode(), headers=TYPE)
+    assert done.status_code == 400 and done.json()["detail"].startswith("the form is damaged: Expected boundary")
+    assert not [record for record in caplog.records if "multipart" in record.name]
+
+
 @pytest.mark.parametrize(
     ("content", "status", "detail"),
     [

@@ -103,7 +103,8 @@ class ServiceClient:
                 `zsderm.service.schemas.ClassifyRequest`.
 
         Raises:
-            ServiceError: the service has refused it; a photograph that cannot be read is an answer, and no error.
+            ServiceError: the service has refused it; a photograph that cannot be decoded is an answer, and no error.
+            InputError: there is no such file, or it may not be read.
         """
         return self._send(Classified, "/v1/classify", photographs, {"classes": _joined(classes), **how})
 
@@ -126,7 +127,11 @@ class ServiceClient:
             photographs: N files.
             classes: see `classify`, as for the rest.
             how: of the classification.
+
+        Raises:
+            ServiceError, InputError: see `classify`; nothing is sent where a file is missing.
         """
+        _expect_files(photographs)  # of all of them, before any is sent
         fields = {"classes": _joined(classes), **how, "start": False}
         job = self._send(Job, "/v1/jobs", photographs[:SENT_AT_ONCE], fields)
         for start in range(SENT_AT_ONCE, len(photographs), SENT_AT_ONCE):
@@ -215,6 +220,7 @@ class ServiceClient:
     def _send(
         self, model: type[Answered], place: str, photographs: Sequence[Source], fields: dict[str, Any]
     ) -> Answered:
+        _expect_files(photographs)
         data = {name: _text(value) for name, value in fields.items() if value is not None}
         for left in reversed(range(TRIES)):
             with ExitStack() as open_:
@@ -248,6 +254,15 @@ class ServiceClient:
         if response.headers.get("content-type", "").startswith("application/problem+json"):
             raise ServiceError(Problem.model_validate(response.json()))
         raise InputError(f"no answer of zsderm serve, but status {response.status_code}. Check the address.")
+
+
+def _expect_files(photographs: Sequence[Source]) -> None:
+    for path in photographs:
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise InputError(f"cannot read '{os.fspath(path)}': {error.strerror or error}") from error
 
 
 def _joined(classes: str | Sequence[str]) -> str:

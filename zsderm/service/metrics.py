@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -15,6 +15,7 @@ class Metrics:
     """The counters of one application."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a gauge beside each counter that nobody looks at
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         one: dict[str, Any] = {"registry": self.registry}

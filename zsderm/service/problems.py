@@ -27,6 +27,7 @@ TITLES = {
     409: "Not now",
     413: "Too large",
     415: "Wrong type",
+    416: "No such part",
     421: "Wrong host",
     422: "Cannot be used",
     500: "Defect",

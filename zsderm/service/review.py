@@ -39,7 +39,8 @@ class Reviews:
             said: by the reader.
 
         Raises:
-            InputError: agreement with what has no answer, or a correction to no class of the job.
+            InputError: agreement with what has no answer, a correction to no class of the job, or a label where nobody
+                can tell.
         """
         label = self._label(photograph, classes, said)
         values = (job, photograph.number, said.verdict, label, said.comment.strip(), time.time())
@@ -51,6 +52,8 @@ class Reviews:
 
     def _label(self, photograph: PhotographRecord, classes: tuple[str, ...], said: ReviewRequest) -> str:
         if said.verdict == "cannot_tell":
+            if said.label:
+                raise InputError(f"nobody can tell, so {said.label!r} is no label; say it with verdict 'correct'")
             return ""
         if said.verdict == "correct":
             if said.label not in classes:

@@ -68,6 +68,8 @@ class Guard:
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
         scope.setdefault("state", {})["guard"] = self
+        if scope["method"] == "HEAD":  # the headers of GET; the server leaves the content out
+            scope = {**scope, "method": "GET"}
         await (refusal or self._app)(scope, receive, with_headers)
 
     def session_for(self, key: str) -> str | None:

@@ -7,6 +7,7 @@ error of the request.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -26,6 +27,8 @@ from zsderm.harmless_text import one_line
 from zsderm.images.formats import HEAD, KNOWN, kind_of
 from zsderm.service.problems import ProblemError
 from zsderm.wording import counted
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what it says of a form is answered as a problem
 
 MAX_FIELDS = 32
 MAX_FIELD_BYTES = 2**18  # of all fields together; a list of a thousand classes fits
@@ -70,6 +73,9 @@ class Form:
             RequestValidationError: a field that there is none of, or that cannot be used.
         """
         known = set(model.model_fields)
+        if "files" in self.fields:
+            said = "one of them holds no file, only text; photographs are sent as files: with curl, files=@NAME"
+            raise RequestValidationError([{"loc": ("body", "files"), "msg": said, "type": "no_file"}])
         if strange := sorted(set(self.fields) - known):
             hint = did_you_mean(strange[0], known) or f" There are: {', '.join(sorted(known))}."
             said = {"loc": ("body", strange[0][:80]), "msg": f"there is no such field.{hint}", "type": "extra"}
