@@ -63,6 +63,26 @@ def test_several_clients_share_a_batch_and_jobs_wait_behind() -> None:
     assert order == ["one", "two", "three", "job", "another job"]
 
 
+def test_one_photograph_does_not_wait_behind_all_of_another() -> None:
+    encoder = Gate()
+    engine = Engine(encoder, batch_size=4)
+    [first] = engine.submit_batch([_pixels(0)])
+    encoder.entered.wait(10)
+    order: list[str] = []
+    engine.let_in(15)
+    many, other = object(), object()
+    asked = [("many", many)] * 12 + [("one", None)] + [("other", other)] * 2
+    rows = [engine.submit(_pixels(seed), 1, asker) for seed, (_, asker) in enumerate(asked)]
+    for (name, _), row in zip(asked, rows, strict=True):
+        row.add_done_callback(lambda row, name=name: order.append(name))
+    encoder.open.set()
+    for row in (first, *rows):
+        row.result(10)
+    engine.stop()
+    assert encoder.batch_sizes == [1, 4, 4, 4, 3]
+    assert order[:5] == ["many", "one", "other", "many", "other"]
+
+
 def test_more_than_may_wait_are_refused_and_places_come_back() -> None:
     engine = Engine(TinyEncoder(), limit=8)
     engine.let_in(20)  # where nobody waits, one may ask for more than that
@@ -85,7 +105,7 @@ def test_views_are_not_mixed_in_a_batch() -> None:
     rows += [engine.submit(_pixels(seed), views) for seed, views in ((1, 1), (2, 4), (3, 4), (4, 1))]
     encoder.open.set()
     assert all(np.isclose(np.linalg.norm(row.result(10)), 1) for row in rows)
-    assert encoder.batch_sizes == [1, 1, 2, 2, 2, 2, 1]
+    assert encoder.batch_sizes == [1, 2, 2, 2, 2, 2]
     engine.stop()
 
 

@@ -119,6 +119,12 @@ def test_it_ends_while_a_long_class_list_is_read_and_nothing_of_it_is_in_the_log
         fields = {"classes": "melanoma, Hagrid's fever"}
         done = httpx.post(f"{address}v1/classify", files=form(photo_bytes(0)), data=fields, timeout=60)
         assert any("Hagrid" in note for note in done.json()["notes"])
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{address}v1/classify", files=form(photo_bytes(0)), data={"classes": names}, timeout=2)
+        until = time.monotonic() + 5
+        while 'route="/v1/classify",status="400"' not in httpx.get(f"{address}v1/metrics", timeout=20).text:
+            assert time.monotonic() < until, "what nobody waits for goes on"
+            time.sleep(0.1)
         with ThreadPoolExecutor(1) as pool:
             waits = pool.submit(
                 httpx.post, f"{address}v1/classify", files=form(photo_bytes(0)), data={"classes": names}, timeout=60

@@ -1,7 +1,8 @@
 """One model, fed in small batches from all who ask.
 
 Photographs wait in a queue of bounded length; those of somebody who waits for the answer go before those of jobs. The
-model takes what is there, up to a batch, so that several clients share one pass. The photographs of a job come in
+model takes what is there, up to a batch, one of each request in turn, so that several clients share one pass and one
+photograph does not wait behind a hundred of somebody else. The photographs of a job come in
 batches of its own, which stay as they are: the last digits of a row depend on the company that it is computed in, and a
 job that was interrupted is to end as if it had not been.
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ class Engine:
     ) -> None:
         self.encoder = encoder
         self._batch_size, self._limit, self._ran = batch_size, limit, ran
-        self._asked: deque[_Waiting] = deque()  # of those who wait for an answer
+        # Of those who wait for an answer, by who asks; the first has the next turn.
+        self._asked: OrderedDict[object, deque[_Waiting]] = OrderedDict()
         self._jobs: deque[list[_Waiting]] = deque()  # batches of jobs
         self._changed = threading.Condition()
         self._promised = 0  # photographs that were let in and are being decoded
@@ -84,7 +86,11 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many photographs wait, those that are being decoded included."""
-        return self._promised + len(self._asked) + sum(map(len, self._jobs))
+        return self._promised + self._asked_for + sum(map(len, self._jobs))
+
+    @property
+    def _asked_for(self) -> int:
+        return sum(map(len, list(self._asked.values())))
 
     def let_in(self, count: int) -> None:
         """Keep places for photographs that somebody waits for; `submit` or `leave` gives each of them back.
@@ -102,12 +108,13 @@ class Engine:
         with self._changed:
             self._promised -= count
 
-    def submit(self, pixels: torch.Tensor, views: int = 1) -> Row:
+    def submit(self, pixels: torch.Tensor, views: int = 1, asker: object = None) -> Row:
         """Let the model see a photograph that somebody waits for, who has been let in.
 
         Args:
             pixels: (3, H, W) float32, as the encoder's ``preprocess`` makes them.
             views: how many views of it are averaged.
+            asker: any object that stands for the request, which has its turns among others; None for one of its own.
 
         Returns:
             Its (D,) float32 unit row, later. A row that is cancelled before its turn is not computed.
@@ -118,7 +125,7 @@ class Engine:
                 waiting.row.cancel()
                 return waiting.row
             self._promised -= 1
-            self._asked.append(waiting)
+            self._asked.setdefault(waiting if asker is None else asker, deque()).append(waiting)
             self._changed.notify_all()
         return waiting.row
 
@@ -148,7 +155,7 @@ class Engine:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join()
-        for one in (*self._asked, *chain.from_iterable(self._jobs)):
+        for one in (*chain.from_iterable(self._asked.values()), *chain.from_iterable(self._jobs)):
             one.row.cancel()
 
     def _run(self) -> None:
@@ -164,13 +171,26 @@ class Engine:
                 return None
             if not self._asked:
                 return _not_cancelled(self._jobs.popleft())
-            if self._promised and len(self._asked) < self._batch_size:  # others are being decoded
+            if self._promised and self._asked_for < self._batch_size:  # others are being decoded
                 enough = self._batch_size
-                self._changed.wait_for(lambda: self._stopping or len(self._asked) >= enough, GATHER_SECONDS)
-            batch = [self._asked.popleft()]
-            while self._asked and len(batch) < self._batch_size and self._asked[0].views == batch[0].views:
-                batch.append(self._asked.popleft())
-            return _not_cancelled(batch)
+                self._changed.wait_for(lambda: self._stopping or self._asked_for >= enough, GATHER_SECONDS)
+            return _not_cancelled(self._in_turn())
+
+    def _in_turn(self) -> list[_Waiting]:
+        """A batch of one photograph of each who asks, again and again, all of as many views."""
+        batch: list[_Waiting] = []
+        passed_over = 0
+        while len(batch) < self._batch_size and passed_over < len(self._asked):
+            asker, own = next(iter(self._asked.items()))
+            self._asked.move_to_end(asker)
+            if batch and own[0].views != batch[0].views:
+                passed_over += 1
+                continue
+            passed_over = 0
+            batch.append(own.popleft())
+            if not own:
+                del self._asked[asker]
+        return batch
 
     def _embed(self, batch: Sequence[_Waiting]) -> None:
         started = time.monotonic()

@@ -58,6 +58,11 @@ def busy(seconds: int, what: str = "photographs") -> ProblemError:
     return ProblemError(503, detail, {"Retry-After": str(seconds)})
 
 
+def ending() -> ProblemError:
+    """The service ends: what is asked of it now is for the next one."""
+    return ProblemError(503, "the service ends; ask again when it is back", {"Retry-After": "30"})
+
+
 def answered(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[FieldError] | None = None
 ) -> JSONResponse:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zsderm.service.asking import expect_asker
-from zsderm.service.problems import ProblemError
+from zsderm.service.problems import ending
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -73,12 +73,17 @@ class SlicedTexts:
         """Go on only where somebody waits.
 
         Raises:
-            ProblemError: 503, the service ends.
+            ProblemError: 503, the service ends, see `ending`.
             Exception: see `expect_asker`.
         """
         expect_asker()
-        if self._ended.is_set():
-            raise ProblemError(503, "the service ends; ask again when it is back", {"Retry-After": "30"})
+        if self.ended:
+            raise ending()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the service ends."""
+        return self._ended.is_set()
 
     def end(self) -> None:
         """Read nothing more."""
