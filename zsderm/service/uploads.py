@@ -31,7 +31,7 @@ from zsderm.wording import counted
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what it says of a form is answered as a problem
 
 MAX_FIELDS = 32
-MAX_FIELD_BYTES = 2**18  # of all fields together; a list of a thousand classes fits
+MAX_FIELD_BYTES = 2**18  # of all fields together; a list of hundreds of classes fits
 MAX_NAME = 400  # characters that are kept of a file name, from its end
 Fields = TypeVar("Fields", bound=BaseModel)
 HEAD_BYTES = 1024  # in which a kind of file is looked for
@@ -74,8 +74,8 @@ class Form:
         """
         known = set(model.model_fields)
         if "files" in self.fields:
-            said = "one of them holds no file, only text; photographs are sent as files: with curl, files=@NAME"
-            raise RequestValidationError([{"loc": ("body", "files"), "msg": said, "type": "no_file"}])
+            why = "one of them holds no file, only text; photographs are sent as files: with curl, files=@NAME"
+            raise RequestValidationError([{"loc": ("body", "files"), "msg": why, "type": "no_file"}])
         if strange := sorted(set(self.fields) - known):
             hint = did_you_mean(strange[0], known) or f" There are: {', '.join(sorted(known))}."
             said = {"loc": ("body", strange[0][:80]), "msg": f"there is no such field.{hint}", "type": "extra"}
