@@ -13,10 +13,12 @@ from zsderm.encoders import load_encoder
 from zsderm.encoders.views import views_of
 from zsderm.errors import (
     CheckpointError,
+    ClassListError,
     InputError,
     SettingsError,
     UnknownClassError,
     UnknownModelError,
+    WrongTypeError,
     ZsdermWarning,
 )
 from zsderm.supervised import SupervisedClassifier, is_supervised
@@ -75,6 +77,24 @@ def test_a_class_that_it_was_not_trained_on_is_refused(supervised_folder: Make, 
         SupervisedClassifier.load(supervised_folder(CLASSES), classes=classes)
 
 
+@pytest.mark.parametrize("classes", ["nevus, melanoma", ["nevus"], [], ["Nevus", "nevus"]])
+def test_a_class_list_is_held_to_the_rules_of_every_other(supervised_folder: Make, classes: object) -> None:
+    classifier = SupervisedClassifier.load(supervised_folder(CLASSES))
+    with pytest.raises(ClassListError):
+        classifier.for_classes(classes)  # type: ignore[arg-type]
+
+
+def test_classes_are_spelt_as_labels_of_tables_are(supervised_folder: Make) -> None:
+    classifier = SupervisedClassifier.load(supervised_folder(("basal cell carcinoma", "café-au-lait macule", "nevus")))
+    assert classifier.for_classes([" NEVUS ", "basal_cell_carcinoma", "cafe\u0301-au-lait macule"]).places == (2, 0, 1)
+
+
+def test_a_class_that_only_holds_the_asked_disease_is_no_answer_to_it(supervised_folder: Make) -> None:
+    classifier = SupervisedClassifier.load(supervised_folder(("benign keratosis", "nevus")))
+    with pytest.raises(UnknownClassError, match="was not trained on solar lentigo"):
+        classifier.for_classes(["solar lentigo", "nevus"])
+
+
 def test_views_are_the_mean_of_roots_made_a_unit_row(supervised_folder: Make, images: list[Path]) -> None:
     classifier = SupervisedClassifier.load(supervised_folder(CLASSES), views=4)
     pixels = torch.stack([classifier.tower.preprocess(Image.open(path)) for path in images])
@@ -121,6 +141,8 @@ def test_it_is_no_encoder(supervised_folder: Make) -> None:
     assert is_supervised(name) and not is_supervised("zsderm-mini") and not is_supervised(None)
     with pytest.raises(UnknownModelError, match="embeds nothing"):
         load_encoder(name)
+    with pytest.raises(WrongTypeError, match="reads no texts: it answers the classes of its training alone"):
+        SupervisedClassifier.load(name).tower.encode_texts(["a photo of melanoma"])
     with pytest.raises(CheckpointError, match=r"It holds a supervised classifier: write supervised:"):
         load_encoder(name.partition(":")[2])
 
@@ -147,3 +169,9 @@ def test_a_card_that_cannot_be_right_is_refused(supervised_folder: Make, said: d
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"has no supervised\.json"):
         SupervisedClassifier.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["supervised:", "supervised: ", ""])
+def test_a_name_without_a_folder_is_not_the_folder_of_the_command(name: str) -> None:
+    with pytest.raises(CheckpointError, match=r"expected supervised:FOLDER, but got .* without a folder"):
+        SupervisedClassifier.load(name)
