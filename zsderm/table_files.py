@@ -105,10 +105,10 @@ def whole_numbers(cells: Sequence[str]) -> list[str]:
     return [cell.removesuffix(".0") for cell in cells] if all(re.fullmatch(r"-?\d+\.0", c) for c in known) else [*cells]
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
+def write_csv(frame: pd.DataFrame, path: Path, separator: str = ",") -> None:
     """Write a table as CSV in UTF-8; the file is replaced whole or not at all."""
     with atomic_file(path) as draft, open_csv(draft) as file:
-        write_frame(frame, file)
+        write_frame(frame, file, separator)
 
 
 def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -168,7 +168,7 @@ def write_table(
     facts: Mapping[str, Any] | None = None,
     nested: Mapping[str, Sequence[object]] | None = None,
 ) -> None:
-    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet.
+    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet; without facts .tsv as well.
 
     Args:
         frame: rows.
@@ -185,6 +185,8 @@ def write_table(
         ".jsonl": lambda: write_json_lines(frame.assign(**(nested or {})), path, facts),
         ".parquet": lambda: write_parquet(frame, path, facts),
     }
+    if facts is None:  # there is no place for them in it, and no manifest beside it
+        writers[".tsv"] = lambda: write_csv(frame, path, "\t")
     if path.suffix.lower() not in writers:
         raise SettingsError(
             f"Expected a file name ending in {', '.join(writers)}, but got '{path}'. Rename the output file."

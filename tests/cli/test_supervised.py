@@ -6,28 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
 
 from zsderm.cli import main, options
 from zsderm.encoders.base import SUPERVISED_PREFIX
 from zsderm.supervised import SupervisedClassifier
 
 TRAINED = ("melanoma", "nevus", "scabies")
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for index in range(4):
-        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    (folder / "torn.jpg").write_bytes(b"not a picture")
-    return folder
 
 
 @pytest.fixture

@@ -54,6 +54,14 @@ def reported_lines(location: Path) -> Iterator[tuple[str, str]]:
         yield from ((f"{FOLDER}/{place}", line) for place, line in library.read_lines(location / FOLDER))
 
 
+def empty_files(location: Path) -> list[str]:
+    """The files of the folder ``reported`` without a line ("reported/tumours.jsonl"), in alphabetical order."""
+    if not (location.is_dir() and (location / FOLDER).is_dir()):
+        return []
+    files = sorted((location / FOLDER).glob("*.jsonl"))
+    return [f"{FOLDER}/{file.name}" for file in files if not any(library.read_lines(file))]
+
+
 def reports_of(place: str, record: Mapping[str, object]) -> tuple[str, tuple[Report, ...]]:
     """The disease that one line speaks of, and what is reported of it.
 

@@ -24,15 +24,17 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "answers.csv"
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".parquet"])
 def test_stories_are_written_and_read_back(table: Path, tmp_path: Path, suffix: str) -> None:
     output = tmp_path / f"stories{suffix}"
     result = run(str(table), "--output", str(output))
     assert (result.exit_code, result.stdout) == (0, f"{output}\n")
     assert "2 stories, " in result.stderr
+    if suffix == ".tsv":
+        assert output.read_text("utf-8").startswith("image\tcase\tnarrative\t")
     told = read_narratives(output).of_images(["/photos/2.jpg", "/photos/a/1.jpg", "3.jpg"])
     assert all(told[:2]) and not told[2]
-    assert read_narratives(output, case_column="case").of_cases(["P1 1"]) == [told[1]]
+    assert read_narratives(output, case_column="case").of_cases(["P1 1", "P2 1"]) == told[1::-1]
 
 
 def test_the_same_seed_writes_the_same_file(table: Path, tmp_path: Path) -> None:
