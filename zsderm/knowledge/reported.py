@@ -6,14 +6,13 @@ checksum of a base does not cover them.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from zsderm.errors import InputError
 from zsderm.knowledge import library
+from zsderm.stored_json import checksum_of as json_checksum
 
 FOLDER = KEY = "reported"
 
@@ -99,6 +98,4 @@ def record_of(name: str, reports: tuple[Report, ...]) -> dict[str, object]:
 
 def checksum_of(reports: Reports) -> str:
     """16 hex digits that change with the content and not with the order or number of files."""
-    content = [record_of(name, reports[name]) for name in sorted(reports)]
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+    return json_checksum([record_of(name, reports[name]) for name in sorted(reports)])
