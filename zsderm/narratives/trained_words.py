@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,13 @@ class TrainedWords:
         Raises:
             CheckpointError: the folder holds no such model, or not all of it.
             UnknownClassError: the model knows fewer than two of the classes.
-            SettingsError: fewer than `LEAST` options.
+            SettingsError: fewer than `LEAST` options, or no whole number of them.
             WrongTypeError: it is neither a model nor a folder.
         """
-        if first is not None and first < LEAST:
-            raise SettingsError(f"expected `words_options` to be {LEAST} or more, but got {first}")
+        if first is not None and not (isinstance(first, Integral) and first >= LEAST):
+            raise SettingsError(
+                f"expected `words_options` to be a whole number, {LEAST} or more, but got {first!r:.60}"
+            )
         if not isinstance(model, WordsModel | str | Path):
             raise WrongTypeError(f"expected `words_model` to be a WordsModel or its folder, but got {model!r:.60}")
         found = model if isinstance(model, WordsModel) else WordsModel.load(model, device)

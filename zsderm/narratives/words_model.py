@@ -50,6 +50,10 @@ class WordsCard:
         Raises:
             ValueError: a field that cannot be.
         """
+        if not (
+            isinstance(self.classes, list) and isinstance(self.card, Mapping) and isinstance(self.training, Mapping)
+        ):
+            raise ValueError("expected 'classes' to be a list, and 'card' and 'training' to be objects")
         if len(set(self.classes)) < max(2, len(self.classes)) or not all(isinstance(n, str) for n in self.classes):
             raise ValueError("expected two classes or more, each once")
         for name, known in (("options", KINDS), ("pooling", POOLINGS)):
