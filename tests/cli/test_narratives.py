@@ -133,7 +133,7 @@ def test_a_trained_model_reads_the_stories_with_the_options_of_a_calibration(
         (("--narrative", "a", "--words-options", "3"), 2, "--words-options needs --words-model"),
         (("--narrative", "a", "--words-options", "1"), 2, "not in the range"),
         (("--narrative", "a", "--words-model", "PHOTOS"), 1, "no model of stories that can be read: it holds no"),
-        (("--narrative", "a", "--knowledge", "none"), 2, "needs a knowledge base"),
+        (("--narrative", "a", "--knowledge", "none"), 2, "Leave out --knowledge none"),
         (("--narrative", ""), 2, "the value is empty"),
         (("--narrative", "a", "--words-weight", "-1"), 2, "not in the range"),
         (("--narratives", "nowhere.csv"), 2, "does not exist"),

@@ -91,7 +91,7 @@ def test_it_is_calibrated_and_evaluated(
         (("--fit", "fitted"), 2, "--fit cannot be given"),
         (("--explain", "heat"), 2, "--explain cannot be given"),
         (("--modality", "clinical"), 2, "--modality cannot be given"),
-        (("--knowledge", "dermatology"), 2, "--knowledge cannot be given"),
+        (("--knowledge", "dermatology"), 2, "needs --narratives or --narrative"),
         (("-c", "nevus, psoriasis"), 1, "was not trained on psoriasis: it answers only melanoma, nevus, scabies"),
         (("--model", "supervised:photos"), 1, "has no supervised.json"),
         (("--model", "supervised:"), 1, "expected supervised:FOLDER, but got 'supervised:' without a folder"),

@@ -112,9 +112,9 @@ def test_stories_that_do_not_fit_the_images_or_cases_are_refused(tmp_path: Path)
     with pytest.raises(InputError, match="names images in the column 'image'"):
         by_image.of_cases(["1"])
     by_case = _read(tmp_path, "case,narrative\nA,x\nA,y\n")
-    with pytest.raises(InputError, match=r"names cases in its column 'case' and no images.*--group-by"):
+    with pytest.raises(InputError, match=r"names cases in its column 'case', but no images.*--group-by"):
         by_case.of_images(["1.jpg"])
     with pytest.raises(InputError, match="the rows of 'A' tell different things"):
         by_case.of_cases(["A"])
-    with pytest.raises(InputError, match="names none of them; it names A, the cases are B"):
+    with pytest.raises(InputError, match="names none of them: it names A, and the cases are B"):
         _read(tmp_path, "case,narrative\nA,x\n").of_cases(["B"])

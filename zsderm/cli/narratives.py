@@ -29,14 +29,14 @@ _options = all_of(
         "--narratives",
         type=FILE,
         heading=IMAGES,
-        help="A table of what patients tell, in English: an image column (or with --group-by a column of cases) and a "
-        "column narrative. Answers are then by image and words.",
+        help="A table of what patients tell, in English, with an image column (or, with --group-by, a column of cases) "
+        "and a column narrative. Answers are then by image and words together.",
     ),
     option(
         "--narrative",
         metavar="TEXT",
         heading=IMAGES,
-        help="What the one patient tells whom all images show, instead of a table.",
+        help="What the patient tells, in English, instead of a table; it counts for all images.",
     ),
     option(
         "--words-weight",
@@ -49,15 +49,15 @@ _options = all_of(
         "--words-model",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         heading=IMAGES,
-        help="The folder of a model of stories (zsderm pretrain narratives) that reads them.  [default: the knowledge "
-        "base and the bundled sentence model, untrained]",
+        help="The folder of a model that zsderm pretrain narratives has trained; it then reads the stories.  [default: "
+        "no such model; stories are compared with the knowledge base by the bundled sentence model]",
     ),
     option(
         "--words-options",
         type=click.IntRange(min=LEAST),
         heading=IMAGES,
-        help="The first so many classes by photograph are the options of --words-model.  [default: the prediction set "
-        f"of --calibration, or {OPTIONS}]",
+        help="How many classes, the most probable by photograph, --words-model chooses among.  [default: the "
+        f"prediction set of --calibration, or {OPTIONS}]",
     ),
 )
 
@@ -96,14 +96,14 @@ class PatientWords:
         idle = {"weight": self.weight is not None, "model": self.model is not None, "options": self.options is not None}
         if not self.given and any(idle.values()):
             name = next(name for name, said in idle.items() if said)
-            raise click.UsageError(f"--words-{name} needs --narratives or --narrative: the words that it is for.")
+            raise click.UsageError(f"--words-{name} needs --narratives or --narrative: no words are given.")
         if self.options is not None and self.model is None:
-            raise click.UsageError("--words-options needs --words-model: the model that chooses among them.")
+            raise click.UsageError("--words-options needs --words-model: only such a model chooses among options.")
         if self.given and self.model is None and knowledge == "none":
             told = "--narrative" if self.table is None else "--narratives"
             raise click.UsageError(
-                f"{told} needs a knowledge base, which says what patients report, or --words-model: not --knowledge "
-                "none."
+                f"{told} cannot be given with --knowledge none, because the knowledge base says what patients report. "
+                "Leave out --knowledge none, or give --words-model."
             )
 
     def of_images(

@@ -261,7 +261,7 @@ def _remarks(
     """What a reader of all answers should know."""
     count = sum(map(bool, told))
     if not count:
-        return ["No narrative fits the images, so all answers are by image alone."]
+        return ["No narrative belongs to any of the images, so all answers are by image alone."]
     if knowledge is None and of_model is None:
         return ["Without a knowledge base narratives cannot be read, so all answers are by image alone."]
     remarks = []
@@ -275,5 +275,5 @@ def _remarks(
         return [*remarks, *of_model]
     reported = {} if knowledge is None else knowledge.reports_for(answers.classes)
     if unreported := [name for name, reports in reported.items() if not reports]:
-        remarks.append(f"The knowledge base does not say what patients report of: {', '.join(unreported)}.")
+        remarks.append(f"The knowledge base has nothing that patients report for: {', '.join(unreported)}.")
     return remarks

@@ -54,8 +54,8 @@ class NarrativeTable:
         if self.case_column:
             if cases is None:
                 raise InputError(
-                    f"{self.images.path} names cases in its column {self.case_column!r} and no images. Say which case "
-                    "each image shows with --group-by, or add a column image."
+                    f"{self.images.path} names cases in its column {self.case_column!r}, but no images. Say with "
+                    "--group-by which case each image shows, or add a column image."
                 )
             return self.of_cases(cases)
         rows = self.images.row_of(images).tolist()
@@ -89,7 +89,7 @@ class NarrativeTable:
             if story and told.setdefault(case, story) != story:
                 raise InputError(
                     f"expected one narrative for each case in {self.images.path}, but the rows of {case!r} tell "
-                    "different things. Put them into one row."
+                    "different things. Put all that is told of this case into one row."
                 )
         known = {case for case in named if case}
         asked = {case for case in cases if case}
@@ -97,7 +97,7 @@ class NarrativeTable:
             one, other = (", ".join(sorted(names)[:2]) or "none" for names in (known, asked))
             raise InputError(
                 f"expected {self.images.path} to name the {len(asked)} cases in its column {self.case_column!r}, but "
-                f"it names none of them; it names {one}, the cases are {other}"
+                f"it names none of them: it names {one}, and the cases are {other}"
             )
         self._warn_of_others([case in asked for case in named], "cases")
         return [told.get(case, "") if case else "" for case in cases]

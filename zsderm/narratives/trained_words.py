@@ -178,14 +178,20 @@ class TrainedWords:
         """
         first = min(self.first or OPTIONS, len(self.known))
         which = "prediction set" if sets and self.first is None else f"first {first} classes"
-        yield f"The model of stories chose among the {which} by photograph: the answer by words rests on that as well."
+        yield (
+            f"The model of stories chose among the {which} by photograph, so the answer by words depends on the "
+            "photograph as well."
+        )
         if self.read_as:
             told = ", ".join(f"{name} = {asked}" for name, asked in self.read_as.items())
             yield f"Classes of the model of stories are read as: {told}."
         if self.unknown:
             yield f"The model of stories does not know {', '.join(self.unknown)}: words neither raise nor lower them."
         if self.model.prior is None:
-            yield "The model of stories does not say how often it saw each class, so that mix is still in its answers."
+            yield (
+                "The model of stories does not say how often it saw each class in training, so classes that were "
+                "common there may be favoured."
+            )
 
     def _shares(self, stories: Sequence[str], options: Sequence[Sequence[str]]) -> torch.Tensor:
         """(N, C) float32, see the module."""

@@ -256,7 +256,7 @@ class SupervisedClassifier:
             "refinement": None,
             "versions": versions(),
             "passed_over": dict(batch.passed_over),
-            "notes": ["Trained on labelled images of these classes: this is no zero-shot answer."],
+            "notes": ["The classifier was trained on labelled images of these classes: its answers are not zero-shot."],
         }
 
 

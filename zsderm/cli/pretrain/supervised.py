@@ -37,8 +37,9 @@ def supervised(
 ) -> None:
     """Fine-tune an image tower on labelled images: the baseline that zero-shot answers are compared with.
 
-    The images are a table with a column "label", or a folder with a folder for each class. One line for each epoch goes
-    to stderr. The folder of the classifier goes to stdout; use it with zsderm benchmark --model supervised:FOLDER.
+    The images are a table with a column "label", or a folder with one sub-folder for each class. One line for each
+    epoch goes to stderr. The folder of the classifier goes to stdout; name it as --model supervised:FOLDER of
+    classify, calibrate or benchmark. No trained classifier comes with the package.
 
     \b
     zsderm pretrain supervised --config pretrain/configs/supervised_lite0.yaml --data-root DATA
