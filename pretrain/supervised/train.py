@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from zsderm.errors import PretrainingDataError, SettingsError
+from zsderm.errors import PretrainingDataError
 from zsderm.pretrain import checkpoint
 from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.data.readable import check_records
 from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.squares import held_by, squares_of
+from zsderm.pretrain.data_folder import needed_data_folder
 from zsderm.pretrain.data_settings import Evaluation
-from zsderm.pretrain.distributed import ALONE, device_of_this_process, launched_size
+from zsderm.pretrain.distributed import ALONE, check_alone, device_of_this_process
 from zsderm.pretrain.epoch import epoch_row, train_epoch
 from zsderm.pretrain.evaluation import classification_figures, column_of, files_of, name_of, table_of
 from zsderm.pretrain.manifest import run_manifest
@@ -60,12 +60,9 @@ def run_supervised(
         CheckpointError: the starting weights cannot be had.
     """
     config = read_supervised_config(config_path, overrides)
-    named = data_root or os.environ.get("ZSDERM_DATA")
-    if not named:
-        raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
-    if launched_size() > 1:
-        raise SettingsError("A supervised run is one process. Start it without torchrun.")
-    return _train(config, config_path, overrides or {}, Path(named), output)
+    root = needed_data_folder(data_root)
+    check_alone("A supervised run")
+    return _train(config, config_path, overrides or {}, root, output)
 
 
 def _train(config: SupervisedConfig, config_path: Path, overrides: Mapping[str, Any], root: Path, output: Path) -> Path:
