@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase
-from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import document_option, output_option
+from zsderm.benchmarks.pages import publish
 from zsderm.errors import SettingsError
 from zsderm.narratives.look_alikes import likeness
 from zsderm.narratives.masking import without_names
@@ -61,8 +61,8 @@ RESAMPLES = 2000
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True, help="May repeat.")
 @click.option("--draws", default=5, show_default=True, type=click.IntRange(1), help="Of the simulated image model.")
 @click.option("--set", "overrides", multiple=True, help="A setting of the recipe, name=JSON; may repeat.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
+@output_option
+@document_option
 def main(
     runs: Path,
     config: Path,
@@ -103,13 +103,7 @@ def main(
             if way != "none"
         },
     }
-    part = markdown(content)
-    click.echo(part)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"chain of options": f"\n\n{part}\n\n"}, required="chain of options")
+    publish({"chain of options": markdown(content)}, content, output, document)
 
 
 def asked(

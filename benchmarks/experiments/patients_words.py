@@ -36,8 +36,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.image_side import Rows, calibrated, weakened, weight_of
-from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, document_option, model_option, output_option
+from zsderm.benchmarks.pages import publish
 from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
 from zsderm.metrics import compare, evaluate
@@ -67,8 +67,8 @@ WAYS = {
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True, help="May repeat.")
 @click.option("--set", "overrides", multiple=True, help="A setting of the recipe, name=JSON; may repeat.")
 @cache_dir_option
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
+@output_option
+@document_option
 def main(
     data_root: Path,
     model: str,
@@ -97,13 +97,7 @@ def main(
     for seed in seeds:
         learn = partial(trained, runs / f"seed-{seed}", rows, config, {**changed, "seed": seed})
         content["seeds"][str(seed)] = measured((train, image), (dev, seen), classes, learn)
-    part_of_page = markdown(content)
-    click.echo(part_of_page)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"patients words": f"\n\n{part_of_page}\n\n"}, required="patients words")
+    publish({"patients words": markdown(content)}, content, output, document)
 
 
 def measured(

@@ -15,7 +15,6 @@ unknown answers --> of a page.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import ZeroShotClassifier, load_encoder
-from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.patients_words import narratives
 from zsderm.benchmarks.options import (
     cache_dir_option,
@@ -34,7 +32,7 @@ from zsderm.benchmarks.options import (
     model_option,
     output_option,
 )
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.pages import publish
 from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.image_table import ImageTable
 from zsderm.metrics import compare, evaluate
@@ -71,13 +69,7 @@ def main(data_root: Path, model: str, cache_dir: Path | None, output: Path | Non
         "dev": beside(dev, classes, zero_shot),
         "draws": DRAWS,
     }
-    part = markdown(content)
-    click.echo(part)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"unknown answers": f"\n\n{part}\n\n"}, required="unknown answers")
+    publish({"unknown answers": markdown(content)}, content, output, document)
 
 
 def answered(table: ImageTable, classes: Sequence[str]) -> dict[str, Any]:
