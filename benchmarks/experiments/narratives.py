@@ -35,7 +35,7 @@ from zsderm import KnowledgeBase, Predictions, ZeroShotClassifier, load_encoder
 from zsderm.benchmarks.experiments.chain_of_options import SHARES, simulated
 from zsderm.benchmarks.experiments.image_side import calibrated, weakened
 from zsderm.benchmarks.experiments.narratives_shown import picture, tables
-from zsderm.benchmarks.experiments.patients_words import parts
+from zsderm.benchmarks.experiments.patients_words import in_words, parts
 from zsderm.benchmarks.experiments.resampled_figures import Table, figures, resampled, with_interval
 from zsderm.benchmarks.experiments.story_answers import answers_of, by_words, even_rows, fused, sentence_model
 from zsderm.benchmarks.figures import save
@@ -53,7 +53,7 @@ from zsderm.narratives.answers import with_words
 from zsderm.narratives.fusion import DOUBT
 from zsderm.narratives.given import WEIGHT
 from zsderm.narratives.look_alikes import likeness
-from zsderm.narratives.patient import AGE, ANSWERS, CASE, COLUMNS, stories_of
+from zsderm.narratives.patient import AGE, ANSWERS
 from zsderm.narratives.written import SPLITS, WrittenStory, written_stories
 from zsderm.table_files import UNKNOWN_WORDS
 from zsderm.tasks.audit import ImageSet, audit
@@ -250,13 +250,8 @@ def narratives(table: ImageTable, seed: int, *, say_unknown: bool = True, withou
         say_unknown: see `stories_of`.
         without: a column that is not told.
     """
-    columns = {name: table.column(name) for name in COLUMNS if name != without}
     cases = zip(table.column("patient_id"), table.column("lesion_id"), strict=True)
-    rows = [
-        {**{name: cells[row] for name, cells in columns.items()}, CASE: " ".join(case)}
-        for row, case in enumerate(cases)
-    ]
-    return [story.text for story in stories_of(rows, seed, say_unknown=say_unknown)]
+    return in_words(table, [" ".join(case) for case in cases], seed, say_unknown=say_unknown, without=without)
 
 
 def another(true: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

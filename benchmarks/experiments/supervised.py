@@ -25,7 +25,7 @@ import pandas as pd
 
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.labelled import LabelledImages
-from zsderm.benchmarks.options import data_root_option, document_option
+from zsderm.benchmarks.options import data_root_option, document_option, runs_option
 from zsderm.benchmarks.pages import publish
 from zsderm.metrics import evaluate
 from zsderm.pretrain import run_supervised
@@ -130,7 +130,7 @@ def kept_rows(output: Path | None) -> list[dict[str, Any]]:
 @click.command(help=__doc__)
 @data_root_option
 @click.option("--dataset", type=click.Choice(list(TRAINS)), default="pad", show_default=True)
-@click.option("--runs", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the runs.")
+@runs_option
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2, 3), show_default=True, help="May repeat.")
 @click.option("--step", "steps", multiple=True, help="Of the rows; may repeat. Default: all.")
 @click.option("--start", type=click.Choice(["imagenet", "zsderm-mini"]), default="imagenet", show_default=True)
