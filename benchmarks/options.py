@@ -15,13 +15,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _PAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def _settings(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+def _settings(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
     """Settings by name."""
-    pairs = [text.partition("=") for text in given]
-    try:
-        return {name: json.loads(value) for name, _, value in pairs}
-    except json.JSONDecodeError as error:
-        raise click.BadParameter(f"expected name=JSON, but got {error.doc!r}") from error
+    found = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise click.BadParameter(f"expected name=JSON, but got {text!r}") from error
+    return found
 
 
 model_option = click.option("--model", default=DEFAULT_MODEL, show_default=True)
