@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from zsderm.pretrain.data_folder import needed_data_folder
 from zsderm.pretrain.data_settings import Evaluation
 from zsderm.pretrain.distributed import ALONE, check_alone, device_of_this_process
 from zsderm.pretrain.epoch import epoch_row, train_epoch
-from zsderm.pretrain.evaluation import classification_figures, column_of, files_of, name_of, table_of
+from zsderm.pretrain.evaluation import classification_figures, column_of, files_of, rows_of, table_of
 from zsderm.pretrain.manifest import run_manifest
 from zsderm.pretrain.run_folder import CHECKPOINT, open_run_folder, write_manifest
 from zsderm.pretrain.run_log import RunLog
@@ -135,11 +134,9 @@ def _evaluated(config: SupervisedConfig, root: Path, folder: Path, epoch: int) -
     if not config.evaluate:
         return []
     classifier = SupervisedClassifier.load(folder)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for asked in config.evaluate:
         labels = [classifier.classes.index(label) for label in _labels(asked, root)]
         predictions = classifier.predict(files_of(table_of(asked, root)))
-        for metric, value, reason in classification_figures(labels, predictions):
-            told = {"metric": metric, "value": round(value, 4), "reason": reason if math.isnan(value) else ""}
-            rows.append({"epoch": epoch, "name": name_of(asked), **told})
+        rows += rows_of(asked, epoch, classification_figures(labels, predictions))
     return rows
