@@ -10,7 +10,7 @@ from typing import Any
 from zsderm.errors import SettingsError
 from zsderm.narratives.story_classifier import POOLINGS
 from zsderm.narratives.words_model import KINDS
-from zsderm.pretrain.settings_file import build, check_among, check_between, read_yaml, replaced
+from zsderm.pretrain.settings_file import build, check_among, check_between, read_settings
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 PRECISIONS = ("float32", "bfloat16")
@@ -108,7 +108,4 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Narra
         SettingsError: the file is missing, is no mapping, has an unknown key or a value out of range.
         MissingDependencyError: PyYAML is not installed.
     """
-    content: Any = read_yaml(path)
-    for name, value in (overrides or {}).items():
-        content = replaced(content, name.split("."), value, name)
-    return build(NarrativesConfig, content, str(path))
+    return build(NarrativesConfig, read_settings(path, overrides), str(path))
