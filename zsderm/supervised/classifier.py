@@ -12,7 +12,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from zsderm.errors import UnknownClassError, ZsdermWarning
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.image_reader import ImageReader
 from zsderm.knowledge import KnowledgeBase
+from zsderm.knowledge.names import caseless
 from zsderm.knowledge.same_disease import same_diseases
 from zsderm.manifest_files import versions
 from zsderm.predictions import Predictions
@@ -248,12 +248,11 @@ class SupervisedClassifier:
 
 def _places(classes: Sequence[str], read: SupervisedCheckpoint) -> tuple[int, ...]:
     """The place of each class among those of the training; other names of the same diseases are said."""
-    spelt = {" ".join(name.split()).casefold(): place for place, name in enumerate(read.classes)}
-    plain = partial(map, lambda name: " ".join(name.split()).casefold())
-    strangers = [name for name, key in zip(classes, plain(classes), strict=True) if key not in spelt]
+    spelt = {caseless(name): place for place, name in enumerate(read.classes)}
+    strangers = [name for name in classes if caseless(name) not in spelt]
     found = same_diseases(strangers, list(classes), read.classes, KnowledgeBase.load(DEFAULT_KNOWLEDGE)).same
     unknown = [name for name in strangers if name not in found]
-    places = tuple(spelt.get(key, found.get(name, -1)) for name, key in zip(classes, plain(classes), strict=True))
+    places = tuple(spelt.get(caseless(name), found.get(name, -1)) for name in classes)
     repeated = [name for name, place in zip(classes, places, strict=True) if places.count(place) > 1 and place >= 0]
     if unknown or repeated:
         wrong = unknown or repeated
