@@ -114,9 +114,10 @@ class PatientWords:
             raise click.UsageError(f"--narrative {self.one!r:.40} has no word. Write what the patient tells.")
         file = (self.one or "").strip().removeprefix("@")
         if " " not in file and file and looks_like_path(file):
+            found = "such a file" if os.path.isfile(file) else what_it_is(file)
             raise click.UsageError(
                 f"--narrative takes what the patient tells, but {self.one!r:.60} looks like a path, and there is "
-                f"{'such a file' if os.path.isfile(file) else what_it_is(file)}. A table of stories goes to --narratives."
+                f"{found}. A table of stories goes to --narratives."
             )
 
     def of_images(
