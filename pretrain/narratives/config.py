@@ -43,7 +43,7 @@ class NarrativesConfig:
     """Everything that decides the outcome of a run; learning rates per optimiser step."""
 
     card: Mapping[str, Any]  # what the folder says of the model: name, licence, description, training data
-    stories: str = ""  # a table in JSON Lines, relative to the data folder; empty: the written stories of the package
+    stories: str = ""  # a table, relative to the data folder; empty: the written stories of the package
     folds: int = 0  # divide the train split into so many parts by `group`, one of them to test; 0: test its test split
     fold: int = 0  # which part is tested, from 0
     group: str = "patient_id"  # column of a table: rows with the same entry stay together

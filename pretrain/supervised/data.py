@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zsderm.errors import ImageError, PretrainingDataError
+from zsderm.knowledge.names import repeated
 from zsderm.pretrain.data.augmentation import COLUMNS, draw_effects
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sources import read_records
@@ -102,7 +103,8 @@ def labelled_records(config: SupervisedConfig, root: Path) -> tuple[list[Record]
         N records, K classes in the order of the head, N places.
 
     Raises:
-        PretrainingDataError: a table has no labels, there are fewer than two, or one that is none of the classes.
+        PretrainingDataError: a table has no labels, there are fewer than two, two are spellings of one, or one is none
+            of the classes.
     """
     records = read_records(config, root)
     labels = []
@@ -117,6 +119,10 @@ def labelled_records(config: SupervisedConfig, root: Path) -> tuple[list[Record]
         )
     if empty := [name for name in classes if name not in labels]:
         raise PretrainingDataError(f"Setting `classes` names {', '.join(empty)}, but no table has such an image.")
+    if twins := repeated(classes):
+        raise PretrainingDataError(
+            f"The labels {twins[0]!r} and {twins[1]!r} are one name, spelt in two ways. Write it in one way."
+        )
     if len(classes) < 2:
         raise PretrainingDataError(f"Expected at least two classes to tell apart, but the tables have: {classes[0]}.")
     return records, classes, [classes.index(label) for label in labels]

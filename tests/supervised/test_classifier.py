@@ -65,6 +65,12 @@ def test_another_name_of_a_trained_class_is_that_class_and_said(supervised_folde
     assert named.places == (1, 0) and named.classes == ("melanocytic nevus", "melanoma")
 
 
+def test_accents_written_in_the_other_way_and_capitals_are_the_same_class(supervised_folder: Make) -> None:
+    trained = ("Caf\u00e9-au-lait macule", "nevus")
+    named = SupervisedClassifier.load(supervised_folder(trained), classes=["NEVUS", "cafe\u0301-au-lait  macule"])
+    assert named.places == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
@@ -154,6 +160,7 @@ def test_it_is_no_encoder(supervised_folder: Make) -> None:
         ({"tower": 3}, "a network that timm knows"),
         ({"tower": "resnet18"}, "are not those of resnet18 with 3 classes"),
         ({"classes": ["a", "a", "b"]}, "a list of distinct names"),
+        ({"classes": ["Nevus", "nevus ", "melanoma"]}, "a list of distinct names"),
         ({"classes": ["a", "b"]}, "are not those of test_efficientnet with 2 classes"),
         ({"classes": None}, "a list of distinct names"),
         ({"views": 2}, "views"),
@@ -164,6 +171,13 @@ def test_it_is_no_encoder(supervised_folder: Make) -> None:
 def test_a_card_that_cannot_be_right_is_refused(supervised_folder: Make, said: dict[str, object], reason: str) -> None:
     with pytest.raises(CheckpointError, match=reason):
         SupervisedClassifier.load(supervised_folder(CLASSES, **said))
+
+
+def test_no_name_is_not_the_folder_one_is_in(supervised_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(supervised_folder(CLASSES))
+    assert SupervisedClassifier.load("supervised:.").classes == CLASSES
+    with pytest.raises(CheckpointError, match="no name of one"):
+        SupervisedClassifier.load("supervised:")
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -12,6 +14,7 @@ import click
 
 from zsderm.cli.help import IMAGES, option
 from zsderm.cli.options import FILE, all_of
+from zsderm.cli.places import looks_like_path, what_it_is
 from zsderm.cli.talk import timed
 
 if TYPE_CHECKING:
@@ -104,6 +107,17 @@ class PatientWords:
             raise click.UsageError(
                 f"{told} cannot be given with --knowledge none, because the knowledge base says what patients report. "
                 "Leave out --knowledge none, or give --words-model."
+            )
+        if self.weight is not None and math.isnan(self.weight):
+            raise click.UsageError(f"--words-weight is no number. Give one from 0 to {HEAVIEST:g}.")
+        if self.one is not None and not any(character.isalpha() for character in self.one):
+            raise click.UsageError(f"--narrative {self.one!r:.40} has no word. Write what the patient tells.")
+        file = (self.one or "").strip().removeprefix("@")
+        if " " not in file and file and looks_like_path(file):
+            found = "such a file" if os.path.isfile(file) else what_it_is(file)
+            raise click.UsageError(
+                f"--narrative takes what the patient tells, but {self.one!r:.60} looks like a path, and there is "
+                f"{found}. A table of stories goes to --narratives."
             )
 
     def of_images(

@@ -54,6 +54,31 @@ def test_a_table_without_answers_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "x.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "expected rows in"),
+        ("1.jpg,True,34\n,False,34\n", "to name an image, but row 2 does not"),
+        ("1.jpg,True,34\n1.jpg,False,34\n", "expected one row for each image"),
+        ("1.jpg,True,12.5.2020\n", "expected age to be a number of years, but got '12.5.2020'"),
+        (f"1.jpg,True,{'9' * 5000}\n", "expected age to be a number of years"),
+    ],
+    ids=["no rows", "no name", "a name twice", "a date", "thousands of digits"],
+)
+def test_rows_that_are_no_stories_are_refused(tmp_path: Path, rows: str, said: str) -> None:
+    (tmp_path / "answers.csv").write_text(f"image,itch,age\n{rows}")
+    result = run(str(tmp_path / "answers.csv"), "-o", str(tmp_path / "x.jsonl"))
+    assert result.exit_code == 1 and said in " ".join(result.stderr.split())
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_answers_of_a_column_with_gaps_are_understood(tmp_path: Path) -> None:
+    for name, cells in {"a": "True,False,34", "b": "1.0,0.0,34.0"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"image,itch,grew,age\n1.jpg,{cells}\n")
+        assert run(str(tmp_path / f"{name}.csv"), "-o", str(tmp_path / f"{name}.jsonl")).exit_code == 0
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
 def test_wrong_usage_ends_with_two(table: Path, tmp_path: Path) -> None:
     assert run(str(table), "-o", str(tmp_path / "x.txt")).exit_code == 2
     assert run(str(tmp_path / "none.csv"), "-o", str(tmp_path / "x.jsonl")).exit_code == 2
