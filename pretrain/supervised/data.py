@@ -103,15 +103,20 @@ def labelled_records(config: SupervisedConfig, root: Path) -> tuple[list[Record]
         N records, K classes in the order of the head, N places.
 
     Raises:
-        PretrainingDataError: a table has no labels, there are fewer than two, two are spellings of one, or one is none
-            of the classes.
+        PretrainingDataError: a table has no labels, there are fewer than two, two are spellings of one, an image
+            has two, or one is none of the classes.
     """
     records = read_records(config, root)
-    labels = []
+    labels: list[str] = []
+    shown: dict[tuple[str, object], str] = {}
     for record in records:
         if record.case is None:
             raise PretrainingDataError(f"{record.table} has no column 'label', which a supervised run learns.")
         labels.append(record.case.label)
+        if (other := shown.setdefault((str(record.path), record.span), labels[-1])) != labels[-1]:
+            raise PretrainingDataError(
+                f"{record.path} is {other!r} in one row and {labels[-1]!r} in another. Keep one."
+            )
     classes = config.classes or tuple(sorted(set(labels)))
     if strange := sorted(set(labels) - set(classes)):
         raise PretrainingDataError(

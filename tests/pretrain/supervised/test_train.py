@@ -111,6 +111,7 @@ def test_a_folder_of_classes_is_a_table(tmp_path: Path, data: Path) -> None:
         ({"classes": ["melanoma", "vitiligo"]}, "lacks vascular lesion"),
         ({"classes": [*CLASSES, "psoriasis"]}, "names psoriasis, but no table"),
         ({"train": [{"table": "captions.csv"}]}, "no column 'label'"),
+        ({"train": [{"table": "index.csv"}, {"table": "others.csv"}]}, "in one row and 'psoriasis' in another"),
         (
             {"train": [{"table": "index.csv"}, {"table": "capitals.csv"}]},
             "labels 'Melanoma' and 'melanoma' are one name",
@@ -123,9 +124,10 @@ def test_tables_that_do_not_fit_are_refused(tmp_path: Path, data: Path, changes:
         "index.csv": (data / "index.csv").read_text().replace("\n", f"\n{data}/").removesuffix(f"{data}/"),
         "captions.csv": f"filename,caption\n{data}/0.png,a spot\n",
         "others.csv": f"filename,label\n{data}/0.png,psoriasis\n",
-        "capitals.csv": f"filename,label\n{data}/0.png,Melanoma\n",
+        "capitals.csv": f"filename,label\n{data}/capitals.png,Melanoma\n",
     }.items():
         (tmp_path / name).write_text(lines)
+    shutil.copy(data / "0.png", data / "capitals.png")
     with pytest.raises(PretrainingDataError, match=said):
         run(tmp_path / "run", tmp_path, **changes)
 
