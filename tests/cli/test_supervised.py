@@ -94,7 +94,7 @@ def test_it_is_calibrated_and_evaluated(
         (("--knowledge", "dermatology"), 2, "needs --narratives or --narrative"),
         (("-c", "nevus, psoriasis"), 1, "was not trained on psoriasis: it answers only melanoma, nevus, scabies"),
         (("--model", "supervised:photos"), 1, "has no supervised.json"),
-        (("--model", "supervised:"), 1, "expected supervised:FOLDER, but got 'supervised:' without a folder"),
+        (("--model", "supervised:"), 1, "but got no folder. zsderm pretrain supervised writes one"),
     ],
 )
 def test_what_means_nothing_to_it_is_refused(

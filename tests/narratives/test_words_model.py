@@ -163,7 +163,7 @@ def _of_fewer_words(place: Path) -> None:
         (_of_fewer_words, "more words than the 5"),
         (lambda place: _said(place, CARD_FILE, max_tokens=100_000), "100000, but the weights have 512"),
         (lambda place: _said(place, CARD_FILE, max_tokens=10**40), "max_tokens from 8"),
-        (lambda place: _said(place, CARD_FILE, classes="abcd", training={}), "each once"),
+        (lambda place: _said(place, CARD_FILE, classes="abcd", training={}), "'classes' to be a list"),
         (
             lambda place: _said(place, "config.json", model_type="own", auto_map={"AutoConfig": "own.C"}),
             "contains custom code",

@@ -52,7 +52,10 @@ class SupervisedCheckpoint:
             CheckpointError: it is no such folder, or its card says something that cannot be.
         """
         if not str(folder).strip():  # which is a path to the folder one is in
-            raise CheckpointError("expected the folder of a supervised classifier, but got no name of one")
+            raise CheckpointError(
+                "expected the folder of a supervised classifier, but got no folder. "
+                "zsderm pretrain supervised writes one: RUN/classifier"
+            )
         folder = Path(folder).expanduser()
         for name in (CARD, WEIGHTS):
             if not (folder / name).is_file():

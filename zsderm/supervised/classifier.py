@@ -29,7 +29,7 @@ from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders.base import SUPERVISED_PREFIX, EncoderCard
 from zsderm.encoders.open_clip_format.encoder import inference_transform
 from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
-from zsderm.errors import CheckpointError, UnknownClassError, WrongTypeError, ZsdermWarning
+from zsderm.errors import UnknownClassError, WrongTypeError, ZsdermWarning
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.image_reader import ImageReader
 from zsderm.knowledge import KnowledgeBase
@@ -129,13 +129,7 @@ class SupervisedClassifier:
             UnknownClassError: a class that it was not trained on.
             SettingsError: another number of views, or there is no such device.
         """
-        place = str(folder).removeprefix(SUPERVISED_PREFIX)
-        if not place.strip():  # to a path, nothing is the folder of the command
-            raise CheckpointError(
-                f"expected {SUPERVISED_PREFIX}FOLDER, but got {str(folder)!r} without a folder. "
-                "zsderm pretrain supervised writes one: RUN/classifier"
-            )
-        read = SupervisedCheckpoint.read(place)
+        read = SupervisedCheckpoint.read(str(folder).removeprefix(SUPERVISED_PREFIX))
         views = read.views if views is None else views
         check_views(views)
         tower = _Tower(read, device)
