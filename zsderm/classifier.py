@@ -182,7 +182,7 @@ class ZeroShotClassifier:
             narratives: N stories of patients, None or empty where none is known. See `narratives.answers`.
             words_weight: of the stories beside the photographs, 0 to 10; None for 1.5, or 0.5 with a trained model.
             words_model: a trained model of stories or its folder, which reads them instead of the knowledge base.
-            words_options: the first so many classes by photograph are its options; None for 3.
+            words_options: how many classes, the first ones by photograph, are its options; None for 3.
 
         Returns:
             `Predictions` with N rows. An image that cannot be read is a row with a reason.

@@ -8,14 +8,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
 
 from tests.images.dicom_files import PATIENT, REPORT, dicom, picture, several
 from tests.images.test_containers import encoded as contained
@@ -26,15 +25,9 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def photos(make_photos: Callable[[int], Path]) -> Path:
     """Twelve photographs in a folder, and a file that is none."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for index in range(12):
-        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    (folder / "torn.jpg").write_bytes(b"not a picture")
-    return folder
+    return make_photos(12)
 
 
 @pytest.fixture
