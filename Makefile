@@ -30,8 +30,9 @@ lint: $(VENV)/.installed-lint ## Check style (ruff) and types (mypy)
 	$(BIN)/mypy
 	$(BIN)/mypy pretrain benchmarks
 
-bench: $(VENV)/.installed ## Measure speed, each beside a named peer in the same run
+bench: $(VENV)/.installed-serve ## Measure speed, each beside a named peer in the same run
 	$(BIN)/python -m zsderm.benchmarks.speed.index
+	$(BIN)/python -m zsderm.benchmarks.speed.serve --seconds 20 --images 120 --memory-images 500
 
 docs: $(VENV)/.installed ## Write docs/cli.md from what --help says
 	@mkdir -p docs

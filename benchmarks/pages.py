@@ -70,22 +70,21 @@ def splice(path: Path, parts: Mapping[str, str], required: str) -> None:
     rewrite(path, lambda page: filled(page, parts))
 
 
-def publish(part: str, text: str, figures: Mapping[str, Any], output: Path | None, document: Path | None) -> None:
-    """Print the tables of an experiment; write its figures and fill its part of a page where that is asked for.
+def publish(parts: Mapping[str, str], figures: Mapping[str, Any], output: Path | None, document: Path | None) -> None:
+    """Print the tables of an experiment; write its figures and fill its parts of a page where that is asked for.
 
     Args:
-        part: the part of the page.
-        text: the tables, as Markdown.
+        parts: name of the part of the page -> its tables, as Markdown. Others than the first may have no marks.
         figures: everything that was measured, ready for JSON.
         output: file for the figures.
         document: the page.
 
     Raises:
-        click.ClickException: the page has no marks for the part.
+        click.ClickException: the page has no marks for the first part.
     """
-    click.echo(text)
+    click.echo("\n\n".join(parts.values()))
     if output:
         with atomic_file(output) as draft:
             draft.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if document:
-        splice(document, {part: f"\n\n{text}\n\n"}, required=part)
+        splice(document, {name: f"\n\n{text}\n\n" for name, text in parts.items()}, required=next(iter(parts)))

@@ -232,7 +232,7 @@ def _difference_titles() -> list[str]:
 
 def _differences(row: Mapping[str, Any]) -> list[str | Points]:
     found = [row[name] for name in _COMPARED]
-    return [cell for one in found for cell in (Points(one["value"], one["low"], one["high"]), three(one["p"]))]
+    return [cell for one in found for cell in (Points.of(one), three(one["p"]))]
 
 
 def _difference_record(row: Mapping[str, Any]) -> dict[str, object]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import csv_file
@@ -53,6 +54,11 @@ class Points:
     value: float | None
     low: float | None
     high: float | None
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Points:
+        """Out of a mapping with "value", "low" and "high", as comparisons are kept."""
+        return cls(found["value"], found["low"], found["high"])
 
     def __str__(self) -> str:
         value, low, high = (

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,10 @@ from zsderm.atomic_files import atomic_file
 from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
 from zsderm.errors import CheckpointError, SettingsError
 from zsderm.pretrain.distributed import Group
-from zsderm.pretrain.run_settings import FREE_TO_CHANGE, RunSettings
+from zsderm.pretrain.run_settings import FREE_TO_CHANGE
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +48,13 @@ class Progress:
         self.seconds, self.waited = self.seconds + seconds, self.waited + waited
 
 
-def save(path: Path, progress: Progress, config: RunSettings, group: Group, **parts: Any) -> None:
+def save(path: Path, progress: Progress, config: DataclassInstance, group: Group, **parts: Any) -> None:
     """Write a checkpoint; every process calls it, the first one writes.
 
     Args:
         path: the file.
         progress: how far the run is.
-        config: its settings, which a resumed run must have too.
+        config: its settings, a dataclass, which a resumed run must have too.
         group: the processes that train together.
         parts: objects with a `state_dict`.
     """
@@ -69,7 +72,7 @@ def save(path: Path, progress: Progress, config: RunSettings, group: Group, **pa
     group.wait()
 
 
-def resume(path: Path, config: RunSettings, device: torch.device, group: Group, **parts: Any) -> Progress:
+def resume(path: Path, config: DataclassInstance, device: torch.device, group: Group, **parts: Any) -> Progress:
     """Load the checkpoint of a run into its parts, if there is one.
 
     Returns:
@@ -133,7 +136,7 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
     )
 
 
-def settings_of(config: RunSettings) -> dict[str, Any]:
+def settings_of(config: DataclassInstance) -> dict[str, Any]:
     """The settings that decide the weights, as plain lists, mappings and numbers."""
     settings = {name: _plain(value) for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
     for source in settings.get("train", ()):

@@ -12,7 +12,7 @@ from zsderm.errors import SettingsError
 from zsderm.pretrain.data_settings import Evaluation, Source
 from zsderm.pretrain.model_settings import check_architecture, check_preprocessing
 from zsderm.pretrain.run_settings import EFFECTS, Augmentation, RunSettings, with_parts
-from zsderm.pretrain.settings_file import build, check_among, check_between, read_yaml, replaced, with_tuples
+from zsderm.pretrain.settings_file import build, check_among, check_between, read_settings, with_tuples
 
 __all__ = ["Augmentation", "Evaluation", "Source", "TrainConfig", "read_config"]
 
@@ -117,9 +117,7 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
         SettingsError: if the file is missing, is no mapping, has an unknown key or a value out of range.
         MissingDependencyError: if PyYAML is not installed.
     """
-    content: Any = read_yaml(path)
-    for name, value in (overrides or {}).items():
-        content = replaced(content, name.split("."), value, name)
+    content = read_settings(path, overrides)
     if "tower" in content:
         raise SettingsError(f"{path} is the configuration of a supervised run. Use it with: zsderm pretrain supervised")
     content = with_parts(content, path)

@@ -139,6 +139,19 @@ def launched_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def check_alone(what: str) -> None:
+    """Refuse several processes, each of which would write the same files.
+
+    Args:
+        what: the training that is one process.
+
+    Raises:
+        SettingsError: torchrun started several.
+    """
+    if launched_size() > 1:
+        raise SettingsError(f"{what} is one process. Start it without torchrun.")
+
+
 def device_of_this_process() -> torch.device:
     """The GPU that torchrun gave to this process, or the CPU where there is none."""
     if not torch.cuda.is_available():

@@ -83,11 +83,7 @@ def train_epoch(
         norm = math.nan
         if images >= 2:  # contrast needs two, and so do batch statistics
             figures, norm = learner.step(batch, epoch)
-            if not figures.isfinite().all():
-                raise SettingsError(
-                    f"The loss of batch {at.step + 1} is {figures[0]:g}, so nothing more is learned. Set "
-                    "`learning_rate` and `head_learning_rate` lower, and choose another --output."
-                )
+            check_loss(figures, at)
             at.sums += figures
             at.learned += 1
         rate = float(learner.scheduler.get_last_lr()[0])
@@ -96,11 +92,33 @@ def train_epoch(
         at.advance(images, skipped, asked_at - clock, waited)
         check_draws(at.images, at.skipped)
         clock = asked_at
-        if _is_due(config.log_every, at.step):
+        if is_due(config.log_every, at.step):
             logs.step(_step_row(at, epoch, learner.named(figures), rate, norm))
-        if _is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
+        if is_due(config.checkpoint_every, at.batch) and at.batch < config.steps_per_epoch:
             save()
     check_draws(at.images, at.skipped, least=1)
+
+
+def check_loss(figures: Tensor, at: Progress) -> None:
+    """Refuse to go on with weights that are lost.
+
+    Args:
+        figures: of a batch, the loss first.
+        at: how far the run was before it.
+
+    Raises:
+        SettingsError: one of them is no number any more.
+    """
+    if not figures.isfinite().all():
+        raise SettingsError(
+            f"The loss of batch {at.step + 1} is {figures[0]:g}, so nothing more is learned. Set `learning_rate` and "
+            "`head_learning_rate` lower, and choose another --output."
+        )
+
+
+def is_due(every: int, done: int) -> bool:
+    """Whether something that happens after each `every` batches happens now; 0: never."""
+    return every > 0 and done % every == 0
 
 
 def epoch_row(at: Progress, epoch: int, learner: Learns) -> dict[str, Any]:
@@ -132,8 +150,3 @@ def _step_row(at: Progress, epoch: int, named: dict[str, float], rate: float, no
         "images_per_second": round(at.images / at.seconds, 2),
         "share_waited_for_data": round(at.waited / at.seconds, 4),
     }
-
-
-def _is_due(every: int, done: int) -> bool:
-    """Whether something that happens after each `every` batches happens now; 0: never."""
-    return every > 0 and done % every == 0

@@ -7,7 +7,7 @@ its preprocessing, the class texts of the library. Figures are taken once over a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,20 @@ def evaluate_encoder(config: TrainConfig, root: Path, folder: Path, epoch: int) 
     if not config.evaluate:
         return []
     encoder = zsderm.load_encoder(f"local-dir:{folder}")
-    return [
-        {"epoch": epoch, "name": name_of(asked), "metric": metric, "value": round(value, 4), "reason": reason}
-        for asked in config.evaluate
-        for metric, value, reason in _figures(asked, config, encoder, root)
-    ]
+    return [row for asked in config.evaluate for row in rows_of(asked, epoch, _figures(asked, config, encoder, root))]
+
+
+def rows_of(asked: Evaluation, epoch: int, figures: Iterable[Figure]) -> Iterator[dict[str, Any]]:
+    """The figures of one evaluation as rows of the log, with a reason only where there is no value.
+
+    Args:
+        asked: what they are of.
+        epoch: epochs done.
+        figures: metric, value, and the reason that holds if the value is NaN.
+    """
+    for metric, value, reason in figures:
+        told = {"metric": metric, "value": round(value, 4), "reason": reason if math.isnan(value) else ""}
+        yield {"epoch": epoch, "name": name_of(asked), **told}
 
 
 def check_tables(config: TrainConfig, root: Path) -> None:
@@ -69,15 +78,13 @@ def check_tables(config: TrainConfig, root: Path) -> None:
         check_images({asked.table: [(path, None) for path in files_of(table)]}, root)
 
 
-def _figures(asked: Evaluation, config: TrainConfig, encoder: Any, root: Path) -> Iterator[Figure]:
-    """(metric, value, reason) of one evaluation; the reason is empty where the value is a number."""
+def _figures(asked: Evaluation, config: TrainConfig, encoder: Any, root: Path) -> list[Figure]:
+    """(metric, value, reason) of one evaluation."""
     table = table_of(asked, root)
     try:
-        figures = list(_FIGURES[asked.task](asked, config, encoder, table))
+        return list(_FIGURES[asked.task](asked, config, encoder, table))
     except InputError as error:  # nothing to compare: the run goes on, and says so
-        figures = [("none", math.nan, " ".join(str(error).split()))]
-    for metric, value, reason in figures:
-        yield metric, value, reason if math.isnan(value) else ""
+        return [("none", math.nan, " ".join(str(error).split()))]
 
 
 def _classification(asked: Evaluation, config: TrainConfig, encoder: Any, table: ImageTable) -> Iterator[Figure]:

@@ -21,13 +21,26 @@ DEEPEST = 50  # settings inside settings
 KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file.
+def read_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The settings in a YAML file, some of them replaced.
+
+    Args:
+        path: the YAML file.
+        overrides: settings that replace those of the file; "model_cfg.vision_cfg.image_size" and the like reach inside.
 
     Raises:
-        SettingsError: the file is missing, cannot be read, is no YAML, holds no settings, or holds what none can be.
+        SettingsError: the file is missing, cannot be read, is no YAML, holds no settings, or holds what none can be; or
+            what is replaced is nowhere.
         MissingDependencyError: PyYAML is not installed.
     """
+    content = _read_yaml(path)
+    for name, value in (overrides or {}).items():
+        content = _replaced(content, name.split("."), value, name)
+    return content
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file."""
     try:
         import yaml
     except ImportError as missing:
@@ -106,20 +119,16 @@ def check_among(what: str, value: str, known: Sequence[str]) -> None:
         raise SettingsError(f"Expected {what} to be one of {', '.join(known)}, but got {value!r:.60}.{meant}")
 
 
-def replaced(content: Any, steps: Sequence[str], value: Any, whole: str) -> Any:
-    """A copy of nested settings with one of them replaced; numbers are places in a list.
-
-    Raises:
-        SettingsError: the steps lead nowhere.
-    """
+def _replaced(content: Any, steps: Sequence[str], value: Any, whole: str) -> Any:
+    """A copy of nested settings with one of them replaced; numbers are places in a list."""
     if not steps:
         return value
     first, *rest = steps
     if isinstance(content, Mapping):
-        return {**content, first: replaced(content.get(first, {} if rest else None), rest, value, whole)}
+        return {**content, first: _replaced(content.get(first, {} if rest else None), rest, value, whole)}
     if isinstance(content, list) and first.isdigit() and int(first) < len(content):
         place = int(first)
-        return [*content[:place], replaced(content[place], rest, value, whole), *content[place + 1 :]]
+        return [*content[:place], _replaced(content[place], rest, value, whole), *content[place + 1 :]]
     raise SettingsError(f"Setting '{whole}' leads nowhere: there is no '{first}' inside {content!r:.60}.")
 
 

@@ -8,7 +8,6 @@ batch in any case.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from timm.layers import convert_sync_batchnorm
 from torch.utils.data import DataLoader
 
 import zsderm
-from zsderm.errors import PretrainingDataError, SettingsError
+from zsderm.errors import PretrainingDataError
 from zsderm.pretrain import checkpoint
 from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.config import TrainConfig, read_config
@@ -31,6 +30,7 @@ from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sampling import DrawPlan, epoch_draws
 from zsderm.pretrain.data.sources import read_records
 from zsderm.pretrain.data.squares import held_by, squares_of
+from zsderm.pretrain.data_folder import needed_data_folder
 from zsderm.pretrain.distributed import Group, device_of_this_process, join_group
 from zsderm.pretrain.epoch import epoch_row, train_epoch
 from zsderm.pretrain.evaluation import check_tables, evaluate_encoder
@@ -74,12 +74,10 @@ def run(
     """
     config = read_config(config_path, overrides)
     check_names(config)
-    named = data_root or os.environ.get("ZSDERM_DATA")
-    if not named:
-        raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
+    root = needed_data_folder(data_root)
     device = device_of_this_process()
     with join_group(device) as group:
-        return _train(config, config_path, overrides or {}, Path(named), output, device, group)
+        return _train(config, config_path, overrides or {}, root, output, device, group)
 
 
 def _train(

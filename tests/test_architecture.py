@@ -42,6 +42,7 @@ FLOORS = [
     "display",
     "encoders",
     "knowledge",
+    "typed_classes",
     "class_labels",
     "predictions",
     "embeddings",
@@ -66,6 +67,7 @@ FLOORS = [
     "tasks",
     "asking",
     "doctor",
+    "service",
     "cli",
     "__main__",
 ]
@@ -85,6 +87,7 @@ DOORS = {
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
     ("cli", "probe"): {"benchmarks"},
+    ("service", "routes", "knowledge"): {"benchmarks"},
 }
 # `torchrun -m zsderm.pretrain` is the command line once a process, so this one file calls it.
 COMMANDS = {("pretrain", "__main__.py"): {"cli"}}

@@ -366,7 +366,7 @@ def test_a_stated_prior_that_is_not_used_is_told_with_the_reason(tiny_encoder, k
         (note,) = notes
         assert note.startswith("The prior ") and ("'uniform'" in note) == (prior == "uniform")
         assert "Nothing is wrong" not in note, "not what was asked for"
-        reason = "because 1 image is too few to refine on (at least 16)" if method == "kpl" else "only 'kpl'"
+        reason = "because 1 image is too few to refine on (at least 16)" if method == "kpl" else "Only 'kpl'"
         assert "was not used" in note and reason in note
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from zsderm.errors import FallbackWarning, InputError
+from zsderm.errors import FallbackWarning, InputError, SettingsError
 from zsderm.table_files import FACTS_KEY, is_unknown, numbers, plain, read_cells, whole_numbers, write_table
 
 IDS = ["007", "01", "0e1", "12345678901234567890", "172.0", "NA", "nan", "None", ""]
@@ -110,6 +110,15 @@ def test_what_holds_for_all_rows_is_written_with_them(tmp_path: Path, suffix: st
         said = json.loads(parquet.read_schema(path).metadata[FACTS_KEY])
         assert said == {"classes": ["x", "y"], "manifest": {"loss": None}}
     assert read_cells(path).to_dict("list") == {"image": ["a", "b"]}
+
+
+def test_a_table_with_tabs_is_written_and_read_but_has_no_place_for_facts(tmp_path: Path) -> None:
+    frame, path = pd.DataFrame({"image": ["a\tb", "=1"], "n": [1, 2]}), tmp_path / "t.TSV"
+    with pytest.raises(SettingsError, match=r"ending in \.csv, \.jsonl, \.parquet, but"):
+        write_table(frame, path, {"classes": ["x", "y"]})
+    write_table(frame, path)
+    assert path.read_text("utf-8").startswith("image\tn\n")
+    assert read_cells(path).to_dict("list") == {"image": ["a\tb", "=1"], "n": ["1", "2"]}
 
 
 def test_what_is_not_utf8_is_read_as_windows_1252_and_said(tmp_path: Path) -> None:

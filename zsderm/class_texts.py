@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores,
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
+
+_CATCHING = threading.Lock()  # what catches warnings catches those of all threads
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class ClassTexts:
         """
         names = ClassNames.read(classes, knowledge)
         names.check_spellings()
-        with warnings.catch_warnings(record=True) as caught:
+        with _CATCHING, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FallbackWarning)
             base, prompts = of_modality(knowledge, modality), templates_for(modality, templates)
             sentences = class_sentences(names, method, base, which, prompts)

@@ -25,6 +25,7 @@ from zsderm.batch_answers import BatchAnswers
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
+from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders import load_encoder
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
@@ -82,6 +83,7 @@ class ZeroShotClassifier:
         self.prior = checked_prior(prior, self.classes)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
+        self._texts: ClassTexts | None = None
         self._origin_note = ""  # what a reader should know of the folder that this was loaded from
 
     @classmethod
@@ -183,7 +185,7 @@ class ZeroShotClassifier:
             narratives: N stories of patients, None or empty where none is known. See `narratives.answers`.
             words_weight: of the stories beside the photographs, 0 to 10; None for 1.5, or 0.5 with a trained model.
             words_model: a trained model of stories or its folder, which reads them instead of the knowledge base.
-            words_options: the first so many classes by photograph are its options; None for 3.
+            words_options: how many classes, the first ones by photograph, are its options; None for 3.
 
         Returns:
             `Predictions` with N rows. An image that cannot be read is a row with a reason.
@@ -201,9 +203,22 @@ class ZeroShotClassifier:
         check_narratives(narratives, found.names, words_weight, modelled=modelled, options=words_options)
         weight = weight_of(words_weight, modelled=modelled)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
-        batch, method = own._reader.embed(found, progress), own._batch_answers
-        answers = method.to(batch, method.fitted_for(batch.features), regions)
+        answers = own.predict_embedded(own._reader.embed(found, progress), regions)
         return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
+
+    def predict_embedded(self, batch: NamedEmbeddings, regions: Sequence[str] | None = None) -> Predictions:
+        """What `predict` says of photographs that are embedded already: they are the batch.
+
+        Args:
+            batch: N photographs, embedded by this encoder in as many views as this classifier averages.
+            regions: see `predict`.
+
+        Raises:
+            InputError: not one region for each image.
+        """
+        check_regions(regions, batch.names)
+        method = self._batch_answers
+        return method.to(batch, method.fitted_for(batch.features), regions)
 
     def predict_groups(
         self,
@@ -330,20 +345,22 @@ class ZeroShotClassifier:
             warnings.warn(found._origin_note, FallbackWarning, stacklevel=2)
         return found
 
-    @cached_property
+    @property
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
-        return ClassTexts.build(
-            self.encoder,
-            self.classes,
-            self.settings.method,
-            self.knowledge,
-            with_names=self._uses_retrieval and self.settings.name_weight > 0,
-            which=self.settings.names,
-            templates=self.settings.templates,
-            cache=self.cache,
-            modality=self.settings.modality,
-        )
+        if self._texts is None:  # no cached_property, which up to Python 3.11 lets one classifier at a time read
+            self._texts = ClassTexts.build(
+                self.encoder,
+                self.classes,
+                self.settings.method,
+                self.knowledge,
+                with_names=self._uses_retrieval and self.settings.name_weight > 0,
+                which=self.settings.names,
+                templates=self.settings.templates,
+                cache=self.cache,
+                modality=self.settings.modality,
+            )
+        return self._texts
 
     @cached_property
     def shown(self) -> ShownClasses | None:
@@ -380,7 +397,7 @@ class ZeroShotClassifier:
                 f"{views}. Fit again, or leave out `views`."
             )
         twin = copy(self)
-        twin.settings, twin.texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
+        twin.settings, twin._texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
         return twin
 
     @property

@@ -110,7 +110,7 @@ def open_csv(path: Path, mode: str = "w") -> TextIO:
     return cast("TextIO", path.open(mode, encoding="utf-8", newline=""))
 
 
-def write_frame(frame: pd.DataFrame, file: TextIO) -> None:
+def write_frame(frame: pd.DataFrame, file: TextIO, separator: str = ",") -> None:
     """Write a table to an open file, as `CsvRows` writes rows; numbers are written as pandas writes them."""
     table = frame.rename(columns=lambda name: into_cell(str(name)))
     alone = any("\r" in name for name in table.columns)
@@ -119,7 +119,8 @@ def write_frame(frame: pd.DataFrame, file: TextIO) -> None:
             cells = [into_cell(cell) if isinstance(cell, str) else cell for cell in frame.iloc[:, place]]
             alone = alone or any(isinstance(cell, str) and "\r" in cell for cell in cells)
             table.isetitem(place, pd.Series(cells, index=table.index, dtype=object))
-    table.to_csv(file, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if alone else csv.QUOTE_MINIMAL)
+    quoting = csv.QUOTE_NONNUMERIC if alone else csv.QUOTE_MINIMAL
+    table.to_csv(file, index=False, sep=separator, lineterminator="\n", quoting=quoting)
 
 
 def header_mark(columns: Iterable[str]) -> re.Pattern[bytes]:

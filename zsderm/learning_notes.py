@@ -29,8 +29,8 @@ def learning_notes(
         return []
     if not fitted.reason:
         return [
-            f"{stated} was not used: the method {settings.method!r} asks for none; only 'kpl', which learns from all "
-            "photographs together, does."
+            f"{stated} was not used: the method {settings.method!r} uses no prior. Only 'kpl' does, which learns from "
+            "all photographs together."
         ]
     why = fitted.reason
     answers, batch = _source(texts), "the photographs of the fit" if beforehand else "these photographs together"

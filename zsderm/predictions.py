@@ -42,7 +42,7 @@ class Evidence:
 
 
 class Words(Protocol):
-    """What patients' words made of N answers, as `zsderm.narratives.answers.WordAnswers` has it."""
+    """What patients' words made of N answers, as `zsderm.narratives.word_answers.WordAnswers` has it."""
 
     def columns(self) -> dict[str, list[Any]]:
         """What a table says of them, in N cells each."""
@@ -82,8 +82,8 @@ class Predictions:
         runner_up_evidence: as ``evidence``, of the second most probable class.
         energy: (N,) float32, how much each image looks like any of the classes: the energy of its scores, in units of
             cosine; NaN for a failed image. Low values suggest "none of these"; only a calibration gives a threshold.
-        words: what patients' words made of the answers, `zsderm.narratives.answers.WordAnswers`; ``probabilities`` are
-            then those by image and words. None where no narratives were given.
+        words: what patients' words made of the answers, `zsderm.narratives.word_answers.WordAnswers`; then
+            ``probabilities`` are those by image and words. None where no narratives were given.
     """
 
     images: tuple[str, ...]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -137,8 +137,8 @@ def check_numbers(name: str, values: Any, length: int, *, least: float = -math.i
     return [float(value) for value in numbers]
 
 
-def checksum_of(content: Mapping[str, Any]) -> str:
-    """16 hex digits over an object, whatever the order of its names and the blanks in its file."""
+def checksum_of(content: Mapping[str, Any] | Sequence[Any]) -> str:
+    """16 hex digits over an object or a list, whatever the order of names in objects and the blanks in a file."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 

@@ -105,10 +105,10 @@ def whole_numbers(cells: Sequence[str]) -> list[str]:
     return [cell.removesuffix(".0") for cell in cells] if all(re.fullmatch(r"-?\d+\.0", c) for c in known) else [*cells]
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
+def write_csv(frame: pd.DataFrame, path: Path, separator: str = ",") -> None:
     """Write a table as CSV in UTF-8; the file is replaced whole or not at all."""
     with atomic_file(path) as draft, open_csv(draft) as file:
-        write_frame(frame, file)
+        write_frame(frame, file, separator)
 
 
 def write_json_lines(frame: pd.DataFrame, path: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -168,7 +168,7 @@ def write_table(
     facts: Mapping[str, Any] | None = None,
     nested: Mapping[str, Sequence[object]] | None = None,
 ) -> None:
-    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet.
+    """Write a table in the format that the suffix names: .csv, .jsonl or .parquet; without facts .tsv as well.
 
     Args:
         frame: rows.
@@ -185,6 +185,8 @@ def write_table(
         ".jsonl": lambda: write_json_lines(frame.assign(**(nested or {})), path, facts),
         ".parquet": lambda: write_parquet(frame, path, facts),
     }
+    if facts is None:  # there is no place for them in it, and no manifest beside it
+        writers[".tsv"] = lambda: write_csv(frame, path, "\t")
     if path.suffix.lower() not in writers:
         raise SettingsError(
             f"Expected a file name ending in {', '.join(writers)}, but got '{path}'. Rename the output file."
@@ -229,19 +231,32 @@ def _text(path: Path) -> str:
 
 
 def _json_lines(path: Path) -> tuple[list[str], pd.DataFrame]:
-    lines = [line for line in _text(path).split("\n") if line.strip()]  # a text may hold other line breaks
-    if lines and lines[0].lstrip().startswith("["):
+    text = _text(path)  # of which only "\n" ends a line: a text in it may hold other line breaks
+    lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    if next(iter(lines.values()), "").lstrip().startswith("["):
         raise ValueError(_NO_JSON_TABLE)
-    rows = [
-        json.loads(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=once)
-        for line in lines
-    ]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is no JSON object")
+    rows = [_row(number, line) for number, line in lines.items()]
     if rows and isinstance(rows[0].get("classes"), list) and isinstance(rows[0].get("manifest"), dict):
         rows[0] = {name: value for name, value in rows[0].items() if name not in ("classes", "manifest")}  # facts
     names = list(dict.fromkeys(name for row in rows for name in row))
     return names, pd.DataFrame({name: [_cell(row.get(name)) for row in rows] for name in names}, dtype=object)
+
+
+def _row(number: int, line: str) -> dict[str, Any]:
+    """The JSON object in one line.
+
+    Raises:
+        ValueError: it is none, or one name stands in it twice.
+    """
+    try:
+        row = json.loads(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=once)
+    except RecursionError:
+        raise ValueError(f"line {number} is nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"line {number} is no JSON object: {getattr(error, 'msg', error)}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number} is no JSON object")
+    return row
 
 
 def _constant(name: str) -> str | None:

@@ -18,7 +18,6 @@ intervals over stories, of the mean over seeds and draws; differences are paired
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase
-from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import document_option, output_option, overrides_option, runs_option
+from zsderm.benchmarks.pages import publish
+from zsderm.benchmarks.table import Points
 from zsderm.errors import SettingsError
 from zsderm.narratives.look_alikes import likeness
 from zsderm.narratives.masking import without_names
@@ -56,24 +56,23 @@ RESAMPLES = 2000
 
 
 @click.command(help=__doc__)
-@click.option("--runs", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the runs.")
+@runs_option
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=CONFIG, help="The recipe.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True, help="May repeat.")
 @click.option("--draws", default=5, show_default=True, type=click.IntRange(1), help="Of the simulated image model.")
-@click.option("--set", "overrides", multiple=True, help="A setting of the recipe, name=JSON; may repeat.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
+@overrides_option
+@output_option
+@document_option
 def main(
     runs: Path,
     config: Path,
     seeds: tuple[int, ...],
     draws: int,
-    overrides: tuple[str, ...],
+    overrides: dict[str, Any],
     output: Path | None,
     document: Path | None,
 ) -> None:
     """Train what is not trained, ask every model, and print the table."""
-    changed = {name: json.loads(value) for name, _, value in (text.partition("=") for text in overrides)}
     right: dict[str, dict[str, list[list[float]]]] = {way: {} for way in WAYS}
     image: list[list[float]] = []
     stories = asked_stories()
@@ -82,7 +81,7 @@ def main(
         for way in WAYS:
             folder = runs / f"{way}-{seed}"
             if not (folder / "words_model").is_dir():
-                run_narratives(config, folder, None, {**changed, "options": way, "seed": seed})
+                run_narratives(config, folder, None, {**overrides, "options": way, "seed": seed})
             words = WordsModel.load(folder / "words_model")
             learned.setdefault(words.card.training["data"], folder.name)
             if len(learned) > 1:
@@ -103,13 +102,7 @@ def main(
             if way != "none"
         },
     }
-    part = markdown(content)
-    click.echo(part)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"chain of options": f"\n\n{part}\n\n"}, required="chain of options")
+    publish({"chain of options": markdown(content)}, content, output, document)
 
 
 def asked(
@@ -209,10 +202,7 @@ def markdown(content: dict[str, Any]) -> str:
         lines.append(f"| {WAYS[way]} | " + " | ".join(_shown(found[question]) for question in QUESTIONS) + " |")
     lines += ["\n| minus no options | " + " | ".join(QUESTIONS.values()) + " |", "|---" + "|---" * len(QUESTIONS) + "|"]
     for way, found in content["against no options"].items():
-        cells = [
-            f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
-            for gain in (found[question] for question in QUESTIONS)
-        ]
+        cells = [str(Points.of(found[question])) for question in QUESTIONS]
         lines.append(f"| {WAYS[way]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -266,7 +266,7 @@ def main(
         "rows": rows,
         "kinds": list(kinds_told(classifier, data_root, split, cache_dir)),
     }
-    publish("evidence", "\n".join(markdown(figures)), figures, output, document)
+    publish({"evidence": "\n".join(markdown(figures))}, figures, output, document)
 
 
 def _read(folder: Path, split: str) -> dict[str, list[Any]]:

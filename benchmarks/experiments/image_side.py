@@ -43,8 +43,7 @@ def weakened(
         noisy = features + rng.normal(0, length / np.sqrt(features.shape[1]), features.shape)
         noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
         rows = cross_fitted(noisy.astype(np.float32), true, patients, classes)
-        rows = np.clip(rows, 1e-6, None) / np.bincount(true)  # each class counted alike
-        return rows / rows.sum(axis=1, keepdims=True)
+        return counted_alike(rows, true)
 
     low, high = 0.0, 8.0
     for _ in range(8):
@@ -52,6 +51,12 @@ def weakened(
         right = np.mean([(fitted(length, seed).argmax(axis=1) == true).mean() for seed in range(TRIES)])
         low, high = (length, high) if right > goal else (low, length)
     return fitted(low, 0), low
+
+
+def counted_alike(rows: Rows, true: NDArray[np.int64]) -> Rows:
+    """(N, C) probabilities of a model that was fitted to these rows, as if each class were equally frequent."""
+    rows = np.clip(rows, 1e-6, None) / np.bincount(true, minlength=rows.shape[1])
+    return rows / rows.sum(axis=1, keepdims=True)
 
 
 def calibrated(image: Rows, true: NDArray[np.int64], tested: Sequence[NDArray[np.int64]]) -> Rows:

@@ -72,7 +72,7 @@ def main(
     encoder = load_encoder(model)
     sets = {name: _measure(encoder, data_root, name, split, seeds, cache_dir) for name in SETS}
     content = {"encoder": encoder.fingerprint, "model": model, "split": split, "seeds": seeds, "sets": sets}
-    publish("label errors", "\n".join(markdown(content)), content, output, document)
+    publish({"label errors": "\n".join(markdown(content))}, content, output, document)
 
 
 def _measure(

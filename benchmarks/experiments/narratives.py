@@ -22,7 +22,6 @@ marks of a page, of which <!-- words beside photographs --> is the first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,11 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import KnowledgeBase, Predictions, ZeroShotClassifier, load_encoder
-from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.chain_of_options import SHARES, simulated
 from zsderm.benchmarks.experiments.image_side import calibrated, weakened
 from zsderm.benchmarks.experiments.narratives_shown import picture, tables
-from zsderm.benchmarks.experiments.patients_words import parts
+from zsderm.benchmarks.experiments.patients_words import in_words, parts
 from zsderm.benchmarks.experiments.resampled_figures import Table, figures, resampled, with_interval
 from zsderm.benchmarks.experiments.story_answers import answers_of, by_words, even_rows, fused, sentence_model
 from zsderm.benchmarks.figures import save
@@ -48,14 +46,14 @@ from zsderm.benchmarks.options import (
     model_option,
     output_option,
 )
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.pages import publish
 from zsderm.config import DEFAULT_KNOWLEDGE
 from zsderm.image_table import ImageTable
 from zsderm.narratives.answers import with_words
 from zsderm.narratives.fusion import DOUBT
 from zsderm.narratives.given import WEIGHT
 from zsderm.narratives.look_alikes import likeness
-from zsderm.narratives.patient import AGE, ANSWERS, CASE, COLUMNS, stories_of
+from zsderm.narratives.patient import AGE, ANSWERS
 from zsderm.narratives.written import SPLITS, WrittenStory, written_stories
 from zsderm.table_files import UNKNOWN_WORDS
 from zsderm.tasks.audit import ImageSet, audit
@@ -106,14 +104,7 @@ def main(
     content["sets"] = {name: told[split].measured(image) for name, (split, image) in sides.items()}
     content["written"] = written(knowledge, written_stories(), cache_dir)
     content["read"] = told["dev"].to_read(answers)
-    parts_of_page = tables(content)
-    click.echo("\n\n".join(parts_of_page.values()))
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        places = {name: f"\n\n{text}\n\n" for name, text in parts_of_page.items()}
-        splice(document, places, required="words beside photographs")
+    publish(tables(content), content, output, document)
     if drawing:
         save(picture(content), drawing)
 
@@ -259,13 +250,8 @@ def narratives(table: ImageTable, seed: int, *, say_unknown: bool = True, withou
         say_unknown: see `stories_of`.
         without: a column that is not told.
     """
-    columns = {name: table.column(name) for name in COLUMNS if name != without}
     cases = zip(table.column("patient_id"), table.column("lesion_id"), strict=True)
-    rows = [
-        {**{name: cells[row] for name, cells in columns.items()}, CASE: " ".join(case)}
-        for row, case in enumerate(cases)
-    ]
-    return [story.text for story in stories_of(rows, seed, say_unknown=say_unknown)]
+    return in_words(table, [" ".join(case) for case in cases], seed, say_unknown=say_unknown, without=without)
 
 
 def another(true: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -291,9 +277,7 @@ def written(
     for split in (name for name in SPLITS if any(story.split == name for story in given)):
         stories = [story for story in given if story.split == split]
         true = np.array([classes.index(story.label) for story in stories])
-        even = answers_of(
-            [story.id for story in stories], classes, np.full((len(true), len(classes)), 1 / len(classes))
-        )
+        even = answers_of([story.id for story in stories], classes, even_rows(len(true), len(classes)))
         rows = by_words(even, [story.narrative for story in stories], knowledge, cache)
         images = [simulated(true, alike, SHARES, np.random.default_rng(draw))[1] for draw in range(draws)]
         weights = resampled(np.arange(len(true)))

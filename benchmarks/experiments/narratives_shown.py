@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zsderm.benchmarks.figures import BLUE, GREY, ORANGE, STYLE
+from zsderm.benchmarks.table import Points
 
 WAYS = {
     "image": "image alone",
@@ -72,8 +73,8 @@ def _gains(gain: Mapping[str, Any] | None) -> list[str]:
         return ["", "", ""]
     likely = gain["log_likelihood"]
     return [
-        _gain(gain["accuracy"]),
-        _gain(gain["balanced"]),
+        str(Points.of(gain["accuracy"])),
+        str(Points.of(gain["balanced"])),
         f"{likely['value']:+.3f} ({likely['low']:+.3f} to {likely['high']:+.3f})",
     ]
 
@@ -102,7 +103,8 @@ def _before_after(row: Mapping[str, Any]) -> str:
 
 def _few(row: Mapping[str, Any]) -> str:
     """No interval of a handful."""
-    return _gain(row["gain"]["accuracy"]) if row["images"] >= FEW else f"{100 * row['gain']['accuracy']['value']:+.1f}"
+    gain = row["gain"]["accuracy"]
+    return str(Points.of(gain)) if row["images"] >= FEW else f"{100 * gain['value']:+.1f}"
 
 
 def _written(content: Mapping[str, Any]) -> str:
@@ -112,7 +114,7 @@ def _written(content: Mapping[str, Any]) -> str:
     ]
     for split, row in content.items():
         cells = [_spread(row["words"]["accuracy"]), _percent(row["words"]["top3"]), _percent(row["image"]["accuracy"])]
-        cells += [_percent(row["both"]["accuracy"]), _gain(row["gain"])]
+        cells += [_percent(row["both"]["accuracy"]), str(Points.of(row["gain"]))]
         lines.append(f"| {split} ({row['stories']}) | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -123,10 +125,6 @@ def _percent(figure: Mapping[str, float]) -> str:
 
 def _spread(figure: Mapping[str, float]) -> str:
     return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f} to {100 * figure['high']:.1f})"
-
-
-def _gain(figure: Mapping[str, float]) -> str:
-    return f"{100 * figure['value']:+.1f} ({100 * figure['low']:+.1f} to {100 * figure['high']:+.1f})"
 
 
 @rc_context(STYLE)

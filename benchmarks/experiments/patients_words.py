@@ -23,7 +23,7 @@ equally frequent. Intervals are 95 % bootstrap intervals over patients, and diff
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,22 @@ from sklearn.model_selection import StratifiedGroupKFold
 from zsderm import KnowledgeBase, ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.image_side import Rows, calibrated, weakened, weight_of
-from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import (
+    cache_dir_option,
+    data_root_option,
+    document_option,
+    model_option,
+    output_option,
+    overrides_option,
+    runs_option,
+)
+from zsderm.benchmarks.pages import publish
+from zsderm.benchmarks.table import Points
 from zsderm.errors import SettingsError
 from zsderm.image_table import ImageTable
 from zsderm.metrics import compare, evaluate
 from zsderm.narratives.masking import without_names
-from zsderm.narratives.patient import COLUMNS, stories_of
+from zsderm.narratives.patient import CASE, COLUMNS, stories_of
 from zsderm.narratives.words_model import WordsModel
 from zsderm.pretrain import run_narratives
 from zsderm.tasks.audit import ImageSet, audit
@@ -62,26 +71,25 @@ WAYS = {
 @click.command(help=__doc__)
 @data_root_option
 @model_option
-@click.option("--runs", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the runs.")
+@runs_option
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=CONFIG, help="The recipe.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True, help="May repeat.")
-@click.option("--set", "overrides", multiple=True, help="A setting of the recipe, name=JSON; may repeat.")
+@overrides_option
 @cache_dir_option
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with every figure.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
+@output_option
+@document_option
 def main(
     data_root: Path,
     model: str,
     runs: Path,
     config: Path,
     seeds: tuple[int, ...],
-    overrides: tuple[str, ...],
+    overrides: dict[str, Any],
     cache_dir: Path | None,
     output: Path | None,
     document: Path | None,
 ) -> None:
     """Make the tables, train what is not trained, ask every model, and print the table."""
-    changed = {name: json.loads(value) for name, _, value in (text.partition("=") for text in overrides)}
     encoder = load_encoder(model)
     whole = ImageTable.read(data_root / "pad" / "index.csv")
     train, dev = whole.where("split", "train"), whole.where("split", "dev")
@@ -95,15 +103,9 @@ def main(
     content: dict[str, Any] = {"encoder": encoder.fingerprint, "noise": noise, "right on dev": goal, "seeds": {}}
     rows = list(table_rows(train, classes, image))
     for seed in seeds:
-        learn = partial(trained, runs / f"seed-{seed}", rows, config, {**changed, "seed": seed})
+        learn = partial(trained, runs / f"seed-{seed}", rows, config, {**overrides, "seed": seed})
         content["seeds"][str(seed)] = measured((train, image), (dev, seen), classes, learn)
-    part_of_page = markdown(content)
-    click.echo(part_of_page)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"patients words": f"\n\n{part_of_page}\n\n"}, required="patients words")
+    publish({"patients words": markdown(content)}, content, output, document)
 
 
 def measured(
@@ -178,11 +180,23 @@ def table_rows(table: ImageTable, classes: Sequence[str], image: Rows) -> Iterat
 
 def narratives(table: ImageTable, seed: int, *, say_unknown: bool = False) -> list[str]:
     """The answers of the patients in words, as a model reads them: names of diseases are masked."""
-    columns = {name: table.column(name) for name in COLUMNS}
-    cases = table.column("lesion_id")
-    rows = [{**{name: cells[row] for name, cells in columns.items()}, "case": cases[row]} for row in range(len(cases))]
-    told = [story.text for story in stories_of(rows, seed, say_unknown=say_unknown)]
+    told = in_words(table, table.column("lesion_id"), seed, say_unknown=say_unknown)
     return without_names(told, KnowledgeBase.load("dermatology"), sorted(set(table.column("label"))))
+
+
+def in_words(table: ImageTable, cases: Sequence[str], seed: int, *, say_unknown: bool, without: str = "") -> list[str]:
+    """The answers of the patients as stories.
+
+    Args:
+        table: the data set, N rows.
+        cases: N names, equal for photographs with one story.
+        seed: of the words.
+        say_unknown: see `stories_of`.
+        without: a column that is not told.
+    """
+    columns = {name: table.column(name) for name in COLUMNS if name != without}
+    rows = [{**{name: cells[row] for name, cells in columns.items()}, CASE: case} for row, case in enumerate(cases)]
+    return [story.text for story in stories_of(rows, seed, say_unknown=say_unknown)]
 
 
 def trained(
@@ -270,24 +284,22 @@ def _of_seed(seed: str, content: dict[str, Any]) -> str:
         found = content[split]
         named = f"{split} ({found['images']} images, {found['patients']} patients)"
         for way, row in found["ways"].items():
-            cells = [
-                f"{100 * row[name]:.1f} ({100 * row[f'{name}_low']:.1f} to {100 * row[f'{name}_high']:.1f})"
-                for name in ("accuracy", "balanced_accuracy")
-            ]
+            cells = [percent(row, name) for name in ("accuracy", "balanced_accuracy")]
             cells += [
-                "" if way == "image" else _gain(row["against image"][name])
+                "" if way == "image" else str(Points.of(row["against image"][name]))
                 for name in ("accuracy", "balanced_accuracy")
             ]
             lines.append(f"| {named} | {WAYS[way]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
+def percent(row: Mapping[str, Any], name: str) -> str:
+    """A figure of `zsderm.metrics.evaluate` and its interval."""
+    return f"{100 * row[name]:.1f} ({100 * row[f'{name}_low']:.1f} to {100 * row[f'{name}_high']:.1f})"
+
+
 def _range(values: Sequence[float]) -> str:
     return f"{min(values):.2f} to {max(values):.2f}"
-
-
-def _gain(gain: dict[str, float]) -> str:
-    return f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
 
 
 if __name__ == "__main__":

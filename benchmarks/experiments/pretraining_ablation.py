@@ -278,7 +278,7 @@ def main(
         "knowledge": KnowledgeBase.load("dermatology").checksum,
         "figures": rows,
     }
-    publish(f"ablation {family}", markdown(rows), content, output, document)
+    publish({f"ablation {family}": markdown(rows)}, content, output, document)
 
 
 if __name__ == "__main__":

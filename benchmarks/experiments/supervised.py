@@ -23,11 +23,10 @@ import click
 import numpy as np
 import pandas as pd
 
-from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.datasets import load
 from zsderm.benchmarks.labelled import LabelledImages
-from zsderm.benchmarks.options import data_root_option
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.options import data_root_option, document_option, runs_option
+from zsderm.benchmarks.pages import publish
 from zsderm.metrics import evaluate
 from zsderm.pretrain import run_supervised
 from zsderm.supervised import SupervisedClassifier
@@ -131,12 +130,12 @@ def kept_rows(output: Path | None) -> list[dict[str, Any]]:
 @click.command(help=__doc__)
 @data_root_option
 @click.option("--dataset", type=click.Choice(list(TRAINS)), default="pad", show_default=True)
-@click.option("--runs", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the runs.")
+@runs_option
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1, 2, 3), show_default=True, help="May repeat.")
 @click.option("--step", "steps", multiple=True, help="Of the rows; may repeat. Default: all.")
 @click.option("--start", type=click.Choice(["imagenet", "zsderm-mini"]), default="imagenet", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="JSON file; earlier rows are kept.")
-@click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the table.")
+@document_option
 def main(
     data_root: Path,
     dataset: str,
@@ -165,13 +164,7 @@ def main(
     merged = {tuple(row[name] for name in key): row for row in [*kept_rows(output), *rows]}
     order = sorted(merged.values(), key=lambda row: (row["dataset"], row["start"], list(STEPS).index(row["step"])))
     shown = [row for row in order if (row["dataset"], row["start"]) == (dataset, start)]
-    click.echo(markdown(shown))
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps({"figures": order}, indent=1) + "\n", encoding="utf-8")
-    if document:
-        name = f"supervised {dataset} {start}"
-        splice(document, {name: f"\n\n{markdown(shown)}\n\n"}, required=name)
+    publish({f"supervised {dataset} {start}": markdown(shown)}, {"figures": order}, output, document)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def main(
     }
     blocks = [name[: len("ISIC_0000")] for name in table.column("isic_id")]
     figures = {name: measure(rows, table.column("label"), unchecked, blocks) for name, rows in embeddings.items()}
-    publish("isic", "\n".join(markdown(figures)), figures, output, document)
+    publish({"isic": "\n".join(markdown(figures))}, figures, output, document)
 
 
 def measure(

@@ -15,7 +15,6 @@ unknown answers --> of a page.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm import ZeroShotClassifier, load_encoder
-from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.experiments.patients_words import narratives
+from zsderm.benchmarks.experiments.image_side import Rows, counted_alike
+from zsderm.benchmarks.experiments.patients_words import narratives, percent
 from zsderm.benchmarks.options import (
     cache_dir_option,
     data_root_option,
@@ -34,7 +33,8 @@ from zsderm.benchmarks.options import (
     model_option,
     output_option,
 )
-from zsderm.benchmarks.pages import splice
+from zsderm.benchmarks.pages import publish
+from zsderm.benchmarks.table import Points
 from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.image_table import ImageTable
 from zsderm.metrics import compare, evaluate
@@ -49,7 +49,6 @@ WAYS = {
     "left out": "stories, what is not known left out",
     "said": "stories that say what is not known",
 }
-Rows = NDArray[np.float64]
 
 
 @click.command(help=__doc__)
@@ -71,13 +70,7 @@ def main(data_root: Path, model: str, cache_dir: Path | None, output: Path | Non
         "dev": beside(dev, classes, zero_shot),
         "draws": DRAWS,
     }
-    part = markdown(content)
-    click.echo(part)
-    if output:
-        with atomic_file(output) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if document:
-        splice(document, {"unknown answers": f"\n\n{part}\n\n"}, required="unknown answers")
+    publish({"unknown answers": markdown(content)}, content, output, document)
 
 
 def answered(table: ImageTable, classes: Sequence[str]) -> dict[str, Any]:
@@ -109,8 +102,7 @@ def fitted(
     count = len(tellings)
     groups = joined(count * len(true), [[*patients] * count])
     rows = cross_fitted(np.concatenate(tellings), np.tile(true, count), groups, classes)[: len(true)]
-    rows = np.clip(rows, 1e-6, None) / np.bincount(true, minlength=classes)  # each class counted alike
-    return rows / rows.sum(axis=1, keepdims=True)
+    return counted_alike(rows, true)
 
 
 def beside(table: ImageTable, classes: Sequence[str], zero_shot: ZeroShotClassifier) -> dict[str, Any]:
@@ -141,13 +133,9 @@ def markdown(content: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     for way, row in train["ways"].items():
-        cells = [
-            f"{100 * row[name]:.1f} ({100 * row[f'{name}_low']:.1f} to {100 * row[f'{name}_high']:.1f})"
-            for name in ("accuracy", "balanced_accuracy")
-        ]
-        more = row["against left out"]["balanced_accuracy"]
-        gain = f"{100 * more['value']:+.1f} ({100 * more['low']:+.1f} to {100 * more['high']:+.1f})"
-        lines.append(f"| {WAYS[way]} | " + " | ".join(cells) + f" | {'' if way == 'left out' else gain} |")
+        cells = [percent(row, name) for name in ("accuracy", "balanced_accuracy")]
+        gain = "" if way == "left out" else Points.of(row["against left out"]["balanced_accuracy"])
+        lines.append(f"| {WAYS[way]} | " + " | ".join(cells) + f" | {gain} |")
     means = {way: f"{100 * np.mean(dev[way]):.1f}" for way in ("left out", "said")}
     spread = {way: f"{100 * min(dev[way]):.1f} to {100 * max(dev[way]):.1f}" for way in means}
     lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
 from zsderm.file_names import printable
-from zsderm.images import file_hash, open_image
+from zsderm.images import file_hash, file_of, open_image
 from zsderm.modalities import MODALITIES, modality_of
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of, text_of
@@ -181,7 +182,7 @@ def _image_state(place: Place) -> tuple[str, ...]:
             open_image(stream, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
             return (file_hash(stream),)
     except ImageError as error:
-        return "", UNREADABLE if place.image.is_file() else MISSING, str(error)
+        return "", UNREADABLE if os.path.isfile(file_of(place.image)) else MISSING, str(error)
     except OSError as error:
         return "", UNREADABLE, f"the file cannot be read: {error.strerror}"
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zsderm.encoders.patches import patch_features
 from zsderm.errors import SettingsError
+from zsderm.pretrain.model.activations import compute_twice
 
 # What open_clip, timm and torch raise on settings that are unknown or do not fit each other.
 MISFITS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError, RuntimeError)
@@ -71,7 +72,7 @@ def set_gradient_checkpointing(model: OpenClipModel) -> None:
     """Compute activations twice instead of keeping them, in both towers.
 
     Raises:
-        SettingsError: if the image tower cannot.
+        SettingsError: if one of them cannot.
     """
     trunk = getattr(model.visual, "trunk", model.visual)
     if isinstance(model.visual, ModifiedResNet) or not hasattr(trunk, "set_grad_checkpointing"):
@@ -82,6 +83,6 @@ def set_gradient_checkpointing(model: OpenClipModel) -> None:
     trunk.set_grad_checkpointing(True)
     text = getattr(model, "text", None)
     if isinstance(text, HFTextEncoder):
-        text.transformer.gradient_checkpointing_enable({"use_reentrant": False})
+        compute_twice(text.transformer)
     else:
         (text or model).transformer.grad_checkpointing = True

@@ -10,7 +10,7 @@ from typing import Any
 from zsderm.errors import SettingsError
 from zsderm.narratives.story_classifier import POOLINGS
 from zsderm.narratives.words_model import KINDS
-from zsderm.pretrain.settings_file import build, check_among, check_between, read_yaml, replaced
+from zsderm.pretrain.settings_file import build, check_among, check_between, read_settings
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 PRECISIONS = ("float32", "bfloat16")
@@ -43,7 +43,7 @@ class NarrativesConfig:
     """Everything that decides the outcome of a run; learning rates per optimiser step."""
 
     card: Mapping[str, Any]  # what the folder says of the model: name, licence, description, training data
-    stories: str = ""  # a table in JSON Lines, relative to the data folder; empty: the written stories of the package
+    stories: str = ""  # a table, relative to the data folder; empty: the written stories of the package
     folds: int = 0  # divide the train split into so many parts by `group`, one of them to test; 0: test its test split
     fold: int = 0  # which part is tested, from 0
     group: str = "patient_id"  # column of a table: rows with the same entry stay together
@@ -108,7 +108,4 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Narra
         SettingsError: the file is missing, is no mapping, has an unknown key or a value out of range.
         MissingDependencyError: PyYAML is not installed.
     """
-    content: Any = read_yaml(path)
-    for name, value in (overrides or {}).items():
-        content = replaced(content, name.split("."), value, name)
-    return build(NarrativesConfig, content, str(path))
+    return build(NarrativesConfig, read_settings(path, overrides), str(path))

@@ -14,6 +14,7 @@ from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.encoders.transformers_format.encoder import silence
 from zsderm.errors import CheckpointError, MissingDependencyError, SettingsError
 from zsderm.narratives.story_classifier import StoryClassifier, prepared
+from zsderm.pretrain.model.activations import compute_twice
 from zsderm.pretrain.narratives.config import BUNDLED_MODEL, NarrativesConfig
 
 
@@ -26,7 +27,8 @@ def begin(config: NarrativesConfig, outputs: int) -> tuple[StoryClassifier, Any]
 
     Raises:
         CheckpointError: the language model cannot be had.
-        SettingsError: it has no such layers, or its tokenizer cannot tell the story from the options.
+        SettingsError: it has no such layers, cannot compute activations twice, or its tokenizer cannot tell the story
+            from the options.
         MissingDependencyError: peft is not installed, and there are to be adapters.
     """
     body, tokenizer = _language_model(config)
@@ -36,7 +38,7 @@ def begin(config: NarrativesConfig, outputs: int) -> tuple[StoryClassifier, Any]
     body.requires_grad_(True)
     _freeze(body, config.frozen_layers)
     if config.gradient_checkpointing:
-        body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        compute_twice(body)
     if config.lora_rank:
         body = _with_adapters(body, config)
     return StoryClassifier(body, width, outputs, config.pooling, config.dropout), prepared(tokenizer)

@@ -1,14 +1,14 @@
-"""Stories out of a table in JSON Lines, and which of them are trained with.
+"""Stories out of a table, and which of them are trained with.
 
-One line is {"narrative", "label", "split"}, as in the written stories and in what `zsderm pretrain stories` makes. It
-may have "id", "source" (patient, written), a column that groups rows (such as "patient_id"), and "options": the classes
+A row has narrative, label and split, as the written stories have and what `zsderm pretrain stories` makes. It may have
+id, source (patient, written), a column that groups rows (such as patient_id), and options: a list in JSON, the classes
 in the order in which an image model that has not seen the image of this row ranks them, the first one first.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from zsderm import KnowledgeBase
-from zsderm.errors import PretrainingDataError
+from zsderm.errors import InputError, PretrainingDataError
+from zsderm.image_table import ImageTable
 from zsderm.narratives import masking
 from zsderm.narratives.written import SPLITS, STORIES
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.stored_json import parse_json
+from zsderm.table_files import UNKNOWN_WORDS, read_cells
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,27 @@ def read_stories(config: NarrativesConfig, root: Path | None) -> list[Story]:
         root: the data folder, which `stories` is relative to.
 
     Raises:
-        PretrainingDataError: the table cannot be read, a line lacks something, or a split that is needed is empty.
+        PretrainingDataError: the table cannot be read, a row lacks something, folds are to be made of groups that it
+            does not name, or a split that is needed is empty.
     """
     path = (root or Path()) / config.stories if config.stories else STORIES
     if not path.is_file():
         raise PretrainingDataError(f"There is no table {path}. `stories` is relative to the data folder.")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PretrainingDataError(f"Expected {path} to be a table in UTF-8, but cannot read it: {error}.") from error
+        frame = read_cells(path)
+    except InputError as error:
+        raise PretrainingDataError(str(error)) from error
+    table = ImageTable(path, frame, "")
+    if config.folds and config.group not in frame.columns:
+        raise PretrainingDataError(
+            f"Setting `group` names {config.group!r}, which {path} has no column of, so that rows of one patient would "
+            f"come into several folds. Its columns are: {', '.join(frame)}."
+        )
+    groups = table.ids(config.group) if config.group in frame.columns else [""] * len(frame)
+    records: list[dict[str, str]] = frame.to_dict(orient="records")
     rows = [
-        _story(f"{path}:{number}", line, config.group) for number, line in enumerate(lines, start=1) if line.strip()
+        _story(f"{path}: row {number}", record, group)
+        for number, (record, group) in enumerate(zip(records, groups, strict=True), start=1)
     ]
     rows = _in_folds(rows, config) if config.folds else rows
     if len({row.label for row in rows if row.split == "train"}) < 2:
@@ -89,31 +101,31 @@ def without_names(stories: Sequence[Story], knowledge: KnowledgeBase) -> list[St
     return [replace(story, narrative=text) for story, text in zip(stories, read, strict=True)]
 
 
-def _story(place: str, line: str, group: str) -> Story:
-    try:
-        record: Any = parse_json(line)
-    except ValueError as error:
-        raise PretrainingDataError(f"{place}: expected one JSON object a line, but {error}.") from error
-    if not isinstance(record, dict):
-        raise PretrainingDataError(f"{place}: expected one JSON object a line, but got {line:.60}.")
+def _story(place: str, record: Mapping[str, str], group: str) -> Story:
     for name in ("narrative", "label"):
-        if not isinstance(record.get(name), str) or not record[name].strip():
-            raise PretrainingDataError(f"{place}: expected {name!r} to be a text, but got {record.get(name)!r:.60}.")
-    split, options = record.get("split", "train"), record.get("options", [])
+        if record.get(name, "").strip().lower() in UNKNOWN_WORDS:
+            raise PretrainingDataError(
+                f"{place}: expected {name!r} to be a text, but got {record.get(name, '')!r:.60}."
+            )
+    split, ranked = record.get("split", "train"), record.get("options", "")
     if split not in SPLITS:
         raise PretrainingDataError(
             f"{place}: expected 'split' to be one of {', '.join(SPLITS)}, but got {split!r:.60}."
         )
+    try:
+        options: Any = parse_json(ranked) if ranked else []
+    except ValueError:
+        options = None
     if not isinstance(options, list) or not all(isinstance(name, str) for name in options):
-        raise PretrainingDataError(f"{place}: expected 'options' to be a list of labels, but got {options!r:.60}.")
-    name = str(record.get("id") or record.get("image") or place)
+        raise PretrainingDataError(f"{place}: expected 'options' to be a list of labels, but got {ranked!r:.60}.")
+    name = record.get("id") or record.get("image") or place
     return Story(
         id=name,
         narrative=record["narrative"],
         label=record["label"].strip(),
         split=split,
-        group=str(record.get(group) or name),
-        source=str(record.get("source", "")),
+        group=group or name,
+        source=record.get("source", ""),
         options=tuple(options),
     )
 

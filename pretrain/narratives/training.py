@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import platform
 import time
 from collections import Counter
@@ -30,13 +29,15 @@ from zsderm.narratives.story_classifier import StoryClassifier, listed, tokens_o
 from zsderm.narratives.words_model import WordsCard, WordsModel
 from zsderm.pretrain import checkpoint
 from zsderm.pretrain.checkpoint import Progress
-from zsderm.pretrain.distributed import Group, device_of_this_process
+from zsderm.pretrain.data_folder import data_folder
+from zsderm.pretrain.distributed import ALONE, check_alone, device_of_this_process
+from zsderm.pretrain.epoch import check_loss, is_due
 from zsderm.pretrain.narratives.chain import Chain, Draw
 from zsderm.pretrain.narratives.config import NarrativesConfig, read_config
 from zsderm.pretrain.narratives.model import Learned, begin, finished
 from zsderm.pretrain.narratives.rows import Story, checksum_lines, classes_of, read_stories, without_names
 from zsderm.pretrain.run_folder import CHECKPOINT, MANIFEST, open_run_folder, write_manifest
-from zsderm.pretrain.run_log import RunLog
+from zsderm.pretrain.run_log import EVALUATION, RunLog
 from zsderm.stored_json import read_json_file
 
 log = logging.getLogger(__name__)
@@ -144,15 +145,15 @@ def run_narratives(
         The folder of the model, `output/words_model`.
 
     Raises:
-        SettingsError: a setting is unknown or out of range, the list of all classes leaves no place for a story, or the
-            output holds a run with other settings or stories.
+        SettingsError: a setting is unknown or out of range, the list of all classes leaves no place for a story, the
+            output holds a run with other settings or stories, or torchrun started several processes.
         PretrainingDataError: the table cannot be read.
         CheckpointError: the language model cannot be had.
     """
     config = read_config(config_path, overrides)
-    root = data_root or (Path(os.environ["ZSDERM_DATA"]) if os.environ.get("ZSDERM_DATA") else None)
+    check_alone("A run on stories")
     knowledge = KnowledgeBase.load(config.knowledge)
-    stories = read_stories(config, root)
+    stories = read_stories(config, data_folder(data_root))
     chain = Chain(config, classes_of(stories, knowledge), knowledge)
     stories = without_names(stories, knowledge)
     open_run_folder(output, EXPORTED)
@@ -161,21 +162,20 @@ def run_narratives(
     model, tokenizer = begin(config, chain.outputs)
     _check_room(config, chain, model, tokenizer)
     learner = Learner(config, model.to(device), tokenizer, chain, [s for s in stories if s.split == "train"], device)
-    settings: Any = config
-    group = Group()
     manifest = _manifest(config_path, overrides or {}, knowledge, stories)
     _check_stories(output, manifest)
-    at = checkpoint.resume(output / CHECKPOINT, settings, device, group, **learner.parts)
+    at = checkpoint.resume(output / CHECKPOINT, config, device, ALONE, **learner.parts)
     write_manifest(output, manifest)
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=True)
     for epoch in range(at.epoch, config.epochs):
         _train_epoch(learner, epoch, at, logs, output / CHECKPOINT)
         at = Progress(epoch=epoch + 1, step=at.step)
-        checkpoint.save(output / CHECKPOINT, at, settings, group, **learner.parts)
+        checkpoint.save(output / CHECKPOINT, at, config, ALONE, **learner.parts)
     words = _words_model(learner, stories, manifest)
     with atomic_folder(output / EXPORTED, must_be_new=False) as draft:
         words.save(draft)
     logs.picture()
+    (output / EVALUATION).unlink(missing_ok=True)  # of a run that was finished before, whose model is written again
     logs.evaluation(_evaluation(words, stories, config.epochs), at.step)
     logs.close()
     return output / EXPORTED
@@ -184,7 +184,6 @@ def run_narratives(
 def _train_epoch(learner: Learner, epoch: int, at: Progress, logs: RunLog, file: Path) -> None:
     """All batches of an epoch that are left; `at` counts them, with the sums of losses and of right answers."""
     config = learner.config
-    settings: Any = config  # a checkpoint takes any settings that are a dataclass
     learner.model.train()
     clock = time.monotonic()
     for number, batch in enumerate(learner.batches(epoch)):
@@ -192,20 +191,17 @@ def _train_epoch(learner: Learner, epoch: int, at: Progress, logs: RunLog, file:
             continue  # done before the run was stopped
         rate = learner.scheduler.get_last_lr()[-1]
         loss, right = learner.step(batch)
-        if not math.isfinite(loss):
-            raise SettingsError(
-                f"The loss of batch {at.step + 1} is {loss:g}, so nothing more is learned. Set `learning_rate` and "
-                "`head_learning_rate` lower, and choose another --output."
-            )
-        at.sums += torch.tensor([loss * len(batch), right * len(batch), 0], dtype=torch.float64)
+        figures = torch.tensor([loss, right, 0], dtype=torch.float64)
+        check_loss(figures, at)
+        at.sums += figures * len(batch)
         at.learned += 1
         now = time.monotonic()
         at.advance(len(batch), 0, now - clock, 0)
         clock = now
-        if config.log_every and at.step % config.log_every == 0:
+        if is_due(config.log_every, at.step):
             logs.step({"step": at.step, "epoch": epoch + 1, "loss": round(loss, 6), "learning_rate": rate})
-        if config.checkpoint_every and at.batch % config.checkpoint_every == 0 and at.batch < learner.steps:
-            checkpoint.save(file, at, settings, Group(), **learner.parts)
+        if is_due(config.checkpoint_every, at.batch) and at.batch < learner.steps:
+            checkpoint.save(file, at, config, ALONE, **learner.parts)
     loss, right, _ = (at.sums / max(at.images, 1)).tolist()
     row = {"epoch": epoch + 1, "loss": round(loss, 4), "answered_right": round(right, 4)}
     logs.epoch({**row, "seconds": round(at.seconds, 1), "step": at.step})

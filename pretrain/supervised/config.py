@@ -25,7 +25,7 @@ from zsderm.errors import SettingsError, did_you_mean
 from zsderm.pretrain.model.start import LITE
 from zsderm.pretrain.model_settings import check_preprocessing
 from zsderm.pretrain.run_settings import EFFECTS, LARGEST_SIDE, Augmentation, RunSettings, with_parts
-from zsderm.pretrain.settings_file import build, check_between, read_yaml, replaced, with_tuples
+from zsderm.pretrain.settings_file import build, check_between, read_settings, with_tuples
 
 MINI = "zsderm-mini"
 WEIGHTS = ("none", "timm", MINI, *LITE)  # or a .safetensors file
@@ -91,9 +91,7 @@ def read_supervised_config(path: Path, overrides: Mapping[str, Any] | None = Non
         SettingsError: if the file is missing, is no mapping, has an unknown key or a value out of range.
         MissingDependencyError: if PyYAML is not installed.
     """
-    content: Any = read_yaml(path)
-    for name, value in (overrides or {}).items():
-        content = replaced(content, name.split("."), value, name)
+    content = read_settings(path, overrides)
     if "model_cfg" in content or "start" in content:
         raise SettingsError(f"{path} is the configuration of an encoder with two towers. Use it with: zsderm pretrain")
     plain = content.get("augmentation") is None

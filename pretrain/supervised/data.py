@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zsderm.errors import ImageError, PretrainingDataError
+from zsderm.knowledge.names import repeated
 from zsderm.pretrain.data.augmentation import COLUMNS, draw_effects
 from zsderm.pretrain.data.records import Record
 from zsderm.pretrain.data.sources import read_records
@@ -102,14 +103,20 @@ def labelled_records(config: SupervisedConfig, root: Path) -> tuple[list[Record]
         N records, K classes in the order of the head, N places.
 
     Raises:
-        PretrainingDataError: a table has no labels, there are fewer than two, or one that is none of the classes.
+        PretrainingDataError: a table has no labels, there are fewer than two, two are spellings of one, an image
+            has two, or one is none of the classes.
     """
     records = read_records(config, root)
-    labels = []
+    labels: list[str] = []
+    shown: dict[tuple[str, object], str] = {}
     for record in records:
         if record.case is None:
             raise PretrainingDataError(f"{record.table} has no column 'label', which a supervised run learns.")
         labels.append(record.case.label)
+        if (other := shown.setdefault((str(record.path), record.span), labels[-1])) != labels[-1]:
+            raise PretrainingDataError(
+                f"{record.path} is {other!r} in one row and {labels[-1]!r} in another. Keep one."
+            )
     classes = config.classes or tuple(sorted(set(labels)))
     if strange := sorted(set(labels) - set(classes)):
         raise PretrainingDataError(
@@ -117,6 +124,10 @@ def labelled_records(config: SupervisedConfig, root: Path) -> tuple[list[Record]
         )
     if empty := [name for name in classes if name not in labels]:
         raise PretrainingDataError(f"Setting `classes` names {', '.join(empty)}, but no table has such an image.")
+    if twins := repeated(classes):
+        raise PretrainingDataError(
+            f"The labels {twins[0]!r} and {twins[1]!r} are one name, spelt in two ways. Write it in one way."
+        )
     if len(classes) < 2:
         raise PretrainingDataError(f"Expected at least two classes to tell apart, but the tables have: {classes[0]}.")
     return records, classes, [classes.index(label) for label in labels]

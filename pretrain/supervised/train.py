@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,16 +11,17 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from zsderm.errors import PretrainingDataError, SettingsError
+from zsderm.errors import PretrainingDataError
 from zsderm.pretrain import checkpoint
 from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.data.readable import check_records
 from zsderm.pretrain.data.sampling import DrawPlan, Draws
 from zsderm.pretrain.data.squares import held_by, squares_of
+from zsderm.pretrain.data_folder import needed_data_folder
 from zsderm.pretrain.data_settings import Evaluation
-from zsderm.pretrain.distributed import ALONE, device_of_this_process, launched_size
+from zsderm.pretrain.distributed import ALONE, check_alone, device_of_this_process
 from zsderm.pretrain.epoch import epoch_row, train_epoch
-from zsderm.pretrain.evaluation import classification_figures, column_of, files_of, name_of, table_of
+from zsderm.pretrain.evaluation import classification_figures, column_of, files_of, rows_of, table_of
 from zsderm.pretrain.manifest import run_manifest
 from zsderm.pretrain.run_folder import CHECKPOINT, open_run_folder, write_manifest
 from zsderm.pretrain.run_log import RunLog
@@ -60,12 +59,9 @@ def run_supervised(
         CheckpointError: the starting weights cannot be had.
     """
     config = read_supervised_config(config_path, overrides)
-    named = data_root or os.environ.get("ZSDERM_DATA")
-    if not named:
-        raise SettingsError("No data folder is named. Use --data-root, or set ZSDERM_DATA.")
-    if launched_size() > 1:
-        raise SettingsError("A supervised run is one process. Start it without torchrun.")
-    return _train(config, config_path, overrides or {}, Path(named), output)
+    root = needed_data_folder(data_root)
+    check_alone("A supervised run")
+    return _train(config, config_path, overrides or {}, root, output)
 
 
 def _train(config: SupervisedConfig, config_path: Path, overrides: Mapping[str, Any], root: Path, output: Path) -> Path:
@@ -138,11 +134,9 @@ def _evaluated(config: SupervisedConfig, root: Path, folder: Path, epoch: int) -
     if not config.evaluate:
         return []
     classifier = SupervisedClassifier.load(folder)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for asked in config.evaluate:
         labels = [classifier.classes.index(label) for label in _labels(asked, root)]
         predictions = classifier.predict(files_of(table_of(asked, root)))
-        for metric, value, reason in classification_figures(labels, predictions):
-            told = {"metric": metric, "value": round(value, 4), "reason": reason if math.isnan(value) else ""}
-            rows.append({"epoch": epoch, "name": name_of(asked), **told})
+        rows += rows_of(asked, epoch, classification_figures(labels, predictions))
     return rows

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 import pytest
 
-from zsderm.benchmarks.pages import filled, part_names, splice
+from zsderm.benchmarks.pages import filled, part_names, publish, splice
 
 PAGE = "<!-- tables -->x<!-- end of tables -->, up to <!-- learned -->0<!-- end of learned --> points"
 
@@ -36,3 +37,15 @@ def test_a_page_without_the_marks_it_must_have_is_refused_and_kept(tmp_path: Pat
     with pytest.raises(click.ClickException, match="Expected a page with the lines <!-- tables -->"):
         splice(page, {"tables": "y"}, required="tables")
     assert page.read_text() == "no marks"
+
+
+def test_an_experiment_prints_its_tables_keeps_its_figures_and_fills_its_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, figures = tmp_path / "page.md", tmp_path / "figures.json"
+    page.write_text(PAGE)
+    publish({"tables": "y", "learned": "7", "no marks": "z"}, {"found": [1]}, figures, page)
+    assert capsys.readouterr().out == "y\n\n7\n\nz\n" and json.loads(figures.read_text()) == {"found": [1]}
+    assert page.read_text() == PAGE.replace(">x<", ">\n\ny\n\n<").replace(">0<", ">\n\n7\n\n<")
+    with pytest.raises(click.ClickException, match="<!-- no marks -->"):
+        publish({"no marks": "z"}, {}, None, page)

@@ -12,6 +12,28 @@ from zsderm.cli import main
 
 
 @pytest.fixture
+def make_photos(tmp_path: Path) -> Callable[[int], Path]:
+    """Makes a folder with so many photographs, 0.png, 1.png and so on, and torn.jpg, which is none."""
+
+    def make(count: int) -> Path:
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        rng = np.random.default_rng(0)
+        for index in range(count):
+            Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+        (folder / "torn.jpg").write_bytes(b"not a picture")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def photos(make_photos: Callable[[int], Path]) -> Path:
+    """Four photographs in a folder, and a file that is none."""
+    return make_photos(4)
+
+
+@pytest.fixture
 def run_beside_photos(tiny_encoder: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
     """Runs ``zsderm`` with the small encoder in place of the bundled one, in a folder with photos/a.jpg, b and c."""
     for place in ("zsderm.load_encoder", "zsderm.classifier.load_encoder"):

@@ -6,28 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
 
 from zsderm.cli import main, options
 from zsderm.encoders.base import SUPERVISED_PREFIX
 from zsderm.supervised import SupervisedClassifier
 
 TRAINED = ("melanoma", "nevus", "scabies")
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for index in range(4):
-        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    (folder / "torn.jpg").write_bytes(b"not a picture")
-    return folder
 
 
 @pytest.fixture
@@ -104,9 +91,10 @@ def test_it_is_calibrated_and_evaluated(
         (("--fit", "fitted"), 2, "--fit cannot be given"),
         (("--explain", "heat"), 2, "--explain cannot be given"),
         (("--modality", "clinical"), 2, "--modality cannot be given"),
-        (("--knowledge", "dermatology"), 2, "--knowledge cannot be given"),
+        (("--knowledge", "dermatology"), 2, "needs --narratives or --narrative"),
         (("-c", "nevus, psoriasis"), 1, "was not trained on psoriasis: it answers only melanoma, nevus, scabies"),
         (("--model", "supervised:photos"), 1, "has no supervised.json"),
+        (("--model", "supervised:"), 1, "but got no folder. zsderm pretrain supervised writes one"),
     ],
 )
 def test_what_means_nothing_to_it_is_refused(

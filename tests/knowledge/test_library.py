@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -119,3 +120,25 @@ def test_a_base_without_a_card_has_an_empty_one(write_base, disease):
     folder = write_base(disease("wart", "rough"))
     assert library.read_card(folder) == {}
     assert library.read_card(folder / "all.jsonl") == {}
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "endless file"])
+@pytest.mark.parametrize("folder", ["", "reported"])
+def test_what_may_never_end_is_no_file_of_a_base(tmp_path: Path, kind: str, folder: str) -> None:
+    (tmp_path / "moles.jsonl").write_text(json.dumps({"name": "nevus", "descriptions": []}) + "\n", encoding="utf-8")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    odd = tmp_path / folder / "odd.jsonl"
+    if kind == "device":
+        odd.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.touch()
+        os.truncate(odd, 200 * 2**30)
+    with pytest.raises(InputError, match=r"odd\.jsonl' cannot be read: it is (no regular file|larger than 1024 MiB)"):
+        _ = KnowledgeBase.load(tmp_path).reported
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    with pytest.raises(InputError, match=r"a\.jsonl:1: expected a JSON object, but 'reported' stands twice"):
+        library.parse_object("a.jsonl:1", '{"name": "nevus", "reported": [], "reported": [{"text": "It itches."}]}')

@@ -142,6 +142,22 @@ def test_groups_have_the_story_that_their_photographs_share(tiny_encoder: TinyEn
     assert "label_by_words" in found.to_frame()
 
 
+def test_stories_are_read_once_for_photographs_and_groups(tiny_encoder: TinyEncoder, base: KnowledgeBase) -> None:
+    stories = [TOLD, TOLD, "It itches.", ""]
+    alone = with_words(_predictions(4), stories, base, model=tiny_encoder)
+    once = tiny_encoder.texts_encoded
+    members = ImageGroups.of(["a", "a", "b", "b"], [f"{n}.jpg" for n in range(4)])
+    found = groups_with_words(
+        group_predictions(_predictions(4), _predictions(2), members), stories, base, model=tiny_encoder
+    )
+    assert tiny_encoder.texts_encoded == 2 * once
+    assert torch.equal(found.photographs.probabilities, alone.probabilities)
+    assert found.photographs.manifest["narratives"] == alone.manifest["narratives"]
+    apart = with_words(_predictions(2), [TOLD, "It itches."], base, model=tiny_encoder)
+    torch.testing.assert_close(found.answers.probabilities, apart.probabilities)
+    assert found.answers.manifest["narratives"]["told"] == 2
+
+
 def test_without_a_knowledge_base_nothing_is_read(tiny_encoder: TinyEncoder) -> None:
     found = with_words(_predictions(1), [TOLD], None, model=tiny_encoder)
     assert torch.equal(found.probabilities, _predictions(1).probabilities)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from zsderm import FallbackWarning, InputError
+from zsderm.errors import ZsdermWarning
 from zsderm.narratives.table import NARRATIVE_COLUMNS, NarrativeTable, read_narratives
 
 ROWS = [
@@ -38,9 +39,29 @@ def test_the_column_of_stories_may_be_called_otherwise(tmp_path: Path, column: s
     assert _read(tmp_path, f"filename,{column}\n1.jpg,It itches\n").of_images(["1.jpg"]) == ["It itches"]
 
 
+@pytest.mark.parametrize("told", [["It itches", "It hurts"], {"story": "It itches"}, []])
+def test_a_list_or_an_object_is_no_story(tmp_path: Path, told: object) -> None:
+    path = tmp_path / "told.jsonl"
+    path.write_text(json.dumps({"image": "1.jpg", "narrative": told}))
+    with pytest.raises(InputError, match=r"each narrative in .* to be one text, but its column 'narrative' holds"):
+        read_narratives(path)
+    path.write_text(json.dumps({"image": "1.jpg", "narrative": "[...] itches, {sic}"}))
+    assert read_narratives(path).of_images(["1.jpg"]) == ["[...] itches, {sic}"]
+
+
+def test_stories_of_nothing_that_is_asked_for_are_counted(tmp_path: Path) -> None:
+    rows = "1.jpg,It itches\n,It hurts\n3.jpg,It bleeds\n4.jpg,\n2.jpg,\n"
+    table = _read(tmp_path, f"image,narrative\n{rows}")
+    with pytest.warns(ZsdermWarning, match=r"2 of 3 narratives in .*told.csv are of none of the images, and left out"):
+        assert table.of_images(["1.jpg", "2.jpg"]) == ["It itches", ""]
+    table = _read(tmp_path, f"case,narrative\n{rows}")
+    with pytest.warns(ZsdermWarning, match="1 of 3 narratives in .*told.csv is of none of the cases, and left out"):
+        assert table.of_cases(["1.jpg", "3.jpg", ""]) == ["It itches", "It bleeds", ""]
+
+
 @pytest.mark.parametrize("cell", ["", "  ", "n/a", "NaN", "unknown", "-"])
 def test_a_cell_that_says_nothing_is_an_empty_story(tmp_path: Path, cell: str) -> None:
-    assert _read(tmp_path, f"image,narrative\n1.jpg,{cell}\n2.jpg,x\n").of_images(["1.jpg"]) == [""]
+    assert _read(tmp_path, f"image,narrative\n1.jpg,{cell}\n2.jpg,x\n").of_images(["1.jpg", "2.jpg"]) == ["", "x"]
 
 
 def test_a_story_for_each_case_belongs_to_all_its_images(tmp_path: Path) -> None:
@@ -53,8 +74,10 @@ def test_a_story_for_each_case_belongs_to_all_its_images(tmp_path: Path) -> None
 
 def test_rows_of_images_are_of_cases_if_a_column_of_them_is_named(tmp_path: Path) -> None:
     text = "image,lesion_id,narrative\n1.jpg,L1,It itches\n2.jpg,L1,It itches\n3.jpg,L1,\n4.jpg,,Lost\n"
-    assert _read(tmp_path, text).of_images(["2.jpg"]) == ["It itches"]
-    assert _read(tmp_path, text, case_column="lesion_id").of_cases(["L1", ""]) == ["It itches", ""]
+    with pytest.warns(ZsdermWarning, match="2 of 3 narratives"):
+        assert _read(tmp_path, text).of_images(["2.jpg"]) == ["It itches"]
+    with pytest.warns(ZsdermWarning, match="1 of 3 narratives"):
+        assert _read(tmp_path, text, case_column="lesion_id").of_cases(["L1", ""]) == ["It itches", ""]
 
 
 def test_rows_without_names_are_taken_in_order_if_the_user_says_so(tmp_path: Path) -> None:
@@ -89,9 +112,9 @@ def test_stories_that_do_not_fit_the_images_or_cases_are_refused(tmp_path: Path)
     with pytest.raises(InputError, match="names images in the column 'image'"):
         by_image.of_cases(["1"])
     by_case = _read(tmp_path, "case,narrative\nA,x\nA,y\n")
-    with pytest.raises(InputError, match=r"names cases in its column 'case' and no images.*--group-by"):
+    with pytest.raises(InputError, match=r"names cases in its column 'case', but no images.*--group-by"):
         by_case.of_images(["1.jpg"])
     with pytest.raises(InputError, match="the rows of 'A' tell different things"):
         by_case.of_cases(["A"])
-    with pytest.raises(InputError, match="names none of them; it names A, the cases are B"):
+    with pytest.raises(InputError, match="names none of them: it names A, and the cases are B"):
         _read(tmp_path, "case,narrative\nA,x\n").of_cases(["B"])

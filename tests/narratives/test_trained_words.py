@@ -161,6 +161,7 @@ def test_a_classifier_takes_the_folder_and_refuses_what_cannot_be_before_it_look
         ({"narratives": [NIGHT], "words_model": 3}, WrongTypeError, "a WordsModel or its folder"),
         ({"narratives": [NIGHT], "words_model": "nowhere"}, CheckpointError, "it holds no zsderm_words.json"),
         ({"narratives": [NIGHT], "words_model": model, "words_options": 1}, SettingsError, "2 or more, but got 1"),
+        ({"narratives": [NIGHT], "words_model": model, "words_options": "3"}, SettingsError, "2 or more, but got '3'"),
     ):
         with pytest.raises(error, match=said):
             classifier.predict([photo], **arguments)  # type: ignore[arg-type]
@@ -183,6 +184,15 @@ def test_counts_that_cannot_be_right_are_refused(words_folder: Path, tmp_path: P
     card = json.loads((folder / CARD_FILE).read_text())
     (folder / CARD_FILE).write_text(json.dumps({**card, "training": {"labels": labels}}))
     with pytest.raises(CheckpointError, match="'labels'"):
+        WordsModel.load(folder)
+
+
+@pytest.mark.parametrize("said", [{"classes": None}, {"classes": "abcd"}, {"card": 3}, {"training": [1]}])
+def test_a_card_of_another_shape_is_refused(words_folder: Path, tmp_path: Path, said: dict[str, object]) -> None:
+    folder = tmp_path / "words"
+    shutil.copytree(words_folder, folder)
+    (folder / CARD_FILE).write_text(json.dumps({**json.loads((folder / CARD_FILE).read_text()), **said}))
+    with pytest.raises(CheckpointError, match="'classes' to be a list, and 'card' and 'training' to be objects"):
         WordsModel.load(folder)
 
 

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from zsderm.encoders.sentence_model import SentenceModel
 from zsderm.errors import CheckpointError, InputError
@@ -129,3 +132,52 @@ def test_a_folder_that_lacks_a_part_is_refused_with_its_place(folder: Path, tmp_
         (place / CARD_FILE).write_text(json.dumps({**json.loads((place / CARD_FILE).read_text()), "code": "x"}))
     with pytest.raises(CheckpointError, match=r"words' is no model of stories that can be read"):
         WordsModel.load(place)
+
+
+def _parts(place: Path, file: str, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
+    save_file(change(load_file(place / file)), place / file, metadata={"format": "pt"})
+
+
+def _said(place: Path, file: str, **values: object) -> None:
+    (place / file).write_text(json.dumps({**json.loads((place / file).read_text()), **values}))
+
+
+def _of_fewer_words(place: Path) -> None:
+    _said(place, "config.json", vocab_size=5)
+    _parts(place, "model.safetensors", lambda all: {k: v[:5].clone() if "word_emb" in k else v for k, v in all.items()})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda place: _parts(place, HEAD_FILE, lambda all: {k: v * torch.nan for k, v in all.items()}), "no finite"),
+        (
+            lambda place: _parts(place, "model.safetensors", lambda all: {k: v * torch.nan for k, v in all.items()}),
+            "no f",
+        ),
+        (
+            lambda place: _parts(place, HEAD_FILE, lambda all: {**all, "weight": all["weight"][:, :16].clone()}),
+            "shapes",
+        ),
+        (_of_fewer_words, "more words than the 5"),
+        (lambda place: _said(place, CARD_FILE, max_tokens=100_000), "100000, but the weights have 512"),
+        (lambda place: _said(place, CARD_FILE, max_tokens=10**40), "max_tokens from 8"),
+        (lambda place: _said(place, CARD_FILE, classes="abcd", training={}), "'classes' to be a list"),
+        (
+            lambda place: _said(place, "config.json", model_type="own", auto_map={"AutoConfig": "own.C"}),
+            "contains custom code",
+        ),
+    ],
+    ids=["head of nan", "weights of nan", "narrow head", "few words", "few places", "too many tokens", "text", "code"],
+)
+def test_parts_that_do_not_fit_together_are_refused_before_a_story_is_read(
+    folder: Path, tmp_path: Path, change: Callable[[Path], None], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "words"
+    shutil.copytree(folder, place)
+    (place / "own.py").write_text("raise SystemExit('code of a stranger')\n")
+    change(place)
+    with pytest.raises(CheckpointError, match=rf"words' is no model of stories that can be read: .*{told}"):
+        WordsModel.load(place)
+    assert "Do you wish" not in capsys.readouterr().out

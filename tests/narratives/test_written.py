@@ -69,8 +69,9 @@ GOOD = {"id": "wart-01", "label": "wart", "split": "dev", "source": "written", "
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", r"mine.jsonl:2: expected one JSON object a line"),
-        ("[]", r"mine.jsonl:2: expected an object with id, label, split, source, narrative"),
+        ("nonsense", r"mine.jsonl:2: expected a JSON object, but"),
+        ("[]", r"mine.jsonl:2: expected a JSON object, but got list"),
+        ("{}", r"mine.jsonl:2: expected an object with id, label, split, source, narrative"),
         (json.dumps({**GOOD, "more": 1}), "expected an object with"),
         (json.dumps({**GOOD, "narrative": " "}), "expected 'narrative' to be a text"),
         (json.dumps({**GOOD, "split": "val"}), "expected 'split' to be one of train, dev, test, but got 'val'"),
@@ -88,12 +89,15 @@ def test_stories_of_another_file(tmp_path: Path) -> None:
     file.write_text(json.dumps(GOOD), encoding="utf-8")
     assert written_stories(file=file) == written_stories("dev", file) == [WrittenStory(**GOOD)]
     assert written_stories("test", file) == []
+    odd = {**GOOD, "narrative": "It hurts\u2028at night."}  # in JSON no end of a line
+    file.write_text(f"{json.dumps(odd, ensure_ascii=False)}\n\n{json.dumps(GOOD)}\n", encoding="utf-8")
+    assert written_stories(file=file) == [WrittenStory(**odd), WrittenStory(**GOOD)]
 
 
 def test_a_split_or_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected `split` to be one of train, dev, test, but got 'val'"):
         written_stories("val")
-    with pytest.raises(InputError, match=r"cannot read it"):
+    with pytest.raises(InputError, match=r"none\.jsonl' cannot be read: No such file"):
         written_stories(file=tmp_path / "none.jsonl")
 
 

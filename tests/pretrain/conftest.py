@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from zsderm.pretrain import checkpoint
 
 COLOURS = {"melanoma": (60, 30, 20), "vascular lesion": (200, 20, 40), "vitiligo": (240, 225, 210)}
 
@@ -36,3 +39,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def stopped_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """Within, a run is stopped as by Ctrl-C once it has written so many checkpoints; it has to be."""
+
+    @contextmanager
+    def stopping(saves: int) -> Iterator[None]:
+        save, done = checkpoint.save, []
+
+        def save_and_stop(*arguments: object, **parts: object) -> None:
+            save(*arguments, **parts)
+            done.append(1)
+            if len(done) == saves:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as changed, pytest.raises(KeyboardInterrupt):
+            changed.setattr(checkpoint, "save", save_and_stop)
+            yield
+
+    return stopping

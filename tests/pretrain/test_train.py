@@ -7,6 +7,7 @@ import runpy
 import shutil
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from zsderm import CheckpointError, PretrainingDataError, SettingsError, load_encoder
-from zsderm.pretrain import checkpoint, train
+from zsderm.pretrain import train
 from zsderm.pretrain.run_log import RunLog
 
 MINI = Path(__file__).parents[2] / "pretrain" / "configs" / "mini.yaml"
@@ -121,23 +122,17 @@ def test_training_teaches_what_a_colour_tells_apart(tmp_path: Path, data: Path) 
 
 @pytest.mark.parametrize(("saves", "targets", "average"), [(1, "own", 0.0), (2, "label", 0.9), (3, "ontology", 0.9)])
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
-    saves: int, targets: str, average: float, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    saves: int,
+    targets: str,
+    average: float,
+    tmp_path: Path,
+    data: Path,
+    stopped_after: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     changes = {**DROPPING, "targets": targets, "average": average, "checkpoint_every": 2, "log_every": 1}
     whole = run(tmp_path / "whole", data, **changes)
-    save = checkpoint.save
-    done = []
-
-    def save_and_stop(*arguments: object, **parts: object) -> None:
-        save(*arguments, **parts)
-        done.append(1)
-        if len(done) == saves:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoint, "save", save_and_stop)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_after(saves):
         run(tmp_path / "stopped", data, **changes)
-    monkeypatch.setattr(checkpoint, "save", save)
     resumed = run(tmp_path / "stopped", data, **changes)
     assert whole.keys() == resumed.keys()
     for name, tensor in whole.items():

@@ -22,7 +22,7 @@ from zsderm import report
 from zsderm.calibration import calibrate_on
 from zsderm.errors import InputError, SettingsError
 from zsderm.metrics import confusion_matrix
-from zsderm.narratives.answers import WordAnswers
+from zsderm.narratives.word_answers import WordAnswers
 from zsderm.predictions import Evidence, Predictions
 from zsderm.report import write_report
 from zsderm.report.pictures import side_for

@@ -13,10 +13,12 @@ from zsderm.encoders import load_encoder
 from zsderm.encoders.views import views_of
 from zsderm.errors import (
     CheckpointError,
+    ClassListError,
     InputError,
     SettingsError,
     UnknownClassError,
     UnknownModelError,
+    WrongTypeError,
     ZsdermWarning,
 )
 from zsderm.supervised import SupervisedClassifier, is_supervised
@@ -63,6 +65,12 @@ def test_another_name_of_a_trained_class_is_that_class_and_said(supervised_folde
     assert named.places == (1, 0) and named.classes == ("melanocytic nevus", "melanoma")
 
 
+def test_accents_written_in_the_other_way_and_capitals_are_the_same_class(supervised_folder: Make) -> None:
+    trained = ("Caf\u00e9-au-lait macule", "nevus")
+    named = SupervisedClassifier.load(supervised_folder(trained), classes=["NEVUS", "cafe\u0301-au-lait  macule"])
+    assert named.places == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
@@ -73,6 +81,24 @@ def test_another_name_of_a_trained_class_is_that_class_and_said(supervised_folde
 def test_a_class_that_it_was_not_trained_on_is_refused(supervised_folder: Make, classes: list[str], said: str) -> None:
     with pytest.raises(UnknownClassError, match=said):
         SupervisedClassifier.load(supervised_folder(CLASSES), classes=classes)
+
+
+@pytest.mark.parametrize("classes", ["nevus, melanoma", ["nevus"], [], ["Nevus", "nevus"]])
+def test_a_class_list_is_held_to_the_rules_of_every_other(supervised_folder: Make, classes: object) -> None:
+    classifier = SupervisedClassifier.load(supervised_folder(CLASSES))
+    with pytest.raises(ClassListError):
+        classifier.for_classes(classes)  # type: ignore[arg-type]
+
+
+def test_classes_are_spelt_as_labels_of_tables_are(supervised_folder: Make) -> None:
+    classifier = SupervisedClassifier.load(supervised_folder(("basal cell carcinoma", "café-au-lait macule", "nevus")))
+    assert classifier.for_classes([" NEVUS ", "basal_cell_carcinoma", "cafe\u0301-au-lait macule"]).places == (2, 0, 1)
+
+
+def test_a_class_that_only_holds_the_asked_disease_is_no_answer_to_it(supervised_folder: Make) -> None:
+    classifier = SupervisedClassifier.load(supervised_folder(("benign keratosis", "nevus")))
+    with pytest.raises(UnknownClassError, match="was not trained on solar lentigo"):
+        classifier.for_classes(["solar lentigo", "nevus"])
 
 
 def test_views_are_the_mean_of_roots_made_a_unit_row(supervised_folder: Make, images: list[Path]) -> None:
@@ -121,6 +147,8 @@ def test_it_is_no_encoder(supervised_folder: Make) -> None:
     assert is_supervised(name) and not is_supervised("zsderm-mini") and not is_supervised(None)
     with pytest.raises(UnknownModelError, match="embeds nothing"):
         load_encoder(name)
+    with pytest.raises(WrongTypeError, match="reads no texts: it answers the classes of its training alone"):
+        SupervisedClassifier.load(name).tower.encode_texts(["a photo of melanoma"])
     with pytest.raises(CheckpointError, match=r"It holds a supervised classifier: write supervised:"):
         load_encoder(name.partition(":")[2])
 
@@ -132,6 +160,7 @@ def test_it_is_no_encoder(supervised_folder: Make) -> None:
         ({"tower": 3}, "a network that timm knows"),
         ({"tower": "resnet18"}, "are not those of resnet18 with 3 classes"),
         ({"classes": ["a", "a", "b"]}, "a list of distinct names"),
+        ({"classes": ["Nevus", "nevus ", "melanoma"]}, "a list of distinct names"),
         ({"classes": ["a", "b"]}, "are not those of test_efficientnet with 2 classes"),
         ({"classes": None}, "a list of distinct names"),
         ({"views": 2}, "views"),
@@ -147,3 +176,13 @@ def test_a_card_that_cannot_be_right_is_refused(supervised_folder: Make, said: d
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"has no supervised\.json"):
         SupervisedClassifier.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["supervised:", "supervised: ", ""])
+def test_a_name_without_a_folder_is_not_the_folder_of_the_command(
+    supervised_folder: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(supervised_folder(CLASSES))
+    assert SupervisedClassifier.load("supervised:.").classes == CLASSES
+    with pytest.raises(CheckpointError, match=r"got no folder\. zsderm pretrain supervised writes one"):
+        SupervisedClassifier.load(name)

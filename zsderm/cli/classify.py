@@ -147,12 +147,13 @@ def classify(
     embeddings: a second table, FILE-groups.csv beside FILE.csv, with a section in the report. A photograph whose group
     is not known is a group of its own.
 
-    With --narratives (or --narrative) a photograph is answered together with what the patient tells: label and
-    probability are by both, and the columns label_by_image, label_by_words, matched and masked say how. Stories are
-    read without training, or by --words-model.
+    With --narratives (or --narrative) a photograph is answered together with what the patient tells. The columns label
+    and probability are by both; label_by_image and label_by_words are by each alone; matched and masked hold the
+    sentences that the story is like, and the names that were taken out of it. Stories are read without training, or by
+    --words-model; no trained model of stories comes with the package.
 
     With --model supervised:FOLDER a classifier that was trained on labelled images answers, by default for all of its
-    classes; without descriptions, and so without evidence, prior, refinement, familiarity and heat maps.
+    classes. It reads no descriptions, so there are no evidence, prior, refinement, familiarity and heat maps.
 
     The report is one file that needs no network: filter, sort and search the photographs, enlarge them, correct answers
     and download the corrections as labels.csv.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -12,6 +14,7 @@ import click
 
 from zsderm.cli.help import IMAGES, option
 from zsderm.cli.options import FILE, all_of
+from zsderm.cli.places import looks_like_path, what_it_is
 from zsderm.cli.talk import timed
 
 if TYPE_CHECKING:
@@ -29,14 +32,14 @@ _options = all_of(
         "--narratives",
         type=FILE,
         heading=IMAGES,
-        help="A table of what patients tell, in English: an image column (or with --group-by a column of cases) and a "
-        "column narrative. Answers are then by image and words.",
+        help="A table of what patients tell, in English, with an image column (or, with --group-by, a column of cases) "
+        "and a column narrative. Answers are then by image and words together.",
     ),
     option(
         "--narrative",
         metavar="TEXT",
         heading=IMAGES,
-        help="What the one patient tells whom all images show, instead of a table.",
+        help="What the patient tells, in English, instead of a table; it counts for all images.",
     ),
     option(
         "--words-weight",
@@ -49,15 +52,15 @@ _options = all_of(
         "--words-model",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         heading=IMAGES,
-        help="The folder of a model of stories (zsderm pretrain narratives) that reads them.  [default: the knowledge "
-        "base and the bundled sentence model, untrained]",
+        help="The folder of a model that zsderm pretrain narratives has trained; it then reads the stories.  [default: "
+        "no such model; stories are compared with the knowledge base by the bundled sentence model]",
     ),
     option(
         "--words-options",
         type=click.IntRange(min=LEAST),
         heading=IMAGES,
-        help="The first so many classes by photograph are the options of --words-model.  [default: the prediction set "
-        f"of --calibration, or {OPTIONS}]",
+        help="How many classes, the most probable by photograph, --words-model chooses among.  [default: the "
+        f"prediction set of --calibration, or {OPTIONS}]",
     ),
 )
 
@@ -96,14 +99,25 @@ class PatientWords:
         idle = {"weight": self.weight is not None, "model": self.model is not None, "options": self.options is not None}
         if not self.given and any(idle.values()):
             name = next(name for name, said in idle.items() if said)
-            raise click.UsageError(f"--words-{name} needs --narratives or --narrative: the words that it is for.")
+            raise click.UsageError(f"--words-{name} needs --narratives or --narrative: no words are given.")
         if self.options is not None and self.model is None:
-            raise click.UsageError("--words-options needs --words-model: the model that chooses among them.")
+            raise click.UsageError("--words-options needs --words-model: only such a model chooses among options.")
         if self.given and self.model is None and knowledge == "none":
             told = "--narrative" if self.table is None else "--narratives"
             raise click.UsageError(
-                f"{told} needs a knowledge base, which says what patients report, or --words-model: not --knowledge "
-                "none."
+                f"{told} cannot be given with --knowledge none, because the knowledge base says what patients report. "
+                "Leave out --knowledge none, or give --words-model."
+            )
+        if self.weight is not None and math.isnan(self.weight):
+            raise click.UsageError(f"--words-weight is no number. Give one from 0 to {HEAVIEST:g}.")
+        if self.one is not None and not any(character.isalpha() for character in self.one):
+            raise click.UsageError(f"--narrative {self.one!r:.40} has no word. Write what the patient tells.")
+        file = (self.one or "").strip().removeprefix("@")
+        if " " not in file and file and looks_like_path(file):
+            found = "such a file" if os.path.isfile(file) else what_it_is(file)
+            raise click.UsageError(
+                f"--narrative takes what the patient tells, but {self.one!r:.60} looks like a path, and there is "
+                f"{found}. A table of stories goes to --narratives."
             )
 
     def of_images(

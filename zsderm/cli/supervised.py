@@ -52,8 +52,8 @@ def supervised_classifier_of(context: click.Context, options: dict[str, Any]) ->
         )
     if "knowledge" in given and not any(context.params.get(name) for name in ("narratives", "narrative")):
         raise click.UsageError(
-            "--knowledge cannot be given with --model supervised:FOLDER, but for --narratives or --narrative: a "
-            "supervised classifier reads no descriptions."
+            "--knowledge with --model supervised:FOLDER needs --narratives or --narrative: a supervised classifier "
+            "reads no descriptions, so the knowledge base would be used for stories only."
         )
     if context.params.get("abstain_rate") is not None and context.params["abstain_score"] == "energy":
         raise click.UsageError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shlex
 import warnings
@@ -21,6 +19,7 @@ from zsderm.knowledge.disease import Description, Disease
 from zsderm.knowledge.languages import ForeignNames
 from zsderm.knowledge.names import NameTable, ShortForms, split_brackets, without_photos
 from zsderm.knowledge.reported import Report, Reports, checksum_of, read_reported
+from zsderm.stored_json import checksum_of as json_checksum
 from zsderm.wording import counted
 
 log = logging.getLogger(__name__)
@@ -120,8 +119,7 @@ class KnowledgeBase:
         for what in sorted(told) if with_ambiguous else ():
             if meanings := told[what]:  # a base without any has the checksum that it had before there were any
                 content.append({what: [[name, *sorted(meanings[name])] for name in sorted(meanings)]})
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+        return json_checksum(content)
 
     @cached_property
     def reported(self) -> Reports:

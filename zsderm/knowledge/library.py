@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
 from zsderm.errors import InputError, UnknownKnowledgeBaseError, WrongTypeError, did_you_mean
+from zsderm.stored_json import once
 
 CARD_FILE = "base.json"
+LARGEST = 2**30  # bytes of a file; those of the bundled base have some hundred thousand
 
 
 def bundled() -> dict[str, Path]:
@@ -98,10 +101,10 @@ def parse_object(place: str, text: str) -> dict[str, object]:
         InputError: if it is anything else.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: expected a JSON object, but {error.msg} at character {error.pos + 1}.") from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+    except (ValueError, RecursionError) as error:  # a name that stands twice, thousands of digits, brackets in brackets
         raise InputError(f"{place}: expected a JSON object, but {error}.") from error
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, but got {type(value).__name__}.")
@@ -137,9 +140,14 @@ def read_text(file: Path) -> str:
     """The text of a file of a base.
 
     Raises:
-        InputError: if it is not UTF-8 text, or cannot be read.
+        InputError: if it is not UTF-8 text, cannot be read, or may never end: a device, a pipe, a file too large.
     """
     try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{str(file)!r} cannot be read: it is no regular file.")
+        if status.st_size > LARGEST:
+            raise InputError(f"{str(file)!r} cannot be read: it is larger than {LARGEST >> 20} MiB.")
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(

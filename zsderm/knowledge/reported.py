@@ -6,14 +6,13 @@ checksum of a base does not cover them.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from zsderm.errors import InputError
 from zsderm.knowledge import library
+from zsderm.stored_json import checksum_of as json_checksum
 
 FOLDER = KEY = "reported"
 
@@ -54,6 +53,14 @@ def reported_lines(location: Path) -> Iterator[tuple[str, str]]:
         yield from ((f"{FOLDER}/{place}", line) for place, line in library.read_lines(location / FOLDER))
 
 
+def empty_files(location: Path) -> list[str]:
+    """The files of the folder ``reported`` without a line ("reported/tumours.jsonl"), in alphabetical order."""
+    if not (location.is_dir() and (location / FOLDER).is_dir()):
+        return []
+    files = sorted((location / FOLDER).glob("*.jsonl"))
+    return [f"{FOLDER}/{file.name}" for file in files if not any(library.read_lines(file))]
+
+
 def reports_of(place: str, record: Mapping[str, object]) -> tuple[str, tuple[Report, ...]]:
     """The disease that one line speaks of, and what is reported of it.
 
@@ -91,6 +98,4 @@ def record_of(name: str, reports: tuple[Report, ...]) -> dict[str, object]:
 
 def checksum_of(reports: Reports) -> str:
     """16 hex digits that change with the content and not with the order or number of files."""
-    content = [record_of(name, reports[name]) for name in sorted(reports)]
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+    return json_checksum([record_of(name, reports[name]) for name in sorted(reports)])

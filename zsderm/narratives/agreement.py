@@ -31,10 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zsderm.embeddings import embed_texts
-from zsderm.errors import UnknownClassError
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.body_sites import body_parts
-from zsderm.knowledge.disease import Disease
+from zsderm.knowledge.class_names import disease_of
 from zsderm.narratives.ages import AgesOfClass, age_in
 from zsderm.narratives.pieces import Piece, piece_of, pieces_of
 
@@ -121,7 +120,7 @@ class ReportedClasses:
             cache: folder that keeps the embeddings of its sentences between runs.
         """
         reported = base.reports_for(classes)
-        diseases = [_found(base, name) for name in classes]
+        diseases = [disease_of(name, base) for name in classes]
         told = [(place, report) for place, name in enumerate(classes) for report in reported[name]]
         seen = [
             (place, text.text)
@@ -208,13 +207,6 @@ class ReportedClasses:
                     own[column] = Match(pieces[row].text, self.reports[column].text, disease, about, score)
         ranked = (sorted(own.values(), key=lambda match: -match.score) for own in found)
         return tuple(tuple(best[:MATCHES]) for best in ranked)
-
-
-def _found(base: KnowledgeBase, name: str) -> Disease | None:
-    try:
-        return base.find(name)
-    except UnknownClassError:
-        return None
 
 
 def _by_class(likeness: NDArray[np.floating], owners: NDArray[np.int64], count: int) -> NDArray[np.float64]:

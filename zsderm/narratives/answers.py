@@ -6,9 +6,9 @@ Letters: N images, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache as once
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,104 +26,9 @@ from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.masking import Masked, masked
 from zsderm.narratives.names import NameKeys
 from zsderm.narratives.trained_words import TrainedWords
+from zsderm.narratives.word_answers import WordAnswers
 from zsderm.predictions import Evidence, Predictions
-
-
-@dataclass(frozen=True)
-class Told:
-    """What was told of one image.
-
-    Attributes:
-        story: as it was read, without names of diseases.
-        masked, matched, note: see `WordAnswers`.
-        by_image, by_words: the answers by each alone, with their probabilities; an empty label where there is none.
-    """
-
-    story: str
-    masked: tuple[str, ...]
-    matched: tuple[Match, ...]
-    note: str
-    by_image: tuple[str, float]
-    by_words: tuple[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class WordAnswers:
-    """What the words made of N answers.
-
-    Attributes:
-        classes: C names.
-        by_image: (N, C) float32 probabilities by the photograph alone; NaN for a failed image.
-        by_words: (N, C) float32 probabilities by the story alone; NaN where nothing was told that can be read. Of a
-            trained model those beside the options that it got.
-        stories: N stories as they were read, without names of diseases.
-        masked: N tuples, the names that were taken out.
-        matched: N tuples, the sentences of the base that a story is like: of the class that is the answer by both, then
-            of the one by words, where that is another.
-        notes: N texts on how a story was read, `reading.FOREIGN` or the like; empty where nothing is special.
-    """
-
-    classes: tuple[str, ...]
-    by_image: torch.Tensor
-    by_words: torch.Tensor
-    stories: tuple[str, ...]
-    masked: tuple[tuple[str, ...], ...]
-    matched: tuple[tuple[Match, ...], ...]
-    notes: tuple[str, ...]
-
-    @property
-    def told(self) -> torch.Tensor:
-        """(N,) bool: where words had a say."""
-        return ~self.by_words.isnan().any(dim=1)
-
-    @cached_property
-    def by_image_alone(self) -> list[tuple[str, float]]:
-        """For each image the answer by the photograph alone; an empty label for a failed image."""
-        return _best(self.by_image, self.classes)
-
-    @cached_property
-    def by_words_alone(self) -> list[tuple[str, float]]:
-        """For each image the answer by the story alone; an empty label where nothing was told."""
-        return _best(self.by_words, self.classes)
-
-    def of(self, index: int) -> Told | None:
-        """What was told of one image; None where nothing was."""
-        if not (self.stories[index] or self.notes[index]):
-            return None
-        return Told(
-            story=self.stories[index],
-            masked=self.masked[index],
-            matched=self.matched[index],
-            note=self.notes[index],
-            by_image=self.by_image_alone[index],
-            by_words=self.by_words_alone[index],
-        )
-
-    def columns(self) -> dict[str, list[Any]]:
-        """What a table says of the words, in N cells each; label and probability of a table are those by both."""
-        answers = {"image": self.by_image_alone, "words": self.by_words_alone}
-        cells: dict[str, list[Any]] = {}
-        for source, best in answers.items():
-            cells[f"label_by_{source}"] = [label for label, _ in best]
-            cells[f"probability_by_{source}"] = [share for _, share in best]
-        cells["matched"] = ["; ".join(f"{one.disease}: {one.sentence}" for one in matches) for matches in self.matched]
-        cells["masked"] = ["; ".join(names) for names in self.masked]
-        cells["narrative_note"] = list(self.notes)
-        return cells
-
-    def nested(self) -> list[dict[str, Any]]:
-        """N mappings for JSON: the story as it was read, the matches with their fields, and both probabilities."""
-        return [
-            {
-                "read": story,
-                "matched": [asdict(match) for match in matches],
-                "by_image": _shares(self.classes, image),
-                "by_words": _shares(self.classes, words),
-            }
-            for story, matches, image, words in zip(
-                self.stories, self.matched, self.by_image, self.by_words, strict=True
-            )
-        ]
+from zsderm.wording import agrees, counted
 
 
 def with_words(
@@ -156,57 +61,9 @@ def with_words(
         InputError, SettingsError: see `check_narratives`.
     """
     check_narratives(narratives, predictions.images, weight)
-    weight = weight_of(weight, modelled=trained is not None)
-    masks = knowledge if knowledge is not None or trained is None else _default_base()  # it never saw a name
-    names = _names(masks, predictions.classes)
-    read = {story: masked(story, names) for story in dict.fromkeys(story or "" for story in narratives)}
-    known = _known_words(masks)
-    notes = {story: reading.note_on(found.text, known) for story, found in read.items()}
-    used = [story for story, note in notes.items() if note not in (reading.NOTHING, reading.FOREIGN)]
-    agreements: dict[str, Agreement] = {}
-    if used and knowledge is not None:
-        spoken = ReportedClasses.read(model or _bundled(), knowledge, predictions.classes, cache)
-        agreements = dict(zip(used, spoken.agreement([read[story].text for story in used]), strict=True))
     told = [story or "" for story in narratives]
-    by_image, sets = predictions.probabilities, predictions.sets
-    if trained is None:
-        by_words = _table([agreements.get(story) for story in told], len(predictions.classes))
-    else:
-        kept = set(used)
-        asked = [read[story].text if story in kept else None for story in told]
-        by_words = trained.by_words(asked, by_image, sets)
-    both = by_both(by_image, by_words, weight)
-    answers = WordAnswers(
-        classes=predictions.classes,
-        by_image=by_image,
-        by_words=by_words,
-        stories=tuple(read[story].text for story in told),
-        masked=tuple(read[story].what for story in told),
-        matched=_matched([agreements.get(story) for story in told], both, by_words),
-        notes=tuple(_note(story, notes[story], read[story]) for story in told),
-    )
-    own, others = _beside(predictions, both)
-    about: dict[str, Any] = {
-        "told": sum(map(bool, told)),
-        "read": int(answers.told.sum()),
-        "words_weight": weight,
-        "doubt": DOUBT,
-        "sentence_model": None if not agreements else (model or _bundled()).fingerprint,
-        "reported": None if knowledge is None else knowledge.reported_checksum,
-    }
-    if trained is not None:
-        about["words_model"] = trained.facts(sets is not None)
-    manifest = {**predictions.manifest, "narratives": about}
-    remarks = _remarks(told, answers, knowledge, None if trained is None else trained.remarks(sets is not None))
-    manifest["notes"] = [*manifest.get("notes", ()), *remarks]
-    return replace(
-        predictions,
-        probabilities=both,
-        evidence=own,
-        runner_up_evidence=others,
-        words=answers,
-        manifest=manifest,
-    )
+    read = _ReadStories.of(told, predictions.classes, knowledge, cache, model, trained)
+    return _joined(predictions, told, read, knowledge, weight, trained)
 
 
 def groups_with_words(
@@ -230,11 +87,104 @@ def groups_with_words(
         model: see `with_words`.
         trained: see `with_words`. Groups have no prediction set, so their options are the first classes.
     """
-    how: dict[str, Any] = {"cache": cache, "model": model, "trained": trained}
-    photographs = with_words(found.photographs, narratives, knowledge, weight, **how)
-    shared = found.members.shared([story or "" for story in narratives])
-    answers = with_words(found.answers, shared, knowledge, weight, **how)
+    check_narratives(narratives, found.photographs.images, weight)
+    told = [story or "" for story in narratives]
+    read = _ReadStories.of(told, found.photographs.classes, knowledge, cache, model, trained)
+    photographs = _joined(found.photographs, told, read, knowledge, weight, trained)
+    answers = _joined(found.answers, found.members.shared(told), read, knowledge, weight, trained)
     return replace(found, photographs=photographs, answers=answers)
+
+
+@dataclass(frozen=True, eq=False)
+class _ReadStories:
+    """Stories as they were read, each once however many photographs and groups it is told of.
+
+    Attributes:
+        masked: story -> the same without names of diseases.
+        notes: story -> what is special about how it is read, see `reading`.
+        agreements: story -> how it agrees with the classes; of those that can be read, and with a base alone.
+        model: fingerprint of the sentence model; None where it read nothing.
+    """
+
+    masked: Mapping[str, Masked]
+    notes: Mapping[str, str]
+    agreements: Mapping[str, Agreement]
+    model: str | None
+
+    @classmethod
+    def of(
+        cls,
+        told: Sequence[str],
+        classes: tuple[str, ...],
+        knowledge: KnowledgeBase | None,
+        cache: str | Path | None,
+        model: TextEncoder | None,
+        trained: TrainedWords | None,
+    ) -> _ReadStories:
+        masks = knowledge if knowledge is not None or trained is None else _default_base()  # it never saw a name
+        names, known = _names(masks, classes), _known_words(masks)
+        read = {story: masked(story, names) for story in dict.fromkeys(("", *told))}
+        found = cls(read, {story: reading.note_on(one.text, known) for story, one in read.items()}, {}, None)
+        used = [story for story in read if found.text_of(story) is not None]
+        if not used or knowledge is None:
+            return found
+        model = model or _bundled()
+        spoken = ReportedClasses.read(model, knowledge, classes, cache)
+        agreements = dict(zip(used, spoken.agreement([read[story].text for story in used]), strict=True))
+        return replace(found, agreements=agreements, model=model.fingerprint)
+
+    def text_of(self, story: str) -> str | None:
+        """A story without names of diseases; None where it tells nothing that can be read."""
+        return None if self.notes[story] in (reading.NOTHING, reading.FOREIGN) else self.masked[story].text
+
+
+def _joined(
+    predictions: Predictions,
+    told: Sequence[str],
+    read: _ReadStories,
+    knowledge: KnowledgeBase | None,
+    weight: float | None,
+    trained: TrainedWords | None,
+) -> Predictions:
+    """See `with_words`; of N stories that were read, empty where none is known."""
+    weight = weight_of(weight, modelled=trained is not None)
+    by_image, sets = predictions.probabilities, predictions.sets
+    agreements = [read.agreements.get(story) for story in told]
+    if trained is None:
+        by_words = _table(agreements, len(predictions.classes))
+    else:
+        by_words = trained.by_words([read.text_of(story) for story in told], by_image, sets)
+    both = by_both(by_image, by_words, weight)
+    answers = WordAnswers(
+        classes=predictions.classes,
+        by_image=by_image,
+        by_words=by_words,
+        stories=tuple(read.masked[story].text for story in told),
+        masked=tuple(read.masked[story].what for story in told),
+        matched=_matched(agreements, both, by_words),
+        notes=tuple(_note(story, read.notes[story], read.masked[story]) for story in told),
+    )
+    own, others = _beside(predictions, both)
+    about: dict[str, Any] = {
+        "told": sum(map(bool, told)),
+        "read": int(answers.told.sum()),
+        "words_weight": weight,
+        "doubt": DOUBT,
+        "sentence_model": read.model,
+        "reported": None if knowledge is None else knowledge.reported_checksum,
+    }
+    if trained is not None:
+        about["words_model"] = trained.facts(sets is not None)
+    remarks = _remarks(told, answers, knowledge, None if trained is None else trained.remarks(sets is not None))
+    notes = [*predictions.manifest.get("notes", ()), *remarks]
+    return replace(
+        predictions,
+        probabilities=both,
+        evidence=own,
+        runner_up_evidence=others,
+        words=answers,
+        manifest={**predictions.manifest, "narratives": about, "notes": notes},
+    )
 
 
 @lru_cache(maxsize=4)
@@ -311,31 +261,19 @@ def _remarks(
     """What a reader of all answers should know."""
     count = sum(map(bool, told))
     if not count:
-        return ["No narrative fits the images, so all answers are by image alone."]
+        return ["No narrative belongs to any of the images, so all answers are by image alone."]
     if knowledge is None and of_model is None:
         return ["Without a knowledge base narratives cannot be read, so all answers are by image alone."]
     remarks = []
     if silent := len(told) - count:
-        have, are = ("has", "is") if silent == 1 else ("have", "are")
+        have, are = agrees(silent, "has", "have"), agrees(silent, "is", "are")
         remarks.append(f"{silent} of {len(told)} {have} no narrative, and {are} answered by image alone.")
     if foreign := sum(reading.FOREIGN in note for note in answers.notes):
-        were = "was" if foreign == 1 else "were"
-        remarks.append(f"{foreign} of {count} narratives {were} left out: few of their words are English.")
+        were = agrees(foreign, "was", "were")
+        remarks.append(f"{foreign} of {counted(count, 'narrative')} {were} left out: few of their words are English.")
     if of_model is not None:
         return [*remarks, *of_model]
     reported = {} if knowledge is None else knowledge.reports_for(answers.classes)
     if unreported := [name for name, reports in reported.items() if not reports]:
-        remarks.append(f"The knowledge base does not say what patients report of: {', '.join(unreported)}.")
+        remarks.append(f"The knowledge base has nothing that patients report for: {', '.join(unreported)}.")
     return remarks
-
-
-def _best(table: torch.Tensor, classes: Sequence[str]) -> list[tuple[str, float]]:
-    """The most probable class of each row, the first of equal ones; an empty label for a row of NaN."""
-    values, places = table.sort(dim=1, descending=True, stable=True)
-    ok = ~table.isnan().any(dim=1)
-    rows = zip(places[:, 0].tolist(), values[:, 0].tolist(), ok.tolist(), strict=True)
-    return [(classes[place], share) if known else ("", float("nan")) for place, share, known in rows]
-
-
-def _shares(classes: Sequence[str], row: torch.Tensor) -> dict[str, float] | None:
-    return None if row.isnan().any() else dict(zip(classes, row.tolist(), strict=True))

@@ -10,6 +10,7 @@ An answer is told, or left out as people do; what somebody does not know ("UNK",
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ ANSWERS = ("itch", "grew", "hurt", "changed", "bleed", "elevation")
 AGE, REGION = "age", "region"
 COLUMNS = (*ANSWERS, AGE, REGION)  # all that is read of a row; `CASE` is a name
 CASE = "case"  # rows with one name get one story: photographs of one lesion
-_STATES = {"true": YES, "yes": YES, "1": YES, "false": NO, "no": NO, "0": NO}
+_STATES = {"true": YES, "yes": YES, "1": YES, "1.0": YES, "false": NO, "no": NO, "0": NO, "0.0": NO}
 _CHILD = 14  # years; below that somebody else writes
 _ADULT = 19  # years; from the next one on an age may be said about: "in my twenties"
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
@@ -92,7 +93,8 @@ def stories_of(rows: Iterable[Mapping[str, str]], seed: int, *, say_unknown: boo
 
     Args:
         rows: N rows of text cells, of which `COLUMNS` and `CASE` are read. An answer is "True", "False" or "UNK"; yes,
-            no, 1, 0 and what stands for "not known" elsewhere are understood.
+            no, 1, 0 (also 1.0, 0.0, as programs write a column with gaps) and what stands for "not known" elsewhere
+            are understood.
         seed: the same rows with the same seed get the same stories. Without `CASE` a story depends on the place of its
             row as well; with it, rows may come in any order and number.
         say_unknown: whether a story may say what the patient does not know. In PAD-UFES-20 that depends on the
@@ -127,7 +129,7 @@ def _age(row: Mapping[str, str], name: str) -> int | None:
     if text in UNKNOWN_WORDS:
         return None
     years = text.partition(".")[0]
-    if not years.isdecimal() or not 0 <= int(years) <= 120:
+    if not re.fullmatch(r"\d{1,3}(\.\d*)?", text) or int(years) > 120:
         raise InputError(f"{name}: expected age to be a number of years, but got {row[AGE]!r:.40}.")
     return int(years)
 

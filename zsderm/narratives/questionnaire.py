@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -32,9 +33,10 @@ def patient_stories(path: Path, seed: int = 0, image_column: str | None = None) 
         table has them, label, split and patient_id.
 
     Raises:
-        InputError: the table cannot be read, names no images or has no answers, or a cell is no answer.
+        InputError: the table cannot be read, names no images or one twice, or has no answers; or a cell is no answer.
     """
     table = ImageTable.read(path, image_column)
+    _check_names(table)
     found = {name: known_column(table.frame.columns, (name,)) for name in COLUMNS}
     if not any(found[answer] for answer in ANSWERS):
         raise InputError(
@@ -59,6 +61,21 @@ def patient_stories(path: Path, seed: int = 0, image_column: str | None = None) 
         if column := known_column(table.frame.columns, usual):
             columns[name] = table.column(column)
     return pd.DataFrame(columns)
+
+
+def _check_names(table: ImageTable) -> None:
+    """Refuse what would be no story, or two for one image.
+
+    Raises:
+        InputError: there are no rows, or a row names no image, or one that another row names.
+    """
+    if not table.names:
+        raise InputError(f"expected rows in {table.path}, but it has none below its header")
+    for number, name in enumerate(table.names, start=1):
+        if not name:
+            raise InputError(f"expected every row of {table.path} to name an image, but row {number} does not")
+    if twice := [name for name, count in Counter(table.names).items() if count > 1]:
+        raise InputError(f"expected one row for each image in {table.path}, but {twice[0]!r} has several")
 
 
 def _cases(table: ImageTable) -> list[str]:

@@ -12,7 +12,7 @@ ENGLISH = (
 )
 
 NOTHING = "nothing is told"
-FOREIGN = "few of its words are English, which is all that the sentence model reads: left out"
+FOREIGN = "left out, because few of its words are English, and only English can be read"
 BRIEF = "it is very short"
 
 

@@ -6,14 +6,17 @@ Parquet, one row for each image or case.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zsderm import image_table
-from zsderm.errors import InputError
+from zsderm.errors import InputError, ZsdermWarning
 from zsderm.image_table import IN_ORDER, ImageTable, known_column
+from zsderm.stored_json import parse_json
 from zsderm.table_files import is_unknown, read_cells
+from zsderm.wording import agrees, counted
 
 # The columns that hold the story, the first one that a table has; in upper or lower case, with "_", "-" or a blank.
 NARRATIVE_COLUMNS = ("narrative", "story", "patient_narrative", "patient_story", "history", "words")
@@ -44,15 +47,21 @@ class NarrativeTable:
 
         Raises:
             InputError: not one image has a row; an image has several; or the table names cases, and none are given.
+
+        Warns:
+            ZsdermWarning: stories are of none of the images.
         """
         if self.case_column:
             if cases is None:
                 raise InputError(
-                    f"{self.images.path} names cases in its column {self.case_column!r} and no images. Say which case "
-                    "each image shows with --group-by, or add a column image."
+                    f"{self.images.path} names cases in its column {self.case_column!r}, but no images. Say with "
+                    "--group-by which case each image shows, or add a column image."
                 )
             return self.of_cases(cases)
-        return [self.narratives[row] if row >= 0 else "" for row in self.images.row_of(images)]
+        rows = self.images.row_of(images).tolist()
+        used = set(rows)
+        self._warn_of_others([row in used for row in range(len(self.narratives))], "images")
+        return [self.narratives[row] if row >= 0 else "" for row in rows]
 
     def of_cases(self, cases: Sequence[str]) -> list[str]:
         """The story that belongs to each case; empty where the table has none, or a case is not known.
@@ -65,6 +74,9 @@ class NarrativeTable:
         Raises:
             InputError: the rows name no cases, not one of the cases has a row, or rows of one case tell different
                 things.
+
+        Warns:
+            ZsdermWarning: stories are of none of the cases.
         """
         if not self.case_column:
             raise InputError(
@@ -77,7 +89,7 @@ class NarrativeTable:
             if story and told.setdefault(case, story) != story:
                 raise InputError(
                     f"expected one narrative for each case in {self.images.path}, but the rows of {case!r} tell "
-                    "different things. Put them into one row."
+                    "different things. Put all that is told of this case into one row."
                 )
         known = {case for case in named if case}
         asked = {case for case in cases if case}
@@ -85,9 +97,30 @@ class NarrativeTable:
             one, other = (", ".join(sorted(names)[:2]) or "none" for names in (known, asked))
             raise InputError(
                 f"expected {self.images.path} to name the {len(asked)} cases in its column {self.case_column!r}, but "
-                f"it names none of them; it names {one}, the cases are {other}"
+                f"it names none of them: it names {one}, and the cases are {other}"
             )
+        self._warn_of_others([case in asked for case in named], "cases")
         return [told.get(case, "") if case else "" for case in cases]
+
+    def _warn_of_others(self, used: Sequence[bool], what: str) -> None:
+        """Say how many stories are of none of what was asked for: names may be misspelt, or missing."""
+        stories = [bool(story) for story in self.narratives]
+        if others := sum(told and not asked for told, asked in zip(stories, used, strict=True)):
+            text = (
+                f"{others} of {counted(sum(stories), 'narrative')} in {self.images.path} {agrees(others, 'is', 'are')}"
+            )
+            warnings.warn(f"{text} of none of the {what}, and left out.", ZsdermWarning, stacklevel=3)
+
+
+def _is_nested(cell: str) -> bool:
+    """Whether a cell holds a list or an object of JSON, and no text."""
+    if not cell.startswith(("[", "{")):
+        return False
+    try:
+        parse_json(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def read_narratives(
@@ -104,7 +137,8 @@ def read_narratives(
         case_column: the column that names the cases; the rows are then of cases, whatever else names images.
 
     Raises:
-        InputError: it cannot be read, has no story, or names neither images nor cases.
+        InputError: it cannot be read, has no story, names neither images nor cases, or holds a list or an object of
+            JSON in the place of a story.
         MissingDependencyError: Parquet without pyarrow.
     """
     path = Path(path)
@@ -125,6 +159,11 @@ def read_narratives(
     if case_column:
         table.column(case_column)
     cells = table.column(column)
+    if nested := next(filter(_is_nested, cells), ""):
+        raise InputError(
+            f"expected each narrative in {path} to be one text, but its column {column!r} holds {nested:.60}. Join the "
+            "parts into one text."
+        )
     silent = is_unknown(cells)
     return NarrativeTable(
         table,

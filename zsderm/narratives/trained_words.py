@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,13 @@ class TrainedWords:
         Raises:
             CheckpointError: the folder holds no such model, or not all of it.
             UnknownClassError: the model knows fewer than two of the classes.
-            SettingsError: fewer than `LEAST` options.
+            SettingsError: fewer than `LEAST` options, or no whole number of them.
             WrongTypeError: it is neither a model nor a folder.
         """
-        if first is not None and first < LEAST:
-            raise SettingsError(f"expected `words_options` to be {LEAST} or more, but got {first}")
+        if first is not None and not (isinstance(first, Integral) and first >= LEAST):
+            raise SettingsError(
+                f"expected `words_options` to be a whole number, {LEAST} or more, but got {first!r:.60}"
+            )
         if not isinstance(model, WordsModel | str | Path):
             raise WrongTypeError(f"expected `words_model` to be a WordsModel or its folder, but got {model!r:.60}")
         found = model if isinstance(model, WordsModel) else WordsModel.load(model, device)
@@ -175,14 +178,20 @@ class TrainedWords:
         """
         first = min(self.first or OPTIONS, len(self.known))
         which = "prediction set" if sets and self.first is None else f"first {first} classes"
-        yield f"The model of stories chose among the {which} by photograph: the answer by words rests on that as well."
+        yield (
+            f"The model of stories chose among the {which} by photograph, so the answer by words depends on the "
+            "photograph as well."
+        )
         if self.read_as:
             told = ", ".join(f"{name} = {asked}" for name, asked in self.read_as.items())
             yield f"Classes of the model of stories are read as: {told}."
         if self.unknown:
             yield f"The model of stories does not know {', '.join(self.unknown)}: words neither raise nor lower them."
         if self.model.prior is None:
-            yield "The model of stories does not say how often it saw each class, so that mix is still in its answers."
+            yield (
+                "The model of stories does not say how often it saw each class in training, so classes that were "
+                "common there may be favoured."
+            )
 
     def _shares(self, stories: Sequence[str], options: Sequence[Sequence[str]]) -> torch.Tensor:
         """(N, C) float32, see the module."""

@@ -27,6 +27,8 @@ from zsderm.stored_json import fields_of, read_json_file
 CARD_FILE, HEAD_FILE = "zsderm_words.json", "head.safetensors"
 TOKENIZER_FILE = "tokenizer.json"  # without it transformers makes a tokenizer that knows no word, and says nothing
 BATCH = 32
+LONGEST = 2**17  # tokens of a text, as in the settings of a run
+_TRIED = "It itches."  # any story
 KINDS = ("none", "full", "chain", "chapters")  # what options it was trained with
 """none: no options in the text; full: always all classes; chain: shrinking lists; chapters: these, and chapters."""
 
@@ -50,13 +52,17 @@ class WordsCard:
         Raises:
             ValueError: a field that cannot be.
         """
+        if not (
+            isinstance(self.classes, list) and isinstance(self.card, Mapping) and isinstance(self.training, Mapping)
+        ):
+            raise ValueError("expected 'classes' to be a list, and 'card' and 'training' to be objects")
         if len(set(self.classes)) < max(2, len(self.classes)) or not all(isinstance(n, str) for n in self.classes):
             raise ValueError("expected two classes or more, each once")
         for name, known in (("options", KINDS), ("pooling", POOLINGS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"expected {name!r} to be one of {', '.join(known)}, but got {getattr(self, name)!r}")
-        if self.max_tokens < 8 or not 0 < self.missed < 1 or self.temperature <= 0:
-            raise ValueError("expected max_tokens of 8 or more, missed in (0, 1) and a temperature above 0")
+        if not 8 <= self.max_tokens <= LONGEST or not 0 < self.missed < 1 or self.temperature <= 0:
+            raise ValueError(f"expected max_tokens from 8 to {LONGEST}, missed in (0, 1) and a temperature above 0")
         counts = self.training.get("labels")
         if counts is not None and not (
             isinstance(counts, Mapping)
@@ -97,10 +103,12 @@ class WordsModel:
             card = WordsCard(**fields_of(WordsCard, read_json_file(place / CARD_FILE)))
             head = load_file(place / HEAD_FILE)
             with silence():
+                # unless code is refused outright, transformers asks on the terminal whether it may run
+                options = {"local_files_only": True, "trust_remote_code": False}
                 body, report = AutoModel.from_pretrained(
-                    place, local_files_only=True, use_safetensors=True, output_loading_info=True
+                    place, use_safetensors=True, output_loading_info=True, **options
                 )
-                tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True, use_fast=True)
+                tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **options)
             if lost := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
                 raise ValueError(f"the weights lack {lost[0]}")
             outputs, width = head["weight"].shape
@@ -108,12 +116,30 @@ class WordsModel:
                 raise ValueError(f"the head has {outputs} scores for {len(card.classes)} classes")
             classifier = StoryClassifier(body, width, outputs, card.pooling)
             classifier.head.load_state_dict(head)
+            model = cls(classifier.to(device), tokenizer, card)
+            model._check_answers()
         except BUILD_ERRORS as error:
             raise CheckpointError(
                 f"'{place}' is no model of stories that can be read: {first_line(error)}. Expected the folder that "
                 "`zsderm pretrain narratives` prints."
             ) from error
-        return cls(classifier.to(device), tokenizer, card)
+        return model
+
+    def _check_answers(self) -> None:
+        """Refuse parts that do not fit together, which would show at some story or never.
+
+        Raises:
+            ValueError: they do not, or an answer is no number.
+        """
+        body: Any = self.classifier.body
+        known, words = body.get_input_embeddings().num_embeddings, max(self.tokenizer.get_vocab().values(), default=0)
+        if words >= known:
+            raise ValueError(f"the tokenizer has more words than the {known} that the weights know")
+        places = getattr(body.config, "max_position_embeddings", None)
+        if places is not None and self.card.max_tokens > places:
+            raise ValueError(f"max_tokens is {self.card.max_tokens}, but the weights have {places} places")
+        if not self.log_probabilities([_TRIED]).isfinite().all():
+            raise ValueError("its answers are no finite numbers")
 
     def save(self, folder: Path) -> None:
         """Write all of it into an existing folder."""

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from zsderm.errors import InputError
-from zsderm.stored_json import parse_json
+from zsderm.knowledge import library
 
 SPLITS = ("train", "dev", "test")
 STORIES = Path(str(resources.files("zsderm.knowledge_bases"))) / "narratives" / "stories.jsonl"
@@ -49,24 +49,15 @@ def written_stories(split: str | None = None, file: Path = STORIES) -> list[Writ
     """
     if split is not None and split not in SPLITS:
         raise InputError(f"expected `split` to be one of {', '.join(SPLITS)}, but got {split!r:.40}")
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"expected {file} to be written stories in UTF-8, but cannot read it: {error}") from error
-    found = [_story(f"{file.name}:{number}", line) for number, line in enumerate(lines, start=1)]
+    found = [_story(place, line) for place, line in library.read_lines(file)]
     return [story for story in found if split in (None, story.split)]
 
 
 def _story(place: str, line: str) -> WrittenStory:
-    try:
-        record = parse_json(line)
-    except ValueError as error:
-        raise InputError(f"{place}: expected one JSON object a line, but {error}") from error
-    if not isinstance(record, dict) or set(record) != set(_FIELDS):
+    record = library.parse_object(place, line)
+    if set(record) != set(_FIELDS):
         raise InputError(f"{place}: expected an object with {', '.join(_FIELDS)}, but got {line:.60}")
-    for name in _FIELDS:
-        if not isinstance(record[name], str) or not record[name].strip():
-            raise InputError(f"{place}: expected {name!r} to be a text, but got {record[name]!r:.60}")
-    if record["split"] not in SPLITS:
-        raise InputError(f"{place}: expected 'split' to be one of {', '.join(SPLITS)}, but got {record['split']!r:.40}")
-    return WrittenStory(**record)
+    story = WrittenStory(**{name: library.text_field(place, record, name) for name in _FIELDS})
+    if story.split not in SPLITS:
+        raise InputError(f"{place}: expected 'split' to be one of {', '.join(SPLITS)}, but got {story.split!r:.40}")
+    return story

@@ -48,7 +48,7 @@ class Why(Protocol):
 
 
 class Told(Protocol):
-    """What was told of one image, as `zsderm.narratives.answers.WordAnswers.of` has it."""
+    """What was told of one image, as `zsderm.narratives.word_answers.WordAnswers.of` has it."""
 
     @property
     def story(self) -> str:

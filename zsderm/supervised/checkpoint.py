@@ -18,6 +18,7 @@ from zsderm.encoders.checkpoint import BUILD_ERRORS, first_line
 from zsderm.encoders.fingerprint import count_parameters, fingerprint
 from zsderm.encoders.open_clip_format.preprocessing import complete_preprocessing
 from zsderm.errors import CheckpointError
+from zsderm.knowledge.names import repeated
 
 CARD, WEIGHTS = SUPERVISED_CARD, "model.safetensors"
 LARGEST_SIDE, MOST_CLASSES = 4096, 100_000
@@ -50,6 +51,11 @@ class SupervisedCheckpoint:
         Raises:
             CheckpointError: it is no such folder, or its card says something that cannot be.
         """
+        if not str(folder).strip():  # which is a path to the folder one is in
+            raise CheckpointError(
+                "expected the folder of a supervised classifier, but got no folder. "
+                "zsderm pretrain supervised writes one: RUN/classifier"
+            )
         folder = Path(folder).expanduser()
         for name in (CARD, WEIGHTS):
             if not (folder / name).is_file():
@@ -65,7 +71,12 @@ class SupervisedCheckpoint:
         names = (
             [name for name in classes if isinstance(name, str) and name.strip()] if isinstance(classes, list) else []
         )
-        if not isinstance(classes, list) or len(set(names)) < len(classes) or not 2 <= len(names) <= MOST_CLASSES:
+        if (
+            not isinstance(classes, list)
+            or len(names) < len(classes)
+            or repeated(names)
+            or not 2 <= len(names) <= MOST_CLASSES
+        ):
             raise CheckpointError(f"expected classes in {where} to be a list of distinct names, got {classes!r:.60}")
         if type(views) is not int or views not in VIEWS:
             raise CheckpointError(f"expected views in {where} to be one of {VIEWS}, but got {views!r:.60}")

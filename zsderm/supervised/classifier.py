@@ -10,9 +10,9 @@ Letters: N images, C classes that are asked for, K classes of the training.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from PIL.Image import Image
 
 from zsderm import images as photographs
 from zsderm.batch_answers import with_gaps
+from zsderm.class_labels import places
+from zsderm.class_list import checked_classes
 from zsderm.config import DEFAULT_KNOWLEDGE, check_views
 from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders.base import SUPERVISED_PREFIX, EncoderCard
 from zsderm.encoders.open_clip_format.encoder import inference_transform
 from zsderm.encoders.torch_encoder import TorchEncoder, choose_device
-from zsderm.errors import UnknownClassError, ZsdermWarning
+from zsderm.errors import UnknownClassError, WrongTypeError, ZsdermWarning
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
 from zsderm.image_reader import ImageReader
 from zsderm.knowledge import KnowledgeBase
@@ -73,7 +75,10 @@ class _Tower(TorchEncoder):
         return logits.float().softmax(dim=1).sqrt()
 
     def _embed_texts(self, texts: list[str]) -> tuple[torch.Tensor, int]:
-        raise NotImplementedError  # nothing asks for it
+        raise WrongTypeError(
+            f"expected an encoder of images and texts, but the supervised classifier '{self.card.name}' reads no "
+            "texts: it answers the classes of its training alone. Load an encoder with load_encoder('zsderm-mini')"
+        )
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ class SupervisedClassifier:
 
         Raises:
             CheckpointError: the folder is none, or incomplete.
+            ClassListError: see `for_classes`.
             UnknownClassError: a class that it was not trained on.
             SettingsError: another number of views, or there is no such device.
         """
@@ -127,8 +133,8 @@ class SupervisedClassifier:
         views = read.views if views is None else views
         check_views(views)
         tower = _Tower(read, device)
-        places = tuple(range(len(read.classes)))
-        own = cls(read, read.classes, places, tower, views=views, batch_size=batch_size, cache=cache)
+        every = tuple(range(len(read.classes)))
+        own = cls(read, read.classes, every, tower, views=views, batch_size=batch_size, cache=cache)
         return own if classes is None else own.for_classes(classes)
 
     @property
@@ -150,12 +156,14 @@ class SupervisedClassifier:
         """The same tower for some of its classes, in another order or by other names of the same diseases.
 
         Args:
-            classes: C distinct names.
+            classes: C distinct names, two or more.
 
         Raises:
+            ClassListError: no list, fewer than two names, or one that comes twice.
             UnknownClassError: one of them is none of those that it was trained on.
         """
-        return replace(self, classes=tuple(classes), places=_places(classes, self.checkpoint))
+        names = checked_classes(classes)
+        return replace(self, classes=names, places=_places(names, self.checkpoint))
 
     def probabilities(self, images: Any, progress: bool = False) -> torch.Tensor:
         """The probabilities of the classes.
@@ -242,27 +250,26 @@ class SupervisedClassifier:
             "refinement": None,
             "versions": versions(),
             "passed_over": dict(batch.passed_over),
-            "notes": ["Trained on labelled images of these classes: this is no zero-shot answer."],
+            "notes": ["The classifier was trained on labelled images of these classes: its answers are not zero-shot."],
         }
 
 
 def _places(classes: Sequence[str], read: SupervisedCheckpoint) -> tuple[int, ...]:
     """The place of each class among those of the training; other names of the same diseases are said."""
-    spelt = {" ".join(name.split()).casefold(): place for place, name in enumerate(read.classes)}
-    plain = partial(map, lambda name: " ".join(name.split()).casefold())
-    strangers = [name for name, key in zip(classes, plain(classes), strict=True) if key not in spelt]
-    found = same_diseases(strangers, list(classes), read.classes, KnowledgeBase.load(DEFAULT_KNOWLEDGE)).same
-    unknown = [name for name in strangers if name not in found]
-    places = tuple(spelt.get(key, found.get(name, -1)) for name, key in zip(classes, plain(classes), strict=True))
-    repeated = [name for name, place in zip(classes, places, strict=True) if places.count(place) > 1 and place >= 0]
-    if unknown or repeated:
-        wrong = unknown or repeated
+    place = places(classes, read.classes)
+    strangers = [name for name in classes if name not in place]
+    found = (
+        same_diseases(strangers, classes, read.classes, KnowledgeBase.load(DEFAULT_KNOWLEDGE)) if strangers else None
+    )
+    place |= {} if found is None else found.same  # not held: a class that holds a disease answers for others as well
+    counts = Counter(place.values())
+    unknown = [name for name in classes if name not in place]
+    if wrong := unknown or [name for name in classes if counts[place[name]] > 1]:
         what = "was not trained on" if unknown else "has only one class for"
         raise UnknownClassError(
             f"the supervised classifier '{read.card.name}' {what} {', '.join(wrong)}: it answers only "
             f"{', '.join(read.classes)}. Ask for these alone, or train one with your classes."
         )
-    if found:
-        told = ", ".join(f"{name} = {read.classes[place]}" for name, place in found.items())
-        warnings.warn(f"read as other names of the trained classes: {told}.", ZsdermWarning, stacklevel=4)
-    return places
+    for told in () if found is None else found.told(read.classes):  # nothing is held where all are known
+        warnings.warn(f"the supervised classifier '{read.card.name}': {told}.", ZsdermWarning, stacklevel=4)
+    return tuple(place[name] for name in classes)

@@ -100,3 +100,9 @@ def test_every_way_is_trained_and_asked(tmp_path: Path, tiny: Path) -> None:
 def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
     figures = json.loads((DOCS / "chain_of_options.json").read_text("utf-8"))
     assert markdown(figures) in (DOCS / "chain_of_options.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("given", ["epochs", "options=chain"])
+def test_a_setting_that_is_no_json_is_wrong_usage(tmp_path: Path, given: str) -> None:
+    done = CliRunner().invoke(main, ["--runs", str(tmp_path / "runs"), "--set", given])
+    assert done.exit_code == 2 and "expected name=JSON" in done.stderr and not (tmp_path / "runs").exists()

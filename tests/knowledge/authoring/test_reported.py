@@ -49,6 +49,13 @@ def test_sound_reports_have_no_problems(findings):
     assert findings(*map(line, NAMES)) == []
 
 
+@pytest.mark.parametrize("profile", ["full", "minimal"])
+def test_a_file_without_a_line_is_an_error(findings, profile):
+    assert findings("", "  ", profile=profile) == [
+        "reported/all.jsonl: no line holds what patients report; write some, or remove it"
+    ]
+
+
 def test_a_base_without_the_folder_is_not_held_against_it(write_base):
     assert not [problem for problem in validate(write_base({"name": "wart"})) if problem.check == "reported"]
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from zsderm import KnowledgeBase, Predictions
-from zsderm.errors import PretrainingDataError, UnknownClassError
+from zsderm.errors import FallbackWarning, PretrainingDataError, UnknownClassError
 from zsderm.narratives.answers import with_words
 from zsderm.pretrain.narratives.config import NarrativesConfig
 from zsderm.pretrain.narratives.rows import Story, classes_of, read_stories, without_names
@@ -44,10 +46,12 @@ def test_what_the_command_makes_of_answers_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("{", r"stories\.jsonl:3: expected one JSON object a line"),
-        ("[1]", r"expected one JSON object a line, but got \[1\]"),
+        ("{", r"stories\.jsonl, but cannot read it: line 3 is no JSON object: Expecting property name"),
+        ("[1]", "line 3 is no JSON object"),
+        ('{"narrative": "It itches.", "label": "acne", "label": "scabies"}', "'label' stands twice"),
+        (json.dumps({**ROW, "narrative": "n/a"}), r"stories\.jsonl: row 3: expected 'narrative' to be a text"),
         (json.dumps({**ROW, "narrative": " "}), "expected 'narrative' to be a text"),
-        (json.dumps({**ROW, "label": 3}), "expected 'label' to be a text"),
+        (json.dumps({**ROW, "label": None}), "expected 'label' to be a text"),
         (json.dumps({**ROW, "split": "validation"}), "expected 'split' to be one of train, dev, test"),
         (json.dumps({**ROW, "options": "scabies"}), "expected 'options' to be a list of labels"),
     ],
@@ -57,6 +61,42 @@ def test_a_line_that_cannot_be_used_is_told_with_its_place(tmp_path: Path, line:
     (tmp_path / "stories.jsonl").write_text("\n".join([*good, line]), encoding="utf-8")
     with pytest.raises(PretrainingDataError, match=told):
         read_stories(NarrativesConfig(card={}, stories="stories.jsonl"), tmp_path)
+
+
+@pytest.mark.parametrize("written", ["jsonl", "csv", "bom", "utf-16", "windows"])
+def test_a_table_is_read_as_tables_are_read_everywhere(tmp_path: Path, written: str) -> None:
+    rows = [
+        {**ROW, "narrative": "It itches,\u2028caf\u00e9."},
+        {**ROW, "label": "acne", "options": ["acne", "scabies"]},
+    ]
+    file = tmp_path / f"stories.{'csv' if written == 'csv' else 'jsonl'}"
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if written == "csv":
+        cells = [{**row, "options": json.dumps(row.get("options", []))} for row in rows]
+        pd.DataFrame(cells).to_csv(file, index=False)
+    elif written == "windows":
+        text = text.replace("\u2028", " ")
+        file.write_bytes(text.encode("cp1252"))
+    else:
+        file.write_text(text, encoding={"jsonl": "utf-8", "bom": "utf-8-sig"}.get(written, written))
+    with pytest.warns(FallbackWarning) if written == "windows" else nullcontext():
+        read = read_stories(NarrativesConfig(card={}, stories=file.name), tmp_path)
+    assert [story.label for story in read] == ["scabies", "acne"] and read[0].narrative.endswith("caf\u00e9.")
+    assert [story.options for story in read] == [(), ("acne", "scabies")]
+
+
+def test_patients_are_told_apart_as_everywhere(tmp_path: Path) -> None:
+    patients = [0, 0, "P", "P", " P ", "NA", "unknown", None]
+    rows = [{**ROW, "id": str(n), "patient_id": p, "label": "acne" if n else "scabies"} for n, p in enumerate(patients)]
+    (tmp_path / "stories.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    read = read_stories(NarrativesConfig(card={}, stories="stories.jsonl"), tmp_path)
+    assert [story.group for story in read] == ["0", "0", "P", "P", "P", "5", "6", "7"]
+
+
+def test_folds_need_a_column_of_groups(stories: Path) -> None:
+    config = NarrativesConfig(card={}, stories="stories.jsonl", folds=2, group="patient")
+    with pytest.raises(PretrainingDataError, match=r"`group` names .patient., .*Its columns are: id, narrative"):
+        read_stories(config, stories)
 
 
 @pytest.mark.parametrize(

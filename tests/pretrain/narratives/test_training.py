@@ -123,6 +123,8 @@ def test_a_run_does_not_go_on_with_other_stories(tmp_path: Path, stories: Path, 
     run_narratives(config, tmp_path / "run", stories)
     again = run_narratives(config, tmp_path / "run", stories)  # a finished run is written again
     assert (again / "model.safetensors").is_file()
+    figures = (tmp_path / "run" / "evaluation.csv").read_text().splitlines()
+    assert len(figures) == len(set(figures)) == 9, "its figures are there once"
     rows = (stories / "stories.jsonl").read_text().splitlines()
     (tmp_path / "stories.jsonl").write_text("\n".join(reversed(rows)))
     with pytest.raises(SettingsError, match="was begun with other stories"):
@@ -175,6 +177,12 @@ def test_what_cannot_be_trained_is_refused(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(error, match=told):
         run_narratives(_config(tmp_path, encoder, **settings), tmp_path / "run", stories)
+
+
+def test_it_is_one_process(tmp_path: Path, stories: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingsError, match="one process"):
+        run_narratives(_config(tmp_path, encoder), tmp_path / "run", stories)
 
 
 @pytest.mark.parametrize("name", ["narratives.yaml", "narratives_pad.yaml"])

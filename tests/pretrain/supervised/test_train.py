@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from zsderm.errors import PretrainingDataError, SettingsError
-from zsderm.pretrain import checkpoint, run_supervised
+from zsderm.pretrain import run_supervised
 from zsderm.supervised import SupervisedClassifier
 
 LITE0 = Path(__file__).parents[3] / "pretrain" / "configs" / "supervised_lite0.yaml"
@@ -66,22 +68,16 @@ def test_a_colour_is_learned_and_the_exported_classifier_answers_it(tmp_path: Pa
 
 @pytest.mark.parametrize(("saves", "average"), [(1, 0.0), (2, 0.9), (3, 0.9)])
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
-    saves: int, average: float, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    saves: int,
+    average: float,
+    tmp_path: Path,
+    data: Path,
+    stopped_after: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     changes = {"average": average, "checkpoint_every": 2, "log_every": 1, "drop": 0.3}  # dropout and mixup draw
     whole = run(tmp_path / "whole", data, **changes)
-    save, done = checkpoint.save, []
-
-    def save_and_stop(*arguments: object, **parts: object) -> None:
-        save(*arguments, **parts)
-        done.append(1)
-        if len(done) == saves:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoint, "save", save_and_stop)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_after(saves):
         run(tmp_path / "stopped", data, **changes)
-    monkeypatch.setattr(checkpoint, "save", save)
     torch.manual_seed(99)
     resumed = run(tmp_path / "stopped", data, **changes)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -115,6 +111,11 @@ def test_a_folder_of_classes_is_a_table(tmp_path: Path, data: Path) -> None:
         ({"classes": ["melanoma", "vitiligo"]}, "lacks vascular lesion"),
         ({"classes": [*CLASSES, "psoriasis"]}, "names psoriasis, but no table"),
         ({"train": [{"table": "captions.csv"}]}, "no column 'label'"),
+        ({"train": [{"table": "index.csv"}, {"table": "others.csv"}]}, "in one row and 'psoriasis' in another"),
+        (
+            {"train": [{"table": "index.csv"}, {"table": "capitals.csv"}]},
+            "labels 'Melanoma' and 'melanoma' are one name",
+        ),
         ({"evaluate": [{"task": "classification", "table": "others.csv"}]}, "'psoriasis', which is none"),
     ],
 )
@@ -123,8 +124,10 @@ def test_tables_that_do_not_fit_are_refused(tmp_path: Path, data: Path, changes:
         "index.csv": (data / "index.csv").read_text().replace("\n", f"\n{data}/").removesuffix(f"{data}/"),
         "captions.csv": f"filename,caption\n{data}/0.png,a spot\n",
         "others.csv": f"filename,label\n{data}/0.png,psoriasis\n",
+        "capitals.csv": f"filename,label\n{data}/capitals.png,Melanoma\n",
     }.items():
         (tmp_path / name).write_text(lines)
+    shutil.copy(data / "0.png", data / "capitals.png")
     with pytest.raises(PretrainingDataError, match=said):
         run(tmp_path / "run", tmp_path, **changes)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from importlib import import_module
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 import click
 
 from zsderm.cli.help import Group
-from zsderm.cli.options import FILE, data_root_option
-from zsderm.cli.parameters import Setting
 from zsderm.cli.pretrain.answers import answers
 from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.data import pack, validate
@@ -21,29 +18,14 @@ from zsderm.cli.pretrain.narratives import narratives
 from zsderm.cli.pretrain.pages import pages
 from zsderm.cli.pretrain.publish import publish
 from zsderm.cli.pretrain.questions import questions
+from zsderm.cli.pretrain.run_options import log_the_run, run_options
 from zsderm.cli.pretrain.stories import stories
 from zsderm.cli.pretrain.supervised import supervised
-from zsderm.cli.talk import is_quiet
 from zsderm.optional_packages import requires
 
 
 @click.group(cls=Group, invoke_without_command=True)
-@click.option("--config", type=FILE, help="The configuration of a run (YAML).")
-@data_root_option()
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(file_okay=False, path_type=Path),
-    show_default="runs/NAME-OF-CONFIG",
-    help="The folder of the run. A run that was stopped continues where it was.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    type=Setting(),
-    help="Change one setting of the configuration; a.b=value for one inside another. May be repeated.",
-)
+@run_options(required=False)
 @click.option("--dry-run", is_flag=True, help="Print what the run would need; load neither data nor weights.")
 @click.pass_context
 def pretrain(
@@ -52,7 +34,7 @@ def pretrain(
     config: Path | None,
     data_root: Path | None,
     output: Path | None,
-    overrides: tuple[tuple[str, object], ...],
+    overrides: dict[str, object],
     dry_run: bool,
 ) -> None:
     """Train an encoder from a configuration file.
@@ -75,21 +57,18 @@ def pretrain(
         if value is None and not (dry_run and name == "data_root"):
             parameter = next(option for option in context.command.params if option.name == name)
             raise click.MissingParameter(ctx=context, param=parameter)
-    assert config is not None
+    assert config is not None and output is not None
     with requires("zsderm[pretrain]", "pretraining"):
         if dry_run:
-            settings = import_module("zsderm.pretrain.config").read_config(config, dict(overrides))
+            settings = import_module("zsderm.pretrain.config").read_config(config, overrides)
             import_module("zsderm.pretrain.named_things").check_names(settings)
             for line in import_module("zsderm.pretrain.estimate").estimate(settings).lines():
                 click.echo(line)
             return
         train = import_module("zsderm.pretrain.train")
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; one of them is enough to talk
-    level = (logging.WARNING if is_quiet() else logging.INFO) if first else logging.ERROR
-    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    for client in ("httpx", "httpx2"):  # one line for each request to the hub
-        logging.getLogger(client).setLevel(logging.WARNING)
-    encoder = train.run(config, output or Path("runs") / config.stem, data_root, dict(overrides))
+    log_the_run(first=first)
+    encoder = train.run(config, output, data_root, overrides)
     if first:
         click.echo(encoder)
 

@@ -19,8 +19,8 @@ from zsderm.wording import counted
     "--output",
     "-o",
     required=True,
-    type=ResultFile(".jsonl", ".csv", ".parquet"),
-    help="The table of stories to write: .jsonl, .csv or .parquet.",
+    type=ResultFile(".jsonl", ".csv", ".tsv", ".parquet"),
+    help="The table of stories to write: .jsonl, .csv, .tsv or .parquet.",
 )
 @click.option("--seed", default=0, show_default=True, help="The seed: the same one gives the same stories.")
 @image_column_option

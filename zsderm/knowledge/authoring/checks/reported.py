@@ -12,7 +12,7 @@ from zsderm.knowledge.authoring.vocabulary import REPORTED
 from zsderm.knowledge.base import Disease
 from zsderm.knowledge.everyday import is_name
 from zsderm.knowledge.names import spelling, words
-from zsderm.knowledge.reported import FOLDER, KEY, Report, reported_lines, reports_of
+from zsderm.knowledge.reported import FOLDER, KEY, Report, empty_files, reported_lines, reports_of
 
 CHECK = "reported"
 FEWEST = 5  # sentences of a disease
@@ -46,6 +46,8 @@ def reported_problems(location: Path, diseases: Sequence[Disease], *, complete: 
         found[name] = reports
         if complete:
             yield from (Problem(name, reason, CHECK) for reason in _key_problems(record))
+    empty = empty_files(location)
+    yield from (Problem(file, "no line holds what patients report; write some, or remove it", CHECK) for file in empty)
     if not complete or not found:
         return
     yield from (Problem(name, f"has no line in the folder {FOLDER}", CHECK) for name in sorted(known - found.keys()))

@@ -1,0 +1,152 @@
+"""Errors in one form, RFC 9457 (application/problem+json): what kind, and one sentence that says what to do."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import traceback
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from zsderm.errors import ZsdermError
+from zsderm.service.schemas import FieldError, Problem
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TITLES = {
+    400: "Bad request",
+    401: "Key missing or wrong",
+    403: "Refused",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Not now",
+    413: "Too large",
+    415: "Wrong type",
+    416: "No such part",
+    421: "Wrong host",
+    422: "Cannot be used",
+    500: "Defect",
+    503: "Busy",
+    507: "Disk full",
+}
+FULL = "the disk of the service is full; make room there"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class ProblemError(Exception):
+    """An error that is answered as a problem.
+
+    Args:
+        status: of HTTP.
+        detail: one sentence that says what to do; no file name of a patient, no path of the server.
+        headers: of the answer.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, dict(headers or {})
+
+
+def busy(seconds: int, what: str = "photographs") -> ProblemError:
+    """The queue is full: ask again after so many seconds."""
+    detail = f"too many {what} are waiting; ask again in {seconds} s"
+    return ProblemError(503, detail, {"Retry-After": str(seconds)})
+
+
+def ending() -> ProblemError:
+    """The service ends: what is asked of it now is for the next one."""
+    return ProblemError(503, "the service ends; ask again when it is back", {"Retry-After": "30"})
+
+
+def answered(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[FieldError] | None = None
+) -> JSONResponse:
+    """The answer to a request that went wrong."""
+    title = TITLES.get(status, "Error")
+    kind = f"urn:zsderm:{title.lower().replace(' ', '-')}"
+    problem = Problem(type=kind, title=title, status=status, detail=detail, errors=errors)
+    content = problem.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        if "database or disk is full" in str(cause):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an application as a problem."""
+
+    @app.exception_handler(ProblemError)
+    async def problem(request: Request, error: ProblemError) -> JSONResponse:
+        return answered(error.status, error.detail, error.headers)
+
+    @app.exception_handler(ZsdermError)
+    async def mistake(request: Request, error: ZsdermError) -> JSONResponse:
+        if is_full(error):
+            return answered(507, FULL)
+        return answered(422, str(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        return answered(error.status_code, _sentence(error), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        found = [
+            FieldError(field="request", detail="the JSON is damaged")
+            if one["type"] == "json_invalid"
+            else FieldError(field=_place(one["loc"]), detail=str(one["msg"]).removeprefix("Value error, "))
+            for one in error.errors()
+        ]
+        detail = "; ".join(f"{one.field}: {one.detail}" for one in found)
+        return answered(422, detail or "the request cannot be read", errors=found)
+
+
+def defect(error: Exception) -> JSONResponse:
+    """The answer where nobody foresaw what went wrong; the log says where it did."""
+    if is_full(error):
+        return answered(507, FULL)
+    log.error("a defect: %s", where(error))
+    return answered(500, f"a defect of the service ({type(error).__name__}); its log says where")
+
+
+def where(error: BaseException) -> str:
+    """The kind of an error and the lines of code that it came through, without its text: a name may be in that."""
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}\n{lines}"
+
+
+def _sentence(error: HTTPException) -> str:
+    if error.status_code == 404:
+        return "there is nothing at this address; see /openapi.json"
+    if error.status_code == 405:
+        return "this address takes another method; see /openapi.json"
+    return str(error.detail)
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    """Where in a request, without the word for which part of it."""
+    return ".".join(str(part) for part in parts if part not in ("body", "query", "path")) or "request"
+
+
+# For the documentation of a route: every error has this form.
+RESPONSES: dict[int | str, dict[str, object]] = {
+    "default": {
+        "description": "What went wrong",
+        "model": Problem,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}

@@ -1,0 +1,82 @@
+"""What routes have in common: the service, a job that is there, and a form with photographs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from zsderm.service.jobs.records import JobRecord
+from zsderm.service.problems import ProblemError
+from zsderm.service.running import Service
+from zsderm.service.uploads import Form, read_form
+
+FILES = "The photographs: jpg, png, webp, tiff, bmp, gif, heic, avif, DICOM, and ZIP archives of them."
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+Running = Annotated[Service, Depends(_service)]
+
+
+def _job(
+    service: Running, job: Annotated[str, Path(max_length=64, description="As the job was given when made.")]
+) -> JobRecord:
+    """The job in the address.
+
+    Raises:
+        ProblemError: 404, there is none.
+    """
+    found = service.store.find(job)
+    if found is None:
+        raise ProblemError(404, "there is no such job; it may have been deleted after its time")
+    return found
+
+
+Found = Annotated[JobRecord, Depends(_job)]
+
+
+@asynccontextmanager
+async def photographs(request: Request, most: int | None = None) -> AsyncIterator[Form]:
+    """The form of a request, with at least one photograph; its files are gone after the block.
+
+    Args:
+        request: of which nothing was read yet.
+        most: photographs; by default as the settings of the service say.
+
+    Raises:
+        ProblemError: see `read_form`; 422 without a photograph.
+    """
+    service = _service(request)
+    how = service.settings
+    with service.upload_folder() as folder:
+        form = await read_form(
+            request,
+            folder,
+            max_bytes=how.max_request_bytes,
+            max_file_bytes=how.max_file_bytes,
+            max_files=most or how.max_classify_files,
+        )
+        await run_in_threadpool(service.contents.spread, form, most or how.max_classify_files)
+        if not form.files:
+            raise ProblemError(422, "expected at least one photograph as `files`, but got none")
+        yield form
+
+
+def form_of(model: type[BaseModel] | None = None, *, required: bool = True) -> dict[str, Any]:
+    """What /openapi.json says of a form with photographs.
+
+    Args:
+        model: its other fields.
+        required: whether there has to be a photograph.
+    """
+    fields = {} if model is None else model.model_json_schema()["properties"]
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": FILES}
+    schema = {"type": "object", "properties": {"files": files, **fields}, "required": ["files"] if required else []}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

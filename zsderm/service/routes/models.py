@@ -1,0 +1,32 @@
+"""Which encoders there are, and which one answers here."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from zsderm.encoders import catalogue
+from zsderm.encoders.base import EncoderCard
+from zsderm.service.knowledge_schemas import ModelCard
+from zsderm.service.routes.asked import Running
+
+router = APIRouter(prefix="/v1", tags=["models"])
+
+
+@router.get("/models", operation_id="models", summary="The model that answers, and others that could")
+def models(service: Running) -> list[ModelCard]:
+    """The model that is loaded comes first; another one is chosen when the service is started."""
+    own = service.engine.encoder.card
+    others = [card for card in catalogue.cards() if card.name != own.name]
+    return [_card(own, True), *(_card(card, False) for card in others)]
+
+
+def _card(card: EncoderCard, loaded: bool) -> ModelCard:
+    return ModelCard(
+        name=card.name,
+        loaded=loaded,
+        width=card.width,
+        image_size=card.image_size,
+        licence=card.licence,
+        description=card.description,
+        views=card.views,
+    )

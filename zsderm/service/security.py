@@ -1,0 +1,152 @@
+"""Who may ask: the host and the origin of a request, its key, and what a browser may do with an answer.
+
+A page of another site that the reader has open can send requests to this machine. Host and Origin tell them apart: a
+name that is not ours (DNS rebinding) or an origin that is not ours is refused. Nothing is allowed to other origins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zsderm.service.problems import answered
+from zsderm.service.settings import LOOPBACK, ServiceSettings, is_loopback
+
+COOKIE = "zsderm_session"
+# What needs no key: whether it runs, and what a browser needs to ask for the key.
+OPEN = ("/", "/v1/healthz", "/v1/readyz", "/v1/session", "/openapi.json", "/favicon.ico")
+OPEN_BELOW = ("/static/",)
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """Stands before an application: refuses what is not for it, and adds headers to what it answers.
+
+    Args:
+        app: behind it.
+        settings: host, names and key.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self._app = app
+        self._hosts = host_names(settings)
+        self._key = None if settings.api_key is None else _digest(settings.api_key)
+        self._secret = secrets.token_bytes(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        scope.setdefault("state", {})["guard"] = self
+        if scope["method"] == "HEAD":  # the headers of GET; the server leaves the content out
+            scope = {**scope, "method": "GET"}
+        await (refusal or self._app)(scope, receive, with_headers)
+
+    def session_for(self, key: str) -> str | None:
+        """What the cookie of a browser holds that has given the right key; None for another key."""
+        if self._key is None or not hmac.compare_digest(_digest(key), self._key):
+            return None
+        return self._session
+
+    @property
+    def _session(self) -> str:
+        """Of this run of the server only, so that a restart ends all sessions."""
+        return hmac.new(self._secret, self._key or b"", "sha256").hexdigest()
+
+    def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        host = _name(headers.get("host", ""))
+        if self._hosts is not None and host not in self._hosts:
+            return answered(421, "this service does not go by that name; start it with --host-name NAME to allow it")
+        origin = headers.get("origin")
+        if origin is not None and not _same(origin, headers.get("host", "")):
+            return answered(403, "requests from pages of other sites are refused")
+        if (
+            origin is None
+            and headers.get("sec-fetch-site") in ("cross-site", "same-site")
+            and not _is_visit(scope, headers)
+        ):
+            return answered(403, "requests from pages of other sites are refused")
+        path = scope["path"]
+        if self._key is None or path in OPEN or path.startswith(OPEN_BELOW):
+            return None
+        if self._has_key(headers):
+            return None
+        return answered(
+            401, "send the key as `Authorization: Bearer KEY` or `X-API-Key: KEY`", {"WWW-Authenticate": "Bearer"}
+        )
+
+    def _has_key(self, headers: Headers) -> bool:
+        """Compared in constant time, and as digests, so that not even the length shows."""
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        given = given.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
+        assert self._key is not None
+        if hmac.compare_digest(_digest(given), self._key):
+            return True
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and hmac.compare_digest(_digest(cookie.value), _digest(self._session))
+
+
+def host_names(settings: ServiceSettings) -> frozenset[str] | None:
+    """The names by which the service may be called; None: any, where it listens to all and no names were given."""
+    if not is_loopback(settings.host) and not settings.host_names and settings.host in ("0.0.0.0", "::"):
+        return None
+    names = {_name(settings.host), *map(_name, settings.host_names)}
+    return frozenset(names | set(LOOPBACK))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _name(host: str) -> str:
+    """The name in ``name:port``, in lower case, without the brackets of IPv6."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdecimal() and ":" not in name else host).lower().rstrip(".")
+
+
+def _same(origin: str, host: str) -> bool:
+    """Whether an Origin is the page of this service: same name and port; the scheme is the proxy's affair."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower() != ""
+    except ValueError:
+        return False
+
+
+def _is_visit(scope: Scope, headers: Headers) -> bool:
+    """Whether somebody followed a link from another site to the page, which is no request of that site."""
+    return scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
