@@ -9,7 +9,7 @@ from typing import Any
 
 from zsderm.asking.pictures import LONGEST_SIDE
 from zsderm.errors import SettingsError
-from zsderm.pretrain.settings_file import build, check_among, check_between, read_yaml, replaced
+from zsderm.pretrain.settings_file import build, check_among, check_between, read_settings
 
 PRECISIONS = ("float32", "bfloat16")
 RANGES = {
@@ -83,8 +83,5 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Answe
         SettingsError: the file is missing, is no mapping, has an unknown key or a value out of range.
         MissingDependencyError: PyYAML is not installed.
     """
-    content: Any = read_yaml(path)
-    for name, value in (overrides or {}).items():
-        content = replaced(content, name.split("."), value, name)
-    config: AnswersConfig = build(AnswersConfig, content, str(path))
+    config: AnswersConfig = build(AnswersConfig, read_settings(path, overrides), str(path))
     return config

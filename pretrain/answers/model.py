@@ -13,6 +13,7 @@ from torch import nn
 from zsderm.asking.model_folder import BASE, ModelFolder
 from zsderm.errors import MissingDependencyError, SettingsError
 from zsderm.pretrain.answers.config import AnswersConfig
+from zsderm.pretrain.model.activations import compute_twice
 
 LANGUAGE_MODEL = "language_model"  # part of the names of its layers, in models of the LLaVA family
 
@@ -27,7 +28,7 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
 
     Raises:
         CheckpointError: the model cannot be loaded.
-        SettingsError: it is an adapter itself, or has no such layers.
+        SettingsError: it is an adapter itself, has no such layers, or cannot compute activations twice.
         MissingDependencyError: peft is not installed.
     """
     try:
@@ -53,7 +54,8 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
     if config.projector and not any(name.endswith(config.projector) for name, _ in model.named_modules()):
         raise SettingsError(f"'{config.model}' has no part '{config.projector}'. Name it in setting `projector`.")
     if config.gradient_checkpointing:
-        _compute_twice(model)
+        compute_twice(model)
+        model.enable_input_require_grads()  # else what is frozen below passes no gradient to the adapters
     try:
         adapted = get_peft_model(model, adapters)
     except ValueError as error:
@@ -65,16 +67,6 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
         if weights.requires_grad:
             weights.data = weights.data.float()  # small steps would vanish in bfloat16
     return adapted.to(device), processor
-
-
-def _compute_twice(model: Any) -> None:
-    """Have activations computed again in the backward pass; older versions of transformers have another name for it."""
-    how = {"use_reentrant": False}
-    if hasattr(model, "activation_checkpointing_enable"):
-        model.activation_checkpointing_enable(activation_checkpointing_kwargs=how)
-    else:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
-    model.enable_input_require_grads()
 
 
 def groups(model: nn.Module, config: AnswersConfig) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,9 @@ from zsderm.pretrain.answers.conversations import Conversation, Dropped, checksu
 from zsderm.pretrain.answers.encoding import Encoded, collate, encode, summed_loss
 from zsderm.pretrain.answers.model import begin, groups, save
 from zsderm.pretrain.checkpoint import Progress
-from zsderm.pretrain.distributed import Group, device_of_this_process
+from zsderm.pretrain.data_folder import data_folder
+from zsderm.pretrain.distributed import ALONE, check_alone, device_of_this_process
+from zsderm.pretrain.epoch import check_loss, is_due
 from zsderm.pretrain.narratives.model import Learned
 from zsderm.pretrain.run_folder import CHECKPOINT, MANIFEST, open_run_folder, write_manifest
 from zsderm.pretrain.run_log import RunLog
@@ -144,30 +145,29 @@ def run_answers(
 
     Raises:
         SettingsError: a setting is unknown or out of range, or the output holds a run with other settings,
-            conversations or weights.
+            conversations or weights, or torchrun started several processes.
         InputError: the conversations cannot be read, or none of them can be trained with.
         CheckpointError: the model cannot be loaded.
     """
     config = read_config(config_path, overrides)
-    root = data_root or (Path(os.environ["ZSDERM_DATA"]) if os.environ.get("ZSDERM_DATA") else None)
-    conversations, dropped = read_all(config, root)
+    check_alone("A run on conversations")
+    conversations, dropped = read_all(config, data_folder(data_root))
     folder = ModelFolder.of(config.model)
     open_run_folder(output, ADAPTER)
     torch.manual_seed(config.seed)
     device = device_of_this_process()
     model, processor = begin(config, folder, device)
     learner = Learner(config, model, processor, conversations, device)
-    settings: Any = config  # a checkpoint takes any settings that are a dataclass
     manifest = _manifest(config_path, overrides or {}, folder, conversations, dropped)
     _check_data(output, manifest)
-    at = checkpoint.resume(output / CHECKPOINT, settings, device, Group(), **learner.parts)
+    at = checkpoint.resume(output / CHECKPOINT, config, device, ALONE, **learner.parts)
     write_manifest(output, manifest)
     _write_dropped(dropped, output / DROPPED)
     logs = RunLog(output, at.epoch, at.step, config.tensorboard, active=True)
     for epoch in range(at.epoch, config.epochs):
         _train_epoch(learner, epoch, at, logs, output / CHECKPOINT)
         at = Progress(epoch=epoch + 1, step=at.step)
-        checkpoint.save(output / CHECKPOINT, at, settings, Group(), **learner.parts)
+        checkpoint.save(output / CHECKPOINT, at, config, ALONE, **learner.parts)
     with atomic_folder(output / ADAPTER, must_be_new=False) as draft:
         save(model, draft, folder)
         told = {"base": manifest["base"]["fingerprint"], "card": dict(config.card), "training": manifest}
@@ -181,26 +181,22 @@ def run_answers(
 def _train_epoch(learner: Learner, epoch: int, at: Progress, logs: RunLog, file: Path) -> None:
     """All steps of an epoch that are left; `at` counts them, with the sum of losses."""
     config = learner.config
-    settings: Any = config
     learner.model.train()
     clock = time.monotonic()
     for encoded in learner.batches(epoch, at.batch):
         rate = learner.scheduler.get_last_lr()[0]
         loss = learner.step(encoded) if encoded else 0.0
-        if not math.isfinite(loss):
-            raise SettingsError(
-                f"The loss of step {at.step + 1} is {loss:g}, so nothing more is learned. Set `learning_rate` and "
-                "`projector_learning_rate` lower, and choose another --output."
-            )
-        at.sums += torch.tensor([loss * len(encoded), 0, 0], dtype=torch.float64)
+        figures = torch.tensor([loss, 0, 0], dtype=torch.float64)
+        check_loss(figures, at)
+        at.sums += figures * len(encoded)
         now = time.monotonic()
         at.advance(len(encoded), 0, now - clock, 0)
         at.learned += bool(encoded)
         clock = now
-        if config.log_every and at.step % config.log_every == 0:
+        if is_due(config.log_every, at.step):
             logs.step({"step": at.step, "epoch": epoch + 1, "loss": round(loss, 6), "learning_rate": rate})
-        if config.checkpoint_every and at.batch % config.checkpoint_every == 0 and at.batch < learner.steps:
-            checkpoint.save(file, at, settings, Group(), **learner.parts)
+        if is_due(config.checkpoint_every, at.batch) and at.batch < learner.steps:
+            checkpoint.save(file, at, config, ALONE, **learner.parts)
     loss = float(at.sums[0]) / max(at.images, 1)
     logs.epoch({"epoch": epoch + 1, "loss": round(loss, 4), "seconds": round(at.seconds, 1), "step": at.step})
 
