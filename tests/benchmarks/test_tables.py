@@ -47,9 +47,9 @@ def test_the_differences_that_the_readme_quotes_are_the_committed_ones() -> None
         )
 
     pad, ham = (points[title, "knowledge"] for title in ("PAD dev", "HAM10000 dev"))
-    assert f"change the accuracy of class names by {100 * ham['value']:+.1f} points on HAM10000" in text
+    assert f"by {100 * ham['value']:+.1f} points of accuracy on HAM10000" in text
     assert f"(95 % interval {100 * ham['low']:+.1f} to {100 * ham['high']:+.1f})" in text
-    assert f"on PAD by {signed(pad).replace(', ', ' (')})" in text
+    assert f"by {signed(pad).replace(', ', ' on PAD (')})" in text
     cost = [
         round(100 * (points[title, "kpl"]["value"] - points[title, "kpl, prior uniform"]["value"]))
         for title in ("HAM10000 dev", "PAD dev")

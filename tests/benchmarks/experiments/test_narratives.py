@@ -134,7 +134,7 @@ def test_the_answers_that_were_read_stand_on_the_page_as_they_were_given() -> No
         first, second = (f"{100 * share:.0f} %" for share in (sure, surer))
         answers = f"{before} {first} → {after} {second}" if before != after else f"the same {first} → {second}"
         assert re.search(rf"{begins} {answers} \|", page), row["image"]
-    assert f"of the {sum(len(row['matched']) for row in rows)} sentences named" in page
+    assert f"of the {sum(len(row['matched']) for row in rows)} matched sentences say" in page
 
 
 @pytest.mark.slow
