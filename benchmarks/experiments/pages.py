@@ -186,9 +186,19 @@ def measure(seeds: Iterable[int], photographs: Sequence[tuple[Path, str]] = ()) 
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=_FOLDER, envvar="ZSDERM_DATA", help="The folder with photographs of known modality; without it, those in examples/.")
+@click.option(
+    "--data-root",
+    type=_FOLDER,
+    envvar="ZSDERM_DATA",
+    help="The folder with photographs of known modality; without it, those in examples/.",
+)
 @click.option("--books", default=20, show_default=True, type=click.IntRange(1))
-@click.option("--first-seed", default=1000, show_default=True, help="The seed of the first book; the constants of the method were set on seeds below 36.")
+@click.option(
+    "--first-seed",
+    default=1000,
+    show_default=True,
+    help="The seed of the first book; the constants of the method were set on seeds below 36.",
+)
 @click.option("--errors", is_flag=True, help="Print every wrong or missing pair.")
 @output_option
 @document_option
@@ -242,7 +252,11 @@ def markdown(figures: dict[str, Any]) -> list[str]:
         true, _, said = name.partition(" > ")
         found.setdefault(true, Counter())[said] += count
     kinds = ("clinical", "dermoscopic", "pathological")
-    lines += ["", "| true modality | " + " | ".join(f"classified as {kind}" for kind in kinds) + " |", "|---|--:|--:|--:|"]
+    lines += [
+        "",
+        "| true modality | " + " | ".join(f"classified as {kind}" for kind in kinds) + " |",
+        "|---|--:|--:|--:|",
+    ]
     lines += [f"| {true} | " + " | ".join(str(counts[kind]) for kind in kinds) + " |" for true, counts in found.items()]
     return lines
 

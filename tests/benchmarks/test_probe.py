@@ -95,7 +95,7 @@ def test_probes_stand_beside_zero_shot_rows_and_not_in_tables_of_those(done: Res
     ]
     assert [row[4] for row in tables["probes"].rows] == ["0", "6, 3 draws", "18", "6, 3 draws", "18"]
     assert "±" in str(tables["probes"].rows[1][5]) and "±" not in str(tables["probes"].rows[2][5])
-    assert any("has no tokens" in note for note in tables["probes"].notes)
+    assert any("has no image tokens" in note for note in tables["probes"].notes)
     assert len(tables["summary"].rows) == 5 and "probe" not in project(folder / "results")
     assert all(len({frozenset(record) for record in table.records}) == 1 for table in tables.values())
     printed = _run(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ANNOTATE = "annotate"
 _MODELS = "openai:URL, transformers:FOLDER or annotate"
-_DRAWN = "How answers are drawn"
+_DRAWN = "Decoding"
 _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plain", "without_images", "longest_side")
 
 
@@ -46,16 +46,18 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     type=click.Path(allow_dash=True),
     heading=IMAGES,
     help="An image file, a folder, or a list, as for zsderm classify. May be repeated.  "
-    "[default with --questions: what its table names, beside it]",
+    "[default with --questions: the images that the table names, in its folder]",
 )
 @follow_links_option
-@option("--question", "asked", multiple=True, heading=IMAGES, help="Ask this about every image. May be repeated.")
+@option(
+    "--question", "asked", multiple=True, heading=IMAGES, help="A question to ask about every image. May be repeated."
+)
 @option(
     "--questions",
     type=FILE,
     heading=IMAGES,
-    help="A table with the columns image and question (also id, answer, kind, form, modality, options), or "
-    "conversations in the form of LLaVA (.json).",
+    help="A table with the columns image and question (optionally id, answer, kind, form, modality, options), or "
+    "conversations in the format of LLaVA (.json).",
 )
 @image_column_option
 @option(
@@ -63,22 +65,22 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     "-m",
     required=True,
     heading=CLASSES,
-    help="openai:URL, an endpoint that speaks the protocol of OpenAI; transformers:FOLDER, a local model or an adapter "
-    "to one; or annotate: closed questions by visual concepts, without a language model.",
+    help="openai:URL for an endpoint that implements the OpenAI protocol; transformers:FOLDER for a local model or an "
+    "adapter to one; annotate to answer closed questions by scores of visual concepts, without a language model.",
 )
 @option(
     "--encoder",
     default=DEFAULT_MODEL,
     show_default=True,
     heading=CLASSES,
-    help="The encoder that scores concepts, for --model annotate.",
+    help="The encoder that scores visual concepts, with --model annotate.",
 )
 @option(
     "--threshold",
     default=0.0,
     show_default=True,
     heading=RARE,
-    help="The score of a concept above which annotate says yes.",
+    help="The log-odds of a concept above which --model annotate answers yes.",
 )
 @option(
     "--output",
@@ -91,18 +93,49 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
 @language_model_option(old_names=())
 @api_key_option
 @answers_option
-@option("--temperature", default=0.0, show_default=True, heading=_DRAWN, help="0: the most likely answer.")
-@option("--top-p", default=1.0, show_default=True, heading=_DRAWN, help="The share of probability that is drawn from.")
-@option("--beams", default=1, show_default=True, heading=_DRAWN, help="Beams of the search; local models only.")
-@option("--min-tokens", default=0, show_default=True, heading=_DRAWN, help="The fewest tokens; local models only.")
-@option("--max-tokens", default=256, show_default=True, heading=_DRAWN, help="The most tokens of an answer.")
-@option("--seed", default=0, show_default=True, heading=_DRAWN, help="The seed: the same one draws the same answers.")
-@option("--plain", is_flag=True, heading=RARE, help="Add no word to a question, such as: Answer with yes or no.")
+@option(
+    "--temperature",
+    default=0.0,
+    show_default=True,
+    heading=_DRAWN,
+    help="The sampling temperature; 0 gives the most likely answer.",
+)
+@option(
+    "--top-p",
+    default=1.0,
+    show_default=True,
+    heading=_DRAWN,
+    help="The share of the probability mass from which tokens are sampled.",
+)
+@option(
+    "--beams",
+    default=1,
+    show_default=True,
+    heading=_DRAWN,
+    help="The number of beams in beam search; local models only.",
+)
+@option(
+    "--min-tokens",
+    default=0,
+    show_default=True,
+    heading=_DRAWN,
+    help="The minimum number of tokens in an answer; local models only.",
+)
+@option(
+    "--max-tokens", default=256, show_default=True, heading=_DRAWN, help="The maximum number of tokens in an answer."
+)
+@option("--seed", default=0, show_default=True, heading=_DRAWN, help="The seed of the sampling.")
+@option(
+    "--plain",
+    is_flag=True,
+    heading=RARE,
+    help='Do not add instructions such as "Answer with yes or no." to the questions.',
+)
 @option(
     "--without-images",
     is_flag=True,
     heading=RARE,
-    help="Show no photographs: which questions are answered rightly all the same?",
+    help="Do not show the photographs, to find out which questions can be answered without them.",
 )
 @option(
     "--longest-side",
@@ -110,7 +143,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     show_default=True,
     type=click.IntRange(min=16),
     heading=SPEED,
-    help="Make photographs so small that no side has more pixels, before they are shown.",
+    help="Photographs are reduced so that their longer side has at most this many pixels.",
 )
 @option(
     "--at-once",
@@ -119,7 +152,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     show_default=True,
     type=click.IntRange(min=1),
     heading=SPEED,
-    help="How many questions a local model is asked at once.",
+    help="How many questions a local model answers in one batch.",
 )
 @option(
     "--workers",
@@ -141,15 +174,17 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
 @cache_options
 @click.pass_context
 def ask(context: click.Context, /, **given: Any) -> None:
-    """Answer questions about photographs by a vision-language model, or by concepts.
+    """Answer questions about photographs with a vision-language model, or with visual concepts.
 
-    The table has one row for each question: id, image, question, answer (the right one, if the questions have it),
-    prediction, kind, form (open, closed or choice), modality, options and reason, which says why a row has no
-    prediction. Every answer is kept in a folder: a run that was stopped continues, and asks nothing twice.
+    The output table has one row for each question, with the columns id, image, question, answer (the right answer, if
+    the questions have one), prediction, kind, form (open, closed or choice), modality, options and reason. The column
+    reason says why a row has no prediction. Every answer is saved in a folder, so an interrupted run continues, and no
+    question is asked twice.
 
-    Photographs are sent only to the address after openai:, made anew from their pixels: no metadata, no place, no file
-    name. An address beyond this machine is named first. With annotate a question such as "Is there scale?" is answered
-    by the scores of zsderm annotate; every other question gets "no answer".
+    Photographs are sent only to the address after openai:. They are encoded anew from their pixels, without metadata,
+    location or file name. If the address is on another machine, it is named before anything is sent. With --model
+    annotate, a question such as "Is there scale?" is answered by the scores of zsderm annotate, and every other
+    question gets "no answer".
 
     \b
     zsderm ask photos/ --question "What colour is the lesion?" --model openai:http://localhost:8000/v1 \\
