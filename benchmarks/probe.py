@@ -28,6 +28,7 @@ from zsderm.manifest_files import run_facts, versions
 from zsderm.metrics import by_group, confusion_matrix, evaluate_repeats, reliability
 from zsderm.table_files import write_parquet
 from zsderm.tasks.probe import SEED, LinearProbe, ProbeFeatures, draw_shots, fit_probe, probe_features
+from zsderm.wording import counted
 
 METHOD = "probe"
 REPEATS = 10
@@ -249,15 +250,17 @@ def _notes(part: Parts, probes: Sequence[LinearProbe], learn: ProbeFeatures, tes
         _shared(part): part.shared_units,
         f"{(~learn.ok).sum()} training and {(~test.ok).sum()} test images could not be read": (~learn.ok).any()
         or (~test.ok).any(),
-        "the regression did not end within its 1 000 steps": not all(probe.converged for probe in probes),
-        "one image a class makes no folds, so C is 1": not all(probe.folds for probe in probes),
+        "the regression did not converge within 1 000 iterations": not all(probe.converged for probe in probes),
+        "with one image of each class there are no folds, so C is 1": not all(probe.folds for probe in probes),
     }
     return [note for note, holds in said.items() if holds]
 
 
 def _shared(part: Parts) -> str:
     unit = (part.test.unit or "image").removesuffix("_id")
-    return f"{part.shared_units} of its {unit}s are in the training images too, which makes the figures too good"
+    shared = counted(part.shared_units, unit)
+    verb = "is" if part.shared_units == 1 else "are"
+    return f"{shared} of the test part {verb} also in the training part, so the figures are too high"
 
 
 def _predictions(

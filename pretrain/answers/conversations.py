@@ -71,7 +71,7 @@ def read_all(config: AnswersConfig, root: Path | None) -> tuple[list[Conversatio
             kept.append(Conversation(own, name, image, turns))
     if not kept:
         raise PretrainingDataError(
-            f"none of {len(dropped)} conversations in {file} can be trained with; the first: {dropped[0].reason}. "
+            f"none of {len(dropped)} conversations in {file} can be used for training; the first: {dropped[0].reason}. "
             f"Photographs are looked for in {folder}."
         )
     return kept, dropped

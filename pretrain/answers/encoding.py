@@ -66,8 +66,8 @@ def encode(processor: Any, conversation: Conversation, max_tokens: int, longest_
         whole = processor.apply_chat_template(turns, add_generation_prompt=False)
         if not (asked.startswith(before) and whole.startswith(asked)):
             raise SettingsError(
-                "The chat template of the model changes a turn when another one follows, so that answers cannot be "
-                "told from questions. Give it another template, or take conversations of one question."
+                "The chat template of the model changes earlier turns when a turn is added, so answers cannot be "
+                "separated from questions. Give the model another template, or use conversations with one question."
             )
         if place:
             own = _plain(processor, asked[len(before) :])

@@ -97,7 +97,7 @@ class Learner:
             try:
                 encoded = encode(self.processor, own, self.config.max_tokens, self.config.longest_side)
             except ImageError as error:
-                log.warning("conversation %s is passed over: %s: %s", own.id, own.name, error)
+                log.warning("conversation %s is skipped, because %s cannot be read: %s", own.id, own.name, error)
                 continue
             if encoded.learned:
                 found.append(encoded)
@@ -214,8 +214,8 @@ def _check_data(output: Path, manifest: Mapping[str, Any]) -> None:
     for what, old, new in zip(("conversations", "weights in `model`"), was, now, strict=True):
         if old != new:
             raise SettingsError(
-                f"The run in {output} was begun with other {what}: their checksum was {old}, now it is {new}. Go on "
-                "with those it had, or choose another --output."
+                f"The run in {output} was begun with other {what}: their checksum was {old}, now it is {new}. "
+                "Continue with the original ones, or choose another --output."
             )
 
 
@@ -229,7 +229,7 @@ def _card(config: AnswersConfig, manifest: Mapping[str, Any]) -> str:
         f"- base: {manifest['base']['name']}, fingerprint {manifest['base']['fingerprint']}",
         f"- trained on: {manifest['conversations']} conversations with {manifest['questions']} questions, "
         f"{config.epochs} epochs, rank {config.lora_rank}",
-        "\nAsk it with `zsderm ask --plain --model transformers:FOLDER`. All settings stand in zsderm_answers.json. "
+        "\nUse it with `zsderm ask --plain --model transformers:FOLDER`. All settings are in zsderm_answers.json. "
         "Research software, not a medical device.",
     ]
     return "\n".join(lines) + "\n"

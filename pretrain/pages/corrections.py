@@ -35,16 +35,16 @@ def read_corrections(path: Path) -> list[Correction]:
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
         raise InputError(
-            f"expected the columns {', '.join(COLUMNS)} in {path}, but {missing[0]!r} is missing. Save the corrections "
-            "with the button of the contact sheet."
+            f"expected the columns {', '.join(COLUMNS)} in {path}, but {missing[0]!r} is missing. Download "
+            "the corrections with the button on the contact sheet."
         )
     found = []
     for row, cells in enumerate(zip(*(frame[name] for name in COLUMNS), strict=True), 2):
         filename, caption, modality, keep = (str(cell).strip() for cell in cells)
         if keep not in ("yes", "no") or modality not in ("", *MODALITIES):
             raise InputError(
-                f"expected keep to be yes or no and modality one of {', '.join(MODALITIES)} in row {row} of {path}, "
-                f"but they are {keep!r} and {modality!r}."
+                f"expected keep to be yes or no, and modality to be empty or one of {', '.join(MODALITIES)}, in row "
+                f"{row} of {path}, but they are {keep!r} and {modality!r}."
             )
         found.append(Correction(filename, " ".join(caption.split()), modality, keep == "yes"))
     return found

@@ -32,7 +32,7 @@ REQUEST = (
     'Form: {{"questions": [{{"kind": "...", "form": "...", "question": "...", "answer": "...", "options": []}}]}}'
 )
 AGAIN = "\n\nYour last answer could not be used: {flaw}. Answer with that object and nothing else."
-REFUSED = "the model gave no questions in the form that was asked for"
+REFUSED = "the model did not reply in the requested format"
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class ServerQuestions:
             twice = any(" ".join(question.text.lower().split()) == " ".join(one.text.lower().split()) for one in kept)
             reason, detail = self.grounding.flaw(question, facts)
             if number >= MOST:
-                reason, detail = f"there are more than {MOST}", ""
+                reason, detail = f"the reply has more than {MOST} questions", ""
             elif twice and not reason:
-                reason, detail = "it stands there twice", ""
+                reason, detail = "the reply asks it twice", ""
             if reason:
                 dropped.append(Dropped(pair, question.kind, question.form, question.text, reason, detail))
             else:
@@ -113,20 +113,20 @@ def parse(reply: str) -> tuple[list[dict[str, Any]], str]:
     """The questions of a reply, and what is wrong with it if it is not what was asked for.
 
     >>> parse('{"questions": []}'), parse("I cannot help with that.")
-    (([], ''), ([], 'it is no JSON object'))
+    (([], ''), ([], 'it is not a JSON object'))
     """
     found = json_object(reply, "questions")
     if found is None:
-        return [], "it is no JSON object"
+        return [], "it is not a JSON object"
     items = found.get("questions")
     if not isinstance(items, list):
         return [], '"questions" is not a list'
     for item in items:
         if not isinstance(item, dict) or not all(isinstance(item.get(k), str) for k in _KEYS):
-            return [], f"a question has not the keys {', '.join(_KEYS)} with texts"
+            return [], f"a question lacks one of the keys {', '.join(_KEYS)}, or its value is not a text"
         options = item.get("options") or []
         if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
-            return [], "options are not a list of texts"
+            return [], '"options" is not a list of texts'
     return items, ""
 
 

@@ -21,7 +21,7 @@ from zsderm.file_names import printable
 from zsderm.language_model import Answers
 
 PATIENCE = 5  # questions that fail one after the other before a model is taken to be gone
-NO_SOURCE = "no image, or more than one, has this name"
+NO_SOURCE = "no image, or more than one image, has this name"
 SETTINGS = 1  # raise it where the same request means another answer
 
 

@@ -102,7 +102,7 @@ class LocalModel:
             for start in range(0, len(places), size):
                 batch = places[start : start + size]
                 for place, reply in zip(batch, self._batch([asked[place] for place in batch]), strict=True):
-                    yield place, reply or AnswerError("the model says nothing")
+                    yield place, reply or AnswerError("the model gave an empty answer")
 
     def _batch(self, asked: Sequence[tuple[Image | None, str]]) -> list[str]:
         turns = [[message("user", text, image=image is not None)] for image, text in asked]
@@ -116,7 +116,8 @@ class LocalModel:
                     tokens = self._model.generate(**inputs, **self._settings())  # (B, L + new)
             except torch.OutOfMemoryError as error:
                 raise SettingsError(
-                    f"the memory of {self.device} does not hold {len(asked)} questions at once. Set --at-once lower."
+                    f"The memory of {self.device} is too small for {len(asked)} questions in one batch. Set --at-once "
+                    "to a lower number."
                 ) from error
             new = tokens[:, inputs["input_ids"].shape[1] :]
             return [text.strip() for text in self._processor.batch_decode(new, skip_special_tokens=True)]

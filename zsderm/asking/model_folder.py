@@ -65,8 +65,8 @@ class ModelFolder:
         folder = Path(str(name).removeprefix(PREFIX)).expanduser()
         if not folder.is_dir():
             raise CheckpointError(
-                f"There is no folder {folder}. Expected the folder of a vision-language model of transformers; "
-                "nothing is fetched from a hub."
+                f"There is no folder {folder}. Expected a folder with a vision-language model of transformers; "
+                "nothing is downloaded from a hub."
             )
         if not (folder / ADAPTER).is_file():
             _check_weights(folder, CONFIG)
@@ -76,11 +76,14 @@ class ModelFolder:
             told = read_json_file(folder / ADAPTER)[BASE]
             base = folder / Path(told).expanduser()  # an absolute path stays what it is
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{folder / ADAPTER} names no base in '{BASE}' ({first_line(error)}).") from error
+            raise CheckpointError(
+                f"Expected the folder of the base model in '{BASE}' of {folder / ADAPTER}, but there is none "
+                f"({first_line(error)}). Write it there."
+            ) from error
         if not base.is_dir():
             raise CheckpointError(
-                f"The adapter in {folder} belongs to the model in {told}, which is not there. Put it there, or write "
-                f"its folder into '{BASE}' of {folder / ADAPTER}."
+                f"The adapter in {folder} needs its base model in {told}, which is not there. Put the model there, or "
+                f"write its folder into '{BASE}' of {folder / ADAPTER}."
             )
         _check_weights(base, CONFIG)
         return cls(base, folder)
@@ -118,8 +121,8 @@ class ModelFolder:
                     model = self._adapted(model, self.adapter)
         except BUILD_ERRORS as error:
             raise CheckpointError(
-                f"The model in {self.folder} cannot be loaded: {first_line(error)}. Expected one that "
-                "AutoModelForImageTextToText of transformers reads, with its processor."
+                f"The model in {self.folder} cannot be loaded: {first_line(error)}. Expected a "
+                "model with its processor that AutoModelForImageTextToText of transformers can load."
             ) from error
         return model.eval(), prepared(processor, model)
 
@@ -188,11 +191,11 @@ def message(role: str, text: str, *, image: bool = False) -> dict[str, Any]:
 
 def _check_weights(folder: Path, needed: str, weights: str = "*.safetensors") -> None:
     if not (folder / needed).is_file():
-        raise CheckpointError(f"{folder} holds no {needed}. Expected the folder of a model of transformers.")
+        raise CheckpointError(f"{folder} holds no {needed}. Expected a folder with a model of transformers.")
     if not any(folder.glob(weights)):
         raise CheckpointError(
-            f"{folder} holds no weights in .safetensors; other formats can run code and are not read. Convert them: "
-            "load the model with transformers on a machine you can spare, and call save_pretrained."
+            f"{folder} holds no weights in .safetensors; other formats can run code and are not read. Convert the "
+            "weights: load the model with transformers on an isolated machine, and call save_pretrained."
         )
 
 

@@ -86,7 +86,7 @@ def read_questions(path: Path, column: str | None = None) -> list[Question]:
     ids = [question.id for question in found]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
-        raise InputError(f"expected every id of {path} once, but {twice!r} stands there twice.")
+        raise InputError(f"expected every id of {path} once, but {twice!r} occurs twice.")
     return found
 
 
@@ -99,10 +99,10 @@ def rounds(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     turns = entry["conversations"]
     speakers = [turn["from"] for turn in turns]
     if not turns or speakers != ["human", "gpt"] * (len(turns) // 2):
-        raise ValueError("its turns are not those of human and gpt, one after the other")
+        raise ValueError("its turns do not alternate between human and gpt")
     texts = [turn["value"] for turn in turns]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a value is no text")
+        raise ValueError("a value is not a text")
     plain = [text.replace(IMAGE_TOKEN, " ").strip() for text in texts]
     return list(zip(plain[::2], plain[1::2], strict=True))
 
@@ -116,13 +116,15 @@ def read_conversations(path: Path) -> list[Mapping[str, Any]]:
     try:
         content = read_json_file(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"expected conversations in {path}, {_EXPECTED}, but cannot read it: {error}") from error
+        raise InputError(
+            f"expected conversations in {path}, {_EXPECTED}, but the file cannot be read: {error}"
+        ) from error
     if not isinstance(content, list) or not content:
         raise InputError(f"expected conversations in {path}: {_EXPECTED}.")
     for number, entry in enumerate(content, start=1):
         try:
             if not isinstance(entry.get("image", ""), str):
-                raise ValueError("its image is no name")
+                raise ValueError("its image is not a file name")
             rounds(entry)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)

@@ -26,8 +26,8 @@ class Sampling:
             raise SettingsError(f"Expected top-p to be above 0 and at most 1, but got {self.top_p}.")
         if self.beams < 1 or not 0 <= self.min_tokens <= self.max_tokens or self.max_tokens < 1:
             raise SettingsError(
-                "Expected at least one beam, and as many tokens at most as at least, but got "
-                f"{self.beams} beams, {self.min_tokens} to {self.max_tokens} tokens."
+                "Expected at least 1 beam, max-tokens at least 1, and min-tokens from 0 to max-tokens, but got "
+                f"{self.beams} beams, min-tokens {self.min_tokens} and max-tokens {self.max_tokens}."
             )
 
     def facts(self) -> dict[str, float]:
@@ -42,8 +42,8 @@ class Sampling:
         """
         if self.beams > 1 or self.min_tokens:
             raise SettingsError(
-                "An endpoint has no setting for beams and for the fewest tokens. Leave --beams and --min-tokens away, "
-                "or use --model transformers:FOLDER."
+                "An endpoint has no setting for the number of beams or the minimum number of tokens. Leave out --beams "
+                "and --min-tokens, or use --model transformers:FOLDER."
             )
         own: dict[str, float] = {"temperature": self.temperature}
         return {**own, "top_p": self.top_p, "seed": self.seed} if self.temperature else own

@@ -70,8 +70,8 @@ class ServedModel:
         )  # fmt: skip
         if not address.is_local:
             warnings.warn(
-                f"Photographs are sent beyond this machine, to {address.shown}: their pixels and the questions, no "
-                "file names and no metadata.",
+                f"Photographs are sent beyond this machine, to {address.shown}. Only their pixels and the questions "
+                "are sent, no file names and no metadata.",
                 ZsdermWarning,
                 stacklevel=2,
             )

@@ -197,12 +197,12 @@ def ask(context: click.Context, /, **given: Any) -> None:
     from zsderm.manifest_files import refuse_others_manifest
 
     if bool(given["asked"]) == bool(given["questions"]):
-        raise click.UsageError("give --question, or --questions FILE, and not both.")
+        raise click.UsageError("expected either --question or --questions FILE.")
     if not (given["photographs"] or given["images"] or given["questions"]):
         raise click.UsageError("Missing images: name image files or folders, as in zsderm ask photos/.")
     said = {name for name in given if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     if given["model"] == ANNOTATE and (useless := [name for name in _OF_MODELS if name in said]):
-        raise click.UsageError(f"--{useless[0].replace('_', '-')} means nothing with --model annotate.")
+        raise click.UsageError(f"--{useless[0].replace('_', '-')} has no effect with --model annotate; leave it out.")
     refuse_others_manifest(given["output"])
     questions, sources = _asked(given)
     if given["model"] == ANNOTATE:
@@ -231,7 +231,10 @@ def _asked(given: Mapping[str, Any]) -> tuple[list[Question], dict[str, str]]:
     meant = {name: known.meant_by(name)[0] for name in names}
     sources = {name: found[places[0]] for name, places in meant.items() if len(places) == 1}
     if names and not sources:
-        raise InputError(f"not one of {counted(len(names), 'image')} that {file} asks about is among the images given.")
+        raise InputError(
+            f"expected the images that {file} asks about, but none of its {counted(len(names), 'image')} is among "
+            "those given. Check --images."
+        )
     return questions, sources
 
 
@@ -266,7 +269,7 @@ def language_model_of(model: str, given: Mapping[str, Any], sampling: Sampling) 
             raise click.UsageError("expected an address after openai:, as in openai:http://localhost:8000/v1.")
         if not given["language_model"]:
             raise click.UsageError(
-                "expected --language-model NAME with openai:URL: which model the endpoint is to use."
+                "expected --language-model NAME with openai:URL, the name of the model at the endpoint."
             )
         key, how = given["api_key"], {"timeout": given["timeout"], "workers": given["workers"]}
         return ServedModel.at(model, given["language_model"], key, sampling, **how)
@@ -325,4 +328,4 @@ def _write(rows: Sequence[Answered], facts: dict[str, Any], output: Path) -> Non
     for reason, count in failed.most_common(5):
         say(f"{count} not answered: {reason}; see the column reason")
     if failed.total() == len(rows):
-        raise InputError(f"not one question was answered; the first because {rows[0].reason}.")
+        raise InputError(f"no question was answered; the reason of the first: {rows[0].reason}.")

@@ -196,7 +196,7 @@ def _refuse_mixed(context: click.Context, answers: bool) -> None:
     other = ("predictions", *_OF_PREDICTIONS) if answers else _OF_ANSWERS
     if wrong := [names[name] for name in other if name in given]:
         used = "--answers" if answers else "--predictions"
-        raise click.UsageError(f"{wrong[0]} does not go with {used}.")
+        raise click.UsageError(f"{wrong[0]} cannot be used with {used}; leave it out.")
     for name in () if answers else ("predictions", "classes"):
         if name not in given:
             parameter = next(one for one in context.command.params if one.name == name)

@@ -141,7 +141,9 @@ def probe(
     zsderm benchmark --tables results
     """
     if train and len(datasets) > 1:
-        raise click.UsageError("--train is for one --dataset; leave one of them, or run the command once for each.")
+        raise click.UsageError(
+            "--train can be used with a single --dataset only; run the command once for each data set."
+        )
     from zsderm.benchmarks.parts import load_parts
     from zsderm.benchmarks.probe import probe_grid, run_probes
     from zsderm.cli.command_line import command_line

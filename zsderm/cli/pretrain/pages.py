@@ -74,7 +74,9 @@ def pages(source: Path, output: Path, corrections: Path | None, language: str) -
     for line in collection.shown_reasons(found.reasons):
         say(f"left out: {line}")
     kinds = ", ".join(f"{count} {name}" for name, count in found.modalities.most_common())
-    say(f"{counted(len(found.pairs), 'pair')}{f' ({kinds})' if kinds else ''}. Look them through: {sheet}")
+    say(
+        f"{counted(len(found.pairs), 'pair')}{f' ({kinds})' if kinds else ''}. Check them on the contact sheet: {sheet}"
+    )
 
 
 def _room(module: str) -> ModuleType:

@@ -181,11 +181,11 @@ def lines(summary: Summary, without: int) -> list[str]:
     found = [f"{forms.total()} questions on {summary.pairs} pairs: {_counts(forms)}."]
     if forms["closed"]:
         found.append(f"The answer is yes to {100 * summary.yes / forms['closed']:.0f} % of the closed ones.")
-    found.append(f"Marked as answered without the picture: {_counts(summary.text_only)}.")
+    found.append(f"Marked text_only, because they can be answered without the picture: {_counts(summary.text_only)}.")
     if "site" in kinds:
-        found.append("Close-ups do not show where on the body they are: for such leave the kind site out (--kind).")
+        found.append("Close-up pictures do not show the body site; for them, leave out the kind site with --kind.")
     if without:
-        found.append(f"{without} rows have no image or no caption, and are left out.")
+        found.append(f"{without} rows were left out because they have no image or no caption.")
     return found
 
 

@@ -72,8 +72,8 @@ def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]
         columns["prediction"] = predicted
     if missing := [name for name, column in columns.items() if not column]:
         raise InputError(
-            f"expected the columns image, question, answer{' and prediction' if answered else ''} in {path}, but there "
-            f"is no {missing[0]}. Its columns: {', '.join(names)}. Give the column that name."
+            f"expected the columns image, question, answer{' and prediction' if answered else ''} in {path}, but "
+            f"{missing[0]} is missing. Its columns are: {', '.join(names)}. Rename or add the column."
         )
     if frame.empty:
         raise InputError(f"expected questions in {path}, but it has no rows")
@@ -84,7 +84,7 @@ def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]
     seen: set[str] = set()
     for row in rows:
         if row.id in seen:
-            raise InputError(f"expected every question of {path} once, but the id {row.id!r} stands there twice")
+            raise InputError(f"expected every question of {path} once, but the id {row.id!r} occurs twice")
         seen.add(row.id)
     return rows
 
@@ -103,7 +103,7 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> AnsweredQuestion:
     if form == CLOSED and cells["answer"].strip(" .").lower() not in (YES, NO):
         raise InputError(
             f"expected yes or no as the answer of a closed question, but row {number + 2} of {path} has "
-            f"{cells['answer']!r:.80}. Give it the form open."
+            f"{cells['answer']!r:.80}. Set its form to open."
         )
     if form == CHOICE and cells["answer"] not in options:
         raise InputError(

@@ -91,7 +91,10 @@ def cross_fitted(
     """
     images = sorted({question.image for question in questions})
     if len(images) < 2:
-        raise InputError("expected questions on at least two images, to learn from those on the others")
+        raise InputError(
+            "expected questions about at least two images, because the model without the picture learns from the "
+            "questions about other images"
+        )
     order = (rng or np.random.default_rng(0)).permutation(len(images))
     fold = {images[place]: number % min(folds, len(images)) for number, place in enumerate(order)}
     found: dict[int, Guess] = {}
