@@ -1,4 +1,4 @@
-"""The two parts of a data set that a probe needs: images to learn from, and others to be measured on."""
+"""The training part and the test part of a data set, for a probe."""
 
 from __future__ import annotations
 

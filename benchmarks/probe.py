@@ -1,8 +1,8 @@
-"""Linear probes in the results of the benchmark: learned on one part of a data set, measured on another.
+"""Linear probes as benchmark runs: trained on one part of a data set and measured on another.
 
-A probe is a run like any other: one JSON file in the folder of the results, with the answers in Parquet beside it, so
-that its rows stand beside those of zero-shot methods. With k images a class it is fitted several times, each time on
-another draw; its figures are then means over the draws, with their spread, and its table of answers has a row for each
+Like any other run, a probe has one JSON file in the result folder and a Parquet file with its answers beside it, so the
+tables show it beside zero-shot methods. With k images of each class it is fitted several times, each time on a new
+draw. Its figures are then means over the draws with their standard deviation, and its Parquet file has a row for each
 image and draw.
 """
 
@@ -28,7 +28,6 @@ from zsderm.manifest_files import run_facts, versions
 from zsderm.metrics import by_group, confusion_matrix, evaluate_repeats, reliability
 from zsderm.table_files import write_parquet
 from zsderm.tasks.probe import SEED, LinearProbe, ProbeFeatures, draw_shots, fit_probe, probe_features
-from zsderm.wording import counted
 
 METHOD = "probe"
 REPEATS = 10
@@ -258,9 +257,9 @@ def _notes(part: Parts, probes: Sequence[LinearProbe], learn: ProbeFeatures, tes
 
 def _shared(part: Parts) -> str:
     unit = (part.test.unit or "image").removesuffix("_id")
-    shared = counted(part.shared_units, unit)
-    verb = "is" if part.shared_units == 1 else "are"
-    return f"{shared} of the test part {verb} also in the training part, so the figures are too high"
+    one = part.shared_units == 1
+    shared = f"{part.shared_units} {unit}{'' if one else 's'} of the test part {'is' if one else 'are'}"
+    return f"{shared} also in the training part, so the figures are too high"
 
 
 def _predictions(

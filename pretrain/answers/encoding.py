@@ -1,6 +1,6 @@
-"""A conversation as tokens, as the model will see it when it is asked; only the tokens of answers are learned.
+"""The tokens of a conversation, as the model will see them in use; only the tokens of answers have labels.
 
-Question and answer become tokens apart from each other, as they do when a model is asked and writes by itself.
+Questions and answers are tokenised separately, as they are when the model generates an answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Encoded:
 
 
 def encode(processor: Any, conversation: Conversation, max_tokens: int, longest_side: int) -> Encoded:
-    """The tokens of a conversation, cut where there are too many.
+    """Tokenise a conversation, and cut it at a maximum number of tokens.
 
     Args:
         processor: see `zsderm.asking.model_folder.prepared`.
@@ -86,14 +86,14 @@ def encode(processor: Any, conversation: Conversation, max_tokens: int, longest_
 
 
 def collate(encoded: Sequence[Encoded], filler: int) -> tuple[dict[str, Tensor], Tensor]:
-    """Conversations side by side, filled up on the right.
+    """A batch of conversations, padded on the right.
 
     Args:
         encoded: B of them.
-        filler: the token to fill up with.
+        filler: the padding token.
 
     Returns:
-        What the model takes by name, and (B, L) labels.
+        The inputs of the model by name, and (B, L) int64 labels.
     """
 
     def filled(rows: list[Tensor], value: int) -> Tensor:
@@ -110,11 +110,14 @@ def collate(encoded: Sequence[Encoded], filler: int) -> tuple[dict[str, Tensor],
 
 
 def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy of each token of an answer given all tokens before it, summed.
+    """The sum of the cross-entropies of all answer tokens, each given the tokens before it.
 
     Args:
-        logits: (B, L, V).
-        labels: (B, L) int64.
+        logits: (B, L, V) float.
+        labels: (B, L) int64, `IGNORED` for tokens without a loss.
+
+    Returns:
+        A scalar, in nats.
     """
     rows, wanted = logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten()
     return nn.functional.cross_entropy(rows, wanted, ignore_index=IGNORED, reduction="sum")

@@ -1,4 +1,4 @@
-"""The model that a run starts from: weights that stay, adapters in its language model, and a projector that learns."""
+"""The base model of a run: frozen weights, LoRA adapters in the language model, and a trainable projector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANGUAGE_MODEL = "language_model"  # part of the names of its layers, in models 
 
 
 def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> tuple[Any, Any]:
-    """The model with adapters that have learned nothing yet, and its processor.
+    """The model with new adapters, and its processor.
 
     Args:
         config: which layers learn.
@@ -73,7 +73,7 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
 
 
 def groups(model: nn.Module, config: AnswersConfig) -> list[dict[str, Any]]:
-    """What learns, with the learning rate of each: adapters, and the projector."""
+    """The parameter groups of the optimiser: adapters and projector, each with its learning rate."""
     learns = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
     mark = f".{config.projector}." if config.projector else "/"  # no name holds that
     # In the order of the model, by which a checkpoint knows the state of each.

@@ -45,7 +45,7 @@ ADAPTER, DROPPED = "adapter", "dropped.csv"
 
 @dataclass
 class Learner:
-    """What learns, and what it learns from."""
+    """The model, its optimiser, and the training conversations."""
 
     config: AnswersConfig
     model: Any
@@ -104,10 +104,10 @@ class Learner:
         return found
 
     def step(self, encoded: Sequence[Encoded]) -> float:
-        """One step of the optimiser on conversations, a batch at a time: the same gradient as of all at once.
+        """One optimiser step over several batches, with the gradient of all conversations together.
 
         Returns:
-            The mean loss of a token of an answer.
+            The mean loss per answer token, in nats.
         """
         count = sum(one.learned for one in encoded)
         size, total = self.config.batch_size, 0.0

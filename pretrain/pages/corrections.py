@@ -1,4 +1,4 @@
-"""What a human said on the contact sheet: pictures struck out, captions and modalities put right."""
+"""Corrections from the contact sheet: struck-out pictures, corrected captions and modalities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = ("filename", "caption", "modality", "keep")
 
 @dataclass(frozen=True)
 class Correction:
-    """What was said of one picture; an empty caption or modality leaves it as it is."""
+    """The correction of one picture; an empty caption or modality leaves the old value."""
 
     filename: str
     caption: str
@@ -23,13 +23,13 @@ class Correction:
 
 
 def read_corrections(path: Path) -> list[Correction]:
-    """Read the table that the contact sheet has saved.
+    """Read the table that was downloaded from the contact sheet.
 
     Args:
         path: .csv with the columns filename, caption, modality and keep (yes or no).
 
     Raises:
-        InputError: it cannot be read, or says something else.
+        InputError: the table cannot be read, lacks a column, or has an invalid value.
     """
     frame = read_cells(path)
     missing = [name for name in COLUMNS if name not in frame]

@@ -1,4 +1,4 @@
-"""The contact sheet: every picture with its caption, to be looked through, struck out and put right by a human."""
+"""The contact sheet: every picture with its caption, for checking, striking out and correcting by hand."""
 
 from __future__ import annotations
 

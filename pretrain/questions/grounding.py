@@ -1,4 +1,4 @@
-"""What may be asked: nothing that the caption does not answer, gives a diagnosis away, or no picture shows."""
+"""Rejects questions that the caption does not answer, that reveal a diagnosis, or that no picture can answer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _NUMBER = re.compile(r"\d+")
 
 
 class Grounding:
-    """Holds questions against what is known of their picture.
+    """Checks questions against what is known about their picture.
 
     Args:
         facts: reads captions.
-        verdicts: says what is shown and what is not.
+        verdicts: decides which terms a picture shows and which it does not.
     """
 
     def __init__(self, facts: FactReader, verdicts: Verdicts) -> None:
@@ -37,7 +37,7 @@ class Grounding:
         self._verdicts = verdicts
 
     def flaw(self, question: Question, facts: Facts) -> tuple[str, str]:
-        """Why a question may not be asked, and what of it is the reason; two empty texts if it may."""
+        """Why a question is rejected, and the part of it that is the reason; two empty texts if it is accepted."""
         if question.kind not in q.KINDS or question.form not in FORMS:
             return "its kind or form is not one of those requested", f"{question.kind}, {question.form}"
         if (found := self._of_words(question))[0]:

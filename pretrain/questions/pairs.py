@@ -1,4 +1,4 @@
-"""Pairs out of a table: the columns that say something of a picture beside its caption."""
+"""Reads pairs from a table: images, captions, and the columns for modality, disease and site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine that asks a language model for questions, and believes none that the caption does not answer."""
+"""The engine that asks a language model for questions, and keeps only those that the caption supports."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ REFUSED = "the model did not reply in the requested format"
 
 @dataclass(frozen=True)
 class ServerQuestions:
-    """Asks a language model, and holds every question of its reply against the caption.
+    """Asks a language model for questions, and checks each of them against the caption.
 
     Attributes:
-        verdicts: finds what a question asks for.
-        grounding: says what may be asked.
-        rules: gives closed questions to balance those of the model with.
-        ask: sends one request.
-        answers: keeps replies that can be read, so that nothing is asked twice and a run that was killed goes on.
+        verdicts: finds the term that a question asks about.
+        grounding: accepts or rejects questions.
+        rules: generates closed questions with which those of the model are balanced.
+        ask_model: sends one request.
+        answers: saves usable replies, so that no request is repeated and an interrupted run continues.
     """
 
     verdicts: Verdicts
@@ -54,7 +54,7 @@ class ServerQuestions:
     answers: Answers
 
     def request(self, pair: Pair, flaw: str = "") -> str:
-        """What is asked for one pair; the caption goes in as JSON, so that no line of it looks like a request."""
+        """The request for one pair; the caption is included as JSON, so that no line looks like an instruction."""
         fields = {name: value for name in ("modality", "disease", "site") if (value := getattr(pair, name))}
         text = REQUEST.format(
             caption=json.dumps(pair.caption, ensure_ascii=False),
@@ -65,10 +65,10 @@ class ServerQuestions:
         return text + AGAIN.format(flaw=flaw) if flaw else text
 
     def ask(self, pair: Pair, facts: Facts) -> Asked:
-        """The questions of the model that may be asked, closed ones of the rules beside them, and what was dropped.
+        """The accepted questions of the model, closed questions of the rules, and the questions that were dropped.
 
         Raises:
-            AnswerError: this pair has no reply that can be used.
+            AnswerError: there is no usable reply for this pair.
             InputError: the endpoint does not answer.
         """
         flaw, reply = "", ""
@@ -110,7 +110,7 @@ class ServerQuestions:
 
 
 def parse(reply: str) -> tuple[list[dict[str, Any]], str]:
-    """The questions of a reply, and what is wrong with it if it is not what was asked for.
+    """The questions of a reply, and what is wrong with the reply if it lacks the requested format.
 
     >>> parse('{"questions": []}'), parse("I cannot help with that.")
     (([], ''), ([], 'it is not a JSON object'))

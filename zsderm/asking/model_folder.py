@@ -1,6 +1,6 @@
-"""A folder with a vision-language model of transformers, or with an adapter to one: weights in safetensors alone.
+"""A folder with a vision-language model of transformers, or with an adapter to one; only safetensors weights are read.
 
-Nothing is fetched, and no code of the folder is run.
+Nothing is downloaded, and code in the folder is not executed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TURNS = (
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The folder of a model, known to hold one.
+    """A folder that was checked to contain a model.
 
     Attributes:
         base: configuration, processor and weights.
@@ -53,7 +53,7 @@ class ModelFolder:
 
     @classmethod
     def of(cls, name: str | Path) -> ModelFolder:
-        """The folder that a name means.
+        """Check a folder, and find the base model of an adapter.
 
         Args:
             name: a folder; "transformers:" may stand before it.
@@ -147,7 +147,7 @@ class ModelFolder:
 
 
 def prepared(processor: Any, model: Any) -> Any:
-    """A processor that fills up on the left, knows turns, and knows how many tokens a picture takes.
+    """Complete a processor: left padding, a chat template, and the number of tokens of a picture.
 
     Raises:
         ValueError: it reads no text, or no pictures.
@@ -169,7 +169,7 @@ def prepared(processor: Any, model: Any) -> Any:
 
 
 def inputs_of(processor: Any, texts: Sequence[str], images: Sequence[Image]) -> Any:
-    """What a model takes: tokens filled up to one length, and pixels.
+    """The inputs of a model: tokens padded to one length, and pixels.
 
     Args:
         processor: see `prepared`.
@@ -184,7 +184,7 @@ def inputs_of(processor: Any, texts: Sequence[str], images: Sequence[Image]) -> 
 
 
 def message(role: str, text: str, *, image: bool = False) -> dict[str, Any]:
-    """One turn, as templates take it."""
+    """One turn of a conversation, in the form that chat templates take."""
     content = [{"type": "text", "text": text}]
     return {"role": role, "content": [*([{"type": "image"}] if image else []), *content]}
 

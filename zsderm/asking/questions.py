@@ -1,4 +1,4 @@
-"""What is asked of which photograph: a table with a question a row, conversations, or one question for all."""
+"""Questions about photographs, from a table, from conversations, or the same questions for all images."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Question:
         id: of the row.
         image: name or path of the photograph; empty for none.
         text: what is asked.
-        answer: the right one; None where the file has none.
-        kind: what it is about, such as morphology or colour; empty where nothing says.
+        answer: the right answer; None if the file has no answers.
+        kind: the subject, such as morphology or colour; empty if not stated.
         form: "open", "closed" (yes or no) or "choice" (one of the options).
-        modality: of the photograph, such as "dermoscopic"; empty where nothing says.
-        options: of a choice.
+        modality: of the photograph, such as "dermoscopic"; empty if not stated.
+        options: of a multiple-choice question.
     """
 
     id: str
@@ -49,13 +49,13 @@ class Question:
 
 
 def of_all_images(images: Sequence[str], questions: Sequence[str]) -> list[Question]:
-    """Every question of every image, image by image; ids are numbers from 1."""
+    """Every question for every image, in the order of the images; the ids count from 1."""
     pairs = [(image, " ".join(text.split())) for image in images for text in questions]
     return [Question(str(n), image, text, form=form_of(text)) for n, (image, text) in enumerate(pairs, start=1)]
 
 
 def form_of(text: str, options: Sequence[str] = ()) -> str:
-    """The form of a question that does not say which it has.
+    """The form of a question whose form is not stated, from its first word and its options.
 
     >>> form_of("Is there scale?"), form_of("What colour is it?"), form_of("Which one?", ["scale", "crust"])
     ('closed', 'open', 'choice')
@@ -66,7 +66,7 @@ def form_of(text: str, options: Sequence[str] = ()) -> str:
 
 
 def read_questions(path: Path, column: str | None = None) -> list[Question]:
-    """The questions in a file: a table (.csv, .tsv, .jsonl, .parquet), or conversations in the form of LLaVA (.json).
+    """The questions in a file: a table (.csv, .tsv, .jsonl, .parquet), or conversations in the format of LLaVA (.json).
 
     A table has a column "question" and one that names images; id, answer, kind, form, modality and options may be
     there. Options stand in one cell, as a JSON list or with ";" or "|" between them.
@@ -91,7 +91,7 @@ def read_questions(path: Path, column: str | None = None) -> list[Question]:
 
 
 def rounds(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The questions and answers of a conversation, without the place of the photograph.
+    """The questions and answers of a conversation, without the image token.
 
     Raises:
         ValueError: it is no conversation of a human and a model in turn.
@@ -108,7 +108,7 @@ def rounds(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def read_conversations(path: Path) -> list[Mapping[str, Any]]:
-    """The entries of a file of conversations in the form of LLaVA, each of them checked.
+    """The entries of a file of conversations in the format of LLaVA; every entry is checked.
 
     Raises:
         InputError: it is no such file; the message names the first entry that is wrong.

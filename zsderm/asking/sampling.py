@@ -1,4 +1,4 @@
-"""How an answer is drawn from a language model."""
+"""The decoding settings of a language model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from zsderm.errors import SettingsError
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of an answer. Those published for SkinVL (arXiv 2505.06152): 0.2, 0.9, 5 beams, 20 to 256 tokens."""
+    """Decoding settings.
+
+    Those published for SkinVL (arXiv 2505.06152) are temperature 0.2, top-p 0.9, 5 beams, and 20 to 256 tokens.
+    """
 
     temperature: float = 0.0  # 0: the most likely answer, the same each time
     top_p: float = 1.0  # share of the probability from which a token is drawn; 1: all of it
@@ -35,10 +38,10 @@ class Sampling:
         return asdict(self)
 
     def fields(self) -> dict[str, float]:
-        """What a request over the protocol of OpenAI says of it; the number of tokens stands apart there.
+        """The fields of a request in the OpenAI protocol, without the maximum number of tokens.
 
         Raises:
-            SettingsError: the protocol has no word for one of the settings.
+            SettingsError: the protocol has no field for one of the settings.
         """
         if self.beams > 1 or self.min_tokens:
             raise SettingsError(

@@ -21,15 +21,15 @@ _REFERENCES = ("answer", "reference", "ground_truth")
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
-    """One question, what is right, and what somebody answered.
+    """One question with the right answer and the answer of a model.
 
     Attributes:
         id: of the question.
         image: the picture it is about.
         question: its words.
-        answer: what is right.
-        prediction: what was answered; empty where nothing was.
-        kind: what it is about ("disease", "site", ...); may be empty.
+        answer: the right answer.
+        prediction: the answer of the model; empty if there is none.
+        kind: the subject ("disease", "site", ...); may be empty.
         form: open, closed (yes or no) or choice.
         modality: of the picture; may be empty.
         options: of a choice.
@@ -49,13 +49,13 @@ class AnsweredQuestion:
 def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]:
     """Read a table of answers (.csv, .jsonl or .parquet).
 
-    It needs columns for the image, question, answer (what is right) and prediction. id, kind, form, modality and
+    It needs columns for the image, the question, the right answer and the prediction. id, kind, form, modality and
     options (a JSON list, or texts with | or ; between them) may be missing: without a form, a bare yes or no is
     closed, what has options is a choice, and everything else is open.
 
     Args:
         path: the table.
-        answered: whether it has to have predictions; questions alone have none.
+        answered: whether the table must have predictions.
 
     Raises:
         InputError: the file cannot be read, lacks a column, has no row, names a question twice or knows another form.
