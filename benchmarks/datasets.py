@@ -54,7 +54,7 @@ class Card:
             "note": self.note,
             "looked for": ", ".join(self.tables),
             "table": self.needs,
-            "parts": f"learn from {', '.join(self.train_tables) or self.train_split}, test on {self.test_split}",
+            "parts": f"train on {', '.join(self.train_tables) or self.train_split}, test on {self.test_split}",
         }
         lines = [f"  {name:<11}{text}" for name, text in known.items() if text]
         return "\n".join([f"{self.name.lower()}: {self.title}", *lines])
@@ -65,8 +65,11 @@ def _described(classes: Sequence[str], missing: Sequence[str]) -> str:
     if not missing:
         return ""
     if len(missing) == len(classes):
-        return "none of the classes is in the bundled knowledge base: use --method class-name or templates, or a probe"
-    return f"{len(classes) - len(missing)} of {len(classes)} classes by the bundled base; not {', '.join(missing)}"
+        return (
+            "the bundled knowledge base describes none of the classes; use --method class-name or templates, or a probe"
+        )
+    known = len(classes) - len(missing)
+    return f"{known} of {len(classes)} classes by the bundled knowledge base; missing: {', '.join(missing)}"
 
 
 @cache

@@ -1,7 +1,8 @@
-"""Runs of models that answer in words: one prompt with all classes an image, a reply read as a class, no probabilities.
+"""Benchmark runs of models that answer in words: one prompt with all classes per image, no probabilities.
 
-An image without an answer (the reply names no class, or several, or the model refuses) counts as wrong and is counted.
-Beside the figures of our reading stand those of the published one, the first class name found in the reply.
+An image without an answer (the reply names no class or several, or the model refuses) counts as wrong, and the number
+of such images is reported. The figures are given for our reading of replies and for the published one, which takes the
+first class of the list whose name occurs in the reply.
 
 Letters: N images, C classes.
 """

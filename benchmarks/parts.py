@@ -1,4 +1,4 @@
-"""The two parts of a data set that a probe needs: images to learn from, and others to be measured on."""
+"""The training part and the test part of a data set, for a probe."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Parts:
         shared = set(map(_resolved, learn.images)) & set(map(_resolved, test.images))
         if shared:
             raise InputError(
-                f"expected a probe of {test.title} to be tested on other images than it learns from, but {len(shared)} "
-                "are in both parts; give the table a column split, or another table with --train"
+                f"expected different test and training images for a probe on {test.title}, but {len(shared)} are in "
+                "both parts; give the table a column split, or another table with --train"
             )
         if set(learn.classes) != set(test.classes):
             odd = sorted(set(learn.classes) ^ set(test.classes))

@@ -1,8 +1,8 @@
-"""Linear probes in the results of the benchmark: learned on one part of a data set, measured on another.
+"""Linear probes as benchmark runs: trained on one part of a data set and measured on another.
 
-A probe is a run like any other: one JSON file in the folder of the results, with the answers in Parquet beside it, so
-that its rows stand beside those of zero-shot methods. With k images a class it is fitted several times, each time on
-another draw; its figures are then means over the draws, with their spread, and its table of answers has a row for each
+Like any other run, a probe has one JSON file in the result folder and a Parquet file with its answers beside it, so the
+tables show it beside zero-shot methods. With k images of each class it is fitted several times, each time on a new
+draw. Its figures are then means over the draws with their standard deviation, and its Parquet file has a row for each
 image and draw.
 """
 
@@ -249,15 +249,17 @@ def _notes(part: Parts, probes: Sequence[LinearProbe], learn: ProbeFeatures, tes
         _shared(part): part.shared_units,
         f"{(~learn.ok).sum()} training and {(~test.ok).sum()} test images could not be read": (~learn.ok).any()
         or (~test.ok).any(),
-        "the regression did not end within its 1 000 steps": not all(probe.converged for probe in probes),
-        "one image a class makes no folds, so C is 1": not all(probe.folds for probe in probes),
+        "the regression did not converge within 1 000 iterations": not all(probe.converged for probe in probes),
+        "with one image of each class there are no folds, so C is 1": not all(probe.folds for probe in probes),
     }
     return [note for note, holds in said.items() if holds]
 
 
 def _shared(part: Parts) -> str:
     unit = (part.test.unit or "image").removesuffix("_id")
-    return f"{part.shared_units} of its {unit}s are in the training images too, which makes the figures too good"
+    one = part.shared_units == 1
+    shared = f"{part.shared_units} {unit}{'' if one else 's'} of the test part {'is' if one else 'are'}"
+    return f"{shared} also in the training part, so the figures are too high"
 
 
 def _predictions(

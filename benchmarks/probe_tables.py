@@ -24,9 +24,9 @@ _OTHERS = {
     "log_loss": "log loss",
 }
 _NOTES = (
-    "Learned from: images, and of how many draws figures are the mean. ±: standard deviation over the draws. "
-    "Intervals: bootstrap over the test images, or the patients or lesions where they are known; every draw is "
-    "measured on the same resamples.",
+    "Learned from: the number of training images and, where the figures are means over several draws, the number of "
+    "draws. ±: standard deviation over the draws. Intervals: bootstrap over the test images, or over patients or "
+    "lesions where they are known; all draws use the same resamples.",
 )
 
 
@@ -103,7 +103,11 @@ def _strengths(run: Result) -> str:
 def _of_encoders(runs: Sequence[Result]) -> list[str]:
     """What the features of probes are, where they are not tokens."""
     maps = dict.fromkeys(run["config"]["encoder"] for run in runs if run["config"].get("of") == "map")
-    return [f"{name} has no tokens: its probes learn from the mean over the last map of its tower." for name in maps]
+    return [
+        f"{name} has no image tokens. Its probes on the pooled map use the mean over all positions of the last feature "
+        "map of its image tower."
+        for name in maps
+    ]
 
 
 def _record(run: Result) -> dict[str, object]:

@@ -24,10 +24,10 @@ _OF_CALIBRATION = (
 )
 _OF_REPLIES = ["no answer", "by first substring (95 %)"]
 _OF_WORDS = (
-    "Generative: one prompt lists all classes, in another order for each image; the longest name or alias in the "
-    "reply is the answer, and there are no probabilities. No answer: the reply names no class, or several; it counts "
-    "as wrong, and in macro-F1 as a class of its own. By first substring: accuracy as published scoring has it, by the "
-    "first class, in the order of the list, whose name stands in the reply."
+    "Generative: one prompt lists all classes, in a different order for each image. The longest class name or synonym "
+    "in the reply is the answer; there are no probabilities. No answer: the reply names no class or several, or the "
+    "model refused. Such an image counts as wrong, and in macro-F1 as a class of its own. By first substring: the "
+    "accuracy with the published scoring, which takes the first class of the list whose name occurs in the reply."
 )
 _COMPARED = {"accuracy": "accuracy", "balanced_accuracy": "balanced"}
 

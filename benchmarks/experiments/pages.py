@@ -1,6 +1,7 @@
-"""How many pictures and captions of made books `zsderm pretrain pages` brings together rightly, by layout.
+"""How many pictures and captions of synthetic books `zsderm pretrain pages` matches correctly, by layout.
 
-    python -m zsderm.benchmarks.experiments.pages --output docs/pages.json --document docs/pages.md
+    python -m zsderm.benchmarks.experiments.pages --books 8 --data-root DATA \\
+        --output docs/pages.json --document docs/pages.md
 
 Prints Markdown, and puts it between "<!-- pages -->" and "<!-- end of pages -->" of a page. Every book has all layouts
 of `made_layouts` and `made_odd_pages`, in an order and in styles that its seed draws: fonts, sizes, gaps, labels.
@@ -185,10 +186,20 @@ def measure(seeds: Iterable[int], photographs: Sequence[tuple[Path, str]] = ()) 
 
 
 @click.command(help=__doc__)
-@click.option("--data-root", type=_FOLDER, envvar="ZSDERM_DATA", help="Photographs of known modality.")
+@click.option(
+    "--data-root",
+    type=_FOLDER,
+    envvar="ZSDERM_DATA",
+    help="The folder with photographs of known modality; without it, those in examples/.",
+)
 @click.option("--books", default=20, show_default=True, type=click.IntRange(1))
-@click.option("--first-seed", default=1000, show_default=True, help="The constants were set on seeds below 1000.")
-@click.option("--errors", is_flag=True, help="Print every pair that is wrong or missing.")
+@click.option(
+    "--first-seed",
+    default=1000,
+    show_default=True,
+    help="The seed of the first book; the constants of the method were set on seeds below 36.",
+)
+@click.option("--errors", is_flag=True, help="Print every wrong or missing pair.")
 @output_option
 @document_option
 def main(
@@ -217,7 +228,8 @@ def markdown(figures: dict[str, Any]) -> list[str]:
     for tally in rows.values():
         total.add(tally)
     lines = [
-        f"{figures['books']} made books of {figures['pages']} pages, seeds from {figures['first_seed']}.",
+        f"{figures['books']} synthetic books with {figures['pages']} pages in total, generated from seeds "
+        f"{figures['first_seed']} to {figures['first_seed'] + figures['books'] - 1}.",
         "",
         "| layout | pictures with a caption | pairs | precision | recall | glued |",
         "|---|--:|--:|--:|--:|--:|",
@@ -226,15 +238,25 @@ def markdown(figures: dict[str, Any]) -> list[str]:
         precision = f"{tally.right / tally.pairs:.3f}" if tally.pairs else ""
         recall = f"{tally.right / tally.expected:.3f}" if tally.expected else ""
         lines.append(f"| {name} | {tally.expected} | {tally.pairs} | {precision} | {recall} | {tally.glued} |")
-    lines += ["", f"Age and sex: right in {total.patients_right} of {total.patients} right pairs that have them.", ""]
-    lines += ["| left out | how many |", "|---|--:|"]
+    lines += [
+        "",
+        f"Age and sex were extracted correctly in {total.patients_right} of the {total.patients} right pairs whose "
+        "captions state them.",
+        "",
+        "| reason for leaving out | pictures or captions |",
+        "|---|--:|",
+    ]
     lines += [f"| {reason} | {count} |" for reason, count in figures["dropped"].items()]
     found: dict[str, Counter[str]] = {}
     for name, count in figures["modalities"].items():
         true, _, said = name.partition(" > ")
         found.setdefault(true, Counter())[said] += count
     kinds = ("clinical", "dermoscopic", "pathological")
-    lines += ["", "| photographs are | " + " | ".join(f"found {kind}" for kind in kinds) + " |", "|---|--:|--:|--:|"]
+    lines += [
+        "",
+        "| true modality | " + " | ".join(f"classified as {kind}" for kind in kinds) + " |",
+        "|---|--:|--:|--:|",
+    ]
     lines += [f"| {true} | " + " | ".join(str(counts[kind]) for kind in kinds) + " |" for true, counts in found.items()]
     return lines
 

@@ -1,4 +1,4 @@
-"""The conversations of a run: questions and answers about photographs, and which are left out because of those."""
+"""The training conversations of a run, and those that are left out because of their photograph or an empty answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Dropped:
-    """An entry that is not trained with."""
+    """An entry that is left out of training."""
 
     id: str
     image: str
@@ -41,7 +41,7 @@ class Dropped:
 
 
 def read_all(config: AnswersConfig, root: Path | None) -> tuple[list[Conversation], list[Dropped]]:
-    """The conversations of a run, in the order of the file; those whose photograph is missing or none are left out.
+    """The conversations of a run, in the order of the file, without those whose photograph is missing or damaged.
 
     Args:
         config: names the file and the folder of photographs.
@@ -71,7 +71,7 @@ def read_all(config: AnswersConfig, root: Path | None) -> tuple[list[Conversatio
             kept.append(Conversation(own, name, image, turns))
     if not kept:
         raise PretrainingDataError(
-            f"none of {len(dropped)} conversations in {file} can be trained with; the first: {dropped[0].reason}. "
+            f"none of {len(dropped)} conversations in {file} can be used for training; the first: {dropped[0].reason}. "
             f"Photographs are looked for in {folder}."
         )
     return kept, dropped

@@ -1,6 +1,6 @@
-"""A conversation as tokens, as the model will see it when it is asked; only the tokens of answers are learned.
+"""The tokens of a conversation, as the model will see them in use; only the tokens of answers have labels.
 
-Question and answer become tokens apart from each other, as they do when a model is asked and writes by itself.
+Questions and answers are tokenised separately, as they are when the model generates an answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Encoded:
 
 
 def encode(processor: Any, conversation: Conversation, max_tokens: int, longest_side: int) -> Encoded:
-    """The tokens of a conversation, cut where there are too many.
+    """Tokenise a conversation, and cut it at a maximum number of tokens.
 
     Args:
         processor: see `zsderm.asking.model_folder.prepared`.
@@ -66,8 +66,8 @@ def encode(processor: Any, conversation: Conversation, max_tokens: int, longest_
         whole = processor.apply_chat_template(turns, add_generation_prompt=False)
         if not (asked.startswith(before) and whole.startswith(asked)):
             raise SettingsError(
-                "The chat template of the model changes a turn when another one follows, so that answers cannot be "
-                "told from questions. Give it another template, or take conversations of one question."
+                "The chat template of the model changes earlier turns when a turn is added, so answers cannot be "
+                "separated from questions. Give the model another template, or use conversations with one question."
             )
         if place:
             own = _plain(processor, asked[len(before) :])
@@ -86,14 +86,14 @@ def encode(processor: Any, conversation: Conversation, max_tokens: int, longest_
 
 
 def collate(encoded: Sequence[Encoded], filler: int) -> tuple[dict[str, Tensor], Tensor]:
-    """Conversations side by side, filled up on the right.
+    """A batch of conversations, padded on the right.
 
     Args:
         encoded: B of them.
-        filler: the token to fill up with.
+        filler: the padding token.
 
     Returns:
-        What the model takes by name, and (B, L) labels.
+        The inputs of the model by name, and (B, L) int64 labels.
     """
 
     def filled(rows: list[Tensor], value: int) -> Tensor:
@@ -110,11 +110,14 @@ def collate(encoded: Sequence[Encoded], filler: int) -> tuple[dict[str, Tensor],
 
 
 def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy of each token of an answer given all tokens before it, summed.
+    """The sum of the cross-entropies of all answer tokens, each given the tokens before it.
 
     Args:
-        logits: (B, L, V).
-        labels: (B, L) int64.
+        logits: (B, L, V) float.
+        labels: (B, L) int64, `IGNORED` for tokens without a loss.
+
+    Returns:
+        A scalar, in nats.
     """
     rows, wanted = logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten()
     return nn.functional.cross_entropy(rows, wanted, ignore_index=IGNORED, reduction="sum")

@@ -1,4 +1,4 @@
-"""The model that a run starts from: weights that stay, adapters in its language model, and a projector that learns."""
+"""The base model of a run: frozen weights, LoRA adapters in the language model, and a trainable projector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANGUAGE_MODEL = "language_model"  # part of the names of its layers, in models 
 
 
 def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> tuple[Any, Any]:
-    """The model with adapters that have learned nothing yet, and its processor.
+    """The model with new adapters, and its processor.
 
     Args:
         config: which layers learn.
@@ -38,7 +38,7 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
     if folder.adapter is not None:
         raise SettingsError(
             f"Expected setting `model` to be a whole model, but {folder.adapter} is an adapter to {folder.base}. "
-            "Name that one."
+            "Set `model` to the latter."
         )
     kept = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
     model, processor = folder.load(kept)
@@ -52,7 +52,10 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
         modules_to_save=[config.projector] if config.projector else None,
     )
     if config.projector and not any(name.endswith(config.projector) for name, _ in model.named_modules()):
-        raise SettingsError(f"'{config.model}' has no part '{config.projector}'. Name it in setting `projector`.")
+        raise SettingsError(
+            f"Expected a projector to train, but '{config.model}' has no module '{config.projector}'. Set `projector` "
+            "to the name of its projector, or to an empty text to train none."
+        )
     if config.gradient_checkpointing:
         compute_twice(model)
         model.enable_input_require_grads()  # else what is frozen below passes no gradient to the adapters
@@ -60,8 +63,8 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
         adapted = get_peft_model(model, adapters)
     except ValueError as error:
         raise SettingsError(
-            f"'{config.model}' has no layers named {', '.join(config.lora_on)} in a '{LANGUAGE_MODEL}'. Name them in "
-            "setting `lora_on`."
+            f"'{config.model}' has no layers named {', '.join(config.lora_on)} in its '{LANGUAGE_MODEL}'. Set "
+            "`lora_on` to the names of its linear layers."
         ) from error
     for weights in adapted.parameters():
         if weights.requires_grad:
@@ -70,7 +73,7 @@ def begin(config: AnswersConfig, folder: ModelFolder, device: torch.device) -> t
 
 
 def groups(model: nn.Module, config: AnswersConfig) -> list[dict[str, Any]]:
-    """What learns, with the learning rate of each: adapters, and the projector."""
+    """The parameter groups of the optimiser: adapters and projector, each with its learning rate."""
     learns = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
     mark = f".{config.projector}." if config.projector else "/"  # no name holds that
     # In the order of the model, by which a checkpoint knows the state of each.

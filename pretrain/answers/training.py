@@ -45,7 +45,7 @@ ADAPTER, DROPPED = "adapter", "dropped.csv"
 
 @dataclass
 class Learner:
-    """What learns, and what it learns from."""
+    """The model, its optimiser, and the training conversations."""
 
     config: AnswersConfig
     model: Any
@@ -97,17 +97,17 @@ class Learner:
             try:
                 encoded = encode(self.processor, own, self.config.max_tokens, self.config.longest_side)
             except ImageError as error:
-                log.warning("conversation %s is passed over: %s: %s", own.id, own.name, error)
+                log.warning("conversation %s is skipped, because %s cannot be read: %s", own.id, own.name, error)
                 continue
             if encoded.learned:
                 found.append(encoded)
         return found
 
     def step(self, encoded: Sequence[Encoded]) -> float:
-        """One step of the optimiser on conversations, a batch at a time: the same gradient as of all at once.
+        """One optimiser step over several batches, with the gradient of all conversations together.
 
         Returns:
-            The mean loss of a token of an answer.
+            The mean loss per answer token, in nats.
         """
         count = sum(one.learned for one in encoded)
         size, total = self.config.batch_size, 0.0
@@ -214,8 +214,8 @@ def _check_data(output: Path, manifest: Mapping[str, Any]) -> None:
     for what, old, new in zip(("conversations", "weights in `model`"), was, now, strict=True):
         if old != new:
             raise SettingsError(
-                f"The run in {output} was begun with other {what}: their checksum was {old}, now it is {new}. Go on "
-                "with those it had, or choose another --output."
+                f"The run in {output} was begun with other {what}: their checksum was {old}, now it is {new}. "
+                "Continue with the original ones, or choose another --output."
             )
 
 
@@ -229,7 +229,7 @@ def _card(config: AnswersConfig, manifest: Mapping[str, Any]) -> str:
         f"- base: {manifest['base']['name']}, fingerprint {manifest['base']['fingerprint']}",
         f"- trained on: {manifest['conversations']} conversations with {manifest['questions']} questions, "
         f"{config.epochs} epochs, rank {config.lora_rank}",
-        "\nAsk it with `zsderm ask --plain --model transformers:FOLDER`. All settings stand in zsderm_answers.json. "
+        "\nUse it with `zsderm ask --plain --model transformers:FOLDER`. All settings are in zsderm_answers.json. "
         "Research software, not a medical device.",
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Figures and captions out of PDF files: pages are read, captions matched to pictures, pairs written for training.
+"""Extracts figures and captions from PDF files: reads pages, matches captions to pictures, and writes pairs.
 
-Only the reader's own books and articles go in; nothing of them is part of this project.
+Users provide their own documents; no part of any document belongs to this project.
 """

@@ -83,7 +83,9 @@ def find_documents(source: Path) -> tuple[list[Document], list[tuple[str, str]]]
     if source.is_dir():
         paths = sorted(path for path in source.rglob("*") if path.suffix.lower() == ".pdf" and path.is_file())
         if not paths:
-            raise PretrainingDataError(f"There is no PDF file in {source}.")
+            raise PretrainingDataError(
+                f"Expected PDF files in {source}, but there are none. Name a PDF file, or a folder that contains some."
+            )
     found: dict[str, Document] = {}
     broken: list[tuple[str, str]] = []
     for path in paths:
@@ -101,7 +103,9 @@ def find_documents(source: Path) -> tuple[list[Document], list[tuple[str, str]]]
         else:
             found[document.key] = document
     if not found:
-        raise PretrainingDataError(f"None of the {len(paths)} PDF files in {source} can be opened. {broken[0][1]}")
+        raise PretrainingDataError(
+            f"None of the {len(paths)} PDF files in {source} can be opened; the first, {broken[0][0]}, {broken[0][1]}"
+        )
     return list(found.values()), broken
 
 
@@ -171,7 +175,7 @@ def collect(
         "modalities": dict(result.modalities),
         "dropped": dict(result.reasons.most_common()),
         "corrections": len(corrections),
-        "note": "Figures and captions are under the rights of their books. This tool grants none.",
+        "note": "Figures and captions remain under the rights of their books. This tool grants no rights to them.",
     }
     write_manifest(output / PAIRS, facts)
     return result
@@ -252,8 +256,8 @@ def _correct(result: Collected, corrections: dict[str, Correction]) -> None:
     strange = sorted(corrections.keys() - named)
     if strange:
         raise PretrainingDataError(
-            f"The corrections speak of {strange[0]!r}, which is no picture of these documents ({len(strange)} rows). "
-            "Give what the contact sheet of the same documents has saved."
+            f"Expected corrections of pictures in these documents, but {len(strange)} rows name others, such as "
+            f"{strange[0]!r}. Use the corrections that were downloaded from the contact sheet of the same documents."
         )
     kept = []
     for row in result.pairs:

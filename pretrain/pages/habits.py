@@ -1,4 +1,4 @@
-"""On which side of its pictures a book has its captions, learned from the pages that leave no doubt."""
+"""The side of its pictures on which a book prints captions, learned from pages where only one side is possible."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DOUBT = 2.0  # pages that stand for the time before any was seen
 
 
 def habit_of(matches: Iterable[Match]) -> dict[str, float]:
-    """What each side costs more than the usual one, in points; 0 for all where too little was seen.
+    """The extra cost of each side over the usual one, in points; 0 for all sides without an unambiguous match.
 
     Args:
-        matches: of all pages of a document; those that could have gone another way do not count.
+        matches: of all pages of a document; ambiguous ones are not counted.
     """
     counts = Counter(match.side for match in matches if match.certain)
     total = counts.total()

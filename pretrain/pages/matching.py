@@ -1,7 +1,7 @@
-"""Which caption belongs to which pictures of a page, as one assignment for the whole page.
+"""Matches the captions of a page to its pictures, as one assignment problem for the whole page.
 
-Each caption has a place for one picture, and further places, which cost something, for the parts of its figure. So no
-caption takes two pictures while another goes without, and no two captions change places to save a few points.
+Each caption has one slot for a picture, and further slots at a cost for the parts of its figure. A caption therefore
+does not take two pictures while another one has none, and two captions are not swapped to save a few points.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Match:
     """A caption with its pictures.
 
     Attributes:
-        caption: its place among the captions of the page.
-        pictures: their places, in reading order.
-        side: where the caption is, seen from the pictures.
-        certain: whether all pictures that it could have had were on that side.
+        caption: index among the captions of the page.
+        pictures: indices of the pictures, in reading order.
+        side: the side of the pictures on which the caption is.
+        certain: whether all pictures that were possible for the caption have it on that side.
     """
 
     caption: int
@@ -46,7 +46,7 @@ def match(scene: Scene, habit: Mapping[str, float]) -> list[Match]:
 
     Args:
         scene: pictures, captions and text of the page.
-        habit: what is added to the cost of each side.
+        habit: the extra cost of each side, in points.
 
     Returns:
         At most one match for each caption, in the order of the captions.

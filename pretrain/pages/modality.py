@@ -1,4 +1,4 @@
-"""Clinical, dermoscopic or pathological: by the bundled encoder, by colours and texture, and by words of the caption.
+"""Clinical, dermoscopic or pathological: from the bundled encoder, from colours and texture, and from the caption.
 
 Three logits: 0 for clinical; for dermoscopic how much nearer the picture is to texts on dermoscopy than to photographs
 of body parts; for pathological how much of it is coloured like haematoxylin and eosin, and finely grained. The
@@ -45,10 +45,10 @@ _WORDS = {
 
 
 class ModalityReader:
-    """Gives pictures their logits.
+    """Computes the modality logits of pictures.
 
     Args:
-        encoder: `zsderm-mini`; the constants are of no use with another one.
+        encoder: `zsderm-mini`; the constants do not apply to other encoders.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -84,7 +84,7 @@ def modality_of(logits: Sequence[float], caption: str) -> tuple[str, float]:
 
     Args:
         logits: three, of `ModalityReader`.
-        caption: that of the picture; words for two modalities say nothing.
+        caption: of the picture; if it names several modalities, none of them counts.
     """
     named = [place for place, kind in enumerate(MODALITIES) if _WORDS[kind].search(caption)]
     values = np.clip(np.asarray(logits or (0.0, 0.0, 0.0), float), -6, 6)

@@ -1,6 +1,6 @@
-"""How well a caption fits a picture on one page, as a cost in points: the free space between them, and what is there.
+"""The cost of matching a caption to a picture of the same page, in points: the free space and the obstacles between.
 
-A picture can be above its caption, below it, or beside it; never on the other side of the space between two columns.
+A picture can be above, below or beside its caption, but never on the other side of the gutter between two columns.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WRAPPED = 60.0  # for a picture outside of the width in which a caption of sever
 
 @dataclass(frozen=True)
 class Scene:
-    """What counts of one page for the match.
+    """The contents of a page that matter for matching.
 
     Attributes:
         pictures: boxes of those that may have a caption.
@@ -43,11 +43,11 @@ class Scene:
     gutter: float | None = None
 
     def costs(self, caption: int, habit: Mapping[str, float]) -> dict[int, tuple[float, str]]:
-        """For each picture that a caption could belong to: the cost, and the side.
+        """The cost and the side for each picture to which a caption may belong.
 
         Args:
             caption: its place in `captions`.
-            habit: what is added for each side, see `zsderm.pretrain.pages.habits`.
+            habit: the extra cost of each side, see `zsderm.pretrain.pages.habits`.
         """
         found: dict[int, tuple[float, str]] = {}
         for side in SIDES:

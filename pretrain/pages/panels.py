@@ -1,7 +1,7 @@
-"""One caption for several pictures: its parts at (a), (b) or A., B., each with what is said of all of them.
+"""Splits a caption for several pictures at (a), (b) or A., B.; each part keeps the text that applies to all.
 
 "Psoriasis. (a) Elbow. (b) Nails." is "Psoriasis. Elbow." for the first picture and "Psoriasis. Nails." for the second.
-Where letters stand behind what they mean, inside of a sentence ("the elbow (a) and the nails (b)"), nothing is cut.
+A caption with letters inside a sentence ("the elbow (a) and the nails (b)") is not split.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Age and sex out of the text of a caption: into fields, with "a patient" left in their place.
+"""Moves age and sex from the text of a caption to fields, and leaves "a patient" in their place.
 
-Patterns in English, German, French, Spanish, Portuguese, Italian and Chinese. Where a caption speaks of several
-patients, the fields stay empty, and the words go all the same.
+The patterns cover English, German, French, Spanish, Portuguese, Italian and Chinese. If a caption mentions several
+patients, the fields stay empty, but the words are removed all the same.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ _MALE = re.compile(
 
 @dataclass(frozen=True)
 class Patient:
-    """What a caption says of its patient; empty where it does not, or speaks of several."""
+    """Age and sex of the patient; empty if the caption does not state them, or mentions several patients."""
 
     age: str = ""  # in years
     sex: str = ""
 
 
 def without_patient(text: str) -> tuple[str, Patient]:
-    """A caption without age and sex, and what they were.
+    """A caption without age and sex, and their values.
 
     >>> without_patient("Psoriasis in a 45-year-old woman.")
     ('Psoriasis in a patient.', Patient(age='45', sex='female'))

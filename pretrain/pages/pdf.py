@@ -67,7 +67,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[pypdfium2.PdfDocument]:
         document = pypdfium2.PdfDocument(path)
     except (pypdfium2.PdfiumError, OSError) as error:
         locked = "password" in str(error).lower()
-        reason = "it needs a password; save a copy without one" if locked else "it is no PDF file, or is damaged"
+        reason = "it needs a password; save a copy without one" if locked else "it is not a PDF file, or it is damaged"
         raise PretrainingDataError(f"{os.fspath(path)} cannot be opened: {reason}.") from error
     try:
         yield document

@@ -29,7 +29,7 @@ READING = 1  # changes with what is read of a page; records of another number ar
 REOPENED = 40  # pages after which the file is opened again, so that PDFium's memory does not grow
 SMALLEST_BOX = 28.0  # points of the shorter side; less is an icon
 TOO_SMALL, BEHIND, INSET, BROKEN = "too small", "behind the text", "inset of another picture", "cannot be decoded"
-WITHOUT_OCR = "a scanned page without text, and Tesseract is not installed"
+WITHOUT_OCR = "a scanned page without a text layer, and Tesseract is not installed"
 STAMP = 80  # letters up to which the text of a scan is a stamp or a number that was added to it
 BEHIND_LINES = 5  # of visible text on a picture that fills most of the page
 

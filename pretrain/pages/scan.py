@@ -69,7 +69,10 @@ def read_scan(image: Image.Image, scale: float, language: str) -> list[Line]:
     )
     if done.returncode:
         said = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
-        raise MissingDependencyError(f"Tesseract cannot read this page: {said}. See: tesseract --list-langs")
+        raise MissingDependencyError(
+            f"Tesseract failed on this page: {said}. If its language is missing, install it or name another one with "
+            "--language; tesseract --list-langs prints the installed ones."
+        )
     return lines_of_tsv(done.stdout.decode("utf-8", "replace"), scale)
 
 

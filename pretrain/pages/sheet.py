@@ -1,4 +1,4 @@
-"""The contact sheet: every picture with its caption, to be looked through, struck out and put right by a human."""
+"""The contact sheet: every picture with its caption, for checking, striking out and correcting by hand."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def write_sheet(collected: Collected, output: Path) -> Path:
     parts = [
         Part(
             "Pairs",
-            "Each picture with the caption that was matched to it. Strike out what is wrong, or put it right.",
+            "Each picture with the caption that was matched to it. Strike out wrong pairs, or correct them.",
             _cards(collected.pairs, output, side),
             len(collected.pairs),
         ),
         Part(
             "Pictures without a caption",
-            "They are in no pair. Write a caption, and the picture becomes one.",
+            "These pictures are in no pair. Write a caption to make a pair.",
             _cards(alone, output, side),
             len(alone),
         ),

@@ -1,4 +1,4 @@
-"""Captions whose pictures are on the page before or after: over a page break, or on the facing page of a plate."""
+"""Matches captions to pictures on the page before or after: over a page break, or on a plate facing the caption."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CREST = 0.12  # share of the height in which a running head or a page number sta
 
 @dataclass(frozen=True)
 class Left:
-    """What the assignment within a page left over.
+    """The pictures and captions of a page that were not matched within it.
 
     Attributes:
         page: as it was read.
@@ -50,10 +50,10 @@ class Spread:
 
 
 def spreads(pages: Sequence[Left], habit: Mapping[str, float]) -> list[Spread]:
-    """Assign what is left over of neighbouring pages to each other; a caption is used once, and so is a picture.
+    """Match the remaining captions and pictures of neighbouring pages; each caption and each picture is used once.
 
     Args:
-        pages: what each page left over, in order.
+        pages: the remaining contents of each page, in order.
         habit: see `zsderm.pretrain.pages.habits`.
     """
     captions = [(left, place) for left in pages for place in range(len(left.captions))]

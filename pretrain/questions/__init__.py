@@ -1,6 +1,6 @@
-"""Questions and answers about pictures, out of their captions and nothing else.
+"""Questions and answers about pictures, generated from their captions only.
 
-`facts` says what a caption tells of its picture, `look_alikes` what it excludes; `rules` and `server` are the engines
-that ask, `grounding` holds every question against the caption, `balance` chooses closed questions and options so that
-words alone give no answer away, `table` and `conversations` write.
+`facts` extracts what a caption states about its picture, and `look_alikes` what can be excluded. `rules` and `server`
+are the engines that generate questions. `grounding` checks every question against the caption. `balance` selects closed
+questions and options so that the text alone does not give the answer away. `table` and `conversations` write the files.
 """

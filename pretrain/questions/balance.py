@@ -1,7 +1,7 @@
-"""Which closed questions are asked, and which options stand beside the right one: words alone give nothing away.
+"""Selects closed questions and wrong options so that the text alone does not give the answer away.
 
-A term is asked for as often where the answer is yes as where it is no. And each option stands beside others about three
-times as often as it is right itself, where that can be had.
+For each term, as many questions have the answer yes as have the answer no. Each option is, if possible, a wrong option
+about three times as often as it is the right one.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ LEAST_OPTIONS = 3
 
 
 def balanced(candidates: Sequence[Question], rng: random.Random) -> tuple[list[Question], list[Dropped]]:
-    """As many questions with yes as with no for each term.
+    """Select as many questions with the answer yes as with the answer no for each term.
 
     Args:
         candidates: closed questions.
-        rng: draws them; pictures that have few closed questions come first.
+        rng: source of randomness; pictures with few closed questions are preferred.
 
     Returns:
-        Those that are asked, in the order of the candidates; and those with yes that have no counterpart. Of the many
-        possible questions with no, those that are not needed are not told of.
+        The selected questions in the order of the candidates, and the questions with the answer yes that have no
+        counterpart. Questions with the answer no that were not needed are not returned.
     """
     pools: defaultdict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: {YES: [], NO: []})
     for place, one in enumerate(candidates):
@@ -52,12 +52,12 @@ def balanced(candidates: Sequence[Question], rng: random.Random) -> tuple[list[Q
 def with_options(
     choices: Sequence[Choice], rng: random.Random, options: int = 4
 ) -> tuple[list[Question], list[Dropped]]:
-    """Choices with their options, in an order that is drawn.
+    """Give each multiple-choice question its options, in random order.
 
     Args:
-        choices: with all that may stand beside the right answer.
-        rng: draws.
-        options: how many, the right one among them; fewer where there are fewer, but three at least.
+        choices: questions with all possible wrong options.
+        rng: source of randomness.
+        options: number of options including the right one; fewer if there are not enough, but at least three.
     """
     right = Counter((choice.question.kind, choice.question.term) for choice in choices)
     beside: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""Questions in the form in which LLaVA and its like are trained: a list of conversations about a picture.
+"""Questions in the training format of LLaVA and similar models: a list of conversations about pictures.
 
 Each question is a conversation of its own: in one that goes on, "Is this psoriasis?" would answer what comes next.
 """

@@ -1,4 +1,4 @@
-"""What may be asked: nothing that the caption does not answer, gives a diagnosis away, or no picture shows."""
+"""Rejects questions that the caption does not answer, that reveal a diagnosis, or that no picture can answer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _NUMBER = re.compile(r"\d+")
 
 
 class Grounding:
-    """Holds questions against what is known of their picture.
+    """Checks questions against what is known about their picture.
 
     Args:
         facts: reads captions.
-        verdicts: says what is shown and what is not.
+        verdicts: decides which terms a picture shows and which it does not.
     """
 
     def __init__(self, facts: FactReader, verdicts: Verdicts) -> None:
@@ -37,9 +37,9 @@ class Grounding:
         self._verdicts = verdicts
 
     def flaw(self, question: Question, facts: Facts) -> tuple[str, str]:
-        """Why a question may not be asked, and what of it is the reason; two empty texts if it may."""
+        """Why a question is rejected, and the part of it that is the reason; two empty texts if it is accepted."""
         if question.kind not in q.KINDS or question.form not in FORMS:
-            return "its kind or form is none that was asked for", f"{question.kind}, {question.form}"
+            return "its kind or form is not one of those requested", f"{question.kind}, {question.form}"
         if (found := self._of_words(question))[0]:
             return found
         if question.form == CLOSED:
@@ -56,26 +56,26 @@ class Grounding:
         names = [] if question.kind == q.DISEASE else [n for text in texts for n in self._facts.names_disease(text)]
         hidden = question.kind in (q.SITE, q.NUMBER) and question.pair.modality in (DERMOSCOPIC, PATHOLOGICAL)
         reasons = {
-            "no picture shows how large a thing is": size,
-            "it has a number that the caption has not": ", ".join(invented),
-            "it names a diagnosis and asks for something else": names[0] if names else "",
+            "it is about a size, which a picture does not show": size,
+            "it contains a number that is not in the caption": ", ".join(invented),
+            "it names a diagnosis but asks about something else": names[0] if names else "",
             f"a {question.pair.modality} picture does not show it": question.kind if hidden else "",
         }
         return next(((reason, detail) for reason, detail in reasons.items() if detail), ("", ""))
 
     def _of_term(self, question: Question, facts: Facts, term: str, answer: str) -> tuple[str, str]:
         if not term:
-            return "it names nothing, or several things, that can be held against the caption", question.text
+            return "it does not name exactly one term that can be checked against the caption", question.text
         known = self._verdicts.known(question.kind, question.pair, facts)
         if answer == q.YES and term not in known.shown:
-            return "the caption does not say it", term
+            return "the caption does not state it", term
         if answer == q.NO and term not in known.absent:
-            return "nothing says that it is not there", term
-        return ("", "") if answer in (q.YES, q.NO) else ("a closed question has yes or no as its answer", answer)
+            return "nothing justifies the answer no", term
+        return ("", "") if answer in (q.YES, q.NO) else ("the answer to a closed question must be yes or no", answer)
 
     def _of_options(self, question: Question, facts: Facts) -> tuple[str, str]:
         if question.answer not in question.options or len(set(question.options)) < len(question.options):
-            return "its answer is not one of its options, or an option stands there twice", question.answer
+            return "its answer is not one of its options, or an option is repeated", question.answer
         known = self._verdicts.known(question.kind, question.pair, facts)
         terms = {spoken(question.kind, term): term for term in (*known.shown, *known.absent)}
         for option in question.options:
@@ -90,8 +90,11 @@ class Grounding:
         affirmed = {name for f in self._facts.reader.read(answer).concepts if not f.trigger for name in f.names}
         reasons = {
             "it has no answer": not answer,
-            "an open question has more than yes or no as its answer": re.match(r"(?i)(?:yes|no)\b(?:[.,]|$)", answer),
-            "no picture shows it": question.kind != q.DISEASE and not is_of_what_is_seen(answer),
+            "the answer to an open question must be more than yes or no": re.match(
+                r"(?i)(?:yes|no)\b(?:[.,]|$)", answer
+            ),
+            "it is something that a picture does not show": question.kind != q.DISEASE
+            and not is_of_what_is_seen(answer),
             "the caption denies it": affirmed & facts.denied,
         }
         if question.kind == q.DISEASE:
@@ -100,7 +103,7 @@ class Grounding:
         if reason := next((reason for reason, found in reasons.items() if found), ""):
             return reason, answer[:60]
         foreign = sorted({token.word for token in tokens_of(answer)} - self._words(question, facts))
-        return ("the caption does not say it", ", ".join(foreign)) if foreign else ("", "")
+        return ("the caption does not state it", ", ".join(foreign)) if foreign else ("", "")
 
     def _words(self, question: Question, facts: Facts) -> set[str]:
         """The folded words that an open answer may have: of caption, fields, and what the base calls what they say."""

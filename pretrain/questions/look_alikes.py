@@ -1,7 +1,7 @@
-"""What a picture of a disease does not show: diseases and signs that it is mistaken for, by the knowledge base.
+"""What a picture of a disease does not show, according to the knowledge base: similar diseases and their signs.
 
-A caption that is silent on scale does not say that there is none. So a "no" needs a reason: the caption denies it, or
-the knowledge base gives the sign to a look-alike and to nothing that is said of the disease itself.
+A caption that does not mention scale does not say that there is none. The answer "no" therefore needs a justification:
+the caption denies the sign, or the knowledge base lists it for a similar disease and nowhere for the disease itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STEP = 0.15  # what a shared group of the ontology counts beside shared concept
 
 
 class LookAlikes:
-    """Diseases that resemble each other, and the signs of each.
+    """Finds similar diseases, and the signs and colours of each disease.
 
     Args:
         reader: knows diseases and concepts.
@@ -33,11 +33,11 @@ class LookAlikes:
         self._colours: dict[tuple[str, str], frozenset[str]] = {}
 
     def near(self, disease: str, among: Collection[str] = ()) -> tuple[str, ...]:
-        """The diseases most like one, the most alike first; none that may be a kind of it, or it of them.
+        """The diseases most similar to one, most similar first, without its possible subtypes and supertypes.
 
         Args:
             disease: canonical name.
-            among: the diseases of the table: the five of them that are most alike belong to these too.
+            among: the diseases of the table; the five most similar ones of them are added.
         """
         ranked = self._ranked(disease)
         return (*ranked[:NEAREST], *[name for name in ranked[NEAREST:] if name in among][:NEAREST_HERE])
@@ -60,7 +60,7 @@ class LookAlikes:
         return self._near[disease]
 
     def signs(self, disease: str) -> frozenset[str]:
-        """The concepts that the knowledge base gives a disease, in its list or in any sentence, in any way."""
+        """The concepts that the knowledge base mentions for a disease, in its list or in any sentence."""
         if disease not in self._signs:
             own = self._diseases[disease]
             texts = (*own.concepts, *(description.text for description in own.descriptions))
@@ -68,12 +68,12 @@ class LookAlikes:
         return self._signs[disease]
 
     def absent(self, disease: str) -> frozenset[str]:
-        """The concepts that look-alikes of a disease have and the disease has not."""
+        """The concepts that are listed for similar diseases and not mentioned for the disease."""
         own = self.signs(disease)
         return frozenset(n for other in self.near(disease) for n in self._listed(other)) - own
 
     def absent_colours(self, disease: str, colours: Iterable[str], modality: str) -> frozenset[str]:
-        """The colours that no sentence on a disease comes near to, in pictures of one modality."""
+        """The colours to which no sentence on a disease comes near, for pictures of one modality."""
         key = (disease, modality)
         if key not in self._colours:
             told = self._diseases[disease]

@@ -1,4 +1,4 @@
-"""Pairs out of a table: the columns that say something of a picture beside its caption."""
+"""Reads pairs from a table: images, captions, and the columns for modality, disease and site."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def read_pairs(table: Path, output: Path, *, image_column: str = "") -> tuple[li
             without += 1
     if not pairs:
         raise PretrainingDataError(
-            f"expected rows with an image and a caption in {table}, but there is none. "
-            f"Its columns: {', '.join(columns)}. Captions stand in a column 'caption'."
+            f"expected rows with an image and a caption in {table}, but there are none. "
+            f"Its columns are: {', '.join(columns)}. Name the column of captions 'caption'."
         )
     return pairs, without
 

@@ -1,4 +1,4 @@
-"""The engine that needs no model: what a caption tells, put into questions of fixed forms."""
+"""The engine without a model: it puts what a caption states into questions of fixed forms."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ OPTIONS = 4
 
 
 class RuleQuestions:
-    """Asks what a caption tells.
+    """Generates questions about what a caption states.
 
     Args:
-        verdicts: says what is shown and what is not.
-        seed: of the wording; the same pair gets the same questions whatever stands around it.
+        verdicts: decides which terms a picture shows and which it does not.
+        seed: of the wording; a pair gets the same questions whatever other pairs there are.
     """
 
     def __init__(self, verdicts: Verdicts, seed: int = 0) -> None:
@@ -58,7 +58,7 @@ class RuleQuestions:
         self._seed = seed
 
     def ask(self, pair: Pair, facts: Facts) -> Asked:
-        """Open questions, candidates for closed ones, and choices that want options."""
+        """Open questions, candidates for closed questions, and multiple-choice questions without their options."""
         rng = random.Random(f"{self._seed} {pair.image} {pair.caption}")
         closed, choices = [], []
         for kind in q.KINDS:

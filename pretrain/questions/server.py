@@ -1,4 +1,4 @@
-"""The engine that asks a language model for questions, and believes none that the caption does not answer."""
+"""The engine that asks a language model for questions, and keeps only those that the caption supports."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ REQUEST = (
     'Form: {{"questions": [{{"kind": "...", "form": "...", "question": "...", "answer": "...", "options": []}}]}}'
 )
 AGAIN = "\n\nYour last answer could not be used: {flaw}. Answer with that object and nothing else."
-REFUSED = "the model gave no questions in the form that was asked for"
+REFUSED = "the model did not reply in the requested format"
 
 
 @dataclass(frozen=True)
 class ServerQuestions:
-    """Asks a language model, and holds every question of its reply against the caption.
+    """Asks a language model for questions, and checks each of them against the caption.
 
     Attributes:
-        verdicts: finds what a question asks for.
-        grounding: says what may be asked.
-        rules: gives closed questions to balance those of the model with.
-        ask: sends one request.
-        answers: keeps replies that can be read, so that nothing is asked twice and a run that was killed goes on.
+        verdicts: finds the term that a question asks about.
+        grounding: accepts or rejects questions.
+        rules: generates closed questions with which those of the model are balanced.
+        ask_model: sends one request.
+        answers: saves usable replies, so that no request is repeated and an interrupted run continues.
     """
 
     verdicts: Verdicts
@@ -54,7 +54,7 @@ class ServerQuestions:
     answers: Answers
 
     def request(self, pair: Pair, flaw: str = "") -> str:
-        """What is asked for one pair; the caption goes in as JSON, so that no line of it looks like a request."""
+        """The request for one pair; the caption is included as JSON, so that no line looks like an instruction."""
         fields = {name: value for name in ("modality", "disease", "site") if (value := getattr(pair, name))}
         text = REQUEST.format(
             caption=json.dumps(pair.caption, ensure_ascii=False),
@@ -65,10 +65,10 @@ class ServerQuestions:
         return text + AGAIN.format(flaw=flaw) if flaw else text
 
     def ask(self, pair: Pair, facts: Facts) -> Asked:
-        """The questions of the model that may be asked, closed ones of the rules beside them, and what was dropped.
+        """The accepted questions of the model, closed questions of the rules, and the questions that were dropped.
 
         Raises:
-            AnswerError: this pair has no reply that can be used.
+            AnswerError: there is no usable reply for this pair.
             InputError: the endpoint does not answer.
         """
         flaw, reply = "", ""
@@ -87,9 +87,9 @@ class ServerQuestions:
             twice = any(" ".join(question.text.lower().split()) == " ".join(one.text.lower().split()) for one in kept)
             reason, detail = self.grounding.flaw(question, facts)
             if number >= MOST:
-                reason, detail = f"there are more than {MOST}", ""
+                reason, detail = f"the reply has more than {MOST} questions", ""
             elif twice and not reason:
-                reason, detail = "it stands there twice", ""
+                reason, detail = "the reply asks it twice", ""
             if reason:
                 dropped.append(Dropped(pair, question.kind, question.form, question.text, reason, detail))
             else:
@@ -110,23 +110,23 @@ class ServerQuestions:
 
 
 def parse(reply: str) -> tuple[list[dict[str, Any]], str]:
-    """The questions of a reply, and what is wrong with it if it is not what was asked for.
+    """The questions of a reply, and what is wrong with the reply if it lacks the requested format.
 
     >>> parse('{"questions": []}'), parse("I cannot help with that.")
-    (([], ''), ([], 'it is no JSON object'))
+    (([], ''), ([], 'it is not a JSON object'))
     """
     found = json_object(reply, "questions")
     if found is None:
-        return [], "it is no JSON object"
+        return [], "it is not a JSON object"
     items = found.get("questions")
     if not isinstance(items, list):
         return [], '"questions" is not a list'
     for item in items:
         if not isinstance(item, dict) or not all(isinstance(item.get(k), str) for k in _KEYS):
-            return [], f"a question has not the keys {', '.join(_KEYS)} with texts"
+            return [], f"a question lacks one of the keys {', '.join(_KEYS)}, or its value is not a text"
         options = item.get("options") or []
         if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
-            return [], "options are not a list of texts"
+            return [], '"options" is not a list of texts'
     return items, ""
 
 

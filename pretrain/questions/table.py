@@ -1,4 +1,4 @@
-"""A table of pairs in; questions as a table and as conversations, and a row for everything that was dropped."""
+"""Generates the questions for a table of pairs, and writes them as a table and as conversations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DROPPED_MARK = header_mark(DROPPED_COLUMNS)
 
 
 class Engine(Protocol):
-    """Asks about pictures; several threads may call it at once."""
+    """Generates questions about pictures; several threads may call it at once."""
 
     def ask(self, pair: Pair, facts: Facts) -> Asked:
         """The questions on one pair."""
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
 @dataclass
 class Summary:
-    """What came out of a table."""
+    """Counts of the questions that were generated from a table."""
 
     pairs: int
     questions: Counter[tuple[str, str]] = field(default_factory=Counter)  # by kind and form
@@ -90,16 +90,16 @@ def ask_all(
     workers: int = 1,
     advance: Callable[[float], object] = float,
 ) -> tuple[list[Question], list[Dropped]]:
-    """The questions on all pairs: checked, balanced, with options.
+    """Generate, check and balance the questions on all pairs.
 
     Args:
         pairs: N.
         facts: of each.
-        engine: asks.
-        grounding: holds every question against the caption, whoever asked it.
-        seed: of what is drawn.
-        kinds: that are asked for.
-        workers: pairs at a time.
+        engine: generates the questions.
+        grounding: checks every question against the caption.
+        seed: of all random choices.
+        kinds: of questions to keep.
+        workers: number of pairs that are processed at the same time.
         advance: called with 1 after each pair.
 
     Raises:
@@ -171,7 +171,7 @@ def read_facts(pairs: Sequence[Pair], reader: FactReader) -> list[Facts]:
 
 
 def marks(questions: Sequence[Question], names: Sequence[str], seed: int = 0) -> list[Guess | None]:
-    """What the text-only model says to each question; None for all where they are on one picture."""
+    """The guess of the text-only model for each question; None for all if there is only one picture."""
     rows = [_asked(name, one) for name, one in zip(names, questions, strict=True)]
     try:
         return list(cross_fitted(rows, np.random.default_rng(seed))) if rows else []
@@ -238,7 +238,7 @@ def write_questions(
 
 
 def summary_of(questions: Sequence[Question], dropped: Sequence[Dropped], pairs: int, seed: int = 0) -> Summary:
-    """What is counted of questions, without writing them.
+    """Count questions without writing them.
 
     Args:
         questions: in their order.

@@ -28,13 +28,13 @@ class Known:
 
 
 class Verdicts:
-    """Tells what is shown and what is not.
+    """Decides which terms a picture shows and which it does not show.
 
     Args:
         facts: reads captions.
-        look_alikes: says what is not shown.
+        look_alikes: finds what a picture of a disease does not show.
         table: the diseases of all pairs.
-        modalities: of all pairs; another one is never right, so it is not asked for either.
+        modalities: of all pairs; other modalities are never right, so no question asks about them.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Verdicts:
         return Known()
 
     def term(self, kind: str, phrase: str) -> str:
-        """The one term of a kind that a phrase names; empty where it names none, or several."""
+        """The only term of a kind that a phrase names; empty if it names none, or several."""
         match kind:
             case q.DISEASE:
                 found = set(self._facts.names_disease(phrase, signs=True))

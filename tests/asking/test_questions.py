@@ -66,11 +66,11 @@ def test_options_are_read_back_as_they_were(tmp_path: Path) -> None:
         ("q.csv", "image,query\n1.jpg,x\n", "the columns image and question"),
         ("q.csv", "image,question,form\n1.jpg,x,round\n", "row 1 has the form 'round'"),
         ("q.csv", "image,question,form,options\n1.jpg,x,choice,red\n", "fewer than two options"),
-        ("q.csv", "id,image,question\n1,1.jpg,x\n1,2.jpg,y\n", "'1' stands there twice"),
-        ("q.json", "[{]", "cannot read it"),
+        ("q.csv", "id,image,question\n1,1.jpg,x\n1,2.jpg,y\n", "'1' occurs twice"),
+        ("q.json", "[{]", "the file cannot be read"),
         ("q.json", '[{"image": "1.jpg"}]', "entry 1: it lacks 'conversations'"),
-        ("q.json", '[{"conversations": [{"from": "gpt", "value": "x"}]}]', "human and gpt, one after the other"),
-        ("q.json", '[{"image": 3, "conversations": []}]', "its image is no name"),
+        ("q.json", '[{"conversations": [{"from": "gpt", "value": "x"}]}]', "do not alternate between human and gpt"),
+        ("q.json", '[{"image": 3, "conversations": []}]', "its image is not a file name"),
     ],
 )
 def test_a_file_that_asks_nothing_is_refused(tmp_path: Path, name: str, text: str, told: str) -> None:

@@ -95,7 +95,7 @@ def test_probes_stand_beside_zero_shot_rows_and_not_in_tables_of_those(done: Res
     ]
     assert [row[4] for row in tables["probes"].rows] == ["0", "6, 3 draws", "18", "6, 3 draws", "18"]
     assert "±" in str(tables["probes"].rows[1][5]) and "±" not in str(tables["probes"].rows[2][5])
-    assert any("has no tokens" in note for note in tables["probes"].notes)
+    assert any("has no image tokens" in note for note in tables["probes"].notes)
     assert len(tables["summary"].rows) == 5 and "probe" not in project(folder / "results")
     assert all(len({frozenset(record) for record in table.records}) == 1 for table in tables.values())
     printed = _run(
@@ -131,7 +131,7 @@ def test_training_images_may_be_in_another_table_and_shared_patients_are_said(fo
     own = pd.read_csv(tmp_path / "own.csv").assign(patient_id="P00")
     own.to_csv(tmp_path / "own.csv", index=False)
     noted = _run("probe", "--dataset", tmp_path / "own.csv", *shared, "--features", "embedding")
-    assert "Note on own: 1 of its patients are in the training images too" in noted.stderr
+    assert "Note on own: 1 patient of the test part is also in the training part" in noted.stderr
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,11 @@ def test_training_images_may_be_in_another_table_and_shared_patients_are_said(fo
     [
         (["--dataset", "mine.csv", "--k", "0"], 2, "expected a whole number from 1, or all, but got '0'"),
         (["--dataset", "mine.csv", "--k", "many"], 2, "or all"),
-        (["--dataset", "mine.csv", "--dataset", "x.csv", "--train", "y.csv"], 2, "--train is for one --dataset"),
+        (
+            ["--dataset", "mine.csv", "--dataset", "x.csv", "--train", "y.csv"],
+            2,
+            "--train can be used with a single --dataset only",
+        ),
         (["--dataset", "mine.csv", "--train-split", "learn"], 1, "has no split 'learn'"),
         (["--dataset", "mine.csv", "--train-split", "dev"], 1, "9 are in both parts; give the table a column split"),
         (["--dataset", "ddi", "--data-root", "."], 1, "Get it from"),

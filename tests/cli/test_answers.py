@@ -100,10 +100,10 @@ def test_training_questions_must_be_on_other_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--answers", "{a}", "--classes", "a, b"], "--classes does not go with --answers"),
+        (["--answers", "{a}", "--classes", "a, b"], "--classes cannot be used with --answers"),
         (
             ["--predictions", "{a}", "--classes", "a, b", "--bert-layer", "3"],
-            "--bert-layer does not go with --predictions",
+            "--bert-layer cannot be used with --predictions",
         ),
         (["--classes", "a, b"], "Missing option '--predictions'"),
         ([], "Missing option '--predictions'"),
@@ -120,7 +120,7 @@ def test_wrong_commands_say_what_is_wrong(tmp_path: Path, words: list[str], told
     [
         ({"form": "long"}, "expected the form of a question to be open, closed, choice"),
         ({"answer": "perhaps"}, "expected yes or no as the answer of a closed question"),
-        ({"id": "c1"}, "stands there twice"),
+        ({"id": "c1"}, "occurs twice"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused(tmp_path: Path, change: dict[str, str], told: str) -> None:

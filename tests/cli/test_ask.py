@@ -13,12 +13,18 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.asking.tiny_vlm import PLACE
+from tests.asking.tiny_vlm import PLACE, write_photos
 from zsderm.benchmarks.experiments.protocol_server import ProtocolServer, Reply
 from zsderm.cli import main
 from zsderm.language_model import Address
 
 SCALE = "Is there scale?"
+
+
+@pytest.fixture
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three photographs that say where they were taken, and a file that is none; those of tests/cli say nothing."""
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 def _run(*arguments: object) -> Result:
@@ -58,7 +64,7 @@ def test_nothing_is_asked_twice_and_a_failed_request_is_asked_again(
     first = [sorted(photos.glob("patient*"))[0]]
     vision_server.script = lambda content, number: Reply(400, '{"error": {"message": "held back"}}')
     done = _served(vision_server, tmp_path / "a.csv", *first, "--question", SCALE)
-    assert done.exit_code == 1 and "not one question was answered" in done.stderr and "held back" in done.stderr
+    assert done.exit_code == 1 and "no question was answered" in done.stderr and "held back" in done.stderr
     assert "held back" in pd.read_csv(tmp_path / "a.csv")["reason"][0]
     vision_server.script = lambda content, number: "<think>hm</think>yes"
     for _ in range(2):
@@ -140,7 +146,9 @@ def test_a_table_of_questions_names_its_images(vision_server: ProtocolServer, ph
     assert done.exit_code == 0, done.stderr
     found = pd.read_parquet(tmp_path / "a.parquet")
     assert list(found["id"]) == ["a", "b", "c"] and list(found["answer"]) == ["yes", "red", "x"]
-    assert found["options"][1] == "red; blue" and found["reason"][2] == "no image, or more than one, has this name"
+    assert (
+        found["options"][1] == "red; blue" and found["reason"][2] == "no image, or more than one image, has this name"
+    )
     texts = {request["messages"][0]["content"][-1]["text"] for request in vision_server.requests}
     assert texts == {
         "Is it red?\nAnswer with yes or no.",
@@ -195,12 +203,12 @@ def test_concepts_answer_what_they_can(tmp_path: Path) -> None:
         (["--question", "x", "--model", "gpt"], "expected --model openai:URL, transformers:FOLDER or annotate"),
         (["--question", "x", "--model", "openai:"], "expected an address after openai:"),
         (["--question", "x", "--model", "openai:http://localhost/v1"], "expected --language-model NAME"),
-        (["--question", "x", "--model", "transformers:/no/such"], "nothing is fetched from a hub"),
-        (["--question", "x", "--model", "annotate", "--beams", "2"], "--beams means nothing with --model annotate"),
-        (["--model", "annotate"], "give --question, or --questions FILE"),
+        (["--question", "x", "--model", "transformers:/no/such"], "nothing is downloaded from a hub"),
+        (["--question", "x", "--model", "annotate", "--beams", "2"], "--beams has no effect with --model annotate"),
+        (["--model", "annotate"], "expected either --question or --questions FILE"),
         (
             ["--question", "x", "--model", "openai:http://localhost/v1", "--language-model", "m", "--beams", "5"],
-            "Leave --beams and --min-tokens away",
+            "Leave out --beams and --min-tokens",
         ),
     ],
 )

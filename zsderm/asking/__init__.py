@@ -1,15 +1,15 @@
-"""Questions about photographs, put to a model that answers in words.
+"""Questions about photographs, answered in words by a vision-language model or by visual concepts.
 
-questions        what is asked of which photograph: a table, conversations, or one question for all
-pictures         a photograph as it goes to a model: pixels alone
-phrasing         a question in the words in which a model is asked
-sampling         how an answer is drawn
+questions        the questions and their photographs, from a table, from conversations, or one question for all images
+pictures         a photograph in the form in which it is sent to a model: its pixels only
+phrasing         the prompt for a question
+sampling         the decoding settings
 served           a model behind an OpenAI-compatible endpoint
-local            a model of transformers in a folder, with or without an adapter
-concept_answers  yes and no by the scores of visual concepts, without a language model
-asking           many questions: kept, resumed, a row each
+local            a transformers model in a folder, with or without an adapter
+concept_answers  answers yes and no from scores of visual concepts, without a language model
+asking           many questions: answers are saved, interrupted runs continue, each question is a row
 class_replies    the class that a reply names
-classes          which of several classes a photograph shows, by such a model
+classes          classification of photographs with such a model
 
 Letters: N questions, C classes, B questions at a time.
 """

@@ -1,4 +1,4 @@
-"""Many questions to one model: every answer is kept when it comes, and a question that has one is not asked again."""
+"""Many questions to one model: every answer is saved at once, and a question that has an answer is not asked again."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from zsderm.file_names import printable
 from zsderm.language_model import Answers
 
 PATIENCE = 5  # questions that fail one after the other before a model is taken to be gone
-NO_SOURCE = "no image, or more than one, has this name"
+NO_SOURCE = "no image, or more than one image, has this name"
 SETTINGS = 1  # raise it where the same request means another answer
 
 
 class Answerer(Protocol):
-    """A model that is shown pictures and asked in words."""
+    """A model that receives a picture and a question, and answers in words."""
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """The name of the model in tables."""
 
     @property
     def identity(self) -> str:
-        """Under which its answers are kept."""
+        """A text that identifies the model; its answers are stored under it."""
 
     @property
     def at_a_time(self) -> int:
-        """How many questions to bring at a time."""
+        """The number of questions to pass in one call of `replies`."""
 
     @property
     def sampling(self) -> Sampling:
-        """How its answers are drawn."""
+        """The decoding settings."""
 
     def replies(self, asked: Sequence[tuple[Image | None, str]]) -> Iterator[tuple[int, str | InputError]]:
-        """Each reply, or an error in its place, with the place of its question, in any order."""
+        """Pairs of a question's index and its reply, or an error instead of the reply, in any order."""
 
     def facts(self) -> Mapping[str, object]:
-        """What a manifest says of it."""
+        """The description of the model for a manifest."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A question with what was answered, or the reason why nothing was."""
+    """A question with its answer, or with the reason why it has none."""
 
     question: Question
     prediction: str = ""
@@ -72,26 +72,27 @@ def ask_all(
     longest_side: int = LONGEST_SIDE,
     advance: Callable[[int], None] = lambda done: None,
 ) -> list[Answered]:
-    """Put every question to a model.
+    """Ask a model all questions.
 
-    What fails for one question (a photograph that cannot be read, a request that is refused) is a row with a reason,
-    and asked again the next time.
+    If one question fails (a photograph cannot be read, a request is refused), its row has a reason instead of an
+    answer, and the question is asked again in the next run.
 
     Args:
         questions: N of them.
-        model: is asked.
-        answers: the folder that keeps answers, by picture, words and settings; it holds no photographs.
+        model: answers the questions.
+        answers: the folder in which answers are saved, keyed by model, pixels, text and settings. It contains no
+            photographs.
         sources: the file of each name of an image; None where names are paths.
         plain: see `phrased`.
-        with_images: whether photographs are shown. Without them it shows which questions need none.
+        with_images: whether the model sees the photographs. Without them, the answers show which questions need none.
         longest_side: see `picture`.
-        advance: called with how many more questions are done.
+        advance: called with the number of questions that were finished since the last call.
 
     Returns:
         N rows, in the order of the questions.
 
     Raises:
-        InputError: the model does not answer `PATIENCE` questions in a row; what was answered so far is kept.
+        InputError: the model did not answer `PATIENCE` questions in a row; earlier answers are saved.
     """
     kept = Answers(answers, model.identity)
     rows: list[Answered] = []
@@ -124,7 +125,7 @@ def ask_all(
 
 
 def answers_frame(rows: Sequence[Answered]) -> pd.DataFrame:
-    """The table of answers.
+    """The answers as a table with one row for each question.
 
     Its columns: id, image, question, answer (where the questions have one), prediction, kind, form, modality, options
     and, for a row without a prediction, reason.

@@ -1,4 +1,4 @@
-"""The class that a model names in a reply: the longest name first, aliases too, and what it denies does not count."""
+"""The class that a reply names: the longest name or synonym counts, and negated names do not."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _BEFORE = 3  # words before a name among which one denies it: "not a typical nev
 
 
 class NamedClasses:
-    """Reads replies.
+    """Converts replies to classes.
 
-    A name is a class as it is written, or whatever the knowledge base calls the disease or what it holds. In a
-    reply the longest name at a place counts, so that "blue nevus" is no "nevus" where both are classes. The first
-    sentence that names a class decides; names after "not", "rather than" and the like are passed over. A sentence that
-    names several classes is no answer, and neither is a reply that names none.
+    A class is recognised by its name as written, by the synonyms of the disease in the knowledge base, and by the names
+    of diseases that belong to the class. Of several names that begin at the same word the longest counts, so "blue
+    nevus" is not read as "nevus". The first sentence that names a class decides; names after "not", "rather than" and
+    similar words are ignored. A sentence that names several classes is not an answer, and neither is a reply that names
+    no class.
 
     Args:
         classes: C names.
-        knowledge: knows other names of them; None reads the names as they are alone.
+        knowledge: provides synonyms; with None only the class names as written are recognised.
     """
 
     def __init__(self, classes: Sequence[str], knowledge: KnowledgeBase | None = None) -> None:
@@ -42,7 +43,7 @@ class NamedClasses:
         self._longest = max(map(len, self._phrases), default=1)
 
     def read(self, reply: str) -> int | None:
-        """The index of the class that a reply names; None where it names none, or several in one breath.
+        """The index of the class that a reply names; None if it names none, or several in one sentence.
 
         >>> names = NamedClasses(["nevus", "blue nevus", "melanoma"])
         >>> names.read("A blue nevus."), names.read("Not a nevus but a melanoma."), names.read("Nevus or melanoma?")
@@ -73,9 +74,9 @@ class NamedClasses:
 
 
 def first_substring(reply: str, classes: Sequence[str]) -> int | None:
-    """The first class, in the order of the list, whose name stands somewhere in the reply, as published scoring has it.
+    """The index of the first class of the list whose name occurs in the reply, as in the published scoring.
 
-    So "nevus" wins over "blue nevus", and in "not melanoma" melanoma is named. None where no name does.
+    "nevus" may therefore win over "blue nevus", and "not melanoma" names melanoma. None if no class name occurs.
 
     Source: MM-Skin (arXiv 2505.06152), zero-shot classification by SkinVL.
     """

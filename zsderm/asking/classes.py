@@ -1,4 +1,4 @@
-"""Which of several classes a photograph shows, by a model that answers in words: no training, and no probabilities."""
+"""Zero-shot classification of photographs by a model that answers in words: without training, without probabilities."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def is_generative(model: object) -> bool:
 
 @dataclass(frozen=True)
 class ClassReply:
-    """What was said of one photograph.
+    """The reply for one photograph.
 
     Attributes:
         image: its path.
-        reply: the words of the model; empty where there are none.
-        label: index of the class that they name, see `NamedClasses`; None for no answer.
+        reply: the text of the model; empty if there is none.
+        label: index of the class that the reply names, see `NamedClasses`; None for no answer.
         first: index of the class by the published reading, see `first_substring`; None for none.
-        error: why the photograph could not be read; empty where it could.
-        reason: why the model said nothing, such as a refusal; empty where it said something.
+        error: why the photograph could not be read; empty if it could.
+        reason: why there is no reply, such as a refusal; empty if there is one.
     """
 
     image: str
@@ -53,13 +53,13 @@ class ClassReply:
 
 @dataclass(frozen=True)
 class GenerativeClassifier:
-    """Lists all classes in one prompt, in another order for each photograph, and reads the reply.
+    """Lists all classes in one prompt, in a different order for each photograph, and converts the reply to a class.
 
     Attributes:
-        model: is asked.
-        classes: C names, in the order of the data set, which the published reading goes by.
-        answers: the folder that keeps replies.
-        knowledge: knows other names of the classes.
+        model: answers the prompts.
+        classes: C names, in the order of the data set, on which the published reading depends.
+        answers: the folder in which replies are saved.
+        knowledge: provides synonyms of the classes.
         seed: of the order in which classes are listed.
     """
 
@@ -70,7 +70,7 @@ class GenerativeClassifier:
     seed: int = 0
 
     def prompt(self, image: str) -> str:
-        """The question about a photograph; its order of classes hangs on seed, classes and the bytes of the file."""
+        """The prompt for a photograph; the seed and the bytes of the file determine the order of the classes."""
         try:
             with open_file(image) as stream:
                 told = hashlib.sha256(stream.read()).digest()
@@ -80,14 +80,14 @@ class GenerativeClassifier:
         return PROMPT.format(classes=", ".join(self.classes[place] for place in order))
 
     def predict(self, images: Sequence[str], progress: bool = False) -> list[ClassReply]:
-        """A reply for each photograph.
+        """N replies, one for each photograph.
 
         Args:
             images: N paths.
-            progress: show a bar on stderr.
+            progress: show a progress bar on stderr.
 
         Raises:
-            InputError: the model does not answer; what it said so far is kept.
+            InputError: the model does not answer; earlier replies are saved.
         """
         names = NamedClasses(self.classes, self.knowledge)
         questions = [Question(str(n), image, self.prompt(image), form=OPEN) for n, image in enumerate(images)]

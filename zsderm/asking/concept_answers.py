@@ -1,7 +1,8 @@
-"""Yes and no to questions whether a photograph shows a visual concept, without a language model.
+"""Answers yes and no to questions about the presence of a visual concept, without a language model.
 
-A question is taken only if its words are those of one concept and of asking whether it is there: "Is there scale?",
-"Does the photograph show an ulcer?". Whatever says more ("a large ulcer", "without scale") gets no answer.
+A question is answered only if it consists of the name of one concept and of words that ask for its presence: "Is there
+scale?", "Does the photograph show an ulcer?". A question with further words ("a large ulcer", "without scale") gets "no
+answer".
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _ASKING = frozenset(
 
 
 class ConceptQuestions:
-    """Finds the concept that a question asks for.
+    """Finds the concept about whose presence a question asks.
 
     Args:
         vocabulary: the concepts, with the phrases that say them.
@@ -54,7 +55,7 @@ class ConceptQuestions:
         self._phrases = {phrase: next(iter(names)) for phrase, names in phrases.items() if len(names) == 1}
 
     def concept(self, text: str) -> str:
-        """The concept whose presence a question asks for; empty where it asks for something else, or for more."""
+        """The concept about whose presence a question asks; empty if the question asks about anything else."""
         asked = words(text)
         for length in range(len(asked), 0, -1):  # the longest first: "blue-white veil" is no veil
             for start in range(len(asked) - length + 1):
@@ -75,19 +76,19 @@ def answered_by_concepts(
     cache: str | Path | None = None,
     progress: bool = False,
 ) -> list[Answered]:
-    """Answer what the concepts of the project can answer: "yes" above the threshold, else "no".
+    """Answer questions with the scores of visual concepts: "yes" above the threshold, else "no".
 
-    Questions on dermoscopic photographs are held against the dermoscopic vocabulary first, and those on tissue sections
-    against none. Open questions and choices get no answer.
+    For dermoscopic photographs the dermoscopic vocabulary is searched first. Questions about tissue sections, open
+    questions and multiple-choice questions get "no answer".
 
     Args:
         questions: N of them.
         encoder: scores the concepts.
         sources: the file of each name of an image; None where names are paths.
-        threshold: log-odds above which the answer is yes. 0 is where the sentences with the concept and those without
-            fit equally well; it was fitted to nothing.
+        threshold: log-odds above which the answer is yes. At 0 the sentences with and without the concept fit equally
+            well; the value was not fitted to any data.
         batch_size: images encoded at once.
-        cache: folder for image features; None keeps nothing.
+        cache: folder for image features; None saves none.
         progress: show a bar on stderr.
 
     Returns:

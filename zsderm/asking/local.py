@@ -1,4 +1,4 @@
-"""A vision-language model of transformers on this machine."""
+"""A vision-language model that transformers runs on this machine."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from zsderm.errors import AnswerError, InputError, SettingsError
 
 @dataclass(frozen=True)
 class LocalModel:
-    """Reads pictures and questions, and writes answers.
+    """Answers questions about pictures with a local model.
 
     Attributes:
-        folder: where the model lies.
-        sampling: how answers are drawn.
-        batch_size: questions at a time, where nothing is drawn; else one, so that an answer depends on no other.
-        device: where it runs.
+        folder: the folder of the model.
+        sampling: the decoding settings.
+        batch_size: questions in one batch with temperature 0. With sampling it is 1, so that an answer does not depend
+            on other questions.
+        device: the torch device.
     """
 
     folder: ModelFolder
@@ -65,7 +66,7 @@ class LocalModel:
 
     @property
     def name(self) -> str:
-        """What tables call it: the last two parts of its path."""
+        """The name of the model in tables: the last two parts of its path."""
         return "/".join(self.folder.folder.resolve().parts[-2:])
 
     @cached_property
@@ -75,20 +76,20 @@ class LocalModel:
 
     @property
     def identity(self) -> str:
-        """Under which its answers are kept."""
+        """A text that identifies the model; its answers are stored under it."""
         return f"{PREFIX}{self.fingerprint}"
 
     @property
     def at_a_time(self) -> int:
-        """Questions to bring at a time."""
+        """The number of questions to pass in one call of `replies`."""
         return self.batch_size
 
     def facts(self) -> dict[str, str]:
-        """What a manifest says of it."""
+        """The description of the model for a manifest."""
         return {"kind": "transformers", "model": self.name, "fingerprint": self.fingerprint}
 
     def replies(self, asked: Sequence[tuple[Image | None, str]]) -> Iterator[tuple[int, str | InputError]]:
-        """Each reply with the place of its question; an error in place of one that is empty.
+        """Pairs of a question's index and its reply; an empty reply is replaced by an error.
 
         Args:
             asked: B pictures and texts.
@@ -102,7 +103,7 @@ class LocalModel:
             for start in range(0, len(places), size):
                 batch = places[start : start + size]
                 for place, reply in zip(batch, self._batch([asked[place] for place in batch]), strict=True):
-                    yield place, reply or AnswerError("the model says nothing")
+                    yield place, reply or AnswerError("the model gave an empty answer")
 
     def _batch(self, asked: Sequence[tuple[Image | None, str]]) -> list[str]:
         turns = [[message("user", text, image=image is not None)] for image, text in asked]
@@ -116,7 +117,8 @@ class LocalModel:
                     tokens = self._model.generate(**inputs, **self._settings())  # (B, L + new)
             except torch.OutOfMemoryError as error:
                 raise SettingsError(
-                    f"the memory of {self.device} does not hold {len(asked)} questions at once. Set --at-once lower."
+                    f"The memory of {self.device} is too small for {len(asked)} questions in one batch. Set --at-once "
+                    "to a lower number."
                 ) from error
             new = tokens[:, inputs["input_ids"].shape[1] :]
             return [text.strip() for text in self._processor.batch_decode(new, skip_special_tokens=True)]

@@ -1,6 +1,6 @@
-"""A folder with a vision-language model of transformers, or with an adapter to one: weights in safetensors alone.
+"""A folder with a vision-language model of transformers, or with an adapter to one; only safetensors weights are read.
 
-Nothing is fetched, and no code of the folder is run.
+Nothing is downloaded, and code in the folder is not executed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TURNS = (
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The folder of a model, known to hold one.
+    """A folder that was checked to contain a model.
 
     Attributes:
         base: configuration, processor and weights.
@@ -53,7 +53,7 @@ class ModelFolder:
 
     @classmethod
     def of(cls, name: str | Path) -> ModelFolder:
-        """The folder that a name means.
+        """Check a folder, and find the base model of an adapter.
 
         Args:
             name: a folder; "transformers:" may stand before it.
@@ -65,8 +65,8 @@ class ModelFolder:
         folder = Path(str(name).removeprefix(PREFIX)).expanduser()
         if not folder.is_dir():
             raise CheckpointError(
-                f"There is no folder {folder}. Expected the folder of a vision-language model of transformers; "
-                "nothing is fetched from a hub."
+                f"There is no folder {folder}. Expected a folder with a vision-language model of transformers; "
+                "nothing is downloaded from a hub."
             )
         if not (folder / ADAPTER).is_file():
             _check_weights(folder, CONFIG)
@@ -76,11 +76,14 @@ class ModelFolder:
             told = read_json_file(folder / ADAPTER)[BASE]
             base = folder / Path(told).expanduser()  # an absolute path stays what it is
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{folder / ADAPTER} names no base in '{BASE}' ({first_line(error)}).") from error
+            raise CheckpointError(
+                f"Expected the folder of the base model in '{BASE}' of {folder / ADAPTER}, but there is none "
+                f"({first_line(error)}). Write it there."
+            ) from error
         if not base.is_dir():
             raise CheckpointError(
-                f"The adapter in {folder} belongs to the model in {told}, which is not there. Put it there, or write "
-                f"its folder into '{BASE}' of {folder / ADAPTER}."
+                f"The adapter in {folder} needs its base model in {told}, which is not there. Put the model there, or "
+                f"write its folder into '{BASE}' of {folder / ADAPTER}."
             )
         _check_weights(base, CONFIG)
         return cls(base, folder)
@@ -118,8 +121,8 @@ class ModelFolder:
                     model = self._adapted(model, self.adapter)
         except BUILD_ERRORS as error:
             raise CheckpointError(
-                f"The model in {self.folder} cannot be loaded: {first_line(error)}. Expected one that "
-                "AutoModelForImageTextToText of transformers reads, with its processor."
+                f"The model in {self.folder} cannot be loaded: {first_line(error)}. Expected a "
+                "model with its processor that AutoModelForImageTextToText of transformers can load."
             ) from error
         return model.eval(), prepared(processor, model)
 
@@ -144,7 +147,7 @@ class ModelFolder:
 
 
 def prepared(processor: Any, model: Any) -> Any:
-    """A processor that fills up on the left, knows turns, and knows how many tokens a picture takes.
+    """Complete a processor: left padding, a chat template, and the number of tokens of a picture.
 
     Raises:
         ValueError: it reads no text, or no pictures.
@@ -166,7 +169,7 @@ def prepared(processor: Any, model: Any) -> Any:
 
 
 def inputs_of(processor: Any, texts: Sequence[str], images: Sequence[Image]) -> Any:
-    """What a model takes: tokens filled up to one length, and pixels.
+    """The inputs of a model: tokens padded to one length, and pixels.
 
     Args:
         processor: see `prepared`.
@@ -181,18 +184,18 @@ def inputs_of(processor: Any, texts: Sequence[str], images: Sequence[Image]) -> 
 
 
 def message(role: str, text: str, *, image: bool = False) -> dict[str, Any]:
-    """One turn, as templates take it."""
+    """One turn of a conversation, in the form that chat templates take."""
     content = [{"type": "text", "text": text}]
     return {"role": role, "content": [*([{"type": "image"}] if image else []), *content]}
 
 
 def _check_weights(folder: Path, needed: str, weights: str = "*.safetensors") -> None:
     if not (folder / needed).is_file():
-        raise CheckpointError(f"{folder} holds no {needed}. Expected the folder of a model of transformers.")
+        raise CheckpointError(f"{folder} holds no {needed}. Expected a folder with a model of transformers.")
     if not any(folder.glob(weights)):
         raise CheckpointError(
-            f"{folder} holds no weights in .safetensors; other formats can run code and are not read. Convert them: "
-            "load the model with transformers on a machine you can spare, and call save_pretrained."
+            f"{folder} holds no weights in .safetensors; other formats can run code and are not read. Convert the "
+            "weights: load the model with transformers on an isolated machine, and call save_pretrained."
         )
 
 

@@ -1,4 +1,4 @@
-"""A question in the words in which a model is asked."""
+"""The prompt for a question."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ONE_OF = "Answer with one of the options and nothing else."
 
 
 def phrased(question: Question, plain: bool = False) -> str:
-    """The question, and in what form it is to be answered.
+    """The text of a question, with an instruction on the form of the answer.
 
     Args:
-        question: asks.
-        plain: say the question alone, as to a model that was trained on such questions; options of a choice stand below
-            it all the same, unless it has them already.
+        question: the question.
+        plain: omit the instruction, for models that were trained on plain questions. The options of a multiple-choice
+            question are added in any case, unless the text already contains them.
 
     >>> phrased(Question("1", "a.jpg", "Is there scale?", form="closed"))
     'Is there scale?\\nAnswer with yes or no.'

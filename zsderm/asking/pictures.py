@@ -1,7 +1,7 @@
-"""A photograph as it goes to a model: its pixels alone.
+"""A photograph in the form in which it is sent to a model: its pixels only.
 
-No EXIF, no place, no time, no comment, no name of a file: the image is decoded, made smaller where it is large, and
-what leaves is made anew from its pixels.
+The image is decoded, reduced if it is large, and encoded anew from its pixels. EXIF data, location, time, comments and
+the file name are not sent.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ QUALITY = 95  # of JPEG
 
 
 def picture(source: ImageSource, longest_side: int = LONGEST_SIDE) -> Image.Image:
-    """A photograph upright in sRGB, no side longer than told, and nothing known of it but its pixels.
+    """An upright photograph in sRGB, reduced to a longest side, without metadata.
 
     Args:
         source: see `zsderm.images.open_image`.
-        longest_side: in pixels; a smaller photograph stays as it is.
+        longest_side: in pixels; a smaller photograph keeps its size.
 
     Raises:
         ImageError: it cannot be read; the message is one clause.
@@ -34,14 +34,14 @@ def picture(source: ImageSource, longest_side: int = LONGEST_SIDE) -> Image.Imag
 
 
 def digest(image: Image.Image | None) -> str:
-    """16 hex digits over the pixels, by which answers are kept; empty for none."""
+    """A hash of the pixels in 16 hex digits, under which answers are stored; empty without an image."""
     if image is None:
         return ""
     return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()[:16]
 
 
 def data_url(image: Image.Image) -> str:
-    """The picture as JPEG in a URL, as chat completions take it."""
+    """The picture as a JPEG data URL, as the chat completions protocol takes it."""
     file = BytesIO()
     image.save(file, "JPEG", quality=QUALITY, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""What is asked of which photograph: a table with a question a row, conversations, or one question for all."""
+"""Questions about photographs, from a table, from conversations, or the same questions for all images."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Question:
         id: of the row.
         image: name or path of the photograph; empty for none.
         text: what is asked.
-        answer: the right one; None where the file has none.
-        kind: what it is about, such as morphology or colour; empty where nothing says.
+        answer: the right answer; None if the file has no answers.
+        kind: the subject, such as morphology or colour; empty if not stated.
         form: "open", "closed" (yes or no) or "choice" (one of the options).
-        modality: of the photograph, such as "dermoscopic"; empty where nothing says.
-        options: of a choice.
+        modality: of the photograph, such as "dermoscopic"; empty if not stated.
+        options: of a multiple-choice question.
     """
 
     id: str
@@ -49,13 +49,13 @@ class Question:
 
 
 def of_all_images(images: Sequence[str], questions: Sequence[str]) -> list[Question]:
-    """Every question of every image, image by image; ids are numbers from 1."""
+    """Every question for every image, in the order of the images; the ids count from 1."""
     pairs = [(image, " ".join(text.split())) for image in images for text in questions]
     return [Question(str(n), image, text, form=form_of(text)) for n, (image, text) in enumerate(pairs, start=1)]
 
 
 def form_of(text: str, options: Sequence[str] = ()) -> str:
-    """The form of a question that does not say which it has.
+    """The form of a question whose form is not stated, from its first word and its options.
 
     >>> form_of("Is there scale?"), form_of("What colour is it?"), form_of("Which one?", ["scale", "crust"])
     ('closed', 'open', 'choice')
@@ -66,7 +66,7 @@ def form_of(text: str, options: Sequence[str] = ()) -> str:
 
 
 def read_questions(path: Path, column: str | None = None) -> list[Question]:
-    """The questions in a file: a table (.csv, .tsv, .jsonl, .parquet), or conversations in the form of LLaVA (.json).
+    """The questions in a file: a table (.csv, .tsv, .jsonl, .parquet), or conversations in the format of LLaVA (.json).
 
     A table has a column "question" and one that names images; id, answer, kind, form, modality and options may be
     there. Options stand in one cell, as a JSON list or with ";" or "|" between them.
@@ -86,12 +86,12 @@ def read_questions(path: Path, column: str | None = None) -> list[Question]:
     ids = [question.id for question in found]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
-        raise InputError(f"expected every id of {path} once, but {twice!r} stands there twice.")
+        raise InputError(f"expected every id of {path} once, but {twice!r} occurs twice.")
     return found
 
 
 def rounds(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The questions and answers of a conversation, without the place of the photograph.
+    """The questions and answers of a conversation, without the image token.
 
     Raises:
         ValueError: it is no conversation of a human and a model in turn.
@@ -99,16 +99,16 @@ def rounds(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     turns = entry["conversations"]
     speakers = [turn["from"] for turn in turns]
     if not turns or speakers != ["human", "gpt"] * (len(turns) // 2):
-        raise ValueError("its turns are not those of human and gpt, one after the other")
+        raise ValueError("its turns do not alternate between human and gpt")
     texts = [turn["value"] for turn in turns]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a value is no text")
+        raise ValueError("a value is not a text")
     plain = [text.replace(IMAGE_TOKEN, " ").strip() for text in texts]
     return list(zip(plain[::2], plain[1::2], strict=True))
 
 
 def read_conversations(path: Path) -> list[Mapping[str, Any]]:
-    """The entries of a file of conversations in the form of LLaVA, each of them checked.
+    """The entries of a file of conversations in the format of LLaVA; every entry is checked.
 
     Raises:
         InputError: it is no such file; the message names the first entry that is wrong.
@@ -116,13 +116,15 @@ def read_conversations(path: Path) -> list[Mapping[str, Any]]:
     try:
         content = read_json_file(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"expected conversations in {path}, {_EXPECTED}, but cannot read it: {error}") from error
+        raise InputError(
+            f"expected conversations in {path}, {_EXPECTED}, but the file cannot be read: {error}"
+        ) from error
     if not isinstance(content, list) or not content:
         raise InputError(f"expected conversations in {path}: {_EXPECTED}.")
     for number, entry in enumerate(content, start=1):
         try:
             if not isinstance(entry.get("image", ""), str):
-                raise ValueError("its image is no name")
+                raise ValueError("its image is not a file name")
             rounds(entry)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)

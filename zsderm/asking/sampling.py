@@ -1,4 +1,4 @@
-"""How an answer is drawn from a language model."""
+"""The decoding settings of a language model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from zsderm.errors import SettingsError
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of an answer. Those published for SkinVL (arXiv 2505.06152): 0.2, 0.9, 5 beams, 20 to 256 tokens."""
+    """Decoding settings.
+
+    Those published for SkinVL (arXiv 2505.06152) are temperature 0.2, top-p 0.9, 5 beams, and 20 to 256 tokens.
+    """
 
     temperature: float = 0.0  # 0: the most likely answer, the same each time
     top_p: float = 1.0  # share of the probability from which a token is drawn; 1: all of it
@@ -26,8 +29,8 @@ class Sampling:
             raise SettingsError(f"Expected top-p to be above 0 and at most 1, but got {self.top_p}.")
         if self.beams < 1 or not 0 <= self.min_tokens <= self.max_tokens or self.max_tokens < 1:
             raise SettingsError(
-                "Expected at least one beam, and as many tokens at most as at least, but got "
-                f"{self.beams} beams, {self.min_tokens} to {self.max_tokens} tokens."
+                "Expected at least 1 beam, max-tokens at least 1, and min-tokens from 0 to max-tokens, but got "
+                f"{self.beams} beams, min-tokens {self.min_tokens} and max-tokens {self.max_tokens}."
             )
 
     def facts(self) -> dict[str, float]:
@@ -35,15 +38,15 @@ class Sampling:
         return asdict(self)
 
     def fields(self) -> dict[str, float]:
-        """What a request over the protocol of OpenAI says of it; the number of tokens stands apart there.
+        """The fields of a request in the OpenAI protocol, without the maximum number of tokens.
 
         Raises:
-            SettingsError: the protocol has no word for one of the settings.
+            SettingsError: the protocol has no field for one of the settings.
         """
         if self.beams > 1 or self.min_tokens:
             raise SettingsError(
-                "An endpoint has no setting for beams and for the fewest tokens. Leave --beams and --min-tokens away, "
-                "or use --model transformers:FOLDER."
+                "An endpoint has no setting for the number of beams or the minimum number of tokens. Leave out --beams "
+                "and --min-tokens, or use --model transformers:FOLDER."
             )
         own: dict[str, float] = {"temperature": self.temperature}
         return {**own, "top_p": self.top_p, "seed": self.seed} if self.temperature else own

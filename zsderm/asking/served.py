@@ -20,13 +20,13 @@ AHEAD = 4  # questions prepared for each that is asked at the time
 
 @dataclass(frozen=True)
 class ServedModel:
-    """Sends a picture and a question, and gets words.
+    """Sends pictures and questions to an endpoint, and receives answers in words.
 
     Attributes:
         model: its name at the endpoint.
-        shown: the address, without anything secret.
-        sampling: how answers are drawn.
-        workers: questions that are asked at the same time.
+        shown: the address without secrets.
+        sampling: the decoding settings.
+        workers: number of simultaneous requests.
     """
 
     model: str
@@ -70,8 +70,8 @@ class ServedModel:
         )  # fmt: skip
         if not address.is_local:
             warnings.warn(
-                f"Photographs are sent beyond this machine, to {address.shown}: their pixels and the questions, no "
-                "file names and no metadata.",
+                f"Photographs are sent beyond this machine, to {address.shown}. Only their pixels and the questions "
+                "are sent, no file names and no metadata.",
                 ZsdermWarning,
                 stacklevel=2,
             )
@@ -79,25 +79,25 @@ class ServedModel:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """The name of the model in tables."""
         return self.model
 
     @property
     def identity(self) -> str:
-        """Under which its answers are kept."""
+        """A text that identifies the model; its answers are stored under it."""
         return f"{self.shown} {self.model}"
 
     @property
     def at_a_time(self) -> int:
-        """Questions to bring at a time."""
+        """The number of questions to pass in one call of `replies`."""
         return self.workers * AHEAD
 
     def facts(self) -> dict[str, str]:
-        """What a manifest says of it."""
+        """The description of the model for a manifest."""
         return {"kind": "endpoint", "address": self.shown, "model": self.model}
 
     def replies(self, asked: Sequence[tuple[Image | None, str]]) -> Iterator[tuple[int, str | InputError]]:
-        """Each reply with the place of its question, in the order in which they come; an error in place of a reply.
+        """Pairs of a question's index and its reply, or an error instead of the reply, in the order of arrival.
 
         Args:
             asked: B pictures and texts.

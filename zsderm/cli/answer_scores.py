@@ -117,19 +117,21 @@ def score_files(
     first = read_answers(files[0])
     answers = {str(path): _same_questions(path, first) if number else first for number, path in enumerate(files)}
     if len(answers) < len(files):
-        raise InputError("expected every file of answers once, but one is given twice")
+        raise InputError("expected each file of --answers once, but one is given twice")
     talk = []
     learned = read_answers(train, answered=False) if train else []
     if shared := {q.image for q in learned} & {q.image for q in first}:
         raise InputError(
-            f"expected other images in {train} than in {files[0]}, but {counted(len(shared), 'image')} are in both, "
-            f"{sorted(shared)[0]} among them. Leave them out of one."
+            f"expected different images in {train} and {files[0]}, but {counted(len(shared), 'image')} "
+            f"{'is' if len(shared) == 1 else 'are'} in both, such as {sorted(shared)[0]}. Remove them from one file."
         )
     baselines = {MAJORITY: by_majority(first, learned)}
     if learned or len({question.image for question in first}) > 1:
         baselines[NO_IMAGE] = by_text(first, learned)
     else:
-        talk.append("No baseline without the image: there are no questions on another image to learn from.")
+        talk.append(
+            "The baseline without the image is left out: there are no questions about other images to learn from."
+        )
     if captions:
         baselines[CAPTION] = by_caption(first, _found_captions(first, captions, images or files[0].parent))
     if unanswered := sum(not question.prediction for question in first):
@@ -146,12 +148,15 @@ def _same_questions(path: Path, first: Sequence[AnsweredQuestion]) -> list[Answe
     if missing := [question.id for question in first if question.id not in found]:
         raise InputError(
             f"expected answers to the same questions in {path}, but {counted(len(missing), 'question')} of the first "
-            f"file {'is' if len(missing) == 1 else 'are'} not there, {missing[0]} among them. Score it by itself."
+            f"file {'is' if len(missing) == 1 else 'are'} not there, such as {missing[0]}. Score the file by itself."
         )
     for question in first:
         other = found[question.id]
         if (other.question, other.answer) != (question.question, question.answer):
-            raise InputError(f"expected the same question under the id {question.id!r} in {path} and in the first file")
+            raise InputError(
+                f"expected the same question and answer under the id {question.id!r} in {path} and in the first file, "
+                "but they differ. Score the file by itself."
+            )
     return [replace(question, prediction=found[question.id].prediction) for question in first]
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ANNOTATE = "annotate"
 _MODELS = "openai:URL, transformers:FOLDER or annotate"
-_DRAWN = "How answers are drawn"
+_DRAWN = "Decoding"
 _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plain", "without_images", "longest_side")
 
 
@@ -46,16 +46,18 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     type=click.Path(allow_dash=True),
     heading=IMAGES,
     help="An image file, a folder, or a list, as for zsderm classify. May be repeated.  "
-    "[default with --questions: what its table names, beside it]",
+    "[default with --questions: the images that the table names, in its folder]",
 )
 @follow_links_option
-@option("--question", "asked", multiple=True, heading=IMAGES, help="Ask this about every image. May be repeated.")
+@option(
+    "--question", "asked", multiple=True, heading=IMAGES, help="A question to ask about every image. May be repeated."
+)
 @option(
     "--questions",
     type=FILE,
     heading=IMAGES,
-    help="A table with the columns image and question (also id, answer, kind, form, modality, options), or "
-    "conversations in the form of LLaVA (.json).",
+    help="A table with the columns image and question (optionally id, answer, kind, form, modality, options), or "
+    "conversations in the format of LLaVA (.json).",
 )
 @image_column_option
 @option(
@@ -63,22 +65,22 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     "-m",
     required=True,
     heading=CLASSES,
-    help="openai:URL, an endpoint that speaks the protocol of OpenAI; transformers:FOLDER, a local model or an adapter "
-    "to one; or annotate: closed questions by visual concepts, without a language model.",
+    help="openai:URL for an endpoint that implements the OpenAI protocol; transformers:FOLDER for a local model or an "
+    "adapter to one; annotate to answer closed questions by scores of visual concepts, without a language model.",
 )
 @option(
     "--encoder",
     default=DEFAULT_MODEL,
     show_default=True,
     heading=CLASSES,
-    help="The encoder that scores concepts, for --model annotate.",
+    help="The encoder that scores visual concepts, with --model annotate.",
 )
 @option(
     "--threshold",
     default=0.0,
     show_default=True,
     heading=RARE,
-    help="The score of a concept above which annotate says yes.",
+    help="The log-odds of a concept above which --model annotate answers yes.",
 )
 @option(
     "--output",
@@ -91,18 +93,49 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
 @language_model_option(old_names=())
 @api_key_option
 @answers_option
-@option("--temperature", default=0.0, show_default=True, heading=_DRAWN, help="0: the most likely answer.")
-@option("--top-p", default=1.0, show_default=True, heading=_DRAWN, help="The share of probability that is drawn from.")
-@option("--beams", default=1, show_default=True, heading=_DRAWN, help="Beams of the search; local models only.")
-@option("--min-tokens", default=0, show_default=True, heading=_DRAWN, help="The fewest tokens; local models only.")
-@option("--max-tokens", default=256, show_default=True, heading=_DRAWN, help="The most tokens of an answer.")
-@option("--seed", default=0, show_default=True, heading=_DRAWN, help="The seed: the same one draws the same answers.")
-@option("--plain", is_flag=True, heading=RARE, help="Add no word to a question, such as: Answer with yes or no.")
+@option(
+    "--temperature",
+    default=0.0,
+    show_default=True,
+    heading=_DRAWN,
+    help="The sampling temperature; 0 gives the most likely answer.",
+)
+@option(
+    "--top-p",
+    default=1.0,
+    show_default=True,
+    heading=_DRAWN,
+    help="The share of the probability mass from which tokens are sampled.",
+)
+@option(
+    "--beams",
+    default=1,
+    show_default=True,
+    heading=_DRAWN,
+    help="The number of beams in beam search; local models only.",
+)
+@option(
+    "--min-tokens",
+    default=0,
+    show_default=True,
+    heading=_DRAWN,
+    help="The minimum number of tokens in an answer; local models only.",
+)
+@option(
+    "--max-tokens", default=256, show_default=True, heading=_DRAWN, help="The maximum number of tokens in an answer."
+)
+@option("--seed", default=0, show_default=True, heading=_DRAWN, help="The seed of the sampling.")
+@option(
+    "--plain",
+    is_flag=True,
+    heading=RARE,
+    help='Do not add instructions such as "Answer with yes or no." to the questions.',
+)
 @option(
     "--without-images",
     is_flag=True,
     heading=RARE,
-    help="Show no photographs: which questions are answered rightly all the same?",
+    help="Do not show the photographs, to find out which questions can be answered without them.",
 )
 @option(
     "--longest-side",
@@ -110,7 +143,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     show_default=True,
     type=click.IntRange(min=16),
     heading=SPEED,
-    help="Make photographs so small that no side has more pixels, before they are shown.",
+    help="Photographs are reduced so that their longer side has at most this many pixels.",
 )
 @option(
     "--at-once",
@@ -119,7 +152,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     show_default=True,
     type=click.IntRange(min=1),
     heading=SPEED,
-    help="How many questions a local model is asked at once.",
+    help="How many questions a local model answers in one batch.",
 )
 @option(
     "--workers",
@@ -141,15 +174,17 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
 @cache_options
 @click.pass_context
 def ask(context: click.Context, /, **given: Any) -> None:
-    """Answer questions about photographs by a vision-language model, or by concepts.
+    """Answer questions about photographs with a vision-language model, or with visual concepts.
 
-    The table has one row for each question: id, image, question, answer (the right one, if the questions have it),
-    prediction, kind, form (open, closed or choice), modality, options and reason, which says why a row has no
-    prediction. Every answer is kept in a folder: a run that was stopped continues, and asks nothing twice.
+    The output table has one row for each question, with the columns id, image, question, answer (the right answer, if
+    the questions have one), prediction, kind, form (open, closed or choice), modality, options and reason. The column
+    reason says why a row has no prediction. Every answer is saved in a folder, so an interrupted run continues, and no
+    question is asked twice.
 
-    Photographs are sent only to the address after openai:, made anew from their pixels: no metadata, no place, no file
-    name. An address beyond this machine is named first. With annotate a question such as "Is there scale?" is answered
-    by the scores of zsderm annotate; every other question gets "no answer".
+    Photographs are sent only to the address after openai:. They are encoded anew from their pixels, without metadata,
+    location or file name. If the address is on another machine, it is named before anything is sent. With --model
+    annotate, a question such as "Is there scale?" is answered by the scores of zsderm annotate, and every other
+    question gets "no answer".
 
     \b
     zsderm ask photos/ --question "What colour is the lesion?" --model openai:http://localhost:8000/v1 \\
@@ -162,12 +197,12 @@ def ask(context: click.Context, /, **given: Any) -> None:
     from zsderm.manifest_files import refuse_others_manifest
 
     if bool(given["asked"]) == bool(given["questions"]):
-        raise click.UsageError("give --question, or --questions FILE, and not both.")
+        raise click.UsageError("expected either --question or --questions FILE.")
     if not (given["photographs"] or given["images"] or given["questions"]):
         raise click.UsageError("Missing images: name image files or folders, as in zsderm ask photos/.")
     said = {name for name in given if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     if given["model"] == ANNOTATE and (useless := [name for name in _OF_MODELS if name in said]):
-        raise click.UsageError(f"--{useless[0].replace('_', '-')} means nothing with --model annotate.")
+        raise click.UsageError(f"--{useless[0].replace('_', '-')} has no effect with --model annotate; leave it out.")
     refuse_others_manifest(given["output"])
     questions, sources = _asked(given)
     if given["model"] == ANNOTATE:
@@ -196,7 +231,10 @@ def _asked(given: Mapping[str, Any]) -> tuple[list[Question], dict[str, str]]:
     meant = {name: known.meant_by(name)[0] for name in names}
     sources = {name: found[places[0]] for name, places in meant.items() if len(places) == 1}
     if names and not sources:
-        raise InputError(f"not one of {counted(len(names), 'image')} that {file} asks about is among the images given.")
+        raise InputError(
+            f"expected the images that {file} asks about, but none of its {counted(len(names), 'image')} is among "
+            "those given. Check --images."
+        )
     return questions, sources
 
 
@@ -231,7 +269,7 @@ def language_model_of(model: str, given: Mapping[str, Any], sampling: Sampling) 
             raise click.UsageError("expected an address after openai:, as in openai:http://localhost:8000/v1.")
         if not given["language_model"]:
             raise click.UsageError(
-                "expected --language-model NAME with openai:URL: which model the endpoint is to use."
+                "expected --language-model NAME with openai:URL, the name of the model at the endpoint."
             )
         key, how = given["api_key"], {"timeout": given["timeout"], "workers": given["workers"]}
         return ServedModel.at(model, given["language_model"], key, sampling, **how)
@@ -290,4 +328,4 @@ def _write(rows: Sequence[Answered], facts: dict[str, Any], output: Path) -> Non
     for reason, count in failed.most_common(5):
         say(f"{count} not answered: {reason}; see the column reason")
     if failed.total() == len(rows):
-        raise InputError(f"not one question was answered; the first because {rows[0].reason}.")
+        raise InputError(f"no question was answered; the reason of the first: {rows[0].reason}.")

@@ -155,7 +155,7 @@ _FOLDER = ResultFolder(new=False)
     default=0,
     show_default=True,
     heading=LANGUAGE_MODEL,
-    help="The seed: the same one tells a model that answers in words the classes in the same order.",
+    help="The seed of the order in which the classes are listed for a model that answers in words.",
 )
 @option("--cards", is_flag=True, heading=OUTPUT, help="Print what is known about the data sets, and where to get them.")
 @device_option

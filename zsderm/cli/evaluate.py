@@ -82,37 +82,40 @@ class ClassMap(click.ParamType):
     multiple=True,
     type=FILE,
     heading=ANSWERS,
-    help="In place of --predictions: a table with image, question, answer and prediction. May be repeated to compare.",
+    help="Instead of --predictions: a table with the columns image, question, answer and prediction. May be repeated, "
+    "to compare models.",
 )
 @option(
     "--train-questions",
     type=FILE,
     heading=ANSWERS,
-    help="Questions and answers on other images, from which baselines learn.  [default: the other images of --answers]",
+    help="Questions and answers about other images, from which the baselines learn.  [default: the other images of "
+    "--answers, in five folds]",
 )
 @option(
     "--captions",
     type=FILE,
     heading=ANSWERS,
-    help="A table of images and captions: as a baseline, the caption of the most similar image answers.",
+    help="A table of images and captions. It adds a baseline that answers with the caption of the most similar image.",
 )
 @option(
     "--images",
     type=FOLDER,
     heading=ANSWERS,
-    help="The folder of the images of --answers, for --captions.  [default: the folder of the table]",
+    help="The folder with the images of --answers; needed for --captions only.  [default: the folder of the table]",
 )
 @option(
     "--bert",
     type=FOLDER,
     heading=ANSWERS,
-    help="A folder with a text model, for BERTScore. Nothing is downloaded.",
+    help="A folder with a text model with which BERTScore is computed. Nothing is downloaded.",
 )
 @option(
     "--bert-layer",
     type=click.IntRange(1),
     heading=ANSWERS,
-    help="Whose hidden states are compared.  [default: three quarters of the layers]",
+    help="The layer of the --bert model whose hidden states are compared.  [default: the layer at three quarters of "
+    "the depth]",
 )
 @option("--published", heading=FIGURES, help="A data set: show what others have published on it, in italics.")
 @json_option
@@ -136,7 +139,7 @@ def evaluate(
     published: str | None,
     as_json: bool,
 ) -> None:
-    """Compare predictions with the true labels, or answers to questions with the right ones.
+    """Compare predictions with the true labels, or answers to questions with the right answers.
 
     Images are matched by name. Images without a label are left out, and stderr says how many. Without --labels the
     predictions need a column true_label. Where a class includes other diseases, a label of one of
@@ -152,9 +155,10 @@ def evaluate(
     zsderm classify --group-by wrote beside the predictions; without it, the mean of the log probabilities. All
     photographs of a group need the same label.
 
-    With --answers, questions about pictures are scored: closed ones (yes or no) and choices by what a reply says, open
-    ones by BLEU, METEOR, ROUGE, recall of words and, with --bert, BERTScore; by kind and modality, with intervals that
-    draw images, beside baselines that see no picture. It needs zsderm[vqa].
+    With --answers, answers to questions about pictures are scored. Closed questions (yes or no) and multiple-choice
+    questions are scored by accuracy; open questions by BLEU, METEOR, ROUGE, word recall and, with --bert, BERTScore.
+    The tables show the figures by kind and modality, with bootstrap intervals over images, beside baselines that do not
+    see the picture. This needs zsderm[vqa].
 
     \b
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt
@@ -192,7 +196,7 @@ def _refuse_mixed(context: click.Context, answers: bool) -> None:
     other = ("predictions", *_OF_PREDICTIONS) if answers else _OF_ANSWERS
     if wrong := [names[name] for name in other if name in given]:
         used = "--answers" if answers else "--predictions"
-        raise click.UsageError(f"{wrong[0]} does not go with {used}.")
+        raise click.UsageError(f"{wrong[0]} cannot be used with {used}; leave it out.")
     for name in () if answers else ("predictions", "classes"):
         if name not in given:
             parameter = next(one for one in context.command.params if one.name == name)

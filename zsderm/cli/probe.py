@@ -18,7 +18,7 @@ _FEATURES = ("tokens", "embedding")
 
 
 class _Shots(click.ParamType):
-    """How many images of each class: a number, or all of them."""
+    """The number of training images of each class: a number, or "all"."""
 
     name = "integer|all"
 
@@ -39,24 +39,26 @@ class _Shots(click.ParamType):
     multiple=True,
     required=True,
     heading=IMAGES,
-    help="A data set: as for zsderm benchmark, a name or a table with a column split. May be repeated.",
+    help="A data set: a name or a table with a column split, as for zsderm benchmark. May be repeated.",
 )
 @data_root_option(exists=False)
 @option(
     "--split",
     heading=IMAGES,
-    help="The part of a table that the probe is tested on.  [default: what the card of the data set says, else dev]",
+    help="The part of the table that the probe is tested on.  [default: the test part that the card of the data set "
+    "names, else dev]",
 )
 @option(
     "--train-split",
     heading=IMAGES,
-    help="The part of a table that the probe learns from.  [default: what the card says, else train]",
+    help="The part of the table that the probe learns from.  [default: the training part that the card of the data set "
+    "names, else train]",
 )
 @option(
     "--train",
     metavar="TABLE|FOLDER",
     heading=IMAGES,
-    help="Learn from this table or folder of classes instead; only with one --dataset.",
+    help="Another table, or a folder with one sub-folder for each class, to learn from; only with a single --dataset.",
 )
 @option(
     "--model",
@@ -75,8 +77,8 @@ class _Shots(click.ParamType):
     show_default=True,
     type=click.Choice(_FEATURES),
     heading=CLASSES,
-    help="tokens: the mean of the image tokens of the tower, as published; embedding: the embedding that is compared "
-    "with texts. May be repeated.",
+    help="tokens: the mean of the image tokens of the vision tower, as in the published protocol; embedding: the "
+    "embedding that is compared with texts. May be repeated.",
 )
 @option(
     "--k",
@@ -86,7 +88,7 @@ class _Shots(click.ParamType):
     show_default=True,
     type=_Shots(),
     heading=CLASSES,
-    help="From how many images of each class it learns, or all. May be repeated.",
+    help="How many images of each class the probe learns from; all: every training image. May be repeated.",
 )
 @option(
     "--repeats",
@@ -94,7 +96,8 @@ class _Shots(click.ParamType):
     show_default=True,
     type=click.IntRange(min=1),
     heading=CLASSES,
-    help="How many draws of k images a class; figures are their means, with their spread.",
+    help="How many times k images of each class are drawn. The figures are means over the draws, with their standard "
+    "deviation.",
 )
 @option(
     "--output",
@@ -102,7 +105,7 @@ class _Shots(click.ParamType):
     required=True,
     type=ResultFolder(new=False),
     heading=OUTPUT,
-    help="The folder of the results, which may be that of zsderm benchmark; finished probes in it are not repeated.",
+    help="The folder for the results; it may be a result folder of zsderm benchmark. Finished probes are not repeated.",
 )
 @option("--force", is_flag=True, heading=OUTPUT, help="Repeat finished runs.")
 @device_option
@@ -125,11 +128,11 @@ def probe(
     batch_size: int,
     cache: Path | None,
 ) -> None:
-    """Measure a linear probe: a logistic regression on the features of an encoder.
+    """Measure a linear probe: a logistic regression on the features of a frozen encoder.
 
-    The encoder stays as it is. The regression learns from one part of a data set and is measured on
-    another, with the published choice of its penalty. The results are files as those of zsderm benchmark, so one folder
-    holds both, and its tables show them side by side.
+    The regression learns from one part of a data set and is measured on another. Its penalty is chosen by
+    cross-validation, as in the protocol of MM-Skin (arXiv 2505.06152). The results have the same form as those of
+    zsderm benchmark, so one folder can hold both, and the tables show them side by side.
 
     \b
     zsderm probe --dataset pad --dataset ham10000 --data-root DATA --output results
@@ -138,7 +141,9 @@ def probe(
     zsderm benchmark --tables results
     """
     if train and len(datasets) > 1:
-        raise click.UsageError("--train is for one --dataset; leave one of them, or run the command once for each.")
+        raise click.UsageError(
+            "--train can be used with a single --dataset only; run the command once for each data set."
+        )
     from zsderm.benchmarks.parts import load_parts
     from zsderm.benchmarks.probe import probe_grid, run_probes
     from zsderm.cli.command_line import command_line

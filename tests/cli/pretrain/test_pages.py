@@ -78,7 +78,7 @@ def test_corrections_are_read_back(made: Path, tmp_path: Path) -> None:
 
     said.write_text("filename,caption,modality,keep\nother.jpg,,,no\n", encoding="utf-8")
     result = run("pages", made / "book.pdf", "--output", tmp_path / "out", "--corrections", said)
-    assert result.exit_code == 1 and "no picture of these documents" in result.stderr
+    assert result.exit_code == 1 and "Expected corrections of pictures in these documents" in result.stderr
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_what_is_no_pdf_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_text("not a PDF")
     (tmp_path / "empty").mkdir()
     result = run("pages", tmp_path / "a.pdf", "--output", tmp_path / "out")
-    assert result.exit_code == 1 and "no PDF file, or is damaged" in result.stderr
+    assert result.exit_code == 1 and "not a PDF file, or it is damaged" in result.stderr
     result = run("pages", tmp_path / "empty", "--output", tmp_path / "out")
-    assert result.exit_code == 1 and "There is no PDF file" in result.stderr
+    assert result.exit_code == 1 and "Expected PDF files in" in result.stderr
     assert not (tmp_path / "out").exists()

@@ -107,9 +107,9 @@ def test_a_server_is_believed_only_what_the_caption_says(pairs: Path) -> None:
     open_ones = [row for row in rows_of(output / "questions.csv") if row["form"] == "open"]
     assert {(row["question"], row["answer"]) for row in open_ones} == {("What covers it?", "silvery scale")}
     reasons = Counter(row["reason"] for row in rows_of(output / "dropped.csv"))
-    assert reasons["no picture shows how large a thing is"] == 12
-    assert reasons["the caption does not say it"] == 12
-    assert reasons["the model gave no questions in the form that was asked for"] == 6
+    assert reasons["it is about a size, which a picture does not show"] == 12
+    assert reasons["the caption does not state it"] == 12
+    assert reasons["the model did not reply in the requested format"] == 6
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_an_adapter_without_its_base_or_with_another_one_says_so(
     told = json.loads(file.read_text())
     assert told["base_model_name_or_path"] == str(vlm)
     file.write_text(json.dumps({**told, "base_model_name_or_path": "/no/such"}))
-    with pytest.raises(CheckpointError, match="belongs to the model in /no/such, which is not there"):
+    with pytest.raises(CheckpointError, match="needs its base model in /no/such, which is not there"):
         ModelFolder.of(adapter)
     shutil.copytree(vlm, tmp_path / "base")
     generation = tmp_path / "base" / "generation_config.json"
@@ -166,9 +166,9 @@ def test_the_command_prints_the_folder_and_mistakes_are_one_sentence(tmp_path: P
         ("precision=half", "to be one of float32, bfloat16"),
         ("batch_size=0", "expected setting `batch_size` to be from 1"),
         ("model=/no/such", "There is no folder"),
-        ("projector=bridge", "has no part 'bridge'"),
+        ("projector=bridge", "has no module 'bridge'"),
         ('lora_on=["query"]', "has no layers named query"),
-        ("conversations=none.json", "cannot read it"),
+        ("conversations=none.json", "the file cannot be read"),
     ):
         done = CliRunner().invoke(main, [*start, "--set", setting])
         assert told.lower() in done.stderr.lower() and done.exit_code == 1, (setting, done.stderr)

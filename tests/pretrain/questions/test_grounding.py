@@ -8,10 +8,10 @@ from zsderm.pretrain.questions.question import Pair, Question
 from zsderm.pretrain.questions.verdicts import Verdicts
 
 CAPTION = "Psoriasis. Red plaques with silvery scale on the elbow, no ulceration."
-NOTHING = "it names nothing, or several things, that can be held against the caption"
-OPTIONS = "its answer is not one of its options, or an option stands there twice"
-NAMED = "it names a diagnosis and asks for something else"
-SHORT = "an open question has more than yes or no as its answer"
+NOTHING = "it does not name exactly one term that can be checked against the caption"
+OPTIONS = "its answer is not one of its options, or an option is repeated"
+NAMED = "it names a diagnosis but asks about something else"
+SHORT = "the answer to an open question must be more than yes or no"
 
 
 @pytest.mark.parametrize(
@@ -20,25 +20,25 @@ SHORT = "an open question has more than yes or no as its answer"
         ("disease", "open", "What is it?", "psoriasis", (), ""),
         ("disease", "open", "What is it?", "lichen planus", (), "the caption states no such diagnosis"),
         ("disease", "closed", "Is this psoriasis?", "yes", (), ""),
-        ("disease", "closed", "Is this psoriasis?", "no", (), "nothing says that it is not there"),
+        ("disease", "closed", "Is this psoriasis?", "no", (), "nothing justifies the answer no"),
         ("morphology", "open", "What is seen?", "red plaques with silvery scale", (), ""),
-        ("morphology", "open", "What is seen?", "plaques with pustules", (), "the caption does not say it"),
+        ("morphology", "open", "What is seen?", "plaques with pustules", (), "the caption does not state it"),
         ("morphology", "open", "What is seen?", "ulceration", (), "the caption denies it"),
         ("morphology", "open", "What is seen?", "Yes, scale", (), SHORT),
-        ("morphology", "open", "How large is it?", "3 cm", (), "no picture shows how large a thing is"),
-        ("morphology", "open", "How many?", "12 plaques", (), "it has a number that the caption has not"),
+        ("morphology", "open", "How large is it?", "3 cm", (), "it is about a size, which a picture does not show"),
+        ("morphology", "open", "How many?", "12 plaques", (), "it contains a number that is not in the caption"),
         ("morphology", "open", "What do plaques of psoriasis show?", "scale", (), NAMED),
         ("morphology", "closed", "Is there scale?", "yes", (), ""),
         ("morphology", "closed", "Is there ulceration?", "no", (), ""),
-        ("morphology", "closed", "Is there ulceration?", "yes", (), "the caption does not say it"),
+        ("morphology", "closed", "Is there ulceration?", "yes", (), "the caption does not state it"),
         ("morphology", "closed", "Is there anything?", "yes", (), NOTHING),
-        ("morphology", "closed", "Is there scale?", "maybe", (), "a closed question has yes or no as its answer"),
+        ("morphology", "closed", "Is there scale?", "maybe", (), "the answer to a closed question must be yes or no"),
         ("morphology", "choice", "Which?", "scale", ("ulcer", "scale"), ""),
-        ("morphology", "choice", "Which?", "scale", ("plaque", "scale"), "nothing says that it is not there"),
+        ("morphology", "choice", "Which?", "scale", ("plaque", "scale"), "nothing justifies the answer no"),
         ("morphology", "choice", "Which?", "scale", ("ulcer", "crust"), OPTIONS),
         ("site", "closed", "Is this on the arm?", "yes", (), ""),
         ("site", "closed", "Is this on the face?", "no", (), ""),
-        ("age", "open", "How old?", "old", (), "its kind or form is none that was asked for"),
+        ("age", "open", "How old?", "old", (), "its kind or form is not one of those requested"),
     ],
 )
 def test_a_question_is_held_against_the_caption(

@@ -1,4 +1,4 @@
-"""``zsderm pretrain answers``: a vision-language model fine-tuned on questions and answers."""
+"""``zsderm pretrain answers``: fine-tuning of a vision-language model on questions and answers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zsderm.optional_packages import requires
 @click.command(cls=Command)
 @run_options()
 def answers(config: Path, data_root: Path | None, output: Path, overrides: dict[str, object]) -> None:
-    """Fine-tune a model of the LLaVA family on questions and answers about photographs, by adapters (LoRA).
+    """Fine-tune a model of the LLaVA family on questions and answers about photographs, with LoRA adapters.
 
-    Conversations have the form of LLaVA: [{"id", "image", "conversations": [{"from": "human", "value": "<image> ..."},
-    {"from": "gpt", "value": "..."}]}]. Only answers are learned. Conversations without their photograph are left out,
-    see dropped.csv. One line for each epoch goes to stderr. The folder of the adapter goes to stdout; use it with
-    zsderm ask --model transformers:FOLDER.
+    Conversations have the format of LLaVA: [{"id", "image", "conversations": [{"from": "human", "value":
+    "<image> ..."}, {"from": "gpt", "value": "..."}]}]. Only the answers contribute to the loss. Conversations whose
+    photograph is missing or damaged are left out and listed in dropped.csv. One line for each epoch is written to
+    stderr. The folder of the adapter is written to stdout; use it with zsderm ask --model transformers:FOLDER.
 
     \b
     zsderm pretrain answers --config pretrain/configs/skinvl.yaml --set model=FOLDER --data-root DATA

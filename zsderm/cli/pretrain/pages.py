@@ -1,4 +1,4 @@
-"""``zsderm pretrain pages``: figures and captions out of PDF files."""
+"""``zsderm pretrain pages``: figures and captions extracted from PDF files."""
 
 from __future__ import annotations
 
@@ -18,23 +18,28 @@ from zsderm.optional_packages import requires
 @click.command(cls=Command)
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--output", "-o", required=True, type=ResultFolder(new=False), help="The folder for tables, pictures and the sheet."
+    "--output",
+    "-o",
+    required=True,
+    type=ResultFolder(new=False),
+    help="The folder for the tables, the pictures and the contact sheet.",
 )
-@click.option("--corrections", type=FILE, help="What the contact sheet saved: pictures struck out, captions put right.")
+@click.option("--corrections", type=FILE, help="The table of corrections that was downloaded from the contact sheet.")
 @click.option(
     "--language",
     default="eng",
     show_default=True,
-    help="Of scanned pages, for Tesseract, such as eng+deu.",
+    help="The language of scanned pages, as Tesseract names it, such as eng+deu.",
 )
 def pages(source: Path, output: Path, corrections: Path | None, language: str) -> None:
-    """Take figures and their captions out of PDF files, as pairs to train on.
+    """Extract figures and their captions from PDF files, as pairs for pretraining.
 
-    SOURCE is a PDF file, or a folder of them. A caption begins with Fig., Figure, Plate, Image, Abb., Figura or 图 and
-    a number. Written are: pairs.csv, dropped.csv with a reason for all that was left out, the pictures as files, and
-    contact_sheet.html, where a human strikes out and corrects. A run that was stopped continues at its page.
+    SOURCE is a PDF file, or a folder with PDF files. A caption begins with a label such as Fig., Figure, Plate, Image,
+    Abb., Figura or 图 and a number. The command writes pairs.csv; dropped.csv with the reason for everything that was
+    left out; the pictures; and contact_sheet.html, on which you can strike out and correct pairs. An interrupted run
+    continues at the page where it stopped.
 
-    The rights of a book are not yours because its pictures are: use what you may use.
+    Having a book on your disk does not give you rights to its figures. Use only documents that you may use.
 
     \b
     zsderm pretrain pages book.pdf --output pairs/
@@ -69,7 +74,9 @@ def pages(source: Path, output: Path, corrections: Path | None, language: str) -
     for line in collection.shown_reasons(found.reasons):
         say(f"left out: {line}")
     kinds = ", ".join(f"{count} {name}" for name, count in found.modalities.most_common())
-    say(f"{counted(len(found.pairs), 'pair')}{f' ({kinds})' if kinds else ''}. Look them through: {sheet}")
+    say(
+        f"{counted(len(found.pairs), 'pair')}{f' ({kinds})' if kinds else ''}. Check them on the contact sheet: {sheet}"
+    )
 
 
 def _room(module: str) -> ModuleType:

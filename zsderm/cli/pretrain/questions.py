@@ -1,4 +1,4 @@
-"""``zsderm pretrain questions``: questions and answers out of captions."""
+"""``zsderm pretrain questions``: questions and answers generated from captions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS = ("disease", "morphology", "colour", "number", "site", "modality")
     default="rules",
     show_default=True,
     heading=IMAGES,
-    help="What writes the questions: rules, or a language model on a server.",
+    help="What generates the questions: rules, or a language model on a server.",
 )
 @option(
     "--kind",
@@ -42,10 +42,17 @@ KINDS = ("disease", "morphology", "colour", "number", "site", "modality")
     multiple=True,
     type=click.Choice(KINDS),
     heading=IMAGES,
-    help="Ask for this kind only; may be repeated.  [default: all]",
+    help="Generate questions of this kind only. May be repeated.  [default: all]",
 )
 @knowledge_option
-@option("--seed", default=0, show_default=True, type=click.IntRange(0), heading=IMAGES, help="Of what is drawn.")
+@option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    heading=IMAGES,
+    help="The seed of all random choices.",
+)
 @option(
     "--output",
     "-o",
@@ -90,14 +97,18 @@ def questions(
     workers: int,
     timeout: float,
 ) -> None:
-    """Make questions and answers about pictures from their captions.
+    """Generate questions and answers about pictures from their captions.
 
-    PAIRS is a table with images and captions: pairs.csv of zsderm pretrain pages, that of extract, or another one;
-    columns for modality, disease and site are read if they are there. Only what a caption says is asked for. A closed
-    question has the answer no where the caption denies a thing, or where look-alikes have it and the disease has not;
-    each is asked as often with yes as with no. What a model without pictures answers is marked in the column text_only.
-    The engine `server` asks a language model, saves every answer, continues after a stop, and keeps what the caption
-    bears out. What was dropped is in dropped.csv, with its reason.
+    PAIRS is a table of images and captions: pairs.csv of zsderm pretrain pages, the table of zsderm pretrain extract,
+    or another table. Columns for the modality, the disease and the site are used if they are present.
+
+    Questions ask only about what the caption states. The answer to a closed question is no only with a justification:
+    the caption denies the term, or similar diseases have the sign and this disease does not. For each term, as many
+    questions have the answer yes as have the answer no. The column text_only marks questions that a model answers from
+    the text of the question alone.
+
+    With --engine server, a language model writes the questions. Every reply is saved, an interrupted run continues, and
+    only questions that the caption supports are kept. dropped.csv lists the questions that were dropped, with reasons.
 
     \b
     zsderm pretrain questions pairs/pairs.csv --output questions/
@@ -170,11 +181,11 @@ def lines(summary: Summary, without: int) -> list[str]:
     found = [f"{forms.total()} questions on {summary.pairs} pairs: {_counts(forms)}."]
     if forms["closed"]:
         found.append(f"The answer is yes to {100 * summary.yes / forms['closed']:.0f} % of the closed ones.")
-    found.append(f"Marked as answered without the picture: {_counts(summary.text_only)}.")
+    found.append(f"Marked text_only, because they can be answered without the picture: {_counts(summary.text_only)}.")
     if "site" in kinds:
-        found.append("Close-ups do not show where on the body they are: for such leave the kind site out (--kind).")
+        found.append("Close-up pictures do not show the body site; for them, leave out the kind site with --kind.")
     if without:
-        found.append(f"{without} rows have no image or no caption, and are left out.")
+        found.append(f"{without} rows were left out because they have no image or no caption.")
     return found
 
 

@@ -1,8 +1,8 @@
-"""How good answers to questions about pictures are: words, closed questions, and what needs no picture.
+"""Scores for answers to questions about pictures, and baselines that do not see the picture.
 
-`table` reads answers, `normal_form` makes texts comparable, `replies` finds a yes, a no or an option in what a model
-says; `overlap` and `bert_similarity` compare texts, `scores` gives the figures with intervals, `text_only` and
-`baselines` answer without looking at the picture, or by the caption of another one.
+`table` reads tables of answers, `normal_form` normalises texts, and `replies` finds a yes, a no or an option in a
+reply. `overlap` and `bert_similarity` compare texts, and `scores` computes the figures with intervals. `text_only` and
+`baselines` answer from the text of the question, or with the caption of another picture.
 """
 
 from zsderm.metrics.answers.baselines import by_caption, by_majority, by_text

@@ -1,4 +1,4 @@
-"""Answers that no model should be worse than: the most frequent one, one without a picture, the caption of another."""
+"""Baseline answers: the most frequent answer, an answer from the question alone, and the caption of another picture."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ _EMPTY = frozenset(
 def by_majority(
     questions: Sequence[AnsweredQuestion], train: Sequence[AnsweredQuestion] = ()
 ) -> list[AnsweredQuestion]:
-    """Answer every question with the most frequent answer to others of its kind and form.
+    """Answer every question with the most frequent answer to other questions of the same kind and form.
 
     Args:
         questions: to be answered.
-        train: whose answers count; without them, those of the other images, in five folds.
+        train: questions whose answers are counted; without them, the questions about other images, in five folds.
 
     Returns:
-        The questions with new predictions. A choice gets the option that is right most often, the first of equals.
+        The questions with new predictions. A multiple-choice question gets the option that is right
+        most often, the first one in a tie.
     """
     if train:
         return _most_frequent(questions, train)
@@ -64,11 +65,11 @@ def _most_frequent(questions: Sequence[AnsweredQuestion], train: Sequence[Answer
 
 
 def by_text(questions: Sequence[AnsweredQuestion], train: Sequence[AnsweredQuestion] = ()) -> list[AnsweredQuestion]:
-    """Answer by the words of the questions alone, see `zsderm.metrics.answers.text_only`.
+    """Answer from the text of the questions alone, see `zsderm.metrics.answers.text_only`.
 
     Args:
         questions: to be answered.
-        train: what is learned from; without them, the questions on the other images, in five folds.
+        train: questions to learn from; without them, the questions about other images, in five folds.
 
     Raises:
         InputError: there is nothing to learn from.
@@ -78,15 +79,16 @@ def by_text(questions: Sequence[AnsweredQuestion], train: Sequence[AnsweredQuest
 
 
 def by_caption(questions: Sequence[AnsweredQuestion], captions: Sequence[str]) -> list[AnsweredQuestion]:
-    """Answer with a caption that was found for the picture, of the picture most like it.
+    """Answer with the caption of another picture, such as the most similar one.
 
     Args:
         questions: N, to be answered.
         captions: N, one for each.
 
     Returns:
-        An open question gets the caption; a closed one a yes where the caption has all words that it asks for; a choice
-        the option of whose words the caption has the largest share, the first of equals.
+        The questions with new predictions. An open question gets the caption. A closed question gets yes if the caption
+        contains all content words of the question, else no. A multiple-choice question gets the option with the
+        largest share of its words in the caption, the first one in a tie.
     """
     return [replace(q, prediction=_told(q, caption)) for q, caption in zip(questions, captions, strict=True)]
 

@@ -1,4 +1,4 @@
-"""BERTScore: how near the tokens of an answer and of a reference are to each other for a language model."""
+"""BERTScore: the similarity of the tokens of an answer and of a reference in a text model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LAYERS = 0.75  # of the layers: 9 of 12 and 18 of 24. The published choice for b
 
 
 class BertSimilarity:
-    """Precision, recall and F of tokens matched greedily by cosine, without idf and without rescaling.
+    """Precision, recall and F of tokens that are matched greedily by cosine, without idf weights and rescaling.
 
-    As in the published code, the first and the last special token may be matched and do not count themselves.
+    As in the published code, other tokens may be matched to the special tokens, which are not counted themselves.
 
     Source: Zhang et al., "BERTScore: Evaluating Text Generation with BERT", ICLR 2020, section 3.
 

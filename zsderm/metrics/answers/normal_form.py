@@ -1,4 +1,4 @@
-"""Answers in the form in which they are compared: small letters, no punctuation, no articles, one blank.
+"""Normalised answers for comparison: lower case, without punctuation and articles, with single spaces.
 
 Source: the evaluation script of SQuAD (Rajpurkar et al. 2016), with hyphens as blanks.
 """
@@ -14,7 +14,7 @@ _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def words_of(text: str) -> list[str]:
-    """The words that count.
+    """The words of a text after normalisation.
 
     >>> words_of("A blue-white veil, and the scale.")
     ['blue', 'white', 'veil', 'and', 'scale']
@@ -24,12 +24,12 @@ def words_of(text: str) -> list[str]:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two answers are one in the form in which they are compared."""
+    """Whether two answers are equal after normalisation."""
     return words_of(one) == words_of(other)
 
 
 def word_f1(answer: str, reference: str) -> float:
-    """The harmonic mean of precision and recall of words, each as often as it occurs; 1 where both have none."""
+    """The harmonic mean of word precision and recall, counting repeated words; 1 if both texts have no words."""
     found, expected = Counter(words_of(answer)), Counter(words_of(reference))
     if not found or not expected:
         return float(found == expected)
@@ -38,6 +38,6 @@ def word_f1(answer: str, reference: str) -> float:
 
 
 def word_recall(answer: str, reference: str) -> float:
-    """The share of the words of the reference, each once, that the answer has; 1 where the reference has none."""
+    """The share of the distinct words of the reference that the answer contains; 1 if the reference has no words."""
     expected = set(words_of(reference))
     return len(expected & set(words_of(answer))) / len(expected) if expected else 1.0

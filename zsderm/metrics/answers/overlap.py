@@ -1,10 +1,10 @@
-"""How much of the words of a reference an answer has: BLEU, METEOR, ROUGE by kept libraries, question by question.
+"""Overlap of answers with references: BLEU, METEOR and ROUGE, computed by maintained libraries for each question.
 
-BLEU is sacrebleu's (Apache 2.0) with small letters and the tokens "13a". It is a figure of all questions together, so
-what is kept here are counts; `bleu` makes the figure. ROUGE is rouge-score's (Apache 2.0), the F measure, words not
-stemmed. METEOR is nltk's (Apache 2.0) with alpha 0.9, beta 3 and gamma 0.5, on equal words and equal stems (Porter):
-its third stage, synonyms of WordNet, needs data that has to be downloaded, and is left out. So it is at most as large
-as METEOR with synonyms.
+BLEU is that of sacrebleu (Apache 2.0) in lower case with the tokeniser "13a". It is a corpus-level figure, so the
+functions return counts for each question, and `bleu` computes the figure from their sums. ROUGE is the F measure of
+rouge-score (Apache 2.0) without stemming. METEOR is that of nltk (Apache 2.0) with alpha 0.9, beta 3 and gamma 0.5, on
+equal words and equal stems (Porter). Its third stage, synonyms of WordNet, needs data that has to be downloaded, and is
+left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _NoSynonyms:
 
 
 def bleu_counts(answers: Sequence[str], references: Sequence[str]) -> NDArray[np.float64]:
-    """(N, 10) matches of 1 to 4 words, their possible number, words of the answer and of the reference.
+    """(N, 10) counts: matching n-grams and all n-grams for n from 1 to 4, and the lengths of answer and reference.
 
     Raises:
         MissingDependencyError: without sacrebleu.

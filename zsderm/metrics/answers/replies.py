@@ -1,4 +1,4 @@
-"""What a model means that was to say yes or no, or to choose: the words of its reply as one of the answers."""
+"""The answer in a free-text reply to a closed or multiple-choice question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def yes_or_no(reply: str) -> str:
-    """The first word if it is yes or no, else the one of the two that occurs alone; empty where neither is clear.
+    """Yes or no: the first word, or else the only one of the two that occurs; empty if the reply has no clear answer.
 
     >>> yes_or_no("Yes, there is no doubt."), yes_or_no("The answer is no."), yes_or_no("I cannot tell")
     ('yes', 'no', '')
@@ -24,10 +24,10 @@ def yes_or_no(reply: str) -> str:
 
 
 def option_of(reply: str, options: Sequence[str]) -> str:
-    """The option that a reply names; empty where it names none, or several.
+    """The option that a reply names; empty if it names none, or several.
 
-    The reply is an option, or the letter of one ("B", "(b) psoriasis", "Answer: C"), or holds exactly one of them. Of
-    options that lie within another one that the reply holds, the longest counts ("blue nevus", not "nevus").
+    The reply may be an option, may contain exactly one option, or may give the letter of one ("B", "(b) psoriasis",
+    "Answer: C"). An option inside a longer option that the reply contains does not count ("blue nevus", not "nevus").
 
     >>> option_of("It looks like a blue nevus.", ["nevus", "blue nevus"]), option_of("B.", ["scale", "crust"])
     ('blue nevus', 'crust')

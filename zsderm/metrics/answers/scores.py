@@ -1,7 +1,7 @@
-"""The figures of answers: texts, closed questions and choices, by kind and modality, with bootstrap intervals by image.
+"""Scores of answers to open, closed and multiple-choice questions, with bootstrap intervals over images.
 
-Every figure is made of sums over questions, so a resample costs one product of matrices. Letters: N questions, U
-images, K sums, R resamples.
+Every figure is computed from sums over questions, so all resamples together are one matrix product. Letters: N
+questions, U images, K sums, R resamples.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HEADINGS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure and its 95 % bootstrap interval; NaN without questions, NaN bounds with fewer than two images."""
+    """A figure with its 95 % bootstrap interval; NaN without questions, and NaN bounds with fewer than two images."""
 
     value: float
     low: float
@@ -61,9 +61,10 @@ class AnswerScores:
         questions: how many, by form.
         images: how many.
         figures: by name, see `HEADINGS`. Texts are compared on open questions; exact match and word F1 on all.
-            `closed_balanced` is the mean of the shares right of those whose answer is yes and of those whose answer is
-            no. `not_read` is the share of closed questions and choices whose reply says neither or several; these count
-            as wrong. `length_ratio` is the words of all answers over those of all references.
+            `closed_balanced` is the mean of the accuracy on questions with the answer yes and of the accuracy on those
+            with the answer no. `not_read` is the share of closed and multiple-choice questions from whose reply no
+            single answer can be read; these count as wrong. `length_ratio` is the number of words in all answers to
+            open questions, divided by that in all references.
     """
 
     questions: Mapping[str, int]
@@ -84,7 +85,7 @@ class AnswerScores:
 
 @dataclass(frozen=True)
 class ScoredAnswers:
-    """The figures of all questions, and of those of each kind and of each modality that is named."""
+    """The scores of all questions, and of the questions of each kind and of each modality."""
 
     overall: AnswerScores
     by_kind: Mapping[str, AnswerScores]
@@ -110,12 +111,12 @@ def score_answers(
 
     Args:
         questions: N, with their predictions.
-        similarity: for BERTScore; without it there is none.
-        rng: source of randomness; by default seeded with 0, so that intervals repeat.
+        similarity: computes BERTScore; None leaves it out.
+        rng: source of randomness; by default seeded with 0, so that the intervals are reproducible.
         resamples: R.
 
     Returns:
-        Figures with 95 % percentile intervals of the bootstrap, in which each image is drawn with all its questions.
+        Figures with 95 % percentile bootstrap intervals; images are resampled, each with all its questions.
 
     Raises:
         MissingDependencyError: without the packages of zsderm[vqa].

@@ -21,15 +21,15 @@ _REFERENCES = ("answer", "reference", "ground_truth")
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
-    """One question, what is right, and what somebody answered.
+    """One question with the right answer and the answer of a model.
 
     Attributes:
         id: of the question.
         image: the picture it is about.
         question: its words.
-        answer: what is right.
-        prediction: what was answered; empty where nothing was.
-        kind: what it is about ("disease", "site", ...); may be empty.
+        answer: the right answer.
+        prediction: the answer of the model; empty if there is none.
+        kind: the subject ("disease", "site", ...); may be empty.
         form: open, closed (yes or no) or choice.
         modality: of the picture; may be empty.
         options: of a choice.
@@ -49,13 +49,13 @@ class AnsweredQuestion:
 def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]:
     """Read a table of answers (.csv, .jsonl or .parquet).
 
-    It needs columns for the image, question, answer (what is right) and prediction. id, kind, form, modality and
+    It needs columns for the image, the question, the right answer and the prediction. id, kind, form, modality and
     options (a JSON list, or texts with | or ; between them) may be missing: without a form, a bare yes or no is
     closed, what has options is a choice, and everything else is open.
 
     Args:
         path: the table.
-        answered: whether it has to have predictions; questions alone have none.
+        answered: whether the table must have predictions.
 
     Raises:
         InputError: the file cannot be read, lacks a column, has no row, names a question twice or knows another form.
@@ -72,8 +72,8 @@ def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]
         columns["prediction"] = predicted
     if missing := [name for name, column in columns.items() if not column]:
         raise InputError(
-            f"expected the columns image, question, answer{' and prediction' if answered else ''} in {path}, but there "
-            f"is no {missing[0]}. Its columns: {', '.join(names)}. Give the column that name."
+            f"expected the columns image, question, answer{' and prediction' if answered else ''} in {path}, but "
+            f"{missing[0]} is missing. Its columns are: {', '.join(names)}. Rename or add the column."
         )
     if frame.empty:
         raise InputError(f"expected questions in {path}, but it has no rows")
@@ -84,7 +84,7 @@ def read_answers(path: Path, *, answered: bool = True) -> list[AnsweredQuestion]
     seen: set[str] = set()
     for row in rows:
         if row.id in seen:
-            raise InputError(f"expected every question of {path} once, but the id {row.id!r} stands there twice")
+            raise InputError(f"expected every question of {path} once, but the id {row.id!r} occurs twice")
         seen.add(row.id)
     return rows
 
@@ -103,7 +103,7 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> AnsweredQuestion:
     if form == CLOSED and cells["answer"].strip(" .").lower() not in (YES, NO):
         raise InputError(
             f"expected yes or no as the answer of a closed question, but row {number + 2} of {path} has "
-            f"{cells['answer']!r:.80}. Give it the form open."
+            f"{cells['answer']!r:.80}. Set its form to open."
         )
     if form == CHOICE and cells["answer"] not in options:
         raise InputError(

@@ -1,12 +1,13 @@
-"""A model that reads questions and sees no picture: what it answers, nobody needs a picture for.
+"""A model that answers from the text of a question alone; questions that it answers do not need the picture.
 
-It is simple on purpose, so that everybody can say what it does:
+It is deliberately simple:
 
 - closed questions: logistic regression on the hashed words and pairs of words of the question;
-- choices: the same on the words of each option, alone and beside the words of the question, for "this one is right";
-- open questions: the answers to the questions with the most similar words (cosine of tf-idf) vote.
+- multiple-choice questions: logistic regression on the words of each option, alone and combined with the words of the
+  question, for whether the option is right;
+- open questions: a vote of the answers to the most similar questions (cosine of tf-idf vectors).
 
-It learns from other questions only. `cross_fitted` learns, for each fold of images, from the other folds.
+`cross_fitted` answers the questions of each fold of images with a model that was trained on the other folds.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ SURE_CHOICE = 2.0  # times the chance of an option
 
 @dataclass(frozen=True)
 class Guess:
-    """An answer that no picture was needed for, and its probability."""
+    """An answer of the text-only model, with its probability."""
 
     answer: str
     probability: float
 
     def gives_away(self, question: AnsweredQuestion) -> bool:
-        """Whether the words of a question alone give its answer: the guess is right, and not by luck.
+        """Whether the text of a question gives its answer away: the guess is right, and unlikely to be right by chance.
 
-        Half of all closed questions are guessed by anybody, so a yes or a no needs a probability of 0.75, and an
-        option twice its chance. An open answer is not found by luck.
+        Chance answers half of the closed questions, so yes or no needs a probability of at least 0.75, and an option
+        at least twice the probability of a random choice (at most 0.95). An open answer is not found by chance.
         """
         if not same(self.answer, question.answer):
             return False
@@ -55,7 +56,7 @@ class Guess:
 
 
 class TextOnlyModel:
-    """Answers from the words of a question.
+    """Answers from the text of a question.
 
     Args:
         questions: with their right answers.
@@ -67,7 +68,7 @@ class TextOnlyModel:
         self._open = _Vote([q for q in questions if q.form == OPEN] or list(questions))
 
     def answer(self, questions: Sequence[AnsweredQuestion]) -> list[Guess]:
-        """A guess for each question; no picture, no caption and no right answer is looked at."""
+        """A guess for each question; pictures, captions and right answers are not used."""
         models = {CLOSED: self._closed.answer, CHOICE: self._choice.answer, OPEN: self._open.answer}
         found: dict[int, Guess] = {}
         for form, model in models.items():
@@ -79,19 +80,22 @@ class TextOnlyModel:
 def cross_fitted(
     questions: Sequence[AnsweredQuestion], rng: np.random.Generator | None = None, folds: int = FOLDS
 ) -> list[Guess]:
-    """A guess for each question by a model that has seen no question on the same image.
+    """A guess for each question by a model that was not trained on any question about the same image.
 
     Args:
         questions: with their right answers.
-        rng: deals the images to the folds; by default seeded with 0.
-        folds: parts of the images; fewer where there are fewer images.
+        rng: assigns the images to folds; by default seeded with 0.
+        folds: number of folds; at most the number of images.
 
     Raises:
-        InputError: the questions are on one image, so that there are no others to learn from.
+        InputError: all questions are about one image, so there are no others to learn from.
     """
     images = sorted({question.image for question in questions})
     if len(images) < 2:
-        raise InputError("expected questions on at least two images, to learn from those on the others")
+        raise InputError(
+            "expected questions about at least two images, because the model without the picture learns from the "
+            "questions about other images"
+        )
     order = (rng or np.random.default_rng(0)).permutation(len(images))
     fold = {images[place]: number % min(folds, len(images)) for number, place in enumerate(order)}
     found: dict[int, Guess] = {}

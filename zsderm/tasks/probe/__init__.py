@@ -1,8 +1,8 @@
-"""A linear probe: what a logistic regression on frozen image features makes of labelled images, few or many.
+"""A linear probe: a logistic regression on frozen image features, trained on few or many labelled images.
 
-features      what the regression sees of an image
-shots         which images it learns from, when it has k of each class
-linear_probe  the regression, with the published choice of its penalty
+features      the image features
+shots         the choice of k training images of each class
+linear_probe  the regression, with its penalty chosen as published
 """
 
 from zsderm.tasks.probe.features import FEATURES, ProbeFeatures, probe_features

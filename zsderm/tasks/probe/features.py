@@ -1,4 +1,4 @@
-"""What a probe sees of an image: the mean of the tokens of the image tower, or the ordinary embedding."""
+"""The features of a probe: the mean of the tokens of the image tower, or the embedding."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TOKENS, EMBEDDING = FEATURES = ("tokens", "embedding")
 
 @dataclass(frozen=True, eq=False)
 class ProbeFeatures:
-    """N images as a probe sees them; a failed one is a row of zeros.
+    """The features of N images; an image that cannot be read is a row of zeros.
 
     Attributes:
         rows: (N, W) float32.
         ok: (N,) bool, which images could be read.
-        errors: place -> why it could not.
-        of: "tokens", "map" (the tower has no tokens: the mean over its last map) or "embedding".
-        fingerprint: of what made the rows.
+        errors: index of an image -> why it could not be read.
+        of: "tokens", "map" (the mean over the last feature map of a tower without tokens) or "embedding".
+        fingerprint: of the encoder, or of the tower with the mean over tokens.
         views: how many views of each image are averaged.
     """
 
@@ -47,21 +47,22 @@ def probe_features(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> ProbeFeatures:
-    """The features of images; rows of an earlier run, even of one that was interrupted, are taken from the cache.
+    """Compute the features of images; rows of an earlier run, even an interrupted one, are read from the cache.
 
     Args:
         encoder: as load_encoder gives it.
         images: N paths.
         kind: "tokens": the mean of the last tokens of the image tower without the class token, of one view, in the
-            tower's own width; of a tower without tokens, the mean over the places of its last map. "embedding": the
-            unit row of the space shared with texts, of as many views as the encoder's card says.
+            width W of the tower; for a tower without tokens, the mean over all positions of its last feature map.
+            "embedding": the unit row in the space shared with texts, averaged over as many views as the encoder's card
+            states.
         batch_size: how many images the encoder sees at a time.
         cache: see `zsderm.embeddings.embed_images`.
         progress: likewise.
 
     Raises:
-        SettingsError: another kind.
-        CheckpointError: tokens of an encoder that nothing can look into.
+        SettingsError: the kind is neither.
+        CheckpointError: tokens were requested from an encoder whose image tower cannot be accessed.
     """
     if kind not in FEATURES:
         raise SettingsError(f"Expected the features of a probe to be one of {', '.join(FEATURES)}, but got {kind!r}.")

@@ -1,4 +1,4 @@
-"""The linear probe of MM-Skin: standardised features, a logistic regression, its penalty chosen by cross-validation.
+"""The linear probe of MM-Skin: a logistic regression on standardised features, its penalty chosen by cross-validation.
 
 Letters: N images, C classes, W width of the features.
 """
@@ -33,9 +33,9 @@ class LinearProbe:
 
     Attributes:
         strength: C of the regression, the inverse of its penalty.
-        areas: (10,) the mean one-versus-rest AUROC over the folds for each of `STRENGTHS`; empty where there were none.
-        folds: how many folds C was chosen by; 0 where it was not chosen.
-        converged: whether the regression ended before `MAX_ITER` steps.
+        areas: (10,) the mean one-versus-rest AUROC over the folds for each of `STRENGTHS`; empty without folds.
+        folds: number of folds by which C was chosen; 0 if it was not chosen.
+        converged: whether the regression converged within `MAX_ITER` iterations.
         class_count: C.
     """
 
@@ -47,26 +47,28 @@ class LinearProbe:
     _model: Pipeline
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, C) class probabilities of (N, W) features; 0 for a class that it was not shown."""
+        """(N, C) class probabilities of (N, W) features; 0 for a class without training images."""
         return _probabilities(self._model, features, self.class_count)
 
 
 def fit_probe(
     features: NDArray[np.float32], labels: NDArray[np.int_], class_count: int, *, folds: int = FOLDS
 ) -> LinearProbe:
-    """Fit the probe, as published.
+    """Fit the probe with the published protocol.
 
-    C is the one of 10^linspace(-5, 1, 10) with the highest one-versus-rest AUROC over five stratified folds, the
-    smallest of several; then all images are fitted with it. Where the publication does not say how, the choices are:
-    features are standardised anew within each fold, folds are shuffled by the seed 42, and their AUROCs averaged. With
-    fewer than five images of every class there are as many folds as the largest class has images, and of one image a
-    class no folds can be made: C is then 1.
+    C is the value of 10^linspace(-5, 1, 10) with the highest one-versus-rest AUROC over five stratified folds; in a tie
+    the smallest is taken. The final model is fitted to all images with this C. The publication leaves some details
+    open, which are chosen as follows: features are standardised anew in each fold, folds are shuffled with the seed
+    42, and their AUROCs are averaged. If no class has five images, there are as many folds as the largest class has
+    images; with one image in each class there are no folds, and C is 1.
+
+    Source: Zeng et al., "MM-Skin", 2025 (arXiv 2505.06152).
 
     Args:
         features: (N, W) float32.
         labels: (N,) int, 0 to C - 1; a class may be missing.
         class_count: C.
-        folds: at most so many.
+        folds: maximum number of folds.
 
     Raises:
         InputError: shapes disagree, or there are fewer than two classes to tell apart.

@@ -1,4 +1,4 @@
-"""Which images a probe learns from when it has k of each class."""
+"""The choice of k training images of each class."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from zsderm.errors import SettingsError
 def draw_shots(
     labels: NDArray[np.int_], k: int, rng: np.random.Generator, groups: ArrayLike | None = None
 ) -> NDArray[np.int_]:
-    """Draw k images of each class, of as many patients or lesions as there are.
+    """Draw k images of each class from as many patients or lesions as possible.
 
-    The groups of a class are shuffled, and each gives one of its images in turn; only when all have given one does the
-    first give a second. A class with fewer than k images gives all of them.
+    The groups of a class are shuffled, and each gives one of its images in turn. A group gives a second image only
+    after all groups have given one. A class with fewer than k images gives all of them.
 
     Args:
         labels: (N,) int, the class of each image; -1 for one that cannot be drawn.
         k: at least 1.
         rng: source of randomness.
-        groups: (N,) names of patients or lesions, empty where unknown; None: each image stands for itself.
+        groups: (N,) names of patients or lesions, empty if unknown; None: each image is a group of its own.
 
     Returns:
-        Places in ``labels``, ascending.
+        (at most k C,) int, indices into ``labels``, ascending.
 
     Raises:
         SettingsError: k below 1.
