@@ -64,7 +64,7 @@ const understood = (name) => {
   const found = described.get(name);
   if (!found) return [element("span", { className: "muted" }, "looking it up …")];
   if (!found.known) {
-    const words = found.detail ? "✗ not in the knowledge base: read by its name alone." : "read by its name alone";
+    const words = found.ambiguous ? "✗ may mean several diseases: choose one." : found.detail ? "✗ not in the knowledge base: read by its name alone." : "read by its name alone";
     const better = found.suggestions.map((other) =>
       button(other, () => {
         replace(name, other);
