@@ -71,7 +71,7 @@ const understood = (name) => {
         $("class").focus();
       }, { className: "small", aria: { label: `${other} instead of ${name}` } }),
     );
-    return [element("span", { className: found.detail ? "bad" : "muted" }, words), ...(better.length ? [" Did you mean ", ...better] : [])];
+    return [element("span", { className: found.detail ? "bad" : "muted" }, words), ...(better.length ? [found.ambiguous ? " " : " Did you mean ", ...better] : [])];
   }
   const others = found.aliases.filter((alias) => alias.toLowerCase() !== name.toLowerCase() && alias !== found.disease);
   const also = others.length ? `; also called ${others.slice(0, ALIASES).join(", ")}${others.length > ALIASES ? " …" : ""}` : "";
