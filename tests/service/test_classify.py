@@ -210,6 +210,22 @@ def test_more_classes_than_others_can_wait_for(client: TestClient) -> None:
     assert done.status_code == 422 and done.json()["detail"] == said
 
 
+def test_a_name_that_may_mean_several_diseases_is_said_to(client: TestClient) -> None:
+    found = client.get("/v1/knowledge/classes", params={"classes": "melanoma, PG"}).json()
+    one = found["classes"][1]
+    assert one["ambiguous"] and not one["known"] and found["error"] == one["detail"]
+    assert one["suggestions"] == ["pyoderma gangrenosum", "pyogenic granuloma"]
+    refused = client.post("/v1/classify", files=form(photo_bytes(0)), data={"classes": "melanoma, PG"})
+    assert refused.status_code == 422 and refused.json()["detail"] == found["error"]
+
+
+def test_a_field_that_is_called_as_a_part_of_a_request_is_named(client: TestClient) -> None:
+    done = client.post("/v1/retrieve", files=form(photo_bytes(0)))
+    assert done.status_code == 422 and done.json()["detail"] == "query: Field required"
+    done = client.get("/v1/knowledge/search")
+    assert done.status_code == 422 and done.json()["detail"] == "query: Field required"
+
+
 def test_only_the_first_unknown_names_get_suggestions(client: TestClient) -> None:
     names = ", ".join(f"melanoma{number}x" for number in range(12))
     found = client.get("/v1/knowledge/classes", params={"classes": names}).json()["classes"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import sqlite3
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -144,6 +148,50 @@ def test_a_full_database_is_a_problem_of_the_disk(start: Start) -> None:
     client.app.state.service.store.rows("PRAGMA max_page_count = 1")  # as many pages as there are, and no more
     done = client.post("/v1/jobs", files=form(*map(photo_bytes, range(200))), data={"classes": CLASSES})
     assert (done.status_code, done.json()["title"]) == (507, "Disk full")
+
+
+def test_a_job_is_deleted_to_make_room_on_a_full_disk(
+    client: TestClient, folder_of: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = ended(client, _make(client, 1))["id"]
+    store = client.app.state.service.store
+    delete = store.delete
+
+    def delete_where_there_is_room(id: str) -> None:
+        if (folder_of / "jobs" / id).exists():
+            raise sqlite3.OperationalError("database or disk is full")
+        delete(id)
+
+    monkeypatch.setattr(store, "delete", delete_where_there_is_room)
+    assert client.delete(f"/v1/jobs/{job}").status_code == 204
+    assert client.get(f"/v1/jobs/{job}").status_code == 404
+
+
+def test_why_a_job_stopped_is_said_before_it_can_be_written(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, full = client.app.state.service, threading.Event()
+    move = service.store.move
+    full.set()
+
+    def move_where_there_is_room(id: str, before: Sequence[str], state: str, reason: str = "") -> bool:
+        if state == "failed" and full.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        return move(id, before, state, reason)
+
+    def no_room(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(service.store, "move", move_where_there_is_room)
+    monkeypatch.setattr(service.store, "write", no_room)
+    address = f"/v1/jobs/{_make(client, 1)}"
+    until = time.monotonic() + 20
+    while not (said := client.get(address).json())["reason"] and time.monotonic() < until:
+        time.sleep(0.02)
+    assert said["state"] == "running" and said["reason"].startswith("the disk of the service is full")
+    full.clear()
+    failed = ended(client, address.rpartition("/")[2])
+    assert failed["state"] == "failed" and failed["reason"] == said["reason"]
 
 
 def test_deleted_with_everything(client: TestClient, folder_of: Path) -> None:

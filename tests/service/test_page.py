@@ -103,6 +103,23 @@ def job(chromium: Any, address: str, folder: Path) -> str:
     return found
 
 
+def test_what_is_missing_is_said_until_it_is_given(open_page: Open, address: str, folder: Path) -> None:
+    page = open_page()
+    page.goto(address)
+    go = page.get_by_role("button", name="Classify", exact=True)
+    go.click()
+    reads(page, "#ask-error", "Choose photographs first.")
+    drop(page, folder)
+    reads(page, "#ask-error", "")
+    go.click()
+    reads(page, "#ask-error", re.compile("^Add at least two classes"))
+    type_classes(page, ["nevus", "PG"])
+    reads(page, "#ask-error", "")
+    reads(page, "#classes li:nth-child(2) .bad", "✗ may mean several diseases: choose one.")
+    page.get_by_role("button", name="pyogenic granuloma instead of PG", exact=True).click()
+    reads(page, "#classes-error", "")
+
+
 def test_from_dropped_photographs_to_a_calibration(open_page: Open, address: str, folder: Path, tmp_path: Path) -> None:
     page = open_page(accept_downloads=True)
     page.goto(address)
@@ -129,6 +146,8 @@ def test_from_dropped_photographs_to_a_calibration(open_page: Open, address: str
         page.keyboard.press(key)
     heading_is(page, f"visit/{names[0]}")
     answers = [row["label"] for row in _summary(page)]
+    reads(page, "#refinement", "Not refined by other photographs.")
+    assert "too few to refine" in page.inner_text("#notes")
     page.keyboard.press("a")
     heading_is(page, f"visit/{names[1]}")
     second = page.locator("#answer .class").nth(1).inner_text().split(maxsplit=1)[1]

@@ -76,6 +76,13 @@ def test_damaged_json_is_said_in_words(client: TestClient, job: str) -> None:
     assert client.get(f"/v1/jobs/{job}/photographs?offset={2**70}").status_code == 422
 
 
+def test_what_is_not_said_to_be_json_is_of_the_wrong_type(client: TestClient, job: str) -> None:
+    address, said = f"/v1/jobs/{job}/photographs/0/review", b'{"verdict": "agree"}'
+    done = client.put(address, content=said, headers={"content-type": "application/x-www-form-urlencoded"})
+    assert done.status_code == 415 and done.json()["detail"] == "expected JSON: Content-Type application/json"
+    assert client.put(address, content=b"[]", headers={"content-type": "application/json"}).status_code == 422
+
+
 def test_labels_are_taken_by_the_commands(
     client: TestClient, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,11 @@ def test_other_names_and_other_pages_are_refused(client: TestClient, headers: di
     assert done.headers["content-type"] == ("application/json" if status == 200 else "application/problem+json")
 
 
+def test_a_request_of_two_lengths_is_refused_and_its_connection_ended(client: TestClient) -> None:
+    done = client.post("/v1/classify", content=b"x", headers={"transfer-encoding": "chunked", "content-length": "1"})
+    assert done.status_code == 400 and done.headers["connection"] == "close"
+
+
 def test_a_page_of_another_site_cannot_send_photographs(client: TestClient) -> None:
     done = client.post(
         "/v1/classify",
@@ -131,6 +136,7 @@ def test_a_proxy_may_call_it_by_its_name(locked: TestClient) -> None:
         ({"api_key": "short"}, "the key is shorter than 16 characters"),
         ({"port": 70000}, "Expected a port from 0 to 65535"),
         ({"keep_hours": 0}, "more than 0 hours"),
+        ({"keep_hours": float("inf")}, "at most 876000 .a hundred years., but got inf"),
     ],
 )
 def test_what_would_not_be_safe_does_not_start(given: dict[str, object], said: str) -> None:

@@ -71,6 +71,12 @@ def test_a_form_that_cannot_be_used(client: TestClient, content: bytes, status: 
     assert list((client.app.state.settings.data_dir / "uploads").iterdir()) == []
 
 
+def test_a_boundary_that_is_too_long_is_no_defect(client: TestClient) -> None:
+    headers = {"content-type": f"multipart/form-data; boundary={'a' * 8000}"}
+    done = client.post("/v1/classify", content=b"x", headers=headers)
+    assert done.status_code == 400 and "Boundary length 8000" in done.json()["detail"]
+
+
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "multipart/form-data", "image/jpeg", ""])
 def test_what_is_no_form_is_of_the_wrong_type(client: TestClient, kind: str) -> None:
     done = client.post("/v1/classify", content=b"{}", headers={"content-type": kind})

@@ -250,7 +250,8 @@ class ShortForms:
             return gloss
         raise AmbiguousClassError(
             f"class {name!r} may mean {' or '.join(map(repr, meanings))}: {short!r} stands for each of them. "
-            "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
+            "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names).",
+            meanings,
         )
 
     def contradicts(self, name: str, disease: str) -> bool:

@@ -23,6 +23,7 @@ class KnownClass(Model):
 
     name: str = Field(description="As it was given.")
     known: bool
+    ambiguous: bool = Field(default=False, description="It may mean several diseases, so the list is refused.")
     disease: str | None = Field(default=None, description="What the knowledge base calls it.")
     aliases: list[str] = Field(default_factory=list)
     descriptions: int = 0

@@ -105,6 +105,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        if _is_no_json(request, error):
+            return answered(415, "expected JSON: Content-Type application/json")
         found = [
             FieldError(field="request", detail="the JSON is damaged")
             if one["type"] == "json_invalid"
@@ -137,9 +139,17 @@ def _sentence(error: HTTPException) -> str:
     return str(error.detail)
 
 
+def _is_no_json(request: Request, error: RequestValidationError) -> bool:
+    """Whether what was sent is not even said to be JSON, as curl does without a header."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    whole = any(tuple(one["loc"]) == ("body",) and one["type"] != "missing" for one in error.errors())
+    return whole and kind != "application/json" and not kind.endswith("+json")
+
+
 def _place(parts: tuple[int | str, ...]) -> str:
-    """Where in a request, without the word for which part of it."""
-    return ".".join(str(part) for part in parts if part not in ("body", "query", "path")) or "request"
+    """Where in a request, without the word for which part of it; a field may be called so, too (`query`)."""
+    own = parts[1:] if parts and parts[0] in ("body", "query", "path") else parts
+    return ".".join(map(str, own)) or "request"
 
 
 # For the documentation of a route: every error has this form.

@@ -39,6 +39,7 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
         server_header=False,
         timeout_graceful_shutdown=ENDING_SECONDS,
         lifespan="on",
+        ws="none",
         proxy_headers=False,
     )
     uvicorns = logging.getLogger("uvicorn.error")

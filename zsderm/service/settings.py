@@ -12,6 +12,7 @@ from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL
 from zsderm.errors import SettingsError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MOST_HOURS = 876_000  # that a job is kept; the end of much longer ones is no date
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ class ServiceSettings:
         """
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"Expected a port from 0 to 65535, but got {self.port}.")
-        if not self.keep_hours > 0:
-            raise SettingsError(f"Expected to keep jobs for more than 0 hours, but got {self.keep_hours:g}.")
+        if not 0 < self.keep_hours <= MOST_HOURS:
+            raise SettingsError(
+                f"Expected to keep jobs for more than 0 hours and at most {MOST_HOURS} (a hundred years), "
+                f"but got {self.keep_hours:g}."
+            )
         for name in ("batch_size", "queue", "decoders", "max_files", "max_classify_files", "max_job_files"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"Expected setting `{name}` to be at least 1, but got {getattr(self, name)}.")

@@ -18,7 +18,7 @@ from typing import BinaryIO, TypeVar
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
@@ -83,7 +83,8 @@ class Form:
         try:
             return model.model_validate({name: text for name, text in self.fields.items() if text != ""})
         except ValidationError as error:
-            raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+            found = error.errors(include_url=False, include_context=False)
+            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from error
 
 
 async def read_form(request: Request, folder: Path, *, max_bytes: int, max_file_bytes: int, max_files: int) -> Form:
@@ -109,8 +110,8 @@ async def read_form(request: Request, folder: Path, *, max_bytes: int, max_file_
     if (length := request.headers.get("content-length", "")).isdecimal() and int(length) > max_bytes:
         raise too_large
     reader, arrived = _FormReader(folder, max_file_bytes, max_files), 0
-    parser = MultipartParser(options[b"boundary"], reader.callbacks)  # type: ignore[arg-type]
     try:
+        parser = MultipartParser(options[b"boundary"], reader.callbacks)  # type: ignore[arg-type]
         async for chunk in request.stream():
             arrived += len(chunk)
             if arrived > max_bytes:
@@ -118,7 +119,7 @@ async def read_form(request: Request, folder: Path, *, max_bytes: int, max_file_
             if chunk:
                 await run_in_threadpool(parser.write, chunk)
         parser.finalize()
-    except MultipartParseError as error:
+    except FormParserError as error:  # also of a boundary that is too long
         raise ProblemError(400, f"the form is damaged: {one_line(str(error))}") from error
     finally:
         reader.close()

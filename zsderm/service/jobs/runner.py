@@ -104,6 +104,7 @@ class JobRunner:
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._cancelled: set[str] = set()
         self._pace: dict[str, _Pace] = {}
+        self._failing: tuple[str, str] | None = None  # a job whose failure cannot be written yet, and its reason
         self._last: tuple[tuple[str, int], Predictions] | None = None  # heat maps and report ask for them again
         self._answering = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="zsderm-jobs", daemon=True)
@@ -144,11 +145,22 @@ class JobRunner:
             return None
         return (time.monotonic() - pace.started) / pace.done * (job.total - job.done)
 
+    def reason(self, job: JobRecord) -> str:
+        """Why a job stopped; also while the disk is so full that it is not in the database yet."""
+        failing = self._failing
+        return failing[1] if failing is not None and failing[0] == job.id and job.state == "running" else job.reason
+
     def delete(self, id: str) -> None:
-        """A job, its photographs and its results."""
+        """A job, its photographs and its results; on a full disk at least its files."""
         self.cancel(id)
         self._last = None
-        self._store.delete(id)
+        try:
+            self._store.delete(id)
+        except OperationalError as error:
+            if not is_full(error):
+                raise
+            self._folders.remove(id)  # makes the room that it takes to delete the rows
+            self._store.delete(id)
         self._folders.remove(id)
 
     def _run(self) -> None:
@@ -200,11 +212,13 @@ class JobRunner:
 
     def _fail(self, id: str, reason: str) -> None:
         log.info("job %s failed", id)
+        self._failing = id, reason
         while not self._stopping.is_set():
             with suppress(OperationalError):
                 self._store.move(id, ("running",), "failed", reason)
-                return
+                break
             self._stopping.wait(1)  # the disk is full: not even that can be written yet
+        self._failing = None
 
     def _embed(self, job: JobRecord) -> None:
         """Write an embedding or a reason for each photograph that waits."""

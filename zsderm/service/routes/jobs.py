@@ -162,7 +162,7 @@ def as_job(service: Service, job: JobRecord) -> Job:
     return Job(
         id=job.id,
         state=job.state,
-        reason=job.reason,
+        reason=service.runner.reason(job),
         created=_time(job.created),
         ended=None if job.ended is None else _time(job.ended),
         deleted_after=None if over is None else _time(over + service.settings.keep_hours * 3600),

@@ -6,9 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from zsderm.errors import NotFoundError, UnknownClassError, ZsdermError
+from zsderm.errors import AmbiguousClassError, NotFoundError, UnknownClassError, ZsdermError
 from zsderm.knowledge import KnowledgeBase
+from zsderm.knowledge.class_names import disease_of
+from zsderm.knowledge.code_sets import read_codes
 from zsderm.knowledge.search import search as find_hits
+from zsderm.knowledge.search import search_names
 from zsderm.service.answers import MOST_CLASSES, harmless_names
 from zsderm.service.knowledge_schemas import (
     ClassList,
@@ -57,9 +60,11 @@ def check_classes(
         error = str(mistake)
     if len(names) > MOST_CLASSES:
         raise ProblemError(422, f"expected at most {MOST_CLASSES} classes in one request, but got {len(names)}")
-    found = [_known(service.knowledge, name) for name in names]
+    reading = read_codes(names)  # as answering does: in a list of codes of one data set each of them is plain
+    found = [_known(service.knowledge, name, reading.meaning(name)) for name in names]
+    error = error or next((one.detail for one in found if one.ambiguous), "")
     if service.knowledge is not None:
-        for one in [one for one in found if not one.known][:MOST_SUGGESTED]:
+        for one in [one for one in found if not one.known and not one.ambiguous][:MOST_SUGGESTED]:
             one.suggestions = suggestions(service.knowledge, one.name)
     return KnownClasses(classes=found, error=error)
 
@@ -101,11 +106,14 @@ def _base(service: Service) -> KnowledgeBase:
     return service.knowledge
 
 
-def _known(base: KnowledgeBase | None, name: str) -> KnownClass:
+def _known(base: KnowledgeBase | None, name: str, meaning: str) -> KnownClass:
+    """What a name is taken for; as a code it has a meaning, by which it goes where the base does not know it."""
     if base is None:
         return KnownClass(name=name, known=False)
     try:
-        found = base.find(name)
+        found = disease_of(name, base) or base.find(meaning)
+    except AmbiguousClassError as error:
+        return KnownClass(name=name, known=False, ambiguous=True, detail=str(error), suggestions=list(error.meanings))
     except UnknownClassError as error:
         return KnownClass(name=name, known=False, detail=str(error))
     return KnownClass(
@@ -119,6 +127,4 @@ def _known(base: KnowledgeBase | None, name: str) -> KnownClass:
 
 def suggestions(base: KnowledgeBase, name: str, most: int = 5) -> list[str]:
     """Diseases of which a name or an alias is like what was typed, best first."""
-    return list(dict.fromkeys(hit.disease for hit in find_hits(base, name, 30) if hit.where in ("name", "alias")))[
-        :most
-    ]
+    return list(dict.fromkeys(hit.disease for hit in search_names(base, name, 30)))[:most]

@@ -96,13 +96,15 @@ export const drawSentences = (job, answer) => {
   $("for-answer").replaceChildren(...sentences(`Typical of ${answer.label}`, answer.evidence, none(answer.label)));
   $("for-runner-up").replaceChildren(...(second ? sentences(`Typical of the runner-up, ${second}`, answer.runner_up_evidence, none(second)) : []));
   $("refinement").textContent = refinement(job, answer);
+  $("notes").replaceChildren(...job.notes.map((note) => element("li", {}, note)));
+  $("notes").previousElementSibling.hidden = $("notes").hidden = !job.notes.length;
 };
 
 const refinement = (job, answer) => {
   const before = answer.unrefined_label;
   if (before === null) {
     const asked = job.request.method === "kpl" ? "" : `Method ${job.request.method} looks at each photograph by itself.`;
-    return ["Not refined by other photographs.", asked, ...job.notes].filter(Boolean).join(" ");
+    return ["Not refined by other photographs.", asked].filter(Boolean).join(" ");
   }
   if (!changed(answer)) return "Refined: what was learned from many photographs together did not change the answer.";
   return `What was learned from many photographs together changed the answer: ${before} by the sentences alone, ${answer.label} after refinement.`;

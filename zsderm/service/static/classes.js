@@ -64,14 +64,14 @@ const understood = (name) => {
   const found = described.get(name);
   if (!found) return [element("span", { className: "muted" }, "looking it up …")];
   if (!found.known) {
-    const words = found.detail ? "✗ not in the knowledge base: read by its name alone." : "read by its name alone";
+    const words = found.ambiguous ? "✗ may mean several diseases: choose one." : found.detail ? "✗ not in the knowledge base: read by its name alone." : "read by its name alone";
     const better = found.suggestions.map((other) =>
       button(other, () => {
         replace(name, other);
         $("class").focus();
       }, { className: "small", aria: { label: `${other} instead of ${name}` } }),
     );
-    return [element("span", { className: found.detail ? "bad" : "muted" }, words), ...(better.length ? [" Did you mean ", ...better] : [])];
+    return [element("span", { className: found.detail ? "bad" : "muted" }, words), ...(better.length ? [found.ambiguous ? " " : " Did you mean ", ...better] : [])];
   }
   const others = found.aliases.filter((alias) => alias.toLowerCase() !== name.toLowerCase() && alias !== found.disease);
   const also = others.length ? `; also called ${others.slice(0, ALIASES).join(", ")}${others.length > ALIASES ? " …" : ""}` : "";

@@ -45,6 +45,7 @@ const MOST_NAMES = 200; // that are listed
 
 const draw = () => {
   const files = photographs();
+  dispatchEvent(new Event("zsderm:photographs"));
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
   const archives = files.filter(({ name }) => suffix(name) === ".zip").length;
   const alone = files.length - archives;

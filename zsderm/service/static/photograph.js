@@ -124,7 +124,7 @@ const judge = async (act, goesOn = true) => {
   }
 };
 
-const agree = () => answered() && judge(review.agree);
+const agree = () => (answered() ? judge(review.agree) : announce("There is no answer to agree with."));
 const cannotTell = () => judge(review.cannotTell);
 
 const correct = () => {

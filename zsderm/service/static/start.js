@@ -85,6 +85,8 @@ export const prepareStart = (given) => {
     prepareLists();
   }
   $("ask").addEventListener("submit", begin);
+  // What was missing may be there now; what else is missing is said when it is asked for.
+  for (const changed of ["zsderm:classes", "zsderm:photographs"]) addEventListener(changed, () => ($("ask-error").textContent = ""));
   $("stop-sending").addEventListener("click", () => stopping?.abort());
   // What is being sent would be lost with the page.
   addEventListener("beforeunload", (event) => stopping && event.preventDefault());
