@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -103,24 +102,8 @@ def score(run: Run, dataset: LabelledImages, classifier: GenerativeClassifier, r
     model = classifier.model
     return {
         "kind": "run",
-        "config": {
-            "dataset": dataset.name,
-            "split": dataset.split,
-            "title": dataset.title,
-            "stem": run.stem(dataset.title),
-            "variant": run.variant,
-            "encoder": run.encoder,
-            **asdict(run),
-            "views": 1,
-        },
-        "data": {
-            "n": len(dataset),
-            "listed": dataset.listed,
-            "modality": dataset.modality,
-            "unit": dataset.unit or "image",
-            "classes": list(dataset.classes),
-            "images_of_class": np.bincount(dataset.labels, minlength=count).tolist(),
-        },
+        "config": {**run.facts(dataset), "views": 1},
+        "data": dataset.facts(),
         "used": {"method": METHOD, "prior": ""},
         "metrics": evaluate(dataset.labels, table, clusters=dataset.units, named_only=True).to_dict(),
         "replies": {

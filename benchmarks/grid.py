@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 from zsderm.asking.classes import METHOD as GENERATIVE
 from zsderm.asking.classes import is_generative
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_PRIOR, Settings
 from zsderm.supervised import METHOD as SUPERVISED
 from zsderm.supervised import is_supervised
+
+if TYPE_CHECKING:
+    from zsderm.benchmarks.labelled import LabelledImages
 
 METHODS = ("class-name", "templates", "descriptions", "knowledge", "kpl")  # from the plainest to the whole method
 WORDINGS = ("all", "unseen")
@@ -54,6 +58,12 @@ class Run:
     def stem(self, title: str) -> str:
         """The name of its files on the data set ``title``, in letters that every disk takes."""
         return stem_of(title, self.encoder, self.variant)
+
+    def facts(self, dataset: LabelledImages) -> dict[str, Any]:
+        """What its result on a data set says of it, ready for JSON."""
+        names = {"dataset": dataset.name, "split": dataset.split, "title": dataset.title}
+        own = {"stem": self.stem(dataset.title), "variant": self.variant, "encoder": self.encoder}
+        return {**names, **own, **asdict(self)}
 
 
 def encoder_name(model: str) -> str:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,17 @@ class LabelledImages:
     def __len__(self) -> int:
         """N."""
         return len(self.images)
+
+    def facts(self) -> dict[str, Any]:
+        """What the result of a run says of its images, ready for JSON."""
+        return {
+            "n": len(self),
+            "listed": self.listed,
+            "modality": self.modality,
+            "unit": self.unit or "image",
+            "classes": list(self.classes),
+            "images_of_class": np.bincount(self.labels, minlength=len(self.classes)).tolist(),
+        }
 
 
 def read_folder(folder: Path, *, name: str, modality: str = "") -> LabelledImages:

@@ -210,12 +210,7 @@ def _score(
             "views": test.views,
         },
         "data": {
-            "n": len(data),
-            "listed": data.listed,
-            "modality": data.modality,
-            "unit": data.unit or "image",
-            "classes": list(data.classes),
-            "images_of_class": np.bincount(data.labels, minlength=len(data.classes)).tolist(),
+            **data.facts(),
             "train": {
                 "split": part.learn.split,
                 "n": int(learn.ok.sum()),

@@ -15,8 +15,6 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-import numpy as np
-
 from zsderm import KnowledgeBase, Predictions, Settings, SettingsError, ZeroShotClassifier, __version__, load_encoder
 from zsderm.asking.classes import METHOD as GENERATIVE
 from zsderm.atomic_files import refuse_others
@@ -264,24 +262,8 @@ def score(run: Run, dataset: LabelledImages, predictions: Predictions) -> Result
     bins = reliability(table[known].max(axis=1), answer == true)
     return {
         "kind": "run",
-        "config": {
-            "dataset": dataset.name,
-            "split": dataset.split,
-            "title": dataset.title,
-            "stem": run.stem(dataset.title),
-            "variant": run.variant,
-            "encoder": run.encoder,
-            **asdict(run),
-            "views": predictions.manifest["settings"]["views"],
-        },
-        "data": {
-            "n": len(dataset),
-            "listed": dataset.listed,
-            "modality": dataset.modality,
-            "unit": dataset.unit or "image",
-            "classes": list(dataset.classes),
-            "images_of_class": np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist(),
-        },
+        "config": {**run.facts(dataset), "views": predictions.manifest["settings"]["views"]},
+        "data": dataset.facts(),
         "used": {"method": predictions.method, "prior": predictions.prior},
         "metrics": evaluate(dataset.labels, table, clusters=dataset.units).to_dict(),
         "confusion": confusion_matrix(true, answer, len(dataset.classes)).tolist(),

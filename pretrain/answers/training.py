@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from zsderm.pretrain.checkpoint import Progress
 from zsderm.pretrain.data_folder import data_folder
 from zsderm.pretrain.distributed import ALONE, check_alone, device_of_this_process
 from zsderm.pretrain.epoch import check_loss, is_due
+from zsderm.pretrain.model.optimiser import cosine_with_warm_up
 from zsderm.pretrain.narratives.model import Learned
 from zsderm.pretrain.run_folder import CHECKPOINT, MANIFEST, open_run_folder, write_manifest
 from zsderm.pretrain.run_log import RunLog
@@ -59,11 +61,8 @@ class Learner:
         self.optimiser = torch.optim.AdamW(groups(self.model, config), weight_decay=config.weight_decay)
         self.steps = math.ceil(len(self.conversations) / (config.batch_size * config.accumulate))  # of an epoch
         total = config.epochs * self.steps
-        warm_up = config.warm_up_share * total
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser,
-            lambda step: min((step + 1) / max(warm_up, 1), 0.5 + 0.5 * math.cos(math.pi * step / total)),
-        )
+        factor = partial(cosine_with_warm_up, steps=total, warm_up=math.ceil(config.warm_up_share * total))
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimiser, factor)
 
     @property
     def parts(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from zsderm.cli.options import (
     follow_links_option,
     image_column_option,
     language_model_option,
+    requests_options,
 )
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.talk import is_quiet, say, timed
@@ -154,22 +155,7 @@ _OF_MODELS = ("temperature", "top_p", "beams", "min_tokens", "max_tokens", "plai
     heading=SPEED,
     help="How many questions a local model answers in one batch.",
 )
-@option(
-    "--workers",
-    default=4,
-    show_default=True,
-    type=click.IntRange(1),
-    heading=SPEED,
-    help="How many requests are sent at the same time.",
-)
-@option(
-    "--timeout",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(min=0.1),
-    heading=SPEED,
-    help="How many seconds to wait for an answer.",
-)
+@requests_options
 @device_option
 @cache_options
 @click.pass_context
