@@ -98,6 +98,8 @@ def run_probes(
         for part in parts:
             if part.shared_units:
                 tell(f"Note on {part.test.title}: {_shared(part)}")
+            if unlearned := _unlearned(part):
+                tell(f"Note on {part.test.title}: {unlearned}")
             for kind in dict.fromkeys(run.features for run in runs if run.model == model):
                 how: dict[str, Any] = {"batch_size": batch_size, "cache": cache, "progress": progress}
                 both = [probe_features(encoder, each.images, kind, **how) for each in (part.learn, part.test)]
@@ -242,6 +244,7 @@ def _score(
 def _notes(part: Parts, probes: Sequence[LinearProbe], learn: ProbeFeatures, test: ProbeFeatures) -> list[str]:
     said = {
         _shared(part): part.shared_units,
+        _unlearned(part): _unlearned(part),
         f"{(~learn.ok).sum()} training and {(~test.ok).sum()} test images could not be read": (~learn.ok).any()
         or (~test.ok).any(),
         "the regression did not converge within 1 000 iterations": not all(probe.converged for probe in probes),
@@ -255,6 +258,14 @@ def _shared(part: Parts) -> str:
     one = part.shared_units == 1
     shared = f"{part.shared_units} {unit}{'' if one else 's'} of the test part {'is' if one else 'are'}"
     return f"{shared} also in the training part, so the figures are too high"
+
+
+def _unlearned(part: Parts) -> str:
+    """Which classes of the test images have no training image; empty where there are none."""
+    learned = {part.learn.classes[label] for label in part.learn.labels}
+    missing = sorted({part.test.classes[label] for label in part.test.labels} - learned)
+    names = ", ".join(missing)
+    return f"there is no training image of {names}, so every answer to one of these is wrong" if names else ""
 
 
 def _predictions(

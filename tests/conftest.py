@@ -143,7 +143,7 @@ def vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three photographs that say where they were taken, and a file that is none."""
     from tests.asking.tiny_vlm import write_photos
 

@@ -15,14 +15,17 @@ from zsderm.pretrain.pages.boxes import Box, around
 from zsderm.pretrain.pages.page import Line, Page
 from zsderm.pretrain.pages.words import joined_lines
 
-_NUMBER = r"S?\d{1,3}(?:\s?[.\-–‑]\s?\d{1,3}){0,2}|(?=[IVXLC])(?:X[LC]|L?X{0,3})(?:IX|IV|V?I{0,3})(?![A-Za-z])"
+HANGING = 4.0  # sizes of a letter between a label and its caption beside it
+_NUMBER = r"[SA]?\d{1,3}(?:\s?[.\-–‑]\s?\d{1,3}){0,2}|(?=[IVXLC])(?:X[LC]|L?X{0,3})(?:IX|IV|V?I{0,3})(?![A-Za-z])"
 _LABEL = re.compile(
     r"""\W{0,2}(?P<word>(?:Supplementary\s|Online\s|e)?(?:FIG(?:URE|URA|UUR)?S?|Fig(?:ure|ura|uur)?s?|PLATE|Plate|IMAGE|Image|Imagen|Imagem|Immagine
     |PHOTO|Photo|Photograph|ABB(?:ILDUNG)?|Abb(?:ildung(?:en)?)?|Tafel|TAFEL|Bild|Tav(?:ola)?|L[áa]mina|Planche|图|圖))
     \s*\.?\s*(?P<number>"""
     + _NUMBER
     + r""")
-    (?P<letter>[a-hA-H](?:\s?[-–]\s?[a-h])?(?![\w]))?
+    (?P<more>\s?(?:[-–&,]|and|und|y|e|et)\s?\d{1,3}(?=\s*[.:|](?:\s|$)))?
+    (?P<letter>[a-hA-H](?:\s?[-–,&]\s?[a-hA-H])*(?![\w]))?
+    (?:\s*[(\[（]?(?i:cont(?:inued|inuación|inuação|inua|\.|['’]d)?|fortsetzung|forts\.|suite|续)[)\]）]?(?=[\s.:：|）]|$|[^\x00-\x7f]))?
     (?P<sign>\s*[.:|–—-]+(?=\s|$)|\s*[:：|])?\s*(?P<rest>.*)$""",
     re.VERBOSE,
 )
@@ -68,11 +71,14 @@ def find_captions(page: Page) -> tuple[list[Caption], list[Line]]:
         label = read_label(line.text)
         if place in taken or label is None or _continues_text(lines, place, taken):
             continue
-        block = _block(lines, place, taken, only_label=not label["rest"].strip())
+        only_label = not label["rest"].strip()
+        block = _block(lines, place, taken, only_label=only_label)
+        if only_label and len(block) == 1 and (beside := _hanging(lines, place, taken)) is not None:
+            block += _block(lines, beside, {*taken, place}, only_label=False)
         taken.update(block)
         parts = [lines[one] for one in block]
         rest = joined_lines([label["rest"], *(part.text for part in parts[1:])], known)
-        number = re.sub(r"\s", "", label["number"])
+        number = ", ".join(re.sub(r"\s", "", label["number"]).split() + re.findall(r"\d+", label["more"] or ""))
         letter = label["letter"] or ""
         captions.append(Caption(number, rest, around(part.box for part in parts), len(parts), letter))
     return captions, [line for place, line in enumerate(lines) if place not in taken]
@@ -144,6 +150,17 @@ def _block(lines: Sequence[Line], first: int, taken: set[int], *, only_label: bo
             return block
         leading = free if leading is None else max(leading, free)
         block.append(place)
+
+
+def _hanging(lines: Sequence[Line], first: int, taken: set[int]) -> int | None:
+    """The place of the line right of a label that stands alone, from which its caption hangs in a column of its own."""
+    label = lines[first]
+    for place, line in enumerate(lines):
+        level = abs(line.box.centre[1] - label.box.centre[1]) < 0.5 * label.size
+        near = 0 < line.box.x0 - label.box.x1 < HANGING * label.size
+        if place not in taken and level and near and read_label(line.text) is None:
+            return place if _same_style(label, line, loose=True) and not _continues_text(lines, place, taken) else None
+    return None
 
 
 def _is_other(line: Line, last: Line, box: Box, usual: tuple[float, str]) -> bool:

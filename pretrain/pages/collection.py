@@ -19,6 +19,7 @@ from zsderm.pretrain.pages.modality import ModalityReader, modality_of
 from zsderm.pretrain.pages.pairing import Dropped, Found, Pairing, pair
 from zsderm.pretrain.pages.patients import without_patient
 from zsderm.pretrain.pages.records import Document, read_document
+from zsderm.table_files import read_cells
 
 COLUMNS = (
     *("filename", "caption", "modality", "modality_score", "source", "page", "box", "figure", "letter", "side"),
@@ -120,6 +121,17 @@ def refuse_foreign(output: Path) -> None:
     refuse_others(output / SHEET, re.compile(rb"<title>zsderm pages: "))
 
 
+def corrected_in(output: Path) -> set[str]:
+    """The pictures of an earlier run into a folder that a human has corrected or struck out."""
+    found: set[str] = set()
+    for name, column, said in ((PAIRS, "flags", CORRECTED), (DROPPED, "reason", STRUCK)):
+        if (output / name).is_file():
+            frame = read_cells(output / name)
+            cells = zip(frame["filename"], frame[column], strict=True)
+            found.update(str(file) for file, cell in cells if said in str(cell))
+    return found
+
+
 def collect(
     documents: Sequence[Document],
     broken: Iterable[tuple[str, str]],
@@ -138,7 +150,7 @@ def collect(
         broken: names of files that cannot be opened, with the reason.
         output: the folder.
         reader: gives pictures their modality.
-        corrections: what a human said of an earlier run.
+        corrections: what a human said of earlier runs; of one picture the last counts.
         language: of scanned pages, for Tesseract.
         command: the command line, for the manifest.
         advance: called with the number of pages that are done.
@@ -174,7 +186,7 @@ def collect(
         "pairs": len(result.pairs),
         "modalities": dict(result.modalities),
         "dropped": dict(result.reasons.most_common()),
-        "corrections": len(corrections),
+        "corrections": len({one.filename for one in corrections}),
         "note": "Figures and captions remain under the rights of their books. This tool grants no rights to them.",
     }
     write_manifest(output / PAIRS, facts)

@@ -83,11 +83,13 @@ def looks_of(image: Image.Image) -> Looks:
 
 
 def drawing(looks: Mapping[str, float]) -> str:
-    """Why a picture is no photograph: "line art" or "a chart"; an empty string where it may be one.
+    """Why a picture is no photograph: "of one colour", "line art" or "a chart"; an empty string where it may be one.
 
     Args:
         looks: as `Looks.to_json` gives them.
     """
+    if looks["few"] == 1 and looks["detail"] < 0.0005:
+        return "of one colour"
     coloured = looks["skin"] + looks["stain"]
     if looks["paper"] > 0.45 and looks["flat"] > 0.4 * (1 - looks["paper"] - looks["ink"]):
         return "a chart"

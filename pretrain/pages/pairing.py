@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zsderm.pretrain.pages.boxes import Box
 from zsderm.pretrain.pages.captions import Caption, find_captions
 from zsderm.pretrain.pages.habits import habit_of
 from zsderm.pretrain.pages.looks import drawing
@@ -20,6 +21,7 @@ from zsderm.pretrain.pages.spreads import Left, spreads
 
 ORNAMENT_PAGES, ORNAMENT_SHARE = 3, 0.08  # a picture on so many pages that takes up no more of one is an ornament
 NO_CAPTION, NO_PICTURE, NO_WORDS = "no caption", "no picture for this caption", "the caption has no words"
+BY_NUMBER = "by its number"  # in place of a side
 DRAWN = "drawn with lines, no photograph"
 IN_ONE, UNSURE, SHARED = "parts in one picture", "letters unsure", "one caption for several pictures"
 _MARK = re.compile(r"[(\[]?([a-pA-P])[)\].]?")
@@ -81,6 +83,7 @@ def pair(document: Document, output: Path) -> Pairing:
         if (left := table.left(matches)).pictures or left.captions or not left.text:
             rest.append(left)
     _over_pages(result, rest)
+    _by_number(result)
     result.found.sort(key=lambda one: (one.page, one.picture.filename))
     result.dropped.sort(key=lambda one: one.page)
     return result
@@ -140,19 +143,22 @@ class _Table:
             box = tuple(caption.box.rounded())
             result.dropped.append(Dropped(page.number, DRAWN, None, caption.text, caption.number, box))
             return
-        _take(result, page, caption, [page.pictures[place] for place in places if place >= 0], side)
+        pictures = [page.pictures[place] for place in places if place >= 0]
+        _take(result, page.number, caption, pictures, side, page.lines)
 
 
-def _take(result: Pairing, page: Page, caption: Caption, pictures: Sequence[Picture], side: str) -> None:
+def _take(
+    result: Pairing, page: int, caption: Caption, pictures: Sequence[Picture], side: str, lines: Sequence[Line] = ()
+) -> None:
     if not re.search(r"\w{2}", caption.text):
-        result.dropped += [Dropped(page.number, NO_WORDS, one, caption.text, caption.number) for one in pictures]
+        result.dropped += [Dropped(page, NO_WORDS, one, caption.text, caption.number) for one in pictures]
         return
-    for picture, letter, text, flags in shared_out(caption, pictures, page.lines):
+    for picture, letter, text, flags in shared_out(caption, pictures, lines):
         reason = drawing(picture.looks)
         if reason:
-            result.dropped.append(Dropped(page.number, reason, picture, text, caption.number))
+            result.dropped.append(Dropped(page, reason, picture, text, caption.number))
         else:
-            result.found.append(Found(picture, page.number, text, caption.number, letter, side, flags))
+            result.found.append(Found(picture, page, text, caption.number, letter, side, flags))
 
 
 def shared_out(
@@ -205,7 +211,8 @@ def _over_pages(result: Pairing, rest: Sequence[Left]) -> None:
         at, of = by_page[one.caption_page], by_page[one.picture_page]
         used.add(("caption", one.caption_page, one.caption))
         used.update(("picture", one.picture_page, place) for place in one.pictures)
-        _take(result, of.page, at.captions[one.caption], [of.page.pictures[place] for place in one.pictures], one.how)
+        pictures = [of.page.pictures[place] for place in one.pictures]
+        _take(result, of.page.number, at.captions[one.caption], pictures, one.how, of.page.lines)
     for left in rest:
         number = left.page.number
         for place in left.pictures:
@@ -216,3 +223,24 @@ def _over_pages(result: Pairing, rest: Sequence[Left]) -> None:
             if ("caption", number, place) not in used:
                 box = tuple(caption.box.rounded())
                 result.dropped.append(Dropped(number, NO_PICTURE, None, caption.text, caption.number, box))
+
+
+def _by_number(result: Pairing) -> None:
+    """Match pictures at which only "Figure 3" stands to the one caption of that number in a list of legends."""
+    labelled: dict[str, list[Dropped]] = {}
+    legends: dict[str, list[Dropped]] = {}
+    for one in result.dropped:
+        if one.reason == NO_WORDS and one.picture:
+            labelled.setdefault(one.figure, []).append(one)
+        elif one.reason == NO_PICTURE and re.search(r"\w{2}", one.caption):
+            legends.setdefault(one.figure, []).append(one)
+    for number, group in labelled.items():
+        pages = {one.page for one in group}
+        if len(pages) != 1 or len(legends.get(number, ())) != 1:
+            continue
+        (legend,) = legends[number]
+        used = [legend, *group]
+        result.dropped = [one for one in result.dropped if not any(one is other for other in used)]
+        pictures = [one.picture for one in group if one.picture]
+        caption = Caption(number, legend.caption, Box(*legend.box))
+        _take(result, pages.pop(), caption, pictures, BY_NUMBER)

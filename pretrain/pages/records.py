@@ -25,7 +25,7 @@ from zsderm.pretrain.pages.page import EMPTY, SCANNED, TEXT, Line, Page, Picture
 from zsderm.pretrain.pages.pdf import Content, opened, page_content
 from zsderm.stored_json import file_sha256
 
-READING = 1  # changes with what is read of a page; records of another number are read anew
+READING = 2  # changes with what is read of a page; records of another number are read anew
 REOPENED = 40  # pages after which the file is opened again, so that PDFium's memory does not grow
 SMALLEST_BOX = 28.0  # points of the shorter side; less is an icon
 TOO_SMALL, BEHIND, INSET, BROKEN = "too small", "behind the text", "inset of another picture", "cannot be decoded"
@@ -143,11 +143,12 @@ def _page(
         if content.hidden and _letters(content) > STAMP:
             lines = tuple(scan.even_sizes(lines))
         elif scan.tesseract():
-            lines = tuple(scan.read_scan(content.drawn(whole, scan.READ_AT), scan.READ_AT, language))
+            print_ = content.drawn(whole, scan.READ_AT)  # in fewer pixels where the page is large
+            lines = tuple(scan.read_scan(print_, print_.width / whole.width, language))
         else:
             lines, fault = (), WITHOUT_OCR
         seen = content.drawn(whole, scan.SEEN_AT)
-        for box in scan.find_figures(seen, scan.SEEN_AT, lines) if lines else ():
+        for box in scan.find_figures(seen, seen.width / whole.width, lines) if lines else ():
             scale = min(scanned.load()[0].width / scanned.box.width, 300 / 72)
             writer.add(box, (content.drawn(box, scale), None), quality=95)
     else:

@@ -23,6 +23,7 @@ READ_AT = 200 / 72  # pixels a point at which Tesseract reads
 SEEN_AT = 100 / 72  # and at which figures are looked for
 SMALLEST = 50.0  # points of the shorter side of a figure
 FULL = 0.55  # share of its box that a figure fills
+LEAST_DOTS = 70  # an inch; Tesseract guesses where it is told of fewer
 TIME_LIMIT = 120  # seconds for one page
 
 
@@ -52,7 +53,8 @@ def read_scan(image: Image.Image, scale: float, language: str) -> list[Line]:
         language: as Tesseract names them, such as "eng+deu".
 
     Raises:
-        MissingDependencyError: Tesseract lacks the language, or fails.
+        MissingDependencyError: Tesseract lacks the language.
+        ValueError: Tesseract fails on this page, or takes longer than two minutes.
     """
     command = tesseract()
     assert command is not None
@@ -60,19 +62,25 @@ def read_scan(image: Image.Image, scale: float, language: str) -> list[Line]:
     for box in find_figures(image, scale, ()):  # Tesseract takes words beside a photograph for a part of it
         clear.paste(255, tuple(round(edge * scale) for edge in (box.x0, box.y0, box.x1, box.y1)))
     clear.save(file, "PNG")
-    done = subprocess.run(
-        [command, "stdin", "stdout", "-l", language, "--dpi", str(round(scale * 72)), "--psm", "3", "tsv"],
-        input=file.getvalue(),
-        capture_output=True,
-        timeout=TIME_LIMIT,
-        check=False,
-    )
+    dots = str(max(LEAST_DOTS, round(scale * 72)))
+    try:
+        done = subprocess.run(
+            [command, "stdin", "stdout", "-l", language, "--dpi", dots, "--psm", "3", "tsv"],
+            input=file.getvalue(),
+            capture_output=True,
+            timeout=TIME_LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"Tesseract took longer than {TIME_LIMIT} seconds") from error
     if done.returncode:
         said = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
-        raise MissingDependencyError(
-            f"Tesseract failed on this page: {said}. If its language is missing, install it or name another one with "
-            "--language; tesseract --list-langs prints the installed ones."
-        )
+        if "traineddata" in said or "loading language" in said:
+            raise MissingDependencyError(
+                f"Tesseract cannot read the language {language!r}: {said}. Install it, or name another one with "
+                "--language; tesseract --list-langs prints the installed ones."
+            )
+        raise ValueError(f"Tesseract failed: {said or done.returncode}")
     return lines_of_tsv(done.stdout.decode("utf-8", "replace"), scale)
 
 

@@ -21,7 +21,9 @@ def conversation(name: str, question: Question) -> dict[str, object]:
     asked = prompt(question.text, question.options if question.form == CHOICE else ())
     if question.form == CLOSED:
         asked += " Answer yes or no."
-    turns = [{"from": "human", "value": f"{IMAGE}\n{asked}"}, {"from": "gpt", "value": question.answer}]
+    # A caption may hold the word itself; a second one would ask for a second picture.
+    asked, answer = (text.replace(IMAGE, "image") for text in (asked, question.answer))
+    turns = [{"from": "human", "value": f"{IMAGE}\n{asked}"}, {"from": "gpt", "value": answer}]
     return {"id": name, "image": question.pair.image, "conversations": turns}
 
 

@@ -41,6 +41,12 @@ _STAIN = re.compile(
     r"trichrome|Ziehl[-–]Neelsen|Alcian blue|Congo red|Fontana[-–]Masson|toluidine blue|Grocott|GMS|S-?100|Melan-?A|"
     r"HMB-?45|SOX-?10|CD\d+)\b"
 )
+# The colour of what is around a lesion is none of its own.
+_BESIDE = re.compile(
+    r"\b(?:normal|healthy|uninvolved|unaffected|surrounding|adjacent|perilesional) skin\b|"
+    r"\b(?:next to|beside|around|adjacent to|surrounding) (?:the|this) (?:lesion|plaque|nodule|papule|patch|tumou?r)\b",
+    re.IGNORECASE,
+)
 _NEIGHBOURS = re.compile(r"\b(?:neighbours?|others?|twins?|among|surrounding|next to|beside|nearby)\b", re.IGNORECASE)
 _HORN_CYST = re.compile(r"\b(?:horn|milia-like|milia|pale|white|whitish|keratin|comedo-like)\W+cysts?\b", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
@@ -109,7 +115,7 @@ class FactReader:
         own = [sentence for sentence in sentences if is_of_this_picture(sentence)]
         affirmed, denied, touched = self._concepts(sentences, own)
         coloured = [s for s in sentences if named_colours(s)]
-        clear = [s for s in coloured if s in own and not _OR.search(s)]
+        clear = [s for s in coloured if s in own and not _OR.search(s) and not _BESIDE.search(s)]
         expressions = distinct([c for s in clear for c in named_colours(s)])
         single, count = _counted(own) if pair.modality not in (DERMOSCOPIC, PATHOLOGICAL) else (None, "")
         place, parts = _place(pair, own) if pair.modality not in (DERMOSCOPIC, PATHOLOGICAL) else ("", frozenset())
@@ -126,10 +132,15 @@ class FactReader:
             place=place,
             parts=parts,
             stain=stain.group() if stain else "",
-            description=tuple(
-                s for s in own if is_of_what_is_seen(s) and len(s.split()) > 3 and not self.names_disease(s)
-            ),
+            description=tuple(dict.fromkeys(s.rstrip(";") for s in own if self._describes(s))),
         )
+
+    def _describes(self, sentence: str) -> bool:
+        """Whether a sentence says how a picture looks; one that says only what is not there does not."""
+        if not is_of_what_is_seen(sentence) or len(sentence.split()) <= 3 or self.names_disease(sentence):
+            return False
+        statuses = {finding.status for finding in self.reader.read(sentence).concepts}
+        return Status.DENIED not in statuses or Status.AFFIRMED in statuses
 
     def names_disease(self, text: str, *, signs: bool = False) -> tuple[str, ...]:
         """The diseases that a text names, without those that are signs too (a scar, a cyst), unless these count."""

@@ -21,7 +21,7 @@ _UNSEEN = re.compile(
     r"rough\w*|gritty|sandpaper|warm\w*|smell\w*|odou?r|fever|history|biops\w*|treat\w*|therap\w*|respond\w*|"
     r"histolog\w* (?:showed|confirmed)|diagnos\w*|year\w*|month\w*|week\w*|day\w*|hour\w*|since|ago|recurr\w*|"
     r"patient\w*|m[ae]n|wom[ae]n|boy|girl|child|male|female|mother|father|family|grow(?:s|n|ing)?|grew|chang\w*|bleed\w*|"
-    r"asymptomatic|palp\w*|press\w*|stretch\w*|squeez\w*|scrap\w*)\b",
+    r"asymptomatic|palp\w*|press\w*|stretch\w*|squeez\w*|scrap\w*|nikolsky|auspitz)\b",
     re.IGNORECASE,
 )
 SIZE = re.compile(

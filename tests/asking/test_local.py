@@ -17,8 +17,8 @@ SHORT = Sampling(min_tokens=2, max_tokens=6)
 
 
 @pytest.mark.slow
-def test_answers_do_not_depend_on_the_batch_and_pictures_matter(vlm: Path, photos: Path) -> None:
-    pictures = [picture(photos / f"patient-Meier-{number}.jpg") for number in range(3)]
+def test_answers_do_not_depend_on_the_batch_and_pictures_matter(vlm: Path, tagged: Path) -> None:
+    pictures = [picture(tagged / f"patient-Meier-{number}.jpg") for number in range(3)]
     asked = [*((image, "what colour is the lesion ?") for image in pictures), (None, "is there scale ?")]
     asked.append((pictures[0], "is there scale ? Answer with yes or no ."))
     one, many = (LocalModel.load(str(vlm), SHORT, batch_size=size, device="cpu") for size in (1, 8))
@@ -29,8 +29,8 @@ def test_answers_do_not_depend_on_the_batch_and_pictures_matter(vlm: Path, photo
 
 
 @pytest.mark.slow
-def test_what_is_drawn_hangs_on_seed_and_question_alone(vlm: Path, photos: Path) -> None:
-    image, before = picture(photos / "patient-Meier-0.jpg"), torch.get_rng_state()
+def test_what_is_drawn_hangs_on_seed_and_question_alone(vlm: Path, tagged: Path) -> None:
+    image, before = picture(tagged / "patient-Meier-0.jpg"), torch.get_rng_state()
     asked = [(image, "is there scale ?"), (image, "what colour ?")]
 
     def replies(seed: int, beams: int = 1) -> list[object]:
@@ -47,7 +47,7 @@ def test_what_is_drawn_hangs_on_seed_and_question_alone(vlm: Path, photos: Path)
 
 @pytest.mark.slow
 def test_a_folder_of_before_processors_knew_of_patches_and_turns_is_read_as_it_is_meant(
-    vlm: Path, photos: Path, tmp_path: Path
+    vlm: Path, tagged: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "old"
     shutil.copytree(vlm, folder)
@@ -55,7 +55,7 @@ def test_a_folder_of_before_processors_knew_of_patches_and_turns_is_read_as_it_i
     for name in ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"):
         del told[name]
     (folder / "processor_config.json").write_text(json.dumps(told))
-    asked = [(picture(photos / "patient-Meier-0.jpg"), "what colour ?")]
+    asked = [(picture(tagged / "patient-Meier-0.jpg"), "what colour ?")]
     old, new = (dict(LocalModel.load(str(place), SHORT, device="cpu").replies(asked)) for place in (folder, vlm))
     assert old == new and isinstance(new[0], str)
 

@@ -10,8 +10,8 @@ from tests.asking.tiny_vlm import PLACE
 from zsderm.asking.pictures import data_url, digest, picture
 
 
-def test_nothing_but_pixels_leaves(photos: Path) -> None:
-    file = photos / "patient-Meier-0.jpg"
+def test_nothing_but_pixels_leaves(tagged: Path) -> None:
+    file = tagged / "patient-Meier-0.jpg"
     assert PLACE in file.read_bytes()
     url = data_url(picture(file))
     sent = base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))
@@ -22,8 +22,8 @@ def test_nothing_but_pixels_leaves(photos: Path) -> None:
         }  # fmt: skip
 
 
-def test_no_side_is_longer_than_told_and_pixels_are_the_key(photos: Path) -> None:
-    whole, small = (picture(photos / "patient-Meier-0.jpg", side) for side in (1024, 30))
+def test_no_side_is_longer_than_told_and_pixels_are_the_key(tagged: Path) -> None:
+    whole, small = (picture(tagged / "patient-Meier-0.jpg", side) for side in (1024, 30))
     assert whole.size == (60, 40) and small.size == (30, 20)
-    assert digest(whole) == digest(picture(photos / "patient-Meier-0.jpg")) != digest(small)
+    assert digest(whole) == digest(picture(tagged / "patient-Meier-0.jpg")) != digest(small)
     assert digest(None) == ""

@@ -64,7 +64,7 @@ def test_options_are_read_back_as_they_were(tmp_path: Path) -> None:
     [
         ("q.csv", "image,question\n1.jpg,\n", "a question in every row"),
         ("q.csv", "image,query\n1.jpg,x\n", "the columns image and question"),
-        ("q.csv", "image,question,form\n1.jpg,x,round\n", "row 1 has the form 'round'"),
+        ("q.csv", "image,question,form\n1.jpg,x,round\n", "row 2 has the form 'round'"),
         ("q.csv", "image,question,form,options\n1.jpg,x,choice,red\n", "fewer than two options"),
         ("q.csv", "id,image,question\n1,1.jpg,x\n1,2.jpg,y\n", "'1' occurs twice"),
         ("q.json", "[{]", "the file cannot be read"),

@@ -134,6 +134,20 @@ def test_training_images_may_be_in_another_table_and_shared_patients_are_said(fo
     assert "Note on own: 1 patient of the test part is also in the training part" in noted.stderr
 
 
+@pytest.mark.slow
+def test_a_class_without_training_images_is_said(folder: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(folder / "mine.csv")
+    table["filename"] = [str(folder / name) for name in table["filename"]]
+    label = next(name for name in ("label", "dx", "true_label") if name in table)
+    gone = sorted(table[label].unique())[0]
+    table[~((table[label] == gone) & (table["split"] == "train"))].to_csv(tmp_path / "gap.csv", index=False)
+    noted = _run(
+        *("probe", "--dataset", tmp_path / "gap.csv", "--features", "embedding"),
+        *("--output", tmp_path / "results", "--cache-dir", folder / "cache"),
+    )
+    assert f"Note on gap dev: there is no training image of {gone}" in noted.stderr, noted.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -37,10 +37,10 @@ def _served(vision_server: ProtocolServer, output: Path, *more: object) -> Resul
 
 def test_photographs_go_out_as_pixels_alone_and_come_back_as_rows(
     vision_server: ProtocolServer,
-    photos: Path,
+    tagged: Path,
     tmp_path: Path,
 ) -> None:
-    done = _served(vision_server, tmp_path / "a.csv", photos, "--question", SCALE, "--question", "What is it?")
+    done = _served(vision_server, tmp_path / "a.csv", tagged, "--question", SCALE, "--question", "What is it?")
     assert done.exit_code == 0, done.stderr
     table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
     assert list(table) == ["id", "image", "question", "prediction", "kind", "form", "modality", "options", "reason"]
@@ -52,16 +52,16 @@ def test_photographs_go_out_as_pixels_alone_and_come_back_as_rows(
     content = vision_server.requests[0]["messages"][0]["content"]
     assert [part["type"] for part in content] == ["image_url", "text"]
     sent = json.dumps([vision_server.requests, vision_server.headers])
-    assert PLACE.decode() not in sent and "Meier" not in sent and str(photos) not in sent
+    assert PLACE.decode() not in sent and "Meier" not in sent and str(tagged) not in sent
     assert {request["temperature"] for request in vision_server.requests} == {0.0}
 
 
 def test_nothing_is_asked_twice_and_a_failed_request_is_asked_again(
     vision_server: ProtocolServer,
-    photos: Path,
+    tagged: Path,
     tmp_path: Path,
 ) -> None:
-    first = [sorted(photos.glob("patient*"))[0]]
+    first = [sorted(tagged.glob("patient*"))[0]]
     vision_server.script = lambda content, number: Reply(400, '{"error": {"message": "held back"}}')
     done = _served(vision_server, tmp_path / "a.csv", *first, "--question", SCALE)
     assert done.exit_code == 1 and "no question was answered" in done.stderr and "held back" in done.stderr
@@ -78,13 +78,13 @@ def test_nothing_is_asked_twice_and_a_failed_request_is_asked_again(
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(vision_server: ProtocolServer, photos: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_where_it_was(vision_server: ProtocolServer, tagged: Path, tmp_path: Path) -> None:
     def slowly(content: object, number: int) -> Reply | str:
         return f"answer {number}" if number <= 4 else Reply(wait=30)
 
     vision_server.script = slowly
     asked = [part for n in range(4) for part in ("--question", f"What is {n}?")]
-    command = [sys.executable, "-m", "zsderm", "ask", str(photos), *asked, "--model", f"openai:{vision_server.url}"]
+    command = [sys.executable, "-m", "zsderm", "ask", str(tagged), *asked, "--model", f"openai:{vision_server.url}"]
     command += ["--language-model", "m", "--workers", "2", "--output", str(tmp_path / "a.jsonl")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + 60
@@ -94,7 +94,7 @@ def test_a_killed_run_goes_on_where_it_was(vision_server: ProtocolServer, photos
     assert not (tmp_path / "a.jsonl").exists()
     before = [json.dumps(request) for request in vision_server.requests]
     vision_server.script = lambda content, number: f"answer {number}"
-    done = _served(vision_server, tmp_path / "a.jsonl", photos, *asked)
+    done = _served(vision_server, tmp_path / "a.jsonl", tagged, *asked)
     assert done.exit_code == 0
     answered, later = before[:4], [json.dumps(request) for request in vision_server.requests[len(before) :]]
     assert len(later) == 12 - 4 and not set(answered) & set(later)
@@ -102,17 +102,17 @@ def test_a_killed_run_goes_on_where_it_was(vision_server: ProtocolServer, photos
     assert sum(row["prediction"].startswith("answer") for row in rows) == 12
 
 
-def test_a_server_that_is_gone_ends_the_run(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_gone_ends_the_run(tagged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zsderm.language_model.client.FIRST_WAIT", 0.001)
     asked = [part for n in range(3) for part in ("--question", f"What is {n}?")]
     how = ["--model", "openai:http://127.0.0.1:9/v1", "--language-model", "m", "-o", tmp_path / "a.csv"]
-    done = _run(photos, *asked, *how)
+    done = _run(tagged, *asked, *how)
     assert done.exit_code == 1 and "did not answer" in done.stderr and not (tmp_path / "a.csv").exists()
 
 
 def test_an_address_beyond_this_machine_is_named_first_and_keys_are_nowhere(
     vision_server: ProtocolServer,
-    photos: Path,
+    tagged: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -124,25 +124,25 @@ def test_an_address_beyond_this_machine_is_named_first_and_keys_are_nowhere(
     monkeypatch.setenv("ZSDERM_LLM_API_KEY", "sk-in-the-environment")
     for key in (["--api-key", "sk-on-the-line"], []):
         done = _served(
-            vision_server, tmp_path / "a.csv", photos, "--question", SCALE, "-q", *key, "--answers", tmp_path / "k"
+            vision_server, tmp_path / "a.csv", tagged, "--question", SCALE, "-q", *key, "--answers", tmp_path / "k"
         )
         assert f"Photographs are sent beyond this machine, to {vision_server.url}" in done.stderr
     assert vision_server.headers[0]["Authorization"] == "Bearer sk-on-the-line"
     address = vision_server.url.replace("//", "//me:pass-in-address@") + "?token=in-the-query"
     how = ["--language-model", "m", "-o", tmp_path / "b.csv", "--without-images"]
-    assert _run(photos, "--question", SCALE, "--model", f"openai:{address}", *how).exit_code == 0
+    assert _run(tagged, "--question", SCALE, "--model", f"openai:{address}", *how).exit_code == 0
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     secrets = ("sk-on-the-line", "sk-in-the-env", "pass-in-address", "in-the-query")
     assert not [secret for secret in secrets if secret in written] and vision_server.url in written
 
 
-def test_a_table_of_questions_names_its_images(vision_server: ProtocolServer, photos: Path, tmp_path: Path) -> None:
+def test_a_table_of_questions_names_its_images(vision_server: ProtocolServer, tagged: Path, tmp_path: Path) -> None:
     table = tmp_path / "q.csv"
     table.write_text(
         "id,image,question,answer,options\n"
         "a,patient-Meier-0.jpg,Is it red?,yes,\nb,patient-Meier-1.jpg,Which?,red,red; blue\nc,other.jpg,What?,x,\n"
     )
-    done = _served(vision_server, tmp_path / "a.parquet", "--questions", table, "--images", photos)
+    done = _served(vision_server, tmp_path / "a.parquet", "--questions", table, "--images", tagged)
     assert done.exit_code == 0, done.stderr
     found = pd.read_parquet(tmp_path / "a.parquet")
     assert list(found["id"]) == ["a", "b", "c"] and list(found["answer"]) == ["yes", "red", "x"]
@@ -154,14 +154,14 @@ def test_a_table_of_questions_names_its_images(vision_server: ProtocolServer, ph
         "Is it red?\nAnswer with yes or no.",
         "Which?\nAnswer with one of the options and nothing else.\nA. red\nB. blue",
     }
-    (photos / "q.csv").write_text("image,question\npatient-Meier-0.jpg,Is it red?\n")
-    done = _served(vision_server, tmp_path / "b.csv", "--questions", photos / "q.csv")
-    (photos / "q.csv").unlink()
+    (tagged / "q.csv").write_text("image,question\npatient-Meier-0.jpg,Is it red?\n")
+    done = _served(vision_server, tmp_path / "b.csv", "--questions", tagged / "q.csv")
+    (tagged / "q.csv").unlink()
     assert done.exit_code == 0 and list(pd.read_csv(tmp_path / "b.csv")["prediction"]) == ["a round brown spot"]
 
 
 @pytest.mark.slow
-def test_a_local_model_answers_and_its_answers_are_kept(vlm: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_local_model_answers_and_its_answers_are_kept(vlm: Path, tagged: Path, tmp_path: Path) -> None:
     how = [
         "--model",
         f"transformers:{vlm}",
@@ -176,7 +176,7 @@ def test_a_local_model_answers_and_its_answers_are_kept(vlm: Path, photos: Path,
     ]
     texts = []
     for _ in range(2):
-        done = _run(photos, "--question", SCALE, *how)
+        done = _run(tagged, "--question", SCALE, *how)
         assert done.exit_code == 0, done.stderr
         texts.append((tmp_path / "a.csv").read_text())
     table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
@@ -212,7 +212,7 @@ def test_concepts_answer_what_they_can(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_a_sentence(photos: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
-    done = _run(photos, *arguments, "--output", tmp_path / "a.csv")
+def test_a_mistake_is_a_sentence(tagged: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+    done = _run(tagged, *arguments, "--output", tmp_path / "a.csv")
     assert done.exit_code in (1, 2) and told in " ".join(done.stderr.split())
     assert not (tmp_path / "a.csv").exists()

@@ -82,7 +82,7 @@ def read_questions(path: Path, column: str | None = None) -> list[Question]:
     if not found:
         raise InputError(f"expected questions in {path}, but it holds none.")
     if empty := next((question for question in found if not question.text), None):
-        raise InputError(f"expected a question in every row of {path}, but row {empty.id} has none.")
+        raise InputError(f"expected a question in every row of {path}, but that with the id {empty.id} has none.")
     ids = [question.id for question in found]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
@@ -163,13 +163,13 @@ def _of_table(path: Path, column: str | None) -> list[Question]:
 def _rows(
     rows: Sequence[Mapping[Any, str]], images: str, asked: str, known: Mapping[str, str], path: Path
 ) -> Iterator[Question]:
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows, start=1):  # the first row of a file is its header
         said = {name: row[column].strip() if column else "" for name, column in known.items()}
         text, options = " ".join(row[asked].split()), _options(said["options"])
         form = said["form"].casefold() or form_of(text, options)
         if form not in FORMS or (form == CHOICE and len(options) < 2):
             wrong = f"the form {form!r}" if form not in FORMS else "a choice of fewer than two options"
-            raise InputError(f"expected the forms {', '.join(FORMS)} in {path}, but row {number} has {wrong}.")
+            raise InputError(f"expected the forms {', '.join(FORMS)} in {path}, but row {number + 1} has {wrong}.")
         yield Question(
             id=said["id"] or str(number),
             image=row[images].strip(),

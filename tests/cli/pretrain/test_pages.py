@@ -76,6 +76,17 @@ def test_corrections_are_read_back(made: Path, tmp_path: Path) -> None:
     (struck,) = [row for row in rows_of(tmp_path / "out" / "dropped.csv") if row["filename"] == second]
     assert struck["reason"] == "struck out by hand"
 
+    later = tmp_path / "later.csv"
+    later.write_text(f"filename,caption,modality,keep\n{rest[0]},,,no\n", encoding="utf-8")
+    result = run("pages", made / "book.pdf", "--output", tmp_path / "out", "--corrections", later)
+    assert "undone for 2 pictures" in result.stderr and first in {
+        row["filename"] for row in rows_of(tmp_path / "out" / "pairs.csv")
+    }
+    both = ("--corrections", said, "--corrections", later)
+    result = run("pages", made / "book.pdf", "--output", tmp_path / "out", *both)
+    assert "undone" not in result.stderr
+    assert [row["filename"] for row in rows_of(tmp_path / "out" / "pairs.csv")] == [first, *rest[1:]]
+
     said.write_text("filename,caption,modality,keep\nother.jpg,,,no\n", encoding="utf-8")
     result = run("pages", made / "book.pdf", "--output", tmp_path / "out", "--corrections", said)
     assert result.exit_code == 1 and "Expected corrections of pictures in these documents" in result.stderr

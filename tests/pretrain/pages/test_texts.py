@@ -23,6 +23,12 @@ from zsderm.pretrain.pages.words import joined_lines
         ("Figura 2. Lesión", "2"),
         ("图 3 皮损", "3"),
         ("图3-2：基底细胞癌", "3-2"),
+        ("Figure A1. Plaque", "A1"),
+        ("Figure 12A–C. Plaque", "12"),
+        ("Fig. 8a, b Plaque", "8"),
+        ("Figures 9 and 10. Both", "9"),
+        ("Fig. 3 cont'd. Plaque", "3"),
+        ("图 3（续）皮损", "3"),
     ],
 )
 def test_a_caption_begins_with_a_label_and_a_number(text: str, number: str) -> None:
@@ -40,6 +46,8 @@ def test_a_caption_begins_with_a_label_and_a_number(text: str, number: str) -> N
         "Plate Civil",
         "图3 所示为",
         "Figure 1 and Figure 2",
+        "Figures 9 and 10 show",
+        "Fig. 3 continued from here",
     ],
 )
 def test_a_sentence_on_a_figure_is_no_caption(text: str) -> None:

@@ -83,3 +83,15 @@ def test_two_diagnoses_are_none(facts_of: FactReader) -> None:
 def test_the_stain_of_a_section_is_read(facts_of: FactReader) -> None:
     assert _facts(facts_of, "Nests of melanocytes (H&E).", "pathological").stain == "H&E"
     assert _facts(facts_of, "Nests of melanocytes (H&E).", "clinical").stain == ""
+
+
+@pytest.mark.parametrize(
+    "caption", ["No scale is seen.", "Neither crust nor ulceration;", "The Nikolsky sign is negative."]
+)
+def test_what_is_not_there_is_no_description(facts_of: FactReader, caption: str) -> None:
+    assert _facts(facts_of, caption).description == ()
+    assert _facts(facts_of, f"A red plaque on the arm; {caption}").description == ("A red plaque on the arm",)
+
+
+def test_the_colour_of_the_skin_around_is_not_that_of_the_lesion(facts_of: FactReader) -> None:
+    assert _facts(facts_of, "Normal skin next to the lesion is white. The lesion is black.").colours == ()

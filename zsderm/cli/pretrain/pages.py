@@ -24,14 +24,19 @@ from zsderm.optional_packages import requires
     type=ResultFolder(new=False),
     help="The folder for the tables, the pictures and the contact sheet.",
 )
-@click.option("--corrections", type=FILE, help="The table of corrections that was downloaded from the contact sheet.")
+@click.option(
+    "--corrections",
+    type=FILE,
+    multiple=True,
+    help="A table of corrections that was downloaded from the contact sheet. May be repeated; the last one counts.",
+)
 @click.option(
     "--language",
     default="eng",
     show_default=True,
     help="The language of scanned pages, as Tesseract names it, such as eng+deu.",
 )
-def pages(source: Path, output: Path, corrections: Path | None, language: str) -> None:
+def pages(source: Path, output: Path, corrections: tuple[Path, ...], language: str) -> None:
     """Extract figures and their captions from PDF files, as pairs for pretraining.
 
     SOURCE is a PDF file, or a folder with PDF files. A caption begins with a label such as Fig., Figure, Plate, Image,
@@ -52,11 +57,17 @@ def pages(source: Path, output: Path, corrections: Path | None, language: str) -
     from zsderm.wording import counted
 
     collection = _room("collection")
-    said = _room("corrections").read_corrections(corrections) if corrections else []
+    said = [one for file in corrections for one in _room("corrections").read_corrections(file)]
     documents, broken = collection.find_documents(source)
     collection.refuse_foreign(output)
     for name, reason in broken:
         click.echo(f"left out: {name}: {reason}", err=True)
+    if lost := collection.corrected_in(output) - {one.filename for one in said}:
+        click.echo(
+            f"Warning: what was corrected in {output} before is undone for {counted(len(lost), 'picture')}, of which "
+            "nothing is said now. Give all that its sheets have saved: --corrections FIRST --corrections SECOND",
+            err=True,
+        )
     reader = _room("modality").ModalityReader(load_encoder("zsderm-mini"))
     with counting("Reading pages", sum(one.pages for one in documents), not is_quiet()) as advance:
         found = collection.collect(
