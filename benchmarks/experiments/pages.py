@@ -216,7 +216,7 @@ def main(
         "modalities": dict(sorted(result.modalities.items())),
         "errors": result.errors,
     }
-    publish("pages", "\n".join(markdown(figures)), figures, output, document)
+    publish({"pages": "\n".join(markdown(figures))}, figures, output, document)
     for line in result.errors if errors else ():
         click.echo(line, err=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from zsderm.errors import PretrainingDataError
@@ -106,13 +107,13 @@ def record_of(cells: Cells, place: Place, source: Source) -> Record:
     if not place.filename:
         column = source.image_column or image_column(cells) or "filename"
         raise PretrainingDataError(f"{place}: the cell {column!r} is empty. Name the image.")
-    where = {"span": place.span, "table": source.table}
+    record = Record(place.image, source.weight, span=place.span, table=source.table)
     if "label" in cells:
-        return Record(place.image, source.weight, case=_case_of(cells, source, place), **where)
+        return replace(record, case=_case_of(cells, source, place))
     texts, problems = captions_of(cells)
     if problems:
         raise PretrainingDataError(f"{place}: {problems[0]}")
-    return Record(place.image, source.weight, captions=texts, **where)
+    return replace(record, captions=texts)
 
 
 def _table_rows(table: Path, image_column: str) -> Iterator[tuple[Cells, Place]]:

@@ -25,7 +25,10 @@ Pixels = tuple[Image.Image, bytes | None]  # and the JPEG file that they come fr
 class Upright(Protocol):
     """See `zsderm.pretrain.pages.pdf.Frame`."""
 
-    angle: int
+    @property
+    def angle(self) -> int:
+        """How many degrees the page is turned."""
+        ...
 
     def upright(self, left: float, bottom: float, right: float, top: float) -> Box:
         """A box of the page's own space, on the upright page."""
@@ -113,8 +116,9 @@ def _pixels(found: Any, matrix: Any, angle: int, full: Box, seen: Box) -> Pixels
         jpeg = None if turned else _jpeg(found, image.size)
     if seen.area < 0.995 * full.area:
         across, down = image.width / full.width, image.height / full.height
-        part = ((seen.x0 - full.x0) * across, (seen.y0 - full.y0) * down, (seen.x1 - full.x0) * across)
-        image = image.crop((*map(round, part), round((seen.y1 - full.y0) * down)))
+        left, right = (round((edge - full.x0) * across) for edge in (seen.x0, seen.x1))
+        top, bottom = (round((edge - full.y0) * down) for edge in (seen.y0, seen.y1))
+        image = image.crop((left, top, right, bottom))
         jpeg = None
     if max(image.size) > MOST_SIDE:
         image.thumbnail((MOST_SIDE, MOST_SIDE))

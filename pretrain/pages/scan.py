@@ -60,7 +60,8 @@ def read_scan(image: Image.Image, scale: float, language: str) -> list[Line]:
     assert command is not None
     file, clear = io.BytesIO(), image.convert("L")
     for box in find_figures(image, scale, ()):  # Tesseract takes words beside a photograph for a part of it
-        clear.paste(255, tuple(round(edge * scale) for edge in (box.x0, box.y0, box.x1, box.y1)))
+        left, top, right, bottom = (round(edge * scale) for edge in (box.x0, box.y0, box.x1, box.y1))
+        clear.paste(255, (left, top, right, bottom))
     clear.save(file, "PNG")
     dots = str(max(LEAST_DOTS, round(scale * 72)))
     try:

@@ -82,8 +82,8 @@ class Verdicts:
             case q.DISEASE:
                 found = set(self._facts.names_disease(phrase, signs=True))
             case q.MORPHOLOGY:
-                found = {f.names for f in self._facts.reader.read(phrase).concepts}
-                found = {names[0] for names in found} if all(len(names) == 1 for names in found) else set()
+                concepts = {concept.names for concept in self._facts.reader.read(phrase).concepts}
+                found = {names[0] for names in concepts} if all(len(names) == 1 for names in concepts) else set()
             case q.COLOUR:
                 found = colours_in(named_colours(phrase))
             case q.NUMBER:
