@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from zsderm.config import DEFAULT_PRIOR, METHODS, MODALITIES, Settings
 from zsderm.narratives.given import HEAVIEST, WEIGHT
 
-DISCLAIMER = "Research software, not a medical device. An answer is no diagnosis."
+DISCLAIMER = "Research software, not a medical device. An answer is not a diagnosis."
 
 MAX_NARRATIVE = 20_000  # characters
 
