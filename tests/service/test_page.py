@@ -399,7 +399,9 @@ def test_an_archive_and_the_words_of_a_patient(folder: Path, address: str, open_
     page.locator("#grid .tile").first.click()
     heading_is(page, f"visit/{photos[0].name}")
     reads(
-        page, ".told", re.compile("By the photograph alone: .*By the patient's words alone: .*removed from the words: nevus")
+        page,
+        ".told",
+        re.compile("By the photograph alone: .*By the patient's words alone: .*removed from the words: nevus"),
     )
     assert violations(page) == []
     page.screenshot(path=tmp_path / "words.png", full_page=True)

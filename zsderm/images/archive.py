@@ -27,7 +27,7 @@ from zsderm.images.formats import SUFFIXES
 
 NO_SUFFIX = "no suffix"
 
-_NESTED = "an archive in the archive, which is not read"
+_NESTED = "an archive inside the archive, which is not read; unpack it first"
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes before they give a byte
 _SMALL = 2**20  # bytes up to which a member may be of any ratio: a white square of BMP is a hundredth
@@ -88,7 +88,7 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
             self._close()
             if isinstance(error, ImageError):
                 raise
-            raise ImageError(f"no ZIP archive, or a damaged one: {_plain(error)}") from error
+            raise ImageError(f"not a ZIP archive, or a damaged one: {_plain(error)}") from error
         self._read = 0
 
     def __exit__(
@@ -113,7 +113,7 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
                 continue
             key = name.casefold()
             if not reason and key in seen:
-                reason = "the archive names it twice; the first is taken"
+                reason = "the archive has several files of this name; only the first is read"
             seen.add(key)
             yield ArchivedFile(name, info.file_size, reason, self, info)
 
@@ -135,9 +135,10 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
             "encrypted; pack the archive without a password": info.flag_bits & _ENCRYPTED,
             "its name leads out of the archive": parts[0] == "" or ":" in parts[0] or ".." in parts,
             _NESTED: parts[-1].lower().endswith(".zip"),
-            "packed in a way that is not read; only stored and deflated files are": info.compress_type not in _METHODS,
+            "compressed by a method that is not supported; use Deflate or no compression": info.compress_type
+            not in _METHODS,
             f"{_size(info.file_size)}, more than the limit of {_size(most)}": info.file_size > most,
-            f"packed more than {self.limits.ratio} to one, as no photograph is": (
+            f"compressed more than {self.limits.ratio} to 1, which photographs are not": (
                 info.file_size > max(_SMALL, self.limits.ratio * info.compress_size)
             ),
         }

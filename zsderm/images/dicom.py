@@ -136,7 +136,7 @@ def reading() -> Iterator[Any]:
         except ImageError:
             raise
         except (MemoryError, RecursionError) as error:
-            raise ImageError("a damaged DICOM file: its parts lie in each other too deep") from error
+            raise ImageError("a damaged DICOM file: its elements are nested too deeply") from error
         except Exception as error:  # pydicom raises anything; what it says may quote the patient's name
             raise ImageError(f"a damaged DICOM file ({type(error).__name__})") from error
 
@@ -186,7 +186,9 @@ def _header(pydicom: Any, stream: Any, length: int) -> Header:
     # Of a picture that is compressed there are at least the 8 bytes that say how long it is.
     least = frames * (8 if header.length is None else header.frame_length)
     if frames < 1 or frames > MAX_FRAMES or (frames > 1 and start + least > length):
-        raise ImageError(f"a DICOM file that claims to hold {frames:,} pictures, more than it can or than are read")
+        raise ImageError(
+            f"a DICOM file that claims to hold {frames:,} pictures; expected 1 to {MAX_FRAMES:,} that fit in the file"
+        )
     return header
 
 
@@ -228,7 +230,7 @@ def _checked(facts: Dataset, tag: int) -> str:
     photometric = str(facts.PhotometricInterpretation).strip()
     samples = {**COLOURS, **GREYS}.get(photometric)
     if samples is None:
-        raise ImageError("a DICOM file whose photometric interpretation is not read; read are RGB, YBR_FULL, "
+        raise ImageError("a DICOM file with an unsupported photometric interpretation; supported are RGB, YBR_FULL, "
                          "YBR_FULL_422, YBR_ICT, YBR_RCT, PALETTE COLOR, MONOCHROME1 and MONOCHROME2")  # fmt: skip
     bits = int(facts.BitsAllocated)
     if int(facts.SamplesPerPixel) != samples or bits not in (1, 8, 16) or (bits != 8 and photometric[:3] == "YBR"):

@@ -74,7 +74,7 @@ def _native(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
     """(H, W) or (H, W, 3) of pixels that are not compressed; only those of the one picture are read."""
     length = header.frame_length
     if header.bits == 1:
-        raise ImageError("a DICOM file of black and white bits, which is no photograph")
+        raise ImageError("a DICOM file with 1-bit pixels (black and white), which is not a photograph")
     stream.seek(header.start + (frame - 1) * length)
     content = stream.read(length)
     if len(content) < length or (header.length is not None and frame * length > header.length):
@@ -85,7 +85,7 @@ def _native(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
 def _compressed(stream: BinaryIO, header: Header, frame: int) -> bytes:
     """The bytes of a compressed picture."""
     if header.length is not None:
-        raise ImageError("a damaged DICOM file: its pixels are said to be compressed, and are not")
+        raise ImageError("a damaged DICOM file: the header says that the pixels are compressed, but they are not")
     facts = header.facts
     offsets = None
     if "ExtendedOffsetTable" in facts and "ExtendedOffsetTableLengths" in facts:
@@ -105,11 +105,13 @@ def _by_pydicom(header: Header, content: bytes) -> NDArray[Any]:
         try:
             decoder = pydicom.pixels.get_decoder(header.syntax)
         except NotImplementedError as error:
-            raise ImageError("a DICOM file in a transfer syntax that nothing here decodes") from error
+            raise ImageError(
+                "a DICOM file in an unsupported transfer syntax; save it uncompressed or as baseline JPEG"
+            ) from error
         if not decoder.is_available:
             raise ImageError(
                 f"a DICOM file in {decoder.UID.name}, for which no decoder is installed; save it uncompressed or as "
-                "baseline JPEG, or install one that pydicom knows, such as python-gdcm"
+                "baseline JPEG, or install one that pydicom supports, such as python-gdcm"
             )
         given = content if header.syntax in _NATIVE else pydicom.encaps.encapsulate([content])
         pixels, _ = decoder.as_array(
@@ -139,7 +141,7 @@ def _by_pillow(header: Header, content: bytes) -> Image.Image:
     try:
         picture: Image.Image = Image.open(PatientStream(file), formats=(form,))
     except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"a damaged DICOM file: no {form} of the size that the header says is in it") from error
+        raise ImageError(f"a damaged DICOM file: it contains no {form} picture of the size in its header") from error
     check_scans(picture, file)
     if picture.size != header.size:
         raise ImageError(f"a damaged DICOM file: the header says {header.size[0]} x {header.size[1]} pixels, and the "

@@ -55,7 +55,9 @@ def missing(kind: str) -> str:
 
     if kind == AVIF:
         newer = installation.pip("--upgrade", "Pillow>=11.3")
-        return f"an AVIF image, which Pillow {installation.version_of('Pillow')} cannot read. Install another: {newer}"
+        return (
+            f"an AVIF image, which Pillow {installation.version_of('Pillow')} cannot read. Upgrade Pillow with: {newer}"
+        )
     name, package, extra = _PACKAGES[kind]
     command = installation.extra(extra)
     return f"{name} needs the package {package}, which is not installed. Install it with: {command}"

@@ -81,7 +81,7 @@ class Classifiers:
             return checked_names(names, request.classes)
         if request.classes and set(typed_names(request.classes)) != set(self.fitted.classes):
             raise SettingsError(
-                f"this service answers with a fitted classifier, whose classes are {', '.join(self.fitted.classes)}; "
+                f"this service uses a fitted classifier with the classes {', '.join(self.fitted.classes)}; "
                 "leave out `classes`"
             )
         return self.fitted.classes
@@ -98,7 +98,7 @@ class Classifiers:
             ZsdermError: see `find`.
         """
         if request.narrative and self.knowledge is None:
-            raise SettingsError("a narrative needs a knowledge base, which says what patients report: none is loaded")
+            raise SettingsError("a narrative needs a knowledge base, but none is loaded; leave out `narrative`")
         if self.fitted is not None or self._kept(_key(request, self.classes_of(request))) is not None:
             self.find(request)
             return
@@ -345,5 +345,5 @@ def _finite(value: float) -> float | None:
 
 def _note(none_of_these: bool, before: str | None, label: str) -> str:
     if none_of_these:
-        return "It may be none of these classes."
-    return f"By the sentences alone it was {before}." if before and before != label else ""
+        return "The photograph may show none of these classes."
+    return f"By the sentences alone, the answer was {before}." if before and before != label else ""

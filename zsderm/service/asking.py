@@ -55,7 +55,7 @@ async def in_thread(request: Request, function: Callable[P, T], *args: P.args, *
 
     def ask() -> None:
         if gone.is_set():
-            raise ProblemError(400, "the client has gone before it was answered")
+            raise ProblemError(400, "the client disconnected before the answer was ready")
 
     watching = asyncio.create_task(watch())
     try:

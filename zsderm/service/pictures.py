@@ -175,8 +175,8 @@ class _Decoder:
         except (OSError, ValueError, EOFError) as error:
             self.end()
             if late.is_set():
-                raise _Died(f"it takes more than {seconds:g} s to decode") from error
-            raise _Died("the image is damaged: the process that decoded it died of it") from error
+                raise _Died(f"decoding the image takes more than {seconds:g} s") from error
+            raise _Died("the image is damaged: the process that decoded it crashed") from error
         finally:
             clock.cancel()
 

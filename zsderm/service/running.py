@@ -250,5 +250,5 @@ def _taken(folder: Path) -> int | None:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(number)
-            raise SettingsError(f"another zsderm serve works in '{folder}'. Choose another --data-dir.") from error
+            raise SettingsError(f"another zsderm serve uses '{folder}'. Choose another --data-dir.") from error
     return number

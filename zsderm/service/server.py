@@ -49,7 +49,7 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
     server = _Server(
         config,
         lambda: app.state.service.end(),  # noqa: PLW0108  # there is none before it starts
-        lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"),
+        lambda: say(f"zsderm serve is running at {_address(settings.host, port)}  (stop it with Ctrl-C)"),
     )
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
@@ -61,7 +61,7 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
         listening.close()
     if (failure := app.state.failure) is not None:
         raise failure
-    say("Ended.")
+    say("Stopped.")
 
 
 class _Server(uvicorn.Server):
@@ -104,7 +104,7 @@ def _listening(settings: ServiceSettings) -> socket.socket:
         found.close()
         hint = "Choose another --port" if error.errno == errno.EADDRINUSE else "Choose another --host or --port"
         reason = error.strerror or str(error)
-        raise SettingsError(f"cannot listen at {settings.host}:{settings.port}: {reason}. {hint}.") from error
+        raise SettingsError(f"cannot listen on {settings.host}:{settings.port}: {reason}. {hint}.") from error
     return found
 
 

@@ -45,7 +45,7 @@ LOOK = 0.2  # seconds between looks at whether a job was cancelled
 AHEAD = 2  # batches that are decoded before the model asks for them
 SWEEP = 60.0  # seconds between looks for jobs that are to be deleted
 
-FULL = "the disk of the service is full; make room there and resume the job"
+FULL = "the disk of the service is full; free some space there and resume the job"
 
 
 class _Interrupted(Exception):
@@ -343,4 +343,4 @@ def _reason(id: str, error: Exception) -> str:
     log.error("job %s ends with a defect: %s", id, where(error))
     if isinstance(error, OSError | OperationalError):
         return f"a file or the database of the service cannot be read or written ({type(error).__name__})"
-    return f"a defect of the service ({type(error).__name__}); its log says where"
+    return f"the service has a defect ({type(error).__name__}); its log names the lines of code"

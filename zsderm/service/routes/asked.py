@@ -15,7 +15,7 @@ from zsderm.service.problems import ProblemError
 from zsderm.service.running import Service
 from zsderm.service.uploads import Form, read_form
 
-FILES = "The photographs: jpg, png, webp, tiff, bmp, gif, heic, avif, DICOM, and ZIP archives of them."
+FILES = "The photographs: JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC, AVIF or DICOM files, or ZIP archives of such files."
 
 
 def _service(request: Request) -> Service:
@@ -26,7 +26,8 @@ Running = Annotated[Service, Depends(_service)]
 
 
 def _job(
-    service: Running, job: Annotated[str, Path(max_length=64, description="As the job was given when made.")]
+    service: Running,
+    job: Annotated[str, Path(max_length=64, description="The id of the job, from the answer that created it.")],
 ) -> JobRecord:
     """The job in the address.
 
@@ -35,7 +36,7 @@ def _job(
     """
     found = service.store.find(job)
     if found is None:
-        raise ProblemError(404, "there is no such job; it may have been deleted after its time")
+        raise ProblemError(404, "there is no such job; it may have been deleted because its storage time was over")
     return found
 
 

@@ -22,7 +22,7 @@ class EmbedRequest(Model):
 
 @router.post("/embed", operation_id="embed", summary="Embed a few photographs", openapi_extra=form_of(EmbedRequest))
 async def embed(request: Request) -> Embedded:
-    """The row of each photograph, of unit length, by the model of the service."""
+    """The embedding of each photograph by the model of the service, as a vector of unit length."""
     async with photographs(request) as form:
         asked = form.read(EmbedRequest)
         return await in_thread(request, _rows, request.app.state.service, asked.views, form.files)

@@ -52,7 +52,7 @@ def card(service: Running) -> KnowledgeCard:
 def check_classes(
     service: Running, classes: Annotated[str, Query(max_length=20_000, examples=["melanoma, BCC, mole"])]
 ) -> KnownClasses:
-    """What the knowledge base takes each name for, with suggestions for the first names that it does not know."""
+    """The disease that the knowledge base finds for each name, with suggestions for the first ten unknown names."""
     names, error = typed_names(classes), ""
     try:
         checked_names(harmless_names(names), classes)
@@ -71,14 +71,14 @@ def check_classes(
 
 @router.get("/search", operation_id="search_knowledge", summary="Find names and descriptions")
 def search(service: Running, query: Name, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> list[KnowledgeHit]:
-    """The names, aliases and descriptions that say what is asked, best first."""
+    """The names, aliases and descriptions that match the query, best first."""
     return [
         KnowledgeHit(score=hit.score, disease=hit.disease, where=hit.where, text=hit.text)
         for hit in find_hits(_base(service), query, limit)
     ]
 
 
-@router.get("/descriptions", operation_id="descriptions", summary="What is said of a disease")
+@router.get("/descriptions", operation_id="descriptions", summary="The descriptions of a disease")
 def descriptions(service: Running, name: Name) -> KnowledgeDescriptions:
     """All descriptions of a disease, by its name or an alias, in any spelling."""
     try:
@@ -102,7 +102,7 @@ def class_lists() -> list[ClassList]:
 
 def _base(service: Service) -> KnowledgeBase:
     if service.knowledge is None:
-        raise ProblemError(404, "this service has no knowledge base: classes are read in templates only")
+        raise ProblemError(404, "this service has no knowledge base; start it with --knowledge NAME to use one")
     return service.knowledge
 
 
