@@ -1,7 +1,7 @@
-"""The pixels of a DICOM picture: decompressed, as colours or grey levels, for Pillow.
+"""The pixels of a DICOM picture: decompressed, in colour or grey, as a Pillow image.
 
-JPEG and JPEG 2000 go to Pillow, so that a picture is the same as from a file of its own; pydicom decodes uncompressed
-pixels and RLE, and hands JPEG-LS and lossless JPEG to a decoder if one that it knows is installed.
+Pillow decodes JPEG and JPEG 2000, so that the result equals that of a separate JPEG file. pydicom decodes uncompressed
+pixels and RLE, and passes JPEG-LS and lossless JPEG to a decoder that it supports, if one is installed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Picture:
         frame: which picture, from 1.
 
     Raises:
-        ImageError: the file does not hold so many.
+        ImageError: the file has fewer pictures.
     """
 
     def __init__(self, stream: BinaryIO, header: Header, frame: int) -> None:
@@ -46,17 +46,17 @@ class Picture:
 
     @property
     def memory(self) -> int:
-        """The bytes that decoding takes at most."""
+        """The largest number of bytes that decoding takes."""
         width, height = self.header.size
         own = self.header.samples * max(1, self.header.bits // 8)
         grey = 24 if self.header.photometric in GREYS else 0  # windows are reckoned in float64
         return width * height * (4 * own + 12 + grey)
 
     def decoded(self) -> Image.Image:
-        """The picture as Pillow has it: of mode RGB or L, with the colour profile of the file.
+        """The picture as a Pillow image of mode RGB or L, with the colour profile of the file.
 
         Raises:
-            ImageError: damaged, cut short, or compressed in a way that nothing here decodes.
+            ImageError: the file is damaged, cut short, or compressed by a method without a decoder.
         """
         stream, header, frame = self.stream, self.header, self.frame
         if header.syntax in _NATIVE:

@@ -35,7 +35,7 @@ def patient_of(photograph: str | os.PathLike[str], salt: bytes) -> str:
 
     Raises:
         ImageError: the file cannot be opened, or its header cannot be read.
-        SettingsError: the salt is too short to keep a secret.
+        SettingsError: the salt is too short to be a secret.
     """
     if len(salt) < LEAST_SALT:
         raise SettingsError(f"Expected a salt of at least {LEAST_SALT} bytes, but got {len(salt)}. Make a longer one.")
@@ -50,7 +50,7 @@ def salt_in(file: Path) -> bytes:
     """The salt in a file; a missing file is created with a new secret that only its owner can read.
 
     Raises:
-        SettingsError: it cannot be read or made, or holds too little.
+        SettingsError: the file cannot be read or created, or is too short.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -21,10 +21,10 @@ from zsderm.service.settings import ServiceSettings
 
 
 def make_app(settings: ServiceSettings | None = None) -> FastAPI:
-    """The application; its model is loaded, and its jobs go on, when it starts, and end when it stops.
+    """Create the application. At startup it loads the model and continues its jobs; at shutdown it stops them.
 
     Args:
-        settings: by default those of `ServiceSettings`.
+        settings: by default, the defaults of `ServiceSettings`.
     """
     settings = settings or ServiceSettings()
 

@@ -1,4 +1,4 @@
-"""The application on a port: started, announced, and ended by Ctrl-C."""
+"""Runs the application on a port until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ENDING_SECONDS = 5  # that requests which run have to end after Ctrl-C
 
 
 def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
-    """Answer until Ctrl-C or SIGTERM.
+    """Run the service until Ctrl-C or SIGTERM.
 
     Args:
-        settings: host, port and the rest.
-        say: is told the address once the service answers, and other news.
+        settings: host, port and all other settings.
+        say: prints messages, such as the address once the service is ready.
 
     Raises:
-        SettingsError: the port is taken or may not be used.
+        SettingsError: the port is in use or not permitted.
         ZsdermError: model, knowledge base or folder cannot be used.
     """
     listening = _listening(settings)
