@@ -1,6 +1,6 @@
 """Verdicts of readers on answers: agree, correct to another class, or cannot tell, with a comment; each can be undone.
 
-Nothing is overwritten: each verdict is a row, the last one counts, and undoing takes the last one away.
+Nothing is overwritten: each verdict is a row, the latest row counts, and undoing removes the latest row.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Reviews:
             said: by the reader.
 
         Raises:
-            InputError: agreement with what has no answer, a correction to no class of the job, or a label where nobody
-                can tell.
+            InputError: agreement with a missing answer, a correction to a class that the job does not have, or a label
+                with the verdict cannot_tell.
         """
         label = self._label(photograph, classes, said)
         values = (job, photograph.number, said.verdict, label, said.comment.strip(), time.time())

@@ -1,7 +1,7 @@
 """A form with photographs, written to the disk as it arrives.
 
 Bytes are counted while they stream in, names on the disk are random, and the first bytes say whether a file can be a
-photograph at all. A file that cannot be taken is an error of that file; only a form that is too large or no form is an
+photograph at all. A file that is not accepted is an error of that file; only a form that is too large or invalid is an
 error of the request.
 """
 
@@ -93,12 +93,12 @@ async def read_form(request: Request, folder: Path, *, max_bytes: int, max_file_
     Args:
         request: a request of which nothing was read yet.
         folder: for the files; the caller removes it, also after an error.
-        max_bytes: of the whole request.
-        max_file_bytes: of one photograph; a larger one is an error of that file. Archives may be larger.
-        max_files: how many files there may be.
+        max_bytes: limit on the whole request.
+        max_file_bytes: limit on one photograph; a larger one is an error of that file. Archives may be larger.
+        max_files: limit on the number of files.
 
     Raises:
-        ProblemError: 415 for no form, 413 for one that is too large, 400 for one that is damaged.
+        ProblemError: 415 if there is no form, 413 if it is too large, 400 if it is damaged.
         OSError: the disk is full.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))

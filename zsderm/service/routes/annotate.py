@@ -1,4 +1,4 @@
-"""Photographs in, the visual concepts that they show out."""
+"""Scores visual concepts in photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs in, answers out, while the client waits."""
+"""Classifies a few photographs while the client waits."""
 
 from __future__ import annotations
 

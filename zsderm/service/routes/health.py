@@ -1,4 +1,4 @@
-"""Whether the service runs and takes work, and what it counts."""
+"""Health and readiness checks, and counters for Prometheus."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _result(service: Service, job: JobRecord, kind: str) -> FileResponse:
 
 
 def as_job(service: Service, job: JobRecord) -> Job:
-    """A job as JSON has it."""
+    """A job as a JSON model."""
     over = job.ended if job.ended is not None else job.created if job.state == "open" else None
     facts = job.facts
     return Job(
@@ -183,10 +183,10 @@ def as_job(service: Service, job: JobRecord) -> Job:
 
 
 def expect_model(service: Service, job: JobRecord) -> None:
-    """Refuse what needs the model that has answered a job, where another one is loaded now.
+    """Check that the loaded model is the one that answered a job.
 
     Raises:
-        ProblemError: 409.
+        ProblemError: 409, it is another model.
     """
     views = service.classifiers.views_of(job.request)
     if job.fingerprint != f"{service.engine.encoder.fingerprint}/{views}":

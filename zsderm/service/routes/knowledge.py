@@ -1,4 +1,4 @@
-"""What the knowledge base of the service knows: names, descriptions, and lists of classes to choose from."""
+"""The knowledge base of the service: names, descriptions, and class lists to choose from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def card(service: Running) -> KnowledgeCard:
 
 @router.get("/classes", operation_id="check_classes", summary="How a class list is understood")
 def check_classes(
-    service: Running, classes: Annotated[str, Query(max_length=20_000, examples=["melanoma, BCC, mole"])]
+    service: Running,
+    classes: Annotated[
+        str, Query(max_length=20_000, description="Names with commas.", examples=["melanoma, BCC, mole"])
+    ],
 ) -> KnownClasses:
     """The disease that the knowledge base finds for each name, with suggestions for the first ten unknown names."""
     names, error = typed_names(classes), ""
@@ -126,5 +129,5 @@ def _known(base: KnowledgeBase | None, name: str, meaning: str) -> KnownClass:
 
 
 def suggestions(base: KnowledgeBase, name: str, most: int = 5) -> list[str]:
-    """Diseases of which a name or an alias is like what was typed, best first."""
+    """Diseases with a name or an alias similar to the given name, best first."""
     return list(dict.fromkeys(hit.disease for hit in search_names(base, name, 30)))[:most]

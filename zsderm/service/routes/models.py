@@ -1,4 +1,4 @@
-"""Which encoders there are, and which one answers here."""
+"""The available encoders, and the one that the service uses."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ Number = Annotated[int, Path(ge=0, le=MOST, description="The place of the photog
 def some(
     service: Running,
     job: Found,
-    offset: Annotated[int, Query(ge=0, le=MOST)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=MOST, description="The number of the first photograph.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The largest number of photographs.")] = 100,
 ) -> Photographs:
     """Some photographs in their order, with their answers once the job is done, and with their verdicts."""
     said = service.reviews.of(job.id)
@@ -100,7 +100,7 @@ def find(service: Service, job: JobRecord, number: int) -> PhotographRecord:
     """A photograph of a job.
 
     Raises:
-        ProblemError: 404, there is none.
+        ProblemError: 404, there is no such photograph.
     """
     found = service.store.photographs(job.id, number, 1)
     if not found or found[0].number != number:
@@ -109,7 +109,7 @@ def find(service: Service, job: JobRecord, number: int) -> PhotographRecord:
 
 
 def as_photograph(one: PhotographRecord, said: ReviewRecord | None) -> Photograph:
-    """A photograph as JSON has it."""
+    """A photograph as a JSON model."""
     answer = None if one.answer is None else Answer.model_validate_json(one.answer)
     if answer is None and one.state == "failed":
         answer = Answer(image=one.name, ok=False, error=one.error)
@@ -126,5 +126,5 @@ def as_photograph(one: PhotographRecord, said: ReviewRecord | None) -> Photograp
 
 
 def as_review(said: ReviewRecord) -> Review:
-    """A verdict as JSON has it."""
+    """A verdict as a JSON model."""
     return Review.model_validate({"verdict": said.verdict, "label": said.label, "comment": said.comment, "at": said.at})

@@ -1,4 +1,4 @@
-"""A text in, the photographs most like it out."""
+"""Finds the photographs that are most similar to a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key, given once by the page: a cookie stands for it until the server ends."""
+"""Sessions of the page: it sends the key once, and uses a cookie until the server stops."""
 
 from __future__ import annotations
 
