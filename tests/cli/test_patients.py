@@ -39,7 +39,7 @@ def test_patients_stand_beside_photographs_and_labels_without_their_numbers(fold
     assert (b, none, damaged) == (again, "", "")
     assert len({a, b, ""}) == 3
     assert "deflated" in table["error"].iloc[-1]
-    assert "5 images; 3 are of DICOM files, of 2 patients" in done.stderr
+    assert "5 images; 3 have a PatientID, of 2 patients" in done.stderr
     secret = Path(salt).read_text()
     for file in tmp_path.glob("out.csv*"):
         assert not any(word in file.read_text() for word in (PATIENT, NAME, "Doe", "another", secret))

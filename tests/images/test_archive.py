@@ -102,11 +102,11 @@ def test_a_member_that_is_no_plain_photograph_of_this_folder_is_a_reason_beside_
         "../back.png": outside,
         "link.png": "a link in the archive, which is not followed",
         "pipe.png": "not a regular file",
-        "inner.zip": "an archive in the archive, which is not read",
-        "disguised.png": "an archive in the archive, which is not read",
-        "white.bmp": "packed more than 100 to one, as no photograph is",
+        "inner.zip": "an archive inside the archive, which is not read; unpack it first",
+        "disguised.png": "an archive inside the archive, which is not read; unpack it first",
+        "white.bmp": "compressed more than 100 to 1, which photographs are not",
         "Good.png": "",
-        "good.PNG": "the archive names it twice; the first is taken",
+        "good.PNG": "the archive has several files of this name; only the first is read",
     }
 
 
@@ -123,7 +123,7 @@ def test_an_encrypted_member_is_a_reason() -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_other_ways_to_pack_are_a_reason(method: int) -> None:
-    assert "only stored and deflated files are" in reasons(packed({"1.png": PNG}, method))["1.png"]
+    assert "use Deflate or no compression" in reasons(packed({"1.png": PNG}, method))["1.png"]
 
 
 def test_damage_is_a_reason_of_the_member() -> None:
@@ -180,7 +180,7 @@ def test_members_that_lie_in_each_other_are_not_multiplied() -> None:
     "content", [b"", b"PK\x03\x04", PNG, packed({"1.png": PNG})[:-30]], ids=["nothing", "head", "png", "cut"]
 )
 def test_what_is_no_archive_is_refused(content: bytes) -> None:
-    with pytest.raises(ImageError, match="no ZIP archive, or a damaged one"):
+    with pytest.raises(ImageError, match="not a ZIP archive, or a damaged one"):
         PhotographArchive(content)
 
 

@@ -253,9 +253,9 @@ UNREADABLE = {
     "grey in rgb": (dicom([encoded(TWIN.convert("L"), "JPEG")], syntax=JPEGBaseline8Bit), "JPEG in it is L"),
     "jpeg-ls": (dicom([b"\0" * 64], syntax=JPEGLSLossless), "JPEG-LS Lossless .*no decoder is installed"),
     "lossless jpeg": (dicom([b"\0" * 64], syntax=JPEGLosslessSV1), "no decoder is installed.*python-gdcm"),
-    "unknown syntax": (dicom([b"\0" * 64], syntax=JPEG2000MC), "nothing here decodes"),
+    "unknown syntax": (dicom([b"\0" * 64], syntax=JPEG2000MC), "unsupported transfer syntax"),
     "no palette": (dicom(GREY.tobytes(), photometric="PALETTE COLOR"), "damaged DICOM file"),
-    "inks": (dicom(PIXELS.tobytes(), photometric="CMYK"), "photometric interpretation is not read"),
+    "inks": (dicom(PIXELS.tobytes(), photometric="CMYK"), "unsupported photometric interpretation"),
     "32 bits": (dicom(PIXELS.tobytes(), BitsAllocated=32, BitsStored=32), "3 samples of 32 bits as RGB"),
     "bits": (dicom(bytes(192), photometric="MONOCHROME2", BitsAllocated=1, BitsStored=1), "black and white"),
 }

@@ -74,7 +74,7 @@ BAD = {
     "cut short": (photo_bytes(1, side=400)[:-2000], "damaged or cut short"),
     "a PDF called .jpg": (b"%PDF-1.7\n" + bytes(100), "a PDF document, not a photograph"),
     "a PDF behind a JPEG's first bytes": (b"\xff\xd8\xff\xfe\x00\x20%PDF-1.7" + photo_bytes(1), "a PDF document"),
-    "a picture that is an archive too": (_with_archive(), "ZIP archive as well"),
+    "a picture that is an archive too": (_with_archive(), "also a ZIP archive"),
     "a page": (b"<html><script>alert(1)</script>", "not an image, or not one of"),
     "a drawing with a script": (
         b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>',
@@ -102,7 +102,7 @@ def test_a_file_that_is_too_large_is_an_error_of_that_file(start: Start) -> None
     large = photo_bytes(1, "BMP", side=128)
     done = client.post("/v1/classify", files=form(large, photo_bytes(0)), data={"classes": CLASSES})
     bad, good = done.json()["answers"]
-    assert good["ok"] and bad["error"] == "more than the limit of 19 KiB for a photograph"
+    assert good["ok"] and bad["error"] == "the file is larger than the limit of 19 KiB for a photograph"
 
 
 def test_two_photographs_may_have_one_name(client: TestClient) -> None:
@@ -146,7 +146,7 @@ def test_a_mistake_is_said_as_the_command_line_says_it(
         ({"classes": CLASSES, "prior": '{"melanoma": 1}'}, 422, "nevus, basal cell carcinoma have none"),
         ({"classes": CLASSES, "top_k": "0"}, 422, "top_k: Input should be greater than or equal to 1"),
         ({"classes": CLASSES, "views": "3"}, 422, "views"),
-        ({"classes": CLASSES, "class": "x"}, 422, "there is no such field. Did you mean 'classes'?"),
+        ({"classes": CLASSES, "class": "x"}, 422, "this field does not exist. Did you mean 'classes'?"),
         ({"classes": ""}, 422, "expected class names"),
         ({"classes": "melanoma, ne\x1b[31mvus"}, 422, r"without control characters, but got 'ne\x1b[31mvus'"),
         ({"classes": "melanoma, ne\u202evus"}, 422, r"but got 'ne\u202evus'"),
@@ -156,7 +156,7 @@ def test_a_mistake_is_said_as_the_command_line_says_it(
             422,
             "'nevus' comes twice",
         ),
-        ({"classes": CLASSES, "files": ""}, 422, "files: one of them holds no file"),
+        ({"classes": CLASSES, "files": ""}, 422, "files: expected files, but got text"),
         ({"classes": "/etc/passwd"}, 422, "expected at least 2 classes, but got only '/etc/passwd'"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",

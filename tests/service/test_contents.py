@@ -48,14 +48,14 @@ def test_photographs_of_an_archive_are_answered_as_if_they_had_been_sent(client:
     assert errors == {
         "link.jpg": "a link in the archive, which is not followed",
         "../up.png": "its name leads out of the archive",
-        "inner.zip": "an archive in the archive, which is not read",
+        "inner.zip": "an archive inside the archive, which is not read; unpack it first",
         "paper.jpg": "a PDF document, not a photograph",
-        "white.bmp": "packed more than 100 to one, as no photograph is",
-        "both.jpg": "the file is a ZIP archive as well, so it is not taken for a photograph",
+        "white.bmp": "compressed more than 100 to 1, which photographs are not",
+        "both.jpg": "the file is also a ZIP archive, so it is not read as a photograph",
     }
     assert set(found) - set(errors) == {"alone.png", "b/1.jpg", "2.png", "skin.dcm#1", "skin.dcm#2", "skin.dcm#3"}
     assert found["2.png"]["top"] == found["alone.png"]["top"]
-    assert "Passed over in archives, since they are not read as images: 1 .txt." in done.json()["notes"]
+    assert "Skipped in archives, because they are not image files: 1 .txt." in done.json()["notes"]
     assert list((client.app.state.settings.data_dir / "uploads").iterdir()) == []
 
 
@@ -65,7 +65,7 @@ def test_a_job_keeps_what_lies_in_archives_and_not_the_archives(client: TestClie
     assert done.status_code == 201, done.text
     job = ended(client, done.json()["id"])
     assert job["state"] == "done" and job["progress"] == {"total": 7, "done": 7, "failed": 0, "seconds_left": None}
-    assert job["notes"][0] == "Passed over in archives, since they are not read as images: 1 .txt."
+    assert job["notes"][0] == "Skipped in archives, because they are not image files: 1 .txt."
     rows = client.get(f"/v1/jobs/{job['id']}/photographs").json()["photographs"]
     frames = ["skin.dcm#1", "skin.dcm#2", "skin.dcm#3"]
     assert [row["image"] for row in rows][:4] == ["1.jpg", *frames] and len({row["image"] for row in rows}) == 7
@@ -117,7 +117,7 @@ def test_what_cannot_be_read_in_them_is_an_error_of_the_file(client: TestClient,
         client, cut, b"PK\x05\x06" + bytes(18), packed({"a.txt": b"x"}), FRAMES[:900], bytes(mangled), movie
     )
     errors = [answer["error"] for answer in found]
-    assert errors[0].startswith("no ZIP archive, or a damaged one")
+    assert errors[0].startswith("not a ZIP archive, or a damaged one")
     assert errors[1] == errors[2] == "a ZIP archive without photographs"
     assert "DICOM" in errors[3] and "DICOM" in errors[4] and errors[5].startswith("not an image")
     small = start(max_pixels=1000)
@@ -130,7 +130,9 @@ def test_limits_hold_for_archives_too(client: TestClient, start: Start) -> None:
     many = packed({f"{number}.jpg": ONE for number in range(40)})
     for files in ([many, many], [several([picture(size=(8, 8))] * 65)]):
         done = client.post("/v1/classify", files=form(*files), data={"classes": CLASSES})
-        assert done.status_code == 413 and "at most 64 photographs, those in archives included" in done.json()["detail"]
+        assert (
+            done.status_code == 413 and "at most 64 photographs, including those in archives" in done.json()["detail"]
+        )
         assert list((client.app.state.settings.data_dir / "uploads").iterdir()) == []
     low = start(max_unpacked_bytes=9000, max_file_bytes=4000, max_job_files=30)
     several_files = packed({str(number): b"" for number in range(31)})

@@ -88,7 +88,7 @@ def test_more_than_may_wait_are_refused_and_places_come_back() -> None:
     engine.let_in(20)  # where nobody waits, one may ask for more than that
     engine.leave(20)
     engine.let_in(6)
-    with pytest.raises(FullError, match="ask again in 1 s"):
+    with pytest.raises(FullError, match="try again in 1 s"):
         engine.let_in(3)
     engine.let_in(2)
     engine.leave(8)

@@ -173,7 +173,7 @@ def test_from_dropped_photographs_to_a_calibration(open_page: Open, address: str
         heading_is(page, f"visit/{names[number + 1]}")
     assert "a PDF document" in page.inner_text("#answer")
     page.keyboard.press("Escape")
-    page.wait_for_selector("#reviewed >> text=8 of 9 looked at")
+    page.wait_for_selector("#reviewed >> text=Verdicts on 8 of 9 photographs")
     page.wait_for_selector(".tile[data-number='8']:focus")
 
     labels, predictions = tmp_path / "labels.csv", tmp_path / "predictions.csv"
@@ -230,7 +230,7 @@ def test_axe_finds_nothing(open_page: Open, address: str, job: str, scheme: str,
     page.wait_for_selector("#suggestions [role=option]")
     page.locator("#class").press("ArrowDown")
     look("typing")
-    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("button", name="Shortcuts").click()
     look("keys")
     page.goto(job)
     page.wait_for_selector("#grid .tile")
@@ -275,14 +275,14 @@ def test_a_job_is_watched_cancelled_resumed_and_deleted(open_page: Open, address
     drop(page, *sorted(tmp_path.iterdir()))
     reads(page, "#chosen", re.compile("^60 photographs"))
     type_classes(page, CLASSES)
-    page.get_by_text("How it is done").click()
+    page.locator("summary", has_text="Settings").click()
     page.locator("[name=views]").select_option("8")
     page.get_by_role("button", name="Classify", exact=True).click()
     page.wait_for_selector("#running:not([hidden]) >> text=of 60 photographs")
     page.locator("#running-actions .cancel").click()
     page.wait_for_selector("#running-title >> text=Cancelled")
     page.reload()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     page.wait_for_selector("#running-title >> text=Cancelled", state="hidden")
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
@@ -301,11 +301,11 @@ def test_sending_can_be_cancelled_and_lists_are_kept(open_page: Open, address: s
     assert "at least two classes" in page.inner_text("#ask-error")
     page.locator("#lists").select_option("set:pad")
     assert page.locator("#classes li").count() == 6
-    page.get_by_role("button", name="Take nevus out").click()
+    page.get_by_role("button", name="Remove nevus").click()
     page.get_by_role("button", name="Save these classes as a list").click()
     page.get_by_label("Name of the list").fill("five")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Take all classes out").click()
+    page.get_by_role("button", name="Remove all classes").click()
     page.reload()
     page.locator("#lists").select_option("own:five")
     assert page.locator("#classes li").count() == 5
@@ -391,15 +391,17 @@ def test_an_archive_and_the_words_of_a_patient(folder: Path, address: str, open_
     drop(page, tmp_path / "visit.zip")
     reads(page, "#chosen", re.compile(r"^1 archive of photographs, "))
     type_classes(page, CLASSES)
-    page.get_by_text("What the patient tells").click()
-    page.get_by_label("Words of the one patient").fill("It itches, and another doctor called it a nevus.")
+    page.get_by_text("Patient's own words").click()
+    page.get_by_label("What the patient reports").fill("It itches, and another doctor called it a nevus.")
     assert violations(page) == []
     page.get_by_role("button", name="Classify", exact=True).click()
     counts(page, "#grid .tile", 2)
     page.locator("#grid .tile").first.click()
     heading_is(page, f"visit/{photos[0].name}")
     reads(
-        page, ".told", re.compile("By the photograph alone: .*By the patient's words alone: .*out of the words: nevus")
+        page,
+        ".told",
+        re.compile("By the photograph alone: .*By the patient's words alone: .*removed from the words: nevus"),
     )
     assert violations(page) == []
     page.screenshot(path=tmp_path / "words.png", full_page=True)

@@ -54,8 +54,18 @@ def test_said_changed_and_undone(client: TestClient, job: str) -> None:
         (0, {"verdict": "correct", "label": "melanma"}, 422, "Did you mean 'melanoma'?"),
         (0, {"verdict": "correct"}, 422, "expected a class of this job as label, but got ''"),
         (0, {"verdict": "perhaps"}, 422, "verdict"),
-        (0, {"verdict": "agree", "label": "psoriasis"}, 422, "say it with verdict 'correct'"),
-        (0, {"verdict": "cannot_tell", "label": "nevus"}, 422, "nobody can tell, so 'nevus' is no label"),
+        (
+            0,
+            {"verdict": "agree", "label": "psoriasis"},
+            422,
+            "but got 'psoriasis'; use verdict 'correct' for another class",
+        ),
+        (
+            0,
+            {"verdict": "cannot_tell", "label": "nevus"},
+            422,
+            "expected no label with verdict 'cannot_tell', but got 'nevus'",
+        ),
         (2**70, {"verdict": "agree"}, 422, "number"),
         (0, {"verdict": "agree", "comment": "x" * 2001}, 422, "comment"),
         (30, {"verdict": "agree"}, 422, "there is no answer to agree with"),
@@ -72,14 +82,17 @@ def test_what_cannot_be_said(
 def test_damaged_json_is_said_in_words(client: TestClient, job: str) -> None:
     address = f"/v1/jobs/{job}/photographs/0/review"
     done = client.put(address, content='{"verdict": "agree", ', headers={"content-type": "application/json"})
-    assert done.status_code == 422 and done.json()["detail"] == "request: the JSON is damaged"
+    assert done.status_code == 422 and done.json()["detail"] == "request: this is not valid JSON"
     assert client.get(f"/v1/jobs/{job}/photographs?offset={2**70}").status_code == 422
 
 
 def test_what_is_not_said_to_be_json_is_of_the_wrong_type(client: TestClient, job: str) -> None:
     address, said = f"/v1/jobs/{job}/photographs/0/review", b'{"verdict": "agree"}'
     done = client.put(address, content=said, headers={"content-type": "application/x-www-form-urlencoded"})
-    assert done.status_code == 415 and done.json()["detail"] == "expected JSON: Content-Type application/json"
+    assert (
+        done.status_code == 415
+        and done.json()["detail"] == "expected JSON, sent with the header Content-Type: application/json"
+    )
     assert client.put(address, content=b"[]", headers={"content-type": "application/json"}).status_code == 422
 
 

@@ -129,11 +129,11 @@ def test_a_proxy_may_call_it_by_its_name(locked: TestClient) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"host": "0.0.0.0"}, "other machines would reach the photographs at 0.0.0.0 without a key"),
+        ({"host": "0.0.0.0"}, "other machines could reach the photographs at 0.0.0.0 without a key"),
         ({"host": "192.168.1.5"}, "without a key"),
         ({"host": "::"}, "without a key"),
         ({"host": "derma.example"}, "without a key"),
-        ({"api_key": "short"}, "the key is shorter than 16 characters"),
+        ({"api_key": "short"}, "the key has fewer than 16 characters"),
         ({"port": 70000}, "Expected a port from 0 to 65535"),
         ({"keep_hours": 0}, "more than 0 hours"),
         ({"keep_hours": float("inf")}, "at most 876000 .a hundred years., but got inf"),

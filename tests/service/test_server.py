@@ -108,7 +108,7 @@ def test_it_ends_when_asked_and_a_job_goes_on_at_the_next_start(tmp_path: Path, 
         process.send_signal(asked_by)
         assert process.wait(20) == 0 and time.monotonic() - asked < 15
     text = (tmp_path / "served.log").read_text("utf-8")
-    assert "Ended." in text and "Traceback" not in text, text
+    assert "Stopped." in text and "Traceback" not in text, text
     with serving(tmp_path / "served") as (address, _):
         assert _ended(address, job)["state"] == "done"
 
@@ -136,7 +136,7 @@ def test_it_ends_while_a_long_class_list_is_read_and_nothing_of_it_is_in_the_log
             assert process.wait(12) == 0
             assert waits.exception() is not None or waits.result().status_code == 503
     text = (tmp_path / "served.log").read_text("utf-8")
-    assert "Ended." in text, text
+    assert "Stopped." in text, text
     assert not re.search("Traceback|CancelledError|Hagrid|strange|Warning", text), text
 
 
@@ -145,7 +145,7 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     with serving(folder) as (address, _):
         port = address.rsplit(":", 1)[1].strip("/")
         for options, said in (
-            (["--port", "0", "--data-dir", str(folder)], "another zsderm serve works in"),
+            (["--port", "0", "--data-dir", str(folder)], "another zsderm serve uses"),
             (["--port", port, "--data-dir", str(tmp_path / "other")], "Choose another --port."),
         ):
             done = subprocess.run(
@@ -157,7 +157,7 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--host", "0.0.0.0"], 1, "Error: other machines would reach the photographs at 0.0.0.0 without a key."),
+        (["--host", "0.0.0.0"], 1, "Error: other machines could reach the photographs at 0.0.0.0 without a key."),
         (["--api-key-env", "NO_SUCH_KEY"], 1, "Error: the environment variable NO_SUCH_KEY is empty or not set."),
         (["--model", "no-such-model"], 1, "Error: "),
         (["--knowledge", "dermatologie"], 1, "Did you mean 'dermatology'?"),

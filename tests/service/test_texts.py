@@ -97,7 +97,7 @@ def test_who_asks_for_a_list_that_is_being_read_waits_for_it_or_takes_over() -> 
 def test_at_the_end_nothing_more_is_read() -> None:
     classifiers = Classifiers(TinyEncoder(), None)
     classifiers.texts.end()
-    with pytest.raises(ProblemError, match="the service ends") as caught:
+    with pytest.raises(ProblemError, match="the service is stopping") as caught:
         classifiers.check(_asked(2))
     assert caught.value.status == 503
 

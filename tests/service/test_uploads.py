@@ -51,15 +51,15 @@ def test_the_log_says_nothing_of_a_damaged_form(client: TestClient, caplog: pyte
 @pytest.mark.parametrize(
     ("content", "status", "detail"),
     [
-        (b"", 400, "cut short"),
-        (_part(FILE, photo_bytes(0)), 400, "cut short"),
+        (b"", 400, "incomplete"),
+        (_part(FILE, photo_bytes(0)), 400, "incomplete"),
         (b"--other\r\n\r\nx\r\n--other--\r\n", 400, "damaged"),
         (END, 422, "at least one photograph"),
         (_part('name="classes"', b"a, b") + END, 422, "expected at least one photograph as `files`"),
         (_part('name="file"; filename="a.jpg"', photo_bytes(0)) + END, 422, "but got a file as 'file'"),
         (_part('name="classes"', b"x" * (MAX_FIELD_BYTES + 1)) + END, 413, "of text in a form"),
         (b"".join(_part(f'name="f{n}"', b"x") for n in range(40)) + END, 413, "at most 32 fields"),
-        (b"".join(_part(FILE, photo_bytes(0)) for _ in range(65)) + END, 413, "at most 64 photographs"),
+        (b"".join(_part(FILE, photo_bytes(0)) for _ in range(65)) + END, 413, "at most 64 files"),
         (f"--{BOUNDARY}\r\nX: ".encode() + b"y" * 100_000 + b"\r\n\r\n" + END, 400, "damaged"),
     ],
     ids=["empty", "cut", "boundary", "end", "no file", "other name", "text", "fields", "files", "headers"],

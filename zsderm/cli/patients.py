@@ -1,4 +1,4 @@
-"""``zsderm patients``: which DICOM photographs are of one patient."""
+"""``zsderm patients``: which DICOM photographs show the same patient."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ COLUMN = "patient_id"  # as tables call it, so that other commands find it by th
     "--labels",
     type=FILE,
     heading=IMAGES,
-    help="A table with an image column: its columns are written too, so that patients stand beside labels.",
+    help="A table with an image column. Its columns are copied to the output, beside the patients.",
 )
 @image_column_option
 @option(
     "--salt",
     type=click.Path(dir_okay=False, path_type=Path),
     default=lambda: user_data_path("zsderm") / "patient-salt",
-    show_default="a file in the user's data folder, made when it is needed",
+    show_default="a file in the user's data folder, created if it is missing",
     heading=IMAGES,
-    help="A file with a secret. The same salt gives the same patient the same name; keep it where the patients are.",
+    help="A file with a secret. The same salt gives a patient the same hash. Protect the file like patient data.",
 )
 @option(
     "--output",
     "-o",
     type=ResultFile(".csv", ".jsonl", ".parquet"),
     heading=OUTPUT,
-    help="The file for the table: .csv, .jsonl or .parquet.",
+    help="The file for the table: .csv, .jsonl or .parquet. Without it, the table goes to stdout.",
 )
 @strict_option
 def patients(
@@ -59,11 +59,11 @@ def patients(
     output: Path | None,
     strict: bool,
 ) -> None:
-    """Write which DICOM photographs are of one patient, without saying of whom.
+    """Write which DICOM photographs show the same patient, without naming the patient.
 
-    The column patient_id holds a salted hash (HMAC-SHA-256) of the PatientID; it is empty for other formats. Nothing
-    else of a header is written. The table goes to stdout, or to --output, and is taken by --labels and --group-table
-    of other commands.
+    The column patient_id holds a salted hash (HMAC-SHA-256) of the PatientID. It is empty for other formats and for
+    files without a PatientID. Nothing else of a header is written. Other commands read the table with --labels and
+    --group-table.
 
     \b
     zsderm patients dicom/ -o patients.csv
@@ -96,7 +96,7 @@ def patients(
         print_table(frame)
     known = sum(map(bool, names))
     people = counted(len(set(names) - {""}), "patient")
-    say(f"{counted(len(names), 'image')}; {known} {agrees(known, 'is', 'are')} of DICOM files, of {people}")
+    say(f"{counted(len(names), 'image')}; {known} {agrees(known, 'has', 'have')} a PatientID, of {people}")
     print_failures(errors, "the column error")
     if strict:
         end_strictly(len(errors))
@@ -112,7 +112,7 @@ def _columns(images: tuple[str, ...], labels: Path, image_column: str | None) ->
 
     table = ImageTable.read(labels, image_column).beside(images)
     if COLUMN in table.frame.columns:
-        raise InputError(f"{labels} has a column {COLUMN!r} already. Rename it, or leave --labels away.")
+        raise InputError(f"{labels} has a column {COLUMN!r} already. Rename it, or leave out --labels.")
     return table.frame.drop(columns=[name for name in (table.image_column, "error") if name in table.frame.columns])
 
 

@@ -14,7 +14,7 @@ from zsderm.cli.talk import say
 from zsderm.config import DEFAULT_MODEL
 from zsderm.errors import SettingsError
 
-LISTENING, KEEPING = "Where it listens", "What it keeps"
+LISTENING, KEEPING = "Network", "Stored data"
 
 
 @click.command(cls=Command)
@@ -23,7 +23,7 @@ LISTENING, KEEPING = "Where it listens", "What it keeps"
     default="127.0.0.1",
     show_default=True,
     heading=LISTENING,
-    help="The address to listen at. Beyond this machine a key is needed.",
+    help="The address to listen on. One that other machines can reach needs --api-key-env.",
 )
 @option(
     "--port",
@@ -31,20 +31,20 @@ LISTENING, KEEPING = "Where it listens", "What it keeps"
     show_default=True,
     type=click.IntRange(0, 65535),
     heading=LISTENING,
-    help="The port to listen at; 0 takes a free one.",
+    help="The port to listen on; 0 chooses a free port.",
 )
 @option(
     "--host-name",
     "host_names",
     multiple=True,
     heading=LISTENING,
-    help="Another name that the service goes by, as behind a proxy. May be repeated.",
+    help="Another host name of the service, such as behind a proxy. May be repeated.",
 )
 @option(
     "--api-key-env",
     metavar="NAME",
     heading=LISTENING,
-    help="The environment variable that holds the key, which every request then needs.",
+    help="The environment variable that holds the key. Requests must then send this key.",
 )
 @model_option
 @knowledge_option
@@ -52,13 +52,13 @@ LISTENING, KEEPING = "Where it listens", "What it keeps"
     "--calibration",
     type=FILE,
     heading=CLASSES,
-    help="A file that zsderm calibrate wrote; answers for its classes are corrected with it.",
+    help="A file that zsderm calibrate wrote. Answers for its classes are calibrated with it.",
 )
 @option(
     "--fitted",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     heading=CLASSES,
-    help="A classifier that --fit has saved. It brings its classes and settings.",
+    help="A classifier saved by zsderm classify --fit. It sets the classes and the method.",
 )
 @option(
     "--data-dir",
@@ -66,7 +66,7 @@ LISTENING, KEEPING = "Where it listens", "What it keeps"
     envvar="ZSDERM_SERVE",
     show_envvar=True,
     heading=KEEPING,
-    help="The folder for jobs and their photographs, of one server at a time.  [default: the user's data folder]",
+    help="The folder for jobs and photographs, used by one server at a time.  [default: the user's data folder]",
 )
 @option(
     "--keep",
@@ -76,7 +76,7 @@ LISTENING, KEEPING = "Where it listens", "What it keeps"
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
     heading=KEEPING,
-    help="Delete a job and its photographs so long after it has ended.",
+    help="Delete a job and its photographs this many hours after the job has ended.",
 )
 @device_option
 @option(
@@ -104,12 +104,12 @@ def serve(
     device: str | None,
     batch_size: int,
 ) -> None:
-    """Answer on this machine, with a page for people and HTTP for programs.
+    """Run a service on this machine, with a web page and an HTTP interface.
 
-    What can be asked stands at /openapi.json, and with examples in docs/service.md. Nothing is sent anywhere else.
-    Ctrl-C ends it; a job that was not done goes on at the next start.
+    /openapi.json describes all requests, and docs/service.md has examples. Photographs are sent to no other machine.
+    Ctrl-C stops the service; waiting and running jobs continue at the next start.
 
-    Only this machine reaches the service, unless another --host is given; then --api-key-env is needed.
+    By default, only this machine can reach the service. A --host that other machines can reach needs --api-key-env.
 
     \b
     zsderm serve
@@ -128,7 +128,7 @@ def serve(
     from zsderm.service.settings import ServiceSettings
 
     if fitted is not None and model != DEFAULT_MODEL:
-        raise click.UsageError("--model cannot be given with --fitted: a fitted classifier brings its own.")
+        raise click.UsageError("--model cannot be used with --fitted, which has its own model. Leave out one of them.")
     given: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
     settings = ServiceSettings(
         host=host,
@@ -156,5 +156,7 @@ def _key(variable: str | None) -> str | None:
     if variable is None:
         return None
     if not (key := os.environ.get(variable, "").strip()):
-        raise SettingsError(f"the environment variable {variable} is empty or not set. Put the key into it.")
+        raise SettingsError(
+            f"the environment variable {variable} is empty or not set. Set it to the key of the service."
+        )
     return key

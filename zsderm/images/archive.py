@@ -1,8 +1,8 @@
-"""Photographs in a ZIP archive that somebody else packed: read member by member, and never unpacked by its names.
+"""Photographs in a ZIP archive from an untrusted source: read one by one, never unpacked under their own names.
 
-An archive may claim to hold more than any disk does, name places outside of its folder, or hold links and further
-archives. What the whole of it claims is checked before anything is read; what a single member is or does is a reason
-beside that member, so that the others count. Names are text to be shown: nothing here writes a file.
+An archive may claim a size beyond any disk, name paths outside of its folder, or contain links and further archives.
+The claims of the whole archive are checked before anything is read. A problem of a single file is a reason for that
+file only, so that the other files can be used. Names are only shown: nothing in this module writes to a path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zsderm.images.formats import SUFFIXES
 
 NO_SUFFIX = "no suffix"
 
-_NESTED = "an archive in the archive, which is not read"
+_NESTED = "an archive inside the archive, which is not read; unpack it first"
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes before they give a byte
 _SMALL = 2**20  # bytes up to which a member may be of any ratio: a white square of BMP is a hundredth
@@ -38,15 +38,15 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImp
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may be at most.
+    """The limits on an archive.
 
     Attributes:
-        files: members, of any kind.
-        bytes: of all members together, unpacked.
-        bytes_of_one: of one member, unpacked.
-        ratio: of the bytes of a member, unpacked to packed; photographs are hardly packed at all, and text about five
-            to one. A thousand to one is as far as the usual method goes.
-        directory: bytes of the list of members, which is read at once.
+        files: number of files of any kind.
+        bytes: unpacked size of all files together.
+        bytes_of_one: unpacked size of one file.
+        ratio: unpacked to packed size of one file, checked above 1 MiB. Photographs hardly compress, text compresses
+            about 5 to 1, and Deflate reaches at most about 1000 to 1.
+        directory: bytes of the file list, which is read in one piece.
     """
 
     files: int = 10_000
@@ -63,13 +63,13 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
 
     Args:
         source: a path, the bytes of an archive, or a seekable stream of them, which stays open.
-        limits: what it may be at most.
+        limits: the limits on the archive; by default those of `ArchiveLimits`.
 
     Attributes:
-        passed_over: what was left out, by suffix, as in folders. Hidden files, "__MACOSX" and folders are not counted.
+        passed_over: number of skipped files by suffix, as for folders; without hidden files, "__MACOSX" and folders.
 
     Raises:
-        ImageError: no ZIP archive, or one beyond the limits; the message is one clause.
+        ImageError: this is not a ZIP archive, or it exceeds the limits; the message is one clause.
     """
 
     def __init__(self, source: str | os.PathLike[str] | bytes | BinaryIO, limits: ArchiveLimits | None = None) -> None:
@@ -88,7 +88,7 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
             self._close()
             if isinstance(error, ImageError):
                 raise
-            raise ImageError(f"no ZIP archive, or a damaged one: {_plain(error)}") from error
+            raise ImageError(f"not a ZIP archive, or a damaged one: {_plain(error)}") from error
         self._read = 0
 
     def __exit__(
@@ -99,7 +99,7 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
         self._close()
 
     def files(self) -> Iterator[ArchivedFile]:
-        """The photographs in the order of the archive; those that may not be read have a reason."""
+        """The photographs in the order of the archive; those that cannot be read have a reason."""
         self.passed_over.clear()
         seen: set[str] = set()
         for info in self._zip.infolist():
@@ -113,7 +113,7 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
                 continue
             key = name.casefold()
             if not reason and key in seen:
-                reason = "the archive names it twice; the first is taken"
+                reason = "the archive has several files of this name; only the first is read"
             seen.add(key)
             yield ArchivedFile(name, info.file_size, reason, self, info)
 
@@ -135,9 +135,10 @@ class PhotographArchive(AbstractContextManager["PhotographArchive"]):
             "encrypted; pack the archive without a password": info.flag_bits & _ENCRYPTED,
             "its name leads out of the archive": parts[0] == "" or ":" in parts[0] or ".." in parts,
             _NESTED: parts[-1].lower().endswith(".zip"),
-            "packed in a way that is not read; only stored and deflated files are": info.compress_type not in _METHODS,
+            "compressed by a method that is not supported; use Deflate or no compression": info.compress_type
+            not in _METHODS,
             f"{_size(info.file_size)}, more than the limit of {_size(most)}": info.file_size > most,
-            f"packed more than {self.limits.ratio} to one, as no photograph is": (
+            f"compressed more than {self.limits.ratio} to 1, which photographs are not": (
                 info.file_size > max(_SMALL, self.limits.ratio * info.compress_size)
             ),
         }
@@ -171,9 +172,9 @@ class ArchivedFile:
     """One file of an archive.
 
     Attributes:
-        name: as the archive has it, with "/" between folders: to be shown, never a place to write to.
-        size: its bytes, unpacked.
-        reason: why it may not be read, as one clause; empty where it may.
+        name: path in the archive, with "/" between folders; only to be shown, never to be written to.
+        size: unpacked size in bytes.
+        reason: why the file cannot be read, as one clause; empty if it can.
     """
 
     name: str
@@ -183,21 +184,21 @@ class ArchivedFile:
     _info: zipfile.ZipInfo
 
     def read(self) -> bytes:
-        """All of it.
+        """The whole content.
 
         Raises:
-            ImageError: see ``reason``; or it is damaged, or an archive.
+            ImageError: the file has a ``reason``, is damaged, or is itself an archive.
         """
         return b"".join(self._blocks())
 
     def copy_to(self, target: BinaryIO) -> int:
-        """Write it to an open file, piece by piece; how many bytes that were.
+        """Write the content to an open file in pieces; returns the number of bytes.
 
         Args:
-            target: opened for writing under a name of the caller's own.
+            target: a file opened for writing, under a name that the caller chose.
 
         Raises:
-            ImageError: as `read`; what was written until then is no file.
+            ImageError: see `read`; the data written until then is incomplete.
         """
         return sum(target.write(block) for block in self._blocks())
 

@@ -1,7 +1,7 @@
-"""DICOM files: which pictures a file holds, read from its header, of which nothing but these facts is kept.
+"""DICOM headers: which pictures a file holds. No other information from the header is kept.
 
-Taken are photographs: objects of visible light (photographs, dermoscopy, microscopes, endoscopes) and secondary
-captures. Only the elements of `TAGS` are read; nothing of a patient is among them.
+The readable objects are visible-light objects (photographs, dermoscopy, microscopy, endoscopy) and secondary
+captures. Only the elements in `TAGS` are read; none of them describes the patient.
 
 Source: DICOM PS3.3, C.7.6.3 (image pixels), PS3.5, section 8 and annex A (transfer syntaxes), PS3.10, section 7.
 """
@@ -50,15 +50,15 @@ _LOCK = Lock()
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What is known of the pictures in a file before one of them is decoded.
+    """Facts about the pictures in a file, known before decoding.
 
     Attributes:
-        syntax: UID of the transfer syntax: how the pixels are compressed, if they are.
-        photometric: what the numbers of a pixel mean.
+        syntax: UID of the transfer syntax, which says whether and how the pixels are compressed.
+        photometric: photometric interpretation, the meaning of the samples of a pixel.
         size: width and height in pixels.
-        frames: how many pictures.
-        start: the byte at which the pixels begin.
-        length: their bytes; None where they are compressed, and end where they end.
+        frames: number of pictures.
+        start: offset of the pixel data in bytes.
+        length: length of the pixel data in bytes; None for compressed pixels, whose length is not stated.
         facts: the elements of `TAGS` that the file has.
     """
 
@@ -72,17 +72,17 @@ class Header:
 
     @property
     def samples(self) -> int:
-        """Numbers of a pixel."""
+        """Samples per pixel."""
         return int(self.facts.SamplesPerPixel)
 
     @property
     def bits(self) -> int:
-        """Bits that each of them takes."""
+        """Bits allocated for one sample."""
         return int(self.facts.BitsAllocated)
 
     @property
     def frame_length(self) -> int:
-        """Bytes of a picture that is not compressed."""
+        """Length of one uncompressed picture in bytes."""
         pixels = self.size[0] * self.size[1]
         if self.photometric == "YBR_FULL_422":
             return pixels * 2 * (self.bits // 8)
@@ -97,14 +97,14 @@ def read_header(stream: BinaryIO, length: int) -> Header:
         length: of the file in bytes.
 
     Raises:
-        ImageError: no photograph, or one that cannot be read here; the message is one clause, without the patient.
+        ImageError: the file is not a photograph or cannot be read; the message is one clause without patient data.
     """
     with reading() as pydicom:
         return _header(pydicom, _WithinFile(stream, length), length)
 
 
 def element(stream: BinaryIO, length: int, keyword: str) -> str:
-    """One element of a header as text without blanks around it; empty where the file lacks it.
+    """The value of one header element as stripped text; empty if the file does not have it.
 
     Args:
         stream: of a DICOM file; seekable.
@@ -124,9 +124,10 @@ def element(stream: BinaryIO, length: int, keyword: str) -> str:
 
 @contextmanager
 def reading() -> Iterator[Any]:
-    """A block in which pydicom works: quietly, for its warnings and log lines quote the file, and so the patient.
+    """A context in which pydicom runs without warnings and log lines, because these may quote patient data.
 
-    What it raises on damaged files becomes an ``ImageError``; that of zsderm passes.
+    Exceptions of pydicom on damaged files become an ``ImageError`` without their text; an ``ImageError`` of zsderm
+    passes unchanged.
     """
     pydicom = _pydicom()
     with _LOCK, warnings.catch_warnings():  # pydicom is Python, of which one thread runs at a time anyway
@@ -136,7 +137,7 @@ def reading() -> Iterator[Any]:
         except ImageError:
             raise
         except (MemoryError, RecursionError) as error:
-            raise ImageError("a damaged DICOM file: its parts lie in each other too deep") from error
+            raise ImageError("a damaged DICOM file: its elements are nested too deeply") from error
         except Exception as error:  # pydicom raises anything; what it says may quote the patient's name
             raise ImageError(f"a damaged DICOM file ({type(error).__name__})") from error
 
@@ -154,7 +155,7 @@ def _pydicom() -> Any:
 
 
 class _WithinFile:
-    """A stream of which never more is asked for than there is: the lengths in a damaged header are not believed."""
+    """A stream that limits reads to the length of the file, because the lengths in a damaged header may be wrong."""
 
     def __init__(self, stream: BinaryIO, length: int) -> None:
         self._stream, self._length = stream, length
@@ -186,7 +187,9 @@ def _header(pydicom: Any, stream: Any, length: int) -> Header:
     # Of a picture that is compressed there are at least the 8 bytes that say how long it is.
     least = frames * (8 if header.length is None else header.frame_length)
     if frames < 1 or frames > MAX_FRAMES or (frames > 1 and start + least > length):
-        raise ImageError(f"a DICOM file that claims to hold {frames:,} pictures, more than it can or than are read")
+        raise ImageError(
+            f"a DICOM file that claims to hold {frames:,} pictures; expected 1 to {MAX_FRAMES:,} that fit in the file"
+        )
     return header
 
 
@@ -228,7 +231,7 @@ def _checked(facts: Dataset, tag: int) -> str:
     photometric = str(facts.PhotometricInterpretation).strip()
     samples = {**COLOURS, **GREYS}.get(photometric)
     if samples is None:
-        raise ImageError("a DICOM file whose photometric interpretation is not read; read are RGB, YBR_FULL, "
+        raise ImageError("a DICOM file with an unsupported photometric interpretation; supported are RGB, YBR_FULL, "
                          "YBR_FULL_422, YBR_ICT, YBR_RCT, PALETTE COLOR, MONOCHROME1 and MONOCHROME2")  # fmt: skip
     bits = int(facts.BitsAllocated)
     if int(facts.SamplesPerPixel) != samples or bits not in (1, 8, 16) or (bits != 8 and photometric[:3] == "YBR"):

@@ -1,7 +1,7 @@
-"""The pixels of a DICOM picture: decompressed, as colours or grey levels, for Pillow.
+"""The pixels of a DICOM picture: decompressed, in colour or grey, as a Pillow image.
 
-JPEG and JPEG 2000 go to Pillow, so that a picture is the same as from a file of its own; pydicom decodes uncompressed
-pixels and RLE, and hands JPEG-LS and lossless JPEG to a decoder if one that it knows is installed.
+Pillow decodes JPEG and JPEG 2000, so that the result equals that of a separate JPEG file. pydicom decodes uncompressed
+pixels and RLE, and passes JPEG-LS and lossless JPEG to a decoder that it supports, if one is installed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Picture:
         frame: which picture, from 1.
 
     Raises:
-        ImageError: the file does not hold so many.
+        ImageError: the file has fewer pictures.
     """
 
     def __init__(self, stream: BinaryIO, header: Header, frame: int) -> None:
@@ -46,17 +46,17 @@ class Picture:
 
     @property
     def memory(self) -> int:
-        """The bytes that decoding takes at most."""
+        """The largest number of bytes that decoding takes."""
         width, height = self.header.size
         own = self.header.samples * max(1, self.header.bits // 8)
         grey = 24 if self.header.photometric in GREYS else 0  # windows are reckoned in float64
         return width * height * (4 * own + 12 + grey)
 
     def decoded(self) -> Image.Image:
-        """The picture as Pillow has it: of mode RGB or L, with the colour profile of the file.
+        """The picture as a Pillow image of mode RGB or L, with the colour profile of the file.
 
         Raises:
-            ImageError: damaged, cut short, or compressed in a way that nothing here decodes.
+            ImageError: the file is damaged, cut short, or compressed by a method without a decoder.
         """
         stream, header, frame = self.stream, self.header, self.frame
         if header.syntax in _NATIVE:
@@ -74,7 +74,7 @@ def _native(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
     """(H, W) or (H, W, 3) of pixels that are not compressed; only those of the one picture are read."""
     length = header.frame_length
     if header.bits == 1:
-        raise ImageError("a DICOM file of black and white bits, which is no photograph")
+        raise ImageError("a DICOM file with 1-bit pixels (black and white), which is not a photograph")
     stream.seek(header.start + (frame - 1) * length)
     content = stream.read(length)
     if len(content) < length or (header.length is not None and frame * length > header.length):
@@ -85,7 +85,7 @@ def _native(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
 def _compressed(stream: BinaryIO, header: Header, frame: int) -> bytes:
     """The bytes of a compressed picture."""
     if header.length is not None:
-        raise ImageError("a damaged DICOM file: its pixels are said to be compressed, and are not")
+        raise ImageError("a damaged DICOM file: the header says that the pixels are compressed, but they are not")
     facts = header.facts
     offsets = None
     if "ExtendedOffsetTable" in facts and "ExtendedOffsetTableLengths" in facts:
@@ -105,11 +105,13 @@ def _by_pydicom(header: Header, content: bytes) -> NDArray[Any]:
         try:
             decoder = pydicom.pixels.get_decoder(header.syntax)
         except NotImplementedError as error:
-            raise ImageError("a DICOM file in a transfer syntax that nothing here decodes") from error
+            raise ImageError(
+                "a DICOM file in an unsupported transfer syntax; save it uncompressed or as baseline JPEG"
+            ) from error
         if not decoder.is_available:
             raise ImageError(
                 f"a DICOM file in {decoder.UID.name}, for which no decoder is installed; save it uncompressed or as "
-                "baseline JPEG, or install one that pydicom knows, such as python-gdcm"
+                "baseline JPEG, or install one that pydicom supports, such as python-gdcm"
             )
         given = content if header.syntax in _NATIVE else pydicom.encaps.encapsulate([content])
         pixels, _ = decoder.as_array(
@@ -139,7 +141,7 @@ def _by_pillow(header: Header, content: bytes) -> Image.Image:
     try:
         picture: Image.Image = Image.open(PatientStream(file), formats=(form,))
     except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"a damaged DICOM file: no {form} of the size that the header says is in it") from error
+        raise ImageError(f"a damaged DICOM file: it contains no {form} picture of the size in its header") from error
     check_scans(picture, file)
     if picture.size != header.size:
         raise ImageError(f"a damaged DICOM file: the header says {header.size[0]} x {header.size[1]} pixels, and the "

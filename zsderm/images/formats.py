@@ -1,4 +1,4 @@
-"""Which formats photographs come in: their names, how a file shows its own, and the package that some of them need.
+"""The formats of photographs: their names, how to recognise them by the first bytes, and the packages they need.
 
 This list stands here and nowhere else. Pillow reads most of them; HEIC and DICOM need a package of an extra.
 """
@@ -27,7 +27,7 @@ _PACKAGES = {HEIC: ("HEIC", "pillow-heif", "heic"), DICOM: ("DICOM", "pydicom", 
 
 
 def kind_of(head: bytes) -> str:
-    """HEIC, AVIF or DICOM, by what the file begins with; empty for every other file, whatever it is called.
+    """HEIC, AVIF or DICOM, recognised by the first bytes; empty for every other file, whatever its name.
 
     Args:
         head: the first `HEAD` bytes.
@@ -40,13 +40,13 @@ def kind_of(head: bytes) -> str:
 
 
 def is_dicom(head: bytes) -> bool:
-    """Whether a file begins as DICOM, part 10, section 7.1 says: 128 bytes of anything, then its name."""
+    """Whether a file begins like a DICOM file: 128 bytes of any content, then "DICM" (PS3.10, section 7.1)."""
     return head[128:132] == b"DICM"
 
 
 @cache
 def missing(kind: str) -> str:
-    """The clause for a file that cannot be read because a package is not installed, with the command that installs it.
+    """The reason for a file that cannot be read because a package is missing, with the command that installs it.
 
     Args:
         kind: `HEIC`, `AVIF` or `DICOM`.
@@ -55,7 +55,9 @@ def missing(kind: str) -> str:
 
     if kind == AVIF:
         newer = installation.pip("--upgrade", "Pillow>=11.3")
-        return f"an AVIF image, which Pillow {installation.version_of('Pillow')} cannot read. Install another: {newer}"
+        return (
+            f"an AVIF image, which Pillow {installation.version_of('Pillow')} cannot read. Upgrade Pillow with: {newer}"
+        )
     name, package, extra = _PACKAGES[kind]
     command = installation.extra(extra)
     return f"{name} needs the package {package}, which is not installed. Install it with: {command}"

@@ -1,4 +1,4 @@
-"""An open file of which one picture is meant: DICOM files may hold several, and ``name.dcm#2`` is the second."""
+"""One picture of an open file: a DICOM file may hold several pictures, and ``name.dcm#2`` is the second."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _digests: dict[tuple[int, ...], str] = {}
 
 
 class FrameStream(io.BufferedReader):
-    """The file, and which of its pictures is meant.
+    """An open file, with the number of one of its pictures.
 
     Attributes:
-        frame: from 1.
+        frame: number of the picture, from 1.
     """
 
     def __init__(self, raw: io.FileIO, frame: int) -> None:
@@ -31,7 +31,7 @@ class FrameStream(io.BufferedReader):
         """Open a DICOM file at one of its pictures.
 
         Raises:
-            ImageError: the file is none; then a name with a number in it means nothing.
+            ImageError: the file is not a DICOM file, so a picture number has no meaning.
             OSError: it cannot be opened.
         """
         stream = cls(io.FileIO(path, "rb", opener=opener), frame)
@@ -42,10 +42,10 @@ class FrameStream(io.BufferedReader):
         return stream
 
     def digest(self, of_file: Callable[[io.BufferedReader], str]) -> str:
-        """SHA-256 as hex that differs from picture to picture of a file.
+        """A SHA-256 in hex that is different for each picture of a file.
 
         Args:
-            of_file: reckons that of the whole file, which is asked for once.
+            of_file: computes the SHA-256 of the whole file; it is called once for each file.
         """
         status = os.fstat(self.fileno())
         state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -57,14 +57,14 @@ class FrameStream(io.BufferedReader):
 
 
 def frame_of(stream: object) -> int:
-    """Which picture of an open file is meant, from 1."""
+    """The number of the selected picture in an open file, from 1."""
     return stream.frame if isinstance(stream, FrameStream) else 1
 
 
 def picture_count(stream: BinaryIO) -> int:
-    """How many pictures an open file holds that each get a row of their own: of DICOM files their frames, else 1.
+    """The number of rows that an open file gets: one for each frame of a DICOM file, one for other files.
 
-    A file that cannot be read counts as 1: it is one row with a reason.
+    A file that cannot be read counts as 1, because it becomes one row with a reason.
     """
     length = stream.seek(0, os.SEEK_END)
     stream.seek(0)

@@ -1,4 +1,4 @@
-"""Whom a DICOM file is of, as a name that says nothing to anybody else: enough to put photographs together.
+"""A pseudonym for the patient of a DICOM file: enough to group photographs, without naming the patient.
 
 Letters: the salt is a secret of the place where the photographs are. With it somebody could try all numbers that a
 clinic gives out, and find the patient; without it, nobody can. It never stands in an output.
@@ -21,21 +21,21 @@ _DIGITS = 16  # hex digits: that any two of a million patients get one name: 1 i
 
 
 def patient_of(photograph: str | os.PathLike[str], salt: bytes) -> str:
-    """A name for the patient of a photograph, the same for all of one patient and one salt.
+    """A pseudonym for the patient of a photograph, the same for all photographs of one patient with one salt.
 
-    It is HMAC-SHA-256 of the PatientID (0010,0020) under the salt, cut to 16 hex digits. Nothing else of a patient is
-    read.
+    It is the HMAC-SHA-256 of the PatientID (0010,0020) with the salt as key, cut to 16 hex digits. Nothing else about a
+    patient is read.
 
     Args:
         photograph: a path, such as ``name.dcm`` or ``name.dcm#2``.
         salt: at least `LEAST_SALT` bytes.
 
     Returns:
-        The name; empty for other formats, and for a file that names no patient.
+        The pseudonym; empty for other formats, and for a file without a PatientID.
 
     Raises:
         ImageError: the file cannot be opened, or its header cannot be read.
-        SettingsError: the salt is too short to keep a secret.
+        SettingsError: the salt is too short to be a secret.
     """
     if len(salt) < LEAST_SALT:
         raise SettingsError(f"Expected a salt of at least {LEAST_SALT} bytes, but got {len(salt)}. Make a longer one.")
@@ -47,10 +47,10 @@ def patient_of(photograph: str | os.PathLike[str], salt: bytes) -> str:
 
 
 def salt_in(file: Path) -> bytes:
-    """The salt in a file; one that is not there is made, with a new secret that its owner alone may read.
+    """The salt in a file; a missing file is created with a new secret that only its owner can read.
 
     Raises:
-        SettingsError: it cannot be read or made, or holds too little.
+        SettingsError: the file cannot be read or created, or is too short.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -58,16 +58,21 @@ def salt_in(file: Path) -> bytes:
     except FileExistsError:
         pass
     except OSError as error:
-        raise SettingsError(f"The salt '{file}' cannot be made: {error.strerror}. Name another with --salt.") from error
+        raise SettingsError(
+            f"The salt file '{file}' cannot be created: {error.strerror}. Name another with --salt."
+        ) from error
     else:
         with os.fdopen(place, "w", encoding="ascii") as stream:
             stream.write(secrets.token_hex(32))
     try:
         salt = file.read_bytes().strip()
     except OSError as error:
-        raise SettingsError(f"The salt '{file}' cannot be read: {error.strerror}. Name another with --salt.") from error
+        raise SettingsError(
+            f"The salt file '{file}' cannot be read: {error.strerror}. Name another with --salt."
+        ) from error
     if len(salt) < LEAST_SALT:
         raise SettingsError(
-            f"Expected at least {LEAST_SALT} bytes in the salt '{file}', but got {len(salt)}. Name another with --salt."
+            f"Expected at least {LEAST_SALT} bytes in the salt file '{file}', but got {len(salt)}. "
+            "Name another with --salt."
         )
     return salt

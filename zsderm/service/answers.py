@@ -42,13 +42,13 @@ AGAIN = 10  # seconds after which it is worth asking again
 
 
 class Classifiers:
-    """Classifiers by class list and method, made when they are first asked for.
+    """Classifiers by class list and method, created at their first use.
 
     Args:
-        encoder: of them all.
-        knowledge: descriptions; None for none.
-        fitted: a classifier that was fitted beforehand: then it is the only one.
-        calibration: for its classes; None for none.
+        encoder: shared by all classifiers.
+        knowledge: knowledge base; None for templates only.
+        fitted: a fitted classifier; if given, it is the only one.
+        calibration: applied to requests with its classes; None for no calibration.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Classifiers:
         self._telling = threading.Lock()  # of the model that reads narratives
 
     def classes_of(self, request: ClassifyRequest) -> tuple[str, ...]:
-        """The classes that a request asks for.
+        """The classes that a request names.
 
         Raises:
-            ClassListError: more than others can wait for, a name with control characters, or see
+            ClassListError: more than `MOST_CLASSES` classes, a name with control characters, or see
                 `zsderm.typed_classes.checked_names`.
             SettingsError: other classes than those of the fitted classifier.
         """
@@ -81,7 +81,7 @@ class Classifiers:
             return checked_names(names, request.classes)
         if request.classes and set(typed_names(request.classes)) != set(self.fitted.classes):
             raise SettingsError(
-                f"this service answers with a fitted classifier, whose classes are {', '.join(self.fitted.classes)}; "
+                f"this service uses a fitted classifier with the classes {', '.join(self.fitted.classes)}; "
                 "leave out `classes`"
             )
         return self.fitted.classes
@@ -91,14 +91,14 @@ class Classifiers:
         return request.views or (self.encoder.card.views if self.fitted is None else self.fitted.views)
 
     def check(self, request: ClassifyRequest) -> None:
-        """Refuse what cannot be answered, before any photograph is looked at.
+        """Check a request before any photograph is read.
 
         Raises:
-            SettingsError: a narrative, and no knowledge base to read it by.
+            SettingsError: a narrative is given, but no knowledge base is loaded.
             ZsdermError: see `find`.
         """
         if request.narrative and self.knowledge is None:
-            raise SettingsError("a narrative needs a knowledge base, which says what patients report: none is loaded")
+            raise SettingsError("a narrative needs a knowledge base, but none is loaded; leave out `narrative`")
         if self.fitted is not None or self._kept(_key(request, self.classes_of(request))) is not None:
             self.find(request)
             return
@@ -110,11 +110,11 @@ class Classifiers:
             self._places.release()
 
     def find(self, request: ClassifyRequest) -> ZeroShotClassifier:
-        """The classifier for a request, its sentences read; who asks for a list that is being read waits for it.
+        """The classifier for a request, with embedded sentences; requests with the same new class list share the work.
 
         Raises:
-            ZsdermError: classes or settings that cannot be used, as the command line says it.
-            Exception: nobody waits any more, or the service ends; see `SlicedTexts.expect`.
+            ZsdermError: classes or settings cannot be used, with the message of the command line.
+            Exception: the client disconnected, or the service is stopping; see `SlicedTexts.expect`.
         """
         classes, prior = self.classes_of(request), prior_of(request)
         if self.fitted is not None:
@@ -177,13 +177,13 @@ class Classifiers:
         rows: Sequence[np.ndarray | None],
         errors: Sequence[str],
     ) -> Predictions:
-        """What the classifier says of N photographs, as a batch.
+        """The answers for N photographs, classified as one batch.
 
         Args:
-            request: how.
+            request: the settings of the classification.
             names: N distinct names.
-            rows: N (D,) float32 unit rows, None where a photograph could not be read.
-            errors: N reasons, empty where it could.
+            rows: N (D,) float32 unit rows, None if the photograph could not be read.
+            errors: N reasons, empty if the photograph could be read.
 
         Raises:
             ZsdermError: see `find`.
@@ -216,10 +216,10 @@ class Classifiers:
 
 
 def harmless_names(names: list[str]) -> list[str]:
-    """The names, none of which steers a terminal or turns the direction of a text.
+    """The names, checked for control characters and characters that change the text direction.
 
     Raises:
-        ClassListError: one of them does.
+        ClassListError: a name contains such a character.
     """
     if strange := [shown for name in names if (shown := one_line(name)) != name]:
         raise ClassListError(f"expected class names without control characters, but got '{strange[0][:80]}'")
@@ -242,10 +242,10 @@ def _key(request: ClassifyRequest, classes: Sequence[str]) -> str:
 
 
 def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
-    """A word, or weights by class.
+    """The prior of a request: "auto", "uniform", or weights by class.
 
     Raises:
-        SettingsError: neither of them.
+        SettingsError: it is none of these.
     """
     if request.prior in PRIORS:
         return request.prior
@@ -267,7 +267,7 @@ def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
 
 
 def answers_of(predictions: Predictions, top_k: int) -> list[Answer]:
-    """N answers as JSON has them."""
+    """N answers as JSON models."""
     ranked, sets, ok = predictions.top_k(top_k), predictions.set_names, predictions.ok.tolist()
     familiarity = None if predictions.familiarity is None else predictions.familiarity.tolist()
     abstained = None if predictions.abstained is None else predictions.abstained.tolist()
@@ -302,12 +302,12 @@ def answers_of(predictions: Predictions, top_k: int) -> list[Answer]:
 
 
 def classified(predictions: Predictions, answers: Sequence[Answer]) -> Classified:
-    """The answers with what holds for all of them."""
+    """The answers of one request, with the facts that hold for all of them."""
     return Classified(answers=list(answers), **facts_of(predictions))
 
 
 def facts_of(predictions: Predictions) -> dict[str, Any]:
-    """What holds for all photographs of a batch."""
+    """The facts that hold for all photographs of a batch."""
     return {
         "classes": list(predictions.classes),
         "method": predictions.method,
@@ -345,5 +345,5 @@ def _finite(value: float) -> float | None:
 
 def _note(none_of_these: bool, before: str | None, label: str) -> str:
     if none_of_these:
-        return "It may be none of these classes."
-    return f"By the sentences alone it was {before}." if before and before != label else ""
+        return "The photograph may show none of these classes."
+    return f"By the sentences alone, the answer was {before}." if before and before != label else ""

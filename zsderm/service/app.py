@@ -21,10 +21,10 @@ from zsderm.service.settings import ServiceSettings
 
 
 def make_app(settings: ServiceSettings | None = None) -> FastAPI:
-    """The application; its model is loaded, and its jobs go on, when it starts, and end when it stops.
+    """Create the application. At startup it loads the model and continues its jobs; at shutdown it stops them.
 
     Args:
-        settings: by default those of `ServiceSettings`.
+        settings: by default, the defaults of `ServiceSettings`.
     """
     settings = settings or ServiceSettings()
 
@@ -68,7 +68,7 @@ async def _counted(request: Request, call_next: Callable[[Request], Awaitable[Re
     try:
         response = await call_next(request)
     except ClientDisconnect:  # nobody is there to read it, and nothing is wrong here
-        response = problems.answered(400, "the request ended before it was sent; send it again")
+        response = problems.answered(400, "the request ended before it was complete; send it again")
     except Exception as error:  # noqa: BLE001  # here and not outside, where nothing adds headers any more
         if request.app.state.service.classifiers.texts.ended:  # what was cut off at the end is no defect
             gone = problems.ending()
@@ -76,7 +76,7 @@ async def _counted(request: Request, call_next: Callable[[Request], Awaitable[Re
         else:
             response = problems.defect(error)
     if response.status_code in (400, 416) and response.headers.get("content-type", "").startswith("text/plain"):
-        response = problems.answered(response.status_code, "the header Range cannot be used here; leave it out")
+        response = problems.answered(response.status_code, "the header Range is not supported here; leave it out")
     route = getattr(request.scope.get("route"), "path", "none")
     metrics = request.app.state.service.metrics
     metrics.requests.labels(route, response.status_code).inc()

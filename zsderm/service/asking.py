@@ -1,4 +1,4 @@
-"""Whether somebody still waits for what is being worked at, known wherever the work is done."""
+"""Whether the client of a request still waits for its answer; the code that does the work can check it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ask: ContextVar[Callable[[], None] | None] = ContextVar("_ask", default=None)
 
 
 def expect_asker() -> None:
-    """Go on only where somebody still waits.
+    """Check that the client still waits.
 
     Raises:
-        Exception: what `asking` was given raises, where nobody does.
+        Exception: the client no longer waits; raised by the function given to `asking`.
     """
     if (ask := _ask.get()) is not None:
         ask()
@@ -32,7 +32,7 @@ def expect_asker() -> None:
 
 @contextmanager
 def asking(ask: Callable[[], None]) -> Iterator[None]:
-    """Within the block `expect_asker` calls a function, which raises once nobody waits."""
+    """Within the block, `expect_asker` calls the given function, which raises once the client no longer waits."""
     token = _ask.set(ask)
     try:
         yield
@@ -41,10 +41,10 @@ def asking(ask: Callable[[], None]) -> Iterator[None]:
 
 
 async def in_thread(request: Request, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Run a function in a thread on behalf of a request, of which all was read; `expect_asker` sees its client go.
+    """Run a function in a thread for a request that was read completely; `expect_asker` notices a disconnect.
 
     Raises:
-        ProblemError: the client has gone, which nobody reads.
+        ProblemError: the client disconnected; nobody receives this error.
     """
     gone = threading.Event()
 
@@ -55,7 +55,7 @@ async def in_thread(request: Request, function: Callable[P, T], *args: P.args, *
 
     def ask() -> None:
         if gone.is_set():
-            raise ProblemError(400, "the client has gone before it was answered")
+            raise ProblemError(400, "the client disconnected before the answer was ready")
 
     watching = asyncio.create_task(watch())
     try:

@@ -49,10 +49,10 @@ TRIES = 5  # where the service is busy
 
 
 class ServiceError(ZsdermError):
-    """The service has refused a request.
+    """The service refused a request.
 
     Args:
-        problem: what it said, as RFC 9457 has it.
+        problem: the problem details (RFC 9457) that it sent.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -61,13 +61,13 @@ class ServiceError(ZsdermError):
 
 
 class ServiceClient:
-    """Asks a service.
+    """Sends requests to a service.
 
     Args:
-        address: such as "http://127.0.0.1:8000".
-        key: where the service needs one.
+        address: of the service, such as "http://127.0.0.1:8000".
+        key: of the service, if it needs one.
         timeout: seconds to wait for an answer.
-        http: a client of httpx to ask with, such as one with certificates; by default a new one.
+        http: the httpx client to use, such as one with certificates; by default a new one.
     """
 
     def __init__(
@@ -98,13 +98,14 @@ class ServiceClient:
 
         Args:
             photographs: N files.
-            classes: names, or one text with commas; empty where the service has a fitted classifier.
+            classes: names, or one text with commas; empty if the service has a fitted classifier.
             how: method, prior, top_k, views, modality, explain, narrative, words_weight; see
                 `zsderm.service.schemas.ClassifyRequest`.
 
         Raises:
-            ServiceError: the service has refused it; a photograph that cannot be decoded is an answer, and no error.
-            InputError: there is no such file, or it may not be read.
+            ServiceError: the service refused the request. A photograph that cannot be decoded is an answer, not an
+                error.
+            InputError: a file does not exist or cannot be read, or the service does not answer.
         """
         return self._send(Classified, "/v1/classify", photographs, {"classes": _joined(classes), **how})
 
@@ -117,16 +118,16 @@ class ServiceClient:
         return self._send(Annotated_, "/v1/annotate", photographs, {"concepts": concepts})
 
     def retrieve(self, photographs: Sequence[Source], query: str, limit: int = 10) -> Retrieved:
-        """Those of a few photographs that are most like a text. Raises as `classify`."""
+        """Find those of a few photographs that are most similar to a text. Raises as `classify`."""
         return self._send(Retrieved, "/v1/retrieve", photographs, {"query": query, "limit": limit})
 
     def create_job(self, photographs: Sequence[Source], classes: str | Sequence[str] = "", **how: Any) -> Job:
-        """Classify many photographs together: they are sent in several requests, and the job is started.
+        """Send many photographs in several requests, and start a job that classifies them together.
 
         Args:
             photographs: N files.
-            classes: see `classify`, as for the rest.
-            how: of the classification.
+            classes: see `classify`.
+            how: see `classify`.
 
         Raises:
             ServiceError, InputError: see `classify`; nothing is sent where a file is missing.
@@ -144,7 +145,7 @@ class ServiceClient:
         return self._ask(Jobs, "GET", "/v1/jobs").jobs
 
     def job(self, id: str) -> Job:
-        """Where a job stands."""
+        """The state and progress of a job."""
         return self._ask(Job, "GET", f"/v1/jobs/{id}")
 
     def wait(self, id: str, every: float = 1.0) -> Job:
@@ -160,11 +161,11 @@ class ServiceClient:
         return job
 
     def cancel_job(self, id: str) -> Job:
-        """End a job; it can be resumed."""
+        """Cancel a job; it can be resumed."""
         return self._ask(Job, "POST", f"/v1/jobs/{id}/cancel")
 
     def resume_job(self, id: str) -> Job:
-        """Go on with a job that failed or was cancelled."""
+        """Resume a job that failed or was cancelled."""
         return self._ask(Job, "POST", f"/v1/jobs/{id}/resume")
 
     def delete_job(self, id: str) -> None:
@@ -172,7 +173,7 @@ class ServiceClient:
         self._response("DELETE", f"/v1/jobs/{id}")
 
     def photographs(self, id: str) -> Iterable[Photograph]:
-        """The photographs of a job with their answers, asked for as they are needed."""
+        """The photographs of a job with their answers, requested from the service as they are needed."""
         offset, total = 0, 1
         while offset < total:
             found = self._ask(Photographs, "GET", f"/v1/jobs/{id}/photographs", params={"offset": offset, "limit": 200})
@@ -185,16 +186,16 @@ class ServiceClient:
         self._save(f"/v1/jobs/{id}/result.{kind}", path)
 
     def save_labels(self, id: str, path: Source) -> None:
-        """Save what readers said of a job, as a table that evaluate and calibrate take."""
+        """Save the verdicts on a job, as a table of labels for evaluate and calibrate."""
         self._save(f"/v1/jobs/{id}/labels.csv", path)
 
     def review(self, id: str, number: int, verdict: Verdict, label: str = "", comment: str = "") -> Photograph:
-        """Say what is right of an answer: verdict agree, correct (with a label) or cannot_tell."""
+        """Give a verdict on an answer: agree, correct (with a label) or cannot_tell."""
         said = ReviewRequest(verdict=verdict, label=label, comment=comment).model_dump()
         return self._ask(Photograph, "PUT", f"/v1/jobs/{id}/photographs/{number}/review", json=said)
 
     def undo_review(self, id: str, number: int) -> Photograph:
-        """Take the last verdict on a photograph away."""
+        """Remove the latest verdict on a photograph."""
         return self._ask(Photograph, "DELETE", f"/v1/jobs/{id}/photographs/{number}/review")
 
     def check_classes(self, classes: str | Sequence[str]) -> KnownClasses:
@@ -202,19 +203,19 @@ class ServiceClient:
         return self._ask(KnownClasses, "GET", "/v1/knowledge/classes", params={"classes": _joined(classes)})
 
     def descriptions(self, name: str) -> KnowledgeDescriptions:
-        """What is said of a disease."""
+        """The descriptions of a disease in the knowledge base."""
         return self._ask(KnowledgeDescriptions, "GET", "/v1/knowledge/descriptions", params={"name": name})
 
     def models(self) -> list[ModelCard]:
-        """The model of the service, and others that could be."""
+        """The model of the service, then the other models that it could be started with."""
         return [ModelCard.model_validate(card) for card in self._response("GET", "/v1/models").json()]
 
     def health(self) -> Health:
-        """Whether it runs."""
+        """Whether the service runs."""
         return self._ask(Health, "GET", "/v1/healthz")
 
     def readiness(self) -> Readiness:
-        """What answers there, and how much may be asked."""
+        """The loaded model, and the limits of the service."""
         return self._ask(Readiness, "GET", "/v1/readyz")
 
     def _send(
@@ -253,7 +254,9 @@ class ServiceClient:
             return response
         if response.headers.get("content-type", "").startswith("application/problem+json"):
             raise ServiceError(Problem.model_validate(response.json()))
-        raise InputError(f"no answer of zsderm serve, but status {response.status_code}. Check the address.")
+        raise InputError(
+            f"expected an answer of zsderm serve, but got status {response.status_code}. Check the address."
+        )
 
 
 def _expect_files(photographs: Sequence[Source]) -> None:

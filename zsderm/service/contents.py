@@ -1,4 +1,4 @@
-"""What lies in the files of a form: the photographs of ZIP archives, and the pictures of DICOM files.
+"""The contents of the files of a form: the photographs in ZIP archives, and the pictures in DICOM files.
 
 Nothing is unpacked by the names in an archive: each member becomes a file of random name, is looked at as if it had
 been sent by itself, and counts against the same limits. What may not be read is a row with a reason.
@@ -37,11 +37,11 @@ class Contents:
         self._max_bytes, self._max_file_bytes, self._max_members = max_bytes, max_file_bytes, max_members
 
     def spread(self, form: Form, most: int) -> None:
-        """Put photographs in the place of archives, and pictures in the place of files that hold several.
+        """Replace archives by their photographs, and files with several pictures by these pictures.
 
         Args:
             form: its files lie in one folder, where those of archives come to lie too; archives are gone afterwards.
-            most: photographs that there may be in the end.
+            most: the largest number of photographs allowed afterwards.
 
         Raises:
             ProblemError: 413, there are more; all files are gone then.
@@ -54,10 +54,12 @@ class Contents:
             if len(found) > most:
                 for upload in (*found, *form.files):
                     Path(file_of(upload.file)).unlink(missing_ok=True)
-                raise ProblemError(413, f"expected at most {counted(most, 'photograph')}, those in archives included")
+                raise ProblemError(
+                    413, f"expected at most {counted(most, 'photograph')}, including those in archives, but got more"
+                )
         form.files = found
         if over:
-            form.notes.append(f"Passed over in archives, since they are not read as images: {passed_over_text(over)}.")
+            form.notes.append(f"Skipped in archives, because they are not image files: {passed_over_text(over)}.")
 
     def _photographs(self, files: list[Upload], over: Counter[str]) -> Iterator[Upload]:
         left = self._max_bytes

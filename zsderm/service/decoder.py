@@ -59,7 +59,7 @@ def _answer(answers: BinaryIO, asked: dict[str, Any]) -> None:
     except ImageError as error:
         header["error"] = str(error)
     except MemoryError:
-        header["error"] = "it takes more memory to decode than the service allows"
+        header["error"] = "decoding the image takes more memory than the service allows"
         pixels = preview = b""
     header["pixels"], header["preview"] = len(pixels), len(preview)
     told = json.dumps(header).encode()

@@ -40,14 +40,14 @@ Row = Future[np.ndarray]
 
 
 class FullError(Exception):
-    """Too many photographs wait.
+    """The queue is full.
 
     Args:
-        seconds: after which it is worth asking again.
+        seconds: after which the client can try again.
     """
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"too many photographs are waiting; ask again in {seconds} s")
+        super().__init__(f"too many photographs are waiting; try again in {seconds} s")
         self.seconds = seconds
 
 
@@ -59,12 +59,12 @@ class _Waiting:
 
 
 class Engine:
-    """A thread with the model.
+    """The thread that runs the model.
 
     Args:
         encoder: the model.
-        batch_size: photographs that it sees at once.
-        limit: photographs that may wait.
+        batch_size: number of photographs embedded at once.
+        limit: number of photographs that may wait.
         ran: is called after each batch with the number of photographs in it.
     """
 
@@ -85,7 +85,7 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        """How many photographs wait, those that are being decoded included."""
+        """The number of waiting photographs, including those being decoded."""
         return self._promised + self._asked_for + sum(map(len, self._jobs))
 
     @property
@@ -93,10 +93,10 @@ class Engine:
         return sum(map(len, list(self._asked.values())))
 
     def let_in(self, count: int) -> None:
-        """Keep places for photographs that somebody waits for; `submit` or `leave` gives each of them back.
+        """Reserve places for photographs of a request; `submit` or `leave` releases each of them.
 
         Raises:
-            FullError: there are not so many.
+            FullError: there are not enough free places.
         """
         with self._changed:
             if self.waiting + count > self._limit and self.waiting:
@@ -104,20 +104,20 @@ class Engine:
             self._promised += count
 
     def leave(self, count: int) -> None:
-        """Give places back that were kept for nothing."""
+        """Release reserved places that are not needed."""
         with self._changed:
             self._promised -= count
 
     def submit(self, pixels: torch.Tensor, views: int = 1, asker: object = None) -> Row:
-        """Let the model see a photograph that somebody waits for, who has been let in.
+        """Queue a photograph of a request that has reserved a place.
 
         Args:
             pixels: (3, H, W) float32, as the encoder's ``preprocess`` makes them.
-            views: how many views of it are averaged.
-            asker: any object that stands for the request, which has its turns among others; None for one of its own.
+            views: number of views that are averaged.
+            asker: any object that identifies the request, which takes turns with other requests; None for a new one.
 
         Returns:
-            Its (D,) float32 unit row, later. A row that is cancelled before its turn is not computed.
+            A future of its (D,) float32 unit row. A row that is cancelled before its turn is not computed.
         """
         waiting = _Waiting(pixels, views, Future())
         with self._changed:
@@ -130,14 +130,14 @@ class Engine:
         return waiting.row
 
     def submit_batch(self, pixels: Sequence[torch.Tensor], views: int = 1) -> list[Row]:
-        """Let the model see a batch of a job by itself, when nobody waits for an answer.
+        """Queue a batch of a job; it is embedded by itself, when no request waits.
 
         Args:
             pixels: B photographs, see `submit`.
             views: of each of them.
 
         Returns:
-            B rows, see `submit`.
+            B futures, see `submit`.
         """
         batch = [_Waiting(one, views, Future()) for one in pixels]
         with self._changed:
@@ -150,7 +150,7 @@ class Engine:
         return [one.row for one in batch]
 
     def stop(self) -> None:
-        """End after the batch that runs; rows that still wait are cancelled."""
+        """Stop after the current batch; waiting rows are cancelled."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

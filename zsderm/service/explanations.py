@@ -1,4 +1,4 @@
-"""Heat maps: where in a photograph an answer was found, as PNG pictures of pixels alone."""
+"""Heat maps: which parts of a photograph look like the answer, as PNG pictures without metadata."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 def heat_maps(
     service: Service, classifier: ZeroShotClassifier, predictions: Predictions, files: Sequence[Path]
 ) -> Iterator[str | None]:
-    """A heat map of each photograph as a data URI, one at a time; None where it could not be read.
+    """A heat map of each photograph as a data URI, one at a time; None if it could not be read.
 
     Args:
-        service: decodes.
-        classifier: that has answered.
+        service: decodes the photographs.
+        classifier: the classifier that gave the answers.
         predictions: its answers for N photographs.
-        files: N paths of our own.
+        files: N paths that the service chose.
     """
     for index, ok in enumerate(predictions.ok.tolist()):
         service.classifiers.texts.expect()
@@ -37,7 +37,7 @@ def heat_maps(
 
 
 def heat_picture(service: Service, job: JobRecord, photograph: PhotographRecord) -> bytes:
-    """The heat map of a photograph of a job that is done, as PNG.
+    """The heat map of a photograph in a finished job, as PNG.
 
     Raises:
         ProblemError: 404, the photograph cannot be read any more.

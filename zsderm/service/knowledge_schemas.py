@@ -1,4 +1,4 @@
-"""What is answered of diseases, class lists and models, as JSON."""
+"""The JSON models of answers about diseases, class lists and encoders."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ class KnowledgeCard(Model):
 
 
 class KnownClass(Model):
-    """A class name as it is understood."""
+    """How the knowledge base understands a class name."""
 
-    name: str = Field(description="As it was given.")
+    name: str = Field(description="The name as it was given.")
     known: bool
-    ambiguous: bool = Field(default=False, description="It may mean several diseases, so the list is refused.")
-    disease: str | None = Field(default=None, description="What the knowledge base calls it.")
+    ambiguous: bool = Field(
+        default=False, description="Whether the name may mean several diseases; then the list is refused."
+    )
+    disease: str | None = Field(default=None, description="The name of this disease in the knowledge base.")
     aliases: list[str] = Field(default_factory=list)
     descriptions: int = 0
-    detail: str = Field(default="", description="Where it is not known: what may be meant.")
+    detail: str = Field(default="", description="For an unknown or ambiguous name: what it may mean.")
     suggestions: list[str] = Field(default_factory=list)
 
 
 class KnownClasses(Model):
-    """A class list as it is understood."""
+    """How the knowledge base understands a class list."""
 
     classes: list[KnownClass]
-    error: str = Field(default="", description="Why the list cannot be used as it is; empty when it can.")
+    error: str = Field(default="", description="Why the list cannot be used as it is; empty if it can.")
 
 
 class KnowledgeHit(Model):
-    """A name, alias or description that a search met."""
+    """A name, alias or description found by a search."""
 
     score: float
     disease: str
@@ -48,7 +50,7 @@ class KnowledgeHit(Model):
 
 
 class KnowledgeDescriptions(Model):
-    """What the knowledge base says of one disease."""
+    """The descriptions of one disease in the knowledge base."""
 
     disease: str
     aliases: list[str]
@@ -65,7 +67,7 @@ class KnowledgeSentence(Model):
 
 
 class ClassList(Model):
-    """A list of classes that can be chosen."""
+    """A class list of a public data set."""
 
     name: str
     title: str
@@ -76,7 +78,7 @@ class ModelCard(Model):
     """An encoder."""
 
     name: str
-    loaded: bool = Field(description="Whether it is the one that answers here.")
+    loaded: bool = Field(description="Whether this encoder is the one that the service uses.")
     width: int
     image_size: int
     licence: str

@@ -1,4 +1,4 @@
-"""What is counted, in the text format of Prometheus. No name of a file or of a class is in it."""
+"""Counters in the text format of Prometheus, without names of files and classes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         one: dict[str, Any] = {"registry": self.registry}
-        self.requests = Counter("zsderm_requests", "Requests by route and status.", ["route", "status"], **one)
-        self.seconds = Histogram("zsderm_request_seconds", "Time to answer.", ["route"], buckets=SECONDS, **one)
+        self.requests = Counter("zsderm_requests", "Requests by route and HTTP status.", ["route", "status"], **one)
+        self.seconds = Histogram(
+            "zsderm_request_seconds", "Seconds from request to answer.", ["route"], buckets=SECONDS, **one
+        )
         self.photographs = Counter("zsderm_photographs", "Photographs by outcome.", ["outcome"], **one)
-        self.batches = Counter("zsderm_batches", "Batches that went through the model.", **one)
-        self.decoder_deaths = Counter("zsderm_decoder_deaths", "Decoding processes that died or took too long.", **one)
+        self.batches = Counter("zsderm_batches", "Batches processed by the model.", **one)
+        self.decoder_deaths = Counter(
+            "zsderm_decoder_deaths", "Decoder processes that crashed or were killed at the time limit.", **one
+        )
         self.waiting = Gauge("zsderm_waiting_photographs", "Photographs that wait for the model.", **one)
         self.jobs = Gauge("zsderm_jobs", "Jobs by state.", ["state"], **one)
 
     def watch(self, waiting: Callable[[], float], jobs: Callable[[], dict[str, int]]) -> None:
-        """Ask for the gauges when somebody looks."""
+        """Set the functions that give the values of the gauges whenever the metrics are read."""
         self.waiting.set_function(waiting)
         self._count_jobs = jobs
 
     def text(self) -> bytes:
-        """All of it."""
+        """All metrics as text."""
         for state, count in self._count_jobs().items():
             self.jobs.labels(state).set(count)
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""Photographs decoded and made small by other processes, which may die without the server dying."""
+"""Photographs are decoded and scaled down by other processes, whose crash does not stop the server."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LARGE_SIDE = 1600  # and of a photograph by itself
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A photograph that was read.
+    """A decoded photograph.
 
     Attributes:
-        pixels: upright RGB, as an encoder takes it; None where they were not asked for.
-        preview: a JPEG without any metadata; empty where none was asked for.
-        size: width and height in pixels, as it is shown; ``pixels`` may be fewer.
+        pixels: upright RGB image for the encoder; None if not requested.
+        preview: a JPEG without metadata; empty if not requested.
+        size: width and height of the upright photograph; ``pixels`` may be smaller.
     """
 
     pixels: Image.Image | None
@@ -38,14 +38,14 @@ class Picture:
 
 
 class Pictures:
-    """Processes that decode, each one photograph at a time.
+    """A pool of decoder processes; each decodes one photograph at a time.
 
     Args:
-        count: how many of them.
-        memory: bytes of address space of each.
-        seconds: for one photograph.
-        max_pixels: of one photograph.
-        died: is called when one of them died or took too long.
+        count: number of processes.
+        memory: limit of the address space of each process, in bytes.
+        seconds: time limit for one photograph.
+        max_pixels: limit on the pixels of one photograph.
+        died: is called when a process crashed or was killed at the time limit.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Pictures:
             self._idle.put(None)  # it is started when it is needed
 
     def read(self, file: Path, *, at_least: int | None = None, pixels: bool = True, side: int = 0) -> Picture:
-        """Decode one photograph; waits for a process that is free.
+        """Decode one photograph; waits for an idle process.
 
         Args:
-            file: a path of our own.
-            at_least: pixels that the shorter side keeps; see `zsderm.images.open_image`.
-            pixels: whether they are wanted.
-            side: pixels of the longer side of the preview; 0 for none.
+            file: a path that the service chose.
+            at_least: smallest length of the shorter side in pixels; see `zsderm.images.open_image`.
+            pixels: whether to return the pixels.
+            side: length of the longer side of the preview in pixels; 0 for no preview.
 
         Raises:
-            ImageError: it cannot be read, or whoever decoded it died of it or took too long.
+            ImageError: the file cannot be read, or its decoder process crashed or took too long.
         """
         how = {"at_least": at_least, "side": side, "wants_pixels": pixels, "counts": False}
         header, body = self._asked({"file": str(file), "max_pixels": self._max_pixels, **how})
@@ -85,7 +85,7 @@ class Pictures:
         return Picture(None if rgb is None else rgb.copy(), body[header["pixels"] :], (width, height))
 
     def count(self, file: Path) -> int:
-        """How many pictures a file holds that each get a row of their own, see `zsderm.images.picture_count`.
+        """The number of pictures in a file that get a row each; see `zsderm.images.picture_count`.
 
         Raises:
             ImageError: see `read`.
@@ -117,7 +117,7 @@ class Pictures:
         return header, body
 
     def close(self) -> None:
-        """End the processes that are idle now; one that works ends by itself when its photograph is done."""
+        """Stop the idle processes; a busy process stops when its photograph is done."""
         self._closed = True
         with suppress(queue.Empty):
             while True:
@@ -175,8 +175,8 @@ class _Decoder:
         except (OSError, ValueError, EOFError) as error:
             self.end()
             if late.is_set():
-                raise _Died(f"it takes more than {seconds:g} s to decode") from error
-            raise _Died("the image is damaged: the process that decoded it died of it") from error
+                raise _Died(f"decoding the image takes more than {seconds:g} s") from error
+            raise _Died("the image is damaged: the process that decoded it crashed") from error
         finally:
             clock.cancel()
 

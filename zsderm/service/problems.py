@@ -34,17 +34,17 @@ TITLES = {
     503: "Busy",
     507: "Disk full",
 }
-FULL = "the disk of the service is full; make room there"
+FULL = "the disk of the service is full; free some space there and try again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class ProblemError(Exception):
-    """An error that is answered as a problem.
+    """An error that becomes a problem answer (RFC 9457).
 
     Args:
-        status: of HTTP.
-        detail: one sentence that says what to do; no file name of a patient, no path of the server.
-        headers: of the answer.
+        status: HTTP status code.
+        detail: one sentence that says what to do, without file names of patients and without paths of the server.
+        headers: further headers of the answer.
     """
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
@@ -53,14 +53,14 @@ class ProblemError(Exception):
 
 
 def busy(seconds: int, what: str = "photographs") -> ProblemError:
-    """The queue is full: ask again after so many seconds."""
-    detail = f"too many {what} are waiting; ask again in {seconds} s"
+    """Error 503: the queue is full, with the seconds to wait in Retry-After."""
+    detail = f"too many {what} are waiting; try again in {seconds} s"
     return ProblemError(503, detail, {"Retry-After": str(seconds)})
 
 
 def ending() -> ProblemError:
-    """The service ends: what is asked of it now is for the next one."""
-    return ProblemError(503, "the service ends; ask again when it is back", {"Retry-After": "30"})
+    """Error 503: the service is stopping."""
+    return ProblemError(503, "the service is stopping; try again after its next start", {"Retry-After": "30"})
 
 
 def answered(
@@ -106,9 +106,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         if _is_no_json(request, error):
-            return answered(415, "expected JSON: Content-Type application/json")
+            return answered(415, "expected JSON, sent with the header Content-Type: application/json")
         found = [
-            FieldError(field="request", detail="the JSON is damaged")
+            FieldError(field="request", detail="this is not valid JSON")
             if one["type"] == "json_invalid"
             else FieldError(field=_place(one["loc"]), detail=str(one["msg"]).removeprefix("Value error, "))
             for one in error.errors()
@@ -118,11 +118,11 @@ def install(app: FastAPI) -> None:
 
 
 def defect(error: Exception) -> JSONResponse:
-    """The answer where nobody foresaw what went wrong; the log says where it did."""
+    """The answer to an unexpected error; the log names the lines of code."""
     if is_full(error):
         return answered(507, FULL)
     log.error("a defect: %s", where(error))
-    return answered(500, f"a defect of the service ({type(error).__name__}); its log says where")
+    return answered(500, f"the service has a defect ({type(error).__name__}); its log names the lines of code")
 
 
 def where(error: BaseException) -> str:
@@ -133,9 +133,9 @@ def where(error: BaseException) -> str:
 
 def _sentence(error: HTTPException) -> str:
     if error.status_code == 404:
-        return "there is nothing at this address; see /openapi.json"
+        return "this address does not exist; /openapi.json lists all addresses"
     if error.status_code == 405:
-        return "this address takes another method; see /openapi.json"
+        return "this address does not accept this HTTP method; /openapi.json lists the methods"
     return str(error.detail)
 
 
@@ -155,7 +155,7 @@ def _place(parts: tuple[int | str, ...]) -> str:
 # For the documentation of a route: every error has this form.
 RESPONSES: dict[int | str, dict[str, object]] = {
     "default": {
-        "description": "What went wrong",
+        "description": "An error, as problem details (RFC 9457)",
         "model": Problem,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }

@@ -1,6 +1,6 @@
-"""What a reader says of answers: agree, correct to another class, cannot tell, with a comment; and undone again.
+"""Verdicts of readers on answers: agree, correct to another class, or cannot tell, with a comment; each can be undone.
 
-Nothing is overwritten: each verdict is a row, the last one counts, and undoing takes the last one away.
+Nothing is overwritten: each verdict is a row, the latest row counts, and undoing removes the latest row.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Reviews:
     def add(
         self, job: str, photograph: PhotographRecord, classes: tuple[str, ...], said: ReviewRequest
     ) -> ReviewRecord:
-        """Write a verdict down.
+        """Save a verdict.
 
         Args:
             job: its id.
@@ -39,8 +39,8 @@ class Reviews:
             said: by the reader.
 
         Raises:
-            InputError: agreement with what has no answer, a correction to no class of the job, or a label where nobody
-                can tell.
+            InputError: agreement with a missing answer, a correction to a class that the job does not have, or a label
+                with the verdict cannot_tell.
         """
         label = self._label(photograph, classes, said)
         values = (job, photograph.number, said.verdict, label, said.comment.strip(), time.time())
@@ -53,7 +53,10 @@ class Reviews:
     def _label(self, photograph: PhotographRecord, classes: tuple[str, ...], said: ReviewRequest) -> str:
         if said.verdict == "cannot_tell":
             if said.label:
-                raise InputError(f"nobody can tell, so {said.label!r} is no label; say it with verdict 'correct'")
+                raise InputError(
+                    f"expected no label with verdict 'cannot_tell', but got {said.label!r}; "
+                    "use verdict 'correct' to give a label"
+                )
             return ""
         if said.verdict == "correct":
             if said.label not in classes:
@@ -62,15 +65,16 @@ class Reviews:
             return said.label
         answer = None if photograph.answer is None else Answer.model_validate_json(photograph.answer)
         if answer is None or not answer.ok:
-            raise InputError("there is no answer to agree with; correct it to a class, or say that nobody can tell")
+            raise InputError("there is no answer to agree with; use verdict 'correct' or 'cannot_tell'")
         if said.label not in ("", answer.label):
             raise InputError(
-                f"the answer is {answer.label!r}, so {said.label!r} is no agreement; say it with verdict 'correct'"
+                f"expected label {answer.label!r} or none with verdict 'agree', but got {said.label!r}; use verdict "
+                "'correct' for another class"
             )
         return answer.label
 
     def undo(self, job: str, number: int) -> ReviewRecord | None:
-        """Take the last verdict on a photograph away; what counts then, or None where nothing is left."""
+        """Remove the latest verdict on a photograph; the verdict that counts then, or None if there is no other."""
         with self._store.changing() as change:
             change.execute(
                 "DELETE FROM review WHERE id = (SELECT max(id) FROM review WHERE job = ? AND number = ?)", (job, number)
@@ -89,8 +93,7 @@ class Reviews:
     def labels_csv(self, job: str) -> str:
         """The verdicts as a table that ``zsderm evaluate``, ``calibrate`` and the report take as --labels.
 
-        One row for each photograph that was reviewed: image, true_label (empty where nobody can tell), verdict, and
-        comment.
+        One row for each photograph with a verdict: image, true_label (empty for cannot_tell), verdict and comment.
         """
         said, file = self.of(job), StringIO()
         table = CsvRows(file, COLUMNS)

@@ -1,4 +1,4 @@
-"""What lives as long as the application: the model, the queue, the decoders and the jobs."""
+"""The objects that live as long as the application: model, queue, decoder processes and jobs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """Everything that answers; made by `start`."""
+    """All parts of a running service; created by `start`."""
 
     settings: ServiceSettings
     metrics: Metrics
@@ -77,7 +77,7 @@ class Service:
         """Load the model, open the jobs, and go on with those that were interrupted.
 
         Raises:
-            ZsdermError: model, knowledge base, calibration or folder cannot be used, as the command line says it.
+            ZsdermError: model, knowledge base, calibration or folder cannot be used.
         """
         folder = settings.data_dir
         lock = _taken(folder)
@@ -137,12 +137,12 @@ class Service:
         )
 
     def end(self) -> None:
-        """Begin nothing long any more; what a job has done is kept, and it goes on at the next start."""
+        """Begin to stop: start no long work; a running job keeps its progress and continues at the next start."""
         self.runner.end()
         self.classifiers.texts.end()
 
     def stop(self) -> None:
-        """End, and wait for it."""
+        """Stop, and wait until everything has stopped."""
         self.end()
         self.runner.stop()
         self.readers.shutdown(cancel_futures=True)
@@ -154,7 +154,7 @@ class Service:
 
     @contextmanager
     def upload_folder(self) -> Iterator[Path]:
-        """A folder of random name for the photographs of one request; gone afterwards."""
+        """A folder with a random name for the photographs of one request; it is deleted after the block."""
         folder = Path(tempfile.mkdtemp(dir=self.settings.data_dir / "uploads"))
         try:
             yield folder
@@ -162,10 +162,10 @@ class Service:
             shutil.rmtree(folder, ignore_errors=True)
 
     def let_in(self, count: int) -> None:
-        """Keep places in the queue.
+        """Reserve places in the queue.
 
         Raises:
-            ProblemError: 503, it is full.
+            ProblemError: 503, the queue is full.
         """
         try:
             self.engine.let_in(count)
@@ -173,7 +173,7 @@ class Service:
             raise busy(error.seconds) from error
 
     def read(self, uploads: list[Upload], views: int) -> list[Read]:
-        """Embed the photographs of a request, for which places are kept; one that cannot be read is a reason.
+        """Embed the photographs of a request that has reserved places; a photograph that cannot be read gets a reason.
 
         Args:
             uploads: N files.
@@ -230,7 +230,7 @@ class Service:
 
 
 def new_id() -> str:
-    """A name that nobody guesses."""
+    """A random id that cannot be guessed."""
     return secrets.token_urlsafe(16)
 
 
@@ -250,5 +250,5 @@ def _taken(folder: Path) -> int | None:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(number)
-            raise SettingsError(f"another zsderm serve works in '{folder}'. Choose another --data-dir.") from error
+            raise SettingsError(f"another zsderm serve uses '{folder}'. Choose another --data-dir.") from error
     return number

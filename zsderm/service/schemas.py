@@ -1,4 +1,4 @@
-"""What is asked and answered, as JSON; /openapi.json is made from it."""
+"""The JSON models of requests and answers; /openapi.json is generated from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from zsderm.config import DEFAULT_PRIOR, METHODS, MODALITIES, Settings
 from zsderm.narratives.given import HEAVIEST, WEIGHT
 
-DISCLAIMER = "Research software, not a medical device. An answer is no diagnosis."
+DISCLAIMER = "Research software, not a medical device. An answer is not a diagnosis."
 
 MAX_NARRATIVE = 20_000  # characters
 
@@ -21,7 +21,7 @@ Verdict = Literal["agree", "correct", "cannot_tell"]
 
 
 class Model(BaseModel):
-    """The base of all: fields by their name or by their name in JSON."""
+    """The base of all models: fields are read by their Python name or by their JSON name."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -29,13 +29,13 @@ class Model(BaseModel):
 class Problem(Model):
     """An error, RFC 9457 (application/problem+json)."""
 
-    type: str = Field(
-        description="What kind of error, such as urn:zsderm:too-large.", examples=["urn:zsderm:too-large"]
-    )
+    type: str = Field(description="The kind of error, such as urn:zsderm:too-large.", examples=["urn:zsderm:too-large"])
     title: str
     status: int
     detail: str = Field(description="One sentence that says what to do.")
-    errors: list[FieldError] | None = Field(default=None, description="Of a form: which fields, and why.")
+    errors: list[FieldError] | None = Field(
+        default=None, description="The fields of the request that cannot be used, with reasons."
+    )
 
 
 class FieldError(Model):
@@ -46,16 +46,16 @@ class FieldError(Model):
 
 
 class ClassifyRequest(Model):
-    """How photographs are classified; the fields of the form beside `files`."""
+    """How photographs are classified: the fields of the form in addition to `files`."""
 
     classes: str = Field(
         default="",
-        description='At least two names with commas: "a, b, c". Left out where the service has a fitted classifier.',
+        description='At least two names with commas: "a, b, c". Leave out if the service has a fitted classifier.',
         examples=["melanoma, nevus, basal cell carcinoma"],
     )
     method: str = Field(
         default=Settings.method,
-        description="kpl is the whole method; the others are parts of it.",
+        description="kpl is the complete method; the others are parts of it.",
         json_schema_extra={"enum": list(METHODS)},
     )
     prior: str = Field(
@@ -65,22 +65,23 @@ class ClassifyRequest(Model):
     )
     top_k: Annotated[int, Field(ge=1, le=1000, description="How many classes are listed for each photograph.")] = 3
     views: Views | None = Field(
-        default=None, description="Views of each photograph that are averaged; left out: as the model's card says."
+        default=None,
+        description="How many views of each photograph are averaged; by default as many as the model's card says.",
     )
     modality: str = Field(
         default=Settings.modality,
-        description="What the photographs are, for the sentences beside an answer.",
+        description="The type of the photographs, which selects the sentences beside an answer.",
         json_schema_extra={"enum": list(MODALITIES)},
     )
-    explain: bool = Field(default=False, description="Also a heat map of each photograph.")
+    explain: bool = Field(default=False, description="Whether to add a heat map of each photograph.")
     narrative: str = Field(
         default="",
         max_length=MAX_NARRATIVE,
-        description="What the one patient tells, in English, whom all photographs show; kept as long as they are.",
+        description="What the one patient in all photographs reports, in English; stored as long as the photographs.",
         examples=["It has grown since summer, and it bled twice."],
     )
     words_weight: Annotated[float, Field(ge=0, le=HEAVIEST)] = Field(
-        default=WEIGHT, description="How much the narrative counts beside a photograph; 0: not at all."
+        default=WEIGHT, description="The weight of the narrative beside the photograph; 0 ignores the narrative."
     )
 
     @field_validator("method", "modality")
@@ -100,10 +101,10 @@ class Ranked(Model):
 
 
 class Sentence(Model):
-    """One description of a class that stands beside an answer."""
+    """One sentence of the knowledge base about a class, shown with an answer."""
 
     text: str
-    score: float = Field(description="Cosine of photograph and description, -1 to 1.")
+    score: float = Field(description="Cosine similarity of photograph and sentence, -1 to 1.")
     aspect: str
     source: str
     modality: str = ""
@@ -111,53 +112,58 @@ class Sentence(Model):
 
 
 class Matched(Model):
-    """A sentence of the knowledge base that a piece of the narrative is like."""
+    """A sentence of the knowledge base that is similar to a part of the narrative."""
 
     said: str
     sentence: str
     disease: str
     about: str
-    score: float = Field(description="Cosine of piece and sentence, -1 to 1.")
+    score: float = Field(description="Cosine similarity of the two, -1 to 1.")
 
 
 class Words(Model):
-    """What came from the photograph, and what from the words of the patient; the label of the answer is by both."""
+    """What the photograph alone and the narrative alone say; the label of the answer combines both."""
 
     label_by_image: str
     probability_by_image: float
-    label_by_words: str = Field(description="Empty where the narrative says nothing of the classes.")
+    label_by_words: str = Field(description="Empty if the narrative says nothing about the classes.")
     probability_by_words: float | None
     matched: list[Matched]
-    masked: list[str] = Field(description="Names of diseases that were taken out of the narrative.")
-    narrative_note: str = Field(description="How it was read, where that is special; may be empty.")
+    masked: list[str] = Field(description="Names of diseases that were removed from the narrative.")
+    narrative_note: str = Field(description="A note on how the narrative was read; often empty.")
 
 
 class Answer(Model):
-    """What is said of one photograph; where `ok` is false, only `error` says something."""
+    """The answer for one photograph; if `ok` is false, only `image` and `error` are set."""
 
-    image: str = Field(description="Its name, as it was sent.")
+    image: str = Field(description="The name of the photograph, as it was sent.")
     ok: bool
-    error: str = Field(default="", description="Why it could not be read; empty when fine.")
+    error: str = Field(default="", description="Why the photograph could not be read; empty if it could.")
     label: str = ""
     probability: float | None = None
     top: list[Ranked] = Field(default_factory=list, description="The most probable classes, best first.")
     prediction_set: list[str] | None = Field(
-        default=None, description="Classes that could not be ruled out; null without a calibration for it."
+        default=None, description="The classes that cannot be ruled out; null without a fitting calibration."
     )
     abstained: bool | None = Field(
-        default=None, description="Whether the answer is 'none of these'; null without a calibration for it."
+        default=None,
+        description="Whether the photograph may show none of the classes; null without a fitting calibration.",
     )
     familiarity: float | None = Field(
-        default=None, description="How usual the photograph is for the model: 0 as usual, -1 ten times as far away."
+        default=None, description="How usual the photograph is for the model: 0 is usual, -1 is ten times as far away."
     )
-    evidence: list[Sentence] = Field(default_factory=list, description="What spoke for the label.")
-    runner_up_evidence: list[Sentence] = Field(default_factory=list, description="What spoke for the second class.")
+    evidence: list[Sentence] = Field(default_factory=list, description="Sentences typical of the label.")
+    runner_up_evidence: list[Sentence] = Field(
+        default_factory=list, description="Sentences typical of the second class."
+    )
     unrefined_label: str | None = Field(
-        default=None, description="The label before the photographs of the batch refined it; null: not refined."
+        default=None, description="The label before refinement; null if there was no refinement."
     )
-    heat_map: str | None = Field(default=None, description="With `explain`: a PNG picture as a data URI.")
-    words: Words | None = Field(default=None, description="With a `narrative`: what came from where.")
-    note: str = Field(default="", description="What else is to be known of this answer; may be empty.")
+    heat_map: str | None = Field(default=None, description="Only with `explain`: a PNG as a data URI.")
+    words: Words | None = Field(
+        default=None, description="Only with a `narrative`: what photograph and narrative say by themselves."
+    )
+    note: str = Field(default="", description="A note on this answer; often empty.")
 
 
 class Classified(Model):
@@ -165,17 +171,17 @@ class Classified(Model):
 
     answers: list[Answer]
     classes: list[str]
-    method: str = Field(description="The method really used.")
+    method: str = Field(description="The method that was used; it may differ from the requested one.")
     requested_method: str
-    prior: str = Field(description="The prior really used.")
+    prior: str = Field(description="The prior that was used; it may differ from the requested one.")
     model: str
     calibrated: bool
-    notes: list[str] = Field(description="What is to be known of all answers, such as why nothing was refined.")
+    notes: list[str] = Field(description="Notes on all answers, such as why there was no refinement.")
     disclaimer: str = DISCLAIMER
 
 
 class Embedding(Model):
-    """One photograph as a row of unit length."""
+    """The embedding of one photograph, a vector of unit length."""
 
     image: str
     ok: bool
@@ -199,7 +205,9 @@ class Annotation(Model):
     image: str
     ok: bool
     error: str = ""
-    scores: dict[str, float] | None = Field(default=None, description="Log-odds; compare them between photographs.")
+    scores: dict[str, float] | None = Field(
+        default=None, description="Log-odds of each concept; compare them between photographs."
+    )
 
 
 class Annotated_(Model):
@@ -211,15 +219,15 @@ class Annotated_(Model):
 
 
 class Hit(Model):
-    """One photograph that was found."""
+    """One photograph in a search result."""
 
     image: str
-    score: float = Field(description="Cosine with what was asked, -1 to 1.")
-    number: int = Field(description="Its place among the photographs, from 0.")
+    score: float = Field(description="Cosine similarity of photograph and query, -1 to 1.")
+    number: int = Field(description="The place of the photograph among all photographs, from 0.")
 
 
 class Retrieved(Model):
-    """The photographs most like a text, best first, and those that could not be read."""
+    """The photographs most similar to a text, best first, and those that could not be read."""
 
     query: str
     hits: list[Hit]
@@ -227,27 +235,31 @@ class Retrieved(Model):
 
 
 class Progress(Model):
-    """How far a job is."""
+    """The progress of a job."""
 
     total: int
-    done: int = Field(description="Photographs that are embedded, or that could not be read.")
-    failed: int = Field(description="Those of them that could not be read.")
-    seconds_left: float | None = Field(default=None, description="null: not known yet, or nothing is left.")
+    done: int = Field(description="How many photographs are embedded or could not be read.")
+    failed: int = Field(description="How many of these could not be read.")
+    seconds_left: float | None = Field(
+        default=None, description="Estimated remaining time; null if unknown, or if the job does not run."
+    )
 
 
 class Job(Model):
     """Many photographs that are classified together."""
 
     id: str
-    state: JobState = Field(description="open: photographs may be added until it is started.")
-    reason: str = Field(default="", description="Why it failed; it can be resumed.")
+    state: JobState = Field(description="open means that photographs can be added until the job is started.")
+    reason: str = Field(default="", description="Why the job failed; a failed job can be resumed.")
     created: datetime
     ended: datetime | None = None
-    deleted_after: datetime | None = Field(default=None, description="When it and its photographs are deleted.")
+    deleted_after: datetime | None = Field(
+        default=None, description="After this time, the job and its photographs are deleted."
+    )
     request: ClassifyRequest
     classes: list[str]
     progress: Progress
-    method: str | None = Field(default=None, description="The method really used, once it is done.")
+    method: str | None = Field(default=None, description="The method that was used, once the job is done.")
     prior: str | None = None
     model: str | None = None
     calibrated: bool | None = None
@@ -263,16 +275,16 @@ class Jobs(Model):
 
 
 class Review(Model):
-    """What a reader says of an answer."""
+    """The verdict of a reader on an answer."""
 
     verdict: Verdict
-    label: str = Field(default="", description="The right class: that of the answer where they agree; empty: unknown.")
+    label: str = Field(default="", description="The right class; empty for cannot_tell.")
     comment: str = Field(default="", max_length=2000)
     at: datetime | None = None
 
 
 class ReviewRequest(Model):
-    """A verdict on an answer; `label` only where it is corrected."""
+    """A verdict on an answer; `label` is needed only to correct it."""
 
     verdict: Verdict
     label: str = Field(default="", max_length=200)
@@ -282,12 +294,14 @@ class ReviewRequest(Model):
 class Photograph(Model):
     """One photograph of a job."""
 
-    number: int = Field(description="Its place in the job, from 0; its address in other requests.")
+    number: int = Field(description="The place of the photograph in the job, from 0; other requests use it as address.")
     image: str
     state: Literal["waiting", "done", "failed"]
-    width: int | None = Field(default=None, description="Pixels, as it is shown upright.")
+    width: int | None = Field(default=None, description="Width in pixels, of the upright picture.")
     height: int | None = None
-    answer: Answer | None = Field(default=None, description="null until the job is done, or the reason is known.")
+    answer: Answer | None = Field(
+        default=None, description="null until the job is done; for an unreadable photograph, the reason."
+    )
     review: Review | None = None
 
 
@@ -309,21 +323,23 @@ class Health(Model):
 
 
 class Readiness(Model):
-    """Whether the service takes work."""
+    """Whether the service accepts requests, with its model and limits."""
 
     ready: bool
     model: str
-    classes: list[str] | None = Field(default=None, description="Of a fitted classifier; null: as asked.")
+    classes: list[str] | None = Field(
+        default=None, description="The classes of a fitted classifier; null if requests name the classes."
+    )
     calibrated_classes: list[str] | None = None
     knowledge: str | None
-    waiting: int = Field(description="Photographs that wait for the model.")
+    waiting: int = Field(description="How many photographs wait for the model.")
     key_needed: bool
     keep_hours: float
     limits: Limits
 
 
 class Limits(Model):
-    """How much the service takes."""
+    """The limits of the service: sizes in bytes, numbers of files, and pixels of one photograph."""
 
     request_bytes: int
     file_bytes: int
@@ -334,7 +350,7 @@ class Limits(Model):
 
 
 class SessionRequest(Model):
-    """The key, given once by the page; a cookie stands for it afterwards."""
+    """The key, sent once by the page; afterwards the page uses a session cookie."""
 
     key: str = Field(max_length=4096)
 

@@ -1,7 +1,8 @@
-"""Who may ask: the host and the origin of a request, its key, and what a browser may do with an answer.
+"""Access control: checks Host, Origin and key of a request, and adds security headers to answers.
 
-A page of another site that the reader has open can send requests to this machine. Host and Origin tell them apart: a
-name that is not ours (DNS rebinding) or an origin that is not ours is refused. Nothing is allowed to other origins.
+A page of another site that is open in the user's browser can send requests to this machine. Host and Origin identify
+such requests: a Host that is not ours (DNS rebinding) or an Origin that is not ours is refused. Other origins get no
+permissions (no CORS headers).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from zsderm.service.problems import answered
 from zsderm.service.settings import LOOPBACK, ServiceSettings, is_loopback
 
 COOKIE = "zsderm_session"
-# What needs no key: whether it runs, and what a browser needs to ask for the key.
+# These need no key: health checks, and what a browser needs to ask the user for the key.
 OPEN = ("/", "/v1/healthz", "/v1/readyz", "/v1/session", "/openapi.json", "/favicon.ico")
 OPEN_BELOW = ("/static/",)
 
@@ -38,11 +39,13 @@ HEADERS = {
 
 
 class Guard:
-    """Stands before an application: refuses what is not for it, and adds headers to what it answers.
+    """ASGI middleware that refuses requests of other hosts, other origins and clients without the key.
+
+    It also adds security headers to every answer.
 
     Args:
-        app: behind it.
-        settings: host, names and key.
+        app: the application behind it.
+        settings: host, host names and key.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
@@ -73,7 +76,7 @@ class Guard:
         await (refusal or self._app)(scope, receive, with_headers)
 
     def session_for(self, key: str) -> str | None:
-        """What the cookie of a browser holds that has given the right key; None for another key."""
+        """The value of the session cookie for a client that sends the right key; None for a wrong key."""
         if self._key is None or not hmac.compare_digest(_digest(key), self._key):
             return None
         return self._session
@@ -86,19 +89,30 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         if "transfer-encoding" in headers and "content-length" in headers:
             # Two lengths: a proxy might take one and we the other, and what lies between for a request of its own.
-            return answered(400, "send the length of the request once", {"Connection": "close"})
+            return answered(
+                400,
+                "expected Content-Length or Transfer-Encoding, but got both; send one of them",
+                {"Connection": "close"},
+            )
         host = _name(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
-            return answered(421, "this service does not go by that name; start it with --host-name NAME to allow it")
+            return answered(
+                421,
+                "the Host header is not a name of this service; start the service with --host-name NAME to allow it",
+            )
         if _is_of_another_page(scope, headers):
-            return answered(403, "requests from pages of other sites are refused")
+            return answered(
+                403, "the request comes from a page of another site and is refused; use the page of this service"
+            )
         path = scope["path"]
         if self._key is None or path in OPEN or path.startswith(OPEN_BELOW):
             return None
         if self._has_key(headers):
             return None
         return answered(
-            401, "send the key as `Authorization: Bearer KEY` or `X-API-Key: KEY`", {"WWW-Authenticate": "Bearer"}
+            401,
+            "the key is missing or wrong; send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
+            {"WWW-Authenticate": "Bearer"},
         )
 
     def _has_key(self, headers: Headers) -> bool:
@@ -116,7 +130,7 @@ class Guard:
 
 
 def host_names(settings: ServiceSettings) -> frozenset[str] | None:
-    """The names by which the service may be called; None: any, where it listens to all and no names were given."""
+    """Allowed names in the Host header; None allows any name (the service listens on all addresses, without names)."""
     if not is_loopback(settings.host) and not settings.host_names and settings.host in ("0.0.0.0", "::"):
         return None
     names = {_name(settings.host), *map(_name, settings.host_names)}

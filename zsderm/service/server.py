@@ -1,4 +1,4 @@
-"""The application on a port: started, announced, and ended by Ctrl-C."""
+"""Runs the application on a port until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ENDING_SECONDS = 5  # that requests which run have to end after Ctrl-C
 
 
 def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
-    """Answer until Ctrl-C or SIGTERM.
+    """Run the service until Ctrl-C or SIGTERM.
 
     Args:
-        settings: host, port and the rest.
-        say: is told the address once the service answers, and other news.
+        settings: host, port and all other settings.
+        say: prints messages, such as the address once the service is ready.
 
     Raises:
-        SettingsError: the port is taken or may not be used.
+        SettingsError: the port is in use or not permitted.
         ZsdermError: model, knowledge base or folder cannot be used.
     """
     listening = _listening(settings)
@@ -49,7 +49,7 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
     server = _Server(
         config,
         lambda: app.state.service.end(),  # noqa: PLW0108  # there is none before it starts
-        lambda: say(f"zsderm answers at {_address(settings.host, port)}  (Ctrl-C ends it)"),
+        lambda: say(f"zsderm serve is running at {_address(settings.host, port)}  (stop it with Ctrl-C)"),
     )
     say(f"Loading {settings.model if settings.fitted is None else settings.fitted}")
     try:
@@ -61,7 +61,7 @@ def run(settings: ServiceSettings, say: Callable[[str], None]) -> None:
         listening.close()
     if (failure := app.state.failure) is not None:
         raise failure
-    say("Ended.")
+    say("Stopped.")
 
 
 class _Server(uvicorn.Server):
@@ -104,7 +104,7 @@ def _listening(settings: ServiceSettings) -> socket.socket:
         found.close()
         hint = "Choose another --port" if error.errno == errno.EADDRINUSE else "Choose another --host or --port"
         reason = error.strerror or str(error)
-        raise SettingsError(f"cannot listen at {settings.host}:{settings.port}: {reason}. {hint}.") from error
+        raise SettingsError(f"cannot listen on {settings.host}:{settings.port}: {reason}. {hint}.") from error
     return found
 
 

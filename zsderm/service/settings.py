@@ -17,7 +17,7 @@ MOST_HOURS = 876_000  # that a job is kept; the end of much longer ones is no da
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """Where the service listens, which model answers, how much it takes and how long it keeps it."""
+    """Where the service listens, which model it uses, its limits, and how long it stores jobs."""
 
     host: str = "127.0.0.1"
     port: int = 8000  # 0 takes a free one
@@ -45,10 +45,10 @@ class ServiceSettings:
     max_pixels: int = 100_000_000  # of one photograph
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work or would not be safe.
+        """Check the settings.
 
         Raises:
-            SettingsError: a number out of range, or a place that others reach without a key.
+            SettingsError: a number is out of range, or other machines could reach the service without a key.
         """
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"Expected a port from 0 to 65535, but got {self.port}.")
@@ -62,13 +62,13 @@ class ServiceSettings:
                 raise SettingsError(f"Expected setting `{name}` to be at least 1, but got {getattr(self, name)}.")
         if self.api_key is not None and len(self.api_key) < 16:
             raise SettingsError(
-                "the key is shorter than 16 characters and could be guessed. Make one: "
+                "the key has fewer than 16 characters and could be guessed. Create a longer one: "
                 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
             )
         if self.api_key is None and not is_loopback(self.host):
             raise SettingsError(
-                f"other machines would reach the photographs at {self.host} without a key. Name the environment "
-                "variable that holds one with --api-key-env NAME, or leave out --host."
+                f"other machines could reach the photographs at {self.host} without a key. Name the environment "
+                "variable that holds a key with --api-key-env NAME, or leave out --host."
             )
 
 

@@ -1,4 +1,4 @@
-"""The text side of the model, shared by all who ask: in slices, so that nobody waits for the whole list of another."""
+"""The text encoder, shared by all requests in slices, so that no request waits for the whole list of another one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLICE = 16  # texts that are embedded before another may have its turn: a fifth 
 
 
 class Turns:
-    """A lock that is given in the order in which it was asked for; that of `threading` may come back to its last."""
+    """A first-come, first-served lock; a lock of `threading` may go to its last owner again."""
 
     def __init__(self) -> None:
         self._waiting: deque[threading.Event] = deque()  # the first of them has it
@@ -43,10 +43,10 @@ class Turns:
 
 
 class SlicedTexts:
-    """An encoder that reads texts in slices, one thread at a time, as long as somebody waits; else as it was.
+    """An encoder that embeds texts in slices, one thread at a time, as long as a client waits; otherwise unchanged.
 
     Args:
-        encoder: whose tokenizer is not for two threads at once.
+        encoder: the encoder, whose tokenizer must not run in two threads at once.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -70,10 +70,10 @@ class SlicedTexts:
         return torch.cat(rows)
 
     def expect(self) -> None:
-        """Go on only where somebody waits.
+        """Check that the work is still needed.
 
         Raises:
-            ProblemError: 503, the service ends, see `ending`.
+            ProblemError: 503, the service is stopping, see `ending`.
             Exception: see `expect_asker`.
         """
         expect_asker()
@@ -82,9 +82,9 @@ class SlicedTexts:
 
     @property
     def ended(self) -> bool:
-        """Whether the service ends."""
+        """Whether the service is stopping."""
         return self._ended.is_set()
 
     def end(self) -> None:
-        """Read nothing more."""
+        """Embed no more texts."""
         self._ended.set()

@@ -1,7 +1,7 @@
 """A form with photographs, written to the disk as it arrives.
 
 Bytes are counted while they stream in, names on the disk are random, and the first bytes say whether a file can be a
-photograph at all. A file that cannot be taken is an error of that file; only a form that is too large or no form is an
+photograph at all. A file that is not accepted is an error of that file; only a form that is too large or invalid is an
 error of the request.
 """
 
@@ -48,7 +48,7 @@ class Upload:
     Attributes:
         name: as it was sent, without control characters; used in answers only, never as a path.
         file: where it lies; empty where it was not kept. ``random.dcm#2`` is the second picture of a DICOM file.
-        error: why it is no photograph, as far as its bytes say; empty when they look like one.
+        error: why it is not a photograph, judged by its bytes; empty if they look like one.
         archive: whether it is a ZIP archive, which `zsderm.service.contents` takes apart.
     """
 
@@ -60,7 +60,7 @@ class Upload:
 
 @dataclass
 class Form:
-    """The fields of a form by name, its files in their order, and what is to be known of them."""
+    """The fields of a form by name, its files in their order, and notes on the files."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: list[Upload] = field(default_factory=list)
@@ -74,11 +74,11 @@ class Form:
         """
         known = set(model.model_fields)
         if "files" in self.fields:
-            why = "one of them holds no file, only text; photographs are sent as files: with curl, files=@NAME"
+            why = "expected files, but got text; send photographs as files, with curl as files=@NAME"
             raise RequestValidationError([{"loc": ("body", "files"), "msg": why, "type": "no_file"}])
         if strange := sorted(set(self.fields) - known):
             hint = did_you_mean(strange[0], known) or f" There are: {', '.join(sorted(known))}."
-            said = {"loc": ("body", strange[0][:80]), "msg": f"there is no such field.{hint}", "type": "extra"}
+            said = {"loc": ("body", strange[0][:80]), "msg": f"this field does not exist.{hint}", "type": "extra"}
             raise RequestValidationError([said])
         try:
             return model.model_validate({name: text for name, text in self.fields.items() if text != ""})
@@ -88,22 +88,24 @@ class Form:
 
 
 async def read_form(request: Request, folder: Path, *, max_bytes: int, max_file_bytes: int, max_files: int) -> Form:
-    """Read a form from a request; its files are new files in ``folder``, which is there.
+    """Read a form from a request, and write its files into ``folder``, which exists.
 
     Args:
-        request: of which nothing was read yet.
-        folder: for the files; whoever asks removes it, also after an error.
-        max_bytes: of the whole request.
-        max_file_bytes: of one photograph; a larger one is an error of that file. Archives may be larger.
-        max_files: how many files there may be.
+        request: a request of which nothing was read yet.
+        folder: for the files; the caller removes it, also after an error.
+        max_bytes: limit on the whole request.
+        max_file_bytes: limit on one photograph; a larger one is an error of that file. Archives may be larger.
+        max_files: limit on the number of files.
 
     Raises:
-        ProblemError: 415 for no form, 413 for one that is too large, 400 for one that is damaged.
+        ProblemError: 415 if there is no form, 413 if it is too large, 400 if it is damaged.
         OSError: the disk is full.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise ProblemError(415, "expected a form: Content-Type multipart/form-data with photographs as `files`")
+        raise ProblemError(
+            415, "expected a form with photographs as `files`, sent with the header Content-Type: multipart/form-data"
+        )
     too_large = ProblemError(
         413, f"expected at most {_size(max_bytes)} in one request; send fewer photographs at a time"
     )
@@ -124,7 +126,7 @@ async def read_form(request: Request, folder: Path, *, max_bytes: int, max_file_
     finally:
         reader.close()
     if not reader.ended:
-        raise ProblemError(400, "the form is cut short; send it again")
+        raise ProblemError(400, "the form is incomplete; send it again")
     return reader.form
 
 
@@ -178,12 +180,14 @@ class _FormReader:
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" not in options:
             if len(self.form.fields) >= MAX_FIELDS:
-                raise ProblemError(413, f"expected at most {MAX_FIELDS} fields in a form")
+                raise ProblemError(413, f"expected at most {MAX_FIELDS} fields in a form, but got more")
             return
         if self._name != "files":
             raise ProblemError(422, f"expected photographs as `files`, but got a file as {one_line(self._name)[:80]!r}")
         if len(self.form.files) >= self._max_files:
-            raise ProblemError(413, f"expected at most {counted(self._max_files, 'photograph')} in one request")
+            raise ProblemError(
+                413, f"expected at most {counted(self._max_files, 'file')} in one request, but got more; send fewer"
+            )
         self._file_name = shown_name(options[b"filename"].decode("utf-8", "replace"))
         self._place = self._folder / secrets.token_hex(16)
         self._file = self._open.enter_context(self._place.open("xb"))
@@ -193,14 +197,14 @@ class _FormReader:
         if self._file is None:
             self._fields_left -= len(piece)
             if self._fields_left < 0:
-                raise ProblemError(413, f"expected at most {_size(MAX_FIELD_BYTES)} of text in a form")
+                raise ProblemError(413, f"expected at most {_size(MAX_FIELD_BYTES)} of text in a form, but got more")
             self._text += piece
             return
         if len(self._head) < HEAD_BYTES:
             self._head += piece[: HEAD_BYTES - len(self._head)]
         self._written += len(piece)
         if self._written > self._max_file_bytes and not is_archive(self._head):
-            self._error = f"more than the limit of {_size(self._max_file_bytes)} for a photograph"
+            self._error = f"the file is larger than the limit of {_size(self._max_file_bytes)} for a photograph"
         elif not self._error:
             self._file.write(piece)
 
@@ -225,22 +229,22 @@ class _FormReader:
 
 
 def shown_name(name: str) -> str:
-    """A file name as answers have it: one line, and not longer than a line or two."""
+    """A file name as shown in answers: on one line, and at most `MAX_NAME` characters from its end."""
     return one_line(name).strip()[-MAX_NAME:]
 
 
 def is_archive(head: bytes) -> bool:
-    """Whether a file with these first bytes is a ZIP archive, whatever it is called."""
+    """Whether a file with these first bytes is a ZIP archive, whatever its name."""
     return head.startswith(_ARCHIVE)
 
 
 def why_no_photograph(head: bytes, file: Path) -> str:
-    """Why a file is none, as far as its bytes say without decoding it; empty when they look like one."""
+    """Why a file is not a photograph, judged by its bytes without decoding it; empty if it looks like one."""
     return why_no_picture(head) or also_an_archive(file)
 
 
 def why_no_picture(head: bytes) -> str:
-    """Why a file with these first bytes is no photograph; empty when it looks like one."""
+    """Why a file with these first bytes is not a photograph; empty if it looks like one."""
     if not head:
         return "the file is empty"
     if b"%PDF-" in head:  # where readers of PDF look for it, whatever stands before
@@ -252,7 +256,7 @@ def why_no_picture(head: bytes) -> str:
 
 
 def also_an_archive(file: Path) -> str:
-    """Why a file that may be read as a ZIP archive as well is not taken; empty for any other."""
+    """Why a file that can also be read as a ZIP archive is refused; empty for all other files."""
     with file.open("rb") as stream:
         length = stream.seek(0, 2)
         stream.seek(max(0, length - _TAIL))
@@ -264,7 +268,7 @@ def also_an_archive(file: Path) -> str:
         or int.from_bytes(end[place + 20 : place + 22], "little") != len(end) - place - 22
     ):
         return ""
-    return "the file is a ZIP archive as well, so it is not taken for a photograph"
+    return "the file is also a ZIP archive, so it is not read as a photograph"
 
 
 def _size(count: int) -> str:

@@ -1,8 +1,8 @@
-"""Many photographs that are classified together, in a database that outlives the server.
+"""Jobs: many photographs that are classified together, in a database that survives a restart.
 
-records   what stands in the database, as Python has it
+records   the records of the database as Python objects
 store     the database: SQLite, with a write-ahead log
 runner    the thread that works through the jobs, one after another
-results   tables and the report of a job that is done
-folders   where the photographs of a job lie
+results   tables and the report of a finished job
+folders   the folders with the photographs of a job
 """

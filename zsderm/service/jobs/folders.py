@@ -1,4 +1,4 @@
-"""Where the photographs of a job lie: in one folder, under names that are random or numbers of ours."""
+"""The folder of a job, with its photographs under random names or numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class JobFolders:
     """The folders of all jobs.
 
     Args:
-        root: holds one folder a job; made where it is missing.
+        root: the folder with one folder for each job; created if it is missing.
     """
 
     def __init__(self, root: Path) -> None:
@@ -20,32 +20,32 @@ class JobFolders:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def make(self, job: str) -> None:
-        """The folders of a new job."""
+        """Create the folders of a new job."""
         for part in ("originals", "previews", "heat", "results"):
             (self._root / job / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def originals(self, job: str) -> Path:
-        """Where the photographs lie as they were sent, under random names."""
+        """The folder with the photographs as they were sent, under random names."""
         return self._root / job / "originals"
 
     def preview(self, job: str, number: int) -> Path:
-        """The small picture of a photograph."""
+        """The file with the preview of a photograph."""
         return self._root / job / "previews" / f"{number}.jpg"
 
     def heat(self, job: str, number: int) -> Path:
-        """The heat map of a photograph."""
+        """The file with the heat map of a photograph."""
         return self._root / job / "heat" / f"{number}.png"
 
     def result(self, job: str, kind: str) -> Path:
-        """A table, or the report: one of `RESULTS`."""
+        """The file with a table or the report; the kind is one of `RESULTS`."""
         return self._root / job / "results" / f"predictions.{kind}"
 
     def remove(self, job: str) -> None:
-        """All of a job."""
+        """Delete all files of a job."""
         shutil.rmtree(self._root / job, ignore_errors=True)
 
     def remove_strangers(self, known: set[str]) -> None:
-        """Folders of no job: of one that was being deleted when the server ended."""
+        """Delete folders without a job, such as one whose deletion was interrupted."""
         for folder in self._root.iterdir():
             if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)

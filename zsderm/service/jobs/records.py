@@ -1,4 +1,4 @@
-"""What stands in the database of jobs, as Python has it."""
+"""The records of the job database as Python objects."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class JobRecord:
     """One job.
 
     Attributes:
-        id: random.
-        state: where it stands.
-        reason: why it failed; may be empty.
-        created: seconds since 1970, as are all times.
-        ended: when it was done, failed or was cancelled; None before.
+        id: random id.
+        state: one of `JobState`.
+        reason: why the job failed; may be empty.
+        created: time of creation, in seconds since 1970 like all times.
+        ended: when the job was done, failed or was cancelled; None before.
         request: how its photographs are classified.
-        classes: as the request names them.
-        fingerprint: of the encoder and the views that its embeddings are of; empty where there are none.
-        facts: what holds for all its answers, once it is done; and before, under "of_files", notes on what was sent.
-        total: photographs in it.
-        done: those of them that are embedded or failed.
-        failed: those that could not be read.
-        reviewed: those of which a reader has said something.
+        classes: the class names of the request.
+        fingerprint: encoder and views of the stored embeddings; empty if there are no embeddings.
+        facts: facts on all answers, once the job is done; "of_files" holds notes on the files that were sent.
+        total: number of photographs.
+        done: number of photographs that are embedded or failed.
+        failed: number of photographs that could not be read.
+        reviewed: number of photographs with a verdict.
     """
 
     id: str
@@ -51,13 +51,13 @@ class PhotographRecord:
     """One photograph of a job.
 
     Attributes:
-        number: its place in the job, from 0.
-        name: as it was sent, distinct within the job.
-        file: its random name on the disk, with "#2" for the second picture in it; empty where it was not kept.
+        number: the place of the photograph in the job, from 0.
+        name: file name as it was sent, made unique within the job.
+        file: random file name on the disk, with "#2" for the second picture in it; empty if the file was not stored.
         state: "waiting", "done" or "failed".
-        error: why it failed; else empty.
-        size: width and height in pixels; None before it was read.
-        answer: as JSON, once the job is done.
+        error: why the photograph failed; otherwise empty.
+        size: width and height in pixels; None before the photograph was read.
+        answer: the answer as JSON, once the job is done.
     """
 
     number: int
@@ -71,13 +71,13 @@ class PhotographRecord:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What became of one photograph: a row, or a reason.
+    """The result for one photograph: an embedding or a reason.
 
     Attributes:
-        number: its place in the job.
-        row: D float32 as bytes; None where it could not be read.
-        error: the reason.
-        size: width and height in pixels, where they are known.
+        number: the place of the photograph in the job.
+        row: D float32 as bytes; None if the photograph could not be read.
+        error: the reason in this case.
+        size: width and height in pixels, if they are known.
     """
 
     number: int
@@ -88,7 +88,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class ReviewRecord:
-    """What a reader said of one answer, and when."""
+    """The verdict of a reader on one answer, with its time."""
 
     number: int
     verdict: Verdict

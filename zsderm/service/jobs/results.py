@@ -25,7 +25,7 @@ class JobResults:
         self._folders = folders
 
     def write_tables(self, job: JobRecord, predictions: Predictions) -> None:
-        """Write one table in each format; each appears whole or not at all.
+        """Write one table in each format; each file appears complete or not at all.
 
         Raises:
             SettingsError: the disk is full.
@@ -34,18 +34,18 @@ class JobResults:
             predictions.save(self._folders.result(job.id, kind), job.request.top_k)
 
     def table(self, job: JobRecord, kind: str) -> Path:
-        """The table of a job that is done."""
+        """The file with a table of a finished job."""
         return self._folders.result(job.id, kind)
 
     def write_report(self, job: JobRecord, predictions: Predictions, true: Sequence[str]) -> Path:
-        """Write the report anew, with what readers said of the answers so far as true classes.
+        """Write the report again, with the verdicts given so far as true classes.
 
-        Its pictures are the previews, which hold pixels and nothing else.
+        Its pictures are the previews, which contain pixels and no metadata.
 
         Args:
-            job: that is done.
+            job: a finished job.
             predictions: its answers.
-            true: N true classes, empty where nobody said one.
+            true: N true classes, empty if unknown.
 
         Raises:
             SettingsError: the disk is full.

@@ -1,7 +1,7 @@
-"""The thread that works through the jobs, one after another.
+"""The thread that runs the jobs, one after another.
 
-Embeddings are written as they come, a batch at a time, so that a job that was interrupted goes on with the photographs
-that are left. Answers are made at the end, from all embeddings: each photograph refines the answers of the others.
+Embeddings are stored batch by batch, so that an interrupted job continues with the remaining photographs. Answers are
+computed at the end, from all embeddings: each photograph refines the answers of the others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LOOK = 0.2  # seconds between looks at whether a job was cancelled
 AHEAD = 2  # batches that are decoded before the model asks for them
 SWEEP = 60.0  # seconds between looks for jobs that are to be deleted
 
-FULL = "the disk of the service is full; make room there and resume the job"
+FULL = "the disk of the service is full; free some space there and resume the job"
 
 
 class _Interrupted(Exception):
@@ -74,15 +74,15 @@ class JobRunner:
     """Runs jobs until it is stopped.
 
     Args:
-        store: the jobs.
-        folders: their photographs.
-        pictures: decodes them.
-        engine: embeds them.
-        classifiers: answer for them.
-        results: writes what was answered.
-        batch_size: photographs that the model sees, and the database takes, at once.
-        keep_hours: after which a job that ended is deleted.
-        workers: threads that wait for decoders.
+        store: database of the jobs.
+        folders: folders with their photographs.
+        pictures: decodes the photographs.
+        engine: embeds the photographs.
+        classifiers: give the answers.
+        results: writes the tables and the report.
+        batch_size: number of photographs embedded and stored at once.
+        keep_hours: hours after which an ended job is deleted.
+        workers: number of threads that wait for decoders.
     """
 
     def __init__(
@@ -110,48 +110,48 @@ class JobRunner:
         self._thread = threading.Thread(target=self._run, name="zsderm-jobs", daemon=True)
 
     def start(self) -> None:
-        """Go on with what was interrupted, and with what waits."""
+        """Continue interrupted and waiting jobs."""
         if again := self._store.queue_again():
             log.info("%d interrupted jobs go on", again)
         self._thread.start()
 
     def end(self) -> None:
-        """Take no more photographs; the job that runs goes on at the next start."""
+        """Process no more photographs; the running job continues at the next start."""
         self._stopping.set()
         self._wake.set()
 
     def stop(self) -> None:
-        """End, and wait for it."""
+        """Stop, and wait until the thread has stopped."""
         self.end()
         self._thread.join()
 
     def wake(self) -> None:
-        """There is a new job."""
+        """Tell the thread that there is a new job."""
         self._wake.set()
 
     def cancel(self, id: str) -> None:
-        """The job was cancelled: it takes no more photographs."""
+        """Process no more photographs of a cancelled job."""
         self._cancelled.add(id)
         self._wake.set()
 
     def forget_cancel(self, id: str) -> None:
-        """A job that was cancelled is to go on."""
+        """Allow a cancelled job to continue."""
         self._cancelled.discard(id)
 
     def seconds_left(self, job: JobRecord) -> float | None:
-        """About how long a job still takes; None where that is not known."""
+        """The estimated remaining time of a job in seconds; None if unknown."""
         pace = self._pace.get(job.id)
         if pace is None or not pace.done or job.state != "running":
             return None
         return (time.monotonic() - pace.started) / pace.done * (job.total - job.done)
 
     def reason(self, job: JobRecord) -> str:
-        """Why a job stopped; also while the disk is so full that it is not in the database yet."""
+        """Why a job stopped, even if the disk is too full to store the reason in the database."""
         failing = self._failing
         return failing[1] if failing is not None and failing[0] == job.id and job.state == "running" else job.reason
 
     def delete(self, id: str) -> None:
-        """A job, its photographs and its results; on a full disk at least its files."""
+        """Delete a job with its photographs and results, also on a full disk."""
         self.cancel(id)
         self._last = None
         try:
@@ -319,7 +319,7 @@ class JobRunner:
             self._folders.remove(job.id)
 
     def predictions(self, job: JobRecord) -> Predictions:
-        """What is answered for a job whose photographs are embedded; from the same rows it is always the same.
+        """The answers of a job whose photographs are embedded; the same embeddings give the same answers.
 
         Raises:
             ZsdermError: see `Classifiers.answer`.
@@ -343,4 +343,4 @@ def _reason(id: str, error: Exception) -> str:
     log.error("job %s ends with a defect: %s", id, where(error))
     if isinstance(error, OSError | OperationalError):
         return f"a file or the database of the service cannot be read or written ({type(error).__name__})"
-    return f"a defect of the service ({type(error).__name__}); its log says where"
+    return f"the service has a defect ({type(error).__name__}); its log names the lines of code"

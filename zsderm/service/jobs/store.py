@@ -1,7 +1,7 @@
 """The database of jobs: one SQLite file with a write-ahead log.
 
-What is committed outlives a process that is killed. A change is one transaction, so that a job is never half of one
-state and half of another. Deleted rows are overwritten, for there are names in them.
+Committed data survive a killed process. Each change is one transaction, so that a job is never between two states.
+Deleted rows are overwritten, because they contain file names.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ FROM job LEFT JOIN photograph ON photograph.job = job.id
 
 
 class JobStore:
-    """Jobs, their photographs and what was answered.
+    """Jobs with their photographs and answers.
 
     Args:
-        file: the database; made where it is missing, for its owner alone: names of files are in it.
+        file: the database; created if it is missing, readable only by its owner, because it contains file names.
 
     Raises:
-        SettingsError: the file is damaged, or is no database of jobs.
+        SettingsError: the file is damaged, or is not a job database.
     """
 
     def __init__(self, file: Path) -> None:
@@ -82,7 +82,7 @@ class JobStore:
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all that is done in the block, or nothing of it."""
+        """One transaction: all changes in the block are stored, or none."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -94,23 +94,23 @@ class JobStore:
                 raise
 
     def rows(self, question: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """The rows that answer a question."""
+        """The rows of an SQL query."""
         with self._lock:
             return self._connection.execute(question, values).fetchall()
 
     def create(self, id: str, request: ClassifyRequest, classes: Sequence[str]) -> None:
-        """A new job, open for photographs."""
+        """Create a job that is open for photographs."""
         values = (id, "open", time.time(), request.model_dump_json(), json.dumps(list(classes)))
         with self.changing() as change:
             change.execute("INSERT INTO job (id, state, created, request, classes) VALUES (?, ?, ?, ?, ?)", values)
 
     def add(self, id: str, photographs: Iterable[tuple[str, str, str]], notes: Sequence[str] = ()) -> None:
-        """Photographs of an open job.
+        """Add photographs to an open job.
 
         Args:
-            id: of the job.
-            photographs: name, file and error of each; a name that is there already gets a number.
-            notes: what is to be known of the files that they came in.
+            id: id of the job.
+            photographs: name, file and error of each; a name that already exists gets a number.
+            notes: notes on the files that contained the photographs.
         """
         with self.changing() as change:
             if notes:
@@ -129,7 +129,7 @@ class JobStore:
                 number += 1
 
     def find(self, id: str) -> JobRecord | None:
-        """One job; None where there is none."""
+        """One job; None if it does not exist."""
         found = self.rows(f"{_JOB} WHERE job.id = ? GROUP BY job.id", (id,))
         return _job(found[0]) if found else None
 
@@ -138,17 +138,17 @@ class JobStore:
         return [_job(row) for row in self.rows(f"{_JOB} GROUP BY job.id ORDER BY job.created DESC")]
 
     def counts(self) -> dict[str, int]:
-        """How many jobs there are in each state."""
+        """The number of jobs in each state."""
         found = {row["state"]: row["n"] for row in self.rows("SELECT state, count(*) AS n FROM job GROUP BY state")}
         return dict.fromkeys(("open", "queued", "running", *ENDED), 0) | found
 
     def next_queued(self) -> str | None:
-        """The job that waits longest."""
+        """The id of the job that has waited longest; None if no job waits."""
         found = self.rows("SELECT id FROM job WHERE state = 'queued' ORDER BY queued LIMIT 1")
         return found[0]["id"] if found else None
 
     def move(self, id: str, before: Sequence[JobState], state: JobState, reason: str = "") -> bool:
-        """Bring a job from one of some states into another; false where it was in none of them."""
+        """Change the state of a job if it is in one of the given states; returns whether it was."""
         places = ", ".join("?" * len(before))
         now = time.time()
         values = (state, reason, now if state in ENDED else None, now if state == "queued" else None, id, *before)
@@ -161,12 +161,12 @@ class JobStore:
             return done.rowcount == 1
 
     def queue_again(self) -> int:
-        """After a start: what ran when the server ended goes on; how many jobs those are."""
+        """Queue the jobs that ran when the server stopped; returns their number."""
         with self.changing() as change:
             return change.execute("UPDATE job SET state = 'queued' WHERE state = 'running'").rowcount
 
     def begin(self, id: str, fingerprint: str) -> None:
-        """Embeddings of another encoder, or of other views, are forgotten."""
+        """Begin to embed a job; embeddings of another encoder or of other views are deleted."""
         with self.changing() as change:
             change.execute(
                 "UPDATE photograph SET state = 'waiting', embedding = NULL WHERE job = ? AND state = 'done' "
@@ -183,7 +183,7 @@ class JobStore:
         ]
 
     def write(self, id: str, found: Iterable[Embedded]) -> None:
-        """What became of some photographs."""
+        """Store the results for some photographs."""
         values = [
             ("failed" if one.row is None else "done", one.error, *(one.size or (None, None)), one.row, id, one.number)
             for one in found
@@ -201,7 +201,7 @@ class JobStore:
         return [(row["name"], row["embedding"], row["error"]) for row in self.rows(question, (id,))]
 
     def finish(self, id: str, facts: dict[str, Any], answers: Sequence[str]) -> bool:
-        """The answers of a job that runs, as JSON; false where it was cancelled meanwhile."""
+        """Store the answers of a running job, as JSON; returns false if it was cancelled in the meantime."""
         with self.changing() as change:
             facts = _facts(change, id) | facts
             done = change.execute(
@@ -224,7 +224,7 @@ class JobStore:
         return [_photograph(row) for row in self.rows(question, (id, offset, limit))]
 
     def delete(self, id: str) -> None:
-        """A job and all that is known of its photographs, also from the log of the database."""
+        """Delete a job and all data on its photographs, also from the write-ahead log."""
         with self.changing() as change:
             change.execute("DELETE FROM job WHERE id = ?", (id,))
         with self._lock:

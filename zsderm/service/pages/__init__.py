@@ -1,7 +1,7 @@
 """The pages for people: one to work on, and one to print.
 
 home       the page at /
-printed    a session on paper
+printed    the printable summary of a job
 summaries  what the page needs to know of all photographs of a job, and all names of diseases
 rendering  templates become HTML
 files      styles, scripts and the icon

@@ -23,7 +23,7 @@ FILES |= {name: REPORT / name for name in ("report.css", "workbench.css")}
 def static(name: str) -> FileResponse:
     """One file of a page."""
     if name not in FILES:
-        raise ProblemError(404, "there is nothing at this address; see /openapi.json")
+        raise ProblemError(404, "this address does not exist; /openapi.json lists all addresses")
     kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
     # Asked for anew each time: a newer version of the service must not meet an older script.
     return FileResponse(FILES[name], media_type=kind, headers={"cache-control": "no-cache"})

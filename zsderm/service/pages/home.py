@@ -18,11 +18,11 @@ router = APIRouter()
 ALSO = (".heic", ".heif", ".hif", ".avif", ".dcm", ".dicom", ".zip")
 
 METHOD_WORDS = {
-    "kpl": "kpl: sentences of the knowledge base, refined by all photographs together",
-    "knowledge": "knowledge: retrieved sentences, not refined",
-    "descriptions": "descriptions: all sentences of each class",
-    "templates": "templates: the names in sentences",
-    "class-name": "class-name: the names alone",
+    "kpl": "kpl: sentences refined by photographs",
+    "knowledge": "knowledge: retrieved sentences only",
+    "descriptions": "descriptions: all sentences of a class",
+    "templates": "templates: names in template sentences",
+    "class-name": "class-name: class names alone",
 }
 
 

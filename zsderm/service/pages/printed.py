@@ -1,4 +1,4 @@
-"""A session on paper: what was answered, and what the reader said of it."""
+"""The printable summary of a job: its answers, and the verdicts of the reader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zsderm.service.routes.asked import Found, Running
 
 router = APIRouter()
 
-VERDICTS = {"agree": "✓ agreed", "correct": "✎ corrected", "cannot_tell": "? nobody can tell"}
+VERDICTS = {"agree": "✓ agreed", "correct": "✎ corrected", "cannot_tell": "? cannot tell"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def report(service: Running, job: Found, only: str = "") -> HTMLResponse:
         ProblemError: 409, there are no answers yet.
     """
     if job.state != "done":
-        raise ProblemError(409, f"this job is {job.state}: there are no answers yet that could be printed")
+        raise ProblemError(409, f"this job is {job.state}, so it has no answers to print yet; wait until it is done")
     said = service.reviews.of(job.id)
     shown = [
         Shown(one, {} if one.answer is None else json.loads(one.answer), said.get(one.number))

@@ -1,4 +1,4 @@
-"""What can be asked over HTTP, one file a noun."""
+"""The HTTP routes, one file a noun."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs in, the visual concepts that they show out."""
+"""Scores visual concepts in photographs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AnnotateRequest(Model):
     openapi_extra=form_of(AnnotateRequest),
 )
 async def annotate(request: Request) -> Annotated_:
-    """The log-odds of each concept of a list for each photograph; higher is more likely."""
+    """The log-odds of each concept for each photograph; higher means more likely."""
     async with photographs(request) as form:
         asked = form.read(AnnotateRequest)
         return await in_thread(request, _scores, request.app.state.service, asked.concepts, form.files)

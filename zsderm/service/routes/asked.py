@@ -1,4 +1,4 @@
-"""What routes have in common: the service, a job that is there, and a form with photographs."""
+"""Shared parts of the routes: the service, the job in the address, and a form with photographs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zsderm.service.problems import ProblemError
 from zsderm.service.running import Service
 from zsderm.service.uploads import Form, read_form
 
-FILES = "The photographs: jpg, png, webp, tiff, bmp, gif, heic, avif, DICOM, and ZIP archives of them."
+FILES = "The photographs: JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC, AVIF or DICOM files, or ZIP archives of such files."
 
 
 def _service(request: Request) -> Service:
@@ -26,16 +26,17 @@ Running = Annotated[Service, Depends(_service)]
 
 
 def _job(
-    service: Running, job: Annotated[str, Path(max_length=64, description="As the job was given when made.")]
+    service: Running,
+    job: Annotated[str, Path(max_length=64, description="The id of the job, from the answer that created it.")],
 ) -> JobRecord:
     """The job in the address.
 
     Raises:
-        ProblemError: 404, there is none.
+        ProblemError: 404, there is no such job.
     """
     found = service.store.find(job)
     if found is None:
-        raise ProblemError(404, "there is no such job; it may have been deleted after its time")
+        raise ProblemError(404, "there is no such job; it may have been deleted because its storage time was over")
     return found
 
 
@@ -44,11 +45,11 @@ Found = Annotated[JobRecord, Depends(_job)]
 
 @asynccontextmanager
 async def photographs(request: Request, most: int | None = None) -> AsyncIterator[Form]:
-    """The form of a request, with at least one photograph; its files are gone after the block.
+    """The form of a request with at least one photograph; its files are deleted after the block.
 
     Args:
-        request: of which nothing was read yet.
-        most: photographs; by default as the settings of the service say.
+        request: a request of which nothing was read yet.
+        most: limit on the photographs; by default the one in the settings of the service.
 
     Raises:
         ProblemError: see `read_form`; 422 without a photograph.
@@ -70,11 +71,11 @@ async def photographs(request: Request, most: int | None = None) -> AsyncIterato
 
 
 def form_of(model: type[BaseModel] | None = None, *, required: bool = True) -> dict[str, Any]:
-    """What /openapi.json says of a form with photographs.
+    """The description of a form with photographs for /openapi.json.
 
     Args:
         model: its other fields.
-        required: whether there has to be a photograph.
+        required: whether at least one photograph is required.
     """
     fields = {} if model is None else model.model_json_schema()["properties"]
     files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": FILES}

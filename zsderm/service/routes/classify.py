@@ -1,4 +1,4 @@
-"""Photographs in, answers out, while the client waits."""
+"""Classifies a few photographs while the client waits."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ router = APIRouter(prefix="/v1", tags=["classify"])
     openapi_extra=form_of(ClassifyRequest),
 )
 async def classify(request: Request) -> Classified:
-    """Name the most likely class of each photograph.
+    """The most probable classes of each photograph.
 
-    The photographs of one request are a batch, as a folder is for the command line, and are deleted once they are
-    answered. A photograph that cannot be read is an answer with
-    `ok: false` and a reason. For many photographs make a job.
+    The photographs of one request are classified as one batch, like a folder on the command line, and are deleted
+    after the answer. A photograph that cannot be read has an answer with `ok: false` and a reason. For many
+    photographs, create a job.
     """
     async with photographs(request) as form:
         asked = form.read(ClassifyRequest)

@@ -1,4 +1,4 @@
-"""Photographs in, rows of unit length out."""
+"""Embeds photographs as vectors of unit length."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ router = APIRouter(prefix="/v1", tags=["embed"])
 class EmbedRequest(Model):
     """How photographs are embedded."""
 
-    views: Views | None = Field(default=None, description="Views of each photograph that are averaged.")
+    views: Views | None = Field(default=None, description="How many views of each photograph are averaged.")
 
 
 @router.post("/embed", operation_id="embed", summary="Embed a few photographs", openapi_extra=form_of(EmbedRequest))
 async def embed(request: Request) -> Embedded:
-    """The row of each photograph, of unit length, by the model of the service."""
+    """The embedding of each photograph by the model of the service, as a vector of unit length."""
     async with photographs(request) as form:
         asked = form.read(EmbedRequest)
         return await in_thread(request, _rows, request.app.state.service, asked.views, form.files)

@@ -1,4 +1,4 @@
-"""Whether the service runs and takes work, and what it counts."""
+"""Health and readiness checks, and counters for Prometheus."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zsderm.service.schemas import Health, Limits, Readiness
 router = APIRouter(prefix="/v1", tags=["health"])
 
 
-@router.get("/healthz", operation_id="health", summary="Does it run?")
+@router.get("/healthz", operation_id="health", summary="Health check")
 def healthz() -> Health:
-    """Says ok as long as the process answers."""
+    """Status ok as long as the process answers."""
     return Health(version=__version__)
 
 
-@router.get("/readyz", operation_id="readiness", summary="Does it take work?")
+@router.get("/readyz", operation_id="readiness", summary="Readiness check")
 def readyz(service: Running, response: Response) -> Readiness:
-    """What answers here, and how much may be asked; status 503 while the queue is full."""
+    """The loaded model and the limits of the service; status 503 while the queue is full."""
     how, classifiers = service.settings, service.classifiers
     ready = service.engine.waiting < how.queue
     response.status_code = 200 if ready else 503

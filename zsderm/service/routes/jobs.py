@@ -1,4 +1,4 @@
-"""Jobs: made, filled, started, watched, cancelled, resumed, taken away and deleted."""
+"""Jobs: create, add photographs, start, watch, cancel, resume, download and delete."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ WAIT = 30  # seconds after which it is worth trying again where too many jobs wa
 
 
 class JobRequest(ClassifyRequest):
-    """How the photographs of a job are classified, and whether it begins at once."""
+    """How the photographs of a job are classified, and whether the job starts at once."""
 
-    start: bool = Field(default=True, description="false: more photographs follow before it is started.")
+    start: bool = Field(default=True, description="false: the job stays open for more photographs until it is started.")
 
 
 @router.post(
     "",
     operation_id="create_job",
-    summary="Make a job",
+    summary="Create a job",
     status_code=201,
     openapi_extra=form_of(JobRequest, required=False),
 )
 async def create(request: Request, response: Response) -> Job:
-    """Photographs that are classified together, as a folder is by the command line.
+    """Create a job: its photographs are classified together, like a folder on the command line.
 
-    A job goes on after a restart of the service. With `start: false` it waits for more photographs, which are sent
+    A job survives a restart of the service. With `start: false` it stays open for more photographs, which are sent
     to `/v1/jobs/{job}/photographs`.
     """
     service: Service = request.app.state.service
@@ -76,44 +76,46 @@ async def create(request: Request, response: Response) -> Job:
     openapi_extra=form_of(),
 )
 async def add(request: Request, service: Running, job: Found) -> Job:
-    """Adds to a job that was made with `start: false`."""
+    """Add photographs to a job that was created with `start: false`."""
     _expect(job, "open")
     form = await _form(request, job.id)
     if form.fields.keys() - {"files"}:
-        raise ProblemError(422, "expected photographs as `files` alone; how they are classified was said before")
+        raise ProblemError(
+            422, "expected only `files`, but got other fields; the settings of a job are given when it is created"
+        )
     form.read(Model)  # a field of that name holds no file
     return await run_in_threadpool(_add, service, job, form)
 
 
 @router.get("", operation_id="list_jobs", summary="All jobs")
 def all_jobs(service: Running) -> Jobs:
-    """The newest first."""
+    """All jobs, the newest first."""
     return Jobs(jobs=[as_job(service, job) for job in service.store.all()])
 
 
 @router.get("/{job}", operation_id="job", summary="State and progress")
 def one(service: Running, job: Found) -> Job:
-    """Where a job stands."""
+    """The state and progress of a job."""
     return as_job(service, job)
 
 
 @router.post("/{job}/start", operation_id="start_job", summary="Start an open job")
 def start(service: Running, job: Found) -> Job:
-    """No more photographs follow."""
+    """Start a job to which no more photographs will be added."""
     _queue(service, job, "open")
     return _again(service, job)
 
 
-@router.post("/{job}/resume", operation_id="resume_job", summary="Go on with a job that failed or was cancelled")
+@router.post("/{job}/resume", operation_id="resume_job", summary="Resume a job that failed or was cancelled")
 def resume(service: Running, job: Found) -> Job:
-    """Photographs that are embedded already are not embedded again."""
+    """Resume a job; photographs that are already embedded are not embedded again."""
     _queue(service, job, "failed", "cancelled")
     return _again(service, job)
 
 
 @router.post("/{job}/cancel", operation_id="cancel_job", summary="Cancel a job")
 def cancel(service: Running, job: Found) -> Job:
-    """What is done is kept, and the job can be resumed."""
+    """Cancel a job; its finished photographs are kept, and it can be resumed."""
     if not service.store.move(job.id, ("open", "queued", "running"), "cancelled"):
         raise ProblemError(409, f"this job is {job.state}, so there is nothing to cancel")
     service.runner.cancel(job.id)
@@ -122,7 +124,7 @@ def cancel(service: Running, job: Found) -> Job:
 
 @router.delete("/{job}", operation_id="delete_job", summary="Delete a job and its photographs", status_code=204)
 def delete(service: Running, job: Found) -> Response:
-    """Photographs, answers, reviews and results are gone afterwards."""
+    """Delete a job with its photographs, answers, verdicts and results."""
     service.runner.delete(job.id)
     return Response(status_code=204)
 
@@ -136,7 +138,7 @@ def delete(service: Running, job: Found) -> Response:
 async def result(
     request: Request, service: Running, job: Found, kind: Literal["csv", "jsonl", "parquet", "html"]
 ) -> FileResponse:
-    """The table of `zsderm classify` as CSV, JSON Lines or Parquet; or its report, with what readers said so far."""
+    """The table of `zsderm classify` as CSV, JSON Lines or Parquet, or its report with the verdicts given so far."""
     return await in_thread(request, _result, service, job, kind)
 
 
@@ -156,7 +158,7 @@ def _result(service: Service, job: JobRecord, kind: str) -> FileResponse:
 
 
 def as_job(service: Service, job: JobRecord) -> Job:
-    """A job as JSON has it."""
+    """A job as a JSON model."""
     over = job.ended if job.ended is not None else job.created if job.state == "open" else None
     facts = job.facts
     return Job(
@@ -181,14 +183,16 @@ def as_job(service: Service, job: JobRecord) -> Job:
 
 
 def expect_model(service: Service, job: JobRecord) -> None:
-    """Refuse what needs the model that has answered a job, where another one is loaded now.
+    """Check that the loaded model is the one that answered a job.
 
     Raises:
-        ProblemError: 409.
+        ProblemError: 409, it is another model.
     """
     views = service.classifiers.views_of(job.request)
     if job.fingerprint != f"{service.engine.encoder.fingerprint}/{views}":
-        raise ProblemError(409, "this job was answered by another model; start the service with that one")
+        raise ProblemError(
+            409, "this job was answered by another model than the loaded one; start the service with that model"
+        )
 
 
 async def _form(request: Request, id: str) -> Form:
@@ -210,7 +214,10 @@ def _create(service: Service, id: str, form: Form) -> Job:
     classes = service.classifiers.classes_of(asked)
     service.classifiers.check(asked)  # what the command line would refuse is refused now
     if asked.start and not form.files:
-        raise ProblemError(422, "expected at least one photograph as `files`; or start=false, and photographs later")
+        raise ProblemError(
+            422,
+            "expected at least one photograph as `files`, but got none; or send start=false and add photographs later",
+        )
     service.store.create(id, ClassifyRequest.model_validate(asked.model_dump(exclude={"start"})), classes)
     job = _known(service, id)
     _write(service, job, form)
@@ -229,7 +236,9 @@ def _write(service: Service, job: JobRecord, form: Form) -> None:
     if job.total + len(form.files) > most:
         for upload in form.files:
             Path(file_of(upload.file)).unlink(missing_ok=True)
-        raise ProblemError(413, f"expected at most {counted(most, 'photograph')} in a job; make another one")
+        raise ProblemError(
+            413, f"expected at most {counted(most, 'photograph')} in a job, but got more; create another job"
+        )
     found = [(one.name, "" if one.error else one.file.name, one.error) for one in form.files]
     service.store.add(job.id, found, form.notes)
 
@@ -242,7 +251,7 @@ def _queue(service: Service, job: JobRecord, *before: str) -> None:
         raise busy(WAIT, "jobs")
     service.runner.forget_cancel(job.id)
     if not service.store.move(job.id, [job.state], "queued"):
-        raise ProblemError(409, "the state of this job has just changed; look again")
+        raise ProblemError(409, "the state of this job has just changed; get the job and try again")
     service.runner.wake()
 
 
@@ -255,7 +264,7 @@ def _expect(job: JobRecord, *states: str) -> None:
 def _known(service: Service, id: str) -> JobRecord:
     found = service.store.find(id)
     if found is None:
-        raise ProblemError(404, "the job was deleted meanwhile")
+        raise ProblemError(404, "the job was deleted in the meantime")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the knowledge base of the service knows: names, descriptions, and lists of classes to choose from."""
+"""The knowledge base of the service: names, descriptions, and class lists to choose from."""
 
 from __future__ import annotations
 
@@ -50,9 +50,12 @@ def card(service: Running) -> KnowledgeCard:
 
 @router.get("/classes", operation_id="check_classes", summary="How a class list is understood")
 def check_classes(
-    service: Running, classes: Annotated[str, Query(max_length=20_000, examples=["melanoma, BCC, mole"])]
+    service: Running,
+    classes: Annotated[
+        str, Query(max_length=20_000, description="Names with commas.", examples=["melanoma, BCC, mole"])
+    ],
 ) -> KnownClasses:
-    """What the knowledge base takes each name for, with suggestions for the first names that it does not know."""
+    """The disease that the knowledge base finds for each name, with suggestions for the first ten unknown names."""
     names, error = typed_names(classes), ""
     try:
         checked_names(harmless_names(names), classes)
@@ -71,14 +74,14 @@ def check_classes(
 
 @router.get("/search", operation_id="search_knowledge", summary="Find names and descriptions")
 def search(service: Running, query: Name, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> list[KnowledgeHit]:
-    """The names, aliases and descriptions that say what is asked, best first."""
+    """The names, aliases and descriptions that match the query, best first."""
     return [
         KnowledgeHit(score=hit.score, disease=hit.disease, where=hit.where, text=hit.text)
         for hit in find_hits(_base(service), query, limit)
     ]
 
 
-@router.get("/descriptions", operation_id="descriptions", summary="What is said of a disease")
+@router.get("/descriptions", operation_id="descriptions", summary="The descriptions of a disease")
 def descriptions(service: Running, name: Name) -> KnowledgeDescriptions:
     """All descriptions of a disease, by its name or an alias, in any spelling."""
     try:
@@ -102,7 +105,7 @@ def class_lists() -> list[ClassList]:
 
 def _base(service: Service) -> KnowledgeBase:
     if service.knowledge is None:
-        raise ProblemError(404, "this service has no knowledge base: classes are read in templates only")
+        raise ProblemError(404, "this service has no knowledge base; start it with --knowledge NAME to use one")
     return service.knowledge
 
 
@@ -126,5 +129,5 @@ def _known(base: KnowledgeBase | None, name: str, meaning: str) -> KnownClass:
 
 
 def suggestions(base: KnowledgeBase, name: str, most: int = 5) -> list[str]:
-    """Diseases of which a name or an alias is like what was typed, best first."""
+    """Diseases with a name or an alias similar to the given name, best first."""
     return list(dict.fromkeys(hit.disease for hit in search_names(base, name, 30)))[:most]

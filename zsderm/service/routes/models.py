@@ -1,4 +1,4 @@
-"""Which encoders there are, and which one answers here."""
+"""The available encoders, and the one that the service uses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zsderm.service.routes.asked import Running
 router = APIRouter(prefix="/v1", tags=["models"])
 
 
-@router.get("/models", operation_id="models", summary="The model that answers, and others that could")
+@router.get("/models", operation_id="models", summary="The loaded model, and other models")
 def models(service: Running) -> list[ModelCard]:
-    """The model that is loaded comes first; another one is chosen when the service is started."""
+    """The loaded model comes first. To use another model, start the service with it."""
     own = service.engine.encoder.card
     others = [card for card in catalogue.cards() if card.name != own.name]
     return [_card(own, True), *(_card(card, False) for card in others)]

@@ -23,17 +23,17 @@ router = APIRouter(prefix="/v1/jobs/{job}/photographs", tags=["jobs"])
 
 MOST = 2**31  # more than there ever are; the database holds no whole number of any size
 
-Number = Annotated[int, Path(ge=0, le=MOST, description="Its place in the job, from 0.")]
+Number = Annotated[int, Path(ge=0, le=MOST, description="The place of the photograph in the job, from 0.")]
 
 
 @router.get("", operation_id="photographs", summary="The answers of a job")
 def some(
     service: Running,
     job: Found,
-    offset: Annotated[int, Query(ge=0, le=MOST)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=MOST, description="The number of the first photograph.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The largest number of photographs.")] = 100,
 ) -> Photographs:
-    """Some photographs in their order, with answers once the job is done and with what readers said of them."""
+    """Some photographs in their order, with their answers once the job is done, and with their verdicts."""
     said = service.reviews.of(job.id)
     return Photographs(
         job=job.id,
@@ -48,13 +48,13 @@ def some(
 
 @router.get("/{number}", operation_id="photograph", summary="One answer of a job")
 def one(service: Running, job: Found, number: Number) -> Photograph:
-    """One photograph with its answer, and what a reader said of it."""
+    """One photograph with its answer and its verdict."""
     return as_photograph(find(service, job, number), service.reviews.of(job.id).get(number))
 
 
-@router.get("/{number}/picture", operation_id="picture", summary="The photograph to look at", response_class=Response)
+@router.get("/{number}/picture", operation_id="picture", summary="The picture of a photograph", response_class=Response)
 def picture(service: Running, job: Found, number: Number, large: bool = False) -> Response:
-    """A JPEG picture of its pixels alone, without anything else that was in the file; of 512 pixels, or 1600."""
+    """A JPEG made from the pixels alone, without metadata; the longer side is at most 512 pixels, or 1600 if large."""
     photograph = find(service, job, number)
     preview = service.folders.preview(job.id, number)
     if not large and preview.is_file():
@@ -73,16 +73,18 @@ def picture(service: Running, job: Found, number: Number, large: bool = False) -
     return Response(read.preview, media_type="image/jpeg", headers=_KEPT)
 
 
-@router.get("/{number}/heat", operation_id="heat_map", summary="Where the answer was found", response_class=Response)
+@router.get("/{number}/heat", operation_id="heat_map", summary="The heat map of an answer", response_class=Response)
 async def heat(request: Request, service: Running, job: Found, number: Number) -> Response:
-    """A PNG picture: the photograph in grey under its heat map. It is made when it is first asked for."""
+    """A PNG: the photograph in grey under its heat map. It is computed at the first request."""
     return await in_thread(request, _heat, service, job, number)
 
 
 def _heat(service: Service, job: JobRecord, number: int) -> Response:
     photograph = find(service, job, number)
     if job.state != "done" or photograph.state != "done":
-        raise ProblemError(409, "there is no answer yet that a heat map could explain")
+        raise ProblemError(
+            409, "there is no heat map, because this photograph has no answer; wait until the job is done"
+        )
     place = service.folders.heat(job.id, number)
     if not place.is_file():
         expect_model(service, job)
@@ -98,7 +100,7 @@ def find(service: Service, job: JobRecord, number: int) -> PhotographRecord:
     """A photograph of a job.
 
     Raises:
-        ProblemError: 404, there is none.
+        ProblemError: 404, there is no such photograph.
     """
     found = service.store.photographs(job.id, number, 1)
     if not found or found[0].number != number:
@@ -107,7 +109,7 @@ def find(service: Service, job: JobRecord, number: int) -> PhotographRecord:
 
 
 def as_photograph(one: PhotographRecord, said: ReviewRecord | None) -> Photograph:
-    """A photograph as JSON has it."""
+    """A photograph as a JSON model."""
     answer = None if one.answer is None else Answer.model_validate_json(one.answer)
     if answer is None and one.state == "failed":
         answer = Answer(image=one.name, ok=False, error=one.error)
@@ -124,5 +126,5 @@ def as_photograph(one: PhotographRecord, said: ReviewRecord | None) -> Photograp
 
 
 def as_review(said: ReviewRecord) -> Review:
-    """A verdict as JSON has it."""
+    """A verdict as a JSON model."""
     return Review.model_validate({"verdict": said.verdict, "label": said.label, "comment": said.comment, "at": said.at})

@@ -1,4 +1,4 @@
-"""A text in, the photographs most like it out."""
+"""Finds the photographs that are most similar to a text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["retrieve"])
 
 
 class RetrieveRequest(Model):
-    """What is looked for, and how much of it."""
+    """The text to search for, and how many photographs are returned."""
 
     query: Annotated[str, Field(min_length=1, max_length=500, examples=["pearly nodule with fine vessels"])]
     limit: Annotated[int, Field(ge=1, le=1000)] = 10
@@ -32,7 +32,7 @@ class RetrieveRequest(Model):
     openapi_extra=form_of(RetrieveRequest),
 )
 async def retrieve(request: Request) -> Retrieved:
-    """The photographs of this request most like a text, best first."""
+    """The photographs of this request that are most similar to a text, best first."""
     async with photographs(request) as form:
         asked = form.read(RetrieveRequest)
         return await in_thread(request, _among_uploads, request.app.state.service, asked, form.files)
@@ -40,10 +40,13 @@ async def retrieve(request: Request) -> Retrieved:
 
 @router.post("/jobs/{job}/retrieve", operation_id="retrieve_in_job", summary="Find photographs of a job by a text")
 def retrieve_in_job(service: Running, job: Found, asked: RetrieveRequest) -> Retrieved:
-    """The photographs of a job most like a text, among those that are embedded by now."""
+    """The photographs of a job that are most similar to a text, among those embedded so far."""
     encoder = service.engine.encoder
     if job.fingerprint and not job.fingerprint.startswith(f"{encoder.fingerprint}/"):
-        raise ProblemError(409, "the photographs of this job were embedded by another model; resume or repeat the job")
+        raise ProblemError(
+            409,
+            "the photographs of this job were embedded by another model; start the service with it, or make a new job",
+        )
     stored = service.store.embeddings(job.id)
     rows = [None if blob is None else np.frombuffer(blob, np.float32) for _, blob, _ in stored]
     return _found(service, asked, [name for name, _, _ in stored], rows, {name: why for name, _, why in stored if why})

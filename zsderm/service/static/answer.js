@@ -41,14 +41,14 @@ export const drawAnswer = (job, answer) => {
 // What the patient's words did: the classes above are by photograph and words.
 const told = (answer) => {
   const words = answer.words;
-  const shares = words.label_by_words ? `${words.label_by_words}, ${percent(words.probability_by_words)}` : "they say nothing of these classes";
+  const shares = words.label_by_words ? `${words.label_by_words}, ${percent(words.probability_by_words)}` : "they say nothing about these classes";
   return element(
     "div",
     { className: "told" },
     line(muted("By the photograph alone: "), `${words.label_by_image}, ${percent(words.probability_by_image)}`),
     line(muted("By the patient's words alone: "), shares),
-    ...words.matched.map((one) => line(muted(`Like what is reported of ${one.disease}: `), one.sentence)),
-    words.masked.length ? line(muted("Taken out of the words: "), words.masked.join(", ")) : "",
+    ...words.matched.map((one) => line(muted(`Similar to a sentence about ${one.disease}: `), one.sentence)),
+    words.masked.length ? line(muted("Disease names removed from the words: "), words.masked.join(", ")) : "",
     words.narrative_note ? line(words.narrative_note) : "",
   );
 };
@@ -57,15 +57,15 @@ const changed = (answer) => answer.unrefined_label !== null && answer.unrefined_
 
 const couldBe = (answer) => {
   const words = muted("Could be: ");
-  if (answer.prediction_set === null) return line(words, "no set of classes, for there is no calibration for these classes and settings");
+  if (answer.prediction_set === null) return line(words, "not available, because there is no calibration for these classes and settings");
   return line(words, answer.prediction_set.length ? answer.prediction_set.join(", ") : "none of the listed classes");
 };
 
 const signed = (value) => value.toFixed(2).replace("-", "−");
 
 const familiar = (value) => {
-  if (value > -0.3) return "as usual for the encoder";
-  return `about ${(10 ** -value).toFixed(0)} times as far from what the encoder knows as usual`;
+  if (value > -0.3) return "usual for the encoder";
+  return `about ${(10 ** -value).toFixed(0)} times as far as usual from what the encoder knows`;
 };
 
 const sentences = (title, texts, none) => [
@@ -92,7 +92,7 @@ export const drawSentences = (job, answer) => {
   $("evidence").hidden = !answer?.ok;
   if (!answer?.ok) return;
   const second = answer.top[1]?.class;
-  const none = (name) => `No sentence stands beside ${name}: the knowledge base does not describe it, or the method reads none.`;
+  const none = (name) => `There is no sentence for ${name}: the knowledge base does not describe it, or the method uses no sentences.`;
   $("for-answer").replaceChildren(...sentences(`Typical of ${answer.label}`, answer.evidence, none(answer.label)));
   $("for-runner-up").replaceChildren(...(second ? sentences(`Typical of the runner-up, ${second}`, answer.runner_up_evidence, none(second)) : []));
   $("refinement").textContent = refinement(job, answer);
@@ -103,9 +103,9 @@ export const drawSentences = (job, answer) => {
 const refinement = (job, answer) => {
   const before = answer.unrefined_label;
   if (before === null) {
-    const asked = job.request.method === "kpl" ? "" : `Method ${job.request.method} looks at each photograph by itself.`;
+    const asked = job.request.method === "kpl" ? "" : `Method ${job.request.method} classifies each photograph separately.`;
     return ["Not refined by other photographs.", asked].filter(Boolean).join(" ");
   }
-  if (!changed(answer)) return "Refined: what was learned from many photographs together did not change the answer.";
-  return `What was learned from many photographs together changed the answer: ${before} by the sentences alone, ${answer.label} after refinement.`;
+  if (!changed(answer)) return "Refined: the information from many photographs together did not change the answer.";
+  return `Refined: the information from many photographs together changed the answer: ${before} by the sentences alone, ${answer.label} after refinement.`;
 };

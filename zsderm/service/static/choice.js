@@ -5,7 +5,7 @@ export const SHOWN = {
   open: ["without a verdict", (row) => !row.verdict],
   said: ["with a verdict", (row) => Boolean(row.verdict)],
   corrected: ["✎ corrected", (row) => row.verdict === "correct"],
-  unclear: ["? nobody can tell", (row) => row.verdict === "cannot_tell"],
+  unclear: ["? cannot tell", (row) => row.verdict === "cannot_tell"],
   close: ["lead below 10 percentage points", (row) => row.margin !== null && row.margin < 0.1],
   several: ["could be several classes", (row) => row.possible !== null && row.possible !== 1 && !row.error],
   abstained: ["none of these?", (row) => row.abstained],
@@ -17,12 +17,12 @@ export const SHOWN = {
 const last = (value) => (value === null ? Infinity : value);
 
 export const ORDERS = {
-  given: { words: "as they were given", key: (row) => row.number },
+  given: { words: "in the given order", key: (row) => row.number },
   unsure: { words: "least probable first", key: (row) => last(row.probability) },
   sure: { words: "most probable first", key: (row) => (row.probability === null ? Infinity : -row.probability) },
   margin: { words: "smallest lead first", key: (row) => last(row.margin) },
   strange: { words: "least familiar first", key: (row) => last(row.familiarity), familiarity: true },
-  errors: { words: "those not classified first", key: (row) => (row.error ? 0 : 1) },
+  errors: { words: "not classified first", key: (row) => (row.error ? 0 : 1) },
   class: { words: "by class", key: (row, classes) => (row.label ? classes.indexOf(row.label) : Infinity) },
   name: { words: "by name", key: null },
 };

@@ -38,7 +38,7 @@ const replace = (old, name) => setClasses([...new Set(names.map((one) => (one ==
 const remove = (name) => {
   const place = names.indexOf(name);
   setClasses(names.filter((one) => one !== name));
-  announce(`${name} taken out`);
+  announce(`${name} removed`);
   const rest = $("classes").querySelectorAll(".take-out");
   (rest[Math.min(place, rest.length - 1)] ?? $("class")).focus();
 };
@@ -64,7 +64,7 @@ const understood = (name) => {
   const found = described.get(name);
   if (!found) return [element("span", { className: "muted" }, "looking it up …")];
   if (!found.known) {
-    const words = found.ambiguous ? "✗ may mean several diseases: choose one." : found.detail ? "✗ not in the knowledge base: read by its name alone." : "read by its name alone";
+    const words = found.ambiguous ? "✗ may mean several diseases: choose one." : found.detail ? "✗ not in the knowledge base: only its name is used." : "only its name is used";
     const better = found.suggestions.map((other) =>
       button(other, () => {
         replace(name, other);
@@ -86,7 +86,7 @@ const draw = () => {
         "li",
         {},
         element("span", { className: "class-words" }, element("b", {}, name), " ", ...understood(name)),
-        button("×", () => remove(name), { className: "small take-out", aria: { label: `Take ${name} out` } }),
+        button("×", () => remove(name), { className: "small take-out", aria: { label: `Remove ${name}` } }),
       ),
     ),
   );

@@ -103,7 +103,7 @@ const signs = (row) =>
     row.verdict && ["said", verdict(row.verdict, row.said)],
     row.comment && ["muted", "has a comment"],
     row.abstained && ["doubt", "none of these?"],
-    row.possible !== null && row.possible !== 1 && !row.error && ["doubt", row.possible ? `could be ${row.possible} classes` : "could be no class"],
+    row.possible !== null && row.possible !== 1 && !row.error && ["doubt", row.possible ? `could be ${row.possible} classes` : "could be none of the classes"],
     row.changed && ["doubt", "changed by refinement"],
   ].filter(Boolean);
 
@@ -221,7 +221,7 @@ const refresh = (number) => {
 const undo = async () => {
   try {
     const photo = await undoLast();
-    if (!photo) return announce("nothing to undo here");
+    if (!photo) return announce("nothing to undo");
     updated(photo.job, photo);
     refresh(photo.number);
     focusOn(tile(photo.number));

@@ -54,7 +54,7 @@ const draw = () => {
   $("chosen-details").hidden = !files.length;
   $("chosen-names").replaceChildren(
     ...files.slice(0, MOST_NAMES).map(({ name, file }) => {
-      const out = element("button", { type: "button", className: "small", aria: { label: `Take ${name} out` } }, "take out");
+      const out = element("button", { type: "button", className: "small", aria: { label: `Remove ${name}` } }, "remove");
       out.addEventListener("click", () => {
         chosen.delete(name);
         draw();
@@ -66,9 +66,9 @@ const draw = () => {
   );
   const over = [...otherKinds].map(([kind, count]) => `${count} ${kind}`);
   const left = [
-    over.length ? `Passed over in folders, since they are not read as images: ${over.join(", ")}.` : "",
-    tooLarge.length ? `Left out, since the service takes at most ${size(facts.maxFileBytes)} of one photograph: ${tooLarge.slice(0, 5).join(", ")}${tooLarge.length > 5 ? ` and ${tooLarge.length - 5} more` : ""}.` : "",
-    files.length > facts.maxJobFiles ? `A job holds at most ${facts.maxJobFiles} photographs.` : "",
+    over.length ? `Skipped in folders, because they are not image files: ${over.join(", ")}.` : "",
+    tooLarge.length ? `Not added, because the limit is ${size(facts.maxFileBytes)} for a photograph and ${size(facts.maxRequestBytes - 1e5)} for an archive: ${tooLarge.slice(0, 5).join(", ")}${tooLarge.length > 5 ? ` and ${tooLarge.length - 5} more` : ""}.` : "",
+    files.length > facts.maxJobFiles ? `A job can hold at most ${facts.maxJobFiles} photographs.` : "",
   ].filter(Boolean);
   $("chosen-not").hidden = !left.length;
   $("chosen-not").textContent = left.join(" ");
@@ -100,7 +100,7 @@ const dropped = async (event) => {
   $("drop").classList.remove("over");
   const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
   const entries = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()); // before the event is over
-  $("chosen").textContent = "Looking …";
+  $("chosen").textContent = "Looking for photographs …";
   for (const entry of entries) {
     if (entry instanceof File) take(entry.name, entry, false);
     else if (entry) await takeEntry(entry, false);

@@ -67,22 +67,22 @@ const drawFacts = (job) => {
   const { total, failed } = job.progress;
   const title = `${counted(total, "photograph")}, ${counted(job.classes.length, "class", "classes")}`;
   if ($("job-title").textContent !== title) $("job-title").textContent = title;
-  const other = job.method && job.method !== job.request.method ? ` (asked for: ${job.request.method})` : "";
+  const other = job.method && job.method !== job.request.method ? ` (requested: ${job.request.method})` : "";
   const parts = [
-    `Made ${day(job.created)}: ${namesOf(job)}.`,
+    `Created ${day(job.created)}. Classes: ${namesOf(job)}.`,
     job.model ? `Encoder ${job.model}, method ${job.method}${other}, class prior ${job.prior}, ${job.calibrated ? "calibrated" : "not calibrated"}.` : "",
-    failed && job.state === "done" ? `${failed} could not be read; the reasons stand with them.` : "",
-    job.deleted_after ? `Deleted after ${day(job.deleted_after)}.` : "",
+    failed && job.state === "done" ? `${failed} could not be read (the reason is shown with the photograph).` : "",
+    job.deleted_after ? `Will be deleted after ${day(job.deleted_after)}.` : "",
   ];
   $("job-facts").textContent = parts.filter(Boolean).join(" ");
 };
 
-const TITLES = { open: "Not started", queued: "Waiting for its turn", running: "Working", failed: "✗ Failed", cancelled: "Cancelled" };
+const TITLES = { open: "Not started", queued: "Waiting for other jobs", running: "Processing", failed: "✗ Failed", cancelled: "Cancelled" };
 
 const drawProgress = (job, after) => {
   const { total, done } = job.progress;
   const embedded = total > 0 && done >= total;
-  $("running-title").textContent = job.state === "running" && embedded ? "All are read; making the answers" : TITLES[job.state];
+  $("running-title").textContent = job.state === "running" && embedded ? "All photographs are processed; computing the answers" : TITLES[job.state];
   if (embedded && job.state === "running") $("progress").removeAttribute("value");
   else $("progress").value = total ? done / total : 0;
   $("progress-words").textContent = [progress(job.progress), job.reason].filter(Boolean).join(". ");
@@ -112,7 +112,7 @@ const drawDone = (job) => {
   const file = (path, words, properties = {}) => element("a", { href: path, className: "button", ...properties }, words);
   $("exports").replaceChildren(
     file(`${at(job.id)}/labels.csv`, "labels.csv", { download: "labels.csv", id: "labels" }),
-    file(`/jobs/${job.id}/report`, "Session, to print"),
+    file(`/jobs/${job.id}/report`, "Printable summary"),
     ...KINDS.map(([kind, words]) => file(`${at(job.id)}/result.${kind}`, words, { download: `predictions.${kind}` })),
     file(`${at(job.id)}/result.html`, "Report (HTML)", { download: "report.html" }),
     deletion(job, () => (location.hash = "#/")),
@@ -120,8 +120,8 @@ const drawDone = (job) => {
 };
 
 export const drawReviewed = (reviewed, total) => {
-  const none = "No answer has been looked at yet: open a photograph and say what is right.";
-  $("reviewed").textContent = reviewed ? `${reviewed} of ${total} looked at.` : none;
+  const none = "No verdicts yet: open a photograph and say what is right.";
+  $("reviewed").textContent = reviewed ? `Verdicts on ${reviewed} of ${counted(total, "photograph")}.` : none;
 };
 
 prepareGrid(drawReviewed);

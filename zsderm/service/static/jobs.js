@@ -19,8 +19,8 @@ export const actionsOf = (job, after) => {
     after();
   };
   const found = [];
-  if (job.state === "open" && job.progress.total) found.push(button("Start with these", post("start", "started")));
-  if (["failed", "cancelled"].includes(job.state) && job.progress.total) found.push(button("Go on", post("resume", "the job goes on")));
+  if (job.state === "open" && job.progress.total) found.push(button("Start the job", post("start", "started")));
+  if (["failed", "cancelled"].includes(job.state) && job.progress.total) found.push(button("Resume", post("resume", "the job continues")));
   if (["queued", "running"].includes(job.state)) found.push(button("Cancel", post("cancel", "cancelled"), { className: "cancel" }));
   return found;
 };
@@ -31,7 +31,7 @@ export const deletion = (job, after, before = () => {}) =>
     "Delete",
     async () => {
       const what = counted(job.progress.total, "photograph");
-      const words = `${what}, answers and ${counted(job.reviewed, "verdict")} are gone afterwards. Take labels.csv away before.`;
+      const words = `This deletes ${what}, the answers and ${counted(job.reviewed, "verdict")}. Download labels.csv first if you need it.`;
       if (!(await confirmed("Delete this job?", words, "Delete"))) return;
       before();
       try {
@@ -55,8 +55,8 @@ export const namesOf = (job) => {
 const row = (job) => {
   const { total, failed } = job.progress;
   const facts = job.state === "done" ? counted(total, "photograph") + (failed ? `, ${failed} could not be read` : "") : progress(job.progress);
-  const said = job.reviewed ? `, ${job.reviewed} looked at` : "";
-  const gone = job.deleted_after ? ` Deleted after ${day(job.deleted_after)}.` : "";
+  const said = job.reviewed ? `, ${job.reviewed} with a verdict` : "";
+  const gone = job.deleted_after ? ` Will be deleted after ${day(job.deleted_after)}.` : "";
   const name = element("a", { href: `#/jobs/${job.id}` }, day(job.created));
   return element(
     "li",

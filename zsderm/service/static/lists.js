@@ -43,7 +43,7 @@ const save = () => {
     if (dialog.returnValue !== "yes" || !name) return;
     const fine = keep("lists", { ...saved(), [name]: classNames() });
     draw(fine ? `own:${name}` : "");
-    announce(fine ? `saved as ${name}` : "this browser keeps nothing, so the list was not saved");
+    announce(fine ? `saved as ${name}` : "this browser stores no data, so the list was not saved");
   };
   dialog.addEventListener("close", closed, { once: true });
 };
@@ -54,7 +54,7 @@ const forget = () => {
   keep("lists", lists);
   draw();
   $("lists").focus();
-  announce("the list is forgotten");
+  announce("the list is deleted");
 };
 
 export const prepareLists = async () => {

@@ -73,9 +73,9 @@ const drawPicture = () => {
     $("heat-runner-up").textContent = second?.class ?? "other classes";
   }
   const path = `${of(job.id, photo.number)}/${on ? "heat" : "picture?large=true"}`;
-  $("picture").alt = on ? `Where the encoder found ${first.class}${second ? ` rather than ${second.class}` : ""}` : photo.image;
-  $("picture-words").textContent = on ? "Making the heat map …" : size;
-  $("picture").onload = () => ($("picture-words").textContent = on ? "The photograph in grey under its heat map, as the encoder saw it." : size);
+  $("picture").alt = on ? `Heat map: where the encoder sees ${first.class}${second ? ` rather than ${second.class}` : ""}` : photo.image;
+  $("picture-words").textContent = on ? "Computing the heat map …" : size;
+  $("picture").onload = () => ($("picture-words").textContent = on ? "The photograph in grey under its heat map, as the encoder sees it." : size);
   $("picture").onerror = () => why(path);
   $("picture").src = path;
 };
@@ -188,7 +188,7 @@ export const preparePhotograph = () => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     if (photo.review) keepComment();
-    else announce("Give a verdict, and the comment is kept with it.");
+    else announce("Give a verdict first; the comment is saved with it.");
   });
   $("go-on").checked = kept("go-on", true);
   $("go-on").addEventListener("change", () => keep("go-on", $("go-on").checked));

@@ -30,7 +30,7 @@ const fields = () => {
 // What is still missing: one sentence, and where to put the reader.
 const missing = () => {
   if (!photographs().length) return ["Choose photographs first.", "choose-files"];
-  if (photographs().length > facts.maxJobFiles) return [`A job holds at most ${facts.maxJobFiles} photographs; take some out.`, "choose-none"];
+  if (photographs().length > facts.maxJobFiles) return [`A job can hold at most ${facts.maxJobFiles} photographs. Remove some of them.`, "choose-none"];
   if (!facts.fixed && classNames().length < 2) return ["Add at least two classes: one alone would be the answer for every photograph.", "class"];
   return null;
 };
@@ -52,7 +52,7 @@ const begin = async (event) => {
   stopping = new AbortController();
   busy(true);
   told(0);
-  announce("Sending photographs");
+  announce("Uploading photographs");
   try {
     const id = await send(files, fields(), { signal: stopping.signal, told, maxFiles: facts.maxFiles });
     takeNone();
@@ -61,7 +61,7 @@ const begin = async (event) => {
   } catch (error) {
     const stopped = error.name === "AbortError";
     $("ask-error").textContent = stopped ? "" : error.message;
-    if (stopped) announce("Cancelled; what was sent is deleted");
+    if (stopped) announce("Cancelled; the photographs sent so far are deleted");
     drawJobs();
   } finally {
     stopping = null;

@@ -65,7 +65,7 @@ export const send = async (photographs, fields, { signal, told, maxFiles }) => {
         await patiently(`${at(id)}/photographs`, { method: "POST", body, signal });
       } catch (problem) {
         const gone = problem.status === 0 ? await unreadable(part) : null;
-        throw gone === null ? problem : new Problem(0, `${gone} cannot be read any more. Take it out, or choose it again.`);
+        throw gone === null ? problem : new Problem(0, `${gone} cannot be read any more. Remove it, or choose it again.`);
       }
       bytes += part.reduce((sum, one) => sum + one.file.size, 0);
       told(bytes);

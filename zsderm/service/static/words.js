@@ -17,12 +17,12 @@ export const lasting = (seconds) => {
 
 export const day = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-export const VERDICTS = { agree: "✓ agreed", correct: "✎ corrected", cannot_tell: "? nobody can tell" };
+export const VERDICTS = { agree: "✓ agreed", correct: "✎ corrected", cannot_tell: "? cannot tell" };
 
 export const STATES = {
   open: "not started",
   queued: "waiting",
-  running: "working",
+  running: "running",
   done: "✓ done",
   failed: "✗ failed",
   cancelled: "cancelled",
