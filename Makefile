@@ -33,7 +33,7 @@ lint: $(VENV)/.installed-lint ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff format --check .
 	@rm -rf $(TYPED) && mkdir -p $(TYPED)/zsderm
 	@cd $(TYPED)/zsderm && ln -s ../../../zsderm/* $(addprefix ../../../,$(ROOMS)) .
-	$(BIN)/mypy $(TYPED)/zsderm
+	$(BIN)/mypy
 
 bench: $(VENV)/.installed-serve ## Measure speed, each beside a named peer in the same run
 	$(BIN)/python -m zsderm.benchmarks.speed.index
