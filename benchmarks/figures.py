@@ -168,7 +168,8 @@ def draw_all(results: Sequence[Result], folder: Path, svg: bool = False) -> list
         name = result["config"]["stem"]
         if len(result["data"]["classes"]) <= MOST_CLASSES:
             written += save(confusion(result), folder / f"{name}--confusion", svg)
-        written += save(reliability(result), folder / f"{name}--reliability", svg)
+        if result["reliability"] is not None:  # what answers in words has no probabilities
+            written += save(reliability(result), folder / f"{name}--reliability", svg)
         for grouping in result["groups"]:
             written += save(group_gap(result, grouping), folder / f"{name}--by-{grouping.replace(' ', '-')}", svg)
     return written

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
+from zsderm.asking.classes import METHOD as GENERATIVE
+from zsderm.asking.classes import is_generative
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_PRIOR, Settings
 from zsderm.supervised import METHOD as SUPERVISED
 from zsderm.supervised import is_supervised
+
+if TYPE_CHECKING:
+    from zsderm.benchmarks.labelled import LabelledImages
 
 METHODS = ("class-name", "templates", "descriptions", "knowledge", "kpl")  # from the plainest to the whole method
 WORDINGS = ("all", "unseen")
@@ -46,14 +52,32 @@ class Run:
 
     @property
     def encoder(self) -> str:
-        """The model without the place it comes from: "hf-hub:org/name" is "org/name", a folder its last two parts."""
-        return "/".join(part for part in PurePath(self.model.rpartition(":")[2]).parts[-2:] if part != "/")
+        """The model without the place it comes from, see `encoder_name`."""
+        return encoder_name(self.model)
 
     def stem(self, title: str) -> str:
         """The name of its files on the data set ``title``, in letters that every disk takes."""
-        parts = [title, self.encoder, self.variant.replace(" = ", "")]
-        plain = ("".join(c if c.isalnum() or c in ".-" else "-" for c in part.lower()) for part in parts)
-        return "--".join(part.replace("--", "-") for part in plain)
+        return stem_of(title, self.encoder, self.variant)
+
+    def facts(self, dataset: LabelledImages) -> dict[str, Any]:
+        """What its result on a data set says of it, ready for JSON."""
+        names = {"dataset": dataset.name, "split": dataset.split, "title": dataset.title}
+        own = {"stem": self.stem(dataset.title), "variant": self.variant, "encoder": self.encoder}
+        return {**names, **own, **asdict(self)}
+
+
+def encoder_name(model: str) -> str:
+    """A model without the place it comes from: "hf-hub:org/name" is "org/name", a folder its last two parts."""
+    # Of a language model the name may hold a colon: "openai:llava:7b".
+    name = model.partition(":")[2] if is_generative(model) else model.rpartition(":")[2]
+    return "/".join(part for part in PurePath(name).parts[-2:] if part != "/")
+
+
+def stem_of(title: str, encoder: str, variant: str) -> str:
+    """The name of the files of a run, in letters that every disk takes."""
+    parts = [title, encoder, variant.replace(" = ", "")]
+    plain = ("".join(c if c.isalnum() or c in ".-" else "-" for c in part.lower()) for part in parts)
+    return "--".join(part.replace("--", "-") for part in plain)
 
 
 def grid(
@@ -69,13 +93,17 @@ def grid(
 ) -> list[Run]:
     """Every combination once: a method without a prior is not repeated for each prior, nor one without k for each k.
 
-    A supervised classifier is one run for each number of views, whatever the methods are.
+    A supervised classifier is one run for each number of views, and a model that answers in words is one run, whatever
+    the methods are.
     """
     runs: dict[Run, None] = {}
     combinations = product(models, views, names, wordings, methods, retrievals, ks, priors)
     for model, count, spoken, wording, method, retrieval, k, prior in combinations:
         if is_supervised(model):  # it has its own classes, and neither descriptions nor a prior
             runs[Run(model, SUPERVISED, views=count)] = None
+            continue
+        if is_generative(model):
+            runs[Run(model, GENERATIVE, knowledge=knowledge)] = None
             continue
         retrieves = method in RETRIEVING
         run = Run(

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ from zsderm.image_table import LABEL_COLUMNS, PATIENT_COLUMNS, ImageTable, known
 from zsderm.knowledge.same_disease import same_diseases
 from zsderm.long_tables import as_wide, is_long, is_stated
 from zsderm.metrics import AGE_COLUMNS, age_bands
-from zsderm.table_files import is_unknown, numbers, plain
+from zsderm.modalities import modality_of
+from zsderm.table_files import is_unknown, numbers, plain, read_cells
 
 GROUP_COLUMNS = {
     "skin type": ("fitzpatrick", "fitspatrick", "fitzpatrick_scale", "fitzpatrick_skin_type"),
@@ -37,6 +39,7 @@ GROUP_COLUMNS = {
     "group": ("group",),
 }
 MIN_CLASSES = 2
+_LIST_OF_ONE = re.compile(r"""\[(?:(['"])(.*)\1)?\]""")  # as programs write a list: ['nevus'], or [] for none
 ROMAN = {1: "I", 2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI"}
 
 
@@ -64,6 +67,17 @@ class LabelledImages:
         """N."""
         return len(self.images)
 
+    def facts(self) -> dict[str, Any]:
+        """What the result of a run says of its images, ready for JSON."""
+        return {
+            "n": len(self),
+            "listed": self.listed,
+            "modality": self.modality,
+            "unit": self.unit or "image",
+            "classes": list(self.classes),
+            "images_of_class": np.bincount(self.labels, minlength=len(self.classes)).tolist(),
+        }
+
 
 def read_folder(folder: Path, *, name: str, modality: str = "") -> LabelledImages:
     """A folder whose sub-folders are the classes.
@@ -83,7 +97,14 @@ def read_folder(folder: Path, *, name: str, modality: str = "") -> LabelledImage
 
 
 def read_table(
-    path: Path, *, name: str, published: Sequence[str], codes: Mapping[str, str], split: str, modality: str = ""
+    path: Path,
+    *,
+    name: str,
+    published: Sequence[str],
+    codes: Mapping[str, str],
+    split: str,
+    modality: str = "",
+    columns: Mapping[str, str] = {},
 ) -> LabelledImages:
     """A table with one row per image: see `zsderm.table_files` for the formats.
 
@@ -94,11 +115,13 @@ def read_table(
         codes: label codes and the classes they mean.
         split: see `zsderm.benchmarks.datasets.load`.
         modality: what camera.
+        columns: what the original table of the data set calls the columns "image", "label" and "split"; those that the
+            table lacks are looked for as in any other.
 
     Raises:
         InputError: a column is missing, a label means nothing, the split is empty, or not one image is on the disk.
     """
-    listed = ImageTable.read(path)
+    listed = _listed(path, columns.get("image", ""))
     if not known_column(listed.frame.columns, ("true_label",)) and (is_long(listed) or is_stated(listed)):
         raise InputError(
             f"expected true classes in {path}, but it holds predictions, all of which would be right; give the labels, "
@@ -106,9 +129,9 @@ def read_table(
         )
     listed = as_wide(listed)
     table, images = listed.frame, np.array(listed.names, dtype=object)  # (N,)
-    names = _labels(listed, codes)
+    names = _labels(listed, codes, columns.get("label", ""))
     classes, labels = _classes(names, published, path)
-    splits = known_column(table.columns, ("split",))
+    splits = known_column(table.columns, ("split", columns.get("split", "split")))
     rows = _of_split(listed, splits, split) & (labels >= 0)
     paths = _on_disk(images[rows].tolist(), path)
     there = np.array([found is not None for found in paths], dtype=bool)
@@ -147,26 +170,37 @@ def groups_of(table: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
         elif title == "skin type" and np.isfinite(values).any():
             found[title] = np.array([ROMAN.get(value, "") for value in values], dtype=object)
         else:
+            words = [modality_of(word) or word for word in words] if title == "modality" else words
             unknown = is_unknown(words) | np.array([word == "-1" for word in words], dtype=bool)
             found[title] = np.where(unknown, "", np.array(words, dtype=object))
     return {title: names for title, names in found.items() if len(set(names) - {""}) > 1}
 
 
-def _labels(table: ImageTable, codes: Mapping[str, str]) -> list[str]:
-    """N label words; a table with one column of zeros and ones per code is read as such."""
+def _listed(path: Path, image_column: str) -> ImageTable:
+    """The table, with a column of images that only one data set calls so, where it has that."""
+    cells = read_cells(path)
+    own = known_column(cells.columns, (image_column.casefold(),)) if image_column else ""
+    return ImageTable.of(path, cells, own or None)
+
+
+def _labels(table: ImageTable, codes: Mapping[str, str], own: str) -> list[str]:
+    """N label words; a table with one column of zeros and ones per code is read as such.
+
+    The column ``own`` goes before all others. "['nevus']", a list of one name, is that name; an empty list is no label.
+    """
     meaning = {code.casefold(): name for code, name in codes.items()}
     hot = [known_column(table.frame.columns, (code.casefold(),)) for code in codes]
     if codes and all(hot):
         values = np.nan_to_num(np.stack([numbers(table.column(column))[0] for column in hot], axis=1))  # (N, codes)
         named = list(codes.values())
         return [named[row.argmax()] if row.max() > 0 else "" for row in values]
-    column = known_column(table.frame.columns, LABEL_COLUMNS)
+    column = known_column(table.frame.columns, (own, *LABEL_COLUMNS, "categories"))
     if not column:
         raise InputError(
             f"expected a label column in {table.path}, one of {', '.join(LABEL_COLUMNS)}, but its columns are: "
             f"{', '.join(table.frame)}"
         )
-    words = [" ".join(plain(word).split()) for word in table.column(column)]
+    words = [_LIST_OF_ONE.sub(r"\2", " ".join(plain(word).split())) for word in table.column(column)]
     return [meaning.get(word.casefold(), word) for word in words]
 
 

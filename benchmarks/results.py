@@ -81,6 +81,8 @@ def _place(result: Result) -> tuple[Any, ...]:
         config.get("prior", ""),
         config.get("retrieval", ""),
         config.get("k") or 0,  # a number: 4 before 16; first the default, which is not in the name
+        config.get("features", ""),
+        config.get("shots") or math.inf,  # of a probe: 1, 4, 16, and all of them last
         config.get("views") or 0,
         config.get("variant", ""),
     )

@@ -15,20 +15,21 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-import numpy as np
-
-from zsderm import KnowledgeBase, Predictions, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm import KnowledgeBase, Predictions, Settings, SettingsError, ZeroShotClassifier, __version__, load_encoder
+from zsderm.asking.classes import METHOD as GENERATIVE
 from zsderm.atomic_files import refuse_others
+from zsderm.benchmarks import generative
 from zsderm.benchmarks.grid import Run
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.results import MARK, Result, read_result, write_result
 from zsderm.benchmarks.side_by_side import compare_methods, compare_models, names_classes
 from zsderm.manifest_files import run_facts
 from zsderm.metrics import by_group, confusion_matrix, evaluate, reliability
+from zsderm.modalities import PATHOLOGICAL, modality_of
 from zsderm.supervised import SupervisedClassifier, is_supervised
 from zsderm.table_files import write_parquet
 
-_ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
+ANSWERS_MARK = re.compile(rb"true_label")  # in the last bytes of a Parquet file
 Priors = Mapping[str, Mapping[str, float]]
 Classifier = ZeroShotClassifier | SupervisedClassifier
 
@@ -44,6 +45,9 @@ def run_grid(
     force: bool = False,
     command: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    worded: generative.Models | None = None,
+    seed: int = 0,
+    progress: bool = False,
 ) -> list[Path]:
     """Make the runs that have no result file yet, then compare the methods.
 
@@ -57,6 +61,9 @@ def run_grid(
         force: repeat finished runs.
         command: the command line, for the manifests of the answers.
         tell: called with one line for each run, and with one for each note on the answers of a model to a data set.
+        worded: the models that answer in words, by the name that runs have for each.
+        seed: of the order in which these are told the classes.
+        progress: show a bar on stderr while these answer.
 
     Returns:
         The JSON file of every run, finished earlier or now.
@@ -66,7 +73,7 @@ def run_grid(
     """
     files: list[Path] = []
     for model in dict.fromkeys(run.model for run in runs):
-        encoder = _loaded(model, device)
+        encoder = (worded or {}).get(model) or _loaded(model, device)
         for dataset in datasets:
             chosen = [_by_card(run, encoder) for run in runs if run.model == model]
             own = {path_of(run, dataset, output): run for run in chosen}
@@ -77,7 +84,11 @@ def run_grid(
                 )
             noted: set[str] = set()
             for path, run in own.items():
-                classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache)
+                if run.method == GENERATIVE:
+                    asked = generative.classifier_of(run, encoder, dataset.classes, output, seed)
+                    tell(f"{path.stem}: {_run_in_words(run, dataset, asked, path, force, command, progress)}")
+                    continue
+                classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache, _modality(dataset))
                 _tell_notes(filter(None, [classifier.shown_note]), dataset.title, noted, tell)  # before the work
                 tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command)}")
                 _tell_notes(read_result(path)["manifest"]["notes"], dataset.title, noted, tell)
@@ -103,6 +114,8 @@ def _loaded(model: str, device: str | None) -> Any:
 
 def _by_card(run: Run, encoder: Any) -> Run:
     """The run without a number of views that is its encoder's default: files are named by what sets a run apart."""
+    if run.method == GENERATIVE:
+        return run
     return replace(run, views=None) if run.views == encoder.card.views else run
 
 
@@ -111,8 +124,15 @@ def path_of(run: Run, dataset: LabelledImages, output: Path) -> Path:
     return output / f"{run.stem(dataset.title)}.json"
 
 
-def classifier_of(run: Run, encoder: Any, classes: Sequence[str], priors: Priors, cache: Path | None) -> Classifier:
-    """The classifier that a run names.
+def classifier_of(
+    run: Run,
+    encoder: Any,
+    classes: Sequence[str],
+    priors: Priors,
+    cache: Path | None,
+    modality: str = Settings.modality,
+) -> Classifier:
+    """The classifier that a run names, for images of one modality.
 
     Args:
         run: names it.
@@ -120,6 +140,7 @@ def classifier_of(run: Run, encoder: Any, classes: Sequence[str], priors: Priors
         classes: C names.
         priors: see `run_grid`.
         cache: see `run_grid`.
+        modality: of the images, or "auto"; a supervised classifier is not told.
 
     Raises:
         UnknownClassError: a supervised classifier was not trained on one of the classes.
@@ -142,7 +163,13 @@ def classifier_of(run: Run, encoder: Any, classes: Sequence[str], priors: Priors
         views=run.views,
         names=run.names,
         cache=cache,
+        modality=modality,
     )
+
+
+def _modality(dataset: LabelledImages) -> str:
+    """What the classifier is told of the images: only of tissue sections, for of others it asks the encoder."""
+    return PATHOLOGICAL if modality_of(dataset.modality) == PATHOLOGICAL else Settings.modality
 
 
 def inputs_of(dataset: LabelledImages, classifier: Classifier) -> dict[str, Any]:
@@ -185,7 +212,7 @@ def _run(
     if done and not force and names_classes(answers, dataset.classes):
         return "there already"
     refuse_others(path, MARK)
-    refuse_others(answers, _ANSWERS_MARK)
+    refuse_others(answers, ANSWERS_MARK)
     predictions = classifier.predict(list(dataset.images))
     rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:
@@ -198,6 +225,35 @@ def _run(
     return f"n = {figures['n']}, accuracy {figures['accuracy']:.3f}, balanced {figures['balanced_accuracy']:.3f}"
 
 
+def _run_in_words(
+    run: Run,
+    dataset: LabelledImages,
+    classifier: generative.GenerativeClassifier,
+    path: Path,
+    force: bool,
+    command: str | None,
+    progress: bool,
+) -> str:
+    """Ask, score and write, unless it is done; one line about it. What was said before is not asked again."""
+    inputs = generative.inputs_of(images_checksum(dataset), classifier)
+    answers = path.with_suffix(".parquet")
+    if path.is_file() and answers.is_file() and not force and read_result(path).get("inputs") == inputs:
+        return "there already"
+    refuse_others(path, MARK)
+    refuse_others(answers, ANSWERS_MARK)
+    replies = classifier.predict(list(dataset.images), progress)
+    result = generative.score(run, dataset, classifier, replies)
+    facts = {"classes": list(dataset.classes), "manifest": {**result["manifest"], "run": run_facts(command)}}
+    write_parquet(generative.frame_of(replies, dataset), answers, facts)
+    write_result(path, {**result, "inputs": inputs})
+    figures, silent = result["metrics"], result["replies"]["no_answer"]
+    first = result["replies"]["first_substring"]["accuracy"]
+    return (
+        f"n = {figures['n']}, accuracy {figures['accuracy']:.3f}, balanced {figures['balanced_accuracy']:.3f}, no "
+        f"answer {silent}; by the first class name in the reply, as published, accuracy {first:.3f}"
+    )
+
+
 def score(run: Run, dataset: LabelledImages, predictions: Predictions) -> Result:
     """Everything that is reported of one run, without the inputs."""
     table = predictions.probabilities.numpy()
@@ -206,24 +262,8 @@ def score(run: Run, dataset: LabelledImages, predictions: Predictions) -> Result
     bins = reliability(table[known].max(axis=1), answer == true)
     return {
         "kind": "run",
-        "config": {
-            "dataset": dataset.name,
-            "split": dataset.split,
-            "title": dataset.title,
-            "stem": run.stem(dataset.title),
-            "variant": run.variant,
-            "encoder": run.encoder,
-            **asdict(run),
-            "views": predictions.manifest["settings"]["views"],
-        },
-        "data": {
-            "n": len(dataset),
-            "listed": dataset.listed,
-            "modality": dataset.modality,
-            "unit": dataset.unit or "image",
-            "classes": list(dataset.classes),
-            "images_of_class": np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist(),
-        },
+        "config": {**run.facts(dataset), "views": predictions.manifest["settings"]["views"]},
+        "data": dataset.facts(),
         "used": {"method": predictions.method, "prior": predictions.prior},
         "metrics": evaluate(dataset.labels, table, clusters=dataset.units).to_dict(),
         "confusion": confusion_matrix(true, answer, len(dataset.classes)).tolist(),

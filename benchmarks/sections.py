@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from zsderm.benchmarks.grid import RETRIEVING
+from zsderm.benchmarks.probe_tables import probe_figures, probes
 from zsderm.benchmarks.results import Result, details, read_results, with_unknown
 from zsderm.benchmarks.table import FIRST, Figure, Points, Table, three
+from zsderm.metrics import Metrics
 
 NO_GROUPS = "The tables of these data sets tell of no groups."
 _WITH_INTERVAL = {"accuracy": "accuracy", "balanced_accuracy": "balanced", "macro_f1": "macro-F1"}
@@ -19,6 +21,13 @@ _NOT_LEARNED = (
 _OF_CALIBRATION = (
     "Chance alone makes the calibration error of few images too large. Its interval takes that off: it reaches further "
     "below the figure than above it, and where it begins at 0.000, the error may be chance alone."
+)
+_OF_REPLIES = ["no answer", "by first substring (95 %)"]
+_OF_WORDS = (
+    "Generative: one prompt lists all classes, in a different order for each image. The longest class name or synonym "
+    "in the reply is the answer; there are no probabilities. No answer: the reply names no class or several, or the "
+    "model refused. Such an image counts as wrong, and in macro-F1 as a class of its own. By first substring: the "
+    "accuracy with the published scoring, which takes the first class of the list whose name occurs in the reply."
 )
 _COMPARED = {"accuracy": "accuracy", "balanced_accuracy": "balanced"}
 
@@ -104,6 +113,8 @@ OWN: Mapping[str, Callable[[Path], Table]] = {
     "models": models,
     "comparisons": comparisons,
     "groups": groups,
+    "probes": probes,
+    "probe-figures": probe_figures,
 }
 
 
@@ -113,8 +124,12 @@ def figures(runs: Sequence[Result]) -> Table:
     titles = ["data set", "n (units)", "majority", "model", "method"]
     titles += [f"{title} (95 %)" for title in _WITH_INTERVAL.values()] + ["top-3", "top-5"]
     titles += [f"{title} (95 %)" if drawn[name] else title for name, title in _MAYBE_INTERVAL.items()]
+    titles += _OF_REPLIES if _worded(runs) else []
     return Table(
-        titles, [_row(run, drawn) for run in runs], _notes(runs) if runs else (), [_record(run) for run in runs]
+        titles,
+        [[*_row(run, drawn), *(_replies(run) if _worded(runs) else [])] for run in runs],
+        _notes(runs) if runs else (),
+        [_record(run) for run in runs],
     )
 
 
@@ -134,6 +149,19 @@ def _row(run: Result, drawn: Mapping[str, bool]) -> list[str | Figure]:
     ]
 
 
+def _worded(runs: Sequence[Result]) -> list[Result]:
+    """The runs of models that answer in words."""
+    return [run for run in runs if "replies" in run]
+
+
+def _replies(run: Result) -> list[str | Figure]:
+    """Images without an answer, and the accuracy by the published reading; dashes for a model of probabilities."""
+    if "replies" not in run:
+        return [three(None), three(None)]
+    said = run["replies"]
+    return [f"{said['no_answer']} of {run['metrics']['n']}", _figure(said["first_substring"], "accuracy", True)]
+
+
 def _record(run: Result) -> dict[str, object]:
     """A run for programs: what it is, what answered, and every figure."""
     config, data, manifest = run["config"], run["data"], run["manifest"]
@@ -151,7 +179,9 @@ def _record(run: Result) -> dict[str, object]:
         "views": config.get("views"),
         "listed": data["listed"],
         "unit": data["unit"],
-        **_numbers(run["metrics"]),
+        **_numbers({name: value for name, value in run["metrics"].items() if name in Metrics.__dataclass_fields__}),
+        "no_answer": run["replies"]["no_answer"] if "replies" in run else None,
+        "first_substring_accuracy": run["replies"]["first_substring"]["accuracy"] if "replies" in run else None,
         "encoder_fingerprint": manifest["encoder"]["fingerprint"],
         "zsderm": manifest["versions"]["zsderm"],
         "result": f"{config['stem']}.json",
@@ -181,6 +211,8 @@ def _notes(runs: Sequence[Result]) -> list[str]:
     own = {each["encoder"]: each["views"] for each in configs if f"{each['views']} views" not in each["variant"]}
     notes += [f"{name}: the mean of {views} views of each image, as its card says." for name, views in own.items()]
     notes.append(f"Intervals: bootstrap that draws {drawn}.")
+    if _worded(runs):
+        notes.append(_OF_WORDS)
     if any("calibration_error_low" in run["metrics"] for run in runs):
         notes.append(_OF_CALIBRATION)
     return notes

@@ -55,6 +55,8 @@ def compare_models(dataset: LabelledImages, images: str, output: Path) -> None:
     by_variant: dict[str, list[Result]] = {}
     for run in read_results(output):
         config = run["config"]
+        if run["metrics"].get("repeats", 1) > 1:
+            continue  # a probe of several draws has several answers to an image
         if config["title"] == dataset.title and run.get("inputs", {}).get("images") == images:
             by_variant.setdefault(config["variant"], []).append(run)
     rows = []

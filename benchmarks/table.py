@@ -42,7 +42,9 @@ class Figure:
     bounds: bool = True  # whether an interval is shown, "–" for bounds that are undefined
 
     def __str__(self) -> str:
-        return three(self.value) + (f" ({three(self.low)}–{three(self.high)})" if self.bounds else "")
+        return three(self.value) + (
+            f" ({three(self.low)}–{three(self.high)})" if self.bounds and self.value is not None else ""
+        )
 
 
 @dataclass(frozen=True)

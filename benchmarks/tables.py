@@ -3,9 +3,9 @@
     python -m zsderm.benchmarks.tables docs/benchmarks --into README.md --into docs/benchmarks.md
 
 A page holds a table between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; what stands between them is
-replaced. NAME is one of summary, unseen, models, comparisons, groups, which are of the results alone; or project,
-short, bundled, published and published-retrieval, which the pages of zsderm have. Without --into those of the results
-are printed.
+replaced. NAME is one of summary, unseen, models, comparisons, groups, probes, probe-figures, which are of the results
+alone; or project, short, bundled, published and published-retrieval, which the pages of zsderm have. Without --into
+those of the results are printed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import click
 
 from zsderm.benchmarks import sections
 from zsderm.benchmarks.pages import filled, part_names, rewrite
+from zsderm.benchmarks.probe_tables import zero_shot
 from zsderm.benchmarks.published import WARNING, published
 from zsderm.benchmarks.published import to_markdown as published_to_markdown
 from zsderm.benchmarks.results import Result, read_results
@@ -36,8 +37,9 @@ MAKE_NOTE = (
 
 
 def project(folder: Path) -> str:
-    """Every run with all its figures, and an empty row for the published MAKE model until somebody has run it."""
-    table, runs = sections.summary(folder), read_results(folder)
+    """Every zero-shot run with all its figures, and an empty row for the MAKE model until somebody has run it."""
+    runs = zero_shot(read_results(folder))
+    table = sections.figures([run for run in runs if run["config"]["wording"] == "all"])
     if any("MAKE" in run["config"]["model"] for run in runs):
         return table.to_markdown()
     titles = dict.fromkeys(row[0] for row in table.rows)
@@ -55,7 +57,7 @@ def short(folder: Path) -> str:
 
 
 def bundled(folder: Path) -> str:
-    """Every run of the bundled encoder, as its card shows them."""
+    """Every zero-shot run of the bundled encoder, as its card shows them."""
     return sections.figures(_of_bundled(folder)).to_markdown()
 
 
@@ -88,7 +90,7 @@ SECTIONS: Mapping[str, Callable[[Path], str]] = {
 
 
 def _of_bundled(folder: Path) -> list[Result]:
-    return [run for run in read_results(folder) if run["config"]["encoder"] == "zsderm-mini"]
+    return [run for run in zero_shot(read_results(folder)) if run["config"]["encoder"] == "zsderm-mini"]
 
 
 def own_tables(folder: Path) -> dict[str, Table]:

@@ -6,18 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zsderm.pretrain.answers.training import run_answers
     from zsderm.pretrain.data.captions import held_out
     from zsderm.pretrain.losses.make import make_loss
     from zsderm.pretrain.narratives.training import run_narratives
     from zsderm.pretrain.supervised.train import run_supervised
     from zsderm.pretrain.train import run
 
-__all__ = ["held_out", "make_loss", "run", "run_narratives", "run_supervised"]
+__all__ = ["held_out", "make_loss", "run", "run_answers", "run_narratives", "run_supervised"]
 
 _HOMES = {
     "held_out": ".data.captions",
     "make_loss": ".losses.make",
     "run": ".train",
+    "run_answers": ".answers.training",
     "run_narratives": ".narratives.training",
     "run_supervised": ".supervised.train",
 }

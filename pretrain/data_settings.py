@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from zsderm.config import METHODS
 from zsderm.errors import SettingsError
+from zsderm.modalities import CLINICAL, MODALITIES
 from zsderm.pretrain.settings_file import check_among, check_between
 
 TASKS = ("classification", "retrieval", "concepts")
-MODALITIES = ("clinical", "dermoscopic")
 FACTS = ("site", "age", "sex")
 
 
@@ -19,7 +19,7 @@ class Source:
     """One table of images: labelled (captions are written) or in the published caption format (captions are read)."""
 
     table: str  # relative to the data folder; image paths in it are relative to the table. Or a folder of classes
-    modality: str = "clinical"  # "clinical" or "dermoscopic"; only for labelled tables
+    modality: str = CLINICAL  # of a labelled table, one of MODALITIES; a column `modality` says it row by row
     split: str = ""  # keep the rows whose column `split` has this value; empty: all rows
     fine_labels: str = ""  # CSV file: `image_id`, and in `fine_label` the diagnosis that a pooled label stands for
     weight: float = 1.0  # how often each image is drawn, relative to the other sources

@@ -111,8 +111,8 @@ def check_loss(figures: Tensor, at: Progress) -> None:
     """
     if not figures.isfinite().all():
         raise SettingsError(
-            f"The loss of batch {at.step + 1} is {figures[0]:g}, so nothing more is learned. Set `learning_rate` and "
-            "`head_learning_rate` lower, and choose another --output."
+            f"The loss of batch {at.step + 1} is {figures[0]:g}, so nothing more is learned. Set `learning_rate`, "
+            "and the rate of a part where it has its own, lower, and choose another --output."
         )
 
 

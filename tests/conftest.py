@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from threadpoolctl import threadpool_limits
 from zsderm.encoders import mini
 from zsderm.encoders.base import CARD_FILE, EncoderCard
 from zsderm.images import open_image
+
+if TYPE_CHECKING:
+    from zsderm.benchmarks.experiments.protocol_server import ProtocolServer
 
 WIDTH, SIDE, WORD_SLOTS = 32, 8, 512
 
@@ -128,3 +132,29 @@ def photo() -> Image.Image:
     image.paste((0, 255, 0), (30, 0, 60, 20))
     image.paste((0, 0, 255), (0, 20, 30, 40))
     return image
+
+
+@pytest.fixture(scope="session")
+def vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model of the LLaVA family, with random weights."""
+    from tests.asking.tiny_vlm import write_vlm
+
+    return write_vlm(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three photographs that say where they were taken, and a file that is none."""
+    from tests.asking.tiny_vlm import write_photos
+
+    return write_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture
+def vision_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProtocolServer]:
+    """A server on this machine that sees a round brown spot in every photograph, and is asked again without a wait."""
+    from zsderm.benchmarks.experiments.protocol_server import serving
+
+    monkeypatch.setattr("zsderm.language_model.client.FIRST_WAIT", 0.01)
+    with serving(lambda content, number: "a round brown spot") as running:
+        yield running

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground to the roof; a room may import itself and what stands before it, and nothing else.
 FLOORS = [
     "errors",
+    "modalities",
     "harmless_text",
     "wording",
     "arrays",
@@ -41,6 +42,7 @@ FLOORS = [
     "display",
     "encoders",
     "knowledge",
+    "typed_classes",
     "class_labels",
     "predictions",
     "embeddings",
@@ -63,7 +65,9 @@ FLOORS = [
     "metrics",
     "report",
     "tasks",
+    "asking",
     "doctor",
+    "service",
     "cli",
     "__main__",
 ]
@@ -77,14 +81,20 @@ DOORS = {
     ("cli", "pretrain", "supervised"): {"pretrain"},
     ("cli", "pretrain", "extract"): {"pretrain"},
     ("cli", "pretrain", "narratives"): {"pretrain"},
+    ("cli", "pretrain", "pages"): {"pretrain"},
+    ("cli", "pretrain", "questions"): {"pretrain"},
+    ("cli", "pretrain", "answers"): {"pretrain"},
     ("cli", "benchmark"): {"benchmarks"},
     ("cli", "evaluate"): {"benchmarks"},
+    ("cli", "probe"): {"benchmarks"},
+    ("service", "routes", "knowledge"): {"benchmarks"},
 }
 # `torchrun -m zsderm.pretrain` is the command line once a process, so this one file calls it.
 COMMANDS = {("pretrain", "__main__.py"): {"cli"}}
 # What pretrain, benchmarks and notebooks may import, besides their own room and the names that zsderm promises.
 PUBLIC_MODULES = {
     "arrays",
+    "asking",
     "atomic_files",
     "calibration",
     "config",
@@ -100,6 +110,7 @@ PUBLIC_MODULES = {
     "long_tables",
     "manifest_files",
     "metrics",
+    "modalities",
     "narratives",
     "proxies",
     "report",

@@ -208,3 +208,12 @@ def test_ids_are_text_in_one_form(tmp_path: Path, cells: list[str], ids: list[st
 def test_an_unknown_patient_is_no_patient(tmp_path: Path) -> None:
     table = _table(tmp_path, "image,patient\n1.jpg,NA\n2.jpg,0e1\n3.jpg, 01 \n")
     assert table.ids("patient") == ["", "0e1", "01"]
+
+
+def test_a_row_for_a_file_speaks_of_all_its_pictures_that_have_none_of_their_own(tmp_path: Path) -> None:
+    table = _table(tmp_path, "image,label\na/scan.dcm,x\na/scan.dcm#2,y\nother.dcm,z\n")
+    images = ["/p/a/scan.dcm#1", "/p/a/scan.dcm#2", "/p/a/scan.dcm#3", "/p/other.dcm"]
+    assert table.rows_of(images) == [[0], [1], [0], [2]]
+    assert _table(tmp_path, "image\nscan#2\n").rows_of(["a/scan.dcm#1", "a/scan.dcm#2"]) == [[], [0]]
+    with pytest.raises(InputError, match="could be several images"):
+        _table(tmp_path, "image\nscan.dcm\n").rows_of(["a/scan.dcm#1", "b/scan.dcm#1"])

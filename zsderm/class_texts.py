@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,12 +27,16 @@ from zsderm.errors import FallbackWarning, InputError
 from zsderm.evidence import UNSURE, Company, PictureKinds, fitting, on_the_same_aspects
 from zsderm.knowledge.base import Description, KnowledgeBase
 from zsderm.knowledge.class_names import BARE, ClassNames
+from zsderm.knowledge.pools import of_modality
+from zsderm.knowledge.prompts import templates_for
 from zsderm.knowledge.sentences import Sentence, class_sentences, name_sentences
 from zsderm.predictions import Evidence
 from zsderm.proxies import batch_query, relevant_descriptions, retrieved_scores, text_proxies, with_names
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
+
+_CATCHING = threading.Lock()  # what catches warnings catches those of all threads
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class ClassTexts:
         which: str = Settings.names,
         templates: Sequence[str] | None = None,
         cache: str | Path | None = None,
+        modality: str = Settings.modality,
     ) -> ClassTexts:
         """Embed and index what `class_sentences` says of each class.
 
@@ -85,6 +91,8 @@ class ClassTexts:
             which: the names that are read, see `ClassNames.in_prompts`.
             templates: that names are read in; None for the bundled ones.
             cache: folder that keeps embeddings between runs; None keeps nothing.
+            modality: of the pictures. Descriptions of tissue sections are read for "pathological" alone, and for it no
+                others; then names are read in templates for tissue sections too, unless others are given.
 
         Raises:
             AmbiguousClassError: see `class_sentences`.
@@ -96,9 +104,12 @@ class ClassTexts:
         """
         names = ClassNames.read(classes, knowledge)
         names.check_spellings()
-        with warnings.catch_warnings(record=True) as caught:
+        with _CATCHING, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FallbackWarning)
-            sentences = class_sentences(names, method, knowledge, which, templates)
+            base, prompts = of_modality(knowledge, modality), templates_for(modality, templates)
+            sentences = class_sentences(names, method, base, which, prompts)
+            if knowledge is not None and base is None and (note := _without_histology(knowledge, method)):
+                warnings.warn(note, FallbackWarning, stacklevel=2)
             if note := names.overlap_note():
                 warnings.warn(note, FallbackWarning, stacklevel=2)
         for warning in caught:
@@ -114,9 +125,9 @@ class ClassTexts:
             features=torch.from_numpy(features),
             class_of=torch.tensor(owners),
             weights=_weights_of(sentences),
-            names=_name_proxies(encoder, spoken, templates, cache) if with_names else None,
+            names=_name_proxies(encoder, spoken, prompts, cache) if with_names else None,
             spoken=spoken,
-            templates=None if templates is None else tuple(templates),
+            templates=None if prompts is None else tuple(prompts),
             index=ClassIndex.build(features, owners),
             notes=tuple(notes),
             kinds=PictureKinds.read(encoder, cache) if any(s.description for s in sentences) else None,
@@ -247,7 +258,7 @@ class ClassTexts:
             winners: (N,) int64, whose sentences they are.
             rows: (M',) int64, the sentences to choose from; None for all of them.
             count: how many at most for each image.
-            modality: "clinical" or "dermoscopic", what all images are; "auto" asks the encoder of each.
+            modality: one of `zsderm.modalities.MODALITIES`, what all images are; "auto" asks the encoder of each.
             regions: N regions of the body, such as "FACE", empty where it is not known; None: none is known.
             rivals: (N,) int64, the class against which each is held; None: none.
             apart: for each image (D,) float32, what sets it apart; None where nothing does.
@@ -292,6 +303,16 @@ class ClassTexts:
         """Rows of one class that may stand beside a picture."""
         own = rows[self.class_of[rows] == index]
         return own[fitting([self.sentences[row].description for row in own.tolist()], kind, region)]
+
+
+def _without_histology(knowledge: KnowledgeBase, method: str) -> str:
+    """A note where descriptions of tissue sections are asked of a base that has none; empty else."""
+    if method in BARE:
+        return ""
+    return (
+        f"knowledge base {knowledge.name!r} does not say how tissue sections look, so the classes are told apart by "
+        "their names alone, read in prompts for histopathology images; what it says of skin is left out."
+    )
 
 
 def _weights_of(sentences: Sequence[Sentence]) -> torch.Tensor:

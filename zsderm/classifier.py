@@ -25,6 +25,7 @@ from zsderm.batch_answers import BatchAnswers
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
+from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders import load_encoder
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
@@ -35,6 +36,7 @@ from zsderm.image_reader import ImageReader, Photographs
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
+from zsderm.modalities import PATHOLOGICAL
 from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.joined import trained_words, with_narratives
 from zsderm.predictions import Predictions
@@ -81,6 +83,7 @@ class ZeroShotClassifier:
         self.prior = checked_prior(prior, self.classes)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
+        self._texts: ClassTexts | None = None
         self._origin_note = ""  # what a reader should know of the folder that this was loaded from
 
     @classmethod
@@ -127,8 +130,10 @@ class ZeroShotClassifier:
             device: a torch device; None takes a GPU where there is one.
             batch_size: images encoded at a time; None for the default of `Settings`.
             cache: folder that keeps embeddings between runs; None keeps nothing.
-            modality: "clinical" or "dermoscopic", what the images are, "auto" where that is not known. It chooses the
-                descriptions that stand beside an answer, see `zsderm.evidence`; answers stay the same.
+            modality: "clinical", "dermoscopic" or "pathological", what the images are; "auto" where it is not known
+                whether they are photographs or dermoscopic. It chooses the descriptions beside an answer, see
+                `zsderm.evidence`; answers stay the same. But for "pathological", tissue sections under the microscope,
+                no description of skin is read, and names in prompts for such images.
 
         Raises:
             UnknownModelError, CheckpointError: the encoder cannot be loaded.
@@ -198,9 +203,22 @@ class ZeroShotClassifier:
         check_narratives(narratives, found.names, words_weight, modelled=modelled, options=words_options)
         weight = weight_of(words_weight, modelled=modelled)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
-        batch, method = own._reader.embed(found, progress), own._batch_answers
-        answers = method.to(batch, method.fitted_for(batch.features), regions)
+        answers = own.predict_embedded(own._reader.embed(found, progress), regions)
         return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
+
+    def predict_embedded(self, batch: NamedEmbeddings, regions: Sequence[str] | None = None) -> Predictions:
+        """What `predict` says of photographs that are embedded already: they are the batch.
+
+        Args:
+            batch: N photographs, embedded by this encoder in as many views as this classifier averages.
+            regions: see `predict`.
+
+        Raises:
+            InputError: not one region for each image.
+        """
+        check_regions(regions, batch.names)
+        method = self._batch_answers
+        return method.to(batch, method.fitted_for(batch.features), regions)
 
     def predict_groups(
         self,
@@ -314,6 +332,11 @@ class ZeroShotClassifier:
         named = model or saved_classifier.cached_encoder(saved, device) or saved.model
         encoder = load_encoder(named, device) if isinstance(named, str | Path) else checked_encoder(named)
         settings = saved.settings if modality is None else replace(saved.settings, modality=modality)
+        if settings.modality != saved.settings.modality and PATHOLOGICAL in (modality, saved.settings.modality):
+            raise SettingsError(
+                f"the classifier in {folder} was fitted for {saved.settings.modality} images and not for {modality} "
+                "ones, whose classes are described in other words; fit another, or leave the modality as it is"
+            )
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
@@ -322,19 +345,22 @@ class ZeroShotClassifier:
             warnings.warn(found._origin_note, FallbackWarning, stacklevel=2)
         return found
 
-    @cached_property
+    @property
     def texts(self) -> ClassTexts:
         """The sentences of all classes, embedded once."""
-        return ClassTexts.build(
-            self.encoder,
-            self.classes,
-            self.settings.method,
-            self.knowledge,
-            with_names=self._uses_retrieval and self.settings.name_weight > 0,
-            which=self.settings.names,
-            templates=self.settings.templates,
-            cache=self.cache,
-        )
+        if self._texts is None:  # no cached_property, which up to Python 3.11 lets one classifier at a time read
+            self._texts = ClassTexts.build(
+                self.encoder,
+                self.classes,
+                self.settings.method,
+                self.knowledge,
+                with_names=self._uses_retrieval and self.settings.name_weight > 0,
+                which=self.settings.names,
+                templates=self.settings.templates,
+                cache=self.cache,
+                modality=self.settings.modality,
+            )
+        return self._texts
 
     @cached_property
     def shown(self) -> ShownClasses | None:
@@ -371,7 +397,7 @@ class ZeroShotClassifier:
                 f"{views}. Fit again, or leave out `views`."
             )
         twin = copy(self)
-        twin.settings, twin.texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
+        twin.settings, twin._texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
         return twin
 
     @property

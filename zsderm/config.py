@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+from zsderm import modalities
 from zsderm.errors import SettingsError, did_you_mean
 from zsderm.prompt_templates import checked_templates
 
 METHODS = ("kpl", "knowledge", "descriptions", "templates", "class-name")
 RETRIEVALS = ("batch", "image")
 NAMES = ("known", "canonical", "typed")
-# What kind of pictures the images are, for the sentences beside an answer; "auto": what the encoder is sure of.
-MODALITIES = ("auto", "clinical", "dermoscopic")
+# What kind of pictures the images are; "auto": photographs or dermoscopic ones, as far as the encoder is sure of it.
+MODALITIES = ("auto", *modalities.MODALITIES)
 # The words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior.
 PRIORS = ("uniform", "auto")
 # How many mirrored and turned views of an image may be embedded, see zsderm.encoders.views.
@@ -38,7 +39,7 @@ class Settings:
     # how common the classes are, the least number is 100, and three for each class (zsderm.fitted.least_images).
     min_images: int = 16
     evidence: int = 3  # descriptions listed for each image
-    modality: str = "auto"  # one of MODALITIES; it chooses which descriptions are listed, and no answer
+    modality: str = "auto"  # one of MODALITIES; chooses listed descriptions, and "pathological" the prompts too
     views: int | None = None  # one of VIEWS, mirrored and turned, whose mean is taken; None: as the encoder's card says
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
     batch_size: int = 64  # images encoded at a time; changes memory, not the result

@@ -48,7 +48,9 @@ def examine(cache: Path) -> Iterator[Finding]:
         open_clip,
         faiss,
         tokenizers,
+        photographs,
         engines,
+        service,
         bundled_weights,
         knowledge_base,
         threads,
@@ -142,6 +144,26 @@ def tokenizers() -> Finding:
     return Finding("PASS", "tokenizers", f"sentencepiece {version_of('sentencepiece')}")
 
 
+def photographs() -> Finding:
+    """Which formats of photographs can be read besides those that need nothing; a broken package is a FAIL."""
+    from PIL import features
+
+    found = ["jpg png webp tiff bmp gif"]
+    avif = "avif" in features.modules and features.check("avif")
+    found.append("avif" if avif else f"no avif ({installation.pip('--upgrade', 'Pillow>=11.3')})")
+    for name, module, package in (("heic", "pillow_heif", "pillow-heif"), ("dicom", "pydicom", "pydicom")):
+        if find_spec(module) is None:
+            found.append(f"no {name} ({installation.extra(name)})")
+            continue
+        try:
+            import_module(module)
+        except (ImportError, OSError, RuntimeError) as error:
+            remedy = installation.pip("--force-reinstall", "--no-deps", package)
+            return Finding("FAIL", "photographs", _one_line(error), remedy)
+        found.append(f"{name} with {package} {version_of(package)}")
+    return Finding("PASS", "photographs", ", ".join(found))
+
+
 def engines() -> Finding:
     """What can run an image tower besides torch; a broken engine is a FAIL, an absent one is not."""
     found = [f"torch {version_of('torch')}"]
@@ -157,6 +179,26 @@ def engines() -> Finding:
             )
         found.append(f"{module} {version_of(module)}")
     return Finding("PASS", "engines", ", ".join(found))
+
+
+def service() -> Finding:
+    """What `zsderm serve` needs besides; a version with a known fault is a FAIL, none at all is not."""
+    from packaging.requirements import Requirement
+
+    try:
+        needs = [Requirement(line) for line in requires("zsderm") or ()]
+    except PackageNotFoundError:
+        return Finding("WARN", "service", "zsderm runs, but is not installed", installation.registered())
+    asked = [need for need in needs if need.marker and not need.marker.evaluate({"extra": ""})]
+    asked = [need for need in asked if need.marker and need.marker.evaluate({"extra": "serve"})]
+    found = {need.name: version_of(need.name) for need in asked}
+    if missing := [name for name, number in found.items() if number == "none"]:
+        detail = f"no {', '.join(missing)}, which zsderm serve needs ({installation.extra('serve')})"
+        return Finding("PASS", "service", detail)
+    if old := [need for need in asked if not need.specifier.contains(found[need.name], True)]:
+        detail = ", ".join(f"{need.name}{need.specifier} (found: {found[need.name]})" for need in old)
+        return Finding("FAIL", "service", detail, installation.extra("serve"))
+    return Finding("PASS", "service", f"zsderm serve has fastapi {found['fastapi']} and uvicorn {found['uvicorn']}")
 
 
 def bundled_weights() -> Finding:

@@ -78,7 +78,16 @@ class UnknownClassError(NotFoundError):
 
 
 class AmbiguousClassError(UnknownClassError):
-    """An abbreviation that several diseases of a knowledge base go by."""
+    """An abbreviation that several diseases of a knowledge base go by.
+
+    Args:
+        message: what is said.
+        meanings: names of these diseases.
+    """
+
+    def __init__(self, message: str, meanings: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.meanings = tuple(meanings)
 
 
 class CheckpointError(ZsdermError, RuntimeError):

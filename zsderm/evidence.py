@@ -22,20 +22,17 @@ from zsderm.embeddings import embed_texts
 from zsderm.errors import InputError
 from zsderm.knowledge.base import Description
 from zsderm.knowledge.body_sites import agrees, contradicts
+from zsderm.modalities import CLINICAL, DERMOSCOPIC, MODALITIES, shown_in
 from zsderm.predictions import Evidence
 from zsderm.proxies import text_proxies
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
-CLINICAL, DERMOSCOPIC, UNSURE = "clinical", "dermoscopic", "unsure"
+UNSURE = "unsure"
 # Beside a picture of unknown kind stand signs for photographs: colours and outlines show in a dermoscopic picture as
 # well, while a network or globules cannot be seen in a photograph.
-_MODALITIES = {
-    CLINICAL: ("clinical", "either"),
-    DERMOSCOPIC: ("dermoscopic", "either"),
-    UNSURE: ("clinical", "either"),
-}
+_MODALITIES = {**{kind: shown_in(kind) for kind in MODALITIES}, UNSURE: shown_in(CLINICAL)}
 _WORDINGS = (
     (
         "a clinical photograph of a skin lesion",
@@ -126,7 +123,7 @@ def fitting(descriptions: Sequence[Description | None], kind: str, region: str =
 
     Args:
         descriptions: of one class; None stands for a sentence that holds only its name, which says nothing of its look.
-        kind: CLINICAL, DERMOSCOPIC or UNSURE.
+        kind: one of MODALITIES, or UNSURE.
         region: of the body, such as "FACE"; empty: unknown.
     """
     return [place for place, one in enumerate(descriptions) if one is not None and _fits(one, kind, region)]

@@ -1,9 +1,11 @@
-"""File names as text that any file and any terminal takes."""
+"""File names as text that any file and any terminal takes, and names of single pictures in a file of several."""
 
 from __future__ import annotations
 
+import os
 import re
 
+_FRAME = re.compile(r"(?P<file>.+)#(?P<frame>[1-9]\d{0,5})", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -18,3 +20,22 @@ def printable(name: str) -> str:
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def frame_name(file: str | os.PathLike[str], frame: int) -> str:
+    """What a picture is called that lies with others in one DICOM file, such as ``name.dcm#2``.
+
+    Args:
+        file: its path.
+        frame: from 1.
+    """
+    return f"{os.fspath(file)}#{frame}"
+
+
+def file_and_frame(name: str | os.PathLike[str]) -> tuple[str, int | None]:
+    """The file that a name means and which picture in it, as `frame_name` writes them; None where it names none.
+
+    This reads the name only: a file that is called so itself comes first, see `zsderm.images.open_file`.
+    """
+    found = _FRAME.fullmatch(os.fspath(name))
+    return (os.fspath(name), None) if found is None else (found["file"], int(found["frame"]))

@@ -15,7 +15,8 @@ from zsderm.table_files import plain
 
 # A name ends in one of these, or has no suffix: in "scan.left" and "1.2.840.7" the dots are part of the name.
 PICTURE = re.compile(
-    r"(?P<stem>.+)\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|heic|heif|avif|jp2|dcm|dicom)", re.IGNORECASE
+    r"(?P<stem>.+)\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|heic|heif|hif|avif|jp2|(dcm|dicom)(?P<frame>#\d+)?)",
+    re.IGNORECASE,
 )
 
 Rank = tuple[int, int, int, int]
@@ -63,9 +64,9 @@ def path_parts(name: str) -> tuple[str, ...]:
 
 
 def _stem(name: str) -> str:
-    """A file name without its suffix."""
+    """A file name without its suffix; one picture of a file of several keeps its number."""
     found = PICTURE.fullmatch(name)
-    return name if found is None else found["stem"]
+    return name if found is None else found["stem"] + (found["frame"] or "")
 
 
 def _rank(image: tuple[str, ...], name: tuple[str, ...]) -> Rank:

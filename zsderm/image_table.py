@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
+from zsderm.file_names import file_and_frame
 from zsderm.image_names import PICTURE, ImageNames, Rank, path_parts
 from zsderm.table_files import is_unknown, plain, read_cells, whole_numbers
 from zsderm.wording import agrees
@@ -171,6 +172,8 @@ class ImageTable:
     def rows_of(self, images: Sequence[str]) -> list[list[int]]:
         """The rows that speak of each image, matched by name as `ImageNames` says.
 
+        Where the table has no row for ``name.dcm#2``, the row of ``name.dcm`` speaks of all pictures of that file.
+
         Returns:
             For each image the numbers of its rows, in the order of the table; empty where there are none.
 
@@ -183,6 +186,8 @@ class ImageTable:
         named = list(self._rows)
         known = ImageNames(named)
         meant = {image: known.meant_by(image) for image in dict.fromkeys(images)}
+        files = {image: file for image in images if (file := _file_of_several(image)) and not meant[image][0]}
+        meant |= {image: known.meant_by(file) for image, file in files.items()}  # one row for all pictures of a file
         claims: defaultdict[int, list[tuple[Rank, str]]] = defaultdict(list)
         for image, (numbers, rank) in meant.items():
             if len(numbers) > 1:
@@ -196,7 +201,7 @@ class ImageTable:
         for number, claimed in claims.items():
             best = max(rank for rank, _ in claimed)
             first, *others = [image for rank, image in claimed if rank == best]
-            if others and path_parts(first) != path_parts(others[0]):
+            if others and len({path_parts(files.get(image, image)) for image in (first, *others)}) > 1:
                 raise InputError(
                     f"{named[number]!r} in {self.path} could be several images: {first}, {others[0]}; give it with its "
                     "folder."
@@ -280,6 +285,12 @@ _image_column = image_column  # inside `read` an argument has this name
 def _known(cells: Sequence[str]) -> list[str]:
     """Ids in one form, empty where they are unknown."""
     return ["" if unknown else plain(cell) for cell, unknown in zip(cells, is_unknown(cells), strict=True)]
+
+
+def _file_of_several(image: str) -> str:
+    """The file of one picture of several, ``name.dcm`` for ``name.dcm#2``; empty for every other name."""
+    file, frame = file_and_frame(image)
+    return "" if frame is None else file
 
 
 def _names_pictures(cells: Sequence[str]) -> bool:

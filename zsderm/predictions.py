@@ -37,7 +37,7 @@ class Evidence:
     score: float  # cosine of image and description, -1..1
     aspect: str  # "colour", "border", ...
     source: str  # who wrote the description
-    modality: str = ""  # the kind of picture that shows it: "clinical", "dermoscopic" or "either"; empty: not said
+    modality: str = ""  # the kind of picture that shows it: of zsderm.modalities, or "either"; empty: not said
     shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty: not said
 
 

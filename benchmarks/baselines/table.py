@@ -48,7 +48,7 @@ def methods(temperature: float) -> Mapping[str, Method]:
         "kpl uniform": partial(refined, temperature=temperature, prior="uniform"),
         "kpl uniform, centred": partial(refined, temperature=temperature, prior="uniform", centre=True),
     }
-    theirs = {
+    theirs: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
         "InMaP": partial(inmap, temperature=temperature),
         "InMaP, labels as they are": partial(inmap, temperature=temperature, even=False),
         "TransCLIP": partial(transclip, temperature=temperature),

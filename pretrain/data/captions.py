@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 from zsderm import KnowledgeBase
 from zsderm.knowledge.base import Disease
+from zsderm.modalities import CLINICAL, DERMOSCOPIC, PATHOLOGICAL, shown_in
 
 SUB_CAPTIONS = 8
 OWN_NAME_OF_A_POOL = 0.4  # how often a pooled label is captioned under its own name
 CAPTIONS_PER_IMAGE = 3 + SUB_CAPTIONS
 
 CAPTION_PHRASINGS = {
-    "dermoscopic": (
+    DERMOSCOPIC: (
         "{name}",
         "a dermoscopic image of {name}",
         "dermoscopy of {name}{site}",
@@ -32,7 +33,16 @@ CAPTION_PHRASINGS = {
         "a magnified dermoscopic photograph showing {name}{person}",
         "a skin lesion diagnosed as {name}{site}",
     ),
-    "clinical": (
+    PATHOLOGICAL: (
+        "{name}",
+        "a histopathology image of {name}",
+        "histology of {name}{site}",
+        "an H&E stained section of skin{site}: {name}",
+        "a microscopic image of {name}{site}{person}",
+        "a skin biopsy showing {name}{person}",
+        "a tissue section diagnosed as {name}{site}",
+    ),
+    CLINICAL: (
         "{name}",
         "a clinical photograph of {name}",
         "a photo of {name}{site}",
@@ -70,7 +80,7 @@ class Case:
 
     Attributes:
         label: diagnosis as the data set spells it.
-        modality: "clinical" or "dermoscopic".
+        modality: one of `zsderm.modalities.MODALITIES`.
         site: body site, lower case.
         age: years, 0 when unknown.
         sex: "man", "woman" or empty.
@@ -154,11 +164,12 @@ class CaptionWriter:
         """
         disease = self._disease(case.label, rng)
         names = (disease.name, *disease.aliases)
-        pool = [
-            d.text for d in disease.descriptions if d.modality in (case.modality, "either") and not held_out(d.text)
-        ]
+        seen = shown_in(case.modality)
+        pool = [d.text for d in disease.descriptions if d.modality in seen and not held_out(d.text)]
         chosen = set(rng.sample(disease.concepts, k=min(len(disease.concepts), rng.randint(2, 4))))
         concepts = [concept for concept in disease.concepts if concept in chosen]  # one order: fewer texts to embed
+        if case.modality == PATHOLOGICAL:
+            concepts = []  # they are what shows on skin
         descriptions, facts = self._descriptions(pool, names, rng), self._facts(case, rng)
         caption, holds_for_all = self._caption(case, _some_name(names, rng), rng)
         ontology = rng.choice(ONTOLOGY_PHRASINGS).format(path=" ".join(disease.ontology), name=_some_name(names, rng))

@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from zsderm.file_names import file_and_frame
 from zsderm.image_names import ImageNames
-from zsderm.images import SUFFIXES
+from zsderm.images import SUFFIXES, file_of
 
 
 class ImageFiles:
@@ -30,7 +31,8 @@ class ImageFiles:
     def find(self, name: str) -> tuple[Path, str]:
         """The file that a name means, or the path as it stands where there is none; and what is wrong with the name."""
         path = self.folder / name
-        if path.name in self._names(path.parent):
+        listed = self._names(path.parent)
+        if path.name in listed or file_and_frame(path.name)[0] in listed:  # one picture of a file of several
             return path, ""
         slashed = name.replace("\\", "/")
         forms = (slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")))
@@ -64,7 +66,7 @@ class ImageFiles:
 def is_inside(path: Path, folders: Iterable[Path]) -> bool:
     """Whether a file lies in one of the folders once links and `..` are followed."""
     try:
-        real = path.resolve()
+        real = Path(file_of(path)).resolve()
         return any(real.is_relative_to(folder.resolve()) for folder in folders)
     except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file can have
         return False

@@ -14,16 +14,17 @@ from PIL import Image
 from zsderm.atomic_files import atomic_file
 from zsderm.errors import ImageError, PretrainingDataError, SettingsError
 from zsderm.images import SUFFIXES, open_image
+from zsderm.images.formats import AVIF, DICOM, HEAD, HEIC, kind_of
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.image_files import is_inside
 from zsderm.pretrain.data.published_format import Cells
-from zsderm.pretrain.data.records import Place, image_bytes
+from zsderm.pretrain.data.records import Place, image_bytes, image_stream
 from zsderm.pretrain.data.sources import read_rows
 
 PER_SHARD = 1000  # images in a shard that `pack` writes
 # The suffix in a shard, of what a file really is: names lie, and some have none.
 SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif"}
-SUFFIX_OF |= {"BMP": ".bmp", "DIB": ".bmp"}
+SUFFIX_OF |= {"BMP": ".bmp", "DIB": ".bmp", HEIC: ".heic", AVIF: ".avif"}
 
 
 def pack(
@@ -100,8 +101,16 @@ def _image(place: Place) -> tuple[bytes, str]:
     if place.flaw or not place.filename:
         raise ImageError(place.flaw or "the cell that names the image is empty")
     content = image_bytes(place.image, place.span)
+    kind = kind_of(content[:HEAD])
+    if kind == DICOM:  # the picture alone: what its header says of a patient is nobody's who gets the shard
+        buffer = BytesIO()
+        with image_stream(place.image, place.span) as stream:
+            open_image(stream).save(buffer, "PNG")
+        return buffer.getvalue(), ".png"
     open_image(content, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
     own = Path(place.filename).suffix.lower()
+    if kind:
+        return content, SUFFIX_OF[kind]
     with Image.open(BytesIO(content)) as image:
         suffix = SUFFIX_OF.get(image.format or "", own)
     return content, own if own in SUFFIXES and suffix not in SUFFIX_OF.values() else suffix

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from zsderm.errors import ImageError, PretrainingDataError
+from zsderm.file_names import file_and_frame
 from zsderm.images import open_image
-from zsderm.pretrain.data.records import Record, image_bytes
+from zsderm.pretrain.data.records import Record, image_stream
 
 log = logging.getLogger(__name__)
 DECODED = 32  # images of a table that are decoded; all are looked for
@@ -80,18 +81,19 @@ def check_draws(read: int, skipped: int, least: int = FEWEST_DRAWS) -> None:
 
 
 def _is_there(path: Path, listed: dict[Path, frozenset[str]]) -> bool:
-    """Whether a folder lists a name; each folder is read once, which is quick for a million images too."""
+    """Whether a folder lists a file; each folder is read once, which is quick for a million images too."""
     if path.parent not in listed:
         try:
             listed[path.parent] = frozenset(os.listdir(path.parent))
         except (OSError, ValueError):
             listed[path.parent] = frozenset()
-    return path.name in listed[path.parent]
+    return path.name in listed[path.parent] or file_and_frame(path.name)[0] in listed[path.parent]
 
 
 def _flaw(image: Image) -> str:
     try:
-        open_image(image_bytes(*image), at_least=1)
+        with image_stream(*image) as stream:
+            open_image(stream, at_least=1)
     except ImageError as error:
         return str(error)
     return ""

@@ -22,7 +22,7 @@ from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.published_format import CAPTION_COLUMNS, Cells, text_of
 from zsderm.pretrain.data.records import Place
 
-IMAGES = SUFFIXES | {".jfif", ".jpe"}
+IMAGES = SUFFIXES
 LONGEST_WORDS = 1_000_000  # bytes of a .json or .txt file; a longer one is not read
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from zsderm.errors import PretrainingDataError
 from zsderm.image_table import image_column
 from zsderm.images import find_classes
+from zsderm.modalities import modality_of
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.captions import Case
 from zsderm.pretrain.data.image_files import ImageFiles
@@ -105,13 +107,13 @@ def record_of(cells: Cells, place: Place, source: Source) -> Record:
     if not place.filename:
         column = source.image_column or image_column(cells) or "filename"
         raise PretrainingDataError(f"{place}: the cell {column!r} is empty. Name the image.")
-    where = {"span": place.span, "table": source.table}
+    record = Record(place.image, source.weight, span=place.span, table=source.table)
     if "label" in cells:
-        return Record(place.image, source.weight, case=_case_of(cells, source, place), **where)
+        return replace(record, case=_case_of(cells, source, place))
     texts, problems = captions_of(cells)
     if problems:
         raise PretrainingDataError(f"{place}: {problems[0]}")
-    return Record(place.image, source.weight, captions=texts, **where)
+    return replace(record, captions=texts)
 
 
 def _table_rows(table: Path, image_column: str) -> Iterator[tuple[Cells, Place]]:
@@ -157,7 +159,7 @@ def _case_of(cells: Cells, source: Source, place: Place) -> Case:
     facts = {fact: text_of(cells[column]).lower() for fact, column in source.columns.items()}
     return Case(
         label=label,
-        modality=source.modality,
+        modality=modality_of(text_of(cells.get("modality"))) or source.modality,
         site=facts.get("site", ""),
         age=_age(facts.get("age", ""), place),
         sex={"male": "man", "female": "woman"}.get(facts.get("sex", ""), ""),

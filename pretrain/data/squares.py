@@ -23,7 +23,7 @@ from torch import Tensor
 from zsderm.atomic_files import atomic_file, remove_forgotten
 from zsderm.encoders.colour_constancy import shades_of_grey
 from zsderm.errors import ImageError
-from zsderm.images import VERSION, open_image
+from zsderm.images import VERSION, file_of, open_image
 from zsderm.pretrain.data.records import Record, image_stream
 from zsderm.pretrain.distributed import Group
 from zsderm.pretrain.run_settings import RunSettings
@@ -182,7 +182,7 @@ def _key(squares: Squares) -> str:
 def _state(path: Path) -> tuple[int, int] | None:
     """Size and time of a file; None where there is none, or none can be."""
     try:
-        file = path.stat()
+        file = os.stat(file_of(path))
     except (OSError, ValueError):
         return None
     return (file.st_size, file.st_mtime_ns) if S_ISREG(file.st_mode) else None

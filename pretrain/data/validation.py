@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,10 @@ from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import CsvRows, open_csv
 from zsderm.errors import CheckpointError, ImageError, PretrainingDataError, UnknownClassError
 from zsderm.file_names import printable
-from zsderm.images import file_hash, open_image
+from zsderm.images import file_hash, file_of, open_image
+from zsderm.modalities import MODALITIES, modality_of
 from zsderm.pretrain.config import Source
-from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of
+from zsderm.pretrain.data.published_format import TEXT_COLUMNS, Cells, captions_of, text_of
 from zsderm.pretrain.data.records import Place, image_stream
 from zsderm.pretrain.data.sources import read_rows, record_of
 from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
@@ -28,6 +30,7 @@ from zsderm.pretrain.model.start import MINILM, context_length, minilm_folder
 MISSING, UNREADABLE, DUPLICATE = "missing image", "unreadable image", "duplicate image"
 INCOMPLETE = "no image to be had"  # a sample of a shard that lacks a part, or a name that may mean several files
 CONTRADICTION, NO_CAPTION, TOO_LONG, LABEL = "contradiction", "no caption", "text too long", "unknown label"
+MODALITY = "unknown modality"
 CHUNK = 256  # rows whose images are in memory at a time
 
 
@@ -146,6 +149,9 @@ def validate(
 def _cell_problems(
     cells: Cells, place: Place, source: Source, limit: TokenLimit | None, knowledge: KnowledgeBase | None
 ) -> Iterator[tuple[str, str]]:
+    kind = text_of(cells.get("modality"))
+    if kind and not modality_of(kind):
+        yield MODALITY, f"expected a modality {', '.join(MODALITIES)}, or an empty cell, but got {kind!r:.60}"
     if "label" in cells:
         try:
             case = record_of(cells, place, source).case
@@ -176,7 +182,7 @@ def _image_state(place: Place) -> tuple[str, ...]:
             open_image(stream, at_least=1)  # decoded in full, but a JPEG at an eighth of its size, which is quick
             return (file_hash(stream),)
     except ImageError as error:
-        return "", UNREADABLE if place.image.is_file() else MISSING, str(error)
+        return "", UNREADABLE if os.path.isfile(file_of(place.image)) else MISSING, str(error)
     except OSError as error:
         return "", UNREADABLE, f"the file cannot be read: {error.strerror}"
 

@@ -71,7 +71,7 @@ def _train(config: SupervisedConfig, config_path: Path, overrides: Mapping[str, 
     records, classes, labels = labelled_records(config, root)
     check_records(records, root)
     _check_evaluations(config, classes, root)
-    network = begin_supervised(config, len(classes)).to(device, memory_format=torch.channels_last)
+    network = begin_supervised(config, len(classes)).to(device).to(memory_format=torch.channels_last)
     log.info("%s from %s, %d classes", config.tower, told_start(config.weights), len(classes))
     squares = squares_of(records, config, output, ALONE)
     resident = held_by(device, squares)

@@ -96,7 +96,7 @@ def test_tables_are_printed_or_written_into_pages(done: Result, folder: Path) ->
 
 
 def test_cards_say_where_a_data_set_comes_from() -> None:
-    assert _run("--cards").stdout.count("looked for") == 10
+    assert _run("--cards").stdout.count("looked for") == 15
     assert _run("--cards", "--dataset", "hiba").stdout.startswith("hiba: HIBA")
 
 

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.images.dicom_files import PATIENT, REPORT, dicom, picture, several
+from tests.images.test_containers import encoded as contained
 from zsderm.benchmarks.experiments.made_pictures import made_pictures
 from zsderm.cli import main
 
@@ -536,3 +538,24 @@ def test_a_manifest_of_the_user_is_found_before_the_work(run, photos: Path, tmp_
     done = run("--images", photos, "--classes", "melanoma, nevus", "--output", tmp_path / "p.csv")
     assert done.exit_code == 1 and "not what zsderm writes there" in done.stderr
     assert tiny_encoder.images_encoded == 0 and not (tmp_path / "p.csv").exists()
+
+
+def test_telephones_and_clinics_get_the_rows_of_their_png_twins(run: object, tmp_path: Path) -> None:
+    folder, twins = tmp_path / "photos", [picture(seed) for seed in range(3)]
+    folder.mkdir()
+    for number, twin in enumerate(twins):
+        twin.save(folder / f"{number}.png")
+    (folder / "a.heic").write_bytes(contained(twins[0], "HEIF"))
+    (folder / "b.dcm").write_bytes(several(twins))
+    (folder / "report.dcm").write_bytes(dicom(None, kind=REPORT))
+    output, page = tmp_path / "predictions.csv", tmp_path / "report.html"
+    done = run("--images", folder, "--classes", "melanoma, nevus", "-o", output, "--report", page)
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(output, keep_default_na=False)
+    rows = {Path(row["image"]).name: row for _, row in table.iterrows()}
+    for twin, others in {"0.png": ("a.heic", "b.dcm#1"), "1.png": ("b.dcm#2",), "2.png": ("b.dcm#3",)}.items():
+        for other in others:
+            assert rows[other].drop("image").equals(rows[twin].drop("image"))
+    assert "without pixels" in rows["report.dcm"]["error"]
+    for file in tmp_path.glob("*.*"):
+        assert not any(word in file.read_text(encoding="utf-8") for word in (PATIENT, "Doe"))

@@ -18,7 +18,9 @@ SUBJECTS = [
     "open_clip",
     "faiss",
     "tokenizers",
+    "photographs",
     "engines",
+    "service",
     "bundled weights",
     "knowledge base",
     "threads",
@@ -78,6 +80,36 @@ def test_engines_that_are_absent_are_told_and_broken_ones_fail(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "onnxruntime", sys)
     found = doctor.engines()
     assert found.status == "FAIL" and found.remedy.endswith("pip install --force-reinstall --no-deps openvino")
+
+
+def test_formats_that_cannot_be_read_are_told_and_broken_packages_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = doctor.photographs()
+    assert found.status == "PASS" and "heic with pillow-heif" in found.detail and "dicom with pydicom" in found.detail
+    monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: None)
+    found = doctor.photographs()
+    assert found.status == "PASS" and "no heic (" in found.detail and "'pydicom>=3.0'" in found.detail
+    monkeypatch.setattr("zsderm.doctor.find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    found = doctor.photographs()
+    assert found.status == "FAIL" and found.remedy.endswith("pip install --force-reinstall --no-deps pillow-heif")
+
+
+def test_a_service_that_cannot_start_is_told_and_one_with_known_faults_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = [
+        'starlette>=0.49.1; extra == "serve"',
+        'fastapi>=0.1; extra == "serve"',
+        "torch>=2",
+        'uvicorn; extra == "serve"',
+    ]
+    monkeypatch.setattr("zsderm.doctor.requires", lambda name: needed)
+    found = {"starlette": "0.50", "fastapi": "0.2", "uvicorn": "1"}
+    monkeypatch.setattr("zsderm.doctor.version_of", lambda name: found.get(name, "none"))
+    assert str(doctor.service()) == "PASS  service         zsderm serve has fastapi 0.2 and uvicorn 1"
+    found["starlette"] = "0.49.0"
+    failed = doctor.service()
+    assert failed.status == "FAIL" and failed.detail == "starlette>=0.49.1 (found: 0.49.0)" and failed.remedy
+    del found["uvicorn"]
+    assert doctor.service().status == "PASS" and doctor.service().detail.startswith("no uvicorn, which zsderm serve")
 
 
 def test_the_hub_cache_and_the_mirror_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,17 +80,17 @@ def test_images_that_are_not_there_are_a_mistake_before_any_work(tmp_path: Path,
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".npy", ".parquet"])
 def test_what_was_passed_over_is_said_and_written(photos, tmp_path: Path, suffix: str) -> None:
-    (photos / "a.heic").touch()
-    (photos / "b.HEIC").touch()
+    (photos / "a.dng").touch()
+    (photos / "b.DNG").touch()
     (photos / "link").symlink_to(tmp_path)
     output = tmp_path / f"rows{suffix}"
     done = run("--images", photos, "--output", output, "--no-cache", "--views", "1")
-    assert "Passed over: 2 .heic, 1 linked folder; --follow-links goes into links" in done.stderr
+    assert "Passed over: 2 .dng, 1 linked folder; --follow-links goes into links" in done.stderr
     if suffix == ".npy":
         about = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["passed_over"]
     else:
         about = json.loads(parquet.read_metadata(output).metadata[b"zsderm_passed_over"])
-    assert about == {".heic": 2, "linked folder": 1}
+    assert about == {".dng": 2, "linked folder": 1}
 
 
 def test_another_format_is_wrong_usage_before_any_work(photos, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_an_image_that_is_not_there_is_named_before_an_encoder_is_loaded(
 
 @pytest.mark.slow
 def test_what_was_passed_over_is_on_stderr_in_the_manifest_and_in_the_report(run: Run, photos: Path) -> None:
-    for name in ("a.heic", "b.HEIC", "c"):
+    for name in ("a.dng", "b.DNG", "c"):
         (photos / name).touch()
     linked = photos.parent / "linked"
     linked.mkdir()
@@ -100,14 +100,14 @@ def test_what_was_passed_over_is_on_stderr_in_the_manifest_and_in_the_report(run
     (photos / "link").symlink_to(linked)
     report = photos.parent / "report.html"
     done = run("classify", "--images", photos, *CLASSES, "--report", report)
-    said = "2 .heic, 1 linked folder, 1 without a suffix"
+    said = "2 .dng, 1 linked folder, 1 without a suffix"
     assert f"Passed over: {said}; --follow-links goes into links" in done.stderr and "3 images" in done.stderr
     page = report.read_text(encoding="utf-8")
-    assert said in page and "passed_over › .heic" in page
+    assert said in page and "passed_over › .dng" in page
     followed = run("classify", "--images", photos, *CLASSES, "--follow-links")
-    assert "4 images" in followed.stderr and "Passed over: 2 .heic, 1 without a suffix\n" in followed.stderr
+    assert "4 images" in followed.stderr and "Passed over: 2 .dng, 1 without a suffix\n" in followed.stderr
     audited = run("audit", "--train", photos, "--model", "none", "--json")
-    assert json.loads(audited.stdout)["passed_over"][str(photos)][".heic"] == 2
+    assert json.loads(audited.stdout)["passed_over"][str(photos)][".dng"] == 2
 
 
 @pytest.mark.slow

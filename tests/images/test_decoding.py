@@ -66,10 +66,16 @@ def test_folders_are_walked_to_the_bottom_and_sorted_the_way_people_count(tmp_pa
         "z.jpeg",
         "z.jpe",
         "z.jfif",
+        "zz.avif",
+        "zz.heic",
+        "zz.heif",
+        "zz.hif",
+        "zz.dcm",
+        "zz.dicom",
     )
     found = [path.relative_to(tmp_path).as_posix() for path in find(tmp_path)]
     assert found[:7] == ["2.JPG", "10.jpg", "a/9.tiff", "a/12.tif", "a/b/c/3.webp", "b/1.png", "x.bmp"]
-    assert found[7:] == ["y.gif", "z.jfif", "z.jpe", "z.jpeg"]
+    assert found[7:11] == ["y.gif", "z.jfif", "z.jpe", "z.jpeg"]
     assert {Path(name).suffix.lower() for name in found} == SUFFIXES
 
 
@@ -101,7 +107,7 @@ def test_a_missing_folder_says_what_to_do(tmp_path: Path, many: bool) -> None:
 def test_a_folder_without_images_says_which_suffixes_are_expected(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
     with pytest.raises(
-        ImageError, match=r"holds no images. Expected files ending in one of: bmp gif jfif jpe jpeg jpg"
+        ImageError, match=r"holds no images. Expected files ending in one of: avif bmp dcm dicom gif heic heif hif jfif"
     ):
         find(tmp_path)
 
@@ -399,8 +405,8 @@ def test_reasons_are_one_clause(tmp_path: Path) -> None:
     (tmp_path / "drawing.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     for name, reason in {
         "empty.jpg": "the file is empty",
-        "text.jpg": "not an image, or not one of: jpg png webp tiff bmp gif",
-        "drawing.jpg": "not an image, or not one of: jpg png webp tiff bmp gif",
+        "text.jpg": "not an image, or not one of: jpg png webp tiff bmp gif heic avif dicom",
+        "drawing.jpg": "not an image, or not one of: jpg png webp tiff bmp gif heic avif dicom",
         "missing.jpg": "no such file",
         ".": "a folder, not an image file",
     }.items():

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.images.dicom_files import dicom
+from tests.images.test_containers import encoded as contained
 from zsderm.errors import ImageError
 from zsderm.images import MEMORY, open_image, read_header
 from zsderm.images.memory import BUDGET, Budget
@@ -91,6 +93,42 @@ def test_decoding_takes_no_more_than_was_reckoned(tmp_path: Path, name: str) -> 
     )
     peak, reckoned = map(float, done.stdout.split())
     assert 100 < peak < reckoned + 40  # one band on its way
+
+
+def _palette() -> dict[str, object]:
+    ramp = bytes(range(256))
+    about = {f"{colour}PaletteColorLookupTableDescriptor": [256, 0, 8] for colour in ("Red", "Green", "Blue")}
+    return {**about, **{f"{colour}PaletteColorLookupTableData": ramp for colour in ("Red", "Green", "Blue")}}
+
+
+DEEP = {"BitsAllocated": 16, "BitsStored": 16}
+DICOM_FILES = {
+    "RGB": (3, {}),
+    "YBR_FULL": (3, {}),
+    "YBR_FULL_422": (2, {}),
+    "PALETTE COLOR": (1, _palette()),
+    "MONOCHROME1": (2, DEEP),
+    "MONOCHROME2": (2, {**DEEP, "WindowCenter": 100, "WindowWidth": 200}),
+    "RGB deep": (6, DEEP),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", [*DICOM_FILES, "AVIF", "HEIF"])
+def test_decoding_dicom_and_containers_takes_no_more_than_was_reckoned(tmp_path: Path, name: str) -> None:
+    side = 600 if name == "HEIF" else 2000  # its encoder is slow
+    if name in DICOM_FILES:
+        stored, facts = DICOM_FILES[name]
+        content = dicom(bytes(side * side * stored), (side, side), name.removesuffix(" deep"), **facts)
+    else:
+        content = contained(Image.new("RGB", (side, side), "red"), name)
+    (tmp_path / "a").write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(tmp_path / "a")], capture_output=True, text=True, check=True, timeout=120
+    )
+    peak, reckoned = map(float, done.stdout.split())
+    assert 5 < peak < reckoned + 40  # with the package that reads it, which is imported meanwhile
 
 
 def deep_bomb(side: int) -> bytes:

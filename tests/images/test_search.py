@@ -25,21 +25,21 @@ def test_jpeg_files_by_their_other_suffixes_are_read(tmp_path: Path, photo: Imag
 
 
 def test_what_is_passed_over_is_counted_by_suffix(tmp_path: Path) -> None:
-    touch(tmp_path, "a.jpg", "b.HEIC", "c/d.heic", "c/e.avif", "f.dng", "IMG_0001", "labels.csv", ".hidden.heic")
+    touch(tmp_path, "a.jpg", "b.DNG", "c/d.dng", "c/e.cr2", "f.raf", "IMG_0001", "labels.csv", ".hidden.dng")
     os.symlink(tmp_path / "c", tmp_path / "link")
     counted: Counter[str] = Counter()
     assert find(tmp_path, passed_over=counted) == [tmp_path / "a.jpg"]
-    wanted = {".heic": 2, ".avif": 1, ".dng": 1, ".csv": 1, "no suffix": 1, "linked folder": 1}
+    wanted = {".dng": 2, ".cr2": 1, ".raf": 1, ".csv": 1, "no suffix": 1, "linked folder": 1}
     assert counted == wanted and named(tmp_path).passed_over == wanted
-    text = "2 .heic, 1 .avif, 1 .csv, 1 .dng, 1 linked folder, 1 without a suffix"
+    text = "2 .dng, 1 .cr2, 1 .csv, 1 .raf, 1 linked folder, 1 without a suffix"
     assert passed_over_text(counted) == text
     assert passed_over_text({f".{number}": 1 for number in range(10)}).endswith("1 .7, 2 others")
     assert passed_over_text({}) == ""
 
 
-def test_a_folder_of_nothing_but_heic_says_so(tmp_path: Path) -> None:
-    touch(tmp_path, "1.heic", "2.heic")
-    with pytest.raises(ImageError, match=r"holds no images.*Passed over: 2 \.heic"):
+def test_a_folder_of_nothing_but_dng_says_so(tmp_path: Path) -> None:
+    touch(tmp_path, "1.dng", "2.dng")
+    with pytest.raises(ImageError, match=r"holds no images.*Passed over: 2 \.dng"):
         find(tmp_path)
 
 

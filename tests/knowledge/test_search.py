@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from zsderm.knowledge import KnowledgeBase
-from zsderm.knowledge.search import search
+from zsderm.knowledge.search import search, search_names
 
 
 @pytest.fixture
@@ -24,6 +24,13 @@ def test_a_name_or_alias_comes_first(base):
         ("basal cell carcinoma", "alias", 1.0)
     ]
     assert search(base, "Wart")[0].where == "name"
+
+
+def test_names_alone_are_those_of_the_whole_search(base):
+    for asked in ("rodent ulcer", "wart", "seborheic keratosys", "rolled border", ""):
+        whole = [hit for hit in search(base, asked) if hit.where in ("name", "alias")]
+        assert search_names(base, asked) == whole
+    assert len(search_names(base, "wart", 1)) == 1
 
 
 def test_descriptions_are_found_by_their_words_in_any_order(base):

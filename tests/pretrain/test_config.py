@@ -212,7 +212,11 @@ def test_a_checkpoint_and_an_architecture_exclude_each_other() -> None:
         read_config(MINI, {"start": "ViT-B-16/openai"})
 
 
-OF_OTHER_TRAININGS = {*MINI.parent.glob("supervised_*"), *MINI.parent.glob("narratives*")}
+OF_OTHER_TRAININGS = {
+    *MINI.parent.glob("supervised_*"),
+    *MINI.parent.glob("narratives*"),
+    MINI.with_name("skinvl.yaml"),
+}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zsderm.errors import ImageError
-from zsderm.images import open_file
+from zsderm.images import FrameStream, open_file
 
 LENGTH = 12  # hex digits: that any of ten thousand photographs is taken for one of ten thousand others: 1 in 3 million
 _PART = 2**15  # bytes read at either end of a file, so that large files cost no more than small ones
@@ -26,6 +26,8 @@ def _digest(path: Path) -> str:
             digest = hashlib.sha256(f"{size} ".encode() + file.read(_PART))
             file.seek(max(0, size - _PART))
             digest.update(file.read(_PART))
+            if isinstance(file, FrameStream):  # one picture of a file of several
+                digest.update(f"#{file.frame}".encode())
     except (ImageError, OSError, ValueError):  # ValueError: a name with a null byte
         return ""
     return digest.hexdigest()[:LENGTH]

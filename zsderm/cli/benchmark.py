@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
-from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
+from zsderm.cli.options import (
+    FILE,
+    LANGUAGE_MODEL,
+    api_key_option,
+    cache_options,
+    data_root_option,
+    device_option,
+    knowledge_option,
+    language_model_option,
+)
 from zsderm.cli.parameters import ClassPrior, ResultFolder, Views
-from zsderm.cli.talk import say
+from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 from zsderm.errors import InputError
+
+if TYPE_CHECKING:
+    from zsderm.asking.asking import Answerer
 
 _FOLDER = ResultFolder(new=False)
 
@@ -41,8 +54,9 @@ _FOLDER = ResultFolder(new=False)
     default=[DEFAULT_MODEL],
     show_default=True,
     heading=CLASSES,
-    help="The encoder of images and texts (see: zsderm models list), or supervised:FOLDER for what zsderm pretrain "
-    "supervised has trained. May be repeated.",
+    help="The encoder of images and texts (see: zsderm models list); supervised:FOLDER for what zsderm pretrain "
+    "supervised has trained; openai:URL or transformers:FOLDER for a model that answers in words, as for zsderm ask. "
+    "May be repeated.",
 )
 @knowledge_option
 @option(
@@ -134,6 +148,15 @@ _FOLDER = ResultFolder(new=False)
 )
 @option("--plots", type=_FOLDER, heading=OUTPUT, help="The folder for figures of the new runs, or of --tables.")
 @option("--svg", is_flag=True, heading=OUTPUT, help="Write the figures as SVG too.")
+@language_model_option(old_names=())
+@api_key_option
+@option(
+    "--seed",
+    default=0,
+    show_default=True,
+    heading=LANGUAGE_MODEL,
+    help="The seed of the order in which the classes are listed for a model that answers in words.",
+)
 @option("--cards", is_flag=True, heading=OUTPUT, help="Print what is known about the data sets, and where to get them.")
 @device_option
 @cache_options
@@ -157,6 +180,9 @@ def benchmark(
     pages: tuple[Path, ...],
     plots: Path | None,
     svg: bool,
+    language_model: str | None,
+    api_key: str | None,
+    seed: int,
     cards: bool,
     device: str | None,
     cache: Path | None,
@@ -171,6 +197,8 @@ def benchmark(
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results
     zsderm benchmark --dataset photos.csv --method kpl --prior auto --prior uniform --output results
     zsderm benchmark --dataset pad --model zsderm-mini --model supervised:FOLDER --output results
+    zsderm benchmark --dataset pad --model zsderm-mini --model openai:http://localhost:8000/v1 \\
+        --language-model M --output results
     zsderm benchmark --tables results --output tables --plots tables
     zsderm benchmark --tables results --into paper.md
     zsderm benchmark --cards
@@ -191,11 +219,13 @@ def benchmark(
         chosen = sorted(methods or METHODS, key=lambda name: (*PLAINEST_FIRST, name).index(name))
         given = {text: ClassPrior().convert(text, None, None) for text in priors}
         weights = {PurePath(text).stem: prior for text, prior in given.items() if not isinstance(prior, str)}
+        worded = _worded(models, {"language_model": language_model, "api_key": api_key, "device": device})
+        named = [model if answerer is None else answerer[0] for model, answerer in worded.items()]
         names = tuple(text if isinstance(prior, str) else PurePath(text).stem for text, prior in given.items())
         with TemporaryDirectory() as forgotten:
             run_grid(
                 [load(dataset, data_root, split) for dataset in datasets],
-                grid(models, chosen, names, ks or (None,), retrievals, wordings, knowledge, views or (None,), spoken),
+                grid(named, chosen, names, ks or (None,), retrievals, wordings, knowledge, views or (None,), spoken),
                 output,
                 priors=weights,
                 cache=cache or Path(forgotten),
@@ -203,10 +233,29 @@ def benchmark(
                 force=force,
                 command=command_line(),
                 tell=say,
+                worded=dict(filter(None, worded.values())),
+                seed=seed,
+                progress=not is_quiet(),
             )
         say(f"Written: {output}")
         if plots is not None:
             _draw(output, plots, svg)
+
+
+def _worded(models: tuple[str, ...], given: dict[str, Any]) -> dict[str, tuple[str, Answerer] | None]:
+    """For each model None, or the name that results have for a model that answers in words, and this model.
+
+    The name of a served one is that at the endpoint: an address may hold a password.
+    """
+    from zsderm.asking import Sampling
+    from zsderm.asking.classes import is_generative
+    from zsderm.cli.ask import language_model_of
+
+    found: dict[str, tuple[str, Answerer] | None] = dict.fromkeys(models)
+    for model in filter(is_generative, models):
+        answerer = language_model_of(model, {**given, "timeout": 120.0, "workers": 4, "batch_size": 8}, Sampling())
+        found[model] = (f"openai:{answerer.name}" if model.startswith("openai:") else model, answerer)
+    return found
 
 
 def _show_cards(datasets: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from zsderm.errors import ClassListError, FallbackWarning, InputError, SettingsError
@@ -35,30 +35,6 @@ def read_names(path: Path) -> list[str]:
         return _in_json(path)
     names = _in_table(path) if suffix in TABLES else _in_lines(path)
     return [" ".join(name.split()) for name in names if name.strip()]
-
-
-def checked(names: Sequence[str], source: str, least: int) -> tuple[str, ...]:
-    """The names as a tuple.
-
-    Raises:
-        ClassListError: there are too few, or two differ in case only.
-    """
-    if not names:
-        raise ClassListError(f"expected class names, but found none in {source!r}; write one per line, or 'a, b, c'")
-    if len(names) < least:
-        several = [name.strip() for name in re.split("[;|\t]", names[0]) if name.strip()]
-        hint = "Add the classes that it may be mistaken for."
-        if len(several) > 1:
-            hint = f"Write commas between names: {', '.join(several)!r}"
-        raise ClassListError(
-            f"expected at least {least} classes, but got only {names[0]!r}: it would be the answer for every "
-            f"photograph. {hint}"
-        )
-    if twice := sorted(set(repeated(names))):
-        raise ClassListError(
-            f"expected every class once, but {source!r} repeats: {', '.join(twice)}; remove the repeats"
-        )
-    return tuple(names)
 
 
 def read_weights(path: Path) -> dict[str, float]:

@@ -53,7 +53,8 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
     show_default=True,
     type=click.Choice(MODALITIES),
     heading=IMAGES,
-    help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure.",
+    help="What the images are, for the sentences beside an answer; auto: photographs, unless the encoder is sure. "
+    "pathological: stained tissue sections; names are then read in prompts for these.",
 )
 @narrative_options
 @option(

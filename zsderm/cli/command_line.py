@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
 _KEY = f"{__name__}.arguments"
+_ADDRESS = re.compile(r"(https?://)(?:[^/?#\s]*@)?([^?#\s]*)(?:[?#]\S*)?")
 
 
 def remember(context: click.Context, arguments: Sequence[str]) -> None:
@@ -22,13 +24,25 @@ def remember(context: click.Context, arguments: Sequence[str]) -> None:
 def command_line() -> str:
     """The command that is running, as a line for a shell: "zsderm classify --images photos/ ...".
 
-    What is not valid Unicode, as in file names of old disks, is written as in tables.
+    What is not valid Unicode, as in file names of old disks, is written as in tables. Keys and passwords are left out.
     """
     from zsderm.file_names import printable
 
     context = click.get_current_context()
     names = ["zsderm", *context.command_path.split()[1:]]
-    return shlex.join(map(printable, [*names, *context.meta.get(_KEY, ())]))
+    return shlex.join(map(printable, [*names, *_without_secrets(context.meta.get(_KEY, ()))]))
+
+
+def _without_secrets(arguments: Sequence[str]) -> Iterator[str]:
+    """The arguments, with *** for a key, and addresses without user, password and query."""
+    secret = False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if secret or (name == "--api-key" and equals):
+            yield "***" if secret else f"{name}=***"
+        else:
+            yield _ADDRESS.sub(lambda found: f"{found[1]}{found[2]}", argument)
+        secret = argument == "--api-key" and not secret
 
 
 def command_manifest(settings: Mapping[str, Any], encoder: Encoder | None) -> dict[str, Any]:

@@ -129,6 +129,29 @@ answers_option = option(
 )
 
 
+_workers_option = option(
+    "--workers",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    heading=SPEED,
+    help="How many requests are sent at the same time.",
+)
+_timeout_option = option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    heading=SPEED,
+    help="How many seconds to wait for an answer.",
+)
+
+
+def requests_options(command: Command) -> Command:
+    """How an endpoint is asked: --workers and --timeout."""
+    return all_of(_workers_option, _timeout_option)(command)
+
+
 def data_root_option(*, exists: bool = True) -> Callable[[Command], Command]:
     """The folder of data sets; where ``exists`` is false, the command itself says what is missing."""
     return option(
@@ -163,13 +186,20 @@ def endpoint_option(*, required: bool = False) -> Callable[[Command], Command]:
     )
 
 
-def language_model_option(*, required: bool = False) -> Callable[[Command], Command]:
-    """The language model to ask; `--model` is an encoder everywhere."""
+def language_model_option(
+    *, required: bool = False, old_names: tuple[str, ...] = ("--model",)
+) -> Callable[[Command], Command]:
+    """The language model to ask.
+
+    Args:
+        required: whether the command cannot do without.
+        old_names: none where the command has a --model too, which is another thing.
+    """
     return option(
         "--language-model",
-        "model",
+        "model" if old_names else "language_model",
         required=required,
-        old_names=("--model",),
+        old_names=old_names,
         heading=LANGUAGE_MODEL,
         help="The name of the language model at the endpoint.",
     )

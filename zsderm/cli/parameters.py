@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 
 import click
@@ -33,17 +32,17 @@ class ClassList(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """The names in ``value``; raises :class:`ClassListError` when there are too few or one stands there twice."""
-        from zsderm.cli.class_files import checked, read_names
+        from zsderm.cli.class_files import read_names
+        from zsderm.typed_classes import checked_names, typed_names
 
         if os.path.isfile(value):
-            return checked(read_names(Path(value)), value, self.least)
+            return checked_names(read_names(Path(value)), value, self.least)
         if looks_like_path(value):
             raise ClassListError(
                 f"expected a file of classes or their names, but {value!r} looks like a path, and there is "
                 f"{what_it_is(value)}. Check the path; or write the names with commas: --classes 'a, b'"
             )
-        names = re.split("[,，、]", value)  # Chinese keyboards have commas of their own
-        return checked([" ".join(name.split()) for name in names if name.strip()], value, self.least)
+        return checked_names(typed_names(value), value, self.least)
 
 
 class ClassPrior(click.ParamType):

@@ -6,8 +6,8 @@
 All threads of a process share `MEMORY` bytes for decoding; what each image takes is reckoned from its header.
 """
 
+from zsderm.images.archive import ArchivedFile, ArchiveLimits, PhotographArchive
 from zsderm.images.decoding import (
-    FORMATS,
     MAX_ASPECT_RATIO,
     MAX_PIXELS,
     VERSION,
@@ -17,9 +17,11 @@ from zsderm.images.decoding import (
     open_image,
     read_header,
 )
-from zsderm.images.files import MAX_BYTES, file_hash, open_file
+from zsderm.images.files import MAX_BYTES, file_hash, file_of, open_file
+from zsderm.images.formats import FORMATS, SUFFIXES
+from zsderm.images.frames import FrameStream, picture_count
 from zsderm.images.memory import MEMORY
-from zsderm.images.search import LINKED_FOLDER, SUFFIXES, ImageList, find, find_classes, named, passed_over_text, walk
+from zsderm.images.search import LINKED_FOLDER, ImageList, find, find_classes, named, passed_over_text, walk
 
 __all__ = [
     "FORMATS",
@@ -30,17 +32,23 @@ __all__ = [
     "MEMORY",
     "SUFFIXES",
     "VERSION",
+    "ArchiveLimits",
+    "ArchivedFile",
+    "FrameStream",
     "ImageList",
     "ImageSource",
+    "PhotographArchive",
     "Undecoded",
     "file_behind",
     "file_hash",
+    "file_of",
     "find",
     "find_classes",
     "named",
     "open_file",
     "open_image",
     "passed_over_text",
+    "picture_count",
     "read_header",
     "walk",
 ]

@@ -5,41 +5,43 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from zsderm.errors import ImageError
 from zsderm.images.colours import upright_rgb
 from zsderm.images.files import PatientStream, open_file
+from zsderm.images.formats import AVIF, DICOM, FORMATS, HEAD, HEIC, JPEG_FORMATS, KNOWN, kind_of
+from zsderm.images.frames import frame_of
 from zsderm.images.memory import BUDGET, MEMORY, give_memory_back, needed
+from zsderm.images.scans import check_scans
+
+if TYPE_CHECKING:
+    from zsderm.images.dicom_pixels import Picture
 
 # Raise it when pixels change: features and decoded images that are kept between runs are then made anew.
 VERSION = 4
-
-# Only raster formats: Pillow would hand an EPS file in disguise to Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
-JPEG_FORMATS = ("JPEG", "MPO")  # telephones write several JPEG images into one file and call it MPO
 
 # Pixels; twice Pillow's own warning limit, where Pillow refuses as well.
 MAX_PIXELS = 178_956_970
 # Long side over short side. Encoders scale the short side up, so a strip of 1 x 50 000 would grow to gigabytes.
 MAX_ASPECT_RATIO = 100
-# Bytes of a WebP file, which is read whole before its header is known.
-MAX_WEBP_BYTES = 2**27
-# Scans of a progressive JPEG file. Cameras write about ten; each goes through the whole picture, so that a small file
-# of many would take minutes.
-MAX_SCANS = 100
+# Bytes of a WebP, HEIC or AVIF file, which is read whole before its header is known.
+MAX_BYTES_READ_WHOLE = 2**27
 
 # What Pillow's decoders raise on damaged files. Warning is here for programs that turn warnings into errors.
 DECODING_FAILURES = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, ZeroDivisionError,
     NotImplementedError, AttributeError, AssertionError, MemoryError, struct.error, zlib.error, Warning,
 )  # fmt: skip
+
+_CALLED = {HEIC: "HEIC", AVIF: "AVIF"}
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
 
@@ -52,7 +54,7 @@ class Undecoded:
         memory: bytes that decoding takes at most.
     """
 
-    _image: Image.Image
+    _load: Callable[[], Image.Image]
     memory: int
 
     @contextmanager
@@ -64,10 +66,12 @@ class Undecoded:
         """
         give_memory_back()
         with BUDGET.taken(self.memory):
-            yield _decode(self._image)
+            yield self._load()
 
 
-def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> Image.Image:
+def open_image(
+    source: ImageSource, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None, frame: int | None = None
+) -> Image.Image:
     """Open an image the way a viewer shows it: upright, RGB, 8 bits, sRGB, on white where it is transparent.
 
     Greyscale, palette, CMYK and deep (16-bit, 32-bit, float) images are converted; deep ones are scaled, not clipped.
@@ -81,6 +85,8 @@ def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, at_least: i
         max_pixels: width times height above which an image is refused unread.
         at_least: pixels that the shorter side has to keep. A JPEG file may then be decoded at a half, a quarter or an
             eighth of its size, which is several times as fast; anything else comes in full size.
+        frame: which picture of a DICOM file, from 1; None: the one that a name such as ``name.dcm#2`` means, or the
+            first. Other files have one.
 
     Returns:
         A new RGB image that holds no file open.
@@ -91,20 +97,23 @@ def open_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, at_least: i
     if isinstance(source, Image.Image):
         return _open(_checked(source, max_pixels, None, 0))
     if isinstance(source, bytes):
-        return _open(read_header(BytesIO(source), max_pixels=max_pixels, at_least=at_least))
+        source = BytesIO(source)
     if isinstance(source, str | os.PathLike):
         with open_file(source) as stream:
-            return _open(read_header(stream, max_pixels=max_pixels, at_least=at_least))
-    return _open(read_header(source, max_pixels=max_pixels, at_least=at_least))
+            return _open(read_header(stream, max_pixels=max_pixels, at_least=at_least, frame=frame))
+    return _open(read_header(source, max_pixels=max_pixels, at_least=at_least, frame=frame))
 
 
-def read_header(stream: BinaryIO, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> Undecoded:
+def read_header(
+    stream: BinaryIO, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None, frame: int | None = None
+) -> Undecoded:
     """Look at the start of an image file: quick, whatever the file is, so that nothing long is begun in vain.
 
     Args:
         stream: seekable. It may be read in between, from its start; afterwards its position has to be what it was.
         max_pixels: see `open_image`.
         at_least: see `open_image`.
+        frame: see `open_image`.
 
     Raises:
         ImageError: see `open_image`.
@@ -112,21 +121,25 @@ def read_header(stream: BinaryIO, *, max_pixels: int = MAX_PIXELS, at_least: int
     try:
         length = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        if stream.read(12)[8:] == b"WEBP" and length > MAX_WEBP_BYTES:
-            size, most = length / 1e6, MAX_WEBP_BYTES / 1e6
-            raise ImageError(f"a WebP file of {size:,.0f} MB, more than the limit of {most:,.0f} MB")
-        image = Image.open(PatientStream(stream), formats=FORMATS)
-        _check_scans(image, stream)
+        head = stream.read(HEAD)
+        kind = kind_of(head)
+        if kind == DICOM:
+            return _dicom(stream, length, max_pixels, frame or frame_of(stream))
+        if length > MAX_BYTES_READ_WHOLE and (kind or head[8:12] == b"WEBP"):
+            size, most, name = length / 1e6, MAX_BYTES_READ_WHOLE / 1e6, _CALLED.get(kind, "WebP")
+            raise ImageError(f"a {name} file of {size:,.0f} MB, more than the limit of {most:,.0f} MB")
+        image = _other(kind, stream) if kind else Image.open(PatientStream(stream), formats=FORMATS)
+        check_scans(image, stream)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        reason = "not an image, or not one of: jpg png webp tiff bmp gif" if length else "the file is empty"
+        reason = f"not an image, or not one of: {KNOWN}" if length else "the file is empty"
         raise ImageError(reason) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"too many pixels to open safely: {error}") from error
     except DECODING_FAILURES as error:
         raise _damaged(error) from error
-    in_memory = isinstance(stream, BytesIO) or image.format == "WEBP"
+    in_memory = isinstance(stream, BytesIO) or image.format in ("WEBP", HEIC, AVIF)
     return _checked(image, max_pixels, at_least, length if in_memory else 0)
 
 
@@ -153,44 +166,78 @@ def _open(header: Undecoded) -> Image.Image:
 
 
 def _checked(image: Image.Image, max_pixels: int, at_least: int | None, length: int) -> Undecoded:
-    width, height = image.size
-    if width * height > max_pixels:
-        size = f"{width} x {height} pixels ({_megapixels(width * height)})"
-        raise ImageError(f"{size}, more than the limit of {_megapixels(max_pixels)}")
-    if min(width, height) == 0 or max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-        raise ImageError(f"{width} x {height} pixels, too narrow to be a photograph")
+    full_size = image.size
+    _check_size(full_size, max_pixels)
     try:
         if at_least is not None and image.format in JPEG_FORMATS:
             image.draft(None, (at_least, at_least))  # libjpeg's own scaling; the sides never fall below
-        memory = needed(image, (width, height), length)
+        memory = needed(image, full_size, length)
     except DECODING_FAILURES as error:
         raise _damaged(error) from error
+    _check_memory(memory, full_size, " ".join(filter(None, (image.format, image.mode))))
+    return Undecoded(partial(_decode, image), memory)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        pixels = f"{width} x {height} pixels ({_megapixels(width * height)})"
+        raise ImageError(f"{pixels}, more than the limit of {_megapixels(max_pixels)}")
+    if min(size) == 0 or max(size) > MAX_ASPECT_RATIO * min(size):
+        raise ImageError(f"{width} x {height} pixels, too narrow to be a photograph")
+
+
+def _check_memory(memory: int, size: tuple[int, int], kind: str) -> None:
     if memory > MEMORY:
-        kind = " ".join(filter(None, (image.format, image.mode)))
         raise ImageError(
-            f"{width} x {height} pixels ({kind}) would take {memory / 2**30:.1f} GiB to decode, more than the limit of "
-            f"{MEMORY / 2**30:.0f} GiB"
+            f"{size[0]} x {size[1]} pixels ({kind}) would take {memory / 2**30:.1f} GiB to decode, more than the limit "
+            f"of {MEMORY / 2**30:.0f} GiB"
         )
-    return Undecoded(image, memory)
 
 
-def _check_scans(image: Image.Image, stream: BinaryIO) -> None:
-    if image.format not in JPEG_FORMATS or not image.info.get("progressive"):
-        return
-    place, scans, last = stream.tell(), 0, b""
-    stream.seek(0)
-    while scans <= MAX_SCANS and (block := stream.read(2**20)):
-        scans += (last + block).count(b"\xff\xda")  # in compressed pixels 0xFF is never followed by this
-        last = block[-1:]
-    stream.seek(place)
-    if scans > MAX_SCANS:
-        raise ImageError(f"a progressive JPEG file of more than {MAX_SCANS} scans, which would take too long to decode")
+def _other(kind: str, stream: BinaryIO) -> Image.Image:
+    """The header of a HEIC or AVIF file."""
+    from zsderm.images import containers  # not above: most folders hold none
+
+    return containers.opened(kind, stream)
+
+
+def _dicom(stream: BinaryIO, length: int, max_pixels: int, frame: int) -> Undecoded:
+    """The header of one picture in a DICOM file."""
+    from zsderm.images import dicom, dicom_pixels  # not above: most folders hold none
+
+    header = dicom.read_header(stream, length)
+    _check_size(header.size, max_pixels)
+    picture = dicom_pixels.Picture(stream, header, frame)
+    memory = picture.memory + (length if isinstance(stream, BytesIO) else 0)
+    _check_memory(memory, header.size, f"DICOM {header.photometric}")
+    return Undecoded(partial(_decode_dicom, picture), memory)
+
+
+def _decode_dicom(picture: Picture) -> Image.Image:
+    try:
+        image = picture.decoded()
+    except ImageError:
+        raise
+    except DECODING_FAILURES as error:
+        raise _damaged(error) from error
+    return _upright(image, 1)
 
 
 def _decode(image: Image.Image) -> Image.Image:
+    size = image.size
     try:
         image.load()
-        rgb = upright_rgb(image, _orientation(image))
+    except DECODING_FAILURES as error:
+        raise _damaged(error) from error
+    if image.format == HEIC and image.size != size:  # its pictures are not what the container says
+        raise ImageError(f"the image is damaged: its header says {size[0]} x {size[1]} pixels, and it holds others")
+    return _upright(image, _orientation(image))
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    try:
+        rgb = upright_rgb(image, orientation)
     except ImageError:
         raise
     except DECODING_FAILURES as error:

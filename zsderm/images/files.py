@@ -8,31 +8,40 @@ import stat
 from typing import Any, BinaryIO
 
 from zsderm.errors import ImageError
+from zsderm.file_names import file_and_frame
+from zsderm.images.frames import FrameStream
 
 # Bytes of a file. An uncompressed 16-bit RGB scan of the most pixels that are read is just as large.
 MAX_BYTES = 2**30
+
+
+def file_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The file in which a photograph lies: the path itself, or ``name.dcm`` for ``name.dcm#2``, see `open_file`."""
+    return path if os.path.lexists(path) else file_and_frame(path)[0]
 
 
 def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> BinaryIO:
     """Open one file for reading bytes, or say in a clause why not; never waits for what is no regular file.
 
     Args:
-        path: a file; the caller closes what comes back.
+        path: a file; the caller closes what comes back. ``name.dcm#2`` means the second picture of a DICOM file, where
+            no file is called so itself: then a `FrameStream` comes back.
         most: bytes that it may have; None for a file of which only a part is read.
 
     Raises:
         ImageError: it does not exist, is empty, too large, a folder, a pipe or a device, or may not be read. Files that
             Linux makes up as they are read (/proc) count as empty.
     """
+    stream: BinaryIO
     try:
         _check(os.stat(path), most)  # before opening: a device may do something when it is opened
         stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     except ImageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("no such file") from error
+        stream = _open_frame(path, error)
     except OSError as error:
-        raise ImageError(f"the file cannot be opened: {(error.strerror or str(error)).lower()}") from error
+        raise _unopened(error) from error
     except ValueError as error:  # a zero byte in the name
         raise ImageError(f"the file cannot be opened: {error}") from error
     try:
@@ -41,6 +50,24 @@ def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> Bin
         stream.close()
         raise
     return stream
+
+
+def _open_frame(path: str | os.PathLike[str], missing: OSError) -> BinaryIO:
+    """One picture of a DICOM file, if that is what a name means that no file has."""
+    file, frame = file_and_frame(path)
+    if frame is None or os.path.lexists(path):
+        raise ImageError("no such file") from missing
+    try:
+        _check(os.stat(file), None)
+        return FrameStream.open(file, frame, _without_waiting)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError("no such file") from error
+    except OSError as error:
+        raise _unopened(error) from error
+
+
+def _unopened(error: OSError) -> ImageError:
+    return ImageError(f"the file cannot be opened: {(error.strerror or str(error)).lower()}")
 
 
 def _check(status: os.stat_result, most: int | None) -> None:
@@ -59,7 +86,11 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def file_hash(stream: BinaryIO) -> str:
-    """SHA-256 of a whole file as hex; the position of the stream stays what it was."""
+    """SHA-256 of a whole file as hex, or of one picture in it; the position of the stream stays what it was."""
+    return stream.digest(_hash) if isinstance(stream, FrameStream) else _hash(stream)
+
+
+def _hash(stream: BinaryIO) -> str:
     digest, place = hashlib.sha256(), stream.tell()
     stream.seek(0)
     while block := stream.read(2**20):

@@ -10,6 +10,8 @@ from functools import cache
 
 from PIL import ExifTags, Image
 
+from zsderm.images.formats import AVIF, HEIC
+
 # Bytes that decoding may take in one process, all its threads together, and so the most for one image as well. It
 # holds the largest 8-bit RGB image there may be: 178 956 970 pixels, each 4 bytes as Pillow decodes it, 4 as the
 # upright RGB result and 4 for the copy that an encoder's preprocessing takes.
@@ -19,6 +21,7 @@ _BLOCK = 2**26
 _RESULT = 4  # bytes per pixel of an RGB image in Pillow
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # as Pillow keeps them; others: 4
 _WEBP = 16  # libwebp keeps two canvases, Pillow two copies of one
+_CONTAINERS = 16  # libheif and libavif: luma and colours of up to 16 bits, RGBA of them, and Pillow's copy of that
 
 
 class Budget:
@@ -80,13 +83,17 @@ def needed(image: Image.Image, full_size: tuple[int, int], length: int) -> int:
         length: of the file in bytes; 0 where that is read from the disk piece by piece.
     """
     pixels = image.width * image.height
-    own = _decoders_own(image, full_size[0] * full_size[1]) + (2 * length if image.format in ("WEBP", "TIFF") else 0)
+    own = _decoders_own(image, full_size[0] * full_size[1]) + (
+        2 * length if image.format in ("WEBP", "TIFF", HEIC, AVIF) else 0
+    )
     return pixels * (_STORED.get(image.mode, 4) + _RESULT) + max(own, pixels * _RESULT)
 
 
 def _decoders_own(image: Image.Image, pixels: int) -> int:
     if image.format == "WEBP":
         return pixels * _WEBP
+    if image.format in (HEIC, AVIF):
+        return pixels * _CONTAINERS
     if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
         return pixels * 2 * getattr(image, "layers", 4)  # all coefficients, until the last scan is there
     if image.format == "TIFF":

@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image
 
 from zsderm.errors import ImageError, WrongTypeError
-from zsderm.file_names import printable
+from zsderm.file_names import frame_name, printable
 from zsderm.images.files import open_file
+from zsderm.images.formats import DICOM_SUFFIXES, SUFFIXES
+from zsderm.images.frames import FrameStream, picture_count
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 # What is counted besides files by their suffix.
 NO_SUFFIX, LINKED_FOLDER, HEAT_MAP = "no suffix", "linked folder", "heat map"
 # Heat maps that zsderm has written: their names, and what is in the first bytes of them.
@@ -55,7 +56,7 @@ def find(
     Folders are walked to the bottom and sorted the way people count (``2.jpg`` before ``10.jpg``); hidden files and
     hidden folders are skipped. Files named one by one are kept as they are, in the order given, even if they do not
     exist or have another suffix: they become rows with a reason. Only a name without any suffix that leads nowhere is
-    taken for a missing folder.
+    taken for a missing folder. A DICOM file of several pictures becomes as many paths, ``name.dcm#1`` and so on.
 
     Args:
         source: one path, or a sequence of paths.
@@ -278,13 +279,13 @@ def _expand(path: Path, search: _Search) -> Iterator[Path]:
     if not os.path.isdir(path):
         if not path.suffix and not os.path.lexists(path):
             raise ImageError(f"there is no folder '{printable(str(path))}'. Check the spelling, or give the full path.")
-        yield path
+        yield from _pictures(path, path.suffix.lower() not in SUFFIXES - DICOM_SUFFIXES)
         return
     before = Counter(search.passed_over)
     found = False
     for image in search.below(path):
         found = True
-        yield image
+        yield from _pictures(image, image.suffix.lower() in DICOM_SUFFIXES)
     if not found:
         suffixes = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         left_out = passed_over_text(search.passed_over - before)
@@ -292,6 +293,18 @@ def _expand(path: Path, search: _Search) -> Iterator[Path]:
         raise ImageError(
             f"folder '{printable(str(path))}' holds no images. Expected files ending in one of: {suffixes}.{also}"
         )
+
+
+def _pictures(path: Path, may_be_dicom: bool) -> Iterator[Path]:
+    """A file, or a name for each of its pictures where it is a DICOM file of several."""
+    count = 1
+    if may_be_dicom:
+        try:
+            with open_file(path) as stream:
+                count = 1 if isinstance(stream, FrameStream) else picture_count(stream)
+        except (ImageError, OSError):  # one row with a reason
+            count = 1
+    yield from [path] if count == 1 else (Path(frame_name(path, number)) for number in range(1, count + 1))
 
 
 def _natural_key(name: str) -> tuple[list[str | int], str]:

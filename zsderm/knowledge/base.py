@@ -256,7 +256,8 @@ class KnowledgeBase:
         }
         if len(found) > 1:
             meanings = " or ".join(f"{disease!r} ({', '.join(of)})" for disease, of in found.items())
-            raise AmbiguousClassError(f"class {class_name!r} may mean {meanings}. Write the English name of it.")
+            said = f"class {class_name!r} may mean {meanings}. Write the English name of it."
+            raise AmbiguousClassError(said, found)
         return next(iter(found), None) or self._short_forms.settled(class_name, self._short_forms.inside(class_name))
 
     def _resolve_own(self, class_name: str) -> str | None:

@@ -17,7 +17,7 @@ class Description:
     text: str
     disease: str  # canonical name
     aspect: str  # what it describes: "colour", "surface and scale", ... (vocabulary.ASPECTS)
-    modality: str  # "clinical" | "dermoscopic" | "either"
+    modality: str  # one of zsderm.modalities.MODALITIES, or "either": clinical and dermoscopic
     source: str  # who says so; the name of the knowledge base where its file says nothing
     shows: str = ""  # what must be in view: "lesion", "place", ... (vocabulary.SHOWS); empty: as its aspect says
 

@@ -186,7 +186,12 @@ class NameTable:
 
     def hint(self, name: str) -> str:
         """A sentence naming the nearest names, or an empty string."""
-        return did_you_mean(name, [close.lower() for close in self.nearest(name)])
+        return _hint(self, name)
+
+
+@lru_cache(maxsize=1024)  # a class list is looked up several times, and this takes a hundredth of a second a name
+def _hint(table: NameTable, name: str) -> str:
+    return did_you_mean(name, [close.lower() for close in table.nearest(name)])
 
 
 class ShortForms:
@@ -245,7 +250,8 @@ class ShortForms:
             return gloss
         raise AmbiguousClassError(
             f"class {name!r} may mean {' or '.join(map(repr, meanings))}: {short!r} stands for each of them. "
-            "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names)."
+            "Write the one you mean; in a list of codes of one data set it is plain (docs/knowledge.md#names).",
+            meanings,
         )
 
     def contradicts(self, name: str, disease: str) -> bool:

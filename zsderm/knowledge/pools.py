@@ -13,6 +13,25 @@ from itertools import permutations
 
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.card import KnowledgeCard
+from zsderm.modalities import PATHOLOGICAL
+
+
+def of_modality(knowledge: KnowledgeBase | None, modality: str) -> KnowledgeBase | None:
+    """The base with the descriptions for pictures of one modality; the same base where that is all, None for none.
+
+    Descriptions of tissue sections are for "pathological" alone, and for it there are no others. Between photographs
+    and dermoscopic pictures nothing is left out here: retrieval chooses what is like the images.
+    """
+    if knowledge is None:
+        return None
+    wanted = modality == PATHOLOGICAL
+    told = [text.modality for disease in knowledge.diseases.values() for text in disease.descriptions]
+    fitting = sum((modality == PATHOLOGICAL) == wanted for modality in told)
+    if fitting == len(told):
+        return knowledge
+    if wanted and not fitting:
+        return None
+    return knowledge.subset(lambda text: (text.modality == PATHOLOGICAL) == wanted)
 
 
 def members_of(card: KnowledgeCard, name: str) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zsderm.modalities import PATHOLOGICAL
 from zsderm.prompt_templates import filled
 
 # An ensemble for skin photographs: clinical wording, dermoscopic wording, and both plain and lay.
@@ -23,8 +24,30 @@ TEMPLATES: list[str] = [
     "a magnified view of {name} in polarised light",
 ]
 
+# The same for stained tissue sections, which none of the above fits.
+PATHOLOGY_TEMPLATES: list[str] = [
+    "a histopathology image of {name}",
+    "a histopathology image showing {name}",
+    "a histological section of skin with {name}",
+    "an H&E stained image of {name}",
+    "a skin biopsy showing {name}",
+    "a microscopic image of {name}",
+    "a photomicrograph of skin tissue, {name}",
+    "a pathology slide of {name}",
+    "{name} under the microscope",
+    "{name}, haematoxylin and eosin stain",
+]
+
 # Joins a class name and one visual description.
 DESCRIPTION_TEMPLATE = "a photo of {name}: {description}"
+
+
+def templates_for(modality: str, templates: Sequence[str] | None = None) -> Sequence[str] | None:
+    """The templates for pictures of one modality: those that were given, else those for tissue sections.
+
+    None stands for the bundled ones for photographs and dermoscopic pictures.
+    """
+    return PATHOLOGY_TEMPLATES if templates is None and modality == PATHOLOGICAL else templates
 
 
 def template_prompts(name: str, templates: Sequence[str] | None = None) -> list[str]:

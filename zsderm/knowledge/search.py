@@ -35,21 +35,35 @@ def search(base: KnowledgeBase, query: str, limit: int = 10) -> list[Hit]:
     plurals, accents and British or American spelling do not count. Names come before texts of the same score, those of
     the base's own language first.
     """
+    return _best(query, _entries(base), limit)
+
+
+def search_names(base: KnowledgeBase, query: str, limit: int = 10) -> list[Hit]:
+    """As `search`, among names and aliases of the base's own language alone; that is much quicker."""
+    return _best(query, _own_names(base), limit)
+
+
+def _best(query: str, entries: Iterator[tuple[str, str, str, str]], limit: int) -> list[Hit]:
     asked = words(query)
     if not asked:
         return []
     hits = [
         Hit(round(_WEIGHT.get(shows, 1.0) * _score(asked, text), 3), disease, where, text, shows)
-        for disease, where, text, shows in _entries(base)
+        for disease, where, text, shows in entries
     ]
     best = sorted((hit for hit in hits if hit.score >= 0.5), key=lambda hit: (-hit.score, _rank(hit), len(hit.text)))
     return best[:limit]
 
 
-def _entries(base: KnowledgeBase) -> Iterator[tuple[str, str, str, str]]:
+def _own_names(base: KnowledgeBase) -> Iterator[tuple[str, str, str, str]]:
     for disease in (*base.diseases.values(), *base.groups.values()):
         yield disease.name, "name", disease.name, ""
         yield from ((disease.name, "alias", alias, "") for alias in disease.aliases)
+
+
+def _entries(base: KnowledgeBase) -> Iterator[tuple[str, str, str, str]]:
+    yield from _own_names(base)
+    for disease in (*base.diseases.values(), *base.groups.values()):
         yield from ((disease.name, where, name, "") for name, where in _foreign_names(base, disease).items())
     for disease in base.diseases.values():  # of which a group repeats those of its members
         yield from ((disease.name, text.aspect, text.text, text.shows) for text in disease.descriptions)

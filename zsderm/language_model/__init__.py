@@ -3,8 +3,9 @@
 Such endpoints are what vLLM, Ollama, llama.cpp and most clouds offer.
 """
 
+from zsderm.language_model.address import Address
 from zsderm.language_model.answers import Answers
-from zsderm.language_model.client import Ask, endpoint
-from zsderm.language_model.json_in_talk import json_object
+from zsderm.language_model.client import Ask, Messages, conversation, endpoint
+from zsderm.language_model.json_in_talk import json_object, spoken
 
-__all__ = ["Answers", "Ask", "endpoint", "json_object"]
+__all__ = ["Address", "Answers", "Ask", "Messages", "conversation", "endpoint", "json_object", "spoken"]

@@ -50,17 +50,24 @@ class Answers:
         Raises:
             InputError: there is no answer.
         """
-        file = self.file(system, request)
-        kept = self._kept(file, request)
+        kept = self.kept(system, request)
         if kept is not None and not flaw(kept):
             return kept
         answer = ask(system, request)
         if not flaw(answer):
-            content = {"model": self.model, "request": request, "answer": answer}
-            with atomic_file(file) as draft:
-                # A name that is not UTF-8 becomes \udcXX, which is how JSON writes it.
-                draft.write_bytes(json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace"))
+            self.keep(system, request, answer)
         return answer
+
+    def kept(self, system: str, request: str) -> str | None:
+        """The answer that is kept; None where there is none, or a file without it, which a warning names."""
+        return self._kept(self.file(system, request), request)
+
+    def keep(self, system: str, request: str, answer: str) -> None:
+        """Keep an answer, in the place of an earlier one to the same request."""
+        content = {"model": self.model, "request": request, "answer": answer}
+        with atomic_file(self.file(system, request)) as draft:
+            # A name that is not UTF-8 becomes \udcXX, which is how JSON writes it.
+            draft.write_bytes(json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace"))
 
     def _kept(self, file: Path, request: str) -> str | None:
         if not file.is_file():
@@ -76,6 +83,6 @@ class Answers:
                 raise ValueError("its answer is no text")
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             text = f"{file} does not hold the answer to what is asked; it is ignored, and the question asked again."
-            warnings.warn(text, ZsdermWarning, stacklevel=3)
+            warnings.warn(text, ZsdermWarning, stacklevel=4)
             return None
         return answer

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from zsderm.errors import AnswerError, InputError
 from zsderm.language_model.address import Address
 from zsderm.language_model.failure import CutOff, Failure
 
 Ask = Callable[[str, str], str]  # (system, request) -> the model's answer
+Messages = Sequence[Mapping[str, Any]]  # of a chat completion: a role each, and a text or a list of texts and images
 
 FIRST_WAIT = 1.0  # seconds before the second attempt; doubled for each further one
 LONGEST_WAIT = 60.0  # seconds, also where an endpoint asks for more
@@ -48,21 +50,48 @@ def endpoint(
     Raises:
         InputError: the address or the key cannot be used.
     """
+    say = conversation(url, model, api_key, timeout, {"temperature": temperature}, retries=retries)
+
+    def ask(system: str, request: str) -> str:
+        return say([{"role": "system", "content": system}, {"role": "user", "content": request}])
+
+    return ask
+
+
+def conversation(
+    url: str,
+    model: str,
+    api_key: str | None,
+    timeout: float,
+    sampling: Mapping[str, Any],
+    *,
+    tokens: int = TOKENS,
+    retries: int = 3,
+) -> Callable[[Messages], str]:
+    """As `endpoint`, for messages that may hold images, with any fields of the protocol that steer the sampling.
+
+    Args:
+        url: see `endpoint`.
+        model: see `endpoint`.
+        api_key: see `endpoint`.
+        timeout: see `endpoint`.
+        sampling: such as temperature, top_p and seed; sent as they are.
+        tokens: of an answer, at most; one that is cut off there is asked for again with `MORE_TOKENS`.
+        retries: see `endpoint`.
+    """
     from zsderm.language_model.completion import words_in
     from zsderm.language_model.exchange import post
 
     address = Address.of(url, api_key)
 
-    def ask(system: str, request: str) -> str:
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": request}]
-        question: dict[str, object] = {"model": model, "messages": messages, "temperature": temperature}
-        question["max_tokens"] = TOKENS
+    def say(messages: Messages) -> str:
+        question: dict[str, Any] = {"model": model, "messages": list(messages), **sampling, "max_tokens": tokens}
         for attempt in range(retries + 1):
             try:
                 return words_in(post(address, question, timeout))
             except Failure as failure:
                 cut = isinstance(failure, CutOff)
-                if attempt == retries or not failure.again or (cut and question["max_tokens"] == MORE_TOKENS):
+                if attempt == retries or not failure.again or (cut and question["max_tokens"] >= MORE_TOKENS):
                     raise _error(address, failure) from None
                 if cut:
                     question["max_tokens"] = MORE_TOKENS
@@ -71,7 +100,7 @@ def endpoint(
                     time.sleep(min(wait, LONGEST_WAIT))
         raise AssertionError("the last attempt returns or raises")
 
-    return ask
+    return say
 
 
 def _error(address: Address, failure: Failure) -> InputError:

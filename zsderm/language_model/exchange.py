@@ -95,7 +95,7 @@ def _next(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL:
     upgrade = (url.scheme, url.port, *origin) == ("http", None, "https", url.host, None)
     if origin != (url.scheme, url.host, url.port) and not upgrade:
         raise Failure(
-            f"it sends the question on to another server, {shown}; name that one with --endpoint if you mean it"
+            f"it sends the question on to another server, {shown}; name that one as the endpoint if you mean it"
         )
     if response.status_code == HTTPStatus.SEE_OTHER:
         raise Failure("it takes no questions at this address")

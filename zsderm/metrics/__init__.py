@@ -5,7 +5,7 @@ bootstrap intervals as well. Letters: N images, C classes, U bootstrap units (im
 
 `figures` are the formulas, `intervals` the bootstrap of answers and `score_intervals` that of probabilities; `summary`
 puts them into one `Metrics`; `comparison` sets two methods side by side on the same images, `groups` one method on
-several groups of people.
+several groups of people, and `repeats` holds those of a method that was trained several times.
 """
 
 from zsderm.metrics.comparison import Comparison, Difference, compare
@@ -14,13 +14,18 @@ from zsderm.metrics.figures import (
     balanced_accuracy,
     calibration_error,
     confusion_matrix,
+    log_loss,
+    macro_auprc,
     macro_auroc,
     macro_f1,
+    macro_precision,
+    macro_recall,
     reliability,
     top_k_accuracy,
 )
 from zsderm.metrics.groups import AGE_COLUMNS, Grouping, age_bands, by_group
 from zsderm.metrics.intervals import Resamples, accuracy_interval, bootstrap, interval
+from zsderm.metrics.repeats import RepeatedMetrics, evaluate_repeats
 from zsderm.metrics.score_intervals import ScoreResamples, basic_interval, bootstrap_scores
 from zsderm.metrics.summary import Metrics, evaluate, evaluate_labels
 
@@ -31,6 +36,7 @@ __all__ = [
     "Grouping",
     "Metrics",
     "Reliability",
+    "RepeatedMetrics",
     "Resamples",
     "ScoreResamples",
     "accuracy_interval",
@@ -45,9 +51,14 @@ __all__ = [
     "confusion_matrix",
     "evaluate",
     "evaluate_labels",
+    "evaluate_repeats",
     "interval",
+    "log_loss",
+    "macro_auprc",
     "macro_auroc",
     "macro_f1",
+    "macro_precision",
+    "macro_recall",
     "reliability",
     "top_k_accuracy",
 ]

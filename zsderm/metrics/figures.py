@@ -48,6 +48,23 @@ def macro_f1(true: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
     return float(sklearn.metrics.f1_score(true, predicted, average="macro", zero_division=0))
 
 
+def macro_precision(true: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
+    """The mean precision over the classes that occur or were predicted; 0 for a class that was never predicted."""
+    if not len(true):
+        return float("nan")
+    return float(sklearn.metrics.precision_score(true, predicted, average="macro", zero_division=0))
+
+
+def macro_recall(true: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
+    """The mean recall over the classes that occur or were predicted.
+
+    It is the balanced accuracy where every class that was predicted occurs; a class that is only predicted counts as 0.
+    """
+    if not len(true):
+        return float("nan")
+    return float(sklearn.metrics.recall_score(true, predicted, average="macro", zero_division=0))
+
+
 def top_k_accuracy(true: NDArray[np.int_], scores: NDArray[np.float64], k: int) -> float:
     """The share of images whose true class is among the k most probable; 1 when there are no more than k classes."""
     if not len(true):
@@ -64,6 +81,31 @@ def macro_auroc(true: NDArray[np.int_], scores: NDArray[np.float64]) -> float:
     sides = [(true == index, scores[:, index]) for index in range(scores.shape[1])]
     areas = [sklearn.metrics.roc_auc_score(side, score) for side, score in sides if 0 < side.sum() < len(side)]
     return float(np.mean(areas)) if areas else float("nan")
+
+
+def macro_auprc(true: NDArray[np.int_], scores: NDArray[np.float64]) -> float:
+    """The mean area under the precision-recall curve (average precision), each class against the rest.
+
+    A class that never occurs has no curve and is left out of the mean; NaN when none occurs.
+    """
+    sides = [(true == index, scores[:, index]) for index in range(scores.shape[1])]
+    areas = [sklearn.metrics.average_precision_score(side, score) for side, score in sides if side.any()]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def log_loss(true: NDArray[np.int_], scores: NDArray[np.float64]) -> float:
+    """The mean of -log of the probability of the true class, in nats; 0 is perfect, and there is no upper bound.
+
+    A probability of 0 counts as the smallest step of a float, 2.2e-16, as in scikit-learn.
+    """
+    return float(image_losses(true, scores).mean()) if len(true) else float("nan")
+
+
+def image_losses(true: NDArray[np.int_], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) -log of the probability of the true class of each image, in nats; see `log_loss`."""
+    step = np.finfo(np.float64).eps
+    losses: NDArray[np.float64] = -np.log(np.clip(scores[np.arange(len(true)), true], step, 1 - step))
+    return losses
 
 
 def confusion_matrix(true: NDArray[np.int_], predicted: NDArray[np.int_], class_count: int) -> NDArray[np.int_]:

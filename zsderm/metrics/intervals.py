@@ -29,6 +29,8 @@ class Resamples:
     accuracy: NDArray[np.float64]
     balanced_accuracy: NDArray[np.float64]  # over the classes that occur in the resample
     macro_f1: NDArray[np.float64]  # over the classes that occur or were predicted in the resample
+    macro_precision: NDArray[np.float64]  # likewise
+    macro_recall: NDArray[np.float64]  # likewise
 
 
 def bootstrap(
@@ -59,7 +61,7 @@ def bootstrap(
     units = np.array(list(kinds.values()))
     if units.sum() < 2:
         nothing = np.full(resamples, np.nan)
-        return [Resamples(nothing, nothing, nothing) for _ in answers]
+        return [Resamples(*[nothing] * 5) for _ in answers]
     counts = _counts(list(kinds), len(answers), class_count)  # (1 + 2 A, P, C)
     totals = _draw(counts, units, rng or np.random.default_rng(0), resamples)  # (1 + 2 A, R, C)
     present, hits, named = totals[0], totals[1::2], totals[2::2]
@@ -143,8 +145,11 @@ def _figures(present: NDArray[np.float64], hits: NDArray[np.float64], named: NDA
     occurs, counts = present > 0, present + named > 0
     recall = np.divide(hits, present, out=np.zeros_like(hits), where=occurs)
     f1 = np.divide(2 * hits, present + named, out=np.zeros_like(hits), where=counts)
+    precision = np.divide(hits, named, out=np.zeros_like(hits), where=named > 0)
     return Resamples(
         accuracy=hits.sum(axis=1) / present.sum(axis=1),
         balanced_accuracy=recall.sum(axis=1) / occurs.sum(axis=1),
         macro_f1=f1.sum(axis=1) / counts.sum(axis=1),
+        macro_precision=precision.sum(axis=1) / counts.sum(axis=1),
+        macro_recall=recall.sum(axis=1) / counts.sum(axis=1),
     )

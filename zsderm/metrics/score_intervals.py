@@ -9,6 +9,7 @@ Letters: N images, C classes, U units, R resamples, B bins.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,19 +49,15 @@ def bootstrap_scores(
     Returns:
         NaN throughout where there are fewer than two units.
     """
-    order, units = _in_order(true, scores, clusters)
-    count = int(units.max(initial=-1)) + 1
-    if count < 2:
+    order, units = in_order(true, scores, clusters)
+    if units.max(initial=-1) < 1:
         nothing = np.full(resamples, np.nan)
         return ScoreResamples(nothing, nothing)
-    rng = rng or np.random.default_rng(0)
     true, scores = true[order], scores[order]
     curves = [_Curve.of(true == index, scores[:, index]) for index in range(scores.shape[1])]
     bins = _bins(scores, scores.argmax(axis=1) == true)  # (N, B)
     areas, errors = [], []
-    block = max(1, _AT_ONCE // len(true))
-    for start in range(0, resamples, block):
-        drawn = _draw(count, min(block, resamples - start), rng)[:, units].astype(np.float32)  # (R, N)
+    for drawn in weights(units, rng or np.random.default_rng(0), resamples):
         areas.append(np.stack([curve.areas(drawn) for curve in curves], axis=1))
         errors.append(_errors(drawn, bins))
     found = np.concatenate(areas)  # (R, C)
@@ -83,6 +80,22 @@ def basic_interval(value: float, drawn: NDArray[np.float64]) -> tuple[float, flo
     """
     low, high = np.clip(2 * value - np.quantile(drawn, LEVELS[::-1]), 0, 1)
     return float(low), float(high)
+
+
+def weights(units: NDArray[np.int_], rng: np.random.Generator, resamples: int) -> Iterator[NDArray[np.float32]]:
+    """How often each image is in a resample, some resamples at a time.
+
+    Args:
+        units: (N,) the unit of each image, 0 to U - 1, as `in_order` gives it.
+        rng: source of randomness.
+        resamples: R.
+
+    Yields:
+        (R', N) float32, whose R' add up to R.
+    """
+    count, block = int(units.max()) + 1, max(1, _AT_ONCE // len(units))
+    for start in range(0, resamples, block):
+        yield _draw(count, min(block, resamples - start), rng)[:, units].astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +126,7 @@ class _Curve:
         return np.divide(pairs, whole, out=np.full(len(drawn), np.nan), where=whole > 0)
 
 
-def _in_order(
+def in_order(
     true: NDArray[np.int_], scores: NDArray[np.float64], clusters: ArrayLike | None
 ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """(N,) an order of the images, and (N,) the unit of each in it, that depend on what they say and nothing else."""

@@ -10,8 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from tests.images.dicom_files import PATIENT, picture, several
+from tests.images.test_containers import encoded as contained
 from zsderm import PretrainingDataError, SettingsError
 from zsderm.cli import main
+from zsderm.images import open_image
 from zsderm.pretrain.config import Source
 from zsderm.pretrain.data.pack import pack
 from zsderm.pretrain.data.sources import read_source
@@ -51,6 +54,25 @@ def test_whatever_suffix_is_packed_can_be_read_back(folder: Path) -> None:
     with tarfile.open(shards[0]) as tar:
         suffixes = [Path(name).suffix for name in tar.getnames() if not name.endswith(".json")]
     assert suffixes == [".png"] * len(PNG_NAMES) + [".jpg"] * len(JPEG_NAMES)
+
+
+def test_heic_is_packed_as_it_is_and_of_dicom_the_picture_alone(folder: Path) -> None:
+    images = [picture(0), picture(1)]
+    (folder / "two.dcm").write_bytes(several(images))
+    (folder / "a.heic").write_bytes(contained(images[0], "HEIF"))
+    (folder / "b.avif").write_bytes(contained(images[0], "AVIF"))
+    (folder.parent / "outside.dcm").write_bytes(several(images))
+    (folder / "link.dcm").symlink_to(folder.parent / "outside.dcm")
+    write(folder, "two.dcm#2", "a.heic", "b.avif", "link.dcm#1", "two.dcm#3")
+    shards, errors = pack(Source("t.csv"), folder, folder / "shards")
+    assert "outside of the data folder" in errors.pop("link.dcm#1") and "no picture 3" in errors.pop("two.dcm#3")
+    assert not errors and len(read_source(Source("shards/*.tar"), folder)) == 3
+    with tarfile.open(shards[0]) as tar:
+        names = [name for name in tar.getnames() if not name.endswith(".json")]
+        assert [Path(name).suffix for name in names] == [".png", ".heic", ".avif"]
+        png, heic, _ = (tar.extractfile(name).read() for name in names)
+    assert PATIENT.encode() not in shards[0].read_bytes() and heic == (folder / "a.heic").read_bytes()
+    assert open_image(png).tobytes() == images[1].tobytes()
 
 
 def test_what_is_no_image_of_the_data_folder_is_left_out_with_a_reason(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.cli.help import IMAGES, OUTPUT, SPEED, Command, option
+from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.options import (
     FILE,
     answers_option,
@@ -17,6 +17,7 @@ from zsderm.cli.options import (
     image_column_option,
     knowledge_option,
     language_model_option,
+    requests_options,
 )
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.talk import is_quiet, say
@@ -55,22 +56,7 @@ if TYPE_CHECKING:
 @language_model_option()
 @api_key_option
 @answers_option
-@option(
-    "--workers",
-    default=4,
-    show_default=True,
-    type=click.IntRange(1),
-    heading=SPEED,
-    help="How many requests are sent at the same time.",
-)
-@option(
-    "--timeout",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(min=0.1),
-    heading=SPEED,
-    help="How many seconds to wait for an answer.",
-)
+@requests_options
 def extract(
     *,
     captions: Path,

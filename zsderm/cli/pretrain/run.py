@@ -9,12 +9,15 @@ from pathlib import Path
 import click
 
 from zsderm.cli.help import Group
+from zsderm.cli.pretrain.answers import answers
 from zsderm.cli.pretrain.average import average
 from zsderm.cli.pretrain.data import pack, validate
 from zsderm.cli.pretrain.extract import extract
 from zsderm.cli.pretrain.home import home
 from zsderm.cli.pretrain.narratives import narratives
+from zsderm.cli.pretrain.pages import pages
 from zsderm.cli.pretrain.publish import publish
+from zsderm.cli.pretrain.questions import questions
 from zsderm.cli.pretrain.run_options import log_the_run, run_options
 from zsderm.cli.pretrain.stories import stories
 from zsderm.cli.pretrain.supervised import supervised
@@ -70,5 +73,6 @@ def pretrain(
         click.echo(encoder)
 
 
-for command in (extract, validate, pack, average, home, publish, stories, narratives, supervised):
+_BEFORE = (pages, extract, questions, validate, pack)
+for command in (*_BEFORE, average, home, publish, stories, narratives, answers, supervised):
     pretrain.add_command(command)

@@ -22,7 +22,7 @@ from zsderm.wording import counted
     type=ResultFile(".jsonl", ".csv", ".tsv", ".parquet"),
     help="The table of stories to write: .jsonl, .csv, .tsv or .parquet.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the words; the same seed gives the same stories.")
+@click.option("--seed", default=0, show_default=True, help="The seed: the same one gives the same stories.")
 @image_column_option
 def stories(table: Path, output: Path, seed: int, image_column: str | None) -> None:
     """Put the answers of patients in TABLE into words: a story for each image, as patients write them.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from zsderm.modalities import EITHER
+from zsderm.modalities import MODALITIES as KINDS_OF_PICTURES
+
 ASPECTS = (
     "primary lesion",
     "colour",
@@ -15,7 +18,7 @@ ASPECTS = (
     "look-alikes",
 )
 
-MODALITIES = ("clinical", "dermoscopic", "either")
+MODALITIES = (*KINDS_OF_PICTURES, EITHER)
 
 # What has to be in view for a description to hold, so that whoever shows it beside a photograph can choose.
 SHOWS = (

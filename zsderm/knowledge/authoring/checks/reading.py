@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from zsderm.errors import InputError
 from zsderm.knowledge.authoring.checks.problem import WARNING, Problem
 from zsderm.knowledge.base import Disease
+from zsderm.modalities import DERMOSCOPIC, PATHOLOGICAL
 
 # The hardest one in a hundred clinical sentences of the bundled base. Two editors called 88 sentences hard to
 # understand; their ease is that of all others, so this finds long words and not riddles. Dermoscopy needs its terms.
@@ -65,7 +66,7 @@ def hard_sentences(diseases: Sequence[Disease]) -> Iterator[Problem]:
     texts = [text for disease in diseases for text in disease.descriptions]
     uses = Counter(word for text in texts for word in set(_long_enough(text.text)))
     for text in texts:
-        if text.modality == "dermoscopic":
+        if text.modality in (DERMOSCOPIC, PATHOLOGICAL):
             continue
         if any(map(str.isalpha, text.text)) and (ease := readability([text.text]).reading_ease) < LEAST_EASE:
             reason = f"hard to read (Flesch {ease:.0f}, below {LEAST_EASE:.0f}): {text.text!r}"

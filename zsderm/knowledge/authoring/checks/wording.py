@@ -17,6 +17,7 @@ from zsderm.knowledge.authoring.checks.word_lists import (
     compiled,
 )
 from zsderm.knowledge.base import Description, Disease
+from zsderm.modalities import PATHOLOGICAL
 
 DIFFERS = "differs"  # what `shows` says of a sentence about a rival or about what is absent
 COURSE = "course"  # what `shows` says of a sentence about stages
@@ -91,6 +92,8 @@ def _not_seen(text: Description, plain: str, shows: str) -> Iterator[Problem]:
 
 
 def _modality(text: Description, plain: str) -> Iterator[Problem]:
+    if text.modality == PATHOLOGICAL:
+        return  # these are of skin as one sees it
     if text.modality != "dermoscopic" and (found := compiled(DERMOSCOPIC).search(plain)):
         reason = f"{found.group()!r} is a term of dermoscopy, but the modality is {text.modality!r}: {text.text!r}"
         yield Problem(text.disease, reason, "modality", WARNING, text.text)

@@ -1,0 +1,78 @@
+"""One picture of an open file: a DICOM file may hold several pictures, and ``name.dcm#2`` is the second."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from typing import BinaryIO
+
+from zsderm.errors import ImageError
+from zsderm.images.formats import HEAD, is_dicom
+
+_KEPT = 64  # files whose digests are remembered, so that one of a hundred pictures is not gone through a hundred times
+_digests: dict[tuple[int, ...], str] = {}
+
+
+class FrameStream(io.BufferedReader):
+    """An open file, with the number of one of its pictures.
+
+    Attributes:
+        frame: number of the picture, from 1.
+    """
+
+    def __init__(self, raw: io.FileIO, frame: int) -> None:
+        super().__init__(raw)
+        self.frame = frame
+
+    @classmethod
+    def open(cls, path: str, frame: int, opener: Callable[[str, int], int]) -> FrameStream:
+        """Open a DICOM file at one of its pictures.
+
+        Raises:
+            ImageError: the file is not a DICOM file, so a picture number has no meaning.
+            OSError: it cannot be opened.
+        """
+        stream = cls(io.FileIO(path, "rb", opener=opener), frame)
+        if not is_dicom(stream.read(HEAD)):
+            stream.close()
+            raise ImageError("no such file")
+        stream.seek(0)
+        return stream
+
+    def digest(self, of_file: Callable[[io.BufferedReader], str]) -> str:
+        """A SHA-256 in hex that is different for each picture of a file.
+
+        Args:
+            of_file: computes the SHA-256 of the whole file; it is called once for each file.
+        """
+        status = os.fstat(self.fileno())
+        state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if (whole := _digests.get(state)) is None:
+            if len(_digests) >= _KEPT:
+                _digests.clear()
+            whole = _digests[state] = of_file(self)
+        return hashlib.sha256(f"{whole}#{self.frame}".encode()).hexdigest()
+
+
+def frame_of(stream: object) -> int:
+    """The number of the selected picture in an open file, from 1."""
+    return stream.frame if isinstance(stream, FrameStream) else 1
+
+
+def picture_count(stream: BinaryIO) -> int:
+    """The number of rows that an open file gets: one for each frame of a DICOM file, one for other files.
+
+    A file that cannot be read counts as 1, because it becomes one row with a reason.
+    """
+    length = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if not is_dicom(stream.read(HEAD)):
+        return 1
+    from zsderm.images import dicom  # not above: most folders hold none
+
+    try:
+        return dicom.read_header(stream, length).frames
+    except ImageError:
+        return 1

@@ -1,0 +1,3 @@
+// The page for paper: its one button.
+
+document.getElementById("print").addEventListener("click", () => print());
