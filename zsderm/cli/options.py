@@ -193,7 +193,7 @@ classifier_options = all_of(
         "--fitted",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         heading=CLASSES,
-        help="A classifier that --fit has saved. It brings its classes and settings.",
+        help="A classifier saved by zsderm classify --fit. It sets the classes and the settings.",
     ),
     option(
         "--retrieval",
