@@ -34,10 +34,10 @@ _COMMANDS = {  # name: what `zsderm --help` says, so that listing the commands i
     "retrieve": "Find the photographs of a folder that are most like a text or another photograph.",
     "audit": "Look for shared photographs and patients, likely label errors and off-topic pictures.",
     "embed": "Write the embedding of each photograph to a file.",
-    "patients": "Write which DICOM photographs are of one patient, without saying of whom.",
+    "patients": "Write which DICOM photographs show the same patient, without naming the patient.",
     "export": "Write an encoder whose image tower runs faster on a processor, and compare it with the original.",
     "models": "List encoders, and show what is known about one of them.",
-    "serve": "Answer on this machine, with a page for people and HTTP for programs.",
+    "serve": "Run a service on this machine, with a web page and an HTTP interface.",
     "pretrain": "Train an encoder from a configuration file.",
     "doctor": "Check this installation, and say how to repair it.",
 }

@@ -10,19 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zsderm.cli.endpoint_options import answers_option, api_key_option, language_model_option, requests_options
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, Command, option
 from zsderm.cli.image_sources import images_meant
-from zsderm.cli.options import (
-    FILE,
-    answers_option,
-    api_key_option,
-    cache_options,
-    device_option,
-    follow_links_option,
-    image_column_option,
-    language_model_option,
-    requests_options,
-)
+from zsderm.cli.options import FILE, cache_options, device_option, follow_links_option, image_column_option
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.talk import is_quiet, say, timed
 from zsderm.config import DEFAULT_MODEL

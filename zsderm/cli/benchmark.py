@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zsderm.cli.endpoint_options import LANGUAGE_MODEL, api_key_option, language_model_option
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
-from zsderm.cli.options import (
-    FILE,
-    LANGUAGE_MODEL,
-    api_key_option,
-    cache_options,
-    data_root_option,
-    device_option,
-    knowledge_option,
-    language_model_option,
-)
+from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
 from zsderm.cli.parameters import ClassPrior, ResultFolder, Views
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings

@@ -58,7 +58,7 @@ LISTENING, KEEPING = "Network", "Stored data"
     "--fitted",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     heading=CLASSES,
-    help="A classifier saved by zsderm classify --fit. It sets the classes and the method.",
+    help="A classifier saved by zsderm classify --fit. It sets the classes and the settings.",
 )
 @option(
     "--data-dir",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from zsderm.cli.endpoint_options import answers_option, api_key_option, endpoint_option, language_model_option
 from zsderm.cli.help import CLASSES, OUTPUT, RARE, Command, option
-from zsderm.cli.options import answers_option, api_key_option, endpoint_option, language_model_option
 from zsderm.cli.parameters import ClassList, ResultFolder
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_cells

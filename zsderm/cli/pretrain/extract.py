@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.cli.help import IMAGES, OUTPUT, Command, option
-from zsderm.cli.options import (
-    FILE,
+from zsderm.cli.endpoint_options import (
     answers_option,
     api_key_option,
     endpoint_option,
-    image_column_option,
-    knowledge_option,
     language_model_option,
     requests_options,
 )
+from zsderm.cli.help import IMAGES, OUTPUT, Command, option
+from zsderm.cli.options import FILE, image_column_option, knowledge_option
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.talk import is_quiet, say
 
