@@ -80,6 +80,43 @@ def test_a_job_is_filled_in_several_requests(client: TestClient) -> None:
     assert late.status_code == 409 and late.json()["detail"] == "this job is done, not open"
 
 
+def test_of_a_refused_request_nothing_stays_in_an_open_job(client: TestClient, folder_of: Path) -> None:
+    job = _make(client, 1, start="false")
+    place, originals = f"/v1/jobs/{job}/photographs", folder_of / "jobs" / job / "originals"
+    kept = list(originals.iterdir())
+    assert client.post(place, files=form(photo_bytes(1)), data={"classes": CLASSES}).status_code == 422
+    cut = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n' + photo_bytes(1) + b"\r\n"
+    done = client.post(place, content=cut, headers={"content-type": "multipart/form-data; boundary=x"})
+    assert done.status_code == 400 and "incomplete" in done.json()["detail"]
+    assert list(originals.iterdir()) == kept and list((folder_of / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("now", ["cancelled", "deleted", "cancelled at the last moment"])
+def test_a_job_that_is_open_no_more_takes_nothing(
+    client: TestClient, folder_of: Path, monkeypatch: pytest.MonkeyPatch, now: str
+) -> None:
+    service, job = client.app.state.service, _make(client, 1, start="false")
+    originals = folder_of / "jobs" / job / "originals"
+    kept = list(originals.iterdir())
+    room, name = (service.store, "add") if "last" in now else (service.contents, "spread")
+    own = getattr(room, name)
+
+    def meanwhile(*given: object) -> object:  # while the photographs arrive
+        if now == "deleted":
+            service.runner.delete(job)
+        else:
+            service.store.move(job, ("open",), "cancelled")
+        return own(*given)
+
+    monkeypatch.setattr(room, name, meanwhile)
+    done = client.post(f"/v1/jobs/{job}/photographs", files=form(photo_bytes(1)))
+    assert done.status_code == (404 if now == "deleted" else 409), done.text
+    assert list((folder_of / "uploads").iterdir()) == []
+    if now != "deleted":
+        assert list(originals.iterdir()) == kept
+        assert client.get(f"/v1/jobs/{job}").json()["progress"]["total"] == 1
+
+
 def test_a_picture_that_leaves_has_pixels_only(client: TestClient) -> None:
     exif = Image.Exif()
     exif[Base.Make], exif[Base.ImageDescription] = "CAMERA-OF-A-CLINIC", "Jane Doe 1970-01-01"

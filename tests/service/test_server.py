@@ -7,12 +7,13 @@ import math
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -177,6 +178,16 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     database.write_bytes(b"no database" * 1000)
     with pytest.raises(SettingsError, match="Move it away, or choose another --data-dir"):
         JobStore(database)
+
+
+def test_the_database_of_another_version_stays_as_it_is(tmp_path: Path) -> None:
+    database = tmp_path / "jobs.sqlite"
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("PRAGMA user_version = 2")
+    before = database.read_bytes()
+    with pytest.raises(SettingsError, match="another version of zsderm wrote the database of jobs"):
+        JobStore(database)
+    assert database.read_bytes() == before
 
 
 def test_only_the_owner_reads_the_database(tmp_path: Path) -> None:

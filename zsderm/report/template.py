@@ -39,6 +39,18 @@ def read_script(*names: str) -> Script:
     return Script("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
 
 
+def environment(folder: Path) -> Environment:
+    """The templates of a folder: everything in them is text, and no text of others steers the page."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: harmless(value) if isinstance(value, str) else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def write_page(template: str, path: str | os.PathLike[str], **content: object) -> None:
     """Fill a template and write it as a stream; the file is replaced whole or not at all.
 
@@ -51,15 +63,7 @@ def write_page(template: str, path: str | os.PathLike[str], **content: object) -
     Raises:
         SettingsError: the place cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: harmless(value) if isinstance(value, str) else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     written = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
-    stream = environment.get_template(template).stream(written=written, version=__version__, **content)
+    stream = environment(TEMPLATES).get_template(template).stream(written=written, version=__version__, **content)
     with atomic_file(path) as draft, draft.open("wb") as file:
         stream.dump(file, encoding="utf-8", errors="replace")  # a file name need not be valid Unicode

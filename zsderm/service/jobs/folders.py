@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-RESULTS = ("csv", "jsonl", "parquet", "html")
-
 
 class JobFolders:
     """The folders of all jobs.
@@ -37,7 +35,7 @@ class JobFolders:
         return self._root / job / "heat" / f"{number}.png"
 
     def result(self, job: str, kind: str) -> Path:
-        """The file with a table or the report; the kind is one of `RESULTS`."""
+        """The file with a table or the report; the kind is its suffix, such as csv or html."""
         return self._root / job / "results" / f"predictions.{kind}"
 
     def remove(self, job: str) -> None:

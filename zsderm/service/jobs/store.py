@@ -20,7 +20,7 @@ from zsderm.errors import SettingsError
 from zsderm.service.jobs.records import ENDED, Embedded, JobRecord, PhotographRecord
 from zsderm.service.schemas import ClassifyRequest, JobState
 
-VERSION = 1  # of the tables; another one is refused
+VERSION = 1  # of the tables; a file with another one is refused
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS job (
@@ -51,7 +51,7 @@ class JobStore:
         file: the database; created if it is missing, readable only by its owner, because it contains file names.
 
     Raises:
-        SettingsError: the file is damaged, or is not a job database.
+        SettingsError: the file is damaged, is not a job database, or is one of another version.
     """
 
     def __init__(self, file: Path) -> None:
@@ -70,6 +70,13 @@ class JobStore:
     def _open(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=30)
         self._connection.row_factory = sqlite3.Row
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):  # 0: a new file
+            self._connection.close()
+            raise SettingsError(
+                f"another version of zsderm wrote the database of jobs '{file}'. Move it away, or choose another "
+                "--data-dir."
+            )
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_TABLES)
@@ -104,8 +111,8 @@ class JobStore:
         with self.changing() as change:
             change.execute("INSERT INTO job (id, state, created, request, classes) VALUES (?, ?, ?, ?, ?)", values)
 
-    def add(self, id: str, photographs: Iterable[tuple[str, str, str]], notes: Sequence[str] = ()) -> None:
-        """Add photographs to an open job.
+    def add(self, id: str, photographs: Iterable[tuple[str, str, str]], notes: Sequence[str] = ()) -> bool:
+        """Add photographs to a job if it is open; returns whether it was.
 
         Args:
             id: id of the job.
@@ -113,6 +120,8 @@ class JobStore:
             notes: notes on the files that contained the photographs.
         """
         with self.changing() as change:
+            if not change.execute("SELECT 1 FROM job WHERE id = ? AND state = 'open'", (id,)).fetchone():
+                return False
             if notes:
                 facts = _facts(change, id)
                 facts["of_files"] = [*facts.get("of_files", []), *notes]
@@ -127,6 +136,7 @@ class JobStore:
                     "INSERT INTO photograph (job, number, name, file, state, error) VALUES (?, ?, ?, ?, ?, ?)", values
                 )
                 number += 1
+            return True
 
     def find(self, id: str) -> JobRecord | None:
         """One job; None if it does not exist."""

@@ -13,10 +13,6 @@ from zsderm.service.schemas import ClassifyRequest
 
 router = APIRouter()
 
-# What a service may read besides: HEIC, AVIF and DICOM where their readers are installed, and archives of photographs.
-# Where they are not, the answer for such a file says what to install.
-ALSO = (".heic", ".heif", ".hif", ".avif", ".dcm", ".dicom", ".zip")
-
 METHOD_WORDS = {
     "kpl": "kpl: sentences refined by photographs",
     "knowledge": "knowledge: retrieved sentences only",
@@ -34,7 +30,7 @@ def home(service: Running) -> HTMLResponse:
     facts = {
         "fixed": None if fitted is None else list(fitted.classes),
         "keyNeeded": how.api_key is not None,
-        "suffixes": sorted({*SUFFIXES, *ALSO}),
+        "suffixes": sorted({*SUFFIXES, ".zip"}),
         "maxFileBytes": how.max_file_bytes,
         "maxRequestBytes": how.max_request_bytes,
         "maxFiles": how.max_files,

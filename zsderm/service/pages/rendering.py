@@ -6,10 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from zsderm import __version__
-from zsderm.harmless_text import harmless
+from zsderm.report.template import environment
 from zsderm.service.schemas import DISCLAIMER
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -28,11 +28,4 @@ def page(template: str, **content: object) -> HTMLResponse:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: harmless(value) if isinstance(value, str) else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return environment(TEMPLATES)

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from zsderm.images import file_of
 from zsderm.service.asking import in_thread
-from zsderm.service.jobs.records import ENDED, JobRecord
+from zsderm.service.jobs.records import JobRecord
 from zsderm.service.jobs.results import TABLES
 from zsderm.service.problems import ProblemError, busy
 from zsderm.service.routes.asked import Found, Running, form_of
@@ -34,6 +34,7 @@ REPORT_POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "sandbox allow-scripts allow-downloads allow-modals"
 )
+CHANGED = "the state of this job has just changed; get the job and try again"
 WAIT = 30  # seconds after which it is worth trying again where too many jobs wait
 
 
@@ -60,7 +61,7 @@ async def create(request: Request, response: Response) -> Job:
     id = new_id()
     service.folders.make(id)
     try:
-        form = await _form(request, id)
+        form = await _form(request, service.folders.originals(id))
         found = await in_thread(request, _create, service, id, form)
     except BaseException:
         await run_in_threadpool(service.runner.delete, id)
@@ -78,13 +79,14 @@ async def create(request: Request, response: Response) -> Job:
 async def add(request: Request, service: Running, job: Found) -> Job:
     """Add photographs to a job that was created with `start: false`."""
     _expect(job, "open")
-    form = await _form(request, job.id)
-    if form.fields.keys() - {"files"}:
-        raise ProblemError(
-            422, "expected only `files`, but got other fields; the settings of a job are given when it is created"
-        )
-    form.read(Model)  # a field of that name holds no file
-    return await run_in_threadpool(_add, service, job, form)
+    with service.upload_folder() as folder:  # so that of a refused request nothing stays in the job
+        form = await _form(request, folder)
+        if form.fields.keys() - {"files"}:
+            raise ProblemError(
+                422, "expected only `files`, but got other fields; the settings of a job are given when it is created"
+            )
+        form.read(Model)  # a field of that name holds no file
+        return await run_in_threadpool(_add, service, job, form)
 
 
 @router.get("", operation_id="list_jobs", summary="All jobs")
@@ -195,12 +197,12 @@ def expect_model(service: Service, job: JobRecord) -> None:
         )
 
 
-async def _form(request: Request, id: str) -> Form:
+async def _form(request: Request, folder: Path) -> Form:
     service: Service = request.app.state.service
     how = service.settings
     form = await read_form(
         request,
-        service.folders.originals(id),
+        folder,
         max_bytes=how.max_request_bytes,
         max_file_bytes=how.max_file_bytes,
         max_files=how.max_files,
@@ -227,20 +229,28 @@ def _create(service: Service, id: str, form: Form) -> Job:
 
 
 def _add(service: Service, job: JobRecord, form: Form) -> Job:
-    _write(service, job, form)
+    _write(service, _known(service, job.id), form)  # as it is now; the photographs took a while to arrive
     return _again(service, job)
 
 
 def _write(service: Service, job: JobRecord, form: Form) -> None:
+    _expect(job, "open")
     most = service.settings.max_job_files
     if job.total + len(form.files) > most:
-        for upload in form.files:
-            Path(file_of(upload.file)).unlink(missing_ok=True)
         raise ProblemError(
             413, f"expected at most {counted(most, 'photograph')} in a job, but got more; create another job"
         )
     found = [(one.name, "" if one.error else one.file.name, one.error) for one in form.files]
-    service.store.add(job.id, found, form.notes)
+    moved: list[Path] = []
+    try:
+        for sent in {Path(file_of(one.file)) for one in form.files if not one.error}:
+            moved.append(sent.replace(service.folders.originals(job.id) / sent.name))
+        if not service.store.add(job.id, found, form.notes):
+            raise ProblemError(409, CHANGED)
+    except BaseException:
+        for file in moved:
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _queue(service: Service, job: JobRecord, *before: str) -> None:
@@ -251,7 +261,7 @@ def _queue(service: Service, job: JobRecord, *before: str) -> None:
         raise busy(WAIT, "jobs")
     service.runner.forget_cancel(job.id)
     if not service.store.move(job.id, [job.state], "queued"):
-        raise ProblemError(409, "the state of this job has just changed; get the job and try again")
+        raise ProblemError(409, CHANGED)
     service.runner.wake()
 
 
@@ -274,6 +284,3 @@ def _again(service: Service, job: JobRecord) -> Job:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
-
-
-__all__ = ["ENDED", "as_job", "expect_model", "router"]
