@@ -112,7 +112,7 @@ def check_loss(figures: Tensor, at: Progress) -> None:
     if not figures.isfinite().all():
         raise SettingsError(
             f"The loss of batch {at.step + 1} is {figures[0]:g}, so nothing more is learned. Set `learning_rate`, "
-            "and the rate of a part where it has its own, lower, and choose another --output."
+            "and every other learning rate of the configuration, lower, and choose another --output."
         )
 
 

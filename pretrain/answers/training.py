@@ -228,7 +228,8 @@ def _card(config: AnswersConfig, manifest: Mapping[str, Any]) -> str:
         f"- base: {manifest['base']['name']}, fingerprint {manifest['base']['fingerprint']}",
         f"- trained on: {manifest['conversations']} conversations with {manifest['questions']} questions, "
         f"{config.epochs} epochs, rank {config.lora_rank}",
-        "\nUse it with `zsderm ask --plain --model transformers:FOLDER`. All settings are in zsderm_answers.json. "
+        "\nUse it with `zsderm ask --model transformers:FOLDER`, and add `--plain` unless the conversations contained "
+        "the instructions that this command adds to questions. All settings are in zsderm_answers.json. "
         "Research software, not a medical device.",
     ]
     return "\n".join(lines) + "\n"

@@ -5,10 +5,10 @@ Each question is a conversation of its own: in one that goes on, "Is this psoria
 
 from __future__ import annotations
 
-from zsderm.metrics.answers import CHOICE, CLOSED
+from zsderm.asking.phrasing import phrased
+from zsderm.asking.questions import IMAGE_TOKEN
+from zsderm.asking.questions import Question as Prompted
 from zsderm.pretrain.questions.question import Question
-
-IMAGE = "<image>"  # stands where the picture goes
 
 
 def conversation(name: str, question: Question) -> dict[str, object]:
@@ -16,24 +16,10 @@ def conversation(name: str, question: Question) -> dict[str, object]:
 
     Args:
         name: id of the question.
-        question: its options are put below its words, with letters.
+        question: is put in the words in which `zsderm ask` will put it to the trained model.
     """
-    asked = prompt(question.text, question.options if question.form == CHOICE else ())
-    if question.form == CLOSED:
-        asked += " Answer yes or no."
+    asked = phrased(Prompted(name, question.pair.image, question.text, form=question.form, options=question.options))
     # A caption may hold the word itself; a second one would ask for a second picture.
-    asked, answer = (text.replace(IMAGE, "image") for text in (asked, question.answer))
-    turns = [{"from": "human", "value": f"{IMAGE}\n{asked}"}, {"from": "gpt", "value": answer}]
+    asked, answer = (text.replace(IMAGE_TOKEN, "image") for text in (asked, question.answer))
+    turns = [{"from": "human", "value": f"{IMAGE_TOKEN}\n{asked}"}, {"from": "gpt", "value": answer}]
     return {"id": name, "image": question.pair.image, "conversations": turns}
-
-
-def prompt(text: str, options: tuple[str, ...] = ()) -> str:
-    """A question with its options below it.
-
-    >>> prompt("What can be seen?", ("scale", "crusts")).splitlines()
-    ['What can be seen?', 'A. scale', 'B. crusts', 'Answer with one of these.']
-    """
-    if not options:
-        return text
-    lines = [f"{chr(ord('A') + number)}. {option}" for number, option in enumerate(options)]
-    return "\n".join([text, *lines, "Answer with one of these."])

@@ -13,7 +13,7 @@ from zsderm.pretrain.questions.colours import COLOURS, colours_in, named_colours
 from zsderm.pretrain.questions.facts import FactReader, Facts
 from zsderm.pretrain.questions.look_alikes import LookAlikes
 from zsderm.pretrain.questions.question import Pair
-from zsderm.pretrain.questions.spoken import CONCEPTS, GROUPS, other_regions, regions_of
+from zsderm.pretrain.questions.spoken import CONCEPTS, GROUPS, REGIONS, other_regions, regions_of
 
 _BUMPY = re.compile(r"mulberry|cauliflower|raspberry|cobbl|furrow|papillary", re.IGNORECASE)
 ONE, SEVERAL = "one lesion", "several lesions"
@@ -91,8 +91,7 @@ class Verdicts:
                 one, several = bool(said & {"one", "single", "solitary"}), bool(said & {"several", "multiple", "many"})
                 found = {ONE} if one and not several else {SEVERAL} if several and not one else set()
             case q.SITE:
-                words = phrase.lower().replace("?", " ").split()
-                found = {name for name in words if name in regions_of(frozenset()) or name in _ALL_REGIONS}
+                found = {word for word in phrase.lower().replace("?", " ").split() if word in REGIONS}
             case _:
                 found = {m for word in phrase.lower().replace("?", " ").split() if (m := modality_named(word))}
         return found.pop() if len(found) == 1 else ""
@@ -106,7 +105,6 @@ class Verdicts:
         return Known(tuple(n for n in asked if n in shown), tuple(n for n in asked if n in absent and n not in shown))
 
 
-_ALL_REGIONS = frozenset(other_regions(frozenset({"nowhere"})))
 # Signs that people call by each other's names, or of which one brings the other: where one is named, none is denied.
 _KIN = (
     {"papule", "nodule", "plaque", "dome-shaped", "exophytic/fungating", "cyst", "wheal", "pedunculated", "abscess"},

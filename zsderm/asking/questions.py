@@ -82,7 +82,7 @@ def read_questions(path: Path, column: str | None = None) -> list[Question]:
     if not found:
         raise InputError(f"expected questions in {path}, but it holds none.")
     if empty := next((question for question in found if not question.text), None):
-        raise InputError(f"expected a question in every row of {path}, but that with the id {empty.id} has none.")
+        raise InputError(f"expected a question in every row of {path}, but the row with the id {empty.id} has none.")
     ids = [question.id for question in found]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)

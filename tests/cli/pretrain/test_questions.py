@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from zsderm.asking.phrasing import phrased
+from zsderm.asking.questions import read_questions
 from zsderm.benchmarks.experiments.protocol_server import serving
 from zsderm.cli import main
 
@@ -55,7 +57,9 @@ def test_rules_write_questions_conversations_and_what_was_dropped(pairs: Path) -
     assert [talk["id"] for talk in talks] == [row["id"] for row in rows]
     first = talks[0]["conversations"]
     assert [turn["from"] for turn in first] == ["human", "gpt"]
-    assert first[0]["value"].startswith("<image>\n")
+    asked = read_questions(output / "questions.csv")
+    assert {question.form for question in asked} == {"open", "closed", "choice"}
+    assert [talk["conversations"][0]["value"] for talk in talks] == [f"<image>\n{phrased(one)}" for one in asked]
     manifest = json.loads((output / "questions.csv.manifest.json").read_text())
     assert manifest["counts"]["yes_share"] == 0.5
     before = (output / "questions.csv").read_bytes()

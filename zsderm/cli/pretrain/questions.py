@@ -87,10 +87,10 @@ def questions(
     PAIRS is a table of images and captions: pairs.csv of zsderm pretrain pages, the table of zsderm pretrain extract,
     or another table. Columns for the modality, the disease and the site are used if they are present.
 
-    Questions ask only about what the caption states. The answer to a closed question is no only with a justification:
-    the caption denies the term, or similar diseases have the sign and this disease does not. For each term, as many
-    questions have the answer yes as have the answer no. The column text_only marks questions that a model answers from
-    the text of the question alone.
+    Questions ask only about what the caption states. The answer "no" always has a justification: for example, the
+    caption denies a sign, or similar diseases have it and this disease does not. For each term there are as many
+    questions with the answer yes as with the answer no. The column text_only marks questions that a model answers
+    from the text of the question alone.
 
     With --engine server, a language model writes the questions. Every reply is saved, an interrupted run continues, and
     only questions that the caption supports are kept. dropped.csv lists the questions that were dropped, with reasons.

@@ -6,12 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from zsderm.metrics.answers.normal_form import words_of
 from zsderm.metrics.answers.replies import NO, YES
 from zsderm.metrics.answers.table import CHOICE, CLOSED, AnsweredQuestion
-from zsderm.metrics.answers.text_only import FOLDS, TextOnlyModel, cross_fitted
+from zsderm.metrics.answers.text_only import TextOnlyModel, cross_fitted, folds_of
 
 # Words of questions that say nothing of what is asked for.
 _EMPTY = frozenset(
@@ -39,13 +37,8 @@ def by_majority(
     """
     if train:
         return _most_frequent(questions, train)
-    images = sorted({question.image for question in questions})
-    order = np.random.default_rng(0).permutation(len(images))
-    fold = {images[place]: number % FOLDS for number, place in enumerate(order)}
     found: dict[int, AnsweredQuestion] = {}
-    for number in range(FOLDS):
-        places = [place for place, question in enumerate(questions) if fold[question.image] == number]
-        others = [question for question in questions if fold[question.image] != number]
+    for places, others in folds_of(questions):
         found |= dict(zip(places, _most_frequent([questions[place] for place in places], others), strict=True))
     return [found[place] for place in range(len(questions))]
 

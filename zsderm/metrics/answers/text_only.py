@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,20 +90,34 @@ def cross_fitted(
     Raises:
         InputError: all questions are about one image, so there are no others to learn from.
     """
-    images = sorted({question.image for question in questions})
-    if len(images) < 2:
+    if len({question.image for question in questions}) < 2:
         raise InputError(
             "expected questions about at least two images, because the model without the picture learns from the "
             "questions about other images"
         )
-    order = (rng or np.random.default_rng(0)).permutation(len(images))
-    fold = {images[place]: number % min(folds, len(images)) for number, place in enumerate(order)}
     found: dict[int, Guess] = {}
-    for number in range(min(folds, len(images))):
-        own = [place for place, question in enumerate(questions) if fold[question.image] == number]
-        model = TextOnlyModel([question for question in questions if fold[question.image] != number])
+    for own, others in folds_of(questions, rng, folds):
+        model = TextOnlyModel(others)
         found |= dict(zip(own, model.answer([questions[place] for place in own]), strict=True))
     return [found[place] for place in range(len(questions))]
+
+
+def folds_of(
+    questions: Sequence[AnsweredQuestion], rng: np.random.Generator | None = None, folds: int = FOLDS
+) -> Iterator[tuple[list[int], list[AnsweredQuestion]]]:
+    """The places of the questions of each fold, with the questions of all other folds; no image is in two folds.
+
+    Args:
+        questions: to be divided.
+        rng: assigns the images to folds; by default seeded with 0.
+        folds: number of folds; at most the number of images.
+    """
+    images = sorted({question.image for question in questions})
+    order = (rng or np.random.default_rng(0)).permutation(len(images))
+    fold = {images[place]: number % folds for number, place in enumerate(order)}
+    for number in range(min(folds, len(images))):
+        own = [place for place, question in enumerate(questions) if fold[question.image] == number]
+        yield own, [question for question in questions if fold[question.image] != number]
 
 
 class _YesOrNo:
