@@ -64,8 +64,8 @@ def pages(source: Path, output: Path, corrections: tuple[Path, ...], language: s
         click.echo(f"left out: {name}: {reason}", err=True)
     if lost := collection.corrected_in(output) - {one.filename for one in said}:
         click.echo(
-            f"Warning: earlier corrections in {output} are undone for {counted(len(lost), 'picture')}, because they are "
-            "not in the tables given now. Give every table that was downloaded: --corrections FIRST --corrections "
+            f"Warning: earlier corrections in {output} are undone for {counted(len(lost), 'picture')}, because they "
+            "are not in the tables given now. Give every table that was downloaded: --corrections FIRST --corrections "
             "SECOND",
             err=True,
         )
