@@ -15,14 +15,18 @@ LARGEST = 64 << 20  # bytes of a file; what is stored as JSON here has kilobytes
 KINDS = {"bool": "true or false", "int": "a whole number", "float": "a finite number", "str": "a text"}
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, **how: Any) -> Any:
     """What a text says in JSON.
+
+    Args:
+        text: of one value.
+        how: given to `json.loads`, such as ``object_pairs_hook=once``.
 
     Raises:
         ValueError: it is no JSON, or nested deeper than can be read.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, **how)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 

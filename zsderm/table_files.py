@@ -27,7 +27,7 @@ from zsderm.csv_files import JSON_ESCAPES, open_csv, write_frame
 from zsderm.csv_tables import csv_cells
 from zsderm.errors import FallbackWarning, InputError, MissingDependencyError, SettingsError
 from zsderm.optional_packages import requires
-from zsderm.stored_json import once
+from zsderm.stored_json import once, parse_json
 
 # What people write for "not known", in lower case. Never used for classes: a class may be called "none".
 UNKNOWN_WORDS = frozenset(
@@ -249,9 +249,7 @@ def _row(number: int, line: str) -> dict[str, Any]:
         ValueError: it is none, or one name stands in it twice.
     """
     try:
-        row = json.loads(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=once)
-    except RecursionError:
-        raise ValueError(f"line {number} is nested too deep") from None
+        row = parse_json(line, parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=once)
     except ValueError as error:
         raise ValueError(f"line {number} is no JSON object: {getattr(error, 'msg', error)}") from error
     if not isinstance(row, dict):

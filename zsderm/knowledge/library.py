@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from zsderm.errors import InputError, UnknownKnowledgeBaseError, WrongTypeError, did_you_mean
-from zsderm.stored_json import once
+from zsderm.stored_json import once, parse_json
 
 CARD_FILE = "base.json"
 LARGEST = 2**30  # bytes of a file; those of the bundled base have some hundred thousand
@@ -101,10 +101,10 @@ def parse_object(place: str, text: str) -> dict[str, object]:
         InputError: if it is anything else.
     """
     try:
-        value = json.loads(text, object_pairs_hook=once)
+        value = parse_json(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: expected a JSON object, but {error.msg} at character {error.pos + 1}.") from error
-    except (ValueError, RecursionError) as error:  # a name that stands twice, thousands of digits, brackets in brackets
+    except ValueError as error:  # a name that stands twice, thousands of digits, brackets in brackets
         raise InputError(f"{place}: expected a JSON object, but {error}.") from error
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, but got {type(value).__name__}.")

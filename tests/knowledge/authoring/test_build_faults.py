@@ -84,8 +84,8 @@ def test_parquet_is_a_table_too(tmp_path: Path) -> None:
         ("a.json", '{"nevus": NaN}', "list of texts"),
         ("a.json", '{"nevus": ["flat"], "nevus": ["round"]}', "twice"),
         ("a.json", '{"nevus": ["\\ud800"]}', "no printable character"),
-        ("a.json", "[" * 100_000, "JSON"),
-        ("a.json", '{"a": ' * 100_000, "JSON"),
+        ("a.json", "[" * 100_000, "nested too deep"),
+        ("a.json", '{"a": ' * 100_000, "nested too deep"),
         ("a.json", '{"nevus": [' + "9" * 5000 + "]}", "JSON"),
     ],
 )
@@ -101,7 +101,7 @@ def test_what_cannot_become_a_base_is_one_sentence_and_writes_nothing(
 def test_a_base_of_deep_json_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "deep.jsonl").write_text("[" * 100_000)
     (problem,) = validate(tmp_path / "deep.jsonl")
-    assert problem.disease == "deep.jsonl:1" and "recursion" in problem.reason
+    assert problem.disease == "deep.jsonl:1" and "nested too deep" in problem.reason
 
 
 def test_an_empty_base_and_an_unknown_profile_are_problems(tmp_path: Path) -> None:

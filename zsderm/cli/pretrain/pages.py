@@ -64,8 +64,9 @@ def pages(source: Path, output: Path, corrections: tuple[Path, ...], language: s
         click.echo(f"left out: {name}: {reason}", err=True)
     if lost := collection.corrected_in(output) - {one.filename for one in said}:
         click.echo(
-            f"Warning: what was corrected in {output} before is undone for {counted(len(lost), 'picture')}, of which "
-            "nothing is said now. Give all that its sheets have saved: --corrections FIRST --corrections SECOND",
+            f"Warning: earlier corrections in {output} are undone for {counted(len(lost), 'picture')}, because they "
+            "are not in the tables given now. Give every table that was downloaded: --corrections FIRST --corrections "
+            "SECOND",
             err=True,
         )
     reader = _room("modality").ModalityReader(load_encoder("zsderm-mini"))

@@ -12,7 +12,7 @@ import pandas as pd
 from zsderm.errors import FallbackWarning, InputError
 from zsderm.knowledge.authoring.validate import MINIMAL, minimal_problems
 from zsderm.knowledge.base import Description, Disease
-from zsderm.stored_json import once
+from zsderm.stored_json import once, parse_json
 from zsderm.table_files import read_cells
 
 COLUMNS = ("class", "description")
@@ -82,8 +82,8 @@ def _from_table(path: Path) -> dict[str, list[Description]]:
 
 def _from_json(path: Path) -> dict[str, list[Description]]:
     try:
-        content = json.loads(_text(path), object_pairs_hook=once)
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(_text(path), object_pairs_hook=once)
+    except (OSError, ValueError) as error:
         raise InputError(f"expected {str(path)!r} to be JSON, but it is not: {error}.") from error
     if not isinstance(content, Mapping):
         raise InputError(f"expected {str(path)!r} to hold {{class: [descriptions]}}, but got {type(content).__name__}.")
