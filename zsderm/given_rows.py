@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from zsderm.embeddings import read_embeddings
-from zsderm.embeddings.feature_files import SUFFIXES
+from zsderm.embeddings import DatasetRows, is_embeddings, read_embeddings
 from zsderm.errors import SettingsError
 from zsderm.proxies.chunks import KnownRows
 
@@ -21,19 +20,20 @@ def given_rows(images: object, encoder: Encoder, views: int) -> KnownRows | None
     """The embeddings that were given; None where it is photographs that were given.
 
     Args:
-        images: (N, D) unit rows, a file of embeddings, or anything else; pixels (H, W, 3) uint8 are a photograph.
+        images: (N, D) unit rows, a file or data set of embeddings, or anything else; pixels (H, W, 3) uint8 are a
+            photograph.
         encoder: that made them.
         views: of each image that were averaged.
 
     Raises:
-        InputError: a file of embeddings that cannot be read, or that another encoder or number of views made.
+        InputError: embeddings that cannot be read, or that another encoder or number of views made.
         SettingsError: embeddings of another width, or that hold infinity.
     """
-    if isinstance(images, str | Path) and Path(images).suffix.lower() in SUFFIXES:
+    if isinstance(images, str | Path) and is_embeddings(images):
         images = read_embeddings(images, encoder, views).features
     # An array of pixels, or of paths or pictures.
     photographs = isinstance(images, np.ndarray) and (images.ndim > 2 or images.dtype.kind in "OU")
-    if photographs or not isinstance(images, np.ndarray | torch.Tensor):
+    if photographs or not isinstance(images, np.ndarray | torch.Tensor | DatasetRows):
         return None
     if images.ndim != 2 or images.shape[1] != encoder.card.width:
         raise SettingsError(

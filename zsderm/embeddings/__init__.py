@@ -1,16 +1,22 @@
 """Turn images and texts into unit rows; rows that an earlier run has kept on disk are not computed again.
 
-image_features  images to rows, in memory or batch by batch
-text_features   texts to rows
-cache           rows of earlier runs
-feature_files   rows with their paths, their errors and the encoder's fingerprint, in a file
-vector_index    the rows most like a query, found with FAISS
+image_features    images to rows, in memory or batch by batch
+text_features     texts to rows
+cache             rows of earlier runs
+feature_files     rows with their paths, their errors and the encoder's fingerprint, in a file
+dataset_folder    the same in a folder of many files: its list of images, its manifest, its parts
+dataset_rows      the rows of such a folder, read where they are asked for
+embedded_dataset  photographs into such a folder, by one engine or another; goes on where a run stopped
+vector_index      the rows most like a query, found with FAISS
 """
 
 from __future__ import annotations
 
 from zsderm.embeddings.cache import FeatureCache
-from zsderm.embeddings.feature_files import StoredEmbeddings, read_embeddings, write_embeddings
+from zsderm.embeddings.dataset_folder import DatasetFolder
+from zsderm.embeddings.dataset_rows import DatasetRows
+from zsderm.embeddings.embedded_dataset import Engine, LocalEngine, embed_dataset
+from zsderm.embeddings.feature_files import StoredEmbeddings, is_embeddings, read_embeddings, write_embeddings
 from zsderm.embeddings.image_features import (
     EmbeddableImage,
     ImageEmbeddings,
@@ -21,14 +27,20 @@ from zsderm.embeddings.image_features import (
 from zsderm.embeddings.text_features import embed_texts
 
 __all__ = [
+    "DatasetFolder",
+    "DatasetRows",
     "EmbeddableImage",
+    "Engine",
     "FeatureCache",
     "ImageEmbeddings",
+    "LocalEngine",
     "NamedEmbeddings",
     "StoredEmbeddings",
     "embed_batches",
+    "embed_dataset",
     "embed_images",
     "embed_texts",
+    "is_embeddings",
     "read_embeddings",
     "write_embeddings",
 ]

@@ -4,6 +4,7 @@ FILE.npy      (N, D) float32, a row of NaN for an image that could not be read; 
               one line a row, and FILE.json with the encoder and the views
 FILE.parquet  one row an image: image, embedding (null if it could not be read), error; the encoder and the views in the
               metadata
+FOLDER        a data set of many such files, see `zsderm.embeddings.dataset_folder`
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, tee
@@ -26,6 +27,8 @@ from zsderm import __version__
 from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import csv_file, header_mark, out_of_cell
 from zsderm.embeddings.cache import IMAGES
+from zsderm.embeddings.dataset_folder import DatasetFolder
+from zsderm.embeddings.dataset_rows import DatasetColumn, DatasetRows, PartReader, finished_dataset
 from zsderm.embeddings.image_features import EMBEDDING, ImageEmbeddings, embed_batches
 from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
@@ -52,14 +55,15 @@ class StoredEmbeddings:
 
     Attributes:
         images: N paths.
-        features: (N, D) float32; NaN where the image could not be read.
+        features: (N, D) float32; NaN where the image could not be read. Those of a data set stay on disk, and are read
+            where they are asked for, by slices and arrays of indices; so are its images and errors.
         errors: N reasons, empty where all went well.
         encoder: model, fingerprint, width, licence and more of the encoder that made them, and the number of views.
     """
 
-    images: list[str]
-    features: np.ndarray
-    errors: list[str]
+    images: Sequence[str]
+    features: np.ndarray | DatasetRows
+    errors: Sequence[str]
     encoder: Mapping[str, Any]
 
     @property
@@ -120,23 +124,19 @@ def write_embeddings(
 def read_embeddings(
     path: str | os.PathLike[str], encoder: Encoder | None = None, views: int | None = None
 ) -> StoredEmbeddings:
-    """Read what `write_embeddings` has written; a .npy is mapped into memory, not loaded.
+    """Read what `write_embeddings` or `embed_dataset` has written; a .npy is mapped into memory, not loaded.
 
     Args:
-        path: ends in .npy, with FILE.csv and FILE.json beside it, or in .parquet.
+        path: ends in .npy, with FILE.csv and FILE.json beside it, or in .parquet; or the folder of a data set, whose
+            rows are checked as they are read.
         encoder: the encoder that is to be used with the rows; ``None`` to ask for none in particular.
         views: how many views each row has to be the mean of; ``None`` to ask for no number in particular.
 
     Raises:
-        InputError: not such a file, or embeddings of another encoder or of another number of views.
+        InputError: not such a file, a data set that is not finished, or embeddings of another encoder or of another
+            number of views.
     """
-    path = Path(path)
-    try:
-        stored = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_npy(path)
-        check_rows(stored.encoder, stored.features, stored.images, stored.errors)
-    except READ_ERRORS as error:
-        reason = " ".join(str(error).split()).rstrip(".")  # pyarrow's have several lines
-        raise InputError(f"cannot read embeddings from '{path}': {reason}. Make them with: zsderm embed") from error
+    stored = _read_dataset(path) if is_dataset(path) else _read_file(Path(path))
     if encoder is not None and stored.encoder["fingerprint"] != encoder.fingerprint:
         raise InputError(
             f"expected embeddings of '{encoder.card.name}' ({encoder.fingerprint}) in '{path}', but they are of "
@@ -148,6 +148,19 @@ def read_embeddings(
             f"zsderm embed --views {views}, or use --views {stored.views}"
         )
     return stored
+
+
+def is_dataset(path: str | os.PathLike[str]) -> bool:
+    """Whether a data set of embeddings has been begun in a folder."""
+    try:
+        return DatasetFolder.exists(path)
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        return False
+
+
+def is_embeddings(path: str | os.PathLike[str]) -> bool:
+    """Whether a path means embeddings: by its suffix, or because it is the folder of a data set of them."""
+    return os.fspath(path).lower().endswith(SUFFIXES) or is_dataset(path)
 
 
 _Batch = tuple[list[str], ImageEmbeddings]
@@ -227,6 +240,22 @@ def _write_parquet(
             writer.write_table(pa.Table.from_batches(waiting).combine_chunks())
         writer.add_key_value_metadata({PASSED_OVER: json.dumps(describe()["passed_over"])})  # only now known
     return count, failed
+
+
+def _read_file(path: Path) -> StoredEmbeddings:
+    try:
+        stored = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_npy(path)
+        check_rows(stored.encoder, stored.features, stored.images, stored.errors)
+    except READ_ERRORS as error:
+        reason = " ".join(str(error).split()).rstrip(".")  # pyarrow's have several lines
+        raise InputError(f"cannot read embeddings from '{path}': {reason}. Make them with: zsderm embed") from error
+    return stored
+
+
+def _read_dataset(path: str | os.PathLike[str]) -> StoredEmbeddings:
+    reader = PartReader(finished_dataset(path))
+    images, errors = DatasetColumn(reader, lambda part: part[0]), DatasetColumn(reader, lambda part: part[2])
+    return StoredEmbeddings(images, DatasetRows(reader), errors, reader.dataset.facts.encoder)
 
 
 def _read_npy(path: Path) -> StoredEmbeddings:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -137,6 +137,7 @@ def embed_batches(
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     tell: Callable[[float], None] | None = None,
+    sizes: Iterable[int] | None = None,
 ) -> Iterator[ImageEmbeddings]:
     """Embed images of any number, batch by batch: what `embed_images` does, for those who keep nothing.
 
@@ -149,6 +150,7 @@ def embed_batches(
         cache: a folder, or ``None``.
         tell: is told how many images' worth of work was done since the last time: a half when one has been read,
             another half when its batch is embedded, so that it hears of the first batch while that lasts.
+        sizes: how many images each batch has, for those to whom it matters where one ends; by default B.
 
     Returns:
         For every B images in turn their embeddings; the indices in ``errors`` count within the batch.
@@ -163,7 +165,9 @@ def embed_batches(
     check_views(views)
     layout = image_layout(views)
     store = None if cache is None else FeatureCache(Path(cache), encoder.fingerprint, encoder.card.width, layout)
-    return _batches(encoder, iter(images), views, batch_size, workers, store, tell or _nobody)
+    ahead = max(batch_size, 2 * workers)
+    sizes = repeat(batch_size) if sizes is None else sizes
+    return _batches(encoder, iter(images), views, iter(sizes), ahead, workers, store, tell or _nobody)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +184,8 @@ def _batches(
     encoder: Encoder,
     images: Iterator[EmbeddableImage],
     views: int,
-    batch_size: int,
+    sizes: Iterator[int],
+    ahead: int,
     workers: int,
     store: FeatureCache | None,
     tell: Callable[[float], None],
@@ -189,9 +194,9 @@ def _batches(
         # images.MAX_PIXELS is the limit that counts. Here and not per image, for all threads share the filters.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         started = (pool.submit(_prepare, encoder, store, image) for image in images)
-        ready = _told(_ahead(started, max(batch_size, 2 * workers)), tell)
+        ready = _told(_ahead(started, ahead), tell)
         kept = embedded = 0
-        while batch := list(islice(ready, batch_size)):
+        while batch := list(islice(ready, next(sizes, 0))):
             kept += sum(item.row is not None for item in batch)
             embedded += sum(item.pixels is not None for item in batch)
             found = _finish(encoder, batch, views, store)

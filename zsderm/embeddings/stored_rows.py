@@ -36,6 +36,22 @@ class RowDigests:
         return {"rows": self._rows.hexdigest(), "names": self._names.hexdigest()}
 
 
+def check_encoder(about: Any) -> None:
+    """Refuse what is said of an encoder: model, fingerprint, width and, where they are said, views.
+
+    Raises:
+        ValueError: it is no object, or something is missing or of another kind.
+    """
+    if not isinstance(about, Mapping):
+        raise ValueError("what is said of the encoder is no object")
+    for name, kind in {"model": "str", "fingerprint": "str", "width": "int"}.items():
+        check_kind(name, about.get(name), kind)
+    if about["width"] < 1:
+        raise ValueError("it does not say how wide its rows are")
+    if type(about.get("views", 1)) is not int or about.get("views", 1) not in VIEWS:
+        raise ValueError(f"expected views to be one of {', '.join(map(str, VIEWS))}, but got {about['views']!r:.40}")
+
+
 def check_rows(about: Any, features: np.ndarray, names: Sequence[Any], errors: Sequence[Any]) -> None:
     """Refuse embeddings that are not what their file says, or that no encoder gives.
 
@@ -48,12 +64,7 @@ def check_rows(about: Any, features: np.ndarray, names: Sequence[Any], errors: S
     Raises:
         ValueError: they are.
     """
-    if not isinstance(about, Mapping):
-        raise ValueError("what is said of the encoder is no object")
-    for name, kind in {"model": "str", "fingerprint": "str", "width": "int"}.items():
-        check_kind(name, about.get(name), kind)
-    if type(about.get("views", 1)) is not int or about.get("views", 1) not in VIEWS:
-        raise ValueError(f"expected views to be one of {', '.join(map(str, VIEWS))}, but got {about['views']!r:.40}")
+    check_encoder(about)
     if features.ndim != 2 or features.dtype != np.float32 or features.shape[1] != about["width"]:
         raise ValueError(
             f"expected float32 rows of {about['width']} columns, but got {features.dtype} of shape {features.shape}"
@@ -64,15 +75,24 @@ def check_rows(about: Any, features: np.ndarray, names: Sequence[Any], errors: S
     for start in range(0, len(features), CHUNK):
         part = slice(start, start + CHUNK)
         rows = np.asarray(features[part])
-        _check_part(start, rows, errors[part])
+        check_part(start, rows, errors[part])
         if DIGESTS in about:
             digests.update(rows, names[part], errors[part])
     if DIGESTS in about and about[DIGESTS] != digests.facts():
         raise ValueError("its rows or names are not those that were written: a file is damaged, or of another run")
 
 
-def _check_part(start: int, rows: np.ndarray, errors: Sequence[str]) -> None:
-    """Refuse rows that are neither a unit row nor, beside an error, NaN."""
+def check_part(start: int, rows: np.ndarray, errors: Sequence[str]) -> None:
+    """Refuse rows that are neither a unit row nor, beside an error, NaN.
+
+    Args:
+        start: how many rows there are before these.
+        rows: (n, D) float32.
+        errors: n reasons, empty where all went well.
+
+    Raises:
+        ValueError: names the first such row, from 1.
+    """
     lengths = np.linalg.norm(rows, axis=1)
     unit, gone = np.abs(lengths - 1) < UNIT_TOLERANCE, np.isnan(rows).all(axis=1)
     failed = np.array([bool(error) for error in errors], bool)
