@@ -5,6 +5,7 @@ text_features     texts to rows
 cache             rows of earlier runs
 feature_files     rows with their paths, their errors and the encoder's fingerprint, in a file
 dataset_folder    the same in a folder of many files: its list of images, its manifest, its parts
+dataset_list      the list of images of such a folder
 dataset_rows      the rows of such a folder, read where they are asked for
 embedded_dataset  photographs into such a folder, by one engine or another; goes on where a run stopped
 vector_index      the rows most like a query, found with FAISS
