@@ -239,13 +239,13 @@ class DatasetFolder:
         width = self.facts.encoder["width"]
         flat = pa.array(np.ascontiguousarray(found.features, np.float32).ravel())
         columns = {
-            "image": pa.array([printable(name) for name in names], pa.string()),
-            "ok": pa.array(found.ok, pa.bool_()),
-            "error": pa.array([found.errors.get(row, "") for row in range(len(names))], pa.string()),
+            "image": pa.array([printable(name) for name in names]),
+            "ok": pa.array(found.ok),
+            "error": pa.array([found.errors.get(row, "") for row in range(len(names))]),
             "embedding": pa.FixedSizeListArray.from_arrays(flat, width, mask=pa.array(~found.ok)),
         }
         about = {**self.facts.encoder, "list": self.facts.list_digest, "part": part, "failed": len(found.errors)}
-        table = pa.table(columns).replace_schema_metadata({FACTS: json.dumps(about)})
+        table = pa.table(columns, part_schema(width)).replace_schema_metadata({FACTS: json.dumps(about)})
         with self.folder.written(self.part_name(part), PARQUET_MARK) as draft:
             # Embeddings are noise to a compressor; stored plainly they are read at the speed of the disk.
             parquet.write_table(
@@ -323,6 +323,8 @@ class DatasetFolder:
                 raise ValueError("it is of another list of images")
             if (about.get("part"), table.num_rows) != (part, len(self.facts.rows(part))):
                 raise ValueError("it is another part")
+            if table.schema.remove_metadata() != part_schema(self.facts.encoder["width"]):
+                raise ValueError("its columns are not those of embeddings")
             column = table["embedding"].combine_chunks()
             flat = column.flatten().to_numpy(zero_copy_only=False)  # without the rows that are null
             features = np.full((len(column), self.facts.encoder["width"]), np.nan, np.float32)
@@ -334,6 +336,14 @@ class DatasetFolder:
         except (OSError, ValueError, LookupError, TypeError, MemoryError) as error:
             raise self.damaged(part, error) from error
         return names, features, errors
+
+
+def part_schema(width: int) -> Any:
+    """The columns of a part, as pyarrow has them."""
+    import pyarrow as pa
+
+    vector = pa.list_(pa.float32(), width)
+    return pa.schema([("image", pa.string()), ("ok", pa.bool_()), ("error", pa.string()), ("embedding", vector)])
 
 
 def _check_facts(facts: DatasetFacts, finished: object) -> None:

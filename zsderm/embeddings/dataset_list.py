@@ -57,7 +57,7 @@ def write_list(folder: Folder, images: Iterable[str], settled: Callable[[Listed]
     import pyarrow as pa
     from pyarrow import parquet
 
-    schema = pa.schema([("image", pa.string()), ("path", pa.binary())])
+    schema = _schema()
     counted, names = _Counted(), iter(images)
     try:
         with folder.written(LIST, PARQUET_MARK) as draft:
@@ -95,13 +95,17 @@ def listed_names(folder: Folder, listed: Listed, stretches: Iterable[range]) -> 
         with folder.open(LIST) as stream, parquet.ParquetFile(stream, page_checksum_verification=True) as file:
             if parse_json((file.metadata.metadata or {})[FACTS].decode()) != asdict(listed):
                 raise ValueError("it is a list of other images")
+            if file.schema_arrow.remove_metadata() != _schema() or file.metadata.num_rows != listed.images:
+                raise ValueError("its columns are not those of a list of images")
             kept, kept_names = -1, []
             for rows in stretches:
                 wanted: list[str] = []
                 for group in range(rows.start // _GROUP, (rows.stop - 1) // _GROUP + 1):
+                    first = group * _GROUP
                     if group != kept:
                         kept, kept_names = group, _paths(file.read_row_group(group))
-                    first = group * _GROUP
+                        if len(kept_names) != min(_GROUP, listed.images - first):
+                            raise ValueError("a stretch of it has another length")
                     wanted += kept_names[max(0, rows.start - first) : rows.stop - first]
                 yield wanted
     except (OSError, ValueError, LookupError, TypeError) as error:
@@ -110,6 +114,12 @@ def listed_names(folder: Folder, listed: Listed, stretches: Iterable[range]) -> 
             f"cannot read '{LIST}' of the data set '{folder}': {reason}. Delete that file and run the command that "
             "made the data set again: the list is written again, and what is embedded stays."
         ) from error
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    return pa.schema([("image", pa.string()), ("path", pa.binary())])
 
 
 class _Counted:
