@@ -8,6 +8,7 @@ dataset_folder    the same in a folder of many files: its list of images, its ma
 dataset_list      the list of images of such a folder
 dataset_rows      the rows of such a folder, read where they are asked for
 embedded_dataset  photographs into such a folder, by one engine or another; goes on where a run stopped
+rows_by_image     stored rows, found again by the names of their images
 vector_index      the rows most like a query, found with FAISS
 """
 
@@ -25,6 +26,7 @@ from zsderm.embeddings.image_features import (
     embed_batches,
     embed_images,
 )
+from zsderm.embeddings.rows_by_image import embeddings_of
 from zsderm.embeddings.text_features import embed_texts
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "embed_dataset",
     "embed_images",
     "embed_texts",
+    "embeddings_of",
     "is_embeddings",
     "read_embeddings",
     "write_embeddings",
