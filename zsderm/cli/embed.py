@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,13 +10,14 @@ import click
 
 from zsderm.cli.failures import end_strictly
 from zsderm.cli.help import OUTPUT, Command, option
-from zsderm.cli.image_list import check_one_opens, print_passed_over
+from zsderm.cli.image_list import check_images, print_passed_over
 from zsderm.cli.image_sources import once
 from zsderm.cli.options import (
     batch_option,
     cache_options,
     device_option,
     follow_links_option,
+    image_column_option,
     images_option,
     loaded_encoder,
     model_option,
@@ -27,12 +27,14 @@ from zsderm.cli.options import (
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.talk import is_quiet, say
 from zsderm.errors import ImageError
+from zsderm.places import path_or_address
 from zsderm.wording import counted, none_of
 
 
 @click.command(cls=Command)
 @images_option
 @follow_links_option
+@image_column_option
 @option(
     "--output",
     "-o",
@@ -51,6 +53,7 @@ def embed(
     *,
     images: tuple[str, ...],
     follow_links: bool,
+    image_column: str | None,
     output: Path,
     model: str,
     strict: bool,
@@ -70,14 +73,16 @@ def embed(
     \b
     zsderm embed photos/ -o embeddings.npy
     zsderm embed photos/ -o embeddings.parquet --model hf-hub:xieji-x/MAKE
+    zsderm embed "photos/**/*.jpg" -o embeddings.npy
+    zsderm embed list.parquet --image-column file -o embeddings.npy
+    zsderm embed s3://bucket/photos/ -o embeddings.parquet
     """
     from zsderm.cli.command_line import command_line
     from zsderm.embeddings import write_embeddings
     from zsderm.images import walk
     from zsderm.manifest_files import run_facts
 
-    if not any(map(os.path.isdir, images)):  # a folder is gone through as it is embedded: it may be of any size
-        check_one_opens(images)
+    check_images(images)
     started = time.monotonic()
     encoder = loaded_encoder(model, device)
     passed_over: Counter[str] = Counter()
@@ -85,7 +90,7 @@ def embed(
     count, failed = write_embeddings(
         output,
         encoder,
-        paths if len(images) == 1 else map(Path, once(map(str, paths))),
+        paths if len(images) == 1 else map(path_or_address, once(map(str, paths))),
         passed_over=passed_over,
         views=views,
         batch_size=batch_size,
