@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,13 +11,14 @@ import click
 
 from zsderm.cli.failures import end_strictly
 from zsderm.cli.help import KEPT, OUTPUT, RARE, Command, option
-from zsderm.cli.image_list import check_one_opens, print_passed_over
+from zsderm.cli.image_list import check_images, print_passed_over
 from zsderm.cli.image_sources import once
 from zsderm.cli.options import (
     batch_option,
     cache_options,
     device_option,
     follow_links_option,
+    image_column_option,
     images_option,
     loaded_encoder,
     model_option,
@@ -28,6 +28,7 @@ from zsderm.cli.options import (
 from zsderm.cli.parameters import ResultPlace
 from zsderm.cli.talk import is_quiet, say
 from zsderm.errors import ImageError
+from zsderm.places import path_or_address
 from zsderm.wording import agrees, counted, none_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @images_option
 @follow_links_option
+@image_column_option
 @option(
     "--output",
     "-o",
@@ -63,6 +65,7 @@ def embed(
     *,
     images: tuple[str, ...],
     follow_links: bool,
+    image_column: str | None,
     output: Path | str,
     model: str,
     strict: bool,
@@ -87,6 +90,9 @@ def embed(
     zsderm embed photos/ -o embeddings.npy
     zsderm embed photos/ -o embeddings.parquet --model hf-hub:xieji-x/MAKE
     zsderm embed archive/ -o embeddings/
+    zsderm embed "photos/**/*.jpg" -o embeddings.npy
+    zsderm embed list.parquet --image-column file -o embeddings.npy
+    zsderm embed s3://bucket/photos/ -o s3://bucket/embeddings/
     """
     from zsderm.cli.command_line import command_line
     from zsderm.embeddings import DatasetFolder, write_embeddings
@@ -98,13 +104,12 @@ def embed(
         raise click.UsageError("--part-rows is for a data set, which -o FOLDER/ writes; a single file has no parts.")
     if isinstance(output, str):
         DatasetFolder.refuse_others(output)
-    if not any(map(os.path.isdir, images)):  # a folder is gone through as it is embedded: it may be of any size
-        check_one_opens(images)
+    check_images(images)
     started = time.monotonic()
     encoder = loaded_encoder(model, device)
     passed_over: Counter[str] = Counter()
     paths = walk(images, follow_links=follow_links, passed_over=passed_over)
-    named = paths if len(images) == 1 else map(Path, once(map(str, paths)))
+    named = paths if len(images) == 1 else map(path_or_address, once(map(str, paths)))
     how: dict[str, Any] = {"passed_over": passed_over, "views": views, "progress": not is_quiet()}
     how["run"] = run_facts(command_line())
     reading: dict[str, Any] = {"batch_size": batch_size, "cache": cache}
