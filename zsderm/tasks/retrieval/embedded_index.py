@@ -18,7 +18,7 @@ import numpy as np
 from zsderm.embeddings import DatasetRows, StoredEmbeddings, embed_texts, read_embeddings
 from zsderm.embeddings.disk_index import DiskIndex, Marks, build, clear
 from zsderm.embeddings.nearest_rows import Floats, NearestRows
-from zsderm.embeddings.row_blocks import blocks_of, picked
+from zsderm.embeddings.row_blocks import blocks_of, picked, picked_names
 from zsderm.embeddings.vector_index import LARGEST_FLAT, VectorIndex
 from zsderm.errors import CheckpointError, FallbackWarning, ImageError, SettingsError
 from zsderm.knowledge.base import KnowledgeBase
@@ -85,9 +85,12 @@ class EmbeddedIndex(ImageSearch):
         folder = cache / "image-indexes" / f"{short_hash(_name_of(place, stored))}-{encoder.fingerprint}"
         rows, width = stored.features.shape
         marks = Marks(_state_of(place, stored), encoder.fingerprint, rows, width)
-        opened = _flat if rows <= largest_flat else _on_disk
+        entries: VectorIndex | DiskIndex
         try:
-            entries, rebuilt = opened(encoder, stored, folder, marks, progress)
+            if rows <= largest_flat:
+                entries, rebuilt = flat(stored, folder, marks)
+            else:
+                entries, rebuilt = _on_disk(encoder, stored, folder, marks, progress)
         except (SettingsError, OSError) as error:
             message = f"the index cannot be kept, so every query looks at all embeddings: {error}"
             warnings.warn(message, FallbackWarning, stacklevel=2)
@@ -102,21 +105,7 @@ class EmbeddedIndex(ImageSearch):
         return super()._is(hit, own) or same_name(hit, own)
 
     def _search(self, query: Floats, k: int) -> list[Hit]:
-        entries = self._entries
-        if entries is None:
-            near = NearestRows(query, min(k, self.images))
-            for ids, rows in blocks_of(self._stored.features, range(self.images)):
-                near.show(rows, ids)
-            scores, found = near.scores[0], near.ids[0]
-        else:
-            wanted = entries.candidates(k) if isinstance(entries, DiskIndex) else k
-            scores, found = (of_query[0] for of_query in entries.search(query, wanted))
-        scores, found = scores[found >= 0], found[found >= 0]
-        names, rows = picked(self._stored, found)
-        if isinstance(entries, DiskIndex):
-            scores = rows @ query[0]
-        order = np.argsort(-scores, kind="stable")[:k].tolist()
-        return [Hit(float(scores[place]), names[place]) for place in order]
+        return nearest(self._stored, self._entries, query, k)
 
     def __len__(self) -> int:
         """How many photographs can be found."""
@@ -133,10 +122,38 @@ class EmbeddedIndex(ImageSearch):
         return sum(map(bool, self._stored.errors))
 
 
-_Opened = tuple[VectorIndex | DiskIndex, bool]
+def nearest(stored: StoredEmbeddings, entries: VectorIndex | DiskIndex | None, query: Floats, k: int) -> list[Hit]:
+    """The k photographs that are most like a query, best first, with the cosines of their stored rows.
+
+    Args:
+        stored: N rows.
+        entries: their index; without one all rows are looked at.
+        query: (1, D) float32 unit row.
+        k: at least 1.
+
+    Raises:
+        InputError: a part of the data set is not there, or damaged.
+    """
+    if isinstance(entries, DiskIndex):
+        found = entries.search(query, entries.candidates(k))[1][0]
+        names, rows = picked(stored, found)
+        scores = rows @ query[0]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [Hit(float(scores[place]), names[place]) for place in best.tolist()]
+    if entries is not None:
+        (scores,), (found,) = entries.search(query, k)
+    else:
+        near = NearestRows(query, min(k, len(stored.images)))
+        for ids, rows in blocks_of(stored.features, range(len(stored.images))):
+            near.show(rows, ids)
+        scores, found = near.scores[0], near.ids[0]
+    there = found >= 0
+    names = picked_names(stored, found[there])
+    return [Hit(score, name) for score, name in zip(scores[there].tolist(), names, strict=True)]
 
 
-def _flat(encoder: Encoder, stored: StoredEmbeddings, folder: Path, marks: Marks, progress: bool) -> _Opened:
+def flat(stored: StoredEmbeddings, folder: Path, marks: Marks) -> tuple[VectorIndex, bool]:
+    """The exact index of rows that fit into memory: from a folder, or built and kept there; whether it was built."""
     said: dict[str, Any] = {"checksum": marks.checksum, "fingerprint": marks.fingerprint}
     try:
         return VectorIndex.load(folder, **said), False
@@ -150,7 +167,9 @@ def _flat(encoder: Encoder, stored: StoredEmbeddings, folder: Path, marks: Marks
     return index, True
 
 
-def _on_disk(encoder: Encoder, stored: StoredEmbeddings, folder: Path, marks: Marks, progress: bool) -> _Opened:
+def _on_disk(
+    encoder: Encoder, stored: StoredEmbeddings, folder: Path, marks: Marks, progress: bool
+) -> tuple[DiskIndex, bool]:
     try:
         return DiskIndex.load(folder, marks), False
     except CheckpointError:
