@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 ENGINES = ("local", "ray")
+_ADDRESS = re.compile(r"(ray://)?([^\s/@:\[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 _OF_RAY = ("ray_address", "actors", "num_cpus_per_actor", "num_gpus_per_actor")
 
 
@@ -49,7 +50,9 @@ class RayAddress(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The address, or a usage error."""
-        if value in {"auto", "local"} or re.fullmatch(r"(ray://)?[^\s/@:]+:\d{1,5}|(ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}", value):
+        if value in {"auto", "local"} or re.fullmatch(
+            r"(ray://)?[^\s/@:]+:\d{1,5}|(ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}", value
+        ):
             return value
         self.fail(f"expected local, auto, HOST:PORT or ray://HOST:PORT, but got {value!r}.", param, ctx)
 

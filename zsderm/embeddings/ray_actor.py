@@ -21,7 +21,7 @@ from zsderm import __version__
 from zsderm.embeddings.dataset_folder import MANIFEST, DatasetFacts, DatasetFolder
 from zsderm.embeddings.embedded_dataset import batch_sizes, joined
 from zsderm.embeddings.image_features import MOST_WORKERS, embed_batches
-from zsderm.errors import InputError, ZsdermError
+from zsderm.errors import InputError, SettingsError, ZsdermError
 from zsderm.images import open_file
 from zsderm.places import Folder
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
 
 AT_ONCE = 2  # parts of an actor: while one is encoded, the first images of the next are decoded
+ATTEMPTS = 5  # how often a part is begun; each time but the last, the process ended that was at it
 _SAME_DISK = "All nodes need the same disk under the same path, or a bucket"
 
 
@@ -45,6 +46,7 @@ class Work:
         cpus: processors of an actor.
         home: the working folder of the run, from which relative paths count.
         seen: some images of the list that the run itself can open.
+        attempts: an actor whose ``begin(part)`` says how often a part was begun.
         version: of zsderm.
     """
 
@@ -57,6 +59,7 @@ class Work:
     cpus: int
     home: str
     seen: tuple[str, ...]
+    attempts: Any
     version: str = __version__
 
 
@@ -64,7 +67,7 @@ class PartMaker:
     """Makes the parts of a data set whose numbers it is given; Ray Data calls it with one number at a time."""
 
     def __init__(self, work: Work) -> None:
-        # Nothing heavy: what fails here, Ray tries again without end. What fails in a call is told to the run.
+        # Nothing heavy: a process that ends here, Ray starts again without end. In a call, attempts are counted.
         self._work = work
         self._turn, self._loading = Lock(), Lock()
         self._ready: tuple[DatasetFolder, Encoder] | None = None
@@ -91,6 +94,7 @@ class PartMaker:
         return row
 
     def _make(self, part: int) -> int:
+        self._count(part)
         with self._loading:
             if self._ready is None:
                 self._ready = self._load()
@@ -115,11 +119,23 @@ class PartMaker:
             _check_seen(work.seen)  # a disk that was unmounted meanwhile is not a thousand rows of "no such file"
         return dataset.write_part(part, names, found)
 
+    def _count(self, part: int) -> None:
+        """Refuse a part whose maker ended again and again: Ray alone would go on with that for ever."""
+        import ray
+
+        if ray.get(self._work.attempts.begin.remote(part)) > ATTEMPTS:
+            rows = self._work.facts.rows(part)
+            raise SettingsError(
+                f"part {part} could not be made: the process that tried it ended, {ATTEMPTS} times. It has the images "
+                f"{rows.start + 1} to {rows.stop} of the list. Often the memory of a node is used up: try fewer "
+                "--actors, or a smaller --batch-size; the same command goes on with what is missing"
+            )
+
     def _load(self) -> tuple[DatasetFolder, Encoder]:
         work = self._work
         if work.version != __version__:
             raise InputError(
-                f"the run has zsderm {work.version}, but a node has {__version__}. Install the same version on all nodes"
+                f"the run has zsderm {work.version}, but a node has {__version__}. Install the same version on all"
             )
         with suppress(OSError):  # where there is no such folder, relative paths are not found, and that is said
             os.chdir(work.home)
@@ -127,9 +143,7 @@ class PartMaker:
             raise InputError(f"a node does not see the data set '{work.folder}'. {_SAME_DISK}")
         dataset = DatasetFolder.open(work.folder)
         if dataset.facts != work.facts:
-            raise InputError(
-                f"a node sees another data set in '{work.folder}' than the run does. {_SAME_DISK}"
-            )
+            raise InputError(f"a node sees another data set in '{work.folder}' than the run does. {_SAME_DISK}")
         _check_seen(work.seen)
         return dataset, _encoder(work)
 
@@ -137,7 +151,7 @@ class PartMaker:
 class _InTurn:
     """An encoder for one part: it encodes only once no other part is at it, and until the part is done.
 
-    Meanwhile the first images of its part are decoded, so that no encoder waits where one part ends and the next begins.
+    Meanwhile the first images of its part are decoded, so that no encoder waits between two parts.
     """
 
     def __init__(self, encoder: Encoder, turn: Lock) -> None:

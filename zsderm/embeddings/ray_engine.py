@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 CPUS = 4  # processors of an actor where nobody says how many: more of them are put to better use by more actors
 MOST_CPUS = 16  # of an actor with a GPU: for what is decoded ahead
 FRUITLESS = 3  # rounds in which not one part was made, after which a run ends
-_ERRORS = 20  # actors that may end in a round; then it is begun again with those nodes that are there
 _STORE = 128 << 20  # bytes of the object store of a local start: numbers of parts are all that is in it
 _REACH = 10  # seconds that an address may take to answer
+_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,11 @@ class RayEngine:
             import ray
             import ray.data
         if not ray.is_initialized():
-            _connect(self.address, self.verbose)
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers
+            # The device is said; else Ray warns that it may see to that in another way one day.
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            with _unchanged():
+                _connect(self.address, self.verbose)
             self._connected = True
         return self
 
@@ -160,26 +164,27 @@ class RayEngine:
             plan.cpus,
             os.getcwd(),
             seen_images(next(dataset.images(parts[:1]))),
+            _new_attempts(),
         )
         left, fruitless = list(parts), 0
         while left:
-            told = self._round(work, plan, left, dataset, tell)
+            told, error = self._round(work, plan, left, dataset, tell)
             still = set(dataset.missing())
             tell(sum(len(dataset.facts.rows(part)) for part in left if part not in still and part not in told))
             fruitless = fruitless + 1 if len(still.intersection(left)) == len(left) else 0
             left = [part for part in left if part in still]
-            if left:
-                log.debug("%s not made in this round", counted(len(left), "part"))
+            if error is not None:
+                log.debug("Ray stopped with %s to be made: %s", counted(len(left), "part"), error)
             if fruitless == FRUITLESS:
-                raise SettingsError(_not_made(dataset, left))
+                raise _ended_early(dataset, left, error)
 
     def _gpus(self) -> float | None:
         return 0.0 if self.gpus is None and self.device is not None and self.device.startswith("cpu") else self.gpus
 
     def _round(
         self, work: Work, plan: Actors, parts: Sequence[int], dataset: DatasetFolder, tell: Callable[[float], None]
-    ) -> set[int]:
-        """Have each part made once, and tell; returns those that were told of."""
+    ) -> tuple[set[int], Exception | None]:
+        """Have each part made, and tell; returns those that were told of, and what stopped Ray before the end."""
         import ray
 
         told: set[int] = set()
@@ -200,8 +205,8 @@ class RayEngine:
                 raise InputError(
                     "zsderm is not installed on a node of the cluster. Install the same version on all nodes"
                 ) from error
-            log.debug("the round ended early: %s", " ".join(str(error).split())[:500])
-        return told
+            return told, error
+        return told, None
 
 
 def _rows(work: Work, plan: Actors, parts: Sequence[int], verbose: bool) -> Iterator[dict[str, Any]]:
@@ -223,27 +228,19 @@ def _rows(work: Work, plan: Actors, parts: Sequence[int], verbose: bool) -> Iter
         ),
         num_cpus=plan.cpus,
         num_gpus=plan.gpus,
-        # An actor that ended begins again, on another node if need be. What it was making is not tried again there: it
-        # would wait for that actor although others are idle. The next round makes it.
-        max_restarts=-1,
-        max_task_retries=0,
+        # An actor that ended begins again, on another node if need be, and so does what it was making: that is Ray's.
     )
     how = made.context
-    how.max_errored_blocks = max(_ERRORS, 2 * AT_ONCE * plan.most)
     how.execution_no_progress_timeout_s = -1  # a part may take longer than any limit, and so may waiting for nodes
     how.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0  # more than AT_ONCE parts are never with an actor
     how.enable_progress_bars = how.print_on_execution_start = verbose
     yield from made.iter_rows()
 
 
-def _not_made(dataset: DatasetFolder, left: Sequence[int]) -> str:
-    rows = dataset.facts.rows(left[0])
-    return (
-        f"{counted(len(left), 'part')} of '{dataset.folder}' could not be made: each process that tried it ended, "
-        f"{FRUITLESS} times. The first is {dataset.part_name(left[0])}, images {rows.start + 1} to {rows.stop} of the "
-        "list. Often the memory of a node is used up: try fewer --actors, or a smaller --batch-size. The same command "
-        "goes on with what is missing"
-    )
+def _ended_early(dataset: DatasetFolder, left: Sequence[int], error: Exception | None) -> SettingsError:
+    reason = f": {' '.join(str(error).split())[:300]}" if error else ""
+    parts = f"{counted(len(left), 'part')} of '{dataset.folder}'"
+    return SettingsError(f"Ray stopped {FRUITLESS} times without making any of {parts}{reason}")
 
 
 def _nodes() -> list[Mapping[str, float]]:
@@ -257,12 +254,9 @@ def _connect(address: str | None, verbose: bool) -> None:
     """Connect to a cluster, or start Ray on this machine."""
     import ray
 
-    quiet: dict[str, Any] = {} if verbose else {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    if not verbose:
-        logging.getLogger("ray").setLevel(logging.CRITICAL)
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     wanted = address or os.environ.get("RAY_ADDRESS") or None
-    with _signals_kept():
+    quiet: dict[str, Any] = {} if verbose else {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    with nullcontext() if verbose else _silenced():
         if wanted != "local":
             try:
                 _reach(wanted)
@@ -300,13 +294,50 @@ def _not_connected(address: str, error: Exception) -> str:
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def _unchanged() -> Iterator[None]:
     """Within, what is done at SIGTERM may be changed: it is put back. Ray exits at once, past every clean-up."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the device is said; else it warns of a change
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
         with suppress(ValueError):  # not the main thread, where Ray leaves signals alone
             signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Within, Ray starts without a word: what its core says goes past Python to the stream of errors itself."""
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    said = os.environ.get(_LEVEL)
+    os.environ[_LEVEL] = "fatal"
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        if said is None:
+            del os.environ[_LEVEL]
+        else:
+            os.environ[_LEVEL] = said
+
+
+def _new_attempts() -> Any:
+    """An actor beside the run that counts how often each part was begun."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    class Attempts:  # in here, so that it travels as it is: its process need not import torch
+        def __init__(self) -> None:
+            self._begun: dict[int, int] = {}
+
+        def begin(self, part: int) -> int:
+            self._begun[part] = self._begun.get(part, 0) + 1
+            return self._begun[part]
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    how = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+    return ray.remote(**how)(Attempts).remote()
