@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -209,7 +209,7 @@ class RayEngine:
         return told, None
 
 
-def _rows(work: Work, plan: Actors, parts: Sequence[int], verbose: bool) -> Iterator[dict[str, Any]]:
+def _rows(work: Work, plan: Actors, parts: Sequence[int], verbose: bool) -> Generator[dict[str, Any], None, None]:
     """What the actors answer, a row for each part, in the order in which they are ready; none for those that ended."""
     import ray
 
@@ -339,5 +339,6 @@ def _new_attempts() -> Any:
             return self._begun[part]
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    how = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
-    return ray.remote(**how)(Attempts).remote()
+    how: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+    remote: Any = ray.remote(**how)
+    return remote(Attempts).remote()
