@@ -23,6 +23,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,8 @@ def main(
         for threads in workers or (min(image_features.MOST_WORKERS, os.cpu_count() or 1),):
             for batches in ahead or (image_features.BATCHES_AHEAD,):
                 how: dict[str, Any] = {"batch_size": batch_size, "workers": threads}
-                contenders[DATASET, threads, batches] = lambda how=how: _dataset(name, encoder, paths, part_rows, how)
-                contenders[PEER, threads, batches] = lambda how=how: _peer(encoder, paths, how)
+                contenders[DATASET, threads, batches] = partial(_dataset, name, encoder, paths, part_rows, how)
+                contenders[PEER, threads, batches] = partial(_peer, encoder, paths, how)
         best: dict[tuple[str, int, int], Figures] = {}
         for _ in range(repeats):
             for key, run in contenders.items():
