@@ -3,6 +3,7 @@
 image_features    images to rows, in memory or batch by batch
 text_features     texts to rows
 cache             rows of earlier runs
+decoding_ahead    images that threads prepare while the encoder works
 feature_files     rows with their paths, their errors and the encoder's fingerprint, in a file
 dataset_folder    the same in a folder of many files: its list of images, its manifest, its parts
 dataset_list      the list of images of such a folder
