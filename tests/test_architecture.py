@@ -61,6 +61,7 @@ FLOORS = [
     "manifest",
     "saved_classifier",
     "batch_answers",
+    "streamed_answers",
     "classifier",
     "supervised",
     "metrics",

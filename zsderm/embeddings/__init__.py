@@ -1,13 +1,15 @@
 """Turn images and texts into unit rows; rows that an earlier run has kept on disk are not computed again.
 
-image_features    images to rows, in memory or batch by batch
-text_features     texts to rows
-cache             rows of earlier runs
-feature_files     rows with their paths, their errors and the encoder's fingerprint, in a file
-dataset_folder    the same in a folder of many files: its list of images, its manifest, its parts
-dataset_rows      the rows of such a folder, read where they are asked for
-embedded_dataset  photographs into such a folder, by one engine or another; goes on where a run stopped
-vector_index      the rows most like a query, found with FAISS
+image_features     images to rows, in memory or batch by batch
+text_features      texts to rows
+cache              rows of earlier runs
+named_embeddings   rows in memory, with the names of their images and the reasons of those that have none
+stored_embeddings  the same out of files, a stretch at a time
+feature_files      rows with their paths, their errors and the encoder's fingerprint, in a file
+dataset_folder     the same in a folder of many files: its list of images, its manifest, its parts
+dataset_rows       the rows of such a folder, read where they are asked for
+embedded_dataset   photographs into such a folder, by one engine or another; goes on where a run stopped
+vector_index       the rows most like a query, found with FAISS
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ from zsderm.embeddings.cache import FeatureCache
 from zsderm.embeddings.dataset_folder import DatasetFolder
 from zsderm.embeddings.dataset_rows import DatasetRows
 from zsderm.embeddings.embedded_dataset import Engine, LocalEngine, embed_dataset
-from zsderm.embeddings.feature_files import StoredEmbeddings, is_embeddings, read_embeddings, write_embeddings
+from zsderm.embeddings.feature_files import is_embeddings, read_embeddings, write_embeddings
 from zsderm.embeddings.image_features import (
     EmbeddableImage,
     ImageEmbeddings,
-    NamedEmbeddings,
     embed_batches,
     embed_images,
 )
+from zsderm.embeddings.named_embeddings import NamedEmbeddings
+from zsderm.embeddings.stored_embeddings import StoredEmbeddings
 from zsderm.embeddings.text_features import embed_texts
 
 __all__ = [

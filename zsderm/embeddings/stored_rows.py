@@ -52,9 +52,7 @@ def check_encoder(about: Any) -> None:
         raise ValueError(f"expected views to be one of {', '.join(map(str, VIEWS))}, but got {about['views']!r:.40}")
 
 
-def check_rows(
-    about: Any, features: np.ndarray | RowsOnDisk, names: Sequence[Any], errors: Sequence[Any]
-) -> None:
+def check_rows(about: Any, features: np.ndarray | RowsOnDisk, names: Sequence[Any], errors: Sequence[Any]) -> None:
     """Refuse embeddings that are not what their file says, or that no encoder gives.
 
     Args:
