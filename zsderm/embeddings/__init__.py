@@ -7,6 +7,7 @@ named_embeddings   rows in memory, with the names of their images and the reason
 stored_embeddings  the same out of files, a stretch at a time
 feature_files      rows with their paths, their errors and the encoder's fingerprint, in a file
 dataset_folder     the same in a folder of many files: its list of images, its manifest, its parts
+dataset_list       the list of images of such a folder
 dataset_rows       the rows of such a folder, read where they are asked for
 embedded_dataset   photographs into such a folder, by one engine or another; goes on where a run stopped
 vector_index       the rows most like a query, found with FAISS
