@@ -206,7 +206,7 @@ class ZeroShotClassifier:
         check_narratives(narratives, found.names, words_weight, modelled=modelled, options=words_options)
         weight = weight_of(words_weight, modelled=modelled)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
-        answers = own.predict_embedded(own._reader.embed(found, progress), regions)
+        answers = own.predict_embedded(own._reader.embedded(found, progress), regions)
         return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
 
     def predict_embedded(self, batch: EmbeddedImages, regions: Sequence[str] | None = None) -> Predictions:
@@ -219,31 +219,44 @@ class ZeroShotClassifier:
         Raises:
             InputError: not one region for each image.
         """
-        return self._answers(batch, regions).all()
+        return self.predict_stream(batch, regions=regions).all()
+
+    def embedded(self, images: Given, progress: bool = False) -> EmbeddedImages:
+        """Photographs embedded as `predict` does it; stored embeddings, held against the encoder, as they are.
+
+        Args:
+            images: see `predict`.
+            progress: see `predict`.
+
+        Raises:
+            ImageError, InputError: see `predict`.
+        """
+        return self._reader.embedded(self._reader.named(images), progress)
 
     def predict_stream(
         self,
-        images: Given,
+        batch: EmbeddedImages,
         progress: bool = False,
         *,
-        views: int | None = None,
         regions: Sequence[str] | None = None,
+        learned: Fitted | None = None,
     ) -> StreamedAnswers:
         """What `predict` says, of more images than memory holds the answers of: they are made where they are asked for.
 
-        Memory does not grow with N if `images` is a data set of embeddings or a .npy file of them, from
+        Memory does not grow with N if the rows are in a data set of embeddings or in a .npy file, from
         `Settings.streamed_from` images on. `zsderm.written_answers` writes such answers into a folder.
 
         Args:
-            images: see `predict`, as for the rest.
-            progress: see `predict`; also while many images are refined.
-            views: see `predict`.
+            batch: N images, as `embedded` gives them.
+            progress: show a bar on stderr while many images are refined.
             regions: see `predict`.
+            learned: what was learned from these very images before; None learns it now, unless something was fitted.
+
+        Raises:
+            InputError: not one region for each image.
         """
-        own = self._with_views(views)
-        found = own._reader.named(images)
-        check_regions(regions, found.names)
-        return own._answers(own._reader.embed(found, progress), regions, progress)
+        check_regions(regions, batch.names)
+        return StreamedAnswers.of(self._batch_answers, batch, regions, fitted=learned, progress=progress)
 
     def predict_groups(
         self,
@@ -277,7 +290,7 @@ class ZeroShotClassifier:
         found = own._reader.named(images)
         members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
         check_regions(regions, found.names)
-        embedded, method = own._reader.embed(found, progress), own._batch_answers
+        embedded, method = own._reader.embedded(found, progress), own._batch_answers
         batch = embedded.part(0, len(embedded))
         fitted = method.fitted_for(batch.features)
         places = None if regions is None else members.shared(regions)
@@ -425,10 +438,6 @@ class ZeroShotClassifier:
         twin = copy(self)
         twin.settings, twin._texts = replace(self.settings, views=views), self.texts  # texts are embedded once for both
         return twin
-
-    def _answers(self, batch: EmbeddedImages, regions: Sequence[str] | None, progress: bool = False) -> StreamedAnswers:
-        check_regions(regions, batch.names)
-        return StreamedAnswers.of(self._batch_answers, batch, regions, progress=progress)
 
     @property
     def _batch_answers(self) -> BatchAnswers:

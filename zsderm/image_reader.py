@@ -15,7 +15,7 @@ import torch
 
 from zsderm import images as photographs
 from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, StoredEmbeddings, embed_images
-from zsderm.given_rows import EmbeddedImages, given_embeddings, given_rows, readable_rows
+from zsderm.given_rows import EmbeddedImages, given_embeddings, given_rows
 from zsderm.proxies.chunks import KnownRows
 
 if TYPE_CHECKING:
@@ -52,15 +52,22 @@ class ImageReader:
         stored = given_embeddings(images, self.encoder, self.views)
         return photographs.named(cast("Photographs", images)) if stored is None else stored
 
-    def embed(self, found: photographs.ImageList | StoredEmbeddings, progress: bool = False) -> EmbeddedImages:
+    def embedded(self, found: photographs.ImageList | StoredEmbeddings, progress: bool = False) -> EmbeddedImages:
+        """What `named` gave, embedded; embeddings are given back as they are.
+
+        Args:
+            found: the images, or embeddings of them.
+            progress: see `embed`.
+        """
+        return found if isinstance(found, StoredEmbeddings) else self.embed(found, progress)
+
+    def embed(self, found: photographs.ImageList, progress: bool = False) -> NamedEmbeddings:
         """The embeddings of N images, and why some could not be read.
 
         Args:
-            found: the images, with their names; embeddings are given back.
+            found: the images, with their names.
             progress: show a bar on stderr.
         """
-        if isinstance(found, StoredEmbeddings):
-            return found
         how: dict[str, Any] = {"views": self.views, "batch_size": self.batch_size, "cache": self.cache}
         return NamedEmbeddings.of(found, embed_images(self.encoder, found.sources, **how, progress=progress))
 
@@ -78,4 +85,4 @@ class ImageReader:
         rows = given_rows(images, self.encoder, self.views)
         if rows is not None:
             return rows
-        return readable_rows(self.embed(photographs.named(cast("Photographs", images)), progress))
+        return self.embed(photographs.named(cast("Photographs", images)), progress).features

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from zsderm.batch_answers import BatchAnswers, BatchFacts
+from zsderm.batch_answers import BatchAnswers, BatchFacts, with_gaps
 from zsderm.embeddings import NamedEmbeddings
+from zsderm.embeddings.stored_rows import RowDigests
+from zsderm.file_names import printable
 from zsderm.fitted import Fitted
 from zsderm.given_rows import EmbeddedImages, readable_rows
 from zsderm.predictions import Predictions
@@ -69,9 +71,24 @@ class StreamedAnswers:
         regions = None if self.regions is None else self.regions[start:stop]
         return self.method.part(self.images.part(start, stop), self.fitted, self.facts, regions)
 
+    def parts(self, rows: range, size: int = STRETCH) -> Iterator[Predictions]:
+        """The answers for some images that follow each other, a stretch at a time."""
+        for start in range(rows.start, rows.stop, size):
+            yield self.part(start, min(start + size, rows.stop))
+
     def all(self) -> Predictions:
         """The answers for all images, in memory."""
         return self.part(0, len(self))
+
+
+def digest_of(images: EmbeddedImages) -> dict[str, str]:
+    """SHA-256 of all rows and of all names and reasons, the same for the same embeddings in any file."""
+    digests = RowDigests()
+    for batch in stretches(images):
+        rows = with_gaps(batch.features.float(), batch.ok).numpy()
+        names = [printable(name) for name in batch.names]
+        digests.update(rows, names, [batch.errors.get(name, "") for name in batch.names])
+    return digests.facts()
 
 
 def stretches(images: EmbeddedImages, size: int = STRETCH) -> Iterator[NamedEmbeddings]:
