@@ -32,6 +32,7 @@ MANIFEST = "_predictions.json"
 PART_IMAGES = 32_768  # half a minute of work on two processors, what a stopped run loses at most
 MARK = re.compile(rb'\A\{\s*"dataset": "zsderm predictions"')
 PARQUET_MARK = re.compile(rb"zsderm.*PAR1\Z", re.DOTALL)
+_COUNTS_KEY = b"zsderm_counts"  # of the metadata of a part, beside those that every Parquet file of zsderm has
 _LARGEST = 64 << 20  # bytes of a manifest
 
 
@@ -210,28 +211,31 @@ class PredictionDataset:
         from pyarrow import parquet
 
         counts, writer = AnswerCounts(), None
-        manifest: dict[str, Any] = {}
-        how: dict[str, str] = {}
         with self.folder.written(self.part_name(part), PARQUET_MARK) as draft:
             try:
                 for predictions in answers:
                     frame = predictions.to_frame(self.facts.top_k, self.facts.layout)
                     table = pa.Table.from_pandas(frame, preserve_index=False)
                     if writer is None:
-                        manifest = {key: told for key, told in predictions.manifest.items() if key != LEARNED_FROM}
-                        how = {"method": predictions.method, "prior": predictions.prior}
-                        writer = parquet.ParquetWriter(draft, table.schema, write_page_checksum=True)
+                        about = {FACTS_KEY: json_text(self._about(part, predictions, proxies)).encode()}
+                        schema = table.schema.with_metadata({**(table.schema.metadata or {}), **about})
+                        writer = parquet.ParquetWriter(draft, schema, write_page_checksum=True)
                     writer.write_table(table.cast(writer.schema), row_group_size=len(table))
                     counts += AnswerCounts.of(predictions)
                 if counts.images != len(self.facts.rows(part)) or writer is None:
                     raise ValueError(f"part {part} has {len(self.facts.rows(part))} images, not {counts.images}")
-                about = {"part": part, "parts": self.facts.parts, "of": self.facts.key, "proxies": proxies}
-                about |= {**how, "counts": counts.to_dict(), "classes": self.facts.classes, "manifest": manifest}
-                writer.add_key_value_metadata({FACTS_KEY: json_text(about).encode()})
+                writer.add_key_value_metadata({_COUNTS_KEY: json_text(counts.to_dict()).encode()})
             finally:
                 if writer is not None:
                     writer.close()
         return counts
+
+    def _about(self, part: int, predictions: Predictions, proxies: str) -> dict[str, Any]:
+        """What a part says of itself before its rows, from its first answers."""
+        manifest = {key: told for key, told in predictions.manifest.items() if key != LEARNED_FROM}
+        said = {"part": part, "parts": self.facts.parts, "of": self.facts.key, "proxies": proxies}
+        how = {"method": predictions.method, "prior": predictions.prior}
+        return {**said, **how, "classes": self.facts.classes, "manifest": manifest}
 
     def part_facts(self, part: int) -> dict[str, Any]:
         """What a part says of itself: counts, proxies, classes and manifest.
@@ -247,7 +251,7 @@ class PredictionDataset:
             about = parse_json((found.metadata or {})[FACTS_KEY].decode())
             if about.get("of") != self.facts.key or about.get("part") != part:
                 raise ValueError("it is of another run, or another part")
-            about["counts"] = AnswerCounts.from_dict(about["counts"])
+            about["counts"] = AnswerCounts.from_dict(parse_json(found.metadata[_COUNTS_KEY].decode()))
             rows = len(self.facts.rows(part)) * (1 if self.facts.layout == "wide" else len(self.facts.classes))
             if found.num_rows != rows or about["counts"].images != len(self.facts.rows(part)):
                 raise ValueError("it has another number of rows")

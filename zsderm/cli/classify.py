@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from zsderm.tasks.explanation.explain import Explanation
 
 LAYOUTS = ("wide", "long")  # those of zsderm.long_tables, which takes pandas to import
-_IMAGES = ("images", "embeddings", "follow_links", "model")  # options that say which images are meant
 HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.heat_map, which takes torch to import
 
 
@@ -184,8 +183,8 @@ def classify(
     _check_fit(fit, options["fitted"])
     table = output if isinstance(output, Path) else None
     refuse_others_files(options["images"], table, tables.group_by is not None, explain)
-    record = read_calibration(calibration, options["classes"])
-    images = images_or_embeddings(context, **{name: options[name] for name in _IMAGES})
+    record = read_calibration(calibration, options["classes"], looks=options["embeddings"] is None)
+    images = images_or_embeddings(context, options)
     groups, places = tables.groups_of(images.names), tables.regions_of(images.names)
     told = words.of_images(images.names, tables.image_column, groups)
     started = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -62,30 +62,26 @@ def or_embeddings(images_option: Callable[[Any], Any]) -> Callable[[Command], Co
     return added
 
 
-def images_or_embeddings(
-    context: click.Context, images: tuple[str, ...], embeddings: Path | str | None, follow_links: bool, model: str
-) -> ImageList | StoredEmbeddings:
+def images_or_embeddings(context: click.Context, options: Mapping[str, Any]) -> ImageList | StoredEmbeddings:
     """The photographs that paths mean; or embeddings, read and held against what their file says.
 
     Args:
         context: of the command; it knows what was said and what is a default.
-        images: what `or_embeddings` gives, and so are the others.
-        embeddings: where they are.
-        follow_links: whether links to folders are followed.
-        model: --model.
+        options: the values of `zsderm.cli.options.classifier_options`.
 
     Raises:
         UsageError: embeddings, and an option that needs photographs.
         ImageError: see `zsderm.cli.image_list.found_images`.
         InputError: no embeddings, or a data set of them that is not finished.
     """
+    embeddings = options["embeddings"]
     if embeddings is None:
-        return found_images(images, follow_links)
+        return found_images(options["images"], options["follow_links"])
     given = [name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     for name, why in _OF_PHOTOGRAPHS.items():
         if name in given:
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be given with --embeddings: {why}.")
-    if model.startswith(_SUPERVISED):
+    if options["model"].startswith(_SUPERVISED):
         raise click.UsageError(
             "--model supervised:FOLDER cannot be given with --embeddings: its network answers from photographs, and "
             "embeddings are of another."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +87,6 @@ def write_folder(
         ImageError: not one image was answered.
     """
     from zsderm.cli.command_line import command_line
-    from zsderm.embeddings import StoredEmbeddings
     from zsderm.manifest_files import run_facts
     from zsderm.places import folder_at
     from zsderm.written_answers import AnswerSheet, write_answers
@@ -106,9 +104,6 @@ def write_folder(
 
     embedded: EmbeddedImages = classifier.embedded(images, progress=not is_quiet())
     sheet = AnswerSheet(top_k=top_k, layout=layout, minimum=minimum, calibration=calibration)
-    if calibration is not None and isinstance(embedded, StoredEmbeddings):
-        # Whether it was learned from these images would take the photographs to tell.
-        sheet = replace(sheet, calibration=replace(calibration, photographs=None))
     how: dict[str, Any] = {"regions": regions, "progress": not is_quiet(), "run": run_facts(command_line())}
     dataset = write_answers(output, classifier, embedded, sheet, **how, begun=begun)
     counts, seconds = dataset.counts, time.monotonic() - started
