@@ -46,7 +46,6 @@ FLOORS = [
     "typed_classes",
     "class_labels",
     "predictions",
-    "answer_counts",
     "prediction_dataset",
     "embeddings",
     "groups",

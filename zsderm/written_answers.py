@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from zsderm.answer_counts import LEARNED_FROM, AnswerCounts, minimum_note
 from zsderm.calibration import apply_calibration
 from zsderm.errors import InputError
 from zsderm.fitted import Fitted
 from zsderm.manifest_files import run_facts, versions
 from zsderm.prediction_dataset import PART_IMAGES, AnswerFacts, PredictionDataset
+from zsderm.prediction_dataset.counts import LEARNED_FROM, AnswerCounts, minimum_note
 from zsderm.predictions import Predictions
 from zsderm.progress import counting
 from zsderm.stored_json import checksum_of, parse_json

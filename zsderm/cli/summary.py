@@ -12,9 +12,9 @@ from zsderm.wording import agrees, counted
 
 if TYPE_CHECKING:
     from zsderm import Predictions
-    from zsderm.answer_counts import AnswerCounts
     from zsderm.groups import GroupPredictions
     from zsderm.prediction_dataset import PredictionDataset
+    from zsderm.prediction_dataset.counts import AnswerCounts
 
 _SHOWN = 8  # classes listed
 
@@ -29,7 +29,7 @@ def unsaid_notes(context: click.Context, predictions: Predictions | PredictionDa
 
 def summary(predictions: Predictions, seconds: float) -> Iterator[str]:
     """The run in a few lines: how many images, by which method, which classes were named."""
-    from zsderm.answer_counts import AnswerCounts
+    from zsderm.prediction_dataset.counts import AnswerCounts
 
     yield from count_summary(AnswerCounts.of(predictions), predictions.method, predictions.prior, seconds)
 

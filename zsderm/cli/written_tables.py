@@ -71,7 +71,7 @@ def with_minimum(
     predictions: Predictions, grouped: GroupPredictions | None, minimum: float
 ) -> tuple[Predictions, GroupPredictions | None]:
     """Answers that know which of them are less probable than asked for, and say so in their manifest."""
-    from zsderm.answer_counts import minimum_note
+    from zsderm.prediction_dataset.counts import minimum_note
 
     predictions = replace(predictions, minimum=minimum)
     count = int(predictions.below_minimum.sum())

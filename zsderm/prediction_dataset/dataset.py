@@ -17,50 +17,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from zsderm.answer_counts import LEARNED_FROM, AnswerCounts
 from zsderm.errors import InputError, SettingsError
-from zsderm.long_tables import LAYOUTS
 from zsderm.places import Folder, folder_at
+from zsderm.prediction_dataset.counts import LEARNED_FROM, AnswerCounts
+from zsderm.prediction_dataset.facts import AnswerFacts, check_facts
 from zsderm.predictions import Predictions
-from zsderm.stored_json import checksum_of, fields_of, parse_json
+from zsderm.stored_json import fields_of, parse_json
 from zsderm.table_files import FACTS_KEY, json_text
 
 MANIFEST = "_predictions.json"
-PART_IMAGES = 32_768  # half a minute of work on two processors, what a stopped run loses at most
 MARK = re.compile(rb'\A\{\s*"dataset": "zsderm predictions"')
 PARQUET_MARK = re.compile(rb"zsderm.*PAR1\Z", re.DOTALL)
 _COUNTS_KEY = b"zsderm_counts"  # of the metadata of a part, beside those that every Parquet file of zsderm has
 _LARGEST = 64 << 20  # bytes of a manifest
-
-
-@dataclass(frozen=True)
-class AnswerFacts:
-    """What is said of a data set of answers, and cannot change while it is made."""
-
-    classes: list[str]
-    images: int  # N
-    part_images: int  # n
-    layout: str  # "wide" or "long"
-    top_k: int
-    made_of: dict[str, Any]  # what decides about the answers, by name: embeddings, encoder, class texts, settings, ...
-    begun: dict[str, Any]  # the run that began it
-
-    @property
-    def parts(self) -> int:
-        """How many parts hold N images."""
-        return -(-self.images // self.part_images)
-
-    @property
-    def key(self) -> str:
-        """Tells the parts of this data set from those of others."""
-        return checksum_of({name: value for name, value in asdict(self).items() if name != "begun"})
-
-    def rows(self, part: int) -> range:
-        """Which images a part holds."""
-        return range(part * self.part_images, min((part + 1) * self.part_images, self.images))
 
 
 class PredictionDataset:
@@ -134,7 +106,7 @@ class PredictionDataset:
                 raise ValueError("it is no data set of answers of zsderm")
             finished = said.pop("finished", None)
             facts = AnswerFacts(**fields_of(AnswerFacts, said))
-            _check_facts(facts, finished)
+            check_facts(facts, finished)
         except (OSError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise InputError(
@@ -345,27 +317,6 @@ class PredictionDataset:
                 )
 
 
-def is_prediction_dataset(place: Any) -> bool:
-    """Whether a data set of answers has been begun in a folder."""
-    try:
-        return PredictionDataset.exists(place)
-    except (OSError, ValueError):  # ValueError: a name with a zero byte
-        return False
-
-
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _check_facts(facts: AnswerFacts, finished: object) -> None:
-    if not facts.classes or not all(isinstance(name, str) for name in facts.classes):
-        raise ValueError("its classes are no names")
-    if facts.images < 1 or facts.part_images < 1 or facts.layout not in LAYOUTS or facts.top_k < 1:
-        raise ValueError("its number of images, layout or top-k is none")
-    if not isinstance(facts.made_of, dict):
-        raise ValueError("it does not say what its answers were made of")
-    if finished is not None:
-        if not isinstance(finished, dict) or not isinstance(finished.get("manifest"), dict):
-            raise ValueError("it does not say how it was finished")
-        AnswerCounts.from_dict(finished.get("counts"))
