@@ -59,7 +59,7 @@ class Work:
     cpus: int
     home: str
     seen: tuple[str, ...]
-    attempts: Any
+    attempts: Any = None
     version: str = __version__
 
 
@@ -188,11 +188,14 @@ def seen_images(names: Sequence[str], most: int = 8) -> tuple[str, ...]:
 
 def _check_seen(seen: Sequence[str]) -> None:
     """Raise unless one of some images can be opened here too; where there are none, nobody can say."""
-    reasons = [_reason(name) for name in seen]
-    if seen and None not in reasons:
+    reason = None
+    for name in seen:
+        if (reason := _reason(name)) is None:
+            return
+    if reason is not None:
         raise InputError(
-            f"a node does not see the photographs that the run sees ({reasons[0]}). {_SAME_DISK}; in a bucket, each "
-            "needs the same access"
+            f"a node does not see the photographs that the run sees: {reason}. {_SAME_DISK}; for a bucket each needs "
+            "the same access"
         )
 
 
