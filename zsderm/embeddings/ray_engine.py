@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -107,6 +108,8 @@ class RayEngine:
         cpus: processors of each actor; None for a share of what the nodes have.
         gpus: of each actor; None for one where there are any.
         verbose: show what Ray itself says.
+        ready_after: seconds that the last call took until the first part was begun: processes that start, and each
+            loads the encoder; None where no part was made.
     """
 
     model: str
@@ -118,7 +121,9 @@ class RayEngine:
     cpus: int | None = None
     gpus: float | None = None
     verbose: bool = False
+    ready_after: float | None = field(default=None, init=False)
     _connected: bool = field(default=False, init=False, repr=False)
+    _called: float = field(default=0.0, init=False, repr=False)
 
     def __enter__(self) -> RayEngine:
         """Connect to the cluster.
@@ -166,6 +171,7 @@ class RayEngine:
             seen_images(next(dataset.images(parts[:1]))),
         )
         left, fruitless = list(parts), 0
+        self._called, self.ready_after = time.monotonic(), None
         while left:
             told, error = self._round(work, plan, left, dataset, tell)
             still = set(dataset.missing())
@@ -199,6 +205,9 @@ class RayEngine:
                         raise InputError(row["refusal"])
                     if row["defect"]:
                         raise RuntimeError(f"part {row['part']} could not be made:\n{row['defect']}")
+                    if self.ready_after is None:
+                        self.ready_after = time.monotonic() - self._called - row["seconds"]
+                        log.debug("the first part was begun after %.1f s", self.ready_after)
                     told.add(row["part"])
                     tell(len(dataset.facts.rows(row["part"])))
         except ray.exceptions.RayError as error:
