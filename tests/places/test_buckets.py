@@ -125,7 +125,7 @@ def test_what_an_object_cannot_give_is_a_reason(s3: S3Server) -> None:
     for key, reason in {"none.jpg": "no such object", "empty.jpg": "the file is empty", "b": "no such object"}.items():
         with pytest.raises(ImageError, match=f"^{reason}$"):
             open_file(f"{place}/{key}")
-    with pytest.raises(ImageError, match="more than the limit of .* for an image"):
+    with pytest.raises(ImageError, match=r"more than the limit of .* for an image"):
         open_file(f"{place}/a.jpg", most=100)
     with open_file(f"{place}/a.jpg", most=None) as stream:
         assert stream.seek(-2, io.SEEK_END) == len(photograph(1)) - 2 and stream.read() == photograph(1)[-2:]
@@ -152,16 +152,16 @@ def test_an_object_that_was_deleted_after_it_was_listed_is_a_row_with_a_reason(
 @pytest.mark.parametrize("path", ["", "photos/", "photos/1.jpg", "*.jpg"])
 def test_a_bucket_that_is_not_there_is_one_error(s3: S3Server, path: str) -> None:
     address = f"s3://{name()}/{path}"
-    with pytest.raises(PlaceError, match="there is no such bucket.*AWS_ACCESS_KEY_ID.*docs/buckets.md"):
+    with pytest.raises(PlaceError, match=r"there is no such bucket.*AWS_ACCESS_KEY_ID.*docs/buckets.md"):
         for image in walk(Pattern(address) if "*" in path else address):
             open_file(image).close()
 
 
 def test_a_folder_that_is_not_there_and_one_without_images_are_said(s3: S3Server) -> None:
     bucket = s3.bucket(name(), {"shards/0.tar": b"", "notes/a.txt": b""})
-    with pytest.raises(ImageError, match="there is no folder 's3://.*/phots'"):
+    with pytest.raises(ImageError, match=r"there is no folder 's3://.*/phots'"):
         find(f"s3://{bucket.name}/phots")
-    with pytest.raises(ImageError, match="holds no images. Passed over: 1 .txt"):
+    with pytest.raises(ImageError, match=r"holds no images\. Passed over: 1 \.txt"):
         find(f"s3://{bucket.name}/notes")
     with pytest.raises(ImageError, match=r"with a pattern: 's3://.*/shards/\*\.tar'"):
         find(f"s3://{bucket.name}/shards/")
@@ -188,7 +188,7 @@ def test_a_public_bucket_is_read_without_keys_and_another_is_not(s3: S3Server, m
         monkeypatch.delenv(variable)
     monkeypatch.setenv("AWS_NO_SIGN_REQUEST", "1")
     assert open_image(*find(f"s3://{public.name}/photos")).size == (12, 12)
-    with pytest.raises(ImageError, match="^access denied$"):  # it may be this one object only
+    with pytest.raises(ImageError, match=r"^access denied$"):  # it may be this one object only
         open_file(f"s3://{closed.name}/photos/1.jpg")
 
 
@@ -206,7 +206,7 @@ def test_a_server_that_never_answers_is_given_up(s3: S3Server, silent: str, monk
     monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
     monkeypatch.setenv("ZSDERM_STORE_TIMEOUT", "1")
     started = time.monotonic()
-    with pytest.raises(PlaceError, match="did not answer.*it took too long"):
+    with pytest.raises(PlaceError, match=r"did not answer.*it took too long"):
         find(f"s3://{name()}/photos/")
     assert time.monotonic() - started < 30
 
@@ -259,7 +259,7 @@ def test_secrets_in_addresses_are_refused_and_not_repeated(address: str, caplog:
 
 def test_other_addresses_are_refused_in_a_sentence() -> None:
     with pytest.raises(
-        InputError, match="begins with s3://, gs://, hf:// or file://, but got 'http://example.org/1.jpg'"
+        InputError, match=r"begins with s3://, gs://, hf:// or file://, but got 'http://example\.org/1\.jpg'"
     ):
         find("http://example.org/1.jpg")
     with pytest.raises(InputError, match="the name of a bucket"):
