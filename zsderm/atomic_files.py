@@ -129,6 +129,26 @@ def atomic_folder(folder: str | os.PathLike[str], *, must_be_new: bool = True) -
             shutil.rmtree(hidden, ignore_errors=True)
 
 
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Wait until no other process is where this one is, then keep them out; where there are no locks, nobody waits.
+
+    Args:
+        file: whose lock stands for it; made if it is not there, in a folder that is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    number = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):  # a network disk without locks
+                fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
 def is_new_or_empty(folder: Path) -> bool:
     """Whether a folder can be written without losing anything: nothing is there, or an empty folder."""
     return not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))

@@ -44,13 +44,18 @@ class DatasetRows:
     Rows are taken by a slice or by an array of indices; each part that they lie in is read once for every call.
     """
 
-    dtype = np.dtype(np.float32)
+    dtype: np.dtype[np.float32] = np.dtype(np.float32)
     ndim = 2
 
     def __init__(self, reader: PartReader) -> None:
         facts = reader.dataset.facts
         self.shape: tuple[int, int] = (facts.images, facts.encoder["width"])
         self._reader = reader
+
+    @property
+    def dataset(self) -> DatasetFolder:
+        """Whose rows they are."""
+        return self._reader.dataset
 
     def __len__(self) -> int:
         """N."""

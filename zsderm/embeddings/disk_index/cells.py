@@ -1,0 +1,118 @@
+"""Into which cell of an inverted file a row goes, and how it is written there: learned once, from a sample of the rows.
+
+Each column of a row is kept in one byte: how far it is from the centre of its cell, on a scale of 256 steps.
+
+Letters: C cells, D embedding width, S rows of the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+
+from zsderm.embeddings.nearest_rows import Floats, Integers
+
+MOST_CELLS = 6400
+TRAINING_PER_CELL = 40  # rows of the sample for each cell; FAISS warns below 39
+_ID_BYTES = 8
+
+
+def cells_for(count: int) -> int:
+    """How many cells an index of so many rows has: twice the root, so that cells are as long as there are many.
+
+    >>> cells_for(1_000_000), cells_for(300), cells_for(100_000_000)
+    (2000, 7, 6400)
+    """
+    return max(1, min(int(2 * np.sqrt(count)), count // TRAINING_PER_CELL, MOST_CELLS))
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What was learned from the sample.
+
+    Attributes:
+        centres: (C, D) float32, of the cells.
+        scale: (2 D,) float32, the least distance from the centre and the width of the scale, column by column.
+    """
+
+    centres: Floats
+    scale: Floats
+
+    @classmethod
+    def train(cls, sample: Floats, cells: int) -> Cells:
+        """Learn from (S, D) float32 unit rows, at least as many as there are cells; the same rows give the same."""
+        index = _empty(sample.shape[1], cells)
+        index.train(sample)
+        centres = faiss.downcast_index(index.quantizer).reconstruct_n(0, cells)
+        return cls(centres, faiss.vector_to_array(index.sq.trained))
+
+    def index(self) -> Any:
+        """A FAISS inverted file with these cells and nothing in it."""
+        count, width = self.centres.shape
+        index = _empty(width, count)
+        index.quantizer.add(self.centres)
+        faiss.copy_array_to_vector(self.scale, index.sq.trained)
+        index.is_trained = True
+        return index
+
+    def check(self) -> None:
+        """Refuse what `train` does not give.
+
+        Raises:
+            ValueError: shapes that do not belong together, or numbers that are not finite.
+        """
+        sound = self.centres.ndim == 2 and 0 not in self.centres.shape
+        if not sound or self.scale.shape != (2 * self.centres.shape[1],):
+            raise ValueError("its cells and its scale do not belong together")
+        for numbers in (self.centres, self.scale):
+            if numbers.dtype != np.float32 or not np.isfinite(numbers).all():
+                raise ValueError("its cells are no finite numbers")
+
+
+def lists_in(index: Any) -> Iterator[tuple[np.ndarray, Integers]]:
+    """What an inverted file in memory holds, cell by cell: (n, D) uint8 and (n,) int64, copies."""
+    lists, width = index.invlists, index.code_size
+    for cell in range(lists.nlist):
+        size = lists.list_size(cell)
+        if not size:
+            yield np.empty((0, width), np.uint8), np.empty(0, np.int64)
+            continue
+        codes = faiss.rev_swig_ptr(lists.get_codes(cell), size * width).reshape(size, width).copy()
+        yield codes, faiss.rev_swig_ptr(lists.get_ids(cell), size).copy()
+
+
+def list_bytes(sizes: Integers, width: int) -> int:
+    """How long a file is in which all cells stand one after the other: the bytes of their rows, then their ids."""
+    return int(sizes.sum()) * (width + _ID_BYTES)
+
+
+def map_lists(index: Any, path: str, sizes: Integers) -> None:
+    """Let an inverted file find its rows in a file that is mapped into memory, and read where a query looks.
+
+    FAISS reads no number from that file that it would trust: where each cell is follows from the sizes alone.
+
+    Args:
+        index: as `Cells.index` gives it.
+        path: of a file of `list_bytes` bytes at least.
+        sizes: (C,) int64, rows of each cell.
+    """
+    lists: Any = faiss.OnDiskInvertedLists()
+    lists.nlist, lists.code_size, lists.read_only = len(sizes), index.code_size, True
+    lists.filename, lists.totsize = path, list_bytes(sizes, index.code_size)
+    lists.lists.resize(len(sizes))
+    counts = np.ascontiguousarray(sizes, np.uint64)
+    lists.set_all_lists_sizes(faiss.swig_ptr(counts))
+    lists.do_mmap()
+    index.replace_invlists(lists, True)  # which owns them from now on
+    lists.this.disown()
+    index.ntotal = int(sizes.sum())
+
+
+def _empty(width: int, cells: int) -> Any:
+    centres: Any = faiss.IndexFlatIP(width)
+    kind = faiss.ScalarQuantizer.QT_8bit
+    return faiss.IndexIVFScalarQuantizer(centres, width, cells, kind, faiss.METRIC_INNER_PRODUCT)
