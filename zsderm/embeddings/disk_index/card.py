@@ -19,7 +19,7 @@ import numpy as np
 from zsderm.atomic_files import atomic_file
 from zsderm.embeddings.disk_index.cells import Cells, list_bytes
 from zsderm.embeddings.nearest_rows import Floats, Integers
-from zsderm.errors import CheckpointError
+from zsderm.errors import CheckpointError, SettingsError
 from zsderm.stored_json import fields_of, file_sha256, read_json_file
 
 CARD_FILE, CELLS_FILE, LISTS_FILE = "index.json", "cells.npz", "entries.lists"
@@ -105,7 +105,7 @@ def read_cells(path: Path, digest: str) -> tuple[Cells, Integers, Floats, list[s
     try:
         if file_sha256(path) != digest:
             raise ValueError(f"{path.name} does not have its checksum")
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             cells, sizes = Cells(stored["centres"]), stored["sizes"]
             queries, kinds = stored["queries"], stored["kinds"].tolist()
     except ARRAY_ERRORS as error:
@@ -143,8 +143,9 @@ def read_card(folder: Path, marks: Marks) -> tuple[DiskCard, Cells, Integers]:
         if status.st_mtime_ns != card.changed:
             if file_sha256(folder / LISTS_FILE) != card.lists_digest:
                 raise ValueError(f"{LISTS_FILE} does not have its checksum")
-            with suppress(Exception):  # a folder that is read-only: the digest is looked at again the next time
-                write_json(folder / CARD_FILE, replace(card, changed=status.st_mtime_ns))
+            card = replace(card, changed=status.st_mtime_ns)
+            with suppress(SettingsError):  # a folder that is read-only: the digest is looked at again the next time
+                write_json(folder / CARD_FILE, card)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"the index in {str(folder)!r} is damaged: {error}. Build it again.") from error
     return card, cells, sizes

@@ -9,7 +9,6 @@ Letters: C cells, D embedding width, S rows of the sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,16 +68,22 @@ class Cells:
             raise ValueError("its cells are no finite numbers")
 
 
-def lists_in(index: Any) -> Iterator[tuple[np.ndarray, Integers]]:
-    """What an inverted file in memory holds, cell by cell: (n, 2 D) uint8 and (n,) int64, copies."""
+def lists_in(index: Any) -> tuple[Integers, np.ndarray, Integers]:
+    """What an inverted file in memory holds, in the order of its cells, as copies.
+
+    Returns:
+        (C,) int64, rows of each cell; (n, 2 D) uint8, the rows as they are written; (n,) int64, their ids.
+    """
     lists, width = index.invlists, index.code_size
-    for cell in range(lists.nlist):
-        size = lists.list_size(cell)
-        if not size:
-            yield np.empty((0, width), np.uint8), np.empty(0, np.int64)
-            continue
-        codes = faiss.rev_swig_ptr(lists.get_codes(cell), size * width).reshape(size, width).copy()
-        yield codes, faiss.rev_swig_ptr(lists.get_ids(cell), size).copy()
+    sizes = np.array([lists.list_size(cell) for cell in range(lists.nlist)], np.int64)
+    codes, ids = np.empty((sizes.sum(), width), np.uint8), np.empty(sizes.sum(), np.int64)
+    stop = 0
+    for cell in np.flatnonzero(sizes).tolist():
+        size = int(sizes[cell])
+        start, stop = stop, stop + size
+        codes[start:stop] = faiss.rev_swig_ptr(lists.get_codes(cell), size * width).reshape(size, width)
+        ids[start:stop] = faiss.rev_swig_ptr(lists.get_ids(cell), size)
+    return sizes, codes, ids
 
 
 def list_bytes(sizes: Integers, width: int) -> int:

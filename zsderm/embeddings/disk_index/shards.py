@@ -21,7 +21,7 @@ from zsderm.embeddings.disk_index.cells import CODE_BYTES, ID_BYTES, Cells, list
 from zsderm.embeddings.nearest_rows import PROBED, Floats, Integers, NearestRows
 from zsderm.embeddings.row_blocks import StoredRows, blocks_of
 
-SHARD_ROWS = 131_072  # 100 MB of 384 columns: seconds of work, what a stopped build loses at most
+SHARD_ROWS = 65_536  # 50 MB of 384 columns: seconds of work, what a stopped build loses at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +50,8 @@ class Shard:
         for ids, block in blocks_of(rows, stretch):
             index.add_with_ids(block, ids)
             near.show(block, ids)
-        lists = list(lists_in(index))
-        codes, ids = np.concatenate([codes for codes, _ in lists]), np.concatenate([ids for _, ids in lists])
-        return cls(np.array([len(ids) for _, ids in lists]), codes, ids, near.scores, near.ids)
+        sizes, codes, all_ids = lists_in(index)
+        return cls(sizes, codes, all_ids, near.scores, near.ids)
 
     def write(self, path: Path) -> None:
         """Write it as .npz, whose checksums tell damage."""
@@ -73,7 +72,7 @@ class Shard:
             ValueError: it is damaged, or another.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 shard = cls(**stored)
             shard._check(stretch, cells, queries)
         except (*ARRAY_ERRORS, TypeError) as error:
