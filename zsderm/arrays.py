@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,33 @@ Array = torch.Tensor | np.ndarray
 Labels = Sequence[int] | np.ndarray | torch.Tensor
 UNIT_TOLERANCE = 1e-2  # rows of half-precision encoders are this close to unit length
 ROW_SUM_TOLERANCE = 1e-3  # float32 softmax and transport stay well within; a logit or a percentage does not
+
+
+class RowsOnDisk(Protocol):
+    """Float32 rows (N, D) that are read where they are asked for, such as those of a data set of embeddings."""
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """Float32."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """2."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, D)."""
+        ...
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """(n, D) some of the rows, in memory."""
+        ...
 
 
 def finite_rows(

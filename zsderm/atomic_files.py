@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from safetensors import SafetensorError
 
@@ -171,17 +172,22 @@ def refuse_others(path: str | os.PathLike[str], mark: re.Pattern[bytes]) -> None
         if not path.exists():
             return
         with path.open("rb") as file:
-            content = file.read(_HEAD)
-            if not content:
-                return
-            file.seek(max(0, path.stat().st_size - _TAIL))
-            ours = bool(mark.search(content) or mark.search(file.read(_TAIL)))
+            ours = has_mark(file, mark)
     except OSError as error:
         raise _not_written(path, error) from error
     if not ours:
         raise SettingsError(
             f"'{path}' would be replaced, but it is not what zsderm writes there. Move it, or choose another output."
         )
+
+
+def has_mark(file: BinaryIO, mark: re.Pattern[bytes]) -> bool:
+    """Whether an open file is empty, or has a mark of ours; see `refuse_others`."""
+    content = file.read(_HEAD)
+    if not content:
+        return True
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+    return bool(mark.search(content) or mark.search(file.read(_TAIL)))
 
 
 def refuse_unwritable(path: str | os.PathLike[str]) -> None:

@@ -25,7 +25,7 @@ from zsderm.batch_answers import BatchAnswers
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
-from zsderm.embeddings import NamedEmbeddings
+from zsderm.embeddings import NamedEmbeddings, embeddings_of
 from zsderm.encoders import load_encoder
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
@@ -220,6 +220,21 @@ class ZeroShotClassifier:
         method = self._batch_answers
         return method.to(batch, method.fitted_for(batch.features), regions)
 
+    def predict_stored(self, embeddings: str | Path, images: Sequence[str | Path]) -> Predictions:
+        """What `predict` says of photographs, with the rows that ``zsderm embed`` wrote of them; none is opened.
+
+        Args:
+            embeddings: a .npy or .parquet file, or the folder of a data set.
+            images: N paths of photographs that are in it; they are the batch.
+
+        Raises:
+            InputError: embeddings that cannot be read, of another encoder or number of views, or that lack some of the
+                images.
+        """
+        found = photographs.named(list(images))
+        rows = embeddings_of(embeddings, self.encoder, found.names, self.views)
+        return self.predict_embedded(NamedEmbeddings.of(found, rows))
+
     def predict_groups(
         self,
         images: Photographs,
@@ -264,9 +279,10 @@ class ZeroShotClassifier:
         After it a photograph gets the same answer alone as in any folder.
 
         Args:
-            images: see `predict`. Or their embeddings by this encoder, of as many views: (N, D) unit rows, or the .npy
-                or .parquet file that ``zsderm embed`` wrote; rows of NaN are left out. Rows that are mapped from a .npy
-                file stay there, and from `Settings.streamed_from` of them on memory does not grow with N.
+            images: see `predict`. Or their embeddings by this encoder, of as many views: (N, D) unit rows, or what
+                ``zsderm embed`` wrote: a .npy or .parquet file, or the folder of a data set; rows of NaN are left out.
+                Rows of a .npy file or of a data set stay there, and from `Settings.streamed_from` of them on memory
+                does not grow with N.
             progress: see `predict`; also while many images are refined.
 
         Returns:

@@ -15,6 +15,8 @@ IMAGES, CLASSES, OUTPUT = "Images", "Classes and method", "Output"
 SPEED, RARE = "Speed and memory", "Rarely needed"
 _LAST = (SPEED, RARE)  # these stand below all others
 INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
+TERMINATED = 143  # the same after SIGTERM; see `zsderm.cli.terminal.ends_when_asked`
+KEPT = "zsderm.kept"  # key in the meta of a context: what stays of this command when it is stopped, as sentences
 _PLAIN = 6  # options up to which a command needs no headings
 
 
@@ -91,12 +93,16 @@ class Command(_Talking):
         return renamed
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; Ctrl-C says what is kept and how to go on, and ends it with exit code 130."""
+        """Run the command; when it is stopped, say what is kept and how to go on. Ctrl-C ends it with exit code 130."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo(f"\nStopped. {stopped_text(ctx.params)}", err=True)
+            click.echo(f"\nStopped. {stopped_text(ctx.params, ctx.meta.get(KEPT, ''))}", err=True)
             ctx.exit(INTERRUPTED)
+        except SystemExit as end:
+            if end.code == TERMINATED and KEPT in ctx.meta:
+                click.echo(ctx.meta[KEPT], err=True)
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, heading by heading in the order of the code; --help ends the list."""
@@ -119,13 +125,16 @@ class Group(_Talking, click.Group):
     command_class = Command
 
 
-def stopped_text(parameters: Mapping[str, Any]) -> str:
+def stopped_text(parameters: Mapping[str, Any], kept: str = "") -> str:
     """What is kept of a command that was stopped, and how to go on.
 
     Args:
         parameters: of the command, by name.
+        kept: what the command itself says of that; see `KEPT`.
     """
     text = "What was not complete was not written; files of before are untouched."
+    if kept:
+        return f"{text} {kept}"
     if (cache := parameters.get("cache_dir")) is None:
         return text
     if parameters.get("no_cache"):

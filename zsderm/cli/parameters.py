@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from zsderm.cli.places import looks_like_path, what_it_is
+from zsderm.cli.places import ends_as_file, looks_like_path, what_it_is
 from zsderm.config import PRIORS, VIEWS
 from zsderm.errors import ClassListError, SettingsError
 
@@ -121,6 +121,38 @@ class ResultFolder(click.ParamType):
             raise SettingsError(f"expected '{path}' to be new or empty, but it is not. Choose another place.")
         _writable(self, path if self.new or not path.is_dir() else path / "x", param, ctx)
         return path
+
+
+class ResultPlace(click.ParamType):
+    """A file to write, by its suffix, or a folder for many of them; see `ResultFile`.
+
+    A folder is what is one already, ends in "/", or has no suffix that a file would have. An address with "://" is a
+    folder elsewhere, and stays the text that it is.
+    """
+
+    name = "file|folder"
+    written = True
+
+    def __init__(self, *suffixes: str) -> None:
+        self.file = ResultFile(*suffixes)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A shell completes names of files and folders."""
+        return [CompletionItem(incomplete, type="file")]
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """A file as a path; a folder as a text that ends in "/", or is an address; or a usage error."""
+        if "://" in str(value):
+            return str(value)
+        path = Path(value)
+        folder = os.path.isdir(path) or str(value).endswith(("/", os.sep))
+        if not folder and path.suffix.lower() in self.file.suffixes:
+            return self.file.convert(value, param, ctx)
+        if not folder and ends_as_file(str(value)):
+            suffixes = " or ".join(self.file.suffixes)
+            hint = "a folder's name is written with / at its end"
+            self.fail(f"expected a file that ends in {suffixes}, but got {str(value)!r}; {hint}.", param, ctx)
+        return os.path.join(ResultFolder(new=False).convert(value, param, ctx), "")
 
 
 class Views(click.ParamType):

@@ -12,6 +12,9 @@ from typing import Any
 import click
 
 _SUFFIX = re.compile(r"\.(txt|text|csv|tsv|jsonl?|ya?ml|parquet|xlsx?|ods|md|html?|npy|zip|gz|jpe?g|png|pdf)$", re.I)
+_OF_OTHERS = re.compile(
+    r"\.(npz|h5|hdf5|pt|pth|pkl|pickle|safetensors|arrow|feather|orc|avro|bin|tar|bz2|xz|zst)$", re.I
+)
 _BEGINNING = re.compile(r"(~|\.{1,2})?[/\\]|[A-Za-z]:[/\\]")
 
 
@@ -21,6 +24,11 @@ def looks_like_path(text: str) -> bool:
         return True
     folder = os.path.dirname(text)
     return "," not in text and (os.path.lexists(text) or (bool(folder) and os.path.isdir(folder)))
+
+
+def ends_as_file(text: str) -> bool:
+    """Whether a text ends as names of files do, not of folders."""
+    return bool(_SUFFIX.search(text) or _OF_OTHERS.search(text))
 
 
 def what_it_is(text: str) -> str:

@@ -5,8 +5,10 @@ text_features     texts to rows
 cache             rows of earlier runs
 feature_files     rows with their paths, their errors and the encoder's fingerprint, in a file
 dataset_folder    the same in a folder of many files: its list of images, its manifest, its parts
+dataset_list      the list of images of such a folder
 dataset_rows      the rows of such a folder, read where they are asked for
 embedded_dataset  photographs into such a folder, by one engine or another; goes on where a run stopped
+rows_by_image     stored rows, found again by the names of their images
 nearest_rows      the rows most like a query, exactly
 row_blocks        rows that are too many for memory, from first to last or named one by one
 vector_index      the rows most like a query, found with FAISS, in memory
@@ -28,6 +30,7 @@ from zsderm.embeddings.image_features import (
     embed_batches,
     embed_images,
 )
+from zsderm.embeddings.rows_by_image import embeddings_of
 from zsderm.embeddings.text_features import embed_texts
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "embed_dataset",
     "embed_images",
     "embed_texts",
+    "embeddings_of",
     "is_embeddings",
     "read_embeddings",
     "write_embeddings",

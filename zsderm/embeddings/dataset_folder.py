@@ -15,17 +15,15 @@ Letters: N images, D embedding width, n rows of a part.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from zsderm.embeddings.dataset_list import FACTS, LIST, PARQUET_MARK, Listed, listed_names, write_list
 from zsderm.embeddings.image_features import ImageEmbeddings
 from zsderm.embeddings.stored_rows import check_encoder, check_part
 from zsderm.errors import InputError, SettingsError
@@ -33,13 +31,10 @@ from zsderm.file_names import printable
 from zsderm.places import Folder, folder_at
 from zsderm.stored_json import fields_of, parse_json
 
-MANIFEST, LIST = "embeddings.json", "images.parquet"
+MANIFEST = "embeddings.json"
 PART_ROWS = 2048  # 4 MB of 512 columns: a minute or two of work on two processors, what a stopped run loses at most
 MARK = re.compile(rb'\A\{\s*"dataset": "zsderm embeddings"')
-PARQUET_MARK = re.compile(rb"zsderm.*PAR1\Z", re.DOTALL)
-_LIST_GROUP = 65_536  # names in a row group of the list
 _LARGEST = 64 << 20  # bytes of a manifest
-_FACTS = b"zsderm"  # key in the metadata of Parquet
 
 
 @dataclass(frozen=True)
@@ -87,6 +82,22 @@ class DatasetFolder:
         return folder_at(place).has(MANIFEST)
 
     @classmethod
+    def refuse_others(cls, place: Any) -> None:
+        """Refuse a folder that holds something else than a data set of embeddings.
+
+        Raises:
+            SettingsError: it does.
+            OSError: it cannot be listed.
+        """
+        folder = folder_at(place)
+        strange = next((name for name in folder.names() if name not in (LIST, MANIFEST)), None)
+        if strange is not None and not cls.exists(folder):
+            raise SettingsError(
+                f"expected '{folder}' to be new or empty, or a data set of embeddings, but it holds '{strange}'. "
+                "Choose another place."
+            )
+
+    @classmethod
     def begin(
         cls,
         place: Any,
@@ -114,17 +125,26 @@ class DatasetFolder:
         folder = folder_at(place)
         if part_rows < 1:
             raise SettingsError(f"Expected `part_rows` to be at least 1, but got {part_rows}.")
+        cls.refuse_others(folder)
+
+        def settled(listed: Listed) -> bool:
+            """Whether the list stays as it is: another run reads it, or it is of other images."""
+            if not cls.exists(folder):
+                return False
+            return folder.has(LIST) or cls.open(folder).facts.list_digest != listed.digest
+
         if cls.exists(folder):
-            return cls.open(folder)._same(encoder, images)
-        if strange := next((name for name in folder.names() if name != LIST), None):
-            raise SettingsError(
-                f"expected '{folder}' to be new or empty, or a data set of embeddings, but it holds '{strange}'. "
-                "Choose another place."
-            )
-        count, digest = _write_list(folder, images)
-        if not count:
-            raise SettingsError("Expected at least one image to embed, but got none.")
-        facts = DatasetFacts(dict(encoder), count, digest, part_rows, dict(run or {}), dict(passed_over or {}))
+            cls.open(folder)._refuse_encoder(encoder)  # before the images are gone through, which may take long
+        there = cls.exists(folder) and folder.has(LIST)
+        listed = Listed.of(images) if there else write_list(folder, images, settled)
+        if cls.exists(folder):
+            begun = cls.open(folder)
+            begun._refuse_encoder(encoder)
+            begun._refuse_images(listed)
+            return begun
+        facts = DatasetFacts(
+            dict(encoder), listed.images, listed.digest, part_rows, dict(run or {}), dict(passed_over or {})
+        )
         made = cls(folder, facts)
         made._write_manifest()
         return made
@@ -149,12 +169,12 @@ class DatasetFolder:
         except (OSError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
             raise InputError(
-                f"cannot read the data set of embeddings '{folder}': {reason}. Make it with: zsderm embed"
+                f"cannot read the data set of embeddings '{folder}': {reason}. Make it again in a new folder with: "
+                "zsderm embed"
             ) from error
         return cls(folder, facts, finished)
 
-    def _same(self, encoder: Mapping[str, Any], images: Iterable[str]) -> DatasetFolder:
-        """This one, if it is of an encoder and of images; the list is gone through, never kept."""
+    def _refuse_encoder(self, encoder: Mapping[str, Any]) -> None:
         names = {"fingerprint": "the encoder", "views": "the number of views", "decoding": "how images are decoded"}
         for name, what in names.items():
             if self.facts.encoder.get(name) != encoder.get(name):
@@ -162,17 +182,14 @@ class DatasetFolder:
                     f"'{self.folder}' holds embeddings that were made otherwise: {what} was "
                     f"{self.facts.encoder.get(name)}, and is {encoder.get(name)} now. Choose another folder."
                 )
-        count, digest = 0, hashlib.sha256()
-        for name in images:
-            digest.update(_of_list(name))
-            count += 1
-        if (count, digest.hexdigest()) != (self.facts.images, self.facts.list_digest):
-            now = "other images" if count == self.facts.images else f"{count} images"
+
+    def _refuse_images(self, listed: Listed) -> None:
+        if (listed.images, listed.digest) != (self.facts.images, self.facts.list_digest):
+            now = "other images" if listed.images == self.facts.images else f"{listed.images} images"
             raise SettingsError(
                 f"'{self.folder}' was begun with {self.facts.images} images, and there are {now} now. Choose another "
-                "folder; with --cache what was embedded before is not embedded again."
+                "folder; what is in the cache is not embedded again."
             )
-        return self
 
     def part_name(self, part: int) -> str:
         """The file of a part."""
@@ -191,21 +208,13 @@ class DatasetFolder:
         """The names of the images of some parts in their order, a part at a time.
 
         Args:
-            parts: in rising order; only the row groups of the list that hold them are read.
-        """
-        from pyarrow import parquet
+            parts: in rising order; only what holds them is read.
 
-        with self.folder.open(LIST) as stream, parquet.ParquetFile(stream, page_checksum_verification=True) as file:
-            kept, kept_names = -1, []
-            for part in parts:
-                wanted: list[str] = []
-                rows = self.facts.rows(part)
-                for group in range(rows.start // _LIST_GROUP, (rows.stop - 1) // _LIST_GROUP + 1):
-                    if group != kept:
-                        kept, kept_names = group, _paths(file.read_row_group(group))
-                    first = group * _LIST_GROUP
-                    wanted += kept_names[max(0, rows.start - first) : rows.stop - first]
-                yield wanted
+        Raises:
+            InputError: the list is not there, damaged, or another one.
+        """
+        listed = Listed(self.facts.images, self.facts.list_digest)
+        return listed_names(self.folder, listed, map(self.facts.rows, parts))
 
     def write_part(self, part: int, names: Sequence[str], found: ImageEmbeddings) -> int:
         """Write a part; the same rows give the same bytes.
@@ -230,13 +239,13 @@ class DatasetFolder:
         width = self.facts.encoder["width"]
         flat = pa.array(np.ascontiguousarray(found.features, np.float32).ravel())
         columns = {
-            "image": pa.array([printable(name) for name in names], pa.string()),
-            "ok": pa.array(found.ok, pa.bool_()),
-            "error": pa.array([found.errors.get(row, "") for row in range(len(names))], pa.string()),
+            "image": pa.array([printable(name) for name in names]),
+            "ok": pa.array(found.ok),
+            "error": pa.array([found.errors.get(row, "") for row in range(len(names))]),
             "embedding": pa.FixedSizeListArray.from_arrays(flat, width, mask=pa.array(~found.ok)),
         }
-        about = {**self.facts.encoder, "part": part, "parts": self.facts.parts, "failed": len(found.errors)}
-        table = pa.table(columns).replace_schema_metadata({_FACTS: json.dumps(about)})
+        about = {**self.facts.encoder, "list": self.facts.list_digest, "part": part, "failed": len(found.errors)}
+        table = pa.table(columns, part_schema(width)).replace_schema_metadata({FACTS: json.dumps(about)})
         with self.folder.written(self.part_name(part), PARQUET_MARK) as draft:
             # Embeddings are noise to a compressor; stored plainly they are read at the speed of the disk.
             parquet.write_table(
@@ -259,12 +268,17 @@ class DatasetFolder:
 
         try:
             with self.folder.open(self.part_name(part)) as stream:
-                return int(parse_json(parquet.read_schema(stream).metadata[_FACTS].decode())["failed"])
+                return int(parse_json(parquet.read_schema(stream).metadata[FACTS].decode())["failed"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise self.damaged(part, error) from error
 
     def damaged(self, part: int, error: Exception) -> InputError:
         """What to say of a part that cannot be read."""
+        if isinstance(error, FileNotFoundError):
+            return InputError(
+                f"'{self.part_name(part)}' of the data set '{self.folder}' is missing. Run the command that made the "
+                "data set again: only this part is made."
+            )
         reason = " ".join(str(error).split()).rstrip(".")
         return InputError(
             f"cannot read '{self.part_name(part)}' of the data set '{self.folder}': {reason}. Delete that file and run "
@@ -302,20 +316,34 @@ class DatasetFolder:
         try:
             with self.folder.open(self.part_name(part)) as stream:
                 table = parquet.read_table(stream, page_checksum_verification=True)
-            about = parse_json((table.schema.metadata or {})[_FACTS].decode())
+            about = parse_json((table.schema.metadata or {})[FACTS].decode())
             if {name: about.get(name) for name in self.facts.encoder} != self.facts.encoder:
                 raise ValueError("it was made by another encoder, or otherwise")
+            if about.get("list") != self.facts.list_digest:
+                raise ValueError("it is of another list of images")
             if (about.get("part"), table.num_rows) != (part, len(self.facts.rows(part))):
                 raise ValueError("it is another part")
+            if table.schema.remove_metadata() != part_schema(self.facts.encoder["width"]):
+                raise ValueError("its columns are not those of embeddings")
             column = table["embedding"].combine_chunks()
             flat = column.flatten().to_numpy(zero_copy_only=False)  # without the rows that are null
             features = np.full((len(column), self.facts.encoder["width"]), np.nan, np.float32)
             features[np.asarray(column.is_valid())] = flat.reshape(-1, self.facts.encoder["width"])
             names, errors = table["image"].to_pylist(), table["error"].to_pylist()
+            if table["ok"].to_pylist() != [not error for error in errors]:
+                raise ValueError("its columns ok and error contradict each other")
             check_part(self.facts.rows(part).start, features, errors)
         except (OSError, ValueError, LookupError, TypeError, MemoryError) as error:
             raise self.damaged(part, error) from error
         return names, features, errors
+
+
+def part_schema(width: int) -> Any:
+    """The columns of a part, as pyarrow has them."""
+    import pyarrow as pa
+
+    vector = pa.list_(pa.float32(), width)
+    return pa.schema([("image", pa.string()), ("ok", pa.bool_()), ("error", pa.string()), ("embedding", vector)])
 
 
 def _check_facts(facts: DatasetFacts, finished: object) -> None:
@@ -324,36 +352,3 @@ def _check_facts(facts: DatasetFacts, finished: object) -> None:
         raise ValueError("it says that it has no images")
     if finished is not None and not (isinstance(finished, dict) and type(finished.get("failed")) is int):
         raise ValueError("it does not say how many images failed")
-
-
-def _of_list(name: str) -> bytes:
-    return os.fsencode(name) + b"\0"
-
-
-def _paths(group: Any) -> list[str]:
-    """The paths in a row group of the list, as the system opens them."""
-    shown, raw = group["image"].to_pylist(), group["path"].to_pylist()
-    return [name if path is None else os.fsdecode(path) for name, path in zip(shown, raw, strict=True)]
-
-
-def _write_list(folder: Folder, images: Iterable[str]) -> tuple[int, str]:
-    """Write the list of images; returns how many there are, and the digest of their names."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    schema = pa.schema([("image", pa.string()), ("path", pa.binary())]).with_metadata(
-        {_FACTS: json.dumps({"list": "images"})}
-    )
-    count, digest, names = 0, hashlib.sha256(), iter(images)
-    with folder.written(LIST, PARQUET_MARK) as draft:
-        with parquet.ParquetWriter(draft, schema, compression="zstd", write_page_checksum=True) as writer:
-            while group := list(islice(names, _LIST_GROUP)):
-                for name in group:
-                    digest.update(_of_list(name))
-                shown = [printable(name) for name in group]
-                raw = [None if name == text else os.fsencode(name) for name, text in zip(group, shown, strict=True)]
-                writer.write_table(pa.table({"image": shown, "path": raw}, schema=schema), row_group_size=_LIST_GROUP)
-                count += len(group)
-        if not count:
-            raise SettingsError("Expected at least one image to embed, but got none.")
-    return count, digest.hexdigest()

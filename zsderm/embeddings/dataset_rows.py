@@ -44,7 +44,7 @@ class DatasetRows:
     Rows are taken by a slice or by an array of indices; each part that they lie in is read once for every call.
     """
 
-    dtype = np.dtype(np.float32)
+    dtype: np.dtype[np.float32] = np.dtype(np.float32)
     ndim = 2
 
     def __init__(self, reader: PartReader) -> None:

@@ -109,6 +109,7 @@ def embed_dataset(
     progress: bool = False,
     passed_over: Mapping[str, int] | None = None,
     run: Mapping[str, str | None] | None = None,
+    begun: Callable[[DatasetFolder, int], None] | None = None,
 ) -> DatasetFolder:
     """Embed images into a data set, or go on where an earlier run stopped: parts that are there are not made again.
 
@@ -122,13 +123,14 @@ def embed_dataset(
         progress: show a bar on stderr if that is a terminal, else a line a minute.
         passed_over: what was left out in folders, counted while `images` is gone through.
         run: which run it is, as `zsderm.manifest_files.run_facts` says it.
+        begun: is called before the work with the data set, and how many parts are to be made.
 
     Returns:
         The data set, in which all parts are there.
 
     Raises:
         SettingsError: no images, another number of views, a place that cannot be written, or that holds something else.
-        InputError: a part of an earlier run is damaged.
+        InputError: the list, the manifest or a part of an earlier run is damaged.
     """
     run = {**(run or run_facts()), "zsderm": __version__}
     about = encoder_facts(encoder, encoder.card.views if views is None else views)
@@ -136,6 +138,8 @@ def embed_dataset(
         place, about, map(os.fsdecode, images), part_rows=part_rows, run=run, passed_over=passed_over
     )
     missing = dataset.missing()
+    if begun is not None:
+        begun(dataset, len(missing))
     if missing:
         todo = sum(len(dataset.facts.rows(part)) for part in missing)
         with counting(EMBEDDING, todo, progress) as tell:

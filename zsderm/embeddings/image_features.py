@@ -28,6 +28,7 @@ from zsderm.embeddings.cache import FeatureCache, image_layout, is_unit
 from zsderm.encoders.views import encode_views
 from zsderm.errors import ImageError, SettingsError
 from zsderm.images import ImageList, file_behind, file_hash, open_file, open_image, read_header
+from zsderm.places import fetched_ahead
 from zsderm.progress import counting
 
 if TYPE_CHECKING:
@@ -167,7 +168,9 @@ def embed_batches(
     store = None if cache is None else FeatureCache(Path(cache), encoder.fingerprint, encoder.card.width, layout)
     ahead = max(batch_size, 2 * workers)
     sizes = repeat(batch_size) if sizes is None else sizes
-    return _batches(encoder, iter(images), views, iter(sizes), ahead, workers, store, tell or _nobody)
+    return _batches(
+        encoder, fetched_ahead(images, open_file), views, iter(sizes), ahead, workers, store, tell or _nobody
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zsderm.arrays import UNIT_TOLERANCE
+from zsderm.arrays import UNIT_TOLERANCE, RowsOnDisk
 from zsderm.config import VIEWS
 from zsderm.stored_json import check_kind
 
@@ -52,7 +52,7 @@ def check_encoder(about: Any) -> None:
         raise ValueError(f"expected views to be one of {', '.join(map(str, VIEWS))}, but got {about['views']!r:.40}")
 
 
-def check_rows(about: Any, features: np.ndarray, names: Sequence[Any], errors: Sequence[Any]) -> None:
+def check_rows(about: Any, features: np.ndarray | RowsOnDisk, names: Sequence[Any], errors: Sequence[Any]) -> None:
     """Refuse embeddings that are not what their file says, or that no encoder gives.
 
     Args:

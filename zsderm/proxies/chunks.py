@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from zsderm.arrays import Array, check_positive, finite_rows
+from zsderm.arrays import Array, RowsOnDisk, check_positive, finite_rows
 from zsderm.errors import SettingsError
 from zsderm.progress import Announce, silent
 
@@ -26,7 +26,7 @@ class KnownRows:
     Files of embeddings have a row of NaN for each image that could not be read.
     """
 
-    def __init__(self, features: Array) -> None:
+    def __init__(self, features: Array | RowsOnDisk) -> None:
         """Look through (N', D) features for NaN, a chunk at a time."""
         self._features = features
         known = [torch.empty(0, dtype=torch.bool, device="cpu")]

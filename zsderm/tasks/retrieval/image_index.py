@@ -73,7 +73,7 @@ class ImageIndex(ImageSearch):
             ImageError: the folder is missing or holds no image that can be read.
         """
         passed_over: Counter[str] = Counter()
-        paths = images.find(folder, follow_links=follow_links, passed_over=passed_over)
+        paths = images.find(Path(folder), follow_links=follow_links, passed_over=passed_over)
         marks: dict[str, Any] = {"checksum": state_of(paths), "fingerprint": encoder.fingerprint}
         place = cache and cache / "image-indexes" / f"{short_hash(os.path.abspath(folder))}-{encoder.fingerprint}"
         names = tuple(map(str, paths))
