@@ -13,7 +13,7 @@ dataset_rows       the rows of such a folder, read where they are asked for
 embedded_dataset   photographs into such a folder, by one engine or another; goes on where a run stopped
 rows_by_image      stored rows, found again by the names of their images
 nearest_rows       the rows most like a query, exactly
-row_blocks         rows that are too many for memory, from first to last or picked one by one
+row_blocks         rows that are too many for memory, from first to last or named one by one
 vector_index       the rows most like a query, found with FAISS, in memory
 class_index        the same for the rows of one class at a time
 disk_index         the same for millions of rows that stay on disk
