@@ -22,7 +22,7 @@ from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.learning_notes import learning_notes
+from zsderm.learning_notes import learning_notes, refinement_sentence
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
 from zsderm.proxies.chunks import KnownRows
@@ -92,7 +92,7 @@ class BatchAnswers:
             regions: N regions of the body, empty where not known; None where nobody said any.
         """
         if fitted is None:
-            return self._predictions(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
+            return self._predictions(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None, 0)
         by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self.retrieves)  # (n, C)
         scores = fitted.scores(batch.features) if fitted.refined else by_text
         probabilities = (scores / fitted.temperature).softmax(dim=1)
@@ -102,10 +102,12 @@ class BatchAnswers:
         alone = self.fit is not None or self._retrieves_by_image
         # Among all sentences, not only those retrieved.
         told = self.texts.evidence_beside(batch.features, probabilities, how.evidence, how.modality, known, alone=alone)
-        found = self._predictions(batch, probabilities, energy, told, fitted)
+        before = by_text.argmax(dim=1)  # (n,)
+        changed = int((before != scores.argmax(dim=1)).sum())
+        found = self._predictions(batch, probabilities, energy, told, fitted, changed)
         if fitted.refined:
-            before = iter(by_text.argmax(dim=1).tolist())
-            found = replace(found, unrefined_labels=[self.classes[next(before)] if ok else None for ok in batch.ok])
+            names = iter(before.tolist())
+            found = replace(found, unrefined_labels=[self.classes[next(names)] if ok else None for ok in batch.ok])
         if regions is None:
             return found
         return replace(found, manifest={**found.manifest, "regions": sum(map(bool, regions))})
@@ -121,6 +123,7 @@ class BatchAnswers:
         energy: torch.Tensor,
         told: Iterator[Told],
         fitted: Fitted | None,
+        changed: int,
     ) -> Predictions:
         beside = [next(told) if readable else ((), ()) for readable in batch.ok]
         home = home_of(self.encoder)
@@ -145,7 +148,7 @@ class BatchAnswers:
                 self.knowledge,
                 self.settings,
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
-                None if fitted is None else {**fitted.history(self.classes), **self._identity()},
+                None if fitted is None else self._learned(fitted, changed, int(sum(batch.ok))),
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
                 ["No image could be read."] if fitted is None else self._notes(fitted, strange),
                 batch.passed_over,
@@ -165,6 +168,14 @@ class BatchAnswers:
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
         learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
         return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
+
+    def _learned(self, fitted: Fitted, changed: int, answered: int) -> dict[str, Any]:
+        """What the manifest says of what was learned, with what that changed of so many answers."""
+        facts = {**fitted.history(self.classes), **self._identity()}
+        if "refinement" in facts:
+            words = refinement_sentence(fitted, changed, answered, beforehand=self.fit is not None)
+            facts["refinement"] = {"summary": words, "changed": changed, "answers": answered, **facts["refinement"]}
+        return facts
 
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""

@@ -30,6 +30,9 @@ def summary(predictions: Predictions, seconds: float) -> Iterator[str]:
     done = int(predictions.ok.sum())
     images = counted(len(predictions), "image")
     yield f"{images}, {done} classified in {seconds:.1f} s; method {predictions.method}, prior {predictions.prior}"
+    done_and_why = predictions.refinement
+    if done_and_why and not any(note.startswith(done_and_why) for note in predictions.notes):
+        yield done_and_why  # where nothing was refined, a note says so
     counts = Counter(filter(None, predictions.labels))
     width = max((len(name) for name in counts), default=0)
     for name, count in counts.most_common(_SHOWN):
@@ -48,6 +51,8 @@ def group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
     members, done = grouped.members, int(grouped.answers.ok.sum())
     groups = counted(len(members), "group")
     yield f"{groups} by {grouped.by}, {done} of them answered from the mean of their photographs"
+    if grouped.answers.unrefined_labels is not None:
+        yield f"  the refinement changed {int(grouped.answers.changed.sum())} of these answers"
     if members.alone:
         of_all = f"{members.alone} of {counted(len(grouped.photographs), 'photograph')}"
         yield f"  {of_all} {agrees(members.alone, 'has', 'have')} no {grouped.by}; each is a group of its own"
