@@ -6,7 +6,8 @@ import torch
 
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
-from zsderm.fitted import Fitted
+from zsderm.fitted import Fitted, least_images
+from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES
 from zsderm.wording import counted
 
 
@@ -33,7 +34,7 @@ def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforeha
 def learning_notes(
     fitted: Fitted, settings: Settings, prior: str | torch.Tensor, texts: ClassTexts, *, beforehand: bool
 ) -> list[str]:
-    """Notes on what was not learned from a batch, and on a stated prior that was not used.
+    """Notes on what was not learned from a batch, and on a stated prior that was not used, or used on few images.
 
     Args:
         fitted: what answers.
@@ -43,10 +44,13 @@ def learning_notes(
         beforehand: whether the batch was that of an earlier fit, and not the images that are answered.
 
     Returns:
-        A note, or none where everything was done as asked. It begins with `refinement_sentence`.
+        A note, or none where everything was done as asked. Where nothing was refined it begins with
+        `refinement_sentence`.
     """
     stated = _stated(prior)
-    if fitted.refined or not (fitted.reason or stated):
+    if fitted.refined:
+        return _on_few(fitted, beforehand) if stated else []
+    if not (fitted.reason or stated):
         return []
     if not fitted.reason:
         return [
@@ -59,11 +63,30 @@ def learning_notes(
     told = f"{sentence} The answers come {answers}. Nothing is wrong, and nothing needs to be done."
     if fitted.images < Settings.min_images:  # nothing that is said of them would help
         return [told]
-    return [f"{told} {_advice(fitted, beforehand)}"]
+    few = fitted.images < least_images(prior, texts.class_count, settings)
+    return [f"{told} {_advice(few, beforehand)}"]
 
 
-def _advice(fitted: Fitted, beforehand: bool) -> str:
+def _on_few(fitted: Fitted, beforehand: bool) -> list[str]:
+    """What a stated prior does to a batch in which chance makes the class mix another one."""
+    if fitted.images >= MIN_EVIDENCE_IMAGES:
+        return []
+    batch = f"the {counted(fitted.images, 'photograph')}{' of the fit' if beforehand else ''}"
+    return [
+        f"The answers were moved until {batch} together had the class mix that was stated. Among so few the real mix is "
+        "another by chance, and answers that were right may become wrong. State it for a larger folder of the same "
+        "kind, and fit on that."
+    ]
+
+
+def _advice(few: bool, beforehand: bool) -> str:
     """What a user may do who has more photographs, or knows more of these."""
+    if few:
+        again = "fit again" if beforehand else "fit"
+        return (
+            f"What may help: {again} on a larger folder of the same kind, and say how common the classes are there "
+            "(prior)."
+        )
     if beforehand:
         return "If you know how common the classes are among such photographs, fit again and say so (prior)."
     return "If you know how common the classes are among them, say so (prior): then the method learns from them."

@@ -1,15 +1,16 @@
 """What a small folder gains when the classifier was fitted on a larger one of the same kind, beside what it can do alone.
 
     python -m zsderm.benchmarks.experiments.fitted_folders --data-root DATA \\
-        --subject zsderm-mini ham10000 dev 1000 --output docs/small_folders.json --document docs/small_folders.md
+        --subject zsderm-mini ham10000 dev 1000 20 --output docs/small_folders.json --document docs/small_folders.md
 
 Prints Markdown; --document puts it between "<!-- fitted folders -->" and "<!-- end of fitted folders -->" of a page.
 
 Each draw takes two small folders from a data set: one whose classes are as common as in the data set, and one that is
 filled evenly. A large folder is drawn from the other images, without those of the same patient or lesion where the
 table names one. The small folders are answered alone, and by classifiers that were fitted on the large one, each with
-the three priors: auto, uniform, and the class mix of the large folder as its labels have it, which stands for what a
-user knows of the own clinic. All changes are against auto alone, which never refines so few photographs.
+three priors: auto, uniform, and the class mix of the large folder as its labels have it, which stands for what users
+know of their own clinic. "Own mix" is the mix of the small folder itself, which nobody knows who has no labels. All
+changes are against auto alone, which never refines fewer than 100 photographs.
 
 Draws share images, so the folders are no independent samples, and an interval from them would be too narrow: none is
 given.
@@ -38,7 +39,8 @@ from zsderm.errors import InputError
 
 MIXES = ("as in the data set", "filled evenly")
 PRIORS = ("auto", "uniform", "stated mix")
-WAYS = tuple(f"{how}, {prior}" for how in ("alone", "fitted") for prior in PRIORS)
+OWN = "alone, own mix"
+WAYS = (*(f"alone, {prior}" for prior in PRIORS), OWN, *(f"fitted, {prior}" for prior in PRIORS))
 BASE = WAYS[0]  # what users have today: the text proxies
 PART = "fitted folders"
 
@@ -57,7 +59,8 @@ class Line:
 
     data: str
     encoder: str
-    fitted_on: int
+    fitted_on: int  # images of a large folder
+    small: int  # images of a small one
     mix: str
     way: str
     answers: int
@@ -125,17 +128,26 @@ def measure(encoder: Encoder, data: LabelledImages, found: Iterator[Draw], cache
         large: how many images a large folder has, for the table.
     """
     answered: dict[tuple[str, str], list[tuple[np.ndarray, Rows, bool]]] = {}
+
+    def made(prior: str | list[float]) -> ZeroShotClassifier:
+        how: dict[str, Any] = {"classes": data.classes, "prior": prior, "views": 1, "cache": cache}
+        return ZeroShotClassifier.from_pretrained(encoder, **how)
+
+    def answer(subject: ZeroShotClassifier, mix: str, rows: Rows, way: str) -> None:
+        answers = subject.predict([data.images[row] for row in rows])
+        named = answers.probabilities.numpy().argmax(axis=1)
+        answered.setdefault((mix, way), []).append((named, rows, answers.method == "kpl"))
+
     for draw in found:
         for prior in PRIORS:
-            stated: Any = prior if prior != "stated mix" else _mix(data, draw.large)
-            how: dict[str, Any] = {"classes": data.classes, "prior": stated, "views": 1, "cache": cache}
-            alone, fitted = (ZeroShotClassifier.from_pretrained(encoder, **how) for _ in range(2))
+            stated = prior if prior != "stated mix" else _mix(data, draw.large)
+            alone, fitted = made(stated), made(stated)
             fitted.fit([data.images[row] for row in draw.large])
             for mix, rows in draw.small.items():
-                for word, subject in (("alone", alone), ("fitted", fitted)):
-                    answers = subject.predict([data.images[row] for row in rows])
-                    named = answers.probabilities.numpy().argmax(axis=1)
-                    answered.setdefault((mix, f"{word}, {prior}"), []).append((named, rows, answers.method == "kpl"))
+                answer(alone, mix, rows, f"alone, {prior}")
+                answer(fitted, mix, rows, f"fitted, {prior}")
+        for mix, rows in draw.small.items():
+            answer(made(_mix(data, rows)), mix, rows, OWN)
     facts = (data.title, encoder.fingerprint, large)
     return [_line(data, facts, mix, way, answered) for mix in MIXES for way in WAYS]
 
@@ -158,6 +170,7 @@ def _line(
     moved = hits.sum(axis=1) - base.sum(axis=1)  # images, of each small folder
     return Line(
         *facts,
+        small=true.shape[1],
         mix=mix,
         way=way,
         answers=hits.size,
@@ -181,13 +194,12 @@ def _balanced(hits: np.ndarray, true: np.ndarray) -> float:
 def markdown(lines: list[Line]) -> str:
     """One table for each data set, encoder and mix of the small folders."""
     parts = []
-    for key in dict.fromkeys((line.data, line.encoder, line.fitted_on, line.mix) for line in lines):
-        own = [line for line in lines if (line.data, line.encoder, line.fitted_on, line.mix) == key]
-        data, encoder, large, mix = key
-        size = own[0].answers // own[0].folders
+    for key in dict.fromkeys((line.data, line.encoder, line.fitted_on, line.small, line.mix) for line in lines):
+        own = [line for line in lines if (line.data, line.encoder, line.fitted_on, line.small, line.mix) == key]
+        data, encoder, large, size, mix = key
         rows = [
-            f"**{data}, small folders {mix}** ({own[0].folders} of {size} photographs; large folders of {large}; "
-            f"encoder {encoder})\n",
+            f"**{data}, small folders {mix}** ({own[0].folders} draws: {size} photographs, answered by a fit on "
+            f"{large} others; encoder {encoder})\n",
             "| answered | refined | accuracy / balanced | change in points | folders that gain, lose more than one image "
             "| worst, images |\n|---|--:|--:|--:|--:|--:|",
         ]
@@ -205,13 +217,12 @@ def markdown(lines: list[Line]) -> str:
 @click.option(
     "--subject",
     "subjects",
-    type=(str, str, str, click.IntRange(min=1)),
+    type=(str, str, str, click.IntRange(min=1), click.IntRange(min=1)),
     multiple=True,
-    default=[("zsderm-mini", "ham10000", "dev", 1000)],
+    default=[("zsderm-mini", "ham10000", "dev", 1000, 20)],
     show_default=True,
-    help="Encoder, data set (or its folder, or table), split, and how many images a large folder has; may repeat.",
+    help="Encoder, data set (or its folder, or table), split, images of a large folder, and of a small; may repeat.",
 )
-@click.option("--small", default=20, show_default=True, type=click.IntRange(min=1), help="Images of a small folder.")
 @click.option("--draws", "count", default=50, show_default=True, type=click.IntRange(min=1))
 @click.option("--seed", default=0, show_default=True, help="Of the first draw.")
 @output_option
@@ -219,8 +230,7 @@ def markdown(lines: list[Line]) -> str:
 @cache_dir_option
 def main(
     data_root: Path,
-    subjects: tuple[tuple[str, str, str, int], ...],
-    small: int,
+    subjects: tuple[tuple[str, str, str, int, int], ...],
     count: int,
     seed: int,
     output: Path | None,
@@ -231,11 +241,11 @@ def main(
     warnings.simplefilter("ignore")
     lines: list[Line] = []
     with TemporaryDirectory() as forgotten:
-        for model, name, split, large in subjects:
+        for model, name, split, large, small in subjects:
             data = _images(name, data_root, split)
             found = draws(data, large, small, count, seed)
             lines += measure(load_encoder(model), data, found, cache_dir or forgotten, large)
-    content = {"small": small, "draws": count, "seed": seed, "figures": [asdict(line) for line in lines]}
+    content = {"draws": count, "seed": seed, "figures": [asdict(line) for line in lines]}
     publish({PART: markdown(lines)}, content, output, document)
 
 
