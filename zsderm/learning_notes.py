@@ -12,7 +12,7 @@ from zsderm.wording import counted
 
 
 def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforehand: bool) -> str:
-    """What was done, why, and what it changed: "Refined: ... 37 of 312 answers changed."
+    """What was done, why, and how many answers that changed.
 
     Args:
         fitted: what answers.
@@ -21,7 +21,8 @@ def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforeha
         beforehand: see `learning_notes`.
 
     Returns:
-        A sentence or two; empty where no refinement was asked for.
+        A sentence or two, such as "Refined: the photographs form groups that fit the refined answers better. 37 of 312
+        answers changed." Empty where no refinement was asked for.
     """
     if not fitted.reason:
         return ""
@@ -73,8 +74,8 @@ def _on_few(fitted: Fitted, beforehand: bool) -> list[str]:
         return []
     batch = f"the {counted(fitted.images, 'photograph')}{' of the fit' if beforehand else ''}"
     return [
-        f"The answers were moved until {batch} together had the class mix that was stated. Among so few the real mix is "
-        "another by chance, and answers that were right may become wrong. State it for a larger folder of the same "
+        f"The answers were moved until {batch} together had the class mix that was stated. Among so few the real mix "
+        "is another by chance, and answers that were right may become wrong. State it for a larger folder of the same "
         "kind, and fit on that."
     ]
 

@@ -229,8 +229,8 @@ class Predictions:
     def refinement(self) -> str:
         """What the refinement did and why, in a sentence or two; empty where none was asked for, or nothing answered.
 
-        The manifest has it as ``refinement.summary``, beside ``changed`` and ``answers``: how many answers are not those
-        of the text proxies, and how many there are.
+        The manifest has it as ``refinement.summary``, beside ``changed`` and ``answers``: how many answers are not
+        those of the text proxies, and how many there are.
         """
         return str((self.manifest.get("refinement") or {}).get("summary", ""))
 

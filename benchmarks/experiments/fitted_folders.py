@@ -1,4 +1,4 @@
-"""What a small folder gains when the classifier was fitted on a larger one of the same kind, beside what it can do alone.
+"""What a small folder gains from a fit on a larger one of the same kind, beside what it can do alone.
 
     python -m zsderm.benchmarks.experiments.fitted_folders --data-root DATA \\
         --subject zsderm-mini ham10000 dev 1000 20 --output docs/small_folders.json --document docs/small_folders.md
@@ -200,12 +200,12 @@ def markdown(lines: list[Line]) -> str:
         rows = [
             f"**{data}, small folders {mix}** ({own[0].folders} draws: {size} photographs, answered by a fit on "
             f"{large} others; encoder {encoder})\n",
-            "| answered | refined | accuracy / balanced | change in points | folders that gain, lose more than one image "
-            "| worst, images |\n|---|--:|--:|--:|--:|--:|",
+            "| answered | refined | accuracy / balanced | change in points | folders that gain / lose over one image"
+            " | worst, images |\n|---|--:|--:|--:|--:|--:|",
         ]
         rows += [
             f"| {line.way} | {line.refined} of {line.folders} | {line.accuracy:.1f} / {line.balanced:.1f} "
-            f"| {line.change:+.1f} / {line.balanced_change:+.1f} | {line.gain}, {line.lose} | {-line.worst} |"
+            f"| {line.change:+.1f} / {line.balanced_change:+.1f} | {line.gain} / {line.lose} | {-line.worst} |"
             for line in own
         ]
         parts.append("\n".join(rows))

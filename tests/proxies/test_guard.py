@@ -38,7 +38,9 @@ def test_labels_that_follow_the_clusters_are_accepted_over_biased_ones() -> None
     judged = result(points, biased, truth)
     assert judged.accepted
     assert judged.changed == pytest.approx((biased != truth).double().mean().item())
-    assert judged.reason == "the photographs form groups that fit the refined answers better" and judged.figures == str(judged.over_text)
+    assert judged.reason == "the photographs form groups that fit the refined answers better" and judged.figures == str(
+        judged.over_text
+    )
 
 
 def test_biased_labels_are_refused_over_those_that_follow_the_clusters() -> None:
