@@ -37,9 +37,9 @@ from zsderm.saved_classifier import read
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
 FEW = (
-    "The answers were moved until the 24 photographs together had the class mix that was stated. Among so few the real "
-    "mix is another by chance, and answers that were right may become wrong. State it for a larger folder of the same "
-    "kind, and fit on that."
+    "The answers were moved until the 24 photographs together had the class mix that was stated. Among so few, chance "
+    "alone makes the real mix another one, and right answers may become wrong. State it for a larger folder of the "
+    "same kind, and fit on that."
 )
 
 

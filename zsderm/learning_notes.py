@@ -74,8 +74,8 @@ def _on_few(fitted: Fitted, beforehand: bool) -> list[str]:
         return []
     batch = f"the {counted(fitted.images, 'photograph')}{' of the fit' if beforehand else ''}"
     return [
-        f"The answers were moved until {batch} together had the class mix that was stated. Among so few the real mix "
-        "is another by chance, and answers that were right may become wrong. State it for a larger folder of the same "
+        f"The answers were moved until {batch} together had the class mix that was stated. Among so few, chance alone "
+        "makes the real mix another one, and right answers may become wrong. State it for a larger folder of the same "
         "kind, and fit on that."
     ]
 
