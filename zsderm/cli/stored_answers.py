@@ -107,7 +107,7 @@ def write_folder(
     how: dict[str, Any] = {"regions": regions, "progress": not is_quiet(), "run": run_facts(command_line())}
     dataset = write_answers(output, classifier, embedded, sheet, **how, begun=begun)
     counts, seconds = dataset.counts, time.monotonic() - started
-    for line in (*unsaid_notes(context, dataset), *count_summary(counts, dataset.method, dataset.prior, seconds)):
+    for line in (*unsaid_notes(context, dataset), *count_summary(counts, dataset, seconds)):
         say(line)
     print_failures(counts.reasons, "the column error", counts.failed)
     for place in filter(None, written):

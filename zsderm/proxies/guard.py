@@ -82,14 +82,13 @@ class RefinementTestResult:
     @property
     def _why(self) -> tuple[str, str]:
         if self.accepted:
-            words = "the refined labels predict where unseen images lie better than the text labels"
-            return words, str(self.over_text)
+            return "the photographs form groups that fit the refined answers better", str(self.over_text)
         if self.over_none.sure <= LEAST_GAIN:
-            return "the images form no clusters that match these classes", ""
+            return "the photographs form no groups that match these classes", ""
         if self.shrinks_dominant_class:
-            filled = f"{self.dominant_before:.0%}"
-            return f"it would take images from the class that the text proxies see in {filled} of them", ""
-        return "the refined labels do not describe the images clearly better than the text labels", str(self.over_text)
+            filled = f"{100 * self.dominant_before:.0f} % of the photographs have one and the same answer"
+            return f"{filled}, and refining would give some of these another", ""
+        return "it is not clear that refined answers fit the groups of photographs any better", str(self.over_text)
 
 
 @dataclass(frozen=True)
