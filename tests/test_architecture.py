@@ -59,6 +59,7 @@ FLOORS = [
     "learning_notes",
     "manifest",
     "saved_classifier",
+    "smoothed_answers",
     "batch_answers",
     "classifier",
     "supervised",

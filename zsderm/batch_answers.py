@@ -26,6 +26,7 @@ from zsderm.learning_notes import learning_notes
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
 from zsderm.proxies.chunks import KnownRows
+from zsderm.smoothed_answers import SmoothedAnswers
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -95,14 +96,15 @@ class BatchAnswers:
             return self._predictions(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
         by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self.retrieves)  # (n, C)
         scores = fitted.scores(batch.features) if fitted.refined else by_text
-        probabilities = (scores / fitted.temperature).softmax(dim=1)
+        smoothed = SmoothedAnswers.of(batch.features, (scores / fitted.temperature).softmax(dim=1), self.settings)
+        probabilities = smoothed.probabilities
         energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
         how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
         # Where a photograph has the same answer alone as in a folder, it has the same evidence too.
         alone = self.fit is not None or self._retrieves_by_image
         # Among all sentences, not only those retrieved.
         told = self.texts.evidence_beside(batch.features, probabilities, how.evidence, how.modality, known, alone=alone)
-        found = self._predictions(batch, probabilities, energy, told, fitted)
+        found = smoothed.told_by(self._predictions(batch, probabilities, energy, told, fitted))
         if fitted.refined:
             before = iter(by_text.argmax(dim=1).tolist())
             found = replace(found, unrefined_labels=[self.classes[next(before)] if ok else None for ok in batch.ok])
