@@ -285,6 +285,8 @@ def _check_values(stored: Mapping[str, Any]) -> None:
         check_kind(name, value, MADE_WITH[name])
         if name.endswith(TEMPERATURE) and value is not None and value <= 0:
             raise ValueError(f"{name} is {value}")
+    if made_with.get(SMOOTH, 0) < 0 or made_with.get(SMOOTH_NEIGHBOURS, 1) < 1:
+        raise ValueError("made_with has a smoothing that is none")
     prior = made_with.get("prior", UNUSED)
     for share in prior.values() if isinstance(prior, Mapping) else ():
         check_kind("prior", share, "float")
@@ -300,5 +302,7 @@ def _said(name: str, value: object) -> str:
     if name == "fitted":
         return f"the fitted classifier {value}" if value else "a classifier that was not fitted"
     if name == SMOOTH:
-        return f"answers that were smoothed with gamma {value:g}" if value else "answers that were not smoothed"
+        return f"smoothing (gamma {value:g})" if value else "no smoothing"
+    if name == SMOOTH_NEIGHBOURS:
+        return f"smoothing over {value} neighbours"
     return f"{'class texts' if name in (SENTENCES, CLASS_TEXTS) else name} {value}"
