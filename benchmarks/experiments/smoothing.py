@@ -179,8 +179,8 @@ def markdown(answers: pd.DataFrame, sets: pd.DataFrame, split: str) -> str:
     lines = [
         f"Written by `python -m zsderm.benchmarks.experiments.smoothing`; `{split}` splits, one view of each image, "
         "wording `knowledge`, not refined.\n",
-        "Answers of the whole folder: accuracy / balanced accuracy in percent, mean negative log-likelihood in nats; in "
-        "brackets the share of answers that changed.\n",
+        "Answers of the whole folder: accuracy / balanced accuracy in percent, mean negative log-likelihood in nats; "
+        "in brackets the share of answers that changed.\n",
         "| encoder | images (n) | not smoothed | " + " | ".join(f"gamma {gamma:g}" for gamma in GAMMAS) + " |",
         "|---" * (3 + len(GAMMAS)) + "|",
     ]
@@ -225,8 +225,9 @@ def markdown(answers: pd.DataFrame, sets: pd.DataFrame, split: str) -> str:
         for size in (*SIZES, 0):
             cells = []
             for key in ways:
-                if (encoder, source, size, *key) in means.index:
-                    row = means.loc[(encoder, source, size, *key)]
+                where = (encoder, source, size, *key)
+                if where in means.index:
+                    row = means.loc[where]
                     cells.append(f"{100 * row['coverage']:.1f}, {row['classes']:.2f}")
             if cells:
                 lines.append(f"| {encoder} | {source} | {size or 'half'} | " + " | ".join(cells) + " |")
@@ -244,7 +245,9 @@ def _of(
 
 @click.command(help=__doc__)
 @data_root_option
-@click.option("--model", "models", multiple=True, default=(DEFAULT_MODEL,), show_default=True, help="NAME or NAME=WHERE.")
+@click.option(
+    "--model", "models", multiple=True, default=(DEFAULT_MODEL,), show_default=True, help="NAME or NAME=WHERE."
+)
 @split_option
 @click.option("--repeats", default=40, show_default=True, type=click.IntRange(min=1), help="Random halves.")
 @cache_dir_option

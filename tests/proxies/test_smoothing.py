@@ -120,7 +120,9 @@ def test_a_probability_of_0_stays_0() -> None:
 def test_smoothing_mends_labels_that_are_wrong_by_chance() -> None:
     features, alone = folder(400)
     true = torch.arange(400) % 4
-    before, after = ((rows.argmax(dim=1) == true).double().mean() for rows in (alone, smooth_labels(features, alone, 1)))
+    before, after = (
+        (rows.argmax(dim=1) == true).double().mean() for rows in (alone, smooth_labels(features, alone, 1))
+    )
     assert after > before + 0.05
 
 
@@ -151,7 +153,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     features, alone = folder()
     with pytest.raises(SettingsError, match="60 images, but got 59"):
         smooth_labels(features, alone[:59], 0.3)
-    with pytest.raises(SettingsError, match="sums? to 1"):
+    with pytest.raises(SettingsError, match="which sum to 1"):
         smooth_labels(features, 2 * alone, 0.3)
     with pytest.raises(SettingsError, match="neighbours"):
         smooth_labels(features, alone, 0.3, neighbours=0)

@@ -16,7 +16,16 @@ from zsderm.cli.image_sources import images_option
 from zsderm.cli.parameters import ClassList, ClassPrior, Gamma, Views
 from zsderm.cli.supervised import supervised_classifier_of
 from zsderm.cli.talk import say, timed
-from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, USUAL_SMOOTHING, Settings
+from zsderm.config import (
+    DEFAULT_KNOWLEDGE,
+    DEFAULT_MODEL,
+    DEFAULT_PRIOR,
+    METHODS,
+    NAMES,
+    RETRIEVALS,
+    USUAL_SMOOTHING,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from zsderm import ZeroShotClassifier
@@ -233,8 +242,8 @@ classifier_options = all_of(
         default=Settings.smooth,
         metavar="[GAMMA]",
         heading=RARE,
-        help=f"Draw each answer towards those of the most similar photographs of the folder; {USUAL_SMOOTHING} where no "
-        "number is given.  [default: not]",
+        help="Draw each answer towards those of the most similar photographs of the folder; without a number "
+        f"{USUAL_SMOOTHING}.  [default: not]",
     ),
     views_option,
     device_option,
