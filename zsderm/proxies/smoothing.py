@@ -48,7 +48,7 @@ class NeighbourGraph:
         """
         check_positive(neighbours=neighbours)
         rows = finite_rows(features, "image features")
-        centred = (rows.double() - rows.double().mean(dim=0)).float()
+        centred = rows - rows.mean(dim=0, dtype=torch.float64).float()
         distinct = distinct_images(rows)  # (n,)
         least, places, squared = near_duplicate_distance(centred), centred[distinct], centred.square().sum(dim=1)
         kept = min(neighbours, len(distinct))
