@@ -866,8 +866,12 @@ def test_no_list_of_classes_is_a_sentence() -> None:
         (lambda: Settings(proxy_temperature=None), SettingsError, "`proxy_temperature` to be a number"),
         (lambda: KnowledgeBase.load(5), WrongTypeError, "but got int"),
         (lambda: given_templates(""), SettingsError, "an empty text"),
+        (lambda: Settings(smooth="a bit"), SettingsError, "`smooth` to be a number, but got 'a bit'"),
+        (lambda: Settings(smooth=True), SettingsError, "`smooth` to be a number, but got True"),
+        (lambda: Settings(smooth=-0.1), SettingsError, "`smooth` to be 0 or more"),
+        (lambda: Settings(smooth=np.inf), SettingsError, "`smooth` to be 0 or more"),
     ],
-    ids=["a name", "none", "k", "batch size", "name weight", "temperature", "a base", "templates"],
+    ids=["a name", "none", "k", "batch size", "name weight", "temperature", "a base", "templates", *"1234"],
 )
 def test_a_wrong_kind_of_argument_is_one_sentence_of_ours(wrong, error, words) -> None:
     with pytest.raises(error) as raised:

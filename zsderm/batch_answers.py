@@ -28,6 +28,7 @@ from zsderm.learning_notes import learning_notes, refinement_sentence
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
 from zsderm.proxies.chunks import KnownRows
+from zsderm.smoothed_answers import SmoothedAnswers
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -141,7 +142,8 @@ class BatchAnswers:
             by_text, probabilities = self._scored(batch.features, fitted)
             changed += int((by_text.argmax(dim=1) != probabilities.argmax(dim=1)).sum()) if fitted.refined else 0
             if totals is not None:
-                totals.add(batch.features, _winners(probabilities))
+                smoothed = SmoothedAnswers.of(batch.features, probabilities, self.settings)
+                totals.add(batch.features, _winners(smoothed.probabilities))
         return BatchFacts(
             None if totals is None else totals.company(),
             "" if strange is None else strange.note(self.encoder.card.name),
@@ -169,18 +171,19 @@ class BatchAnswers:
             empty = torch.empty(0, len(self.classes)), torch.empty(0)
             return self._predictions(batch, *empty, iter(()), None, facts)
         by_text, probabilities = self._scored(batch.features, fitted)
+        smoothed = SmoothedAnswers.of(batch.features, probabilities, self.settings)
         energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
         how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
         told = self.texts.evidence_beside(  # among all sentences, not only those retrieved
             batch.features,
-            probabilities,
+            smoothed.probabilities,
             how.evidence,
             how.modality,
             known,
             alone=self._alone,
             company=facts.company,
         )
-        found = self._predictions(batch, probabilities, energy, told, fitted, facts)
+        found = smoothed.told_by(self._predictions(batch, smoothed.probabilities, energy, told, fitted, facts))
         if fitted.refined:
             names = iter(by_text.argmax(dim=1).tolist())
             found = replace(found, unrefined_labels=[self.classes[next(names)] if ok else None for ok in batch.ok])
