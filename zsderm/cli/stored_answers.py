@@ -44,6 +44,11 @@ def check_folder(context: click.Context, output: str) -> None:
     for name, why in _OF_ALL.items():
         if context.params.get(name) is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be given with -o FOLDER/: {why}.")
+    if context.params.get("smooth"):
+        raise click.UsageError(
+            "--smooth cannot be given with -o FOLDER/: each answer is drawn to those of all others, which would have to "
+            "be in memory; write a table: -o FILE"
+        )
     if context.params["model"].startswith("supervised:"):
         raise click.UsageError(
             "--model supervised:FOLDER cannot be given with -o FOLDER/, which is for answers from embeddings; write a "
