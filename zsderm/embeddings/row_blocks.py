@@ -14,9 +14,11 @@ import numpy as np
 from zsderm.embeddings.dataset_rows import DatasetRows
 from zsderm.embeddings.feature_files import StoredEmbeddings
 from zsderm.embeddings.nearest_rows import Floats, Integers
+from zsderm.places import LocalFolder, mapped_ahead
 
-BLOCK = 16_384  # rows in memory at a time
-READERS = 8  # parts of a data set that are read at once: where it is far away, most of the time is waiting
+BLOCK = 16_384  # rows of an array looked at at a time
+READERS = 8  # parts of a data set that are read at once where it is far away, and most of the time is waiting
+LOCAL_READERS = 2
 
 
 class StoredRows(Protocol):
@@ -31,22 +33,24 @@ class StoredRows(Protocol):
 
 
 def blocks_of(rows: StoredRows, stretch: range) -> Iterator[tuple[Integers, Floats]]:
-    """The rows of a stretch that are not NaN, a block at a time, while the next is being read: ids and (n, D) rows."""
-    starts = range(stretch.start, stretch.stop, BLOCK)
+    """The rows of a stretch that are not NaN, some at a time: their (n,) ids, and (n, D) float32.
 
-    def read(start: int) -> tuple[Integers, Floats]:
-        block = np.asarray(rows[start : min(start + BLOCK, stretch.stop)], np.float32)
-        kept = np.flatnonzero(np.isfinite(block).all(axis=1))
-        return start + kept, np.ascontiguousarray(block[kept])
-
-    with ThreadPoolExecutor(1) as reader:
-        coming = [reader.submit(read, start) for start in starts[:1]]
-        for start in [*starts[1:], None]:
-            ids, block = coming.pop().result()
-            if start is not None:
-                coming.append(reader.submit(read, start))
-            if len(ids):
-                yield ids, block
+    The parts of a data set are read ahead, several at once.
+    """
+    if isinstance(rows, DatasetRows):
+        dataset, size = rows.dataset, rows.dataset.facts.part_rows
+        parts = range(stretch.start // size, -(-stretch.stop // size)) if stretch else range(0)
+        readers = LOCAL_READERS if isinstance(dataset.folder, LocalFolder) else READERS
+        read = mapped_ahead(parts, lambda part: dataset.read_part(part)[1], readers)
+        blocks = ((part * size, features) for part, features in read)
+    else:
+        starts = range(stretch.start, stretch.stop, BLOCK)
+        blocks = ((start, np.asarray(rows[start : min(start + BLOCK, stretch.stop)], np.float32)) for start in starts)
+    for start, block in blocks:
+        first, last = max(stretch.start - start, 0), min(stretch.stop - start, len(block))
+        kept = first + np.flatnonzero(np.isfinite(block[first:last]).all(axis=1))
+        if len(kept):
+            yield start + kept, np.ascontiguousarray(block[kept])
 
 
 def names_of(stored: StoredEmbeddings, rows: Integers) -> list[str]:
