@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zsderm.embeddings import DatasetFolder, ImageEmbeddings, StoredEmbeddings, read_embeddings
-from zsderm.embeddings.row_blocks import blocks_of, names_of
+from zsderm.embeddings.row_blocks import blocks_of, names_of, rows_at
 from zsderm.errors import InputError
 
 WIDTH, COUNT, PART = 8, 50, 7
@@ -40,6 +40,14 @@ def test_blocks_hold_the_rows_of_a_stretch_that_are_not_nan(
     assert [row for ids, _ in blocks for row in ids.tolist()] == expected
     for ids, rows in blocks:
         np.testing.assert_array_equal(rows, whole[ids])
+
+
+@pytest.mark.parametrize("places", [[0], [3, 4, 13, 14, 48], list(range(50)), []])
+def test_rows_at_places_are_those_of_the_whole(stored: StoredEmbeddings, places: list[int]) -> None:
+    wanted = np.array(places, np.int64)
+    expected = np.asarray(stored.features)[wanted]
+    for rows in (stored.features, np.asarray(stored.features)):
+        np.testing.assert_array_equal(rows_at(rows, wanted), expected)
 
 
 def test_names_are_those_of_the_rows_in_any_order(stored: StoredEmbeddings) -> None:

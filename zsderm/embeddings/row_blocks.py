@@ -5,7 +5,7 @@ Letters: N rows, D embedding width, n rows at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -38,11 +38,9 @@ def blocks_of(rows: StoredRows, stretch: range) -> Iterator[tuple[Integers, Floa
     The parts of a data set are read ahead, several at once.
     """
     if isinstance(rows, DatasetRows):
-        dataset, size = rows.dataset, rows.dataset.facts.part_rows
+        size = rows.dataset.facts.part_rows
         parts = range(stretch.start // size, -(-stretch.stop // size)) if stretch else range(0)
-        readers = LOCAL_READERS if isinstance(dataset.folder, LocalFolder) else READERS
-        read = mapped_ahead(parts, lambda part: dataset.read_part(part)[1], readers)
-        blocks = ((part * size, features) for part, features in read)
+        blocks = ((part * size, features) for part, features in _parts(rows, parts))
     else:
         starts = range(stretch.start, stretch.stop, BLOCK)
         blocks = ((start, np.asarray(rows[start : min(start + BLOCK, stretch.stop)], np.float32)) for start in starts)
@@ -51,6 +49,31 @@ def blocks_of(rows: StoredRows, stretch: range) -> Iterator[tuple[Integers, Floa
         kept = first + np.flatnonzero(np.isfinite(block[first:last]).all(axis=1))
         if len(kept):
             yield start + kept, np.ascontiguousarray(block[kept])
+
+
+def rows_at(rows: StoredRows, places: Integers) -> Floats:
+    """Some of the rows, (n, D) float32; the parts of a data set are read ahead.
+
+    Args:
+        rows: N rows.
+        places: (n,) which of them, in rising order.
+    """
+    if not isinstance(rows, DatasetRows):
+        return np.asarray(rows[places], np.float32)
+    parts, own = np.divmod(places, rows.dataset.facts.part_rows)
+    wanted, starts = np.unique(parts, return_index=True)
+    found = np.empty((len(places), rows.shape[1]), np.float32)
+    stops = np.append(starts, len(places))[1:].tolist()
+    for (_, features), start, stop in zip(_parts(rows, wanted.tolist()), starts.tolist(), stops, strict=True):
+        found[start:stop] = features[own[start:stop]]
+    return found
+
+
+def _parts(rows: DatasetRows, parts: Iterable[int]) -> Iterator[tuple[int, Floats]]:
+    """Parts of a data set with their rows."""
+    dataset = rows.dataset
+    readers = LOCAL_READERS if isinstance(dataset.folder, LocalFolder) else READERS
+    return mapped_ahead(parts, lambda part: dataset.read_part(part)[1], readers)
 
 
 def names_of(stored: StoredEmbeddings, rows: Integers) -> list[str]:
