@@ -19,7 +19,8 @@ from tests.embeddings.ray_cluster import TwoNodes, kill, parts_in, two_nodes, wh
 from zsderm.embeddings import DatasetFolder, LocalEngine, embed_dataset, read_embeddings
 from zsderm.embeddings.embedded_dataset import encoder_facts
 from zsderm.embeddings.ray_actor import ATTEMPTS, PartMaker, Work, seen_images
-from zsderm.embeddings.ray_engine import Actors, RayEngine, _new_attempts
+from zsderm.embeddings.ray_cluster import Actors
+from zsderm.embeddings.ray_engine import RayEngine, _new_attempts
 from zsderm.encoders import Encoder, load_encoder
 from zsderm.errors import InputError, SettingsError
 

@@ -12,6 +12,7 @@ import click
 
 from zsderm.cli.calibrated import check_calibration, read_calibration
 from zsderm.cli.embedded_images import images_or_embeddings
+from zsderm.cli.engines import engine_options
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_tables import ImageTables, image_table_options
@@ -48,6 +49,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
 
 @click.command(cls=Command)
 @classifier_options
+@engine_options
 @image_table_options
 @option(
     "--modality",
