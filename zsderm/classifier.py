@@ -1,7 +1,8 @@
 """From a folder of photographs and a list of diseases to labels, probabilities and evidence.
 
 `ZeroShotClassifier.predict` reads as the method: embed the images, retrieve descriptions, average them into text
-proxies, refine those on the batch, answer. Each step is a function of another module, which it imports.
+proxies, refine those on the batch, answer. Each step is a function of another module, which it imports; embeddings that
+were stored before take the way of photographs that have just been embedded.
 
 Letters: N images, C classes, M sentences, D embedding width.
 """
@@ -31,8 +32,9 @@ from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
 from zsderm.evidence import check_regions
 from zsderm.fitted import Fitted
+from zsderm.given_rows import EmbeddedImages
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
-from zsderm.image_reader import ImageReader, Photographs
+from zsderm.image_reader import Given, ImageReader
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
@@ -41,6 +43,7 @@ from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.joined import trained_words, with_narratives
 from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
+from zsderm.streamed_answers import StreamedAnswers
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -159,7 +162,7 @@ class ZeroShotClassifier:
 
     def predict(
         self,
-        images: Photographs,
+        images: Given,
         progress: bool = False,
         *,
         views: int | None = None,
@@ -177,7 +180,8 @@ class ZeroShotClassifier:
 
         Args:
             images: a folder, a path, a PIL image, or a list of paths or PIL images; or what `zsderm.images.named` has
-                found in them. N in all.
+                found in them. Or their embeddings by this encoder, of as many views: the file or data set that
+                ``zsderm embed`` wrote, or what `zsderm.embeddings.read_embeddings` has read of it. N in all.
             progress: show a bar on stderr while images are embedded.
             views: how many views of each image are averaged; None for what the settings say.
             regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
@@ -193,20 +197,21 @@ class ZeroShotClassifier:
         Raises:
             ImageError: a folder that is missing or holds no images.
             SettingsError: a number of views that there is no set of, or not that of the fitted classifier.
-            InputError: not one region, or narrative, for each image.
+            InputError: not one region, or narrative, for each image; or embeddings that cannot be read, or that another
+                encoder or number of views made.
             CheckpointError, UnknownClassError: a model of stories that is none, or that knows fewer than two classes.
         """
         own = self._with_views(views)
-        found = photographs.named(images)
+        found = own._reader.named(images)
         check_regions(regions, found.names)  # a mistake shows before the work
         modelled = words_model is not None
         check_narratives(narratives, found.names, words_weight, modelled=modelled, options=words_options)
         weight = weight_of(words_weight, modelled=modelled)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
-        answers = own.predict_embedded(own._reader.embed(found, progress), regions)
+        answers = own.predict_embedded(own._reader.embedded(found, progress), regions)
         return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
 
-    def predict_embedded(self, batch: NamedEmbeddings, regions: Sequence[str] | None = None) -> Predictions:
+    def predict_embedded(self, batch: EmbeddedImages, regions: Sequence[str] | None = None) -> Predictions:
         """What `predict` says of photographs that are embedded already: they are the batch.
 
         Args:
@@ -216,9 +221,44 @@ class ZeroShotClassifier:
         Raises:
             InputError: not one region for each image.
         """
+        return self.predict_stream(batch, regions=regions).all()
+
+    def embedded(self, images: Given, progress: bool = False) -> EmbeddedImages:
+        """Photographs embedded as `predict` does it; stored embeddings, held against the encoder, as they are.
+
+        Args:
+            images: see `predict`.
+            progress: see `predict`.
+
+        Raises:
+            ImageError, InputError: see `predict`.
+        """
+        return self._reader.embedded(self._reader.named(images), progress)
+
+    def predict_stream(
+        self,
+        batch: EmbeddedImages,
+        progress: bool = False,
+        *,
+        regions: Sequence[str] | None = None,
+        learned: Fitted | None = None,
+    ) -> StreamedAnswers:
+        """What `predict` says, of more images than memory holds the answers of: they are made where they are asked for.
+
+        Memory does not grow with N if the rows are in a data set of embeddings or in a .npy file, from
+        `Settings.streamed_from` images on. `zsderm.written_answers` writes such answers into a folder.
+
+        Args:
+            batch: N images, as `embedded` gives them.
+            progress: show a bar on stderr while many images are refined.
+            regions: see `predict`.
+            learned: what was learned from these very images before; None learns it now, unless something was fitted.
+
+        Raises:
+            InputError: not one region for each image.
+        """
         check_regions(regions, batch.names)
-        method = self._batch_answers
-        return method.to(batch, method.fitted_for(batch.features), regions)
+        return StreamedAnswers.of(self._batch_answers, batch, regions, fitted=learned, progress=progress)
 
     def predict_stored(self, embeddings: str | Path, images: Sequence[str | Path]) -> Predictions:
         """What `predict` says of photographs, with the rows that ``zsderm embed`` wrote of them; none is opened.
@@ -237,7 +277,7 @@ class ZeroShotClassifier:
 
     def predict_groups(
         self,
-        images: Photographs,
+        images: Given,
         groups: Sequence[str],
         progress: bool = False,
         *,
@@ -264,16 +304,17 @@ class ZeroShotClassifier:
             InputError: not one group, or region, for each image.
         """
         own = self._with_views(views)
-        found = photographs.named(images)
+        found = own._reader.named(images)
         members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
         check_regions(regions, found.names)
-        batch, method = own._reader.embed(found, progress), own._batch_answers
+        embedded, method = own._reader.embedded(found, progress), own._batch_answers
+        batch = embedded.part(0, len(embedded))
         fitted = method.fitted_for(batch.features)
         places = None if regions is None else members.shared(regions)
         answers = [method.to(*rows) for rows in ((batch, fitted, regions), (members.means(batch), fitted, places))]
         return group_predictions(answers[0], answers[1], members, by)
 
-    def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
+    def fit(self, images: Given | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
         """Learn from one batch of images, without labels, what `predict` then applies to any others.
 
         After it a photograph gets the same answer alone as in any folder.

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 from platformdirs import user_cache_path
 
+from zsderm.cli.embedded_images import or_embeddings
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
 from zsderm.cli.image_sources import images_option
 from zsderm.cli.parameters import ClassList, ClassPrior, Views
@@ -154,7 +155,7 @@ def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
 
 
 classifier_options = all_of(
-    images_option,
+    or_embeddings(images_option),
     follow_links_option,
     classes_option,
     option(

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice, repeat
 from pathlib import Path
@@ -28,7 +28,8 @@ from zsderm.embeddings.cache import FeatureCache, image_layout, is_unit
 from zsderm.embeddings.decoding_ahead import WorkTimes, decoding_threads, prepared_ahead
 from zsderm.encoders.views import encode_views
 from zsderm.errors import ImageError, SettingsError
-from zsderm.images import ImageList, file_behind, file_hash, open_file, open_image, read_header
+from zsderm.images import file_behind, file_hash, open_file, open_image, read_header
+from zsderm.places import fetched_ahead
 from zsderm.progress import counting
 
 if TYPE_CHECKING:
@@ -56,32 +57,6 @@ class ImageEmbeddings:
     features: np.ndarray
     ok: np.ndarray
     errors: Mapping[int, str]
-
-
-@dataclass(frozen=True, eq=False)
-class NamedEmbeddings:
-    """The embeddings of N images by name, without rows for those that could not be read.
-
-    Attributes:
-        names: N names.
-        features: (n, D) float32 unit rows of the images that could be read, in their order.
-        ok: (N,) bool, which images those are.
-        errors: for each of the others the reason, by its name.
-        passed_over: what was left out in the folders that were searched; see `zsderm.images.ImageList`.
-    """
-
-    names: tuple[str, ...]
-    features: torch.Tensor
-    ok: np.ndarray
-    errors: Mapping[str, str]
-    passed_over: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, images: ImageList, found: ImageEmbeddings) -> NamedEmbeddings:
-        """What `embed_images` found for N images."""
-        reasons = {images.names[index]: reason for index, reason in found.errors.items()}
-        rows = torch.from_numpy(found.features[found.ok])
-        return cls(images.names, rows, found.ok, reasons, images.passed_over)
 
 
 def embed_images(
@@ -173,7 +148,7 @@ def embed_batches(
     times = WorkTimes() if times is None else times
     times.workers = workers
     ahead = BATCHES_AHEAD * max(batch_size, workers)
-    return _batches(encoder, iter(images), views, iter(sizes), ahead, store, tell or _nobody, times)
+    return _batches(encoder, fetched_ahead(images, open_file), views, iter(sizes), ahead, store, tell or _nobody, times)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import ImageError
 from zsderm.file_names import printable
 from zsderm.images import file_hash, open_file, read_header
+from zsderm.places import fetched_ahead
 from zsderm.tasks.audit.image_sets import ImageSet
 from zsderm.tasks.audit.perceptual_hash import BITS, NEARLY_EQUAL, nearest_hashes, turned_hashes
 from zsderm.tasks.audit.report import AuditReport, Overlap, Pair
@@ -50,11 +51,11 @@ class Prints:
     errors: Mapping[int, str]
 
     @classmethod
-    def of(cls, paths: Sequence[Path], advance: Callable[[], None] = lambda: None) -> Prints:
+    def of(cls, paths: Sequence[Path | str], advance: Callable[[], None] = lambda: None) -> Prints:
         """Read the images one at a time; of each, 300 bytes stay in memory."""
         digests, errors = [""] * len(paths), {}
         hashes = np.zeros((len(paths), 8, BITS // 8), np.uint8)
-        for row, path in enumerate(paths):
+        for row, path in enumerate(fetched_ahead(paths, open_file)):
             try:
                 with open_file(path) as content:
                     with read_header(content).decoded() as picture:
