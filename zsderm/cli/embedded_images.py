@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from zsderm.cli.embedded_first import embedded_first
 from zsderm.cli.help import IMAGES, option
 from zsderm.cli.image_list import found_images
 from zsderm.cli.stored_images import EmbeddingsPlace
@@ -68,7 +67,7 @@ def images_or_embeddings(context: click.Context, options: Mapping[str, Any]) -> 
 
     Args:
         context: of the command; it knows what was said and what is a default.
-        options: the values of `zsderm.cli.options.classifier_options`, and perhaps ``engine``.
+        options: the values of `zsderm.cli.options.classifier_options`.
 
     Raises:
         UsageError: embeddings, and an option that needs photographs.
@@ -76,8 +75,6 @@ def images_or_embeddings(context: click.Context, options: Mapping[str, Any]) -> 
         InputError: no embeddings, or a data set of them that is not finished.
     """
     embeddings = options["embeddings"]
-    if "engine" in options and options["engine"].is_ray:
-        return embedded_first(context, options)
     if embeddings is None:
         return found_images(options["images"], options["follow_links"])
     given = [name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
