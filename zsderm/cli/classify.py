@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from zsderm.cli.calibrated import check_calibration, read_calibration
+from zsderm.cli.embedded_first import embedded_first
 from zsderm.cli.embedded_images import images_or_embeddings
+from zsderm.cli.engines import engine_options
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_tables import ImageTables, image_table_options
@@ -48,6 +50,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
 
 @click.command(cls=Command)
 @classifier_options
+@engine_options
 @image_table_options
 @option(
     "--modality",
@@ -184,7 +187,8 @@ def classify(
     table = output if isinstance(output, Path) else None
     refuse_others_files(options["images"], table, tables.group_by is not None, explain)
     record = read_calibration(calibration, options["classes"], looks=options["embeddings"] is None)
-    images = images_or_embeddings(context, options)
+    found = embedded_first if options["engine"].is_ray else images_or_embeddings
+    images = found(context, options)
     groups, places = tables.groups_of(images.names), tables.regions_of(images.names)
     told = words.of_images(images.names, tables.image_column, groups)
     started = time.monotonic()
