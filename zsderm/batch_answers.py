@@ -144,6 +144,7 @@ class BatchAnswers:
         fitted: Fitted | None,
         facts: BatchFacts,
         regions: Sequence[str] | None = None,
+        brief: bool = False,
     ) -> Predictions:
         """As `to`, for images that are a part of a batch.
 
@@ -152,6 +153,7 @@ class BatchAnswers:
             fitted: what answers.
             facts: what is said of the whole batch.
             regions: n regions of the body.
+            brief: with only one description of each answer, as tables have it, and none of the runner-up.
         """
         if fitted is None:
             empty = torch.empty(0, len(self.classes)), torch.empty(0)
@@ -167,6 +169,7 @@ class BatchAnswers:
             known,
             alone=self._alone,
             company=facts.company,
+            brief=brief,
         )
         found = self._predictions(batch, probabilities, energy, told, fitted, facts)
         if fitted.refined:
