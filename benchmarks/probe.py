@@ -70,6 +70,7 @@ def run_probes(
     command: str | None = None,
     progress: bool = False,
     tell: Callable[[str], None] = lambda line: None,
+    embeddings: str | Path | None = None,
 ) -> list[Path]:
     """Make the probes that have no result file yet.
 
@@ -84,13 +85,14 @@ def run_probes(
         command: the command line, for the manifests.
         progress: show bars while images are encoded.
         tell: called with one line for each run, and with the notes.
+        embeddings: see `zsderm.tasks.probe.probe_features`.
 
     Returns:
         The JSON file of every run, finished earlier or now.
 
     Raises:
         SettingsError: two runs would have the same file, or the place cannot be written.
-        InputError: the training images that can be read are of fewer than two classes.
+        InputError: the training images that can be read are of fewer than two classes; or `embeddings` do not fit.
     """
     files: list[Path] = []
     for model in dict.fromkeys(run.model for run in runs):
@@ -102,6 +104,7 @@ def run_probes(
                 tell(f"Note on {part.test.title}: {unlearned}")
             for kind in dict.fromkeys(run.features for run in runs if run.model == model):
                 how: dict[str, Any] = {"batch_size": batch_size, "cache": cache, "progress": progress}
+                how["embeddings"] = embeddings
                 both = [probe_features(encoder, each.images, kind, **how) for each in (part.learn, part.test)]
                 for run in (run for run in runs if (run.model, run.features) == (model, kind)):
                     path = output / f"{_stem(run, part.test.title, both[0].of)}.json"

@@ -48,6 +48,7 @@ def run_grid(
     worded: generative.Models | None = None,
     seed: int = 0,
     progress: bool = False,
+    embeddings: str | Path | None = None,
 ) -> list[Path]:
     """Make the runs that have no result file yet, then compare the methods.
 
@@ -64,12 +65,15 @@ def run_grid(
         worded: the models that answer in words, by the name that runs have for each.
         seed: of the order in which these are told the classes.
         progress: show a bar on stderr while these answer.
+        embeddings: what ``zsderm embed`` wrote of these images, to be used in place of encoding them: a .npy or
+            .parquet file, or the folder of a data set. It is for runs of its encoder and number of views only.
 
     Returns:
         The JSON file of every run, finished earlier or now.
 
     Raises:
         SettingsError: two runs would have the same file, or the place cannot be written.
+        InputError: `embeddings` of another encoder or number of views, or that lack some of the images.
     """
     files: list[Path] = []
     for model in dict.fromkeys(run.model for run in runs):
@@ -90,7 +94,7 @@ def run_grid(
                     continue
                 classifier = classifier_of(run, encoder, dataset.classes, priors or {}, cache, _modality(dataset))
                 _tell_notes(filter(None, [classifier.shown_note]), dataset.title, noted, tell)  # before the work
-                tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command)}")
+                tell(f"{path.stem}: {_run(run, dataset, classifier, path, force, command, embeddings)}")
                 _tell_notes(read_result(path)["manifest"]["notes"], dataset.title, noted, tell)
             compare_methods(own, dataset, output)
             files += list(own)
@@ -203,7 +207,13 @@ def images_checksum(dataset: LabelledImages) -> str:
 
 
 def _run(
-    run: Run, dataset: LabelledImages, classifier: Classifier, path: Path, force: bool, command: str | None
+    run: Run,
+    dataset: LabelledImages,
+    classifier: Classifier,
+    path: Path,
+    force: bool,
+    command: str | None,
+    embeddings: str | Path | None,
 ) -> str:
     """Predict, score and write, unless it is done; one line about it."""
     inputs = inputs_of(dataset, classifier)
@@ -213,7 +223,10 @@ def _run(
         return "there already"
     refuse_others(path, MARK)
     refuse_others(answers, ANSWERS_MARK)
-    predictions = classifier.predict(list(dataset.images))
+    if isinstance(classifier, SupervisedClassifier) or embeddings is None:
+        predictions = classifier.predict(list(dataset.images))
+    else:
+        predictions = classifier.predict_stored(embeddings, list(dataset.images))
     rows = predictions.to_frame().assign(true_label=[dataset.classes[label] for label in dataset.labels])
     if dataset.units is not None:
         rows[dataset.unit] = dataset.units

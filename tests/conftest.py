@@ -20,6 +20,7 @@ from zsderm.encoders.base import CARD_FILE, EncoderCard
 from zsderm.images import open_image
 
 if TYPE_CHECKING:
+    from tests.places.s3_server import S3Server
     from zsderm.benchmarks.experiments.protocol_server import ProtocolServer
 
 WIDTH, SIDE, WORD_SLOTS = 32, 8, 512
@@ -158,3 +159,24 @@ def vision_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProtocolServer]:
     monkeypatch.setattr("zsderm.language_model.client.FIRST_WAIT", 0.01)
     with serving(lambda content, number: "a round brown spot") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server on loopback, for all tests of this process; each test has buckets of its own."""
+    from tests.places.s3_server import running
+
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The server, with keys in the environment, and nothing that the machine says of stores."""
+    from tests.places.s3_server import OF_STORES
+
+    for name in [name for name in os.environ if name.startswith(OF_STORES)]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3_server

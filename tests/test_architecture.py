@@ -61,6 +61,7 @@ FLOORS = [
     "learning_notes",
     "manifest",
     "saved_classifier",
+    "smoothed_answers",
     "batch_answers",
     "streamed_answers",
     "classifier",

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from safetensors import SafetensorError
 
@@ -128,6 +129,26 @@ def atomic_folder(folder: str | os.PathLike[str], *, must_be_new: bool = True) -
             shutil.rmtree(hidden, ignore_errors=True)
 
 
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Wait until no other process is where this one is, then keep them out; where there are no locks, nobody waits.
+
+    Args:
+        file: whose lock stands for it; made if it is not there, in a folder that is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    number = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):  # a network disk without locks
+                fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
 def is_new_or_empty(folder: Path) -> bool:
     """Whether a folder can be written without losing anything: nothing is there, or an empty folder."""
     return not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))
@@ -151,17 +172,22 @@ def refuse_others(path: str | os.PathLike[str], mark: re.Pattern[bytes]) -> None
         if not path.exists():
             return
         with path.open("rb") as file:
-            content = file.read(_HEAD)
-            if not content:
-                return
-            file.seek(max(0, path.stat().st_size - _TAIL))
-            ours = bool(mark.search(content) or mark.search(file.read(_TAIL)))
+            ours = has_mark(file, mark)
     except OSError as error:
         raise _not_written(path, error) from error
     if not ours:
         raise SettingsError(
             f"'{path}' would be replaced, but it is not what zsderm writes there. Move it, or choose another output."
         )
+
+
+def has_mark(file: BinaryIO, mark: re.Pattern[bytes]) -> bool:
+    """Whether an open file is empty, or has a mark of ours; see `refuse_others`."""
+    content = file.read(_HEAD)
+    if not content:
+        return True
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+    return bool(mark.search(content) or mark.search(file.read(_TAIL)))
 
 
 def refuse_unwritable(path: str | os.PathLike[str]) -> None:

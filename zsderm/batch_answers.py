@@ -24,10 +24,11 @@ from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.learning_notes import learning_notes
+from zsderm.learning_notes import learning_notes, refinement_sentence
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
 from zsderm.proxies.chunks import KnownRows
+from zsderm.smoothed_answers import SmoothedAnswers
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -43,11 +44,15 @@ class BatchFacts:
         company: against which each image is held for its evidence; None where each is taken as if it were alone.
         strange: a sentence on the images that look like nothing the encoder was trained with; may be empty.
         regions: of how many images the region of the body is known; None where nobody said any.
+        answered: how many images could be read.
+        changed: how many of their answers are not those of the text proxies.
     """
 
     company: Company | None = None
     strange: str = ""
     regions: int | None = None
+    answered: int = 0
+    changed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +119,7 @@ class BatchAnswers:
     def facts_of(
         self, parts: Iterable[NamedEmbeddings], fitted: Fitted | None, regions: Sequence[str] | None = None
     ) -> BatchFacts:
-        """What is said of a whole batch, which is gone through once, if that is needed at all.
+        """What is said of a whole batch, which is gone through once.
 
         Args:
             parts: the N images, a part at a time.
@@ -122,20 +127,29 @@ class BatchAnswers:
             regions: see `to`.
         """
         known = None if regions is None else sum(map(bool, regions))
-        home = home_of(self.encoder)
-        if fitted is None or (self._alone and home is None):
+        if fitted is None:
             return BatchFacts(regions=known)
+        home = home_of(self.encoder)
         totals = None if self._alone else CompanyTotals(len(self.classes), self.encoder.card.width)
         strange = None if home is None else StrangeImages(home)
+        answered = changed = 0
         for batch in parts:
+            answered += len(batch.features)
             if home is not None and strange is not None:
                 strange.add(batch.names, with_gaps(home.familiarity(batch.features), batch.ok))
+            if totals is None and not fitted.refined:
+                continue
+            by_text, probabilities = self._scored(batch.features, fitted)
+            changed += int((by_text.argmax(dim=1) != probabilities.argmax(dim=1)).sum()) if fitted.refined else 0
             if totals is not None:
-                totals.add(batch.features, _winners(self._scored(batch.features, fitted)[1]))
+                smoothed = SmoothedAnswers.of(batch.features, probabilities, self.settings)
+                totals.add(batch.features, _winners(smoothed.probabilities))
         return BatchFacts(
             None if totals is None else totals.company(),
             "" if strange is None else strange.note(self.encoder.card.name),
             known,
+            answered,
+            changed,
         )
 
     def part(
@@ -159,11 +173,12 @@ class BatchAnswers:
             empty = torch.empty(0, len(self.classes)), torch.empty(0)
             return self._predictions(batch, *empty, iter(()), None, facts)
         by_text, probabilities = self._scored(batch.features, fitted)
+        smoothed = SmoothedAnswers.of(batch.features, probabilities, self.settings)
         energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
         how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
         told = self.texts.evidence_beside(  # among all sentences, not only those retrieved
             batch.features,
-            probabilities,
+            smoothed.probabilities,
             how.evidence,
             how.modality,
             known,
@@ -171,10 +186,10 @@ class BatchAnswers:
             company=facts.company,
             brief=brief,
         )
-        found = self._predictions(batch, probabilities, energy, told, fitted, facts)
+        found = smoothed.told_by(self._predictions(batch, smoothed.probabilities, energy, told, fitted, facts))
         if fitted.refined:
-            before = iter(by_text.argmax(dim=1).tolist())
-            found = replace(found, unrefined_labels=[self.classes[next(before)] if ok else None for ok in batch.ok])
+            names = iter(by_text.argmax(dim=1).tolist())
+            found = replace(found, unrefined_labels=[self.classes[next(names)] if ok else None for ok in batch.ok])
         if regions is None:
             return found
         return replace(found, manifest={**found.manifest, "regions": facts.regions})
@@ -225,7 +240,7 @@ class BatchAnswers:
                 self.knowledge,
                 self.settings,
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
-                None if fitted is None else {**fitted.history(self.classes), **self._identity()},
+                None if fitted is None else self._learned(fitted, facts),
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
                 ["No image could be read."] if fitted is None else self._notes(fitted, facts.strange),
                 batch.passed_over,
@@ -245,6 +260,15 @@ class BatchAnswers:
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
         learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
         return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
+
+    def _learned(self, fitted: Fitted, of_batch: BatchFacts) -> dict[str, Any]:
+        """What the manifest says of what was learned, with what that changed of the answers of the batch."""
+        changed, answered = of_batch.changed, of_batch.answered
+        facts = {**fitted.history(self.classes), **self._identity()}
+        if "refinement" in facts:
+            words = refinement_sentence(fitted, changed, answered, beforehand=self.fit is not None)
+            facts["refinement"] = {"summary": words, "changed": changed, "answers": answered, **facts["refinement"]}
+        return facts
 
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""

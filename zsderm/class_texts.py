@@ -22,7 +22,7 @@ import torch
 from zsderm.calibration import unlabelled_temperature
 from zsderm.config import Settings
 from zsderm.embeddings import embed_texts
-from zsderm.embeddings.vector_index import ClassIndex
+from zsderm.embeddings.class_index import ClassIndex
 from zsderm.errors import FallbackWarning, InputError
 from zsderm.evidence import UNSURE, Company, PictureKinds, fitting, on_the_same_aspects
 from zsderm.knowledge.base import Description, KnowledgeBase

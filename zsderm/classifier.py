@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from zsderm import images as photographs
 from zsderm import saved_classifier
 from zsderm.batch_answers import BatchAnswers
 from zsderm.class_list import PriorChoice, checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, Settings
+from zsderm.embeddings import NamedEmbeddings, embeddings_of
 from zsderm.encoders import load_encoder
 from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
@@ -107,6 +109,7 @@ class ZeroShotClassifier:
         batch_size: int | None = None,
         cache: str | Path | None = None,
         modality: str = Settings.modality,
+        smooth: float = Settings.smooth,
     ) -> ZeroShotClassifier:
         """A classifier from the name of an encoder and a list of classes.
 
@@ -135,6 +138,8 @@ class ZeroShotClassifier:
                 whether they are photographs or dermoscopic. It chooses the descriptions beside an answer, see
                 `zsderm.evidence`; answers stay the same. But for "pathological", tissue sections under the microscope,
                 no description of skin is read, and names in prompts for such images.
+            smooth: gamma, how strongly the answers of a folder are drawn to those of similar images in it, such as 0.3;
+                0 for not at all. See `zsderm.proxies.smooth_labels`.
 
         Raises:
             UnknownModelError, CheckpointError: the encoder cannot be loaded.
@@ -150,6 +155,7 @@ class ZeroShotClassifier:
             centre=centre,
             views=views,
             modality=modality,
+            smooth=smooth,
         )
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
@@ -174,7 +180,8 @@ class ZeroShotClassifier:
 
         With method "kpl" the images are one batch: they are labelled together, and what is learned from all of them
         serves each of them. The other methods answer each image alone (except that retrieval "batch" chooses the
-        descriptions for all of them together). After `fit`, nothing is learned: every image is answered alone.
+        descriptions for all of them together). After `fit`, nothing is learned: every image is answered alone. With
+        the setting `smooth` an answer also depends on the other images, after `fit` too.
 
         Args:
             images: a folder, a path, a PIL image, or a list of paths or PIL images; or what `zsderm.images.named` has
@@ -258,6 +265,21 @@ class ZeroShotClassifier:
         check_regions(regions, batch.names)
         return StreamedAnswers.of(self._batch_answers, batch, regions, fitted=learned, progress=progress)
 
+    def predict_stored(self, embeddings: str | Path, images: Sequence[str | Path]) -> Predictions:
+        """What `predict` says of photographs, with the rows that ``zsderm embed`` wrote of them; none is opened.
+
+        Args:
+            embeddings: a .npy or .parquet file, or the folder of a data set.
+            images: N paths of photographs that are in it; they are the batch.
+
+        Raises:
+            InputError: embeddings that cannot be read, of another encoder or number of views, or that lack some of the
+                images.
+        """
+        found = photographs.named(list(images))
+        rows = embeddings_of(embeddings, self.encoder, found.names, self.views)
+        return self.predict_embedded(NamedEmbeddings.of(found, rows))
+
     def predict_groups(
         self,
         images: Given,
@@ -283,9 +305,14 @@ class ZeroShotClassifier:
             regions: see `predict`; a group has one where those of its images that are known are the same.
 
         Raises:
-            ImageError, SettingsError: see `predict`.
+            ImageError, SettingsError: see `predict`; SettingsError also where answers are to be smoothed.
             InputError: not one group, or region, for each image.
         """
+        if self.settings.smooth > 0:
+            raise SettingsError(
+                "answers for groups cannot be smoothed: thresholds and neighbours are those of single photographs. "
+                "Leave out the smoothing, or the groups."
+            )
         own = self._with_views(views)
         found = own._reader.named(images)
         members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
@@ -303,9 +330,10 @@ class ZeroShotClassifier:
         After it a photograph gets the same answer alone as in any folder.
 
         Args:
-            images: see `predict`. Or their embeddings by this encoder, of as many views: (N, D) unit rows, or the .npy
-                or .parquet file that ``zsderm embed`` wrote; rows of NaN are left out. Rows that are mapped from a .npy
-                file stay there, and from `Settings.streamed_from` of them on memory does not grow with N.
+            images: see `predict`. Or their embeddings by this encoder, of as many views: (N, D) unit rows, or what
+                ``zsderm embed`` wrote: a .npy or .parquet file, or the folder of a data set; rows of NaN are left out.
+                Rows of a .npy file or of a data set stay there, and from `Settings.streamed_from` of them on memory
+                does not grow with N.
             progress: see `predict`; also while many images are refined.
 
         Returns:
@@ -335,7 +363,7 @@ class ZeroShotClassifier:
             fingerprint=self.encoder.fingerprint,
             sentences=self.texts.digest,
             classes=self.classes,
-            settings=self.settings,
+            settings=replace(self.settings, smooth=Settings.smooth),  # not learned: it is asked for with each folder
             prior=self.prior,
             knowledge=self.knowledge,
             fitted=self.fitted,
@@ -350,6 +378,7 @@ class ZeroShotClassifier:
         device: str | torch.device | None = None,
         cache: str | Path | None = None,
         modality: str | None = None,
+        smooth: float = Settings.smooth,
     ) -> ZeroShotClassifier:
         """A fitted classifier from the folder that `save` wrote.
 
@@ -359,6 +388,7 @@ class ZeroShotClassifier:
             device: a torch device; None takes a GPU where there is one.
             cache: see the class.
             modality: see `from_pretrained`; None for what was saved.
+            smooth: see `from_pretrained`; it is not saved.
 
         Raises:
             InputError: the folder is not a saved classifier.
@@ -376,6 +406,7 @@ class ZeroShotClassifier:
                 f"the classifier in {folder} was fitted for {saved.settings.modality} images and not for {modality} "
                 "ones, whose classes are described in other words; fit another, or leave the modality as it is"
             )
+        settings = replace(settings, smooth=smooth)
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted

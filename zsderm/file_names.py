@@ -7,6 +7,7 @@ import re
 
 _FRAME = re.compile(r"(?P<file>.+)#(?P<frame>[1-9]\d{0,5})", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMBER = re.compile(r"\d+")
 
 
 def printable(name: str) -> str:
@@ -39,3 +40,21 @@ def file_and_frame(name: str | os.PathLike[str]) -> tuple[str, int | None]:
     """
     found = _FRAME.fullmatch(os.fspath(name))
     return (os.fspath(name), None) if found is None else (found["file"], int(found["frame"]))
+
+
+def counting_order(path: str) -> str:
+    """A key by which paths sort the way people count: ``2.jpg`` before ``10.jpg``, folder by folder.
+
+    What is in a folder stands where the folder itself would stand among its neighbours, as in a walk through the
+    folders. Names that count alike (``02`` and ``2``, ``A`` and ``a``) follow each other as plain text.
+
+    Args:
+        path: names with "/" between folders.
+    """
+    # A number is worth its digits, after how many they are; \x01 and \0 come before everything that names hold.
+    return "".join(f"{_NUMBER.sub(_counted, name.casefold())}\0{name}\0" for name in path.split("/"))
+
+
+def _counted(found: re.Match[str]) -> str:
+    digits = str(int(found[0]))
+    return f"\x01{chr(len(digits))}{digits}"

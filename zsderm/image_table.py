@@ -21,6 +21,7 @@ from pandas.api.types import is_numeric_dtype
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
 from zsderm.file_names import file_and_frame
 from zsderm.image_names import PICTURE, ImageNames, Rank, path_parts
+from zsderm.places import is_address
 from zsderm.table_files import is_unknown, plain, read_cells, whole_numbers
 from zsderm.wording import agrees
 
@@ -172,6 +173,11 @@ class ImageTable:
     def files(self) -> list[Path]:
         """The image of each row; names are relative to the folder of the table."""
         return [self.path.parent / name for name in self.column(self.image_column)]
+
+    @property
+    def sources(self) -> list[Path | str]:
+        """As `files`; but addresses among the names stay the text that they are."""
+        return [name if is_address(name) else self.path.parent / name for name in self.column(self.image_column)]
 
     def rows_of(self, images: Sequence[str]) -> list[list[int]]:
         """The rows that speak of each image, matched by name as `ImageNames` says.

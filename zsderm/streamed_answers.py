@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from zsderm.batch_answers import BatchAnswers, BatchFacts, with_gaps
 from zsderm.embeddings import NamedEmbeddings
 from zsderm.embeddings.stored_rows import RowDigests
+from zsderm.errors import SettingsError
 from zsderm.file_names import printable
 from zsderm.fitted import Fitted
 from zsderm.given_rows import EmbeddedImages, readable_rows
@@ -60,7 +61,9 @@ class StreamedAnswers:
             progress: show a bar on stderr while many images are refined.
         """
         fitted = fitted or method.fitted_for(readable_rows(images), progress)
-        return cls(method, images, fitted, method.facts_of(stretches(images), fitted, regions), regions)
+        whole = method.settings.smooth > 0  # each answer is drawn to those of all others
+        parts = stretches(images, max(1, len(images)) if whole else STRETCH)
+        return cls(method, images, fitted, method.facts_of(parts, fitted, regions), regions)
 
     def __len__(self) -> int:
         """N."""
@@ -78,7 +81,16 @@ class StreamedAnswers:
         return self.method.part(self.images.part(start, stop), self.fitted, self.facts, regions, brief)
 
     def parts(self, rows: range, size: int = STRETCH) -> Iterator[Predictions]:
-        """The answers for some images that follow each other, a stretch at a time, as brief as tables have them."""
+        """The answers for some images that follow each other, a stretch at a time, as brief as tables have them.
+
+        Raises:
+            SettingsError: they are to be smoothed, for which all of them are needed at once.
+        """
+        if self.method.settings.smooth > 0:
+            raise SettingsError(
+                "answers that are smoothed are made for all images at once, so they cannot be written in parts. Leave "
+                "out the smoothing, or write one table: .csv, .jsonl or .parquet."
+            )
         for start in range(rows.start, rows.stop, size):
             yield self.part(start, min(start + size, rows.stop), brief=True)
 

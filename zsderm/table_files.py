@@ -13,10 +13,11 @@ import re
 import stat
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ _OTHER_FILES = {
     b"\xd0\xcf": "is a spreadsheet",
 }
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
+_STREAMED = 8192  # rows read at a time
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # how pandas stores row numbers in Parquet
 
 
@@ -270,6 +272,53 @@ def _parquet(path: Path) -> tuple[list[str], pd.DataFrame]:
     kept = [number for number, name in enumerate(table.column_names) if not _PANDAS_INDEX.fullmatch(name)]
     columns = {number: [_cell(value) for value in table.column(number).to_pylist()] for number in kept}
     return [table.column_names[number] for number in kept], pd.DataFrame(columns, dtype=object)
+
+
+def parquet_columns(source: BinaryIO, shown: str) -> pd.DataFrame:
+    """The columns of a Parquet file, without rows.
+
+    Args:
+        source: the open file.
+        shown: what the file is called in messages.
+
+    Raises:
+        InputError: it is no Parquet file.
+    """
+    with _reading_parquet(source, shown) as file:
+        names = [name for name in file.schema_arrow.names if not _PANDAS_INDEX.fullmatch(name)]
+    return pd.DataFrame(columns=pd.Index([plain(name) for name in names], dtype=object))
+
+
+def parquet_cells(source: BinaryIO, shown: str, column: str) -> Iterator[str]:
+    """The cells of one column of a Parquet file as text, some thousand at a time.
+
+    Args:
+        source: the open file.
+        shown: what the file is called in messages.
+        column: one of `parquet_columns`.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    with _reading_parquet(source, shown) as file:
+        name = next(name for name in file.schema_arrow.names if plain(name) == column)
+        for batch in file.iter_batches(_STREAMED, columns=[name]):
+            yield from map(_cell, batch.column(0).to_pylist())
+
+
+@contextmanager
+def _reading_parquet(source: BinaryIO, shown: str) -> Iterator[Any]:
+    with requires("pyarrow", "reading Parquet"):
+        from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(source, page_checksum_verification=True) as file:
+            yield file
+    except (ValueError, OSError) as error:  # those of pyarrow are ValueErrors
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())
+        raise InputError(f"expected a table (.parquet) in {shown}, but cannot read it: {reason}") from error
 
 
 def _cell(value: object) -> str:

@@ -17,7 +17,8 @@ import click
 import faiss
 import numpy as np
 
-from zsderm.embeddings.vector_index import VectorIndex, recall_of
+from zsderm.embeddings.nearest_rows import recall_of
+from zsderm.embeddings.vector_index import VectorIndex
 
 PER_CENTRE = 20  # entries around one centre, as a disease has descriptions
 NEIGHBOURS = 10

@@ -22,6 +22,7 @@ from zsderm.cli.options import (
     loaded_encoder,
 )
 from zsderm.cli.parameters import ClassList, ResultFile
+from zsderm.cli.stored_images import embeddings_option
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
 
@@ -73,6 +74,7 @@ LEAK = 1  # exit code of --fail-on-leak
     heading=METHOD,
     help="The encoder for --cosine; none: no comparison by embedding. See: zsderm models list.",
 )
+@embeddings_option(METHOD)
 @option(
     "--labels",
     type=FILE,
@@ -121,6 +123,7 @@ def audit(
     bits: int,
     cosine: float,
     model: str,
+    embeddings: Path | str | None,
     labels: Path | None,
     predictions: Path | None,
     classes: tuple[str, ...] | None,
@@ -160,6 +163,8 @@ def audit(
     from zsderm.tasks.audit import ImageSet, find_suspects, write_suspects
     from zsderm.tasks.audit import audit as compare
 
+    if model == "none" and embeddings is not None:
+        raise click.UsageError("--embeddings goes with --model, the encoder that made them; it cannot be none.")
     if usage := _wrong_usage(model, labels, predictions, classes, suspects or review):
         raise click.UsageError(usage)
     for table in filter(None, (output, suspects)):
@@ -186,6 +191,7 @@ def audit(
             cache=cache,
             batch_size=batch_size,
             advance=lambda: tell(1),
+            embeddings=embeddings,
         )
     print_failures(report.errors)
     manifest = {"manifest": command_manifest({"bits": bits, "cosine": cosine}, encoder)}

@@ -12,6 +12,7 @@ from zsderm.cli.endpoint_options import LANGUAGE_MODEL, api_key_option, language
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.options import FILE, cache_options, data_root_option, device_option, knowledge_option
 from zsderm.cli.parameters import ClassPrior, ResultFolder, Views
+from zsderm.cli.stored_images import embeddings_option, refuse_several_encoders
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
 from zsderm.errors import InputError
@@ -50,6 +51,7 @@ _FOLDER = ResultFolder(new=False)
     "supervised has trained; openai:URL or transformers:FOLDER for a model that answers in words, as for zsderm ask. "
     "May be repeated.",
 )
+@embeddings_option(CLASSES)
 @knowledge_option
 @option(
     "--method",
@@ -158,6 +160,7 @@ def benchmark(
     data_root: Path | None,
     split: str,
     models: tuple[str, ...],
+    embeddings: Path | str | None,
     methods: tuple[str, ...],
     priors: tuple[str, ...],
     ks: tuple[int, ...],
@@ -188,6 +191,7 @@ def benchmark(
     \b
     zsderm benchmark --dataset pad --dataset ham10000 --data-root DATA --output results
     zsderm benchmark --dataset photos.csv --method kpl --prior auto --prior uniform --output results
+    zsderm benchmark --dataset photos.csv --embeddings embeddings/ --output results
     zsderm benchmark --dataset pad --model zsderm-mini --model supervised:FOLDER --output results
     zsderm benchmark --dataset pad --model zsderm-mini --model openai:http://localhost:8000/v1 \\
         --language-model M --output results
@@ -202,6 +206,7 @@ def benchmark(
     else:
         if not datasets or output is None:
             raise click.UsageError("give --dataset and --output, or --tables, or --cards.")
+        refuse_several_encoders(embeddings, models)
         from zsderm.benchmarks.datasets import load
         from zsderm.benchmarks.grid import METHODS as PLAINEST_FIRST
         from zsderm.benchmarks.grid import grid
@@ -228,6 +233,7 @@ def benchmark(
                 worded=dict(filter(None, worded.values())),
                 seed=seed,
                 progress=not is_quiet(),
+                embeddings=embeddings,
             )
         say(f"Written: {output}")
         if plots is not None:

@@ -40,16 +40,21 @@ def check_calibration(record: Any, classifier: ZeroShotClassifier | SupervisedCl
         SettingsError: other classes, encoder, class texts, settings or fit.
     """
     from zsderm import ZeroShotClassifier
-    from zsderm.calibration.record import CLASS_TEXTS, SENTENCES, SETTINGS
+    from zsderm.calibration.record import CLASS_TEXTS, SENTENCES, SETTINGS, smoothing_settings
+    from zsderm.proxies import NEIGHBOURS
 
     record = record.in_order_of(classifier.classes)
     if not isinstance(classifier, ZeroShotClassifier):
-        record.check_settings({"encoder": classifier.fingerprint, "views": classifier.views})
+        record.check_settings(
+            {"encoder": classifier.fingerprint, "views": classifier.views, **smoothing_settings(None)}
+        )
         return
     settings = asdict(classifier.settings)
     known: dict[str, Any] = {name: settings[name] for name in SETTINGS}
     known |= {"encoder": classifier.encoder.fingerprint, "encoder_temperature": classifier.encoder.temperature}
     known[SENTENCES], known[CLASS_TEXTS] = classifier.texts.digest, classifier.texts.digest_of(classifier.classes)
+    gamma = classifier.settings.smooth
+    known |= smoothing_settings({"gamma": gamma, "neighbours": NEIGHBOURS} if gamma else None)
     if not fits:
         known["fitted"] = None if classifier.fitted is None else classifier.fitted.digest
     record.check_settings(known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zsderm.cli.engines import EngineChoice, engine_options
 from zsderm.cli.failures import end_strictly
 from zsderm.cli.help import KEPT, OUTPUT, RARE, Command, option
-from zsderm.cli.image_list import check_one_opens, print_passed_over
+from zsderm.cli.image_list import check_images, print_passed_over
 from zsderm.cli.image_sources import once
 from zsderm.cli.options import (
     batch_option,
     cache_options,
     device_option,
     follow_links_option,
+    image_column_option,
     images_option,
     loaded_encoder,
     model_option,
@@ -28,15 +29,17 @@ from zsderm.cli.options import (
 from zsderm.cli.parameters import ResultPlace
 from zsderm.cli.talk import is_quiet, say
 from zsderm.errors import ImageError
+from zsderm.places import path_or_address
 from zsderm.wording import agrees, counted, none_of
 
 if TYPE_CHECKING:
-    from zsderm.embeddings import DatasetFolder
+    from zsderm.embeddings import DatasetFolder, Engine
 
 
 @click.command(cls=Command)
 @images_option
 @follow_links_option
+@image_column_option
 @option(
     "--output",
     "-o",
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 @device_option
 @batch_option
 @cache_options
+@engine_options
 @option(
     "--part-rows",
     type=click.IntRange(min=1),
@@ -63,6 +67,7 @@ def embed(
     *,
     images: tuple[str, ...],
     follow_links: bool,
+    image_column: str | None,
     output: Path | str,
     model: str,
     strict: bool,
@@ -70,6 +75,7 @@ def embed(
     device: str | None,
     batch_size: int,
     cache: Path | None,
+    engine: EngineChoice,
     part_rows: int | None,
 ) -> None:
     """Write the embedding of each photograph to a file: unit rows of float32, in the order of the folder.
@@ -87,6 +93,10 @@ def embed(
     zsderm embed photos/ -o embeddings.npy
     zsderm embed photos/ -o embeddings.parquet --model hf-hub:xieji-x/MAKE
     zsderm embed archive/ -o embeddings/
+    zsderm embed "photos/**/*.jpg" -o embeddings.npy
+    zsderm embed list.parquet --image-column file -o embeddings.npy
+    zsderm embed s3://bucket/photos/ -o s3://bucket/embeddings/
+    zsderm embed archive/ -o embeddings/ --engine ray --ray-address 10.0.0.1:6379
     """
     from zsderm.cli.command_line import command_line
     from zsderm.embeddings import DatasetFolder, write_embeddings
@@ -96,15 +106,17 @@ def embed(
 
     if part_rows is not None and isinstance(output, Path):
         raise click.UsageError("--part-rows is for a data set, which -o FOLDER/ writes; a single file has no parts.")
+    if engine.is_ray and isinstance(output, Path):
+        raise click.UsageError("--engine ray writes a data set: give -o a folder, as in -o embeddings/")
     if isinstance(output, str):
         DatasetFolder.refuse_others(output)
-    if not any(map(os.path.isdir, images)):  # a folder is gone through as it is embedded: it may be of any size
-        check_one_opens(images)
+    check_images(images)
     started = time.monotonic()
+    made_by = context.with_resource(engine.running(model, device, batch_size, cache))
     encoder = loaded_encoder(model, device)
     passed_over: Counter[str] = Counter()
     paths = walk(images, follow_links=follow_links, passed_over=passed_over)
-    named = paths if len(images) == 1 else map(Path, once(map(str, paths)))
+    named = paths if len(images) == 1 else map(path_or_address, once(map(str, paths)))
     how: dict[str, Any] = {"passed_over": passed_over, "views": views, "progress": not is_quiet()}
     how["run"] = run_facts(command_line())
     reading: dict[str, Any] = {"batch_size": batch_size, "cache": cache}
@@ -112,7 +124,7 @@ def embed(
     if isinstance(output, Path):
         count, failed = write_embeddings(output, encoder, named, **how, **reading)
     else:
-        count, failed, parts = _into_dataset(context, output, encoder, named, part_rows, how, reading)
+        count, failed, parts = _into_dataset(context, output, encoder, named, part_rows, how, made_by or reading)
     seconds = time.monotonic() - started
     print_passed_over(passed_over)
     done = f"{count - failed} of {counted(count, 'image')}"
@@ -131,7 +143,7 @@ def _into_dataset(
     images: Any,
     part_rows: int | None,
     how: dict[str, Any],
-    reading: dict[str, Any],
+    engine: Engine | dict[str, Any],
 ) -> tuple[int, int, str]:
     """Embed images into a data set; returns how many there are, how many failed, and how many parts were made."""
     from zsderm.embeddings import LocalEngine, embed_dataset
@@ -151,7 +163,8 @@ def _into_dataset(
             say(f"Note: this data set was begun with --part-rows {dataset.facts.part_rows}, and keeps it.")
 
     context.meta[KEPT] = f"Complete parts stay in '{folder_at(output)}': the same command goes on with the others."
-    engine = LocalEngine(encoder, **reading)
+    if isinstance(engine, dict):
+        engine = LocalEngine(encoder, **engine)
     dataset = embed_dataset(
         output, encoder, images, engine=engine, part_rows=part_rows or PART_ROWS, begun=begun, **how
     )

@@ -12,6 +12,7 @@ from zsderm.cli.image_sources import images_option
 from zsderm.cli.options import model_option
 from zsderm.cli.parameters import ClassList, ResultFolder
 from zsderm.cli.talk import say
+from zsderm.places import path_or_address
 
 
 @click.command(cls=Command)
@@ -65,7 +66,7 @@ def export(
     from zsderm.knowledge.base import KnowledgeBase
 
     names = classes or tuple(KnowledgeBase.load("dermatology").diseases)
-    paths = [Path(name) for name in found_images(images, follow_links=False).names]
+    paths = [path_or_address(name) for name in found_images(images, follow_links=False).names]
     parity = export_encoder(model, output, engine, precision, paths, names)
     click.echo(str(parity))
     if parity.speed < 1:

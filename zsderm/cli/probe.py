@@ -10,6 +10,7 @@ import click
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, Command, option
 from zsderm.cli.options import batch_option, cache_options, data_root_option, device_option
 from zsderm.cli.parameters import ResultFolder
+from zsderm.cli.stored_images import embeddings_option, refuse_several_encoders
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
 
@@ -70,6 +71,7 @@ class _Shots(click.ParamType):
     heading=CLASSES,
     help="The encoder of images. May be repeated. See: zsderm models list.",
 )
+@embeddings_option(CLASSES)
 @option(
     "--features",
     multiple=True,
@@ -119,6 +121,7 @@ def probe(
     train_split: str | None,
     train: str | None,
     models: tuple[str, ...],
+    embeddings: Path | str | None,
     features: tuple[str, ...],
     shots: tuple[int | str, ...],
     repeats: int,
@@ -144,6 +147,9 @@ def probe(
         raise click.UsageError(
             "--train can be used with a single --dataset only; run the command once for each data set."
         )
+    refuse_several_encoders(embeddings, models)
+    if embeddings is not None and set(features) != {"embedding"}:
+        raise click.UsageError("--embeddings hold no image tokens; write --features embedding with them.")
     from zsderm.benchmarks.parts import load_parts
     from zsderm.benchmarks.probe import probe_grid, run_probes
     from zsderm.cli.command_line import command_line
@@ -161,5 +167,6 @@ def probe(
             command=command_line(),
             progress=not is_quiet(),
             tell=say,
+            embeddings=embeddings,
         )
     say(f"Written: {output}")

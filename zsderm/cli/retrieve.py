@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from zsderm.image_table import ImageTable
     from zsderm.images import ImageList
     from zsderm.report.contact_sheet import ContactSheet
+    from zsderm.tasks.retrieval import EmbeddedIndex, ImageIndex
 
 
 QUERY = "Query"
@@ -44,9 +45,9 @@ QUERY = "Query"
 @click.command(cls=Command)
 @option(
     "--index",
-    type=click.Path(path_type=Path),
     heading=IMAGES,
-    help="The photographs to search: a folder with all folders below it.",
+    metavar="PATH",
+    help="The photographs to search: a folder with all folders below it, or what zsderm embed has written.",
 )
 @follow_links_option
 @option("--query", heading=QUERY, help="What to search for: a text in quotes, or an image file.")
@@ -81,7 +82,7 @@ QUERY = "Query"
 @batch_option
 @cache_options
 def retrieve(
-    index: Path | None,
+    index: str | None,
     follow_links: bool,
     query: str | None,
     captions: Path | None,
@@ -98,15 +99,19 @@ def retrieve(
     """Find the photographs of a folder that are most like a text or another photograph.
 
     The index of the folder is built once and kept in the cache. It is built again after a photograph was added, removed
-    or changed. With --captions and --query, captions are found instead of photographs. With --captions and --index but
-    no --query, recall at 1, 5, 10, 50 and 100 is measured, from images to captions and from captions to images.
+    or changed. Where --index is what zsderm embed has written, the rows of that are indexed, and photographs have the
+    names that they have there. With --captions and --query, captions are found instead of photographs. With --captions
+    and --index but no --query, recall at 1, 5, 10, 50 and 100 is measured, from images to captions and from captions to
+    images.
 
     \b
     zsderm retrieve --index photos/ --query "pearly nodule with fine vessels" --output sheet.html
     zsderm retrieve --index photos/ --query photos/IMG_0001.jpg --limit 5
+    zsderm retrieve --index embeddings/ --query "pearly nodule with fine vessels"
     zsderm retrieve --captions captions.csv --query photos/IMG_0001.jpg
     zsderm retrieve --index photos/ --captions captions.csv
     """
+    from zsderm.embeddings import is_embeddings
     from zsderm.image_table import ImageTable
     from zsderm.manifest_files import refuse_others_manifest
 
@@ -114,6 +119,8 @@ def retrieve(
         raise click.UsageError("expected --query with either --index (finds photographs) or --captions (finds texts).")
     if query is None and (index is None or captions is None):
         raise click.UsageError("expected --query, or --index and --captions together to measure recall.")
+    if query is None and index is not None and is_embeddings(index):
+        raise click.UsageError("expected --index with a folder of photographs to measure recall, not with embeddings.")
     if query is None and output is not None:
         raise click.UsageError("expected --output only with --query; recall goes to stdout.")
     if output is not None and output.suffix.lower() == ".csv":
@@ -123,14 +130,19 @@ def retrieve(
     if query is None:
         assert index is not None and captions is not None
         table = ImageTable.read(captions, image_column)
-        found = found_images([str(index)], follow_links)
+        found = found_images([index], follow_links)
         _measure_recall(encoder, found, index, table, caption_column, as_json, batch_size, cache)
     elif captions is not None:
         texts = ImageTable.read(captions, image_column).column(caption_column)
         _find_captions(encoder, captions, texts, query, image, limit, output)
     else:
         assert index is not None
-        _find_images(encoder, index, follow_links, query, image, limit, output, batch_size, cache)
+        opened = (
+            _opened_embeddings(encoder, index, cache)
+            if is_embeddings(index)
+            else _opened_folder(encoder, index, follow_links, batch_size, cache)
+        )
+        _find_images(encoder, opened, index, query, image, limit, output)
 
 
 def _image_meant(query: str) -> Path | None:
@@ -149,17 +161,9 @@ def _image_meant(query: str) -> Path | None:
     return None
 
 
-def _find_images(
-    encoder: Encoder,
-    folder: Path,
-    follow_links: bool,
-    query: str,
-    image: Path | None,
-    k: int,
-    output: Path | None,
-    batch_size: int,
-    cache: Path | None,
-) -> None:
+def _opened_folder(
+    encoder: Encoder, folder: str, follow_links: bool, batch_size: int, cache: Path | None
+) -> ImageIndex:
     from zsderm.tasks.retrieval.image_index import ImageIndex
 
     index = ImageIndex.open(
@@ -169,10 +173,37 @@ def _find_images(
     made = "built" if index.rebuilt else "from the cache"
     say(f"{counted(len(index.paths), 'image')}, {len(index)} indexed ({made})")
     print_failures(index.errors)
+    return index
+
+
+def _opened_embeddings(encoder: Encoder, place: str, cache: Path | None) -> EmbeddedIndex:
+    from zsderm.tasks.retrieval.embedded_index import EmbeddedIndex
+
+    index = EmbeddedIndex.open(encoder, place, cache=cache, progress=not is_quiet())
+    made = "built" if index.rebuilt else "from the cache" if cache else "all are looked at"
+    found = "" if index.recall == 1 else f"; {index.recall:.0%} of the ten nearest are found, beside an exact search"
+    say(f"{counted(index.images, 'image')}, {len(index)} indexed ({made}){found}")
+    if index.failed:
+        say(f"{counted(index.failed, 'image')} could not be read when they were embedded.")
+    return index
+
+
+def _find_images(
+    encoder: Encoder,
+    index: ImageIndex | EmbeddedIndex,
+    place: str,
+    query: str,
+    image: Path | None,
+    k: int,
+    output: Path | None,
+) -> None:
+    from zsderm.file_names import printable
+
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
     if output is not None and output.suffix.lower() == ".html":
-        _sheet(query, image, rows, f"{counted(len(index), 'photograph')} in {folder}", encoder.card.name).write(output)
+        searched = f"{counted(len(index), 'photograph')} in {printable(place)}"
+        _sheet(query, image, rows, searched, encoder.card.name).write(output)
         say(f"Written: {output}")
     else:
         _write_hits("image", rows, output, encoder)
@@ -194,7 +225,7 @@ def _find_captions(
 def _measure_recall(
     encoder: Encoder,
     images: ImageList,
-    folder: Path,
+    folder: str,
     table: ImageTable,
     column: str,
     as_json: bool,

@@ -44,6 +44,11 @@ def check_folder(context: click.Context, output: str) -> None:
     for name, why in _OF_ALL.items():
         if context.params.get(name) is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be given with -o FOLDER/: {why}.")
+    if context.params.get("smooth"):
+        raise click.UsageError(
+            "--smooth cannot be given with -o FOLDER/: each answer is drawn to those of all others, which would have to "
+            "be in memory; write a table: -o FILE"
+        )
     if context.params["model"].startswith("supervised:"):
         raise click.UsageError(
             "--model supervised:FOLDER cannot be given with -o FOLDER/, which is for answers from embeddings; write a "
@@ -107,7 +112,7 @@ def write_folder(
     how: dict[str, Any] = {"regions": regions, "progress": not is_quiet(), "run": run_facts(command_line())}
     dataset = write_answers(output, classifier, embedded, sheet, **how, begun=begun)
     counts, seconds = dataset.counts, time.monotonic() - started
-    for line in (*unsaid_notes(context, dataset), *count_summary(counts, dataset.method, dataset.prior, seconds)):
+    for line in (*unsaid_notes(context, dataset), *count_summary(counts, dataset, seconds)):
         say(line)
     print_failures(counts.reasons, "the column error", counts.failed)
     for place in filter(None, written):

@@ -31,14 +31,17 @@ def summary(predictions: Predictions, seconds: float) -> Iterator[str]:
     """The run in a few lines: how many images, by which method, which classes were named."""
     from zsderm.prediction_dataset.counts import AnswerCounts
 
-    yield from count_summary(AnswerCounts.of(predictions), predictions.method, predictions.prior, seconds)
+    yield from count_summary(AnswerCounts.of(predictions), predictions, seconds)
 
 
-def count_summary(counts: AnswerCounts, method: str, prior: str, seconds: float) -> Iterator[str]:
-    """As `summary`, of what was counted."""
+def count_summary(counts: AnswerCounts, found: Predictions | PredictionDataset, seconds: float) -> Iterator[str]:
+    """As `summary`, of what was counted of answers that may be on disk."""
     done = counts.images - counts.failed
     images = counted(counts.images, "image")
-    yield f"{images}, {done} classified in {seconds:.1f} s; method {method}, prior {prior}"
+    yield f"{images}, {done} classified in {seconds:.1f} s; method {found.method}, prior {found.prior}"
+    done_and_why = found.refinement
+    if done_and_why and not any(note.startswith(done_and_why) for note in found.notes):
+        yield done_and_why  # where nothing was refined, a note says so
     width = max((len(name) for name in counts.labels), default=0)
     for name, count in Counter(counts.labels).most_common(_SHOWN):
         yield f"  {name:<{width}}  {count:>5}  {count / done:>4.0%}"
@@ -55,6 +58,8 @@ def group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
     members, done = grouped.members, int(grouped.answers.ok.sum())
     groups = counted(len(members), "group")
     yield f"{groups} by {grouped.by}, {done} of them answered from the mean of their photographs"
+    if grouped.answers.unrefined_labels is not None:
+        yield f"  the refinement changed {int(grouped.answers.changed.sum())} of these answers"
     if members.alone:
         of_all = f"{members.alone} of {counted(len(grouped.photographs), 'photograph')}"
         yield f"  {of_all} {agrees(members.alone, 'has', 'have')} no {grouped.by}; each is a group of its own"

@@ -3,6 +3,7 @@
 image_features     images to rows, in memory or batch by batch
 text_features      texts to rows
 cache              rows of earlier runs
+decoding_ahead     images that threads prepare while the encoder works
 named_embeddings   rows in memory, with the names of their images and the reasons of those that have none
 stored_embeddings  the same out of files, a stretch at a time
 feature_files      rows with their paths, their errors and the encoder's fingerprint, in a file
@@ -10,7 +11,12 @@ dataset_folder     the same in a folder of many files: its list of images, its m
 dataset_list       the list of images of such a folder
 dataset_rows       the rows of such a folder, read where they are asked for
 embedded_dataset   photographs into such a folder, by one engine or another; goes on where a run stopped
-vector_index       the rows most like a query, found with FAISS
+rows_by_image      stored rows, found again by the names of their images
+nearest_rows       the rows most like a query, exactly
+row_blocks         rows that are too many for memory, from first to last or named one by one
+vector_index       the rows most like a query, found with FAISS, in memory
+class_index        the same for the rows of one class at a time
+disk_index         the same for millions of rows that stay on disk
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ from zsderm.embeddings.image_features import (
     embed_images,
 )
 from zsderm.embeddings.named_embeddings import NamedEmbeddings
+from zsderm.embeddings.rows_by_image import embeddings_of
 from zsderm.embeddings.stored_embeddings import StoredEmbeddings
 from zsderm.embeddings.text_features import embed_texts
 
@@ -44,6 +51,7 @@ __all__ = [
     "embed_dataset",
     "embed_images",
     "embed_texts",
+    "embeddings_of",
     "is_embeddings",
     "read_embeddings",
     "write_embeddings",

@@ -52,6 +52,11 @@ class DatasetRows:
         self.shape: tuple[int, int] = (facts.images, facts.encoder["width"])
         self._reader = reader
 
+    @property
+    def dataset(self) -> DatasetFolder:
+        """Whose rows they are."""
+        return self._reader.dataset
+
     def __len__(self) -> int:
         """N."""
         return self.shape[0]

@@ -34,6 +34,7 @@ from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
 from zsderm.file_names import printable
 from zsderm.manifest_files import run_facts
+from zsderm.places import is_address
 from zsderm.progress import counting
 from zsderm.stored_json import parse_json, read_json_file
 
@@ -113,16 +114,22 @@ def read_embeddings(
         InputError: not such a file, a data set that is not finished, or embeddings of another encoder or of another
             number of views.
     """
-    stored = _read_dataset(path) if is_dataset(path) else _read_file(Path(path))
+    stored = _read_dataset(path) if is_dataset(path) or is_address(path) else _read_file(Path(path))
     stored.check(encoder, views, path)
     return stored
 
 
 def is_dataset(path: str | os.PathLike[str]) -> bool:
-    """Whether a data set of embeddings has been begun in a folder."""
+    """Whether a data set of embeddings has been begun in a folder.
+
+    Raises:
+        PlaceError, InputError: an address, and its bucket cannot be used, or the address cannot.
+    """
     try:
         return DatasetFolder.exists(path)
     except (OSError, ValueError):  # ValueError: a name with a zero byte
+        if is_address(path):
+            raise
         return False
 
 

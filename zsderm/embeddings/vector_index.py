@@ -1,7 +1,7 @@
-"""M embeddings found by inner product with FAISS: of a whole base or folder, or one class at a time.
+"""M embeddings found by inner product with FAISS: which of all entries is most like this?
 
-`VectorIndex` answers "which of all entries is most like this?". It is exact up to 200 000 entries; beyond that it is an
-inverted file whose recall is measured when it is built. `ClassIndex` holds one exact VectorIndex for each class.
+A `VectorIndex` is exact up to 200 000 entries; beyond that it is an inverted file whose recall is measured when it is
+built. Its entries are in memory while it is built: what does not fit there is for `zsderm.embeddings.disk_index`.
 
 Letters: M entries, Q queries, k neighbours, D embedding width.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,20 @@ import numpy.typing as npt
 
 from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.atomic_files import atomic_file
+from zsderm.embeddings.nearest_rows import (
+    PROBED,
+    WANTED_RECALL,
+    Floats,
+    Integers,
+    checked_queries,
+    finite_matrix,
+    flat_index,
+    recall_of,
+)
 from zsderm.errors import CheckpointError, FallbackWarning, InputError, SettingsError
 from zsderm.stored_json import fields_of, file_sha256, read_json_file
 
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
-
 LARGEST_FLAT = 200_000  # entries; a scan of these takes milliseconds, and is exact
-WANTED_RECALL = 0.95  # share of the true ten nearest that an inverted file has to find
-PROBED = 10  # neighbours that recall is measured on
 TRAINING_PER_CELL = 40  # points per cell that k-means sees; FAISS warns below 39
 SAMPLE = 500  # entries that are asked for their neighbours when recall is measured
 INDEX_FILE, CARD_FILE = "entries.faiss", "entries.json"
@@ -91,7 +96,7 @@ class VectorIndex:
         Raises:
             InputError: if there are no rows, shapes do not belong together, ids repeat, or the kind is not known.
         """
-        entries = _matrix(features, "features")  # (M, D)
+        entries = finite_matrix(features, "features")  # (M, D)
         if not len(entries):
             raise InputError("expected `features` to have at least one row, but got none.")
         numbers = np.arange(len(entries)) if ids is None else np.asarray(ids, np.int64)
@@ -101,7 +106,7 @@ class VectorIndex:
             raise InputError(f"expected `kind` to be auto, flat or ivf, but got {kind!r}.")
         width = entries.shape[1]
         if kind == "flat" or (kind == "auto" and len(entries) <= LARGEST_FLAT):
-            return cls(IndexCard("flat", width, 1.0, 0, checksum, fingerprint), _flat(entries, numbers))
+            return cls(IndexCard("flat", width, 1.0, 0, checksum, fingerprint), flat_index(entries, numbers))
         index = _inverted_file(entries, numbers, seed)
         recall = _probe_until(index, entries, numbers, seed)
         return cls(IndexCard("ivf", width, recall, index.nprobe, checksum, fingerprint), index)
@@ -119,7 +124,7 @@ class VectorIndex:
         Raises:
             InputError: if k is below 1, or the queries have another width or are not finite.
         """
-        asked = _queries(queries, self.card.width, k)  # (Q, D)
+        asked = checked_queries(queries, self.card.width, k)  # (Q, D)
         kept = min(k, len(self))
         if not len(asked):
             return np.empty((0, kept), np.float32), np.empty((0, kept), np.int64)
@@ -230,87 +235,6 @@ class VectorIndex:
         return int(self._index.ntotal)
 
 
-class ClassIndex:
-    """M entries of several classes, one exact VectorIndex per class. Its length is M.
-
-    A class is always asked alone: k is clipped per class, and a class with 3 entries neither gives a place to another
-    class nor takes one from it.
-    """
-
-    def __init__(self, width: int, indexes: Mapping[int, VectorIndex]) -> None:
-        self.width = width
-        self._indexes = indexes
-
-    @classmethod
-    def build(cls, features: npt.ArrayLike, classes: Sequence[int] | Integers) -> ClassIndex:
-        """Index M entries by class.
-
-        Args:
-            features: (M, D) float32, unit rows.
-            classes: (M,) integers, the class of each row.
-
-        Raises:
-            InputError: if the two do not belong together, or a row is not of length one.
-        """
-        entries = _matrix(features, "features")  # (M, D)
-        owners = np.asarray(classes, dtype=np.int64)
-        if owners.shape != (len(entries),):
-            raise InputError(
-                f"expected `classes` to have shape ({len(entries)},), one per row, but got {owners.shape}."
-            )
-        lengths = np.linalg.norm(entries, axis=1)
-        if not np.allclose(lengths, 1, atol=1e-2):  # float16 towers are off by about 1e-3
-            worst = lengths[np.abs(lengths - 1).argmax()]
-            raise InputError(
-                f"expected `features` to be unit rows, but one has length {worst:.4g}. Normalise them first."
-            )
-        rows = {int(owner): np.flatnonzero(owners == owner) for owner in np.unique(owners)}
-        indexes = {owner: VectorIndex.build(entries[own], own, kind="flat") for owner, own in rows.items()}
-        return cls(entries.shape[1], indexes)
-
-    def top_k(self, queries: npt.ArrayLike, class_index: int, k: int) -> tuple[Floats, Integers]:
-        """The k entries of one class most like each query, best first.
-
-        Args:
-            queries: (Q, D) float32, unit rows.
-            class_index: the class to look in; one without entries gives k' = 0.
-            k: how many; k' = min(k, entries of that class) come back.
-
-        Returns:
-            scores (Q, k') float32, the cosines in falling order, and rows (Q, k') int64 into the M entries.
-
-        Raises:
-            InputError: if k is below 1, or the queries have another width or are not finite.
-        """
-        if class_index in self._indexes:
-            return self._indexes[class_index].search(queries, k)
-        count = len(_queries(queries, self.width, k))
-        return np.empty((count, 0), np.float32), np.empty((count, 0), np.int64)
-
-    def count(self, class_index: int) -> int:
-        """How many entries a class has."""
-        return len(self._indexes.get(class_index, ()))
-
-    def __len__(self) -> int:
-        return sum(map(len, self._indexes.values()))
-
-
-def recall_of(found: Integers, true: Integers) -> float:
-    """The share of the true neighbours that were found, whatever their order.
-
-    Args:
-        found: (Q, k) ids.
-        true: (Q, k) ids.
-    """
-    return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, true, strict=True)]))
-
-
-def _flat(entries: Floats, ids: Integers) -> Any:
-    index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(entries.shape[1]))
-    index.add_with_ids(entries, ids)
-    return index
-
-
 def _inverted_file(entries: Floats, ids: Integers, seed: int) -> Any:
     count, width = entries.shape
     cells = int(min(4 * np.sqrt(count), count / TRAINING_PER_CELL))
@@ -328,28 +252,8 @@ def _probe_until(index: Any, entries: Floats, ids: Integers, seed: int) -> float
     # An entry finds itself anywhere; a step aside makes it a fair question.
     queries = queries + rng.normal(0, 0.3 / np.sqrt(entries.shape[1]), queries.shape).astype(np.float32)
     k = min(PROBED, len(entries))
-    true = _flat(entries, ids).search(queries, k)[1]
+    true = flat_index(entries, ids).search(queries, k)[1]
     index.nprobe = 1
     while (recall := recall_of(index.search(queries, k)[1], true)) < WANTED_RECALL and index.nprobe < index.nlist:
         index.nprobe = min(2 * index.nprobe, index.nlist)
     return recall
-
-
-def _matrix(values: npt.ArrayLike, argument: str) -> Floats:
-    matrix = np.ascontiguousarray(values, dtype=np.float32)
-    if matrix.ndim != 2:
-        raise InputError(f"expected `{argument}` to have two dimensions, (rows, width), but got shape {matrix.shape}.")
-    # FAISS answers a NaN query with row -1, which numpy would read as the last row.
-    if not np.isfinite(matrix).all():
-        raise InputError(f"expected `{argument}` to be finite, but it holds NaN or infinity.")
-    return matrix
-
-
-def _queries(values: npt.ArrayLike, width: int, k: int) -> Floats:
-    """(Q, D) float32 queries, of the width of the entries; k is checked as well."""
-    asked = _matrix(values, "queries")
-    if asked.shape[1] != width:
-        raise InputError(f"expected `queries` to have width {width}, but got {asked.shape[1]}.")
-    if k < 1:
-        raise InputError(f"expected `k` to be at least 1, but got {k}.")
-    return asked

@@ -29,7 +29,7 @@ BATCH = 8
 
 
 def export_encoder(
-    name: str, folder: Path, engine: str, precision: str, images: Sequence[Path], classes: Sequence[str]
+    name: str, folder: Path, engine: str, precision: str, images: Sequence[Path | str], classes: Sequence[str]
 ) -> Parity:
     """Write an encoder into a folder of its own whose image tower an engine runs; load it as "local-dir:FOLDER".
 

@@ -21,7 +21,9 @@ from zsderm.images.files import MAX_BYTES, file_hash, file_of, open_file
 from zsderm.images.formats import FORMATS, SUFFIXES
 from zsderm.images.frames import FrameStream, picture_count
 from zsderm.images.memory import MEMORY
-from zsderm.images.search import LINKED_FOLDER, ImageList, find, find_classes, named, passed_over_text, walk
+from zsderm.images.naming import ImageList, named
+from zsderm.images.search import LINKED_FOLDER, find, find_classes, passed_over_text, walk
+from zsderm.images.sources import NameList, Pattern, check_address
 
 __all__ = [
     "FORMATS",
@@ -37,8 +39,11 @@ __all__ = [
     "FrameStream",
     "ImageList",
     "ImageSource",
+    "NameList",
+    "Pattern",
     "PhotographArchive",
     "Undecoded",
+    "check_address",
     "file_behind",
     "file_hash",
     "file_of",

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 from zsderm.errors import ImageError
 from zsderm.file_names import file_and_frame
 from zsderm.images.frames import FrameStream
+from zsderm.images.remote_files import open_elsewhere, open_in_shard
+from zsderm.places import Fetched, is_address, local_path
 
 # Bytes of a file. An uncompressed 16-bit RGB scan of the most pixels that are read is just as large.
 MAX_BYTES = 2**30
@@ -17,7 +19,7 @@ MAX_BYTES = 2**30
 
 def file_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """The file in which a photograph lies: the path itself, or ``name.dcm`` for ``name.dcm#2``, see `open_file`."""
-    return path if os.path.lexists(path) else file_and_frame(path)[0]
+    return path if is_address(path) or os.path.lexists(path) else file_and_frame(path)[0]
 
 
 def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> BinaryIO:
@@ -25,20 +27,32 @@ def open_file(path: str | os.PathLike[str], most: int | None = MAX_BYTES) -> Bin
 
     Args:
         path: a file; the caller closes what comes back. ``name.dcm#2`` means the second picture of a DICOM file, where
-            no file is called so itself: then a `FrameStream` comes back.
+            no file is called so itself: then a `FrameStream` comes back. ``SHARD.tar/name.jpg`` is a file in a tar
+            file. An address, as text, is an object in a bucket; see docs/buckets.md.
         most: bytes that it may have; None for a file of which only a part is read.
 
     Raises:
         ImageError: it does not exist, is empty, too large, a folder, a pipe or a device, or may not be read. Files that
             Linux makes up as they are read (/proc) count as empty.
+        PlaceError: the bucket in which it lies cannot be used at all.
+        InputError: an address that is not read.
     """
     stream: BinaryIO
+    if isinstance(path, Fetched):
+        return path.taken()
+    if is_address(path):
+        name = os.fspath(path)
+        if (local := local_path(name)) is None:
+            return open_elsewhere(name, most)
+        path = local
     try:
         _check(os.stat(path), most)  # before opening: a device may do something when it is opened
         stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     except ImageError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
+        if isinstance(error, NotADirectoryError) and (member := open_in_shard(path, most)) is not None:
+            return member
         stream = _open_frame(path, error)
     except OSError as error:
         raise _unopened(error) from error

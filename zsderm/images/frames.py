@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from zsderm.errors import ImageError
 from zsderm.images.formats import HEAD, is_dicom
@@ -34,12 +34,21 @@ class FrameStream(io.BufferedReader):
             ImageError: the file is not a DICOM file, so a picture number has no meaning.
             OSError: it cannot be opened.
         """
-        stream = cls(io.FileIO(path, "rb", opener=opener), frame)
-        if not is_dicom(stream.read(HEAD)):
-            stream.close()
+        return cls.of(cast("BinaryIO", io.FileIO(path, "rb", opener=opener)), frame)
+
+    @classmethod
+    def of(cls, stream: BinaryIO, frame: int) -> FrameStream:
+        """As `open`, of a file that is open already; it is closed with what comes back.
+
+        Raises:
+            ImageError: as `open`.
+        """
+        found = cls(cast("io.FileIO", stream), frame)
+        if not is_dicom(found.read(HEAD)):
+            found.close()
             raise ImageError("no such file")
-        stream.seek(0)
-        return stream
+        found.seek(0)
+        return found
 
     def digest(self, of_file: Callable[[io.BufferedReader], str]) -> str:
         """A SHA-256 in hex that is different for each picture of a file.
@@ -47,7 +56,10 @@ class FrameStream(io.BufferedReader):
         Args:
             of_file: computes the SHA-256 of the whole file; it is called once for each file.
         """
-        status = os.fstat(self.fileno())
+        try:
+            status = os.fstat(self.fileno())
+        except io.UnsupportedOperation:  # it is in memory
+            return hashlib.sha256(f"{of_file(self)}#{self.frame}".encode()).hexdigest()
         state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if (whole := _digests.get(state)) is None:
             if len(_digests) >= _KEPT:

@@ -42,7 +42,7 @@ def patient_of(photograph: str | os.PathLike[str], salt: bytes) -> str:
     with open_file(file_of(photograph)) as stream:
         if not is_dicom(stream.read(HEAD)):
             return ""
-        number = dicom.element(stream, os.fstat(stream.fileno()).st_size, "PatientID")
+        number = dicom.element(stream, stream.seek(0, os.SEEK_END), "PatientID")
     return hmac.new(salt, number.encode(), "sha256").hexdigest()[:_DIGITS] if number else ""
 
 

@@ -6,60 +6,61 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import overload
 
-import numpy as np
-from PIL import Image
-
-from zsderm.errors import ImageError, WrongTypeError
-from zsderm.file_names import frame_name, printable
+from zsderm.errors import ImageError
+from zsderm.file_names import counting_order, frame_name, printable
 from zsderm.images.files import open_file
 from zsderm.images.formats import DICOM_SUFFIXES, SUFFIXES
 from zsderm.images.frames import FrameStream, picture_count
+from zsderm.images.sources import (
+    NO_SUFFIX,
+    NameList,
+    Pattern,
+    Source,
+    in_bucket,
+    in_shard,
+    listed_sources,
+    matching,
+)
+from zsderm.places import is_address, is_shard, local_path, mapped_ahead, path_or_address
 
-# What is counted besides files by their suffix.
-NO_SUFFIX, LINKED_FOLDER, HEAT_MAP = "no suffix", "linked folder", "heat map"
+# What is counted besides files by their suffix, and besides NO_SUFFIX.
+LINKED_FOLDER, HEAT_MAP = "linked folder", "heat map"
 # Heat maps that zsderm has written: their names, and what is in the first bytes of them.
 HEAT_MAP_NAME = re.compile(r"\d{4,}_.*\.png")
 HEAT_MAP_MARK = re.compile(rb"\A\x89PNG.*Software\x00zsderm", re.DOTALL)
 _HEAD = 4096  # bytes in which the mark is looked for
 _SHOWN = 8  # kinds that are named in a sentence
 
-PIXELS = "an array of (H, W, 3) uint8"
 
-Source = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, eq=False)
-class ImageList:
-    """The photographs that are meant.
-
-    Attributes:
-        names: N names.
-        sources: N paths or PIL images.
-        passed_over: how many files of each suffix, linked folders and heat maps of zsderm were left out in the folders
-            that were searched.
-    """
-
-    names: tuple[str, ...]
-    sources: Sequence[Source | Image.Image]
-    passed_over: Mapping[str, int] = field(default_factory=dict)
-
-
+@overload
+def find(
+    source: Path | Sequence[Path], *, follow_links: bool = False, passed_over: Counter[str] | None = None
+) -> list[Path]: ...
+@overload
 def find(
     source: Source | Sequence[Source], *, follow_links: bool = False, passed_over: Counter[str] | None = None
-) -> list[Path]:
+) -> Sequence[Path | str]: ...
+def find(
+    source: Source | Sequence[Source], *, follow_links: bool = False, passed_over: Counter[str] | None = None
+) -> Sequence[Path | str]:
     """List the photographs in a folder, a file or a list of both.
 
     Folders are walked to the bottom and sorted the way people count (``2.jpg`` before ``10.jpg``); hidden files and
     hidden folders are skipped. Files named one by one are kept as they are, in the order given, even if they do not
     exist or have another suffix: they become rows with a reason. Only a name without any suffix that leads nowhere is
-    taken for a missing folder. A DICOM file of several pictures becomes as many paths, ``name.dcm#1`` and so on.
+    taken for a missing folder. A DICOM file of several pictures becomes as many paths, ``name.dcm#1`` and so on. A tar
+    file that is named stands for the photographs in it, ``SHARD.tar/name.jpg``, in its order; those that lie in a
+    folder are passed over.
+
+    An address (s3://, gs://, hf://, as text) is a folder, a tar file or an object in a bucket, in the same order as
+    folders on a disk; these come back as text. See also `Pattern` and `NameList`.
 
     Args:
-        source: one path, or a sequence of paths.
+        source: one path or address, or a sequence of them.
         follow_links: whether links to folders are followed; each folder is then gone through once.
         passed_over: here is counted what was left out in folders: files by suffix, linked folders, and heat maps that
             zsderm has written there.
@@ -69,6 +70,7 @@ def find(
 
     Raises:
         ImageError: the folder is missing, cannot be listed or holds no images, or the list is empty.
+        PlaceError, InputError: a bucket that cannot be used, or an address that is not read.
         WrongTypeError: something in it is no path.
     """
     return list(walk(source, follow_links=follow_links, passed_over=passed_over))
@@ -93,9 +95,17 @@ def find_classes(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
+@overload
+def walk(
+    source: Path | Sequence[Path], *, follow_links: bool = False, passed_over: Counter[str] | None = None
+) -> Iterator[Path]: ...
+@overload
 def walk(
     source: Source | Sequence[Source], *, follow_links: bool = False, passed_over: Counter[str] | None = None
-) -> Iterator[Path]:
+) -> Iterator[Path | str]: ...
+def walk(
+    source: Source | Sequence[Source], *, follow_links: bool = False, passed_over: Counter[str] | None = None
+) -> Iterator[Path | str]:
     """Go through the photographs that `find` lists, one after the other: a folder of any size takes little memory.
 
     Args:
@@ -106,60 +116,14 @@ def walk(
     Raises:
         ImageError: as `find`, when the faulty path is reached.
     """
-    items = _sources(source, str, os.PathLike)
+    items = listed_sources(source, str, os.PathLike)
     if not items:
         raise ImageError("Expected at least one image, but got an empty list. Name a folder or some image files.")
     counted = Counter() if passed_over is None else passed_over
     for item in items:
         if os.fspath(item) == "":
             raise ImageError("Expected a folder or an image, but got an empty name. Write . for the folder you are in.")
-        yield from _expand(Path(item), _Search(follow_links, counted))
-
-
-def named(images: object, *, follow_links: bool = False) -> ImageList:
-    """Every photograph that is meant, with a name: its path, or its place in the list.
-
-    Args:
-        images: a folder, a path, a PIL image, pixels as an array of (H, W, 3) uint8 (red, green, blue), or a list of
-            them; or what this function has returned.
-        follow_links: as `find`.
-
-    Raises:
-        ImageError, WrongTypeError: as `find`.
-        WrongTypeError: an array of another shape or dtype.
-    """
-    if isinstance(images, ImageList):
-        return images
-    found: list[Source | Image.Image] = []
-    passed_over: Counter[str] = Counter()
-    for item in _sources(images, str, os.PathLike, Image.Image, np.ndarray):
-        if isinstance(item, Image.Image):
-            found.append(item)
-        elif isinstance(item, np.ndarray):
-            found.append(picture_of(item))
-        else:
-            found += find(item, follow_links=follow_links, passed_over=passed_over)
-    if not found:
-        find([])  # raises the one sentence for an empty list
-    names = (f"image_{n}" if isinstance(item, Image.Image) else str(item) for n, item in enumerate(found))
-    return ImageList(tuple(names), found, dict(passed_over.most_common()))
-
-
-def picture_of(pixels: np.ndarray) -> Image.Image:
-    """A picture of pixels.
-
-    Args:
-        pixels: (H, W, 3) uint8: red, green and blue from 0 to 255. They are copied.
-
-    Raises:
-        WrongTypeError: another shape or dtype.
-    """
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-        hint = " If they are from 0 to 1, write (255 * pixels).astype('uint8')." if pixels.dtype.kind == "f" else ""
-        if pixels.ndim == 4:
-            hint += " Give several pictures as a list of arrays: list(pixels)."
-        raise WrongTypeError(f"Expected pixels as {PIXELS}, but got {pixels.shape} {pixels.dtype}.{hint}")
-    return Image.fromarray(np.ascontiguousarray(pixels))
+        yield from _meant(item, _Search(follow_links, counted))
 
 
 def passed_over_text(passed_over: Mapping[str, int]) -> str:
@@ -174,25 +138,6 @@ def _several(kind: str, count: int) -> str:
     if kind in (LINKED_FOLDER, HEAT_MAP):
         return kind if count == 1 else f"{kind}s"
     return "without a suffix" if kind == NO_SUFFIX else kind
-
-
-def _sources(images: object, *kinds: type) -> list[Any]:
-    """The photographs as a list; what is of none of the kinds is refused."""
-    if isinstance(images, np.ndarray) and images.dtype.kind in "OU":  # paths, as the column of a table gives them
-        images = images.tolist()
-    if isinstance(images, kinds):
-        return [images]
-    strange = images
-    if isinstance(images, Iterable) and not isinstance(images, bytes | Mapping):
-        items = list(images)
-        others = [item for item in items if not isinstance(item, kinds)]
-        if not others:
-            return items
-        strange = others[0]
-    taken = "a folder, a path"
-    if np.ndarray in kinds:
-        taken += f", a PIL image, pixels ({PIXELS})"
-    raise WrongTypeError(f"Expected {taken} or a list of them, but got {type(strange).__name__}.")
 
 
 class _Search:
@@ -229,7 +174,7 @@ class _Search:
             # To leave out silently the images of a folder that may not be listed would be wrong.
             reason = f"folder '{printable(str(folder))}' cannot be listed: {error.strerror}. Change its permissions."
             raise ImageError(reason) from error
-        found.sort(key=lambda item: _natural_key(item[0]))
+        found.sort(key=lambda item: counting_order(item[0]))
         return [(folder / name, is_folder) for name, is_folder in found]
 
     def _kept(self, entry: os.DirEntry[str]) -> bool | None:
@@ -275,6 +220,23 @@ def _is_heat_map(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _meant(item: Source, search: _Search) -> Iterator[Path | str]:
+    """What one path, address, pattern or list stands for."""
+    if isinstance(item, NameList):
+        for name in item.names():
+            yield from _meant(name, search) if name else ()
+    elif isinstance(item, Pattern):
+        yield from _pictures_of(matching(item, search.passed_over))
+    elif is_address(item) and local_path(os.fspath(item)) is None:
+        yield from _pictures_of(in_bucket(os.fspath(item), search.passed_over))
+    else:
+        path = Path(local_path(os.fspath(item)) or item)
+        if is_shard(path) and os.path.isfile(path):
+            yield from _pictures_of(in_shard(os.fspath(path), search.passed_over))
+        else:
+            yield from _expand(path, search)
+
+
 def _expand(path: Path, search: _Search) -> Iterator[Path]:
     if not os.path.isdir(path):
         if not path.suffix and not os.path.lexists(path):
@@ -295,6 +257,32 @@ def _expand(path: Path, search: _Search) -> Iterator[Path]:
         )
 
 
+def _pictures_of(images: Iterable[Path | str]) -> Iterator[Path | str]:
+    """Images, each of the pictures of a DICOM file by a name of its own."""
+    dicom = False
+    images = iter(images)
+    for image in images:
+        if Path(image).suffix.lower() in DICOM_SUFFIXES:
+            dicom = True
+            images = chain([image], images)
+            break
+        yield image
+    if dicom:  # each has to be opened, which in a bucket takes its time
+        for _, names in mapped_ahead(images, _names_of):
+            yield from names
+
+
+def _names_of(image: Path | str) -> list[Path | str]:
+    if Path(image).suffix.lower() not in DICOM_SUFFIXES:
+        return [image]
+    try:
+        with open_file(image, most=None) as stream:
+            count = 1 if isinstance(stream, FrameStream) else picture_count(stream)
+    except (ImageError, OSError):  # one row with a reason
+        count = 1
+    return [image] if count == 1 else [path_or_address(frame_name(image, one)) for one in range(1, count + 1)]
+
+
 def _pictures(path: Path, may_be_dicom: bool) -> Iterator[Path]:
     """A file, or a name for each of its pictures where it is a DICOM file of several."""
     count = 1
@@ -305,8 +293,3 @@ def _pictures(path: Path, may_be_dicom: bool) -> Iterator[Path]:
         except (ImageError, OSError):  # one row with a reason
             count = 1
     yield from [path] if count == 1 else (Path(frame_name(path, number)) for number in range(1, count + 1))
-
-
-def _natural_key(name: str) -> tuple[list[str | int], str]:
-    pieces = re.split(r"(\d+)", name.casefold())
-    return [int(piece) if odd % 2 else piece for odd, piece in enumerate(pieces)], name

@@ -98,8 +98,3 @@ class LocalFolder(Folder):
     def below(self, name: str) -> LocalFolder:
         """See `Folder`."""
         return LocalFolder(self.path / name)
-
-
-def folder_at(place: str | os.PathLike[str] | Folder) -> Folder:
-    """The folder that a path names; a folder is given back as it is."""
-    return place if isinstance(place, Folder) else LocalFolder(place)

@@ -151,6 +151,12 @@ class PredictionDataset:
         """What is to be known of the answers, once all parts are there."""
         return tuple((self.finished or {}).get("manifest", {}).get("notes", ()))
 
+    @property
+    def refinement(self) -> str:
+        """What the refinement did and why, see `zsderm.Predictions.refinement`; once all parts are there."""
+        manifest = (self.finished or {}).get("manifest", {})
+        return str((manifest.get("refinement") or {}).get("summary", ""))
+
     def part_name(self, part: int) -> str:
         """The file of a part."""
         return f"part-{part:06d}.parquet"

@@ -12,6 +12,7 @@ from zsderm import images
 from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
 from zsderm.long_tables import as_wide
+from zsderm.places import is_address
 
 # A path that may hold a colon itself (C:\data\index.csv), then column=value.
 _SELECTION = re.compile(
@@ -25,13 +26,13 @@ class ImageSet:
 
     Attributes:
         source: as it was given.
-        paths: N files, which need not exist.
+        paths: N files, which need not exist; addresses are text.
         groups: by column name (patient_id), the group of each image; an empty string where it is unknown.
         passed_over: what was left out in the folder; see `zsderm.images.ImageList`.
     """
 
     source: str
-    paths: tuple[Path, ...]
+    paths: tuple[Path | str, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     passed_over: Mapping[str, int] = field(default_factory=dict)
 
@@ -60,10 +61,12 @@ class ImageSet:
             passed_over: Counter[str] = Counter()
             paths = images.find(source, follow_links=follow_links, passed_over=passed_over)
             return cls(source, tuple(paths), passed_over=dict(passed_over.most_common()))
+        if is_address(source):
+            raise InputError(f"expected a table on this machine, but got '{source}'. Copy it; it may name addresses.")
         table = as_wide(ImageTable.read(Path(selection["file"])))
         if selection["column"] is not None:
             table = table.where(selection["column"].strip(), selection["value"].strip())
-        return cls(source, tuple(table.files), {name: _groups(table, name) for name in group_columns})
+        return cls(source, tuple(table.sources), {name: _groups(table, name) for name in group_columns})
 
     def __len__(self) -> int:
         return len(self.paths)

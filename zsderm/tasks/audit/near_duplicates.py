@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from zsderm.embeddings import embed_images
+from zsderm.embeddings import embed_images, embeddings_of
 from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import ImageError
 from zsderm.file_names import printable
 from zsderm.images import file_hash, open_file, read_header
+from zsderm.places import fetched_ahead
 from zsderm.tasks.audit.image_sets import ImageSet
 from zsderm.tasks.audit.perceptual_hash import BITS, NEARLY_EQUAL, nearest_hashes, turned_hashes
 from zsderm.tasks.audit.report import AuditReport, Overlap, Pair
@@ -50,11 +51,11 @@ class Prints:
     errors: Mapping[int, str]
 
     @classmethod
-    def of(cls, paths: Sequence[Path], advance: Callable[[], None] = lambda: None) -> Prints:
+    def of(cls, paths: Sequence[Path | str], advance: Callable[[], None] = lambda: None) -> Prints:
         """Read the images one at a time; of each, 300 bytes stay in memory."""
         digests, errors = [""] * len(paths), {}
         hashes = np.zeros((len(paths), 8, BITS // 8), np.uint8)
-        for row, path in enumerate(paths):
+        for row, path in enumerate(fetched_ahead(paths, open_file)):
             try:
                 with open_file(path) as content:
                     with read_header(content).decoded() as picture:
@@ -79,6 +80,7 @@ def audit(
     batch_size: int = 64,
     progress: bool = False,
     advance: Callable[[], None] = lambda: None,
+    embeddings: str | os.PathLike[str] | None = None,
 ) -> AuditReport:
     """Compare two sets with each other and each with itself, or one set with itself.
 
@@ -96,13 +98,19 @@ def audit(
         batch_size: images encoded at once.
         progress: show a bar for embedding on stderr if that is a terminal.
         advance: called after each image that was hashed.
+        embeddings: what ``zsderm embed`` wrote of these images with this encoder, to be used in place of encoding
+            them: a .npy or .parquet file, or the folder of a data set.
 
     Raises:
         ImageError: no image of a set can be read.
+        InputError: embeddings of another encoder, or that lack some of the images.
     """
     sets = [train] if test is None else [train, test]
     paths = [path for images in sets for path in images.paths]
     side = np.repeat(np.arange(len(sets)), [len(images) for images in sets])  # (N,)
+    features = None
+    if encoder is not None and embeddings is not None:  # before the long work: a mistake of the user shows here
+        features = embeddings_of(embeddings, encoder, paths).features
     prints = Prints.of(paths, advance)
     readable = np.array([bool(digest) for digest in prints.digests])
     for number, images in enumerate(sets):
@@ -112,9 +120,9 @@ def audit(
             raise ImageError(f"{none_of(len(images), 'image')} be read in {source}: {reason}")
     found: dict[tuple[int, int], Pair] = {}
     # Weakest first, so that a stronger reason for the same pair replaces it.
-    features = None
-    if encoder is not None:
+    if encoder is not None and features is None:
         features = embed_images(encoder, paths, batch_size=batch_size, cache=cache, progress=progress).features
+    if features is not None:
         for one, other, value in _close_pairs(side, readable, _by_cosine(features), cosine):
             found[one, other] = Pair("embedding", _where(side, one, other), one, other, cosine=value)
     for one, other, value in _close_pairs(side, readable, _by_bits(prints.hashes), BITS - bits):

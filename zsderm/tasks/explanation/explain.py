@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +20,7 @@ from zsderm.embeddings import embed_images
 from zsderm.errors import ImageError, InputError
 from zsderm.evidence import on_the_same_aspects
 from zsderm.images import ImageSource, open_image
+from zsderm.places import path_or_address
 from zsderm.predictions import Evidence, Predictions
 from zsderm.tasks.explanation.field_of_view import FieldOfView, field_of_view
 from zsderm.tasks.explanation.heat_map import HeatMap, check_method, heat_map
@@ -127,7 +127,7 @@ def explain(
     heat = heat_map(encoder, photograph, towards, method=method, view=view, offset=offset)
     photograph.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return Explanation(
-        image=name or (str(Path(image)) if isinstance(image, str | os.PathLike) else ""),
+        image=name or (str(path_or_address(os.fspath(image))) if isinstance(image, str | os.PathLike) else ""),
         winner=classes[winner],
         runner_up=classes[runner_up] if runner_up != winner else "",
         margin=float(towards @ seen),

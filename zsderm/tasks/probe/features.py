@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zsderm.embeddings import embed_images
+from zsderm.embeddings import embed_images, embeddings_of
 from zsderm.encoders import Encoder
 from zsderm.errors import SettingsError
 
@@ -46,6 +46,7 @@ def probe_features(
     batch_size: int = 64,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = False,
+    embeddings: str | os.PathLike[str] | None = None,
 ) -> ProbeFeatures:
     """Compute the features of images; rows of an earlier run, even an interrupted one, are read from the cache.
 
@@ -59,17 +60,26 @@ def probe_features(
         batch_size: how many images the encoder sees at a time.
         cache: see `zsderm.embeddings.embed_images`.
         progress: likewise.
+        embeddings: what ``zsderm embed`` wrote of these images, to be used in place of encoding them; for "embedding".
 
     Raises:
-        SettingsError: the kind is neither.
+        SettingsError: the kind is neither, or tokens are asked of stored embeddings.
+        InputError: embeddings of another encoder or number of views, or that lack some of the images.
         CheckpointError: tokens were requested from an encoder whose image tower cannot be accessed.
     """
     if kind not in FEATURES:
         raise SettingsError(f"Expected the features of a probe to be one of {', '.join(FEATURES)}, but got {kind!r}.")
     if kind == EMBEDDING:
         views = encoder.card.views
+        if embeddings is not None:
+            found = embeddings_of(embeddings, encoder, images, views)
+            return ProbeFeatures(found.features, found.ok, found.errors, EMBEDDING, encoder.fingerprint, views)
         found = embed_images(encoder, images, views=views, batch_size=batch_size, cache=cache, progress=progress)
         return ProbeFeatures(found.features, found.ok, found.errors, EMBEDDING, encoder.fingerprint, views)
+    if embeddings is not None:
+        raise SettingsError(
+            "Expected the features of a probe on stored embeddings to be 'embedding', but got 'tokens'."
+        )
     from zsderm.encoders.token_means import TokenMeanEncoder, means_of  # what looks into towers takes long to import
 
     inside = TokenMeanEncoder(encoder)

@@ -14,31 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zsderm import images
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.embeddings.vector_index import VectorIndex
-from zsderm.errors import CheckpointError, ImageError, InputError
+from zsderm.errors import CheckpointError, ImageError
 from zsderm.file_names import printable
+from zsderm.tasks.retrieval.image_search import Floats, Hit, ImageSearch
 from zsderm.wording import none_of
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
-Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One photograph that was found."""
-
-    score: float  # cosine of query and image, -1 to 1
-    path: str
-
 
 @dataclass(frozen=True, eq=False)
-class ImageIndex:
+class ImageIndex(ImageSearch):
     """The photographs of a folder, found by inner product.
 
     Attributes:
@@ -83,9 +73,9 @@ class ImageIndex:
             ImageError: the folder is missing or holds no image that can be read.
         """
         passed_over: Counter[str] = Counter()
-        paths = images.find(folder, follow_links=follow_links, passed_over=passed_over)
+        paths = images.find(Path(folder), follow_links=follow_links, passed_over=passed_over)
         marks: dict[str, Any] = {"checksum": state_of(paths), "fingerprint": encoder.fingerprint}
-        place = cache and cache / "image-indexes" / f"{_short_hash(os.path.abspath(folder))}-{encoder.fingerprint}"
+        place = cache and cache / "image-indexes" / f"{short_hash(os.path.abspath(folder))}-{encoder.fingerprint}"
         names = tuple(map(str, paths))
         if place:
             try:
@@ -106,26 +96,7 @@ class ImageIndex:
         reasons = {names[row]: reason for row, reason in embedded.errors.items()}
         return cls(names, reasons, True, encoder, entries, passed_over)
 
-    def by_text(self, text: str, k: int = 10) -> list[Hit]:
-        """The k photographs that are most like a text, best first; k is clipped to N."""
-        return self._search(embed_texts(self._encoder, [text]), k)
-
-    def by_image(self, image: EmbeddableImage, k: int = 10) -> list[Hit]:
-        """The k photographs that are most like a photograph, best first; the very same file is left out.
-
-        Raises:
-            ImageError: the photograph cannot be read.
-        """
-        embedded = embed_images(self._encoder, [image])
-        if not embedded.ok[0]:
-            raise ImageError(f"cannot read the image '{printable(str(image))}': {embedded.errors[0]}")
-        own = None if not isinstance(image, str | os.PathLike) else os.path.realpath(image)
-        hits = self._search(embedded.features, k + 1)
-        return [hit for hit in hits if os.path.realpath(hit.path) != own][:k]
-
     def _search(self, query: Floats, k: int) -> list[Hit]:
-        if k < 1:
-            raise InputError(f"expected `k` to be at least 1, but got {k}.")
         scores, rows = self._entries.search(query, k)
         found = zip(scores[0].tolist(), rows[0].tolist(), strict=True)
         return [Hit(score, self.paths[row]) for score, row in found if row >= 0]
@@ -180,5 +151,6 @@ def _reasons(encoder: Encoder, paths: Sequence[str]) -> dict[str, str]:
     return {paths[row]: reason for row, reason in embed_images(encoder, paths).errors.items()} if paths else {}
 
 
-def _short_hash(text: str) -> str:
+def short_hash(text: str) -> str:
+    """16 hex digits of a text."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]

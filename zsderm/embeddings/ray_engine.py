@@ -1,0 +1,380 @@
+"""Parts of a data set made in a cluster: Ray Data hands their numbers to actors, each of which makes whole parts.
+
+What an actor was working on when it or its node went away is not lost and not doubled: a part appears whole or not at
+all, so what is missing after a round is what the next round makes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from zsderm.embeddings.dataset_folder import DatasetFolder
+from zsderm.embeddings.ray_actor import AT_ONCE, PartMaker, Work, seen_images
+from zsderm.errors import InputError, SettingsError
+from zsderm.optional_packages import requires
+from zsderm.wording import counted
+
+log = logging.getLogger(__name__)
+
+CPUS = 4  # processors of an actor where nobody says how many: more of them are put to better use by more actors
+MOST_CPUS = 16  # of an actor with a GPU: for what is decoded ahead
+FRUITLESS = 3  # rounds in which not one part was made, after which a run ends
+_STORE = 128 << 20  # bytes of the object store of a local start: numbers of parts are all that is in it
+_REACH = 10  # seconds that an address may take to answer
+_LEVEL = "RAY_BACKEND_LOG_LEVEL"
+
+
+@dataclass(frozen=True)
+class Actors:
+    """How many actors work, and what each of them has.
+
+    Attributes:
+        least, most: of them.
+        cpus: processors of each.
+        gpus: of each; 0 for none, 0.5 for two actors on one.
+    """
+
+    least: int
+    most: int
+    cpus: int
+    gpus: float
+
+    @classmethod
+    def planned(
+        cls,
+        nodes: Sequence[Mapping[str, float]],
+        number: tuple[int, int] | None = None,
+        cpus: int | None = None,
+        gpus: float | None = None,
+    ) -> Actors:
+        """Actors for the nodes that there are; what is given stays as it is.
+
+        Args:
+            nodes: what each has, as Ray says it: CPU, GPU.
+            number: least and most; None for as many as there is room for.
+            cpus: processors of each; None for what the nodes have to share out.
+            gpus: of each; None for one where any node has one.
+        """
+        if gpus is None:
+            gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
+        if cpus is None:
+            cpus = _share(nodes, gpus, None if number is None else number[0])
+        if number is None:
+            room = max(1, _room(nodes, cpus, gpus))
+            number = room, room
+        return cls(*number, cpus, gpus)
+
+
+def _room(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
+    """How many actors the nodes have room for."""
+    return sum(
+        int(min(node.get("CPU", 0) // cpus, node.get("GPU", 0) / gpus + 1e-9 if gpus else node.get("CPU", 0) // cpus))
+        for node in nodes
+    )
+
+
+def _share(nodes: Sequence[Mapping[str, float]], gpus: float, number: int | None) -> int:
+    """The processors of an actor: as many as leave room for so many actors, or for one on each GPU or every 4."""
+    if number is not None:
+        largest = int(max((node.get("CPU", 0) for node in nodes), default=1))
+        return next((cpus for cpus in range(largest, 1, -1) if _room(nodes, cpus, gpus) >= number), 1)
+    if gpus:
+        shares = [node["CPU"] // max(1, node["GPU"] // gpus) for node in nodes if node.get("GPU", 0) >= gpus]
+        return int(max(1, min([*shares, MOST_CPUS])))
+    return int(max(1, min([CPUS, *(node["CPU"] for node in nodes if node.get("CPU", 0) >= 1)])))
+
+
+@dataclass
+class RayEngine:
+    """Makes parts in actors of a cluster, or of this machine: see `zsderm.embeddings.embedded_dataset.Engine`.
+
+    It works within ``with RayEngine(...) as engine:``, which connects to the cluster and leaves it again.
+
+    Attributes:
+        model: name of the encoder, which every actor loads; its fingerprint has to be that of the data set.
+        device: where it runs; None for a GPU where actors have one.
+        batch_size, cache: see `zsderm.embeddings.embed_images`.
+        address: "local" to start Ray on this machine, "auto" for a cluster that runs on it or that RAY_ADDRESS names,
+            HOST:PORT or ray://HOST:PORT for another; None for "auto", and "local" where that finds none.
+        actors: least and most; None for as many as there is room for.
+        cpus: processors of each actor; None for a share of what the nodes have.
+        gpus: of each actor; None for one where there are any.
+        verbose: show what Ray itself says.
+        ready_after: seconds that the last call took until the first part was begun: processes that start, and each
+            loads the encoder; None where no part was made.
+    """
+
+    model: str
+    device: str | None = None
+    batch_size: int = 64
+    cache: str | os.PathLike[str] | None = None
+    address: str | None = None
+    actors: tuple[int, int] | None = None
+    cpus: int | None = None
+    gpus: float | None = None
+    verbose: bool = False
+    ready_after: float | None = field(default=None, init=False)
+    _connected: bool = field(default=False, init=False, repr=False)
+    _called: float = field(default=0.0, init=False, repr=False)
+
+    def __enter__(self) -> RayEngine:
+        """Connect to the cluster.
+
+        Raises:
+            MissingDependencyError: Ray is not installed.
+            SettingsError: there is no cluster at the address, or it has another version of Ray or Python.
+        """
+        with requires("zsderm[ray]", "--engine ray"):
+            import ray
+            import ray.data
+        if not ray.is_initialized():
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers
+            # The device is said; else Ray warns that it may see to that in another way one day.
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            with _unchanged():
+                _connect(self.address, self.verbose)
+            self._connected = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connected:
+            import ray
+
+            self._connected = False
+            ray.shutdown()
+
+    def __call__(self, dataset: DatasetFolder, parts: Sequence[int], tell: Callable[[float], None]) -> None:
+        """See `Engine`.
+
+        Raises:
+            InputError: a node does not see the data set or the photographs, or has another encoder or zsderm.
+            SettingsError: a part could not be made although it was tried several times.
+        """
+        plan = Actors.planned(_nodes(), self.actors, self.cpus, self._gpus())
+        work = Work(
+            dataset.folder,
+            dataset.facts,
+            self.model,
+            self.device or ("cuda" if plan.gpus else "cpu"),
+            self.batch_size,
+            None if self.cache is None else os.path.abspath(self.cache),
+            plan.cpus,
+            os.getcwd(),
+            seen_images(next(dataset.images(parts[:1]))),
+        )
+        left, fruitless = list(parts), 0
+        self._called, self.ready_after = time.monotonic(), None
+        while left:
+            told, error = self._round(work, plan, left, dataset, tell)
+            still = set(dataset.missing())
+            tell(sum(len(dataset.facts.rows(part)) for part in left if part not in still and part not in told))
+            fruitless = fruitless + 1 if len(still.intersection(left)) == len(left) else 0
+            left = [part for part in left if part in still]
+            if error is not None:
+                log.debug("Ray stopped with %s to be made: %s", counted(len(left), "part"), error)
+            if fruitless == FRUITLESS:
+                raise _ended_early(dataset, left, error)
+
+    def _gpus(self) -> float | None:
+        return 0.0 if self.gpus is None and self.device is not None and self.device.startswith("cpu") else self.gpus
+
+    def _round(
+        self, work: Work, plan: Actors, parts: Sequence[int], dataset: DatasetFolder, tell: Callable[[float], None]
+    ) -> tuple[set[int], Exception | None]:
+        """Have each part made, and tell; returns those that were told of, and what stopped Ray before the end."""
+        import ray
+        import ray.util.client
+
+        told: set[int] = set()
+        most = min(plan.most, len(parts))
+        plan = Actors(min(plan.least, most), most, plan.cpus, plan.gpus)
+        log.debug("%s for %s", plan, counted(len(parts), "part"))
+        try:
+            rows_of = _rows_by_client if ray.util.client.ray.is_connected() else _rows
+            with closing(rows_of(work, plan, parts, self.verbose)) as rows:
+                for row in rows:
+                    if row["refusal"]:
+                        raise InputError(row["refusal"])
+                    if row["defect"]:
+                        raise RuntimeError(f"part {row['part']} could not be made:\n{row['defect']}")
+                    if self.ready_after is None:
+                        self.ready_after = time.monotonic() - self._called - row["seconds"]
+                        log.debug("the first part was begun after %.1f s", self.ready_after)
+                    told.add(row["part"])
+                    tell(len(dataset.facts.rows(row["part"])))
+        except ray.exceptions.RayError as error:
+            if "No module named 'zsderm'" in str(error):
+                raise InputError(
+                    "zsderm is not installed on a node of the cluster. Install the same version on all nodes"
+                ) from error
+            return told, error
+        return told, None
+
+
+def _rows(work: Work, plan: Actors, parts: Sequence[int], verbose: bool) -> Generator[dict[str, Any], None, None]:
+    """What the actors answer, a row for each part, in the order in which they are ready; none for those that ended."""
+    import ray
+
+    attempts = _new_attempts()
+    # One block a part, and none of it a task: those would wait for processors that actors have.
+    work_list = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=len(parts))
+    made = work_list.map_batches(
+        PartMaker,
+        fn_constructor_args=(replace(work, attempts=attempts),),
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(
+            min_size=plan.least,
+            max_size=plan.most,
+            max_tasks_in_flight_per_actor=AT_ONCE,
+            max_concurrent_calls_per_actor=AT_ONCE,
+            enable_true_multi_threading=True,
+        ),
+        num_cpus=plan.cpus,
+        num_gpus=plan.gpus,
+        # An actor that ended begins again, on another node if need be, and so does what it was making: that is Ray's.
+    )
+    how = made.context
+    how.execution_no_progress_timeout_s = -1  # a part may take longer than any limit, and so may waiting for nodes
+    how.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0  # more than AT_ONCE parts are never with an actor
+    how.enable_progress_bars = how.print_on_execution_start = verbose
+    yield from made.iter_rows()
+
+
+def _rows_by_client(
+    work: Work, plan: Actors, parts: Sequence[int], verbose: bool
+) -> Generator[dict[str, Any], None, None]:
+    """The same for a client, as ray:// makes one: Ray Data runs in the cluster only, so an actor there asks it."""
+    import ray
+
+    class Runner:
+        def __init__(self) -> None:
+            self._rows = _rows(work, plan, parts, verbose)
+
+        def next(self) -> dict[str, Any] | None:
+            return next(self._rows, None)
+
+    remote: Any = ray.remote(num_cpus=0)
+    runner = remote(Runner).remote()
+    while (row := ray.get(runner.next.remote())) is not None:
+        yield row
+
+
+def _ended_early(dataset: DatasetFolder, left: Sequence[int], error: Exception | None) -> SettingsError:
+    reason = f": {' '.join(str(error).split())[:300]}" if error else ""
+    parts = f"{counted(len(left), 'part')} of '{dataset.folder}'"
+    return SettingsError(f"Ray stopped {FRUITLESS} times without making any of {parts}{reason}")
+
+
+def _nodes() -> list[Mapping[str, float]]:
+    """What each node that is alive has."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _connect(address: str | None, verbose: bool) -> None:
+    """Connect to a cluster, or start Ray on this machine."""
+    import ray
+
+    wanted = address or os.environ.get("RAY_ADDRESS") or None
+    quiet: dict[str, Any] = {} if verbose else {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    with nullcontext() if verbose else _silenced():
+        if wanted != "local":
+            try:
+                _reach(wanted)
+                ray.init(address=wanted or "auto", **quiet)
+                return
+            except (ConnectionError, OSError, RuntimeError) as error:
+                if wanted is not None:
+                    raise SettingsError(_not_connected(wanted, error)) from error
+        processors = os.cpu_count() or 1
+        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else processors
+        ray.init(
+            address="local",
+            num_cpus=allowed if allowed < processors else None,
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            **quiet,
+        )
+
+
+def _reach(address: str | None) -> None:
+    """Raise where nobody listens at HOST:PORT: Ray itself tries for a minute."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH).close()
+
+
+def _not_connected(address: str, error: Exception) -> str:
+    reason = " ".join(str(error).split()).rstrip(".")[:300]
+    if "ersion" in reason:
+        hint = "Install the same versions of Ray and Python on all nodes and here"
+    elif isinstance(error, OSError) and error.errno is not None:  # nobody listens
+        hint = "Start a cluster with: ray start --head; or use --ray-address local"
+    elif address == "auto":
+        hint = "Start one with: ray start --head; or name it, as in --ray-address 10.0.0.1:6379"
+    else:
+        hint = (
+            "If it asks for a token, as those of newer versions do, set RAY_AUTH_MODE=token, with the file "
+            "~/.ray/auth_token as it is on the head"
+        )
+    return f"no Ray cluster can be used at '{address}': {reason}. {hint}"
+
+
+@contextmanager
+def _unchanged() -> Iterator[None]:
+    """Within, what is done at SIGTERM may be changed: it is put back. Ray exits at once, past every clean-up."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # not the main thread, where Ray leaves signals alone
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Within, Ray starts without a word: what its core says goes past Python to the stream of errors itself."""
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    said = os.environ.get(_LEVEL)
+    os.environ[_LEVEL] = "fatal"
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        if said is None:
+            del os.environ[_LEVEL]
+        else:
+            os.environ[_LEVEL] = said
+
+
+def _new_attempts() -> Any:
+    """An actor beside the run that counts how often each part was begun."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    class Attempts:  # in here, so that it travels as it is: its process need not import torch
+        def __init__(self) -> None:
+            self._begun: dict[int, int] = {}
+
+        def begin(self, part: int) -> int:
+            self._begun[part] = self._begun.get(part, 0) + 1
+            return self._begun[part]
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    how: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+    remote: Any = ray.remote(**how)
+    return remote(Attempts).remote()
