@@ -20,6 +20,7 @@ from zsderm.embeddings import StoredEmbeddings
 from zsderm.embeddings.embedded_dataset import encoder_facts
 from zsderm.errors import InputError, SettingsError
 from zsderm.fitted import Fitted
+from zsderm.knowledge.base import Description, Disease, KnowledgeBase, KnowledgeCard
 from zsderm.prediction_dataset import PredictionDataset
 from zsderm.written_answers import FITTED, AnswerSheet, write_answers
 
@@ -42,7 +43,20 @@ def rows(count: int = 40) -> StoredEmbeddings:
 
 
 def classifier(**settings: object) -> ZeroShotClassifier:
-    return ZeroShotClassifier.from_pretrained(TinyEncoder(), classes=CLASSES, **{"prior": "uniform", **settings})
+    """One of three classes, each with five sentences."""
+    signs = ("red", "round", "with scales", "with a network", "blue")
+    diseases = [
+        Disease(
+            name,
+            descriptions=tuple(
+                Description(f"{name} {sign}", name, "colour", "clinical", "test", "lesion") for sign in signs
+            ),
+        )
+        for name in CLASSES
+    ]
+    base = KnowledgeBase(KnowledgeCard("mine"), diseases)
+    how = {"prior": "uniform", "knowledge": base, **settings}
+    return ZeroShotClassifier.from_pretrained(TinyEncoder(), classes=CLASSES, **how)
 
 
 def write(place: Path, sheet: AnswerSheet | None = None, **settings: object) -> PredictionDataset:
@@ -70,6 +84,7 @@ def test_a_run_that_was_killed_goes_on_and_nothing_is_lost_doubled_or_changed(tm
     code = f"""
 import os, signal
 import zsderm.written_answers
+from zsderm.knowledge.base import Description, Disease, KnowledgeBase, KnowledgeCard
 from zsderm.prediction_dataset import AnswerCounts, PredictionDataset
 from pathlib import Path
 from tests.test_written_answers import write

@@ -177,6 +177,11 @@ def test_what_is_learned_from_rows_is_what_is_learned_from_photographs(
     assert run("classify", *rows, "--fitted", tmp_path / "b", "-o", f"{folder}/").exit_code == 0
     assert not (folder / "_fitted.safetensors").exists()
     assert pd.read_parquet(folder)["label"].tolist() == tables[1]["label"].tolist()
+    both = tmp_path / "both"
+    assert run("classify", *rows, *CLASSES, "--fit", tmp_path / "c", "-o", f"{both}/").exit_code == 0
+    (both / "part-000000.parquet").unlink()
+    again = run("classify", *rows, "--fitted", tmp_path / "c", "-o", f"{both}/")
+    assert again.exit_code == 0 and "1 part made" in again.stderr, again.output
 
 
 def test_a_calibration_from_rows_serves_photographs_and_folders(
