@@ -30,12 +30,17 @@ from zsderm.fitted import Fitted
 from zsderm.images import find
 from zsderm.knowledge.class_names import names_of
 from zsderm.knowledge.prompts import described, template_prompts
-from zsderm.learning_notes import learning_notes
+from zsderm.learning_notes import learning_notes, refinement_sentence
 from zsderm.prompt_templates import given_templates
 from zsderm.proxies.guard import HeldOutGain, RefinementTestResult
 from zsderm.saved_classifier import read
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
+FEW = (
+    "The answers were moved until the 24 photographs together had the class mix that was stated. Among so few, chance "
+    "alone makes the real mix another one, and right answers may become wrong. State it for a larger folder of the "
+    "same kind, and fit on that."
+)
 
 
 @pytest.fixture(scope="module")
@@ -340,10 +345,11 @@ def test_a_tiny_batch_falls_back_to_text_proxies_and_says_so(tiny_encoder, knowl
     predictions = classifier(tiny_encoder, knowledge).predict(folder / "00.png")
     assert (predictions.requested_method, predictions.method) == ("kpl", "knowledge")
     (note,) = predictions.manifest["notes"]
-    assert "because 1 image is too few" in note and "(at least 100)" in note
-    assert "nothing was learned" in note and note.endswith("nothing needs to be done.")
+    assert predictions.refinement == "Not refined: only 1 photograph; at least 100 are needed."
+    assert note.startswith(predictions.refinement) and note.endswith("nothing needs to be done.")
     (note,) = classifier(tiny_encoder, knowledge).predict(folder).manifest["notes"]
-    assert "because 24 images are too few" in note and "say so (prior)" in note and "nats" not in note
+    assert note.startswith("Not refined: only 24 photographs; at least 100 are needed. The answers come from ")
+    assert "What may help: fit on a larger folder of the same kind" in note and "nats" not in note
     same = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder / "00.png")
     torch.testing.assert_close(predictions.probabilities, same.probabilities)
 
@@ -353,7 +359,9 @@ def test_one_least_number_of_images_is_told_whatever_their_number(tiny_encoder, 
     subject = classifier(tiny_encoder, knowledge, prior=prior)
     for paths in ([folder / "00.png"], [folder / f"{n:02d}.png" for n in range(24)]):
         notes = subject.predict(paths).manifest["notes"]
-        assert all(f"(at least {least})" in note for note in notes) and len(notes) == (len(paths) < least)
+        told = [note for note in notes if f"; at least {least} are needed." in note]
+        assert len(told) == (len(paths) < least)
+        assert [note for note in notes if note not in told] == ([FEW] if len(paths) >= least else [])
 
 
 @pytest.mark.parametrize("method", ["kpl", "knowledge", "class-name"])
@@ -364,18 +372,19 @@ def test_a_stated_prior_that_is_not_used_is_told_with_the_reason(tiny_encoder, k
     assert found.prior == "none" and not (prior == "auto" and "was not used" in str(notes))
     if prior != "auto":
         (note,) = notes
-        assert note.startswith("The prior ") and ("'uniform'" in note) == (prior == "uniform")
+        assert "The prior " in note and ("'uniform'" in note) == (prior == "uniform")
         assert "Nothing is wrong" not in note, "not what was asked for"
-        reason = "because 1 image is too few to refine on (at least 16)" if method == "kpl" else "Only 'kpl'"
+        reason = "Not refined: only 1 photograph; at least 16 are needed. The" if method == "kpl" else "Only 'kpl'"
         assert "was not used" in note and reason in note
+        assert bool(found.refinement) == (method == "kpl")
 
 
 @pytest.mark.parametrize(
     ("classes", "described", "source"),
     [
-        (CLASSES, True, "from what is written about the classes alone:"),
-        ([*CLASSES, "frumious bandersnatch"], True, "or from a name alone where nothing is written:"),
-        (CLASSES, False, "from the names of the classes alone:"),
+        (CLASSES, True, "from what is written about the classes alone."),
+        ([*CLASSES, "frumious bandersnatch"], True, "or from a name alone where nothing is written."),
+        (CLASSES, False, "from the names of the classes alone."),
     ],
     ids=["all described", "one not described", "no base"],
 )
@@ -383,7 +392,7 @@ def test_a_stated_prior_that_is_not_used_is_told_with_the_reason(tiny_encoder, k
 def test_a_note_says_where_the_answers_come_from(tiny_encoder, knowledge, folder, classes, described, source) -> None:
     subject = classifier(tiny_encoder, knowledge if described else None, classes)
     note = subject.predict(folder / "00.png").notes[-1]
-    assert note.startswith("The answers come from ") and source in note
+    assert "The answers come from " in note and source in note
 
 
 @pytest.mark.parametrize("prior", ["auto", "uniform"])
@@ -391,8 +400,8 @@ def test_a_note_of_a_fit_speaks_of_the_photographs_of_the_fit(tiny_encoder, know
     paths = [folder / f"{n:02d}.png" for n in range(24 if prior == "auto" else 8)]
     classifier(tiny_encoder, knowledge, prior=prior).fit(paths).save(tmp_path / "saved")
     (note,) = ZeroShotClassifier.load(tmp_path / "saved", tiny_encoder).predict(folder / "00.png").notes
-    assert f"because {len(paths)} images are too few" in note
-    assert "nothing was learned from the photographs of the fit" in note and "these photographs" not in note
+    least = 100 if prior == "auto" else 16
+    assert note.startswith(f"Not refined by the fit: only {len(paths)} photographs; at least {least} are needed.")
     assert ("fit again" in note) == (prior == "auto") and "among them" not in note
 
 
@@ -409,6 +418,65 @@ def test_whether_kpl_is_used_is_said_and_the_method_used_made_the_probabilities(
         assert predictions.method == "kpl" and predictions.prior == "uniform"
         assert predictions.manifest["refinement"]["accepted"]
         assert [name or "" for name in predictions.unrefined_labels] == plain.labels
+        told = predictions.manifest["refinement"]
+        differ = [old != new for old, new in zip(plain.labels, predictions.labels, strict=True)]
+        assert predictions.changed.tolist() == differ and told["changed"] == sum(differ) > 0
+        assert told["answers"] == int(predictions.ok.sum()) == 24
+        count = f"{sum(differ)} of {told['answers']} answers changed."
+        assert predictions.refinement == f"Refined: every class was stated to be equally common. {count}"
+        assert told["summary"] == predictions.refinement
+
+
+@pytest.mark.parametrize("prior", ["uniform", [6.0, 1.0, 1.0]], ids=["uniform", "given"])
+def test_after_a_fit_it_is_said_which_answers_are_not_those_of_the_text_proxies(
+    tiny_encoder, knowledge, folder, tmp_path, prior
+) -> None:
+    images = [folder / f"{n:02d}.png" for n in range(24)]
+    classifier(tiny_encoder, knowledge, prior=prior).fit(images[:18]).save(tmp_path / "saved")
+    loaded = ZeroShotClassifier.load(tmp_path / "saved", tiny_encoder)
+    found = loaded.predict([*images[18:], folder / "99.png"])
+    before = tiny_encoder.encode_images(images[18:]) @ loaded.fitted.text.T  # the slow twin: text proxies of the fit
+    assert found.unrefined_labels == [*(CLASSES[place] for place in before.argmax(dim=1).tolist()), None]
+    differ = [old is not None and old != new for old, new in zip(found.unrefined_labels, found.labels, strict=True)]
+    assert found.changed.tolist() == differ
+    stated = "every class was stated to be equally common" if prior == "uniform" else "a class mix was stated"
+    assert found.refinement == (
+        f"Refined on the 18 photographs of the fit: {stated}. {sum(differ) or 'None'} of 6 answers changed."
+    )
+    assert found.manifest["refinement"]["changed"] == sum(differ)
+    assert found.notes == (FEW.replace("24 photographs", "18 photographs of the fit"),)
+    table = found.to_frame()
+    assert table["unrefined_label"].tolist() == [name or "" for name in found.unrefined_labels]
+
+
+def test_nothing_is_said_of_a_refinement_that_nobody_asked_for(tiny_encoder, knowledge, folder) -> None:
+    found = classifier(tiny_encoder, knowledge, method="knowledge").predict(folder)
+    assert found.refinement == "" and found.manifest["refinement"] is None and not found.changed.any()
+    assert "unrefined_label" not in found.to_frame()
+    nothing = classifier(tiny_encoder, knowledge).predict(folder / "99.png")
+    assert nothing.refinement == "" and nothing.notes == ("No image could be read.",)
+
+
+@pytest.mark.parametrize(
+    ("changed", "answered", "beforehand", "sentence"),
+    [
+        (37, 312, False, "Refined: the photographs form groups that fit the refined answers better. 37 of 312 answers"),
+        (
+            0,
+            1,
+            True,
+            "Refined on the 500 photographs of the fit: the photographs form groups that fit the refined "
+            "answers better. None of 1 answer",
+        ),
+    ],
+)
+def test_a_refinement_is_told_in_plain_words(changed: int, answered: int, beforehand: bool, sentence: str) -> None:
+    sure = HeldOutGain(2.0, 0.1)
+    judged = RefinementTestResult(sure, sure, changed=0.2)
+    rows = torch.eye(2)
+    fitted = replace(Fitted.on_text(torch.arange(2), rows, 500, 0.01), refined=True, prior="estimated")
+    fitted = replace(fitted, reason=judged.reason, figures=judged.figures)
+    assert refinement_sentence(fitted, changed, answered, beforehand=beforehand) == f"{sentence} changed."
 
 
 def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_figures(
@@ -419,7 +487,12 @@ def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_f
     fitted = replace(Fitted.on_text(torch.arange(2), rows, 500, 0.01), reason=judged.reason, figures=judged.figures)
     how = Settings(), "auto", ClassTexts.build(tiny_encoder, ("a", "b"), "class-name", None)
     (note,) = learning_notes(fitted, *how, beforehand=False)
-    assert "not describe the images clearly better than the text labels. Nothing is wrong" in note
+    assert note.startswith(
+        "Not refined: it is not clear that refined answers fit the groups of photographs any better."
+    )
+    assert note.endswith("say so (prior): then the method learns from them."), "there are enough of them"
+    uniform = replace(fitted, refined=True, prior="uniform")
+    assert learning_notes(uniform, Settings(), "uniform", how[2], beforehand=False) == []
     assert "-0.30 nats an image, standard error 0.12" in fitted.history(("a", "b"))["refinement"]["reason"]
 
 
@@ -661,7 +734,7 @@ def test_fewer_images_than_the_settings_ask_for_teach_nothing(tiny_encoder, stre
     settings = Settings(method="kpl", min_images=100, streamed_from=streamed_from)
     fitted = ZeroShotClassifier(tiny_encoder, CLASSES, None, settings, prior).fit(rows.numpy()).fitted
     assert fitted is not None and not fitted.refined and fitted.temperature == tiny_encoder.temperature
-    assert fitted.reason == "60 images are too few to refine on (at least 100)"
+    assert fitted.reason == "only 60 photographs; at least 100 are needed"
 
 
 # groups
@@ -704,6 +777,11 @@ def test_a_group_is_answered_as_a_photograph_with_the_mean_embedding_would_be(
         "lost": alone.errors[str(folder / "99.png")]
     }
     facts = {"by": "lesion_id", "groups": 9, "images_alone": 0}
+    if alone.method == "kpl":
+        text = means @ subject._batch_answers.fitted_for(rows).text.T
+        differ = text.argmax(dim=1) != scores.argmax(dim=1)
+        assert found.answers.changed[:8].tolist() == differ.tolist()
+        facts["changed_by_refinement"] = int(differ.sum())
     assert found.answers.manifest["groups"] == found.photographs.manifest["groups"] == facts
 
 
@@ -788,8 +866,12 @@ def test_no_list_of_classes_is_a_sentence() -> None:
         (lambda: Settings(proxy_temperature=None), SettingsError, "`proxy_temperature` to be a number"),
         (lambda: KnowledgeBase.load(5), WrongTypeError, "but got int"),
         (lambda: given_templates(""), SettingsError, "an empty text"),
+        (lambda: Settings(smooth="a bit"), SettingsError, "`smooth` to be a number, but got 'a bit'"),
+        (lambda: Settings(smooth=True), SettingsError, "`smooth` to be a number, but got True"),
+        (lambda: Settings(smooth=-0.1), SettingsError, "`smooth` to be 0 or more"),
+        (lambda: Settings(smooth=np.inf), SettingsError, "`smooth` to be 0 or more"),
     ],
-    ids=["a name", "none", "k", "batch size", "name weight", "temperature", "a base", "templates"],
+    ids=["a name", "none", "k", "batch size", "name weight", "temperature", "a base", "templates", *"1234"],
 )
 def test_a_wrong_kind_of_argument_is_one_sentence_of_ours(wrong, error, words) -> None:
     with pytest.raises(error) as raised:

@@ -5,7 +5,7 @@ Letters: N images, n of them readable, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any
@@ -18,19 +18,41 @@ from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
 from zsderm.embeddings import NamedEmbeddings
 from zsderm.encoders.base import home_of
+from zsderm.encoders.home import StrangeImages
+from zsderm.evidence import Company, CompanyTotals
 from zsderm.fitted import Fitted, learn, text_scores
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
-from zsderm.learning_notes import learning_notes
+from zsderm.learning_notes import learning_notes, refinement_sentence
 from zsderm.manifest import prediction_manifest
 from zsderm.predictions import Evidence, Predictions
 from zsderm.proxies.chunks import KnownRows
+from zsderm.smoothed_answers import SmoothedAnswers
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
 Told = tuple[tuple[Evidence, ...], tuple[Evidence, ...]]  # what is typical of the answer, and of the runner-up
+
+
+@dataclass(frozen=True, eq=False)
+class BatchFacts:
+    """What answers for single images say of all images of their batch.
+
+    Attributes:
+        company: against which each image is held for its evidence; None where each is taken as if it were alone.
+        strange: a sentence on the images that look like nothing the encoder was trained with; may be empty.
+        regions: of how many images the region of the body is known; None where nobody said any.
+        answered: how many images could be read.
+        changed: how many of their answers are not those of the text proxies.
+    """
+
+    company: Company | None = None
+    strange: str = ""
+    regions: int | None = None
+    answered: int = 0
+    changed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +94,17 @@ class BatchAnswers:
         how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self.retrieves}
         return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
 
-    def fitted_for(self, features: torch.Tensor) -> Fitted | None:
+    def fitted_for(self, features: torch.Tensor | KnownRows, progress: bool = False) -> Fitted | None:
         """What answers for (n, D) images: what was learned beforehand, or what they teach; None where there are none.
 
         Args:
             features: (n, D) unit rows.
+            progress: see `learned`.
         """
         if len(features) == 0:
             return None
         # With retrieval by image a photo gets the same answer alone as in a folder, down to its probability.
-        return self.fit or self.learned(features, tempered=not self._retrieves_by_image)
+        return self.fit or self.learned(features, tempered=not self._retrieves_by_image, progress=progress)
 
     def to(self, batch: NamedEmbeddings, fitted: Fitted | None, regions: Sequence[str] | None = None) -> Predictions:
         """One row for each name; what could not be read has NaN, no evidence, and a reason.
@@ -91,24 +114,93 @@ class BatchAnswers:
             fitted: what answers; None where no image could be read.
             regions: N regions of the body, empty where not known; None where nobody said any.
         """
+        return self.part(batch, fitted, self.facts_of([batch], fitted, regions), regions)
+
+    def facts_of(
+        self, parts: Iterable[NamedEmbeddings], fitted: Fitted | None, regions: Sequence[str] | None = None
+    ) -> BatchFacts:
+        """What is said of a whole batch, which is gone through once.
+
+        Args:
+            parts: the N images, a part at a time.
+            fitted: what answers; None where no image could be read.
+            regions: see `to`.
+        """
+        known = None if regions is None else sum(map(bool, regions))
         if fitted is None:
-            return self._predictions(batch, torch.empty(0, len(self.classes)), torch.empty(0), iter(()), None)
-        by_text = text_scores(batch.features, fitted.text, self.texts, self.settings, self.retrieves)  # (n, C)
-        scores = fitted.scores(batch.features) if fitted.refined else by_text
-        probabilities = (scores / fitted.temperature).softmax(dim=1)
+            return BatchFacts(regions=known)
+        home = home_of(self.encoder)
+        totals = None if self._alone else CompanyTotals(len(self.classes), self.encoder.card.width)
+        strange = None if home is None else StrangeImages(home)
+        answered = changed = 0
+        for batch in parts:
+            answered += len(batch.features)
+            if home is not None and strange is not None:
+                strange.add(batch.names, with_gaps(home.familiarity(batch.features), batch.ok))
+            if totals is None and not fitted.refined:
+                continue
+            by_text, probabilities = self._scored(batch.features, fitted)
+            changed += int((by_text.argmax(dim=1) != probabilities.argmax(dim=1)).sum()) if fitted.refined else 0
+            if totals is not None:
+                smoothed = SmoothedAnswers.of(batch.features, probabilities, self.settings)
+                totals.add(batch.features, _winners(smoothed.probabilities))
+        return BatchFacts(
+            None if totals is None else totals.company(),
+            "" if strange is None else strange.note(self.encoder.card.name),
+            known,
+            answered,
+            changed,
+        )
+
+    def part(
+        self,
+        batch: NamedEmbeddings,
+        fitted: Fitted | None,
+        facts: BatchFacts,
+        regions: Sequence[str] | None = None,
+    ) -> Predictions:
+        """As `to`, for images that are a part of a batch.
+
+        Args:
+            batch: n images.
+            fitted: what answers.
+            facts: what is said of the whole batch.
+            regions: n regions of the body.
+        """
+        if fitted is None:
+            empty = torch.empty(0, len(self.classes)), torch.empty(0)
+            return self._predictions(batch, *empty, iter(()), None, facts)
+        by_text, probabilities = self._scored(batch.features, fitted)
+        smoothed = SmoothedAnswers.of(batch.features, probabilities, self.settings)
         energy = familiarity(by_text, "energy", self.encoder.temperature).float()  # (n,)
         how, known = self.settings, None if regions is None else list(compress(regions, batch.ok))
-        # Where a photograph has the same answer alone as in a folder, it has the same evidence too.
-        alone = self.fit is not None or self._retrieves_by_image
-        # Among all sentences, not only those retrieved.
-        told = self.texts.evidence_beside(batch.features, probabilities, how.evidence, how.modality, known, alone=alone)
-        found = self._predictions(batch, probabilities, energy, told, fitted)
+        told = self.texts.evidence_beside(  # among all sentences, not only those retrieved
+            batch.features,
+            smoothed.probabilities,
+            how.evidence,
+            how.modality,
+            known,
+            alone=self._alone,
+            company=facts.company,
+        )
+        found = smoothed.told_by(self._predictions(batch, smoothed.probabilities, energy, told, fitted, facts))
         if fitted.refined:
-            before = iter(by_text.argmax(dim=1).tolist())
-            found = replace(found, unrefined_labels=[self.classes[next(before)] if ok else None for ok in batch.ok])
+            names = iter(by_text.argmax(dim=1).tolist())
+            found = replace(found, unrefined_labels=[self.classes[next(names)] if ok else None for ok in batch.ok])
         if regions is None:
             return found
-        return replace(found, manifest={**found.manifest, "regions": sum(map(bool, regions))})
+        return replace(found, manifest={**found.manifest, "regions": facts.regions})
+
+    def _scored(self, features: torch.Tensor, fitted: Fitted) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, C) scores by the text proxies, and (n, C) probabilities, of n readable images (n, D)."""
+        by_text = text_scores(features, fitted.text, self.texts, self.settings, self.retrieves)
+        scores = fitted.scores(features) if fitted.refined else by_text
+        return by_text, (scores / fitted.temperature).softmax(dim=1)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether a photograph has the same answer alone as in a folder; then it has the same evidence too."""
+        return self.fit is not None or self._retrieves_by_image
 
     @property
     def _retrieves_by_image(self) -> bool:
@@ -121,11 +213,11 @@ class BatchAnswers:
         energy: torch.Tensor,
         told: Iterator[Told],
         fitted: Fitted | None,
+        facts: BatchFacts,
     ) -> Predictions:
         beside = [next(told) if readable else ((), ()) for readable in batch.ok]
         home = home_of(self.encoder)
         familiar = with_gaps(energy if home is None else home.familiarity(batch.features), batch.ok)  # (N,)
-        strange = "" if home is None else home.note(batch.names, familiar, self.encoder.card.name)
         return Predictions(
             images=batch.names,
             classes=self.classes,
@@ -145,9 +237,9 @@ class BatchAnswers:
                 self.knowledge,
                 self.settings,
                 self.prior if isinstance(self.prior, str) else dict(zip(self.classes, self.prior, strict=True)),
-                None if fitted is None else {**fitted.history(self.classes), **self._identity()},
+                None if fitted is None else self._learned(fitted, facts),
                 dict(zip(self.classes, self.texts.spoken, strict=True)),
-                ["No image could be read."] if fitted is None else self._notes(fitted, strange),
+                ["No image could be read."] if fitted is None else self._notes(fitted, facts.strange),
                 batch.passed_over,
                 self.shown,
                 self._undescribed,
@@ -166,10 +258,24 @@ class BatchAnswers:
         learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
         return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
 
+    def _learned(self, fitted: Fitted, of_batch: BatchFacts) -> dict[str, Any]:
+        """What the manifest says of what was learned, with what that changed of the answers of the batch."""
+        changed, answered = of_batch.changed, of_batch.answered
+        facts = {**fitted.history(self.classes), **self._identity()}
+        if "refinement" in facts:
+            words = refinement_sentence(fitted, changed, answered, beforehand=self.fit is not None)
+            facts["refinement"] = {"summary": words, "changed": changed, "answers": answered, **facts["refinement"]}
+        return facts
+
     def _identity(self) -> dict[str, str | None]:
         """Digests that show later whether another answer used the same texts and the same fit."""
         texts = {"sentences": self.texts.digest, "class_texts": self.texts.digest_of(self.classes)}
         return {**texts, "fitted": None if self.fit is None else self.fit.digest}
+
+
+def _winners(probabilities: torch.Tensor) -> torch.Tensor:
+    """(N,) int64, the answers that (N, C) probabilities give: the first of equal ones."""
+    return probabilities.argsort(dim=1, descending=True, stable=True)[:, 0]
 
 
 def with_gaps(rows: torch.Tensor, ok: Sequence[bool] | np.ndarray) -> torch.Tensor:

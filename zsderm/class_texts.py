@@ -209,6 +209,7 @@ class ClassTexts:
         regions: Sequence[str] | None = None,
         *,
         alone: bool = False,
+        company: Company | None = None,
     ) -> Iterator[tuple[tuple[Evidence, ...], tuple[Evidence, ...]]]:
         """For each image what stands beside its answer: sentences of the winning class, and of the runner-up.
 
@@ -220,6 +221,7 @@ class ClassTexts:
             regions: see `evidence_for`.
             alone: choose for each image as if there were no other; else images with one answer are held against each
                 other, see `zsderm.evidence.Company`.
+            company: of the batch that these are a part of; None where they are all of it.
 
         Yields:
             Best first; the runner-up's are on the same aspects as the winner's where it has them, and empty where there
@@ -227,7 +229,7 @@ class ClassTexts:
         """
         order = probabilities.argsort(dim=1, descending=True, stable=True)[:, :2]
         winners, others = order[:, 0], order[:, -1]
-        company = Company.of(features, winners, self.class_count)
+        company = company or Company.of(features, winners, self.class_count)
 
         def listed(own: torch.Tensor, rivals: torch.Tensor, most: int) -> Iterator[tuple[Evidence, ...]]:
             apart = None if alone else company.apart(features, winners)

@@ -1,7 +1,8 @@
 """From a folder of photographs and a list of diseases to labels, probabilities and evidence.
 
 `ZeroShotClassifier.predict` reads as the method: embed the images, retrieve descriptions, average them into text
-proxies, refine those on the batch, answer. Each step is a function of another module, which it imports.
+proxies, refine those on the batch, answer. Each step is a function of another module, which it imports; embeddings that
+were stored before take the way of photographs that have just been embedded.
 
 Letters: N images, C classes, M sentences, D embedding width.
 """
@@ -31,8 +32,9 @@ from zsderm.encoders.given import checked_encoder
 from zsderm.errors import FallbackWarning, ImageError, SettingsError
 from zsderm.evidence import check_regions
 from zsderm.fitted import Fitted
+from zsderm.given_rows import EmbeddedImages
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
-from zsderm.image_reader import ImageReader, Photographs
+from zsderm.image_reader import Given, ImageReader
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
 from zsderm.knowledge.shown import ShownClasses
@@ -41,6 +43,7 @@ from zsderm.narratives.given import check_narratives, weight_of
 from zsderm.narratives.joined import trained_words, with_narratives
 from zsderm.predictions import Predictions
 from zsderm.prompt_templates import Templates, given_templates
+from zsderm.streamed_answers import StreamedAnswers
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -106,6 +109,7 @@ class ZeroShotClassifier:
         batch_size: int | None = None,
         cache: str | Path | None = None,
         modality: str = Settings.modality,
+        smooth: float = Settings.smooth,
     ) -> ZeroShotClassifier:
         """A classifier from the name of an encoder and a list of classes.
 
@@ -134,6 +138,8 @@ class ZeroShotClassifier:
                 whether they are photographs or dermoscopic. It chooses the descriptions beside an answer, see
                 `zsderm.evidence`; answers stay the same. But for "pathological", tissue sections under the microscope,
                 no description of skin is read, and names in prompts for such images.
+            smooth: gamma, how strongly the answers of a folder are drawn to those of similar images in it, such as 0.3;
+                0 for not at all. See `zsderm.proxies.smooth_labels`.
 
         Raises:
             UnknownModelError, CheckpointError: the encoder cannot be loaded.
@@ -149,6 +155,7 @@ class ZeroShotClassifier:
             centre=centre,
             views=views,
             modality=modality,
+            smooth=smooth,
         )
         given: dict[str, Any] = {"k": k, "name_weight": name_weight, "batch_size": batch_size}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
@@ -159,7 +166,7 @@ class ZeroShotClassifier:
 
     def predict(
         self,
-        images: Photographs,
+        images: Given,
         progress: bool = False,
         *,
         views: int | None = None,
@@ -173,11 +180,13 @@ class ZeroShotClassifier:
 
         With method "kpl" the images are one batch: they are labelled together, and what is learned from all of them
         serves each of them. The other methods answer each image alone (except that retrieval "batch" chooses the
-        descriptions for all of them together). After `fit`, nothing is learned: every image is answered alone.
+        descriptions for all of them together). After `fit`, nothing is learned: every image is answered alone. With
+        the setting `smooth` an answer also depends on the other images, after `fit` too.
 
         Args:
             images: a folder, a path, a PIL image, or a list of paths or PIL images; or what `zsderm.images.named` has
-                found in them. N in all.
+                found in them. Or their embeddings by this encoder, of as many views: the file or data set that
+                ``zsderm embed`` wrote, or what `zsderm.embeddings.read_embeddings` has read of it. N in all.
             progress: show a bar on stderr while images are embedded.
             views: how many views of each image are averaged; None for what the settings say.
             regions: N regions of the body that the images show, such as "nose", in the order of the images; empty where
@@ -193,20 +202,21 @@ class ZeroShotClassifier:
         Raises:
             ImageError: a folder that is missing or holds no images.
             SettingsError: a number of views that there is no set of, or not that of the fitted classifier.
-            InputError: not one region, or narrative, for each image.
+            InputError: not one region, or narrative, for each image; or embeddings that cannot be read, or that another
+                encoder or number of views made.
             CheckpointError, UnknownClassError: a model of stories that is none, or that knows fewer than two classes.
         """
         own = self._with_views(views)
-        found = photographs.named(images)
+        found = own._reader.named(images)
         check_regions(regions, found.names)  # a mistake shows before the work
         modelled = words_model is not None
         check_narratives(narratives, found.names, words_weight, modelled=modelled, options=words_options)
         weight = weight_of(words_weight, modelled=modelled)
         trained = trained_words(words_model, self.classes, self.knowledge, words_options)
-        answers = own.predict_embedded(own._reader.embed(found, progress), regions)
+        answers = own.predict_embedded(own._reader.embedded(found, progress), regions)
         return with_narratives(answers, narratives, self.knowledge, weight, self.cache, trained)
 
-    def predict_embedded(self, batch: NamedEmbeddings, regions: Sequence[str] | None = None) -> Predictions:
+    def predict_embedded(self, batch: EmbeddedImages, regions: Sequence[str] | None = None) -> Predictions:
         """What `predict` says of photographs that are embedded already: they are the batch.
 
         Args:
@@ -216,9 +226,44 @@ class ZeroShotClassifier:
         Raises:
             InputError: not one region for each image.
         """
+        return self.predict_stream(batch, regions=regions).all()
+
+    def embedded(self, images: Given, progress: bool = False) -> EmbeddedImages:
+        """Photographs embedded as `predict` does it; stored embeddings, held against the encoder, as they are.
+
+        Args:
+            images: see `predict`.
+            progress: see `predict`.
+
+        Raises:
+            ImageError, InputError: see `predict`.
+        """
+        return self._reader.embedded(self._reader.named(images), progress)
+
+    def predict_stream(
+        self,
+        batch: EmbeddedImages,
+        progress: bool = False,
+        *,
+        regions: Sequence[str] | None = None,
+        learned: Fitted | None = None,
+    ) -> StreamedAnswers:
+        """What `predict` says, of more images than memory holds the answers of: they are made where they are asked for.
+
+        Memory does not grow with N if the rows are in a data set of embeddings or in a .npy file, from
+        `Settings.streamed_from` images on. `zsderm.written_answers` writes such answers into a folder.
+
+        Args:
+            batch: N images, as `embedded` gives them.
+            progress: show a bar on stderr while many images are refined.
+            regions: see `predict`.
+            learned: what was learned from these very images before; None learns it now, unless something was fitted.
+
+        Raises:
+            InputError: not one region for each image.
+        """
         check_regions(regions, batch.names)
-        method = self._batch_answers
-        return method.to(batch, method.fitted_for(batch.features), regions)
+        return StreamedAnswers.of(self._batch_answers, batch, regions, fitted=learned, progress=progress)
 
     def predict_stored(self, embeddings: str | Path, images: Sequence[str | Path]) -> Predictions:
         """What `predict` says of photographs, with the rows that ``zsderm embed`` wrote of them; none is opened.
@@ -237,7 +282,7 @@ class ZeroShotClassifier:
 
     def predict_groups(
         self,
-        images: Photographs,
+        images: Given,
         groups: Sequence[str],
         progress: bool = False,
         *,
@@ -260,20 +305,26 @@ class ZeroShotClassifier:
             regions: see `predict`; a group has one where those of its images that are known are the same.
 
         Raises:
-            ImageError, SettingsError: see `predict`.
+            ImageError, SettingsError: see `predict`; SettingsError also where answers are to be smoothed.
             InputError: not one group, or region, for each image.
         """
+        if self.settings.smooth > 0:
+            raise SettingsError(
+                "answers for groups cannot be smoothed: thresholds and neighbours are those of single photographs. "
+                "Leave out the smoothing, or the groups."
+            )
         own = self._with_views(views)
-        found = photographs.named(images)
+        found = own._reader.named(images)
         members = ImageGroups.of(groups, found.names)  # a mistake shows before the work
         check_regions(regions, found.names)
-        batch, method = own._reader.embed(found, progress), own._batch_answers
+        embedded, method = own._reader.embedded(found, progress), own._batch_answers
+        batch = embedded.part(0, len(embedded))
         fitted = method.fitted_for(batch.features)
         places = None if regions is None else members.shared(regions)
         answers = [method.to(*rows) for rows in ((batch, fitted, regions), (members.means(batch), fitted, places))]
         return group_predictions(answers[0], answers[1], members, by)
 
-    def fit(self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
+    def fit(self, images: Given | np.ndarray | torch.Tensor, progress: bool = False) -> ZeroShotClassifier:
         """Learn from one batch of images, without labels, what `predict` then applies to any others.
 
         After it a photograph gets the same answer alone as in any folder.
@@ -312,7 +363,7 @@ class ZeroShotClassifier:
             fingerprint=self.encoder.fingerprint,
             sentences=self.texts.digest,
             classes=self.classes,
-            settings=self.settings,
+            settings=replace(self.settings, smooth=Settings.smooth),  # not learned: it is asked for with each folder
             prior=self.prior,
             knowledge=self.knowledge,
             fitted=self.fitted,
@@ -327,6 +378,7 @@ class ZeroShotClassifier:
         device: str | torch.device | None = None,
         cache: str | Path | None = None,
         modality: str | None = None,
+        smooth: float = Settings.smooth,
     ) -> ZeroShotClassifier:
         """A fitted classifier from the folder that `save` wrote.
 
@@ -336,6 +388,7 @@ class ZeroShotClassifier:
             device: a torch device; None takes a GPU where there is one.
             cache: see the class.
             modality: see `from_pretrained`; None for what was saved.
+            smooth: see `from_pretrained`; it is not saved.
 
         Raises:
             InputError: the folder is not a saved classifier.
@@ -353,6 +406,7 @@ class ZeroShotClassifier:
                 f"the classifier in {folder} was fitted for {saved.settings.modality} images and not for {modality} "
                 "ones, whose classes are described in other words; fit another, or leave the modality as it is"
             )
+        settings = replace(settings, smooth=smooth)
         found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted

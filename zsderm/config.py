@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from numbers import Integral, Real
 
 from zsderm import modalities
@@ -22,6 +23,7 @@ VIEWS = (1, 4, 8)
 DEFAULT_MODEL = "zsderm-mini"
 DEFAULT_KNOWLEDGE = "dermatology"
 DEFAULT_PRIOR = "auto"
+USUAL_SMOOTHING = 0.3  # gamma where smoothing is asked for without a number; by default nothing is smoothed
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Settings:
     modality: str = "auto"  # one of MODALITIES; chooses listed descriptions, and "pathological" the prompts too
     views: int | None = None  # one of VIEWS, mirrored and turned, whose mean is taken; None: as the encoder's card says
     proxy_temperature: float = 0.04  # softmax temperature of refined proxies; tau_i in KPL (arXiv 2501.11231)
+    smooth: float = 0.0  # gamma: how strongly answers of a folder are drawn to those of similar images; 0: not at all
     batch_size: int = 64  # images encoded at a time; changes memory, not the result
     streamed_from: int = (
         100_000  # with so many images refinement goes chunk by chunk: flat memory, the same answers but for rounding
@@ -76,11 +79,16 @@ class Settings:
                 raise SettingsError(f"Expected setting `{name}` to be a whole number, but got {value!r}.")
             if value < least:
                 raise SettingsError(f"Expected setting `{name}` to be at least {least}, but got {value}.")
-        for name in ("name_weight", "proxy_temperature"):
-            if not isinstance(getattr(self, name), Real):
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        for name in ("name_weight", "proxy_temperature", "smooth"):
+            if not isinstance(getattr(self, name), Real) or isinstance(getattr(self, name), bool):
                 raise SettingsError(f"Expected setting `{name}` to be a number, but got {getattr(self, name)!r}.")
         if not 0 <= self.name_weight <= 1:
             raise SettingsError(f"Expected setting `name_weight` to be from 0 to 1, but got {self.name_weight}.")
+        if not 0 <= self.smooth < inf:
+            raise SettingsError(f"Expected setting `smooth` to be 0 or more, such as 0.3, but got {self.smooth}.")
         if not self.proxy_temperature > 0:
             raise SettingsError(
                 f"Expected setting `proxy_temperature` to be above 0, but got {self.proxy_temperature}."

@@ -90,9 +90,9 @@ class Company:
     @classmethod
     def of(cls, features: torch.Tensor, winners: torch.Tensor, class_count: int) -> Company:
         """Of images, (N, D) float32 unit rows, and their answers, (N,) int64 below C."""
-        counts = torch.bincount(winners, minlength=class_count)  # (C,)
-        totals = torch.zeros(class_count, features.shape[1]).index_add_(0, winners, features)  # (C, D)
-        return cls(totals / counts.clamp(min=1)[:, None], counts)
+        totals = CompanyTotals(class_count, features.shape[1])
+        totals.add(features, winners)
+        return totals.company()
 
     def apart(self, features: torch.Tensor, winners: torch.Tensor) -> Iterator[torch.Tensor | None]:
         """For each image, (D,) float32, what it has beyond the mean of its answer.
@@ -102,6 +102,28 @@ class Company:
         for feature, winner in zip(features, winners.tolist(), strict=True):
             beyond = feature - self.means[winner]
             yield beyond if self.counts[winner] >= COMPANY and beyond.norm() > _SAME else None
+
+
+class CompanyTotals:
+    """Gathers the company of more photographs than memory holds, a part at a time.
+
+    Args:
+        class_count: C.
+        width: D.
+    """
+
+    def __init__(self, class_count: int, width: int) -> None:
+        self._totals = torch.zeros(class_count, width, dtype=torch.float64)
+        self._counts = torch.zeros(class_count, dtype=torch.int64)
+
+    def add(self, features: torch.Tensor, winners: torch.Tensor) -> None:
+        """Add images, (n, D) float32 unit rows, and their answers, (n,) int64 below C."""
+        self._totals.index_add_(0, winners, features.double())
+        self._counts += torch.bincount(winners, minlength=len(self._counts))
+
+    def company(self) -> Company:
+        """The company of all that were added."""
+        return Company((self._totals / self._counts.clamp(min=1)[:, None]).float(), self._counts)
 
 
 def check_regions(regions: Sequence[str] | None, images: Sequence[str]) -> None:

@@ -179,7 +179,9 @@ def group_predictions(
     photographs: Predictions, answers: Predictions, members: ImageGroups, by: str = ""
 ) -> GroupPredictions:
     """Put both together, with the groups in both manifests."""
-    facts = {"groups": {"by": by, "groups": len(members), "images_alone": members.alone}}
+    facts: dict[str, dict[str, object]] = {"groups": {"by": by, "groups": len(members), "images_alone": members.alone}}
+    if answers.unrefined_labels is not None:
+        facts["groups"]["changed_by_refinement"] = int(answers.changed.sum())
     rows = replace(photographs, manifest={**photographs.manifest, **facts})
     return GroupPredictions(rows, replace(answers, familiarity=None, energy=None, manifest=rows.manifest), members, by)
 

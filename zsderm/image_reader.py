@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from zsderm import images as photographs
-from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, embed_images
-from zsderm.given_rows import given_rows
+from zsderm.embeddings import EmbeddableImage, NamedEmbeddings, StoredEmbeddings, embed_images
+from zsderm.given_rows import EmbeddedImages, given_embeddings, given_rows
 from zsderm.proxies.chunks import KnownRows
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Picture = EmbeddableImage | np.ndarray
 Photographs = Picture | Sequence[Picture] | photographs.ImageList
+Given = Photographs | StoredEmbeddings  # a path may be that of photographs, or of embeddings of them
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,25 @@ class ImageReader:
     batch_size: int
     cache: str | Path | None
 
+    def named(self, images: Given) -> photographs.ImageList | StoredEmbeddings:
+        """The photographs that are meant; or embeddings of them, where these were given.
+
+        Raises:
+            ImageError: a folder that is missing or holds no images.
+            InputError: see `given_embeddings`.
+        """
+        stored = given_embeddings(images, self.encoder, self.views)
+        return photographs.named(cast("Photographs", images)) if stored is None else stored
+
+    def embedded(self, found: photographs.ImageList | StoredEmbeddings, progress: bool = False) -> EmbeddedImages:
+        """What `named` gave, embedded; embeddings are given back as they are.
+
+        Args:
+            found: the images, or embeddings of them.
+            progress: see `embed`.
+        """
+        return found if isinstance(found, StoredEmbeddings) else self.embed(found, progress)
+
     def embed(self, found: photographs.ImageList, progress: bool = False) -> NamedEmbeddings:
         """The embeddings of N images, and why some could not be read.
 
@@ -51,9 +71,7 @@ class ImageReader:
         how: dict[str, Any] = {"views": self.views, "batch_size": self.batch_size, "cache": self.cache}
         return NamedEmbeddings.of(found, embed_images(self.encoder, found.sources, **how, progress=progress))
 
-    def features(
-        self, images: Photographs | np.ndarray | torch.Tensor, progress: bool = False
-    ) -> torch.Tensor | KnownRows:
+    def features(self, images: Given | np.ndarray | torch.Tensor, progress: bool = False) -> torch.Tensor | KnownRows:
         """(N, D) unit rows of the images that could be read.
 
         Args:
@@ -65,4 +83,6 @@ class ImageReader:
             InputError, SettingsError: see `given_rows`.
         """
         rows = given_rows(images, self.encoder, self.views)
-        return self.embed(photographs.named(cast("Photographs", images)), progress).features if rows is None else rows
+        if rows is not None:
+            return rows
+        return self.embed(photographs.named(cast("Photographs", images)), progress).features

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from zsderm.errors import FallbackWarning, InputError, did_you_mean
 from zsderm.file_names import file_and_frame
@@ -56,7 +57,7 @@ def image_column(columns: Iterable[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ImageTable:
-    """A table whose cells are text; empty cells are empty strings.
+    """A table whose cells are text; empty cells are empty strings. Columns of a data set may hold numbers instead.
 
     Attributes:
         path: the file.
@@ -122,7 +123,10 @@ class ImageTable:
                 f"expected a column {name!r} in {self.path}, but its columns are: {', '.join(self.frame)}."
                 f"{did_you_mean(name, self.frame.columns)}"
             )
-        return [cell.strip() for cell in self.frame[name if name in self.frame.columns else plain(name)]]
+        cells = self.frame[name if name in self.frame.columns else plain(name)]
+        if is_numeric_dtype(cells):
+            return ["" if np.isnan(number) else repr(number) for number in cells.tolist()]
+        return [cell.strip() for cell in cells]
 
     def ids(self, name: str) -> list[str]:
         """The cells of a column of patients, lesions or other groups; empty where they say "unknown" or the like.
@@ -256,8 +260,9 @@ class ImageTable:
             InputError: see `row_of`.
         """
         rows = self.row_of(images)
-        frame = self.frame.reset_index(drop=True).reindex(np.where(rows >= 0, rows, len(self.frame))).fillna("")
-        return self._part(frame.reset_index(drop=True))
+        frame = self.frame.reset_index(drop=True).reindex(np.where(rows >= 0, rows, len(self.frame)))
+        texts = {name: "" for name in frame if not is_numeric_dtype(frame[name])}
+        return self._part(frame.fillna(texts).reset_index(drop=True))
 
     def _part(self, frame: pd.DataFrame) -> ImageTable:
         return replace(self, frame=frame, whole=self.frame if self.whole is None else self.whole)

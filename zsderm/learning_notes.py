@@ -1,4 +1,4 @@
-"""What a reader of answers is told where nothing was learned from images, although that was asked for."""
+"""What a reader of answers is told of what was learned from images: in one sentence, and why where nothing was."""
 
 from __future__ import annotations
 
@@ -6,13 +6,36 @@ import torch
 
 from zsderm.class_texts import ClassTexts
 from zsderm.config import Settings
-from zsderm.fitted import Fitted
+from zsderm.fitted import Fitted, least_images
+from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES
+from zsderm.wording import counted
+
+
+def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforehand: bool) -> str:
+    """What was done, why, and how many answers that changed.
+
+    Args:
+        fitted: what answers.
+        changed: how many answers are not those of the text proxies.
+        answered: how many answers there are.
+        beforehand: see `learning_notes`.
+
+    Returns:
+        A sentence or two, such as "Refined: the photographs form groups that fit the refined answers better. 37 of 312
+        answers changed." Empty where no refinement was asked for.
+    """
+    if not fitted.reason:
+        return ""
+    if not fitted.refined:
+        return f"Not refined{' by the fit' if beforehand else ''}: {fitted.reason}."
+    batch = f" on the {counted(fitted.images, 'photograph')} of the fit" if beforehand else ""
+    return f"Refined{batch}: {fitted.reason}. {changed or 'None'} of {counted(answered, 'answer')} changed."
 
 
 def learning_notes(
     fitted: Fitted, settings: Settings, prior: str | torch.Tensor, texts: ClassTexts, *, beforehand: bool
 ) -> list[str]:
-    """Notes on what was not learned from a batch, and on a stated prior that was not used.
+    """Notes on what was not learned from a batch, and on a stated prior that was not used, or used on few images.
 
     Args:
         fitted: what answers.
@@ -22,32 +45,52 @@ def learning_notes(
         beforehand: whether the batch was that of an earlier fit, and not the images that are answered.
 
     Returns:
-        A note, or none where everything was done as asked.
+        A note, or none where everything was done as asked. Where nothing was refined it begins with
+        `refinement_sentence`.
     """
     stated = _stated(prior)
-    if fitted.refined or not (fitted.reason or stated):
+    if fitted.refined:
+        return _on_few(fitted, beforehand) if stated else []
+    if not (fitted.reason or stated):
         return []
     if not fitted.reason:
         return [
             f"{stated} was not used: the method {settings.method!r} uses no prior. Only 'kpl' does, which learns from "
             "all photographs together."
         ]
-    why = fitted.reason
-    answers, batch = _source(texts), "the photographs of the fit" if beforehand else "these photographs together"
+    sentence, answers = refinement_sentence(fitted, 0, 0, beforehand=beforehand), _source(texts)
     if stated:
-        return [
-            f"{stated} was not used, because {why}: nothing was learned from {batch}, and the answers come "
-            f"{answers}, as they would without a prior."
-        ]
-    told = (
-        f"The answers come {answers}: nothing was learned from {batch}, because {why}. Nothing is wrong, and "
-        "nothing needs to be done."
-    )
+        return [f"{sentence} {stated} was not used: the answers come {answers}, as they would without a prior."]
+    told = f"{sentence} The answers come {answers}. Nothing is wrong, and nothing needs to be done."
     if fitted.images < Settings.min_images:  # nothing that is said of them would help
         return [told]
-    known = "If you know how common the classes are among them, say so (prior): then the method learns from them."
-    again = "If you know how common the classes are among such photographs, fit again and say so (prior)."
-    return [f"{told} {again if beforehand else known}"]
+    few = fitted.images < least_images(prior, texts.class_count, settings)
+    return [f"{told} {_advice(few, beforehand)}"]
+
+
+def _on_few(fitted: Fitted, beforehand: bool) -> list[str]:
+    """What a stated prior does to a batch in which chance makes the class mix another one."""
+    if fitted.images >= MIN_EVIDENCE_IMAGES:
+        return []
+    batch = f"the {counted(fitted.images, 'photograph')}{' of the fit' if beforehand else ''}"
+    return [
+        f"The answers were moved until {batch} together had the class mix that was stated. Among so few, chance alone "
+        "makes the real mix another one, and right answers may become wrong. State it for a larger folder of the same "
+        "kind, and fit on that."
+    ]
+
+
+def _advice(few: bool, beforehand: bool) -> str:
+    """What a user may do who has more photographs, or knows more of these."""
+    if few:
+        again = "fit again" if beforehand else "fit"
+        return (
+            f"What may help: {again} on a larger folder of the same kind, and say how common the classes are there "
+            "(prior)."
+        )
+    if beforehand:
+        return "If you know how common the classes are among such photographs, fit again and say so (prior)."
+    return "If you know how common the classes are among them, say so (prior): then the method learns from them."
 
 
 def _stated(prior: str | torch.Tensor) -> str:

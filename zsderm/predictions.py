@@ -178,7 +178,9 @@ class Predictions:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the first images, with their answers and the first description."""
-        return answers_table(self._line, self.images, self.top_k(2), self._first_descriptions, self.errors, self.notes)
+        told = () if self.unrefined_labels is None else (self.refinement,)
+        rows = self.images, self.top_k(2), self._first_descriptions, self.errors
+        return answers_table(self._line, *rows, filter(None, (*told, *self.notes)))
 
     @property
     def _first_descriptions(self) -> list[str]:
@@ -222,6 +224,29 @@ class Predictions:
     def notes(self) -> tuple[str, ...]:
         """What is to be known of the answers, such as what was done otherwise than asked; they are in the manifest."""
         return tuple(self.manifest.get("notes", ()))
+
+    @property
+    def refinement(self) -> str:
+        """What the refinement did and why, in a sentence or two; empty where none was asked for, or nothing answered.
+
+        The manifest has it as ``refinement.summary``, beside ``changed`` and ``answers``: how many answers are not
+        those of the text proxies, and how many there are.
+        """
+        return str((self.manifest.get("refinement") or {}).get("summary", ""))
+
+    @property
+    def changed(self) -> torch.Tensor:
+        """(N,) bool: which answers the refinement changed; where there are narratives, of the photograph alone."""
+        if self.unrefined_labels is None:
+            return torch.zeros(len(self), dtype=torch.bool)
+        rows = zip(self.unrefined_labels, self.labels_by_image, strict=True)
+        return torch.tensor([bool(before and after) and before != after for before, after in rows], dtype=torch.bool)
+
+    @property
+    def labels_by_image(self) -> list[str]:
+        """N labels by the photographs alone: `labels`, but for images of which a patient told something."""
+        told = [None if self.words is None else self.words.of(index) for index in range(len(self))]
+        return [label if one is None else one.by_image[0] for one, label in zip(told, self.labels, strict=True)]
 
     @property
     def ok(self) -> torch.Tensor:
@@ -271,9 +296,10 @@ class Predictions:
 
         Wide: image, label, probability, label_2, probability_2, ... (up to ``top_k``), "probability: melanoma" and
         the like (in the order of ``classes``), familiarity, prediction_set (names with "; " between them), abstained,
-        below_minimum, method, evidence (the first description), error (empty when fine). Long: image, class, rank,
-        probability, in_prediction_set, familiarity, abstained, below_minimum, method, evidence (in the row of rank 1),
-        error. The columns of prediction sets, abstention, minimum and familiarity are there where these were asked for.
+        below_minimum, unrefined_label, method, evidence (the first description), error (empty when fine). Long: image,
+        class, rank, probability, in_prediction_set, familiarity, abstained, below_minimum, unrefined_label, method,
+        evidence (in the row of rank 1), error. The columns of prediction sets, abstention, minimum and familiarity are
+        there where these were asked for, unrefined_label where answers were refined.
 
         Args:
             top_k: how many classes a wide table names; clipped to the number of classes. A long one has all of them.
@@ -310,6 +336,8 @@ class Predictions:
             columns["abstained"] = self.abstained.tolist()
         if self.minimum is not None:
             columns["below_minimum"] = self.below_minimum.tolist()
+        if self.unrefined_labels is not None:
+            columns["unrefined_label"] = [label or "" for label in self.unrefined_labels]
         if self.words is not None:
             columns |= self.words.columns()
         columns["method"] = [self.method] * len(self)

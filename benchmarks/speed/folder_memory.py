@@ -2,9 +2,12 @@
 
     python -m zsderm.benchmarks.speed.folder_memory
     python -m zsderm.benchmarks.speed.folder_memory --model zsderm-mini --images 2000
+    python -m zsderm.benchmarks.speed.folder_memory --output dataset --side 64 --images 200000
 
 The folder is made of links to the photographs in examples/: each file is opened, decoded and preprocessed. By default
 the encoder is a thumbnail of 8 x 8 pixels: it costs nothing and keeps nothing, so what grows would be the pipeline's.
+With --side the photographs are made that small first, for many of them in little time. The last row is for the rows
+read again, a chunk at a time, as a classifier that learns from them reads them.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -21,10 +24,11 @@ import torch
 from PIL import Image
 
 from zsderm.benchmarks.speed import photographs
-from zsderm.embeddings import write_embeddings
-from zsderm.encoders import load_encoder
+from zsderm.embeddings import DatasetFolder, LocalEngine, embed_dataset, read_embeddings, write_embeddings
+from zsderm.encoders import Encoder, load_encoder
 from zsderm.encoders.base import EncoderCard
-from zsderm.images import open_image, walk
+from zsderm.images import find, open_image, walk
+from zsderm.proxies.chunks import FeatureChunks, KnownRows
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "images"
 SIDE = 8
@@ -58,24 +62,43 @@ class Thumbnail:
 @click.command(help=__doc__)
 @click.option("--images", default=100_000, show_default=True)
 @click.option("--model", default="thumbnail", show_default=True, help="thumbnail, or an encoder.")
-@click.option("--output", default="parquet", show_default=True, type=click.Choice(["npy", "parquet"]))
+@click.option("--output", default="parquet", show_default=True, type=click.Choice(["npy", "parquet", "dataset"]))
 @click.option("--points", default=10, show_default=True, help="How often memory is looked at on the way.")
 @click.option("--source", default=EXAMPLES, type=click.Path(path_type=Path), help="Photographs to link to.")
-def main(images: int, model: str, output: str, points: int, source: Path) -> None:
+@click.option("--side", type=int, help="Make the photographs so small first, in pixels of the longer side.")
+def main(images: int, model: str, output: str, points: int, source: Path, side: int | None) -> None:
     """Print one row a point as Markdown."""
     encoder = Thumbnail() if model == "thumbnail" else load_encoder(model)
-    click.echo(
-        f"encoder {encoder.card.name}, {images:,} links to {len(list(walk(source)))} photographs, to .{output}\n"
-    )
+    size = "" if side is None else f" of {side} pixels"
+    linked = f"{images:,} links to {len(list(walk(source)))} photographs{size}"
+    click.echo(f"encoder {encoder.card.name}, {linked}, to {'a data set' if output == 'dataset' else f'.{output}'}\n")
     click.echo("| images begun | resident memory (MB) | seconds |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "photographs"
         folder.mkdir()
-        photographs.links(folder, source, images)
+        photographs.links(folder, source if side is None else _small(Path(name) / "small", source, side), images)
         started = time.perf_counter()
-        watched = _watched(walk(folder), max(1, images // points), started)
-        count, failed = write_embeddings(Path(name) / f"rows.{output}", encoder, watched)
+        every = max(1, images // points)
+        if output == "dataset":
+            place = Path(name) / "rows"
+            dataset = embed_dataset(place, encoder, walk(folder), engine=_Watched(encoder, every, started), views=1)
+            count, failed = dataset.facts.images, (dataset.finished or {})["failed"]
+        else:
+            place = Path(name) / f"rows.{output}"
+            count, failed = write_embeddings(place, encoder, _watched(walk(folder), every, started))
         click.echo(f"| all {count:,}, {failed} failed | {resident():.0f} | {time.perf_counter() - started:.0f} |")
+        read = sum(len(rows) for rows in FeatureChunks(KnownRows(read_embeddings(place).features)).read())
+        click.echo(f"| {read:,} rows read | {resident():.0f} | {time.perf_counter() - started:.0f} |")
+
+
+def _small(folder: Path, source: Path, side: int) -> Path:
+    """A folder of the photographs of another, made small."""
+    folder.mkdir()
+    for path in find(source):
+        image = open_image(path)
+        image.thumbnail((side, side))
+        image.save(folder / f"{path.stem}.jpg")
+    return folder
 
 
 def _watched(paths: Iterator[Path], every: int, started: float) -> Iterator[Path]:
@@ -84,6 +107,26 @@ def _watched(paths: Iterator[Path], every: int, started: float) -> Iterator[Path
         if number % every == 0:
             click.echo(f"| {number:,} | {resident():.0f} | {time.perf_counter() - started:.0f} |")
         yield path
+
+
+class _Watched:
+    """The engine of this machine, with a row of the table at regular points; the list of images is written then."""
+
+    def __init__(self, encoder: Encoder, every: int, started: float) -> None:
+        self.engine, self.every, self.started = LocalEngine(encoder), every, started
+
+    def __call__(self, dataset: DatasetFolder, parts: Sequence[int], tell: Callable[[float], None]) -> None:
+        done, rows = 0.0, 0
+
+        def watched(more: float) -> None:
+            nonlocal done, rows
+            done += more
+            while rows * self.every < done:
+                click.echo(f"| {rows * self.every:,} | {resident():.0f} | {time.perf_counter() - self.started:.0f} |")
+                rows += 1
+            tell(more)
+
+        self.engine(dataset, parts, watched)
 
 
 def resident() -> float:

@@ -9,7 +9,7 @@ hold 97 % of the variance, which is steeper than --decay 2. The default, 1, is h
 directions tell where a row is. Queries are rows of the same kind that are in no index, and rows apart from all others
 that lean to a cluster, as those of texts do.
 
-Both indexes are asked as `zsderm retrieve` asks them: the ten best photographs by name, read from the parts of the data
+Both indexes are asked as `zsderm retrieve` asks them: for the ten best photographs by name, which is read from the data
 set. Files are out of the memory of the system before an index is opened ("cold"). Peaks are of resident memory beyond
 what the process had before, pages of mapped files included.
 """
@@ -189,7 +189,7 @@ def _measured(
         found.recalls[kind] = recall_of(rows, true[kind][:SINGLE])
     if isinstance(index, DiskIndex):
         card = index.card
-        found.note = f"{card.cells} cells, {card.probes} of them looked into, {index.candidates(PROBED)} candidates"
+        found.note = f"{card.cells} cells, {card.probes} of them looked into"
         found.note += "; its card says: " + ", ".join(f"{kind} {share:.3f}" for kind, share in card.recalls.items())
     return found
 

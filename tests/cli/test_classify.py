@@ -99,7 +99,29 @@ def test_several_images_may_be_named(run, photos: Path) -> None:
 
 def test_too_few_images_for_kpl_are_told_once(run, photos: Path) -> None:
     done = run("--images", photos / "1.png", "--classes", "melanoma, nevus")
-    assert done.stderr.count("too few") == 1
+    assert done.stderr.count("Not refined: only 1 photograph; at least 100 are needed.") == 1
+
+
+def test_what_the_refinement_changed_is_told_and_stands_in_table_manifest_and_report(
+    run, make_photos, tmp_path: Path
+) -> None:
+    photos, target, report = make_photos(20), tmp_path / "predictions.csv", tmp_path / "report.html"
+    how = ("--images", photos, "--classes", "melanoma, nevus, psoriasis")
+    done = run(*how, "--prior", "uniform", "--output", target, "--report", report, "--group-by", "folder")
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(target, keep_default_na=False)
+    plain = pd.read_csv(io.StringIO(run(*how, "--method", "knowledge").stdout), keep_default_na=False)
+    assert table["unrefined_label"].tolist() == plain["label"].tolist() and "unrefined_label" not in plain
+    changed = int((table["unrefined_label"] != table["label"]).sum())
+    sentence = f"Refined: every class was stated to be equally common. {changed} of 20 answers changed."
+    assert changed and done.stderr.count(sentence) == 1 and "the refinement changed" in done.stderr
+    manifest = json.loads((tmp_path / "predictions.csv.manifest.json").read_text(encoding="utf-8"))["manifest"]
+    told = manifest["refinement"]
+    assert (told["summary"], told["changed"], told["answers"]) == (sentence, changed, 20)
+    page = report.read_text(encoding="utf-8")
+    assert sentence in page and page.count('class="set changed"') == changed
+    groups = pd.read_csv(tmp_path / "predictions-groups.csv")
+    assert int((groups["unrefined_label"] != groups["label"]).sum()) == manifest["groups"]["changed_by_refinement"]
 
 
 def test_a_class_without_descriptions_is_one_warning(run, photos: Path) -> None:

@@ -78,8 +78,8 @@ def test_the_names_of_the_last_version_still_work(command: str, old: str, new: s
 
 # What is read, written or run differs from command to command, and so do the words for it.
 OWN_WORDS = {
-    "--answers", "--captions", "--classes", "--config", "--dry-run", "--engine", "--images", "--index", "--k",
-    "--knowledge", "--labels", "--model", "--output", "--report", "--seed", "--split", "--strict", "--train",
+    "--answers", "--captions", "--classes", "--config", "--dry-run", "--embeddings", "--engine", "--images", "--index",
+    "--k", "--knowledge", "--labels", "--model", "--output", "--report", "--seed", "--split", "--strict", "--train",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zsderm.cli.retrieve import retrieve
+from zsderm.embeddings import embed_dataset
 from zsderm.errors import InputError
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "images"
@@ -107,3 +108,47 @@ def test_options_that_do_not_belong_together_are_wrong_usage(cache: Path, option
 def test_a_misspelt_image_is_no_text(cache: Path, folder: Path) -> None:
     result = _run(cache, "--index", folder, "--query", "gone.jpg")
     assert isinstance(result.exception, InputError) and "no image" in str(result.exception)
+
+
+@pytest.fixture
+def embeddings(tiny_encoder: object, folder: Path, tmp_path: Path) -> Path:
+    """A data set of the photographs and of a file that is none."""
+    (broken := tmp_path / "broken.jpg").write_bytes(b"no image")
+    embed_dataset(tmp_path / "embeddings", tiny_encoder, [*sorted(folder.iterdir()), broken], part_rows=2)
+    return tmp_path / "embeddings"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_data_set_of_embeddings_is_searched_as_its_folder_is(cache: Path, folder: Path, embeddings: Path) -> None:
+    expected = _run(cache, "--index", folder, "--query", "a dark mole")
+    for option in ([], [], ["--no-cache"]):
+        result = _run(cache, "--index", embeddings, "--query", "a dark mole", *option)
+        assert result.exit_code == 0 and result.stdout == expected.stdout
+        assert "6 images, 5 indexed" in result.stderr and "1 image could not be read" in result.stderr
+    assert "(all are looked at)" in result.stderr
+
+
+@pytest.mark.usefixtures("small")
+def test_a_photograph_of_a_data_set_finds_the_others_on_a_sheet(cache: Path, folder: Path, embeddings: Path) -> None:
+    query = min(folder.iterdir())
+    sheet = embeddings.parent / "sheet.html"
+    result = _run(cache, "--index", f"{embeddings}/", "--query", query, "--output", sheet)
+    assert result.exit_code == 0 and sheet.read_text(encoding="utf-8").count("<img ") == len(PHOTOS)  # query and others
+
+
+@pytest.mark.usefixtures("small")
+def test_a_sheet_of_photographs_that_are_gone_names_them(
+    cache: Path, folder: Path, tmp_path: Path, tiny_encoder
+) -> None:
+    (gone := tmp_path / "gone.jpg").write_bytes(PHOTOS[0].read_bytes())
+    embed_dataset(tmp_path / "set", tiny_encoder, [gone])
+    gone.unlink()
+    result = _run(cache, "--index", tmp_path / "set", "--query", "a mole", "--output", tmp_path / "sheet.html")
+    page = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+    assert result.exit_code == 0 and "gone.jpg" in page and "<img " not in page
+
+
+@pytest.mark.usefixtures("small")
+def test_recall_of_captions_is_not_measured_on_embeddings(cache: Path, embeddings: Path, captions: Path) -> None:
+    result = _run(cache, "--index", embeddings, "--captions", captions)
+    assert result.exit_code == 2 and "not with embeddings" in result.stderr

@@ -75,6 +75,7 @@ def two_nodes() -> Iterator[TwoNodes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", str(folder))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # whatever token the user has
         patch.delenv("RAY_ADDRESS", raising=False)
         cluster = TwoNodes(folder)
         try:

@@ -92,7 +92,7 @@ def test_settings_below_one_are_refused(tiny_encoder, setting: str) -> None:
         embed_images(tiny_encoder, [], **{setting: 0})
 
 
-def test_no_more_images_are_decoded_ahead_than_a_batch(tiny_encoder, paths: list[Path], monkeypatch) -> None:
+def test_no_more_images_are_decoded_ahead_than_two_batches(tiny_encoder, paths: list[Path], monkeypatch) -> None:
     plain, started, lock = type(tiny_encoder).preprocess, [0], threading.Lock()
     most = [0]
 
@@ -105,7 +105,7 @@ def test_no_more_images_are_decoded_ahead_than_a_batch(tiny_encoder, paths: list
     monkeypatch.setattr(type(tiny_encoder), "preprocess", counting)
     embed_images(tiny_encoder, paths * 30, batch_size=4, workers=2)
     assert started[0] == tiny_encoder.images_encoded == 210
-    assert most[0] <= 4 + 4 + 1  # waiting for the encoder, ahead of it, and the one just handed over
+    assert most[0] <= 4 + 2 * 4 + 1  # waiting for the encoder, ahead of it, and the one just handed over
 
 
 def test_a_defect_of_the_encoder_ends_the_run_at_once(tiny_encoder, paths: list[Path], monkeypatch) -> None:
@@ -164,7 +164,7 @@ def test_images_are_asked_for_only_a_little_ahead(tiny_encoder, paths: list[Path
     batches = embed_batches(tiny_encoder, endless(), batch_size=4, workers=2)
     for count in range(1, 6):
         assert next(batches).ok.all()
-        assert asked[0] <= 4 * count + 4 + 1
+        assert asked[0] <= 4 * count + 2 * 4 + 1
     batches.close()
 
 

@@ -125,9 +125,11 @@ def test_a_run_that_is_killed_goes_on_with_what_is_missing(
 ) -> None:
     cluster.mend()
     folder = tmp_path / "rows"
-    with subprocess.Popen(command(folder, photographs, cluster.address), stderr=subprocess.PIPE) as run:
-        with when(lambda: MOMENTS[moment](cluster, folder), lambda: kill(run.pid)) as was_killed:
-            run.communicate(timeout=100)
+    with (
+        subprocess.Popen(command(folder, photographs, cluster.address), stderr=subprocess.PIPE) as run,
+        when(lambda: MOMENTS[moment](cluster, folder), lambda: kill(run.pid)) as was_killed,
+    ):
+        run.communicate(timeout=100)
     assert was_killed() and run.returncode == -signal.SIGKILL
     while cluster.actors():  # those of the run that is gone end by themselves
         time.sleep(0.05)
@@ -144,9 +146,11 @@ def test_a_run_that_is_killed_goes_on_with_what_is_missing(
 def test_ctrl_c_ends_with_a_sentence_and_no_actor_is_left(cluster, photographs, tmp_path) -> None:
     cluster.mend()
     folder = tmp_path / "rows"
-    with subprocess.Popen(command(folder, photographs, cluster.address), stderr=subprocess.PIPE, text=True) as run:
-        with when(lambda: MOMENTS["in the middle"](cluster, folder), lambda: run.send_signal(signal.SIGINT)) as sent:
-            _, said = run.communicate(timeout=100)
+    with (
+        subprocess.Popen(command(folder, photographs, cluster.address), stderr=subprocess.PIPE, text=True) as run,
+        when(lambda: MOMENTS["in the middle"](cluster, folder), lambda: run.send_signal(signal.SIGINT)) as sent,
+    ):
+        _, said = run.communicate(timeout=100)
     assert sent() and run.returncode == 130
     assert said.strip().startswith("Stopped.") and "the same command goes on" in said and said.count("\n") <= 2
     deadline = time.monotonic() + 20
@@ -175,7 +179,8 @@ def test_the_command_says_what_the_local_one_says_and_nothing_of_ray(
 def work(engine, encoder, photographs, tmp_path) -> Work:
     """What an actor is told; the actors below run in this process."""
     begun = DatasetFolder.begin(tmp_path / "rows", encoder_facts(encoder, 1), photographs, part_rows=PART_ROWS)
-    return Work(begun.folder, begun.facts, "zsderm-mini", "cpu", 2, None, 1, os.getcwd(), (), _new_attempts())
+    attempts = _new_attempts()
+    return Work(begun.folder, begun.facts, "zsderm-mini", "cpu", 2, None, 1, os.getcwd(), (), attempts)
 
 
 def refusal(work: Work, part: int = 0) -> str:

@@ -38,7 +38,9 @@ def test_labels_that_follow_the_clusters_are_accepted_over_biased_ones() -> None
     judged = result(points, biased, truth)
     assert judged.accepted
     assert judged.changed == pytest.approx((biased != truth).double().mean().item())
-    assert judged.reason.endswith("better than the text labels") and judged.figures == str(judged.over_text)
+    assert judged.reason == "the photographs form groups that fit the refined answers better" and judged.figures == str(
+        judged.over_text
+    )
 
 
 def test_biased_labels_are_refused_over_those_that_follow_the_clusters() -> None:
@@ -53,7 +55,7 @@ def test_labels_that_cut_one_cluster_are_refused() -> None:
     points, _ = cluster_pair(distance=0.0)
     judged = result(points, torch.zeros(300, dtype=torch.long), (points[:, 0] > 0).long())
     assert not judged.accepted
-    assert (judged.reason, judged.figures) == ("the images form no clusters that match these classes", "")
+    assert (judged.reason, judged.figures) == ("the photographs form no groups that match these classes", "")
 
 
 def test_the_same_labels_are_refused() -> None:
@@ -61,7 +63,7 @@ def test_the_same_labels_are_refused() -> None:
     judged = result(points, truth, truth)
     assert not judged.accepted
     assert judged.over_text == HeldOutGain(0.0, 0.0)
-    assert "not describe the images clearly better" in judged.reason
+    assert judged.reason == "it is not clear that refined answers fit the groups of photographs any better"
 
 
 def test_both_gains_must_be_surely_large_enough() -> None:
@@ -107,7 +109,9 @@ def test_component_count_leaves_sixteen_images_for_every_direction() -> None:
 def test_a_class_that_fills_most_of_the_folder_loses_no_images() -> None:
     fills = {"changed": 0.01, "dominant_before": 0.7, "class_count": 6}
     assert not RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.65).accepted
-    assert "in 70% of them" in RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.65).reason
+    assert RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.65).reason == (
+        "70 % of the photographs have one and the same answer, and refining would give some of these another"
+    )
     assert RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.75).accepted
     assert RefinementTestResult(
         ENOUGH, ENOUGH, changed=0.01, dominant_before=0.6, dominant_after=0.4, class_count=6

@@ -134,7 +134,7 @@ def test_too_few_images_are_counted_in_the_whole_file_and_not_in_the_sample() ->
     features, text, _ = skin(200)
     streamed = refine_streamed(features, text, "uniform", chunk_size=50, sample_size=100, min_images=201)
     assert not streamed.accepted
-    assert streamed.reason == "200 images are too few to refine on (at least 201)"
+    assert streamed.reason == "only 200 photographs; at least 201 are needed"
     assert refine_streamed(features, text, "uniform", chunk_size=50, sample_size=100, min_images=200).accepted
 
 

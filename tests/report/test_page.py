@@ -407,7 +407,17 @@ def test_answers_that_the_refinement_changed_are_listed_with_their_pictures(tmp_
     assert "<b>1 of 2</b> answers changed" in page and "<b>1</b> became right, <b>0</b> became wrong" in page
     said = f"Changed by refinement:</span> {html.escape(other[0])} → {html.escape(now[0])}</p>"
     assert said in page and page.count('class="set changed"') == 1
+    assert 'data-go="show=changed">1</td>' in page
     assert "Changed by refinement" not in _page(_answers(tmp_path), tmp_path / "report.html")
+
+
+def test_the_sentence_on_the_refinement_stands_above_what_it_changed(tmp_path: Path) -> None:
+    predictions = _answers(tmp_path)
+    sentence = "Refined: a class mix was stated. None of 2 answers changed."
+    facts = {"refinement": {"summary": sentence, "changed": 0, "answers": 2}}
+    predictions = replace(predictions, unrefined_labels=[*predictions.labels[:2], None, None], manifest=facts)
+    page = _page(predictions, tmp_path / "report.html", true=[0, 1, 2, 0])
+    assert f"<p>{sentence}</p>" in page and "became right" not in page
 
 
 def test_a_wrong_answer_stands_beside_the_right_ones_that_are_most_like_it(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_the_facts_of_a_row_are_those_that_the_page_sorts_by() -> None:
         margin=0.5,
         abstained=True,
         before="wart",
+        after="nevus",
         shown="é.jpg",
         cells=["=1+1"],
         below_minimum=True,

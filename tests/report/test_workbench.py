@@ -146,6 +146,28 @@ def test_an_address_says_what_is_chosen(page: Browser, report: Path, fragment: s
     assert _status(page).startswith(f"{count} of {COUNT} photographs"), "when it is followed"
 
 
+def test_a_number_leads_to_the_answers_that_the_refinement_changed(
+    window: Browser, answered: tuple[Predictions, np.ndarray], tmp_path: Path
+) -> None:
+    predictions, true = answered
+    now = predictions.labels
+    before = [
+        CLASSES[(CLASSES.index(name) + 1) % 3] if place in (2, 70, 90) else name
+        for place, name in enumerate(now)
+        if name
+    ] + [None]
+    sentence = f"Refined: a class mix was stated. 3 of {COUNT - 1} answers changed."
+    refined = replace(predictions, unrefined_labels=before, manifest={"refinement": {"summary": sentence}})
+    write_report(refined, tmp_path / "report.html", true=true)
+    window.open(tmp_path / "report.html")
+    assert sentence in window.run("document.querySelector('[aria-label=Changes]').closest('details').innerText")
+    window.run("document.querySelector('a[href=\"#show=changed\"]').click(); new Promise(done => setTimeout(done, 50))")
+    assert sorted(_places(window)) == [2, 70, 90] and _status(window).startswith(f"3 of {COUNT} photographs")
+    cards = window.run("[...document.querySelectorAll('#shown .changed')].map(said => said.textContent)")
+    assert sorted(cards) == sorted(f"Changed by refinement: {before[place]} → {now[place]}" for place in (2, 70, 90))
+    assert window.complaints == []
+
+
 @pytest.mark.parametrize(
     ("order", "key"),
     [

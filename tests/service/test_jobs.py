@@ -47,8 +47,12 @@ def test_a_job_has_the_answers_of_one_request(client: TestClient) -> None:
 def test_the_photographs_of_a_job_refine_its_answers(client: TestClient) -> None:
     job = ended(client, _make(client, 20, prior="uniform"))
     assert (job["method"], job["prior"]) == ("kpl", "uniform"), job["notes"]
+    rows = [row["answer"] for row in client.get(f"/v1/jobs/{job['id']}/photographs").json()["photographs"]]
+    changed = sum(row["unrefined_label"] != row["label"] for row in rows) or "None"
+    sentence = f"Refined: every class was stated to be equally common. {changed} of 20 answers changed."
+    assert job["notes"][0] == sentence and "20 photographs together" in job["notes"][1]
     few = ended(client, _make(client, 3, prior="uniform"))
-    assert few["method"] != "kpl" and "too few to refine on" in few["notes"][0]
+    assert few["method"] != "kpl" and few["notes"][0].startswith("Not refined: only ")
 
 
 def test_results_are_the_tables_of_the_command_line(client: TestClient) -> None:

@@ -147,7 +147,7 @@ def test_from_dropped_photographs_to_a_calibration(open_page: Open, address: str
     heading_is(page, f"visit/{names[0]}")
     answers = [row["label"] for row in _summary(page)]
     reads(page, "#refinement", "Not refined by other photographs.")
-    assert "too few to refine" in page.inner_text("#notes")
+    assert "Not refined: only " in page.inner_text("#notes")
     page.keyboard.press("a")
     heading_is(page, f"visit/{names[1]}")
     second = page.locator("#answer .class").nth(1).inner_text().split(maxsplit=1)[1]

@@ -5,17 +5,20 @@ Letters: N images, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from zsderm.calibration.abstention import AbstentionThreshold, abstain
 from zsderm.calibration.conformal import conformal_sets
-from zsderm.calibration.record import Calibration, prediction_settings
+from zsderm.calibration.record import SMOOTH, Calibration, prediction_settings
 from zsderm.calibration.temperature import scale_probabilities
 from zsderm.errors import SettingsError
 from zsderm.groups import GroupPredictions
 from zsderm.predictions import Predictions
+from zsderm.wording import counted
 
 
 def apply_calibration(predictions: Predictions, calibration: Calibration) -> Predictions:
@@ -37,6 +40,7 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
     calibration = calibration.in_order_of(predictions.classes)
     made_with = prediction_settings(predictions)
     if predictions.ok.any():  # without any answer there is nothing to compare
+        _check_smoothed(predictions, calibration, made_with)
         calibration.check_settings(made_with)
     probabilities = scale_probabilities(predictions.probabilities.log(), calibration.temperature_for(made_with))
     conformal, abstention = calibration.conformal, calibration.abstention
@@ -73,6 +77,16 @@ def calibrate_groups(found: GroupPredictions, calibration: Calibration) -> Group
             found.answers, replace(calibration, conformal=None, abstention=None, photographs=None)
         ),
     )
+
+
+def _check_smoothed(predictions: Predictions, calibration: Calibration, made_with: Mapping[str, Any]) -> None:
+    """Refuse a folder that was too small to be smoothed as the calibration was, with what to do then."""
+    asked = predictions.manifest.get("settings", {}).get(SMOOTH, 0.0)
+    if asked and not made_with.get(SMOOTH) and calibration.made_with.get(SMOOTH):
+        raise SettingsError(
+            f"the calibration was made with smoothed answers, but {counted(int(predictions.ok.sum()), 'photograph')} "
+            "are too few to smooth. Classify more photographs together, or make a calibration without smoothing."
+        )
 
 
 def _read_by(threshold: AbstentionThreshold, predictions: Predictions, probabilities: torch.Tensor) -> torch.Tensor:

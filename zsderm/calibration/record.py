@@ -28,6 +28,7 @@ VERSION = 1  # of the dictionary; another number is refused
 SETTINGS = ("retrieval", "k", "name_weight", "centre", "views", "min_images", "proxy_temperature")
 TEMPERATURE = "temperature"
 SENTENCES, CLASS_TEXTS = "sentences", "class_texts"  # digests of the class texts: as they come, and in any order
+SMOOTH, SMOOTH_NEIGHBOURS = "smooth", "smooth_neighbours"  # gamma, 0 where nothing was smoothed; then no neighbours
 CHECKSUM = "checksum"
 UNUSED = "none"  # the prior of predictions that rest on none
 # What `prediction_settings` may say, and of which kind.
@@ -46,6 +47,8 @@ MADE_WITH = {
     "views": "int",
     "min_images": "int",
     "proxy_temperature": "float",
+    SMOOTH: "float",
+    SMOOTH_NEIGHBOURS: "int",
     "prior": "a word, or a share for each class",  # checked by itself
 }
 
@@ -105,7 +108,8 @@ class Calibration:
         Warns:
             FallbackWarning: a record of an older version, which does not say its prior.
         """
-        before = {"views": 1, **self.made_with} if self.made_with else {}  # older records know of no views
+        older = {"views": 1, SMOOTH: 0.0}  # what records say that know of neither
+        before = {**older, **self.made_with} if self.made_with else {}
         if before and "prior" in found and "prior" not in before and found["prior"] != UNUSED:
             warnings.warn(
                 f"The calibration does not say which prior it was made under, and these predictions were made under "
@@ -238,9 +242,19 @@ def prediction_settings(predictions: Predictions) -> dict[str, Any]:
         "method": predictions.method,
         **{name: settings[name] for name in SETTINGS if name in settings},
         **prior,
+        **smoothing_settings(manifest.get("smoothing")),
         "fitted": manifest.get("fitted"),
         TEMPERATURE: manifest.get(TEMPERATURE),
     }
+
+
+def smoothing_settings(facts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a probability depends on where it was smoothed.
+
+    Args:
+        facts: gamma and neighbours, as the manifest says under "smoothing"; None where nothing was smoothed.
+    """
+    return {SMOOTH: float(facts["gamma"]), SMOOTH_NEIGHBOURS: facts["neighbours"]} if facts else {SMOOTH: 0.0}
 
 
 def _checksum(fields: Mapping[str, Any]) -> str:
@@ -271,6 +285,8 @@ def _check_values(stored: Mapping[str, Any]) -> None:
         check_kind(name, value, MADE_WITH[name])
         if name.endswith(TEMPERATURE) and value is not None and value <= 0:
             raise ValueError(f"{name} is {value}")
+    if made_with.get(SMOOTH, 0) < 0 or made_with.get(SMOOTH_NEIGHBOURS, 1) < 1:
+        raise ValueError("made_with has a smoothing that is none")
     prior = made_with.get("prior", UNUSED)
     for share in prior.values() if isinstance(prior, Mapping) else ():
         check_kind("prior", share, "float")
@@ -285,4 +301,8 @@ def _is_digest(value: object) -> bool:
 def _said(name: str, value: object) -> str:
     if name == "fitted":
         return f"the fitted classifier {value}" if value else "a classifier that was not fitted"
+    if name == SMOOTH:
+        return f"smoothing (gamma {value:g})" if value else "no smoothing"
+    if name == SMOOTH_NEIGHBOURS:
+        return f"smoothing over {value} neighbours"
     return f"{'class texts' if name in (SENTENCES, CLASS_TEXTS) else name} {value}"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zsderm.cli.embedded_images import images_or_embeddings
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
-from zsderm.cli.image_list import found_images
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option, read_texts
 from zsderm.cli.parameters import ResultFile
 from zsderm.cli.summary import unsaid_notes
@@ -112,13 +112,14 @@ def calibrate(
     \b
     zsderm calibrate --images labelled/ --labels labels.csv --classes classes.txt --output record.json
     zsderm calibrate --images labelled/ --labels labels.csv --fitted fitted/ --output record.json
+    zsderm calibrate --embeddings labelled.npy --labels labels.csv --fitted fitted/ --output record.json
     zsderm classify --images photos/ --fitted fitted/ --calibration record.json
     """
     from zsderm.calibration import calibrate_on
     from zsderm.cli.prediction_tables import labels_for
     from zsderm.file_names import printable
 
-    images = found_images(options["images"], options["follow_links"])
+    images = images_or_embeddings(context, options)
     classifier = classifier_of(context, options)
     true = labels_for(images.names, labels, classifier.classes, image_column)  # a mistake shows before the work
     read_texts(classifier)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from zsderm.cli.calibrated import check_calibration, read_calibration
+from zsderm.cli.embedded_images import images_or_embeddings
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
-from zsderm.cli.image_list import found_images
 from zsderm.cli.image_tables import ImageTables, image_table_options
 from zsderm.cli.narratives import PatientWords, narrative_options
 from zsderm.cli.options import (
@@ -23,18 +23,20 @@ from zsderm.cli.options import (
     read_texts,
     strict_option,
 )
-from zsderm.cli.parameters import ResultFile, ResultFolder
+from zsderm.cli.parameters import ResultFile, ResultFolder, ResultPlace
+from zsderm.cli.stored_answers import check_folder, write_folder
 from zsderm.cli.summary import group_summary, summary, unsaid_notes
 from zsderm.cli.supervised import knowledge_of
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_table
-from zsderm.cli.written_tables import refuse_others_files, with_minimum, with_run
+from zsderm.cli.written_tables import refuse_others_files, save_tables, with_minimum, with_run
 from zsderm.config import MODALITIES, Settings
 from zsderm.errors import ImageError
 from zsderm.wording import none_of
 
 if TYPE_CHECKING:
     from zsderm import Predictions, ZeroShotClassifier
+    from zsderm.embeddings import StoredEmbeddings
     from zsderm.groups import GroupPredictions
     from zsderm.images import ImageList
     from zsderm.supervised import SupervisedClassifier
@@ -72,9 +74,9 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
 @option(
     "--output",
     "-o",
-    type=ResultFile(".csv", ".jsonl", ".parquet"),
+    type=ResultPlace(".csv", ".jsonl", ".parquet"),
     heading=OUTPUT,
-    help="The file for the table: .csv, .jsonl or .parquet.",
+    help="The file for the table: .csv, .jsonl or .parquet; or a folder, for a data set of many .parquet files.",
 )
 @option(
     "--format",
@@ -125,7 +127,7 @@ def classify(
     min_probability: float | None,
     strict: bool,
     layout: str,
-    output: Path | None,
+    output: Path | str | None,
     report: Path | None,
     explain: Path | None,
     explain_method: str,
@@ -175,11 +177,14 @@ def classify(
     zsderm classify photos/ -c classes.txt --group-by lesion_id --group-table lesions.csv -o predictions.csv
     """
     tables.check(output, report)
+    if isinstance(output, str):
+        check_folder(context, output)
     words.check(options["knowledge"])
     _check_fit(fit, options["fitted"])
-    refuse_others_files(options["images"], output, tables.group_by is not None, explain)
-    record = read_calibration(calibration, options["classes"])
-    images = found_images(options["images"], options["follow_links"])
+    table = output if isinstance(output, Path) else None
+    refuse_others_files(options["images"], table, tables.group_by is not None, explain)
+    record = read_calibration(calibration, options["classes"], looks=options["embeddings"] is None)
+    images = images_or_embeddings(context, options)
     groups, places = tables.groups_of(images.names), tables.regions_of(images.names)
     told = words.of_images(images.names, tables.image_column, groups)
     started = time.monotonic()
@@ -190,35 +195,30 @@ def classify(
     read_texts(classifier)
     if record is not None:
         check_calibration(record, classifier, fits=fit is not None)
-    predictions, grouped = _answers(classifier, images, fit, record, groups, tables.group_by, places)
+    if fit is not None:
+        _fit(cast("ZeroShotClassifier", classifier), images, fit)
+    if isinstance(output, str):
+        how: dict[str, Any] = {"calibration": record, "minimum": min_probability, "top_k": top_k, "layout": layout}
+        zero_shot = cast("ZeroShotClassifier", classifier)
+        write_folder(context, output, zero_shot, images, regions=places, strict=strict, written=[fit], **how)
+        return
+    predictions, grouped = _answers(classifier, images, record, groups, tables.group_by, places)
     predictions, grouped = words.joined(predictions, grouped, told, base, cache=classifier.cache, trained=trained)
     if min_probability is not None:
         predictions, grouped = with_minimum(predictions, grouped, min_probability)
     seconds = time.monotonic() - started
     predictions, grouped = with_run(predictions, grouped)
-    if output is not None:
-        predictions.save(output, top_k, layout)
-    written = [output, report, explain, fit]
-    if grouped is not None and output is not None:
-        from zsderm.groups import groups_file
-
-        written.insert(1, groups_file(output))
-        grouped.save(groups_file(output), top_k, layout)
+    tables_written = save_tables(predictions, grouped, table, top_k, layout)
     explanations = None
     if explain is not None:
         explanations = _explanations(cast("ZeroShotClassifier", classifier), predictions, explain, explain_method)
-    if report is not None:
-        from zsderm.report import write_report
-
-        write_report(predictions, report, top_k=top_k, explanations=explanations, groups=grouped, **known)
-    elif explanations is not None:
-        deque(explanations, maxlen=0)
-    if output is None:  # after all files: whoever reads it may have seen enough before its end
+    _write_report(report, predictions, top_k=top_k, explanations=explanations, groups=grouped, **known)
+    if table is None:  # after all files: whoever reads it may have seen enough before its end
         print_table(predictions.to_frame(top_k, layout))
     for line in (*unsaid_notes(context, predictions), *summary(predictions, seconds), *group_summary(grouped)):
         say(line)
     print_failures(predictions.errors, "the column error")
-    for place in filter(None, written):
+    for place in filter(None, (*tables_written, report, explain, fit)):
         say(f"Written: {place}")
     if not predictions.ok.any():
         raise ImageError(f"{none_of(len(predictions), 'image')} be classified; what went wrong stands above")
@@ -232,21 +232,22 @@ def _check_fit(fit: Path | None, fitted: Path | None) -> None:
         raise click.UsageError("--fit and --fitted exclude each other: learn from these images, or from those before.")
 
 
+def _fit(classifier: ZeroShotClassifier, images: ImageList | StoredEmbeddings, folder: Path) -> None:
+    """Learn from the images, and save what was learned; no other classifier is fitted."""
+    classifier.fit(images, progress=not is_quiet())
+    classifier.save(folder)
+
+
 def _answers(
     classifier: ZeroShotClassifier | SupervisedClassifier,
-    images: ImageList,
-    fit: Path | None,
+    images: ImageList | StoredEmbeddings,
     record: Any,
     groups: list[str] | None,
     by: str | None,
     regions: list[str] | None,
 ) -> tuple[Predictions, GroupPredictions | None]:
-    """What the classifier answers, fitted and calibrated as asked: for photographs, and for groups if there are any."""
+    """What the classifier answers, calibrated as asked: for photographs, and for groups if there are any."""
     how: dict[str, Any] = {"progress": not is_quiet()} | ({} if regions is None else {"regions": regions})
-    if fit is not None:
-        learning = cast("ZeroShotClassifier", classifier)  # no other is fitted
-        learning.fit(images, progress=how["progress"])
-        learning.save(fit)
     if groups is not None:
         found = classifier.predict_groups(images, groups, by=by or "", **how)
         if record is not None:
@@ -260,6 +261,18 @@ def _answers(
 
         predictions = apply_calibration(predictions, record)
     return predictions, None
+
+
+def _write_report(
+    path: Path | None, predictions: Predictions, *, explanations: Iterator[Explanation | None] | None, **how: Any
+) -> None:
+    """Write the report, if there is to be one; explanations are made in any case, as they are asked for."""
+    if path is not None:
+        from zsderm.report import write_report
+
+        write_report(predictions, path, explanations=explanations, **how)
+    elif explanations is not None:
+        deque(explanations, maxlen=0)
 
 
 def _explanations(

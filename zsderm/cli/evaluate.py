@@ -39,9 +39,10 @@ class ClassMap(click.ParamType):
 @option(
     "--predictions",
     multiple=True,
-    type=FILE,
+    type=click.Path(exists=True, path_type=Path),
     heading=IMAGES,
-    help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet. May be repeated to compare.",
+    help="A table that zsderm classify or another tool wrote (.csv, .jsonl or .parquet), or the folder that zsderm "
+    "classify wrote. May be repeated to compare.",
 )
 @option(
     "--labels",

@@ -76,7 +76,7 @@ class ImageTables:
     group_table: Path | None
     regions: Path | None
 
-    def check(self, output: Path | None, report: Path | None) -> None:
+    def check(self, output: Path | str | None, report: Path | None) -> None:
         """Refuse options that do not go together.
 
         Raises:

@@ -11,12 +11,22 @@ import click
 from click.core import ParameterSource
 from platformdirs import user_cache_path
 
+from zsderm.cli.embedded_images import or_embeddings
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, SPEED, option
 from zsderm.cli.image_sources import images_option
-from zsderm.cli.parameters import ClassList, ClassPrior, Views
+from zsderm.cli.parameters import ClassList, ClassPrior, Gamma, Views
 from zsderm.cli.supervised import supervised_classifier_of
 from zsderm.cli.talk import say, timed
-from zsderm.config import DEFAULT_KNOWLEDGE, DEFAULT_MODEL, DEFAULT_PRIOR, METHODS, NAMES, RETRIEVALS, Settings
+from zsderm.config import (
+    DEFAULT_KNOWLEDGE,
+    DEFAULT_MODEL,
+    DEFAULT_PRIOR,
+    METHODS,
+    NAMES,
+    RETRIEVALS,
+    USUAL_SMOOTHING,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from zsderm import ZeroShotClassifier
@@ -154,7 +164,7 @@ def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
 
 
 classifier_options = all_of(
-    images_option,
+    or_embeddings(images_option),
     follow_links_option,
     classes_option,
     option(
@@ -225,6 +235,17 @@ classifier_options = all_of(
         help="The weight of the class name beside its descriptions.",
     ),
     option("--centre", is_flag=True, heading=RARE, help="Subtract the mean image feature first."),
+    option(
+        "--smooth",
+        type=Gamma(),
+        is_flag=False,
+        flag_value=USUAL_SMOOTHING,
+        default=Settings.smooth,
+        metavar="[GAMMA]",
+        heading=RARE,
+        help="Draw each answer towards those of the most similar photographs of the folder; without a number "
+        f"{USUAL_SMOOTHING}.  [default: not]",
+    ),
     views_option,
     device_option,
     batch_option,
@@ -263,13 +284,14 @@ def _built(context: click.Context, options: dict[str, Any]) -> ZeroShotClassifie
             raise click.UsageError(f"{said[0]} cannot be given with --fitted: a fitted classifier brings its own.")
         model = options["model"] if "model" in given else None
         how = {"device": options["device"], "cache": cache, "modality": modality if "modality" in given else None}
+        how["smooth"] = options["smooth"]
         return timed(
             f"Loading the fitted classifier {options['fitted']}",
             lambda: _classifier().load(options["fitted"], model, **how),
         )
     if options["classes"] is None:
         raise click.UsageError("Missing option '--classes' (or '--fitted').")
-    settings = {name: options[name] for name in (*FIXED[2:], "device", "batch_size")}
+    settings = {name: options[name] for name in (*FIXED[2:], "device", "batch_size", "smooth")}
     return timed(
         f"Loading {options['model']}",
         lambda: _classifier().from_pretrained(

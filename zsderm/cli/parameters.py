@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -165,6 +166,26 @@ class Views(click.ParamType):
         if str(value) not in map(str, VIEWS):
             self.fail(f"expected {', '.join(map(str, VIEWS))}, but got {value!r}.", param, ctx)
         return int(value)
+
+
+class Gamma(click.ParamType):
+    """How strongly answers are smoothed: a number from 0 on."""
+
+    name = "number"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error: without a number, what follows the option is taken for it."""
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(
+                f"expected a number, such as 0.3, but got {value!r}. Without a number, put another option behind it.",
+                param,
+                ctx,
+            )
+        if not 0 <= number < math.inf:
+            self.fail(f"expected a number from 0 on, such as 0.3, but got {value!r}.", param, ctx)
+        return number
 
 
 class Setting(click.ParamType):

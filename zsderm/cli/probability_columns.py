@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from zsderm.class_labels import NO_LABEL, class_indices, nearest_class, places, same_diseases
 from zsderm.errors import InputError, did_you_mean
@@ -153,6 +154,8 @@ def _check_one_each(found: Sequence[Sequence[str]], classes: Sequence[str], path
 
 def _probabilities(table: ImageTable, column: str) -> NDArray[np.float64]:
     """(N,) float64, NaN where a cell is empty."""
+    if column in table.frame and is_numeric_dtype(table.frame[column]):
+        return table.frame[column].to_numpy(np.float64)
     cells = table.column(column)
     values, wrong = numbers(cells)
     if wrong.any():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zsderm.class_labels import NO_LABEL
 from zsderm.cli import prediction_tables
+from zsderm.cli.answer_tables import read_predictions
 from zsderm.cli.group_scores import MEAN_OF_LOGS, LabelledGroups, in_groups
 from zsderm.cli.image_groups import IMAGES, drawn_column, groups_of
 from zsderm.cli.probability_columns import class_probabilities
@@ -130,7 +131,7 @@ def score(
     """
     if strangers := set(maps) - {"", *map(str, files)}:
         raise SettingsError(f"there is a class map for {strangers.pop()}, which is not among the --predictions")
-    first = as_wide(ImageTable.read_another(files[0], image_column))
+    first = read_predictions(files[0], image_column)
     facts = first
     if labels is not None:
         facts = as_wide(ImageTable.read(labels, image_column, required=False)).beside(first.names)
@@ -241,7 +242,7 @@ def _read(
 ) -> Iterator[Answers]:
     """The answers of every file, on the images of the first."""
     for index, path in enumerate(files):
-        table = first if index == 0 else as_wide(ImageTable.read_another(path, image_column)).beside(first.names)
+        table = first if index == 0 else read_predictions(path, image_column).beside(first.names)
         order = maps.get(str(path), maps.get(""))
         rows = class_probabilities(table, classes, order)
         chosen = None if rows is not None else prediction_tables.predicted_classes(table, classes)

@@ -13,11 +13,13 @@ from zsderm.wording import agrees, counted
 if TYPE_CHECKING:
     from zsderm import Predictions
     from zsderm.groups import GroupPredictions
+    from zsderm.prediction_dataset import PredictionDataset
+    from zsderm.prediction_dataset.counts import AnswerCounts
 
 _SHOWN = 8  # classes listed
 
 
-def unsaid_notes(context: click.Context, predictions: Predictions) -> Iterator[str]:
+def unsaid_notes(context: click.Context, predictions: Predictions | PredictionDataset) -> Iterator[str]:
     """What stands in the manifest to be known of the answers, without what was a note or a warning before."""
     said = context.find_root().obj or set()
     for note in predictions.notes:
@@ -27,18 +29,26 @@ def unsaid_notes(context: click.Context, predictions: Predictions) -> Iterator[s
 
 def summary(predictions: Predictions, seconds: float) -> Iterator[str]:
     """The run in a few lines: how many images, by which method, which classes were named."""
-    done = int(predictions.ok.sum())
-    images = counted(len(predictions), "image")
-    yield f"{images}, {done} classified in {seconds:.1f} s; method {predictions.method}, prior {predictions.prior}"
-    counts = Counter(filter(None, predictions.labels))
-    width = max((len(name) for name in counts), default=0)
-    for name, count in counts.most_common(_SHOWN):
+    from zsderm.prediction_dataset.counts import AnswerCounts
+
+    yield from count_summary(AnswerCounts.of(predictions), predictions, seconds)
+
+
+def count_summary(counts: AnswerCounts, found: Predictions | PredictionDataset, seconds: float) -> Iterator[str]:
+    """As `summary`, of what was counted of answers that may be on disk."""
+    done = counts.images - counts.failed
+    images = counted(counts.images, "image")
+    yield f"{images}, {done} classified in {seconds:.1f} s; method {found.method}, prior {found.prior}"
+    done_and_why = found.refinement
+    if done_and_why and not any(note.startswith(done_and_why) for note in found.notes):
+        yield done_and_why  # where nothing was refined, a note says so
+    width = max((len(name) for name in counts.labels), default=0)
+    for name, count in Counter(counts.labels).most_common(_SHOWN):
         yield f"  {name:<{width}}  {count:>5}  {count / done:>4.0%}"
-    if len(counts) > _SHOWN:
-        yield f"  and {counted(len(counts) - _SHOWN, 'more class', 'more classes')}"
-    if predictions.abstained is not None:
-        none = int((predictions.abstained & predictions.ok).sum())
-        yield f"  {none} of them may be none of these: see the column abstained"
+    if len(counts.labels) > _SHOWN:
+        yield f"  and {counted(len(counts.labels) - _SHOWN, 'more class', 'more classes')}"
+    if counts.abstained is not None:
+        yield f"  {counts.abstained} of them may be none of these: see the column abstained"
 
 
 def group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
@@ -48,6 +58,8 @@ def group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
     members, done = grouped.members, int(grouped.answers.ok.sum())
     groups = counted(len(members), "group")
     yield f"{groups} by {grouped.by}, {done} of them answered from the mean of their photographs"
+    if grouped.answers.unrefined_labels is not None:
+        yield f"  the refinement changed {int(grouped.answers.changed.sum())} of these answers"
     if members.alone:
         of_all = f"{members.alone} of {counted(len(grouped.photographs), 'photograph')}"
         yield f"  {of_all} {agrees(members.alone, 'has', 'have')} no {grouped.by}; each is a group of its own"

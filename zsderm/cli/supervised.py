@@ -26,6 +26,7 @@ MEANINGLESS = (
     "k",
     "name_weight",
     "centre",
+    "smooth",
     "modality",
     "regions",
     "explain",

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zsderm.wording import agrees, counted
-
 if TYPE_CHECKING:
     from zsderm import Predictions
     from zsderm.groups import GroupPredictions
@@ -41,6 +39,21 @@ def refuse_others_files(images: Sequence[str], output: Path | None, grouped: boo
         refuse_others_in(explain)
 
 
+def save_tables(
+    predictions: Predictions, grouped: GroupPredictions | None, output: Path | None, top_k: int, layout: str
+) -> list[Path]:
+    """Write the table of answers, and beside it that of groups; returns where they are, nowhere without an output."""
+    if output is None:
+        return []
+    predictions.save(output, top_k, layout)
+    if grouped is None:
+        return [output]
+    from zsderm.groups import groups_file
+
+    grouped.save(groups_file(output), top_k, layout)
+    return [output, groups_file(output)]
+
+
 def with_run(predictions: Predictions, grouped: GroupPredictions | None) -> tuple[Predictions, GroupPredictions | None]:
     """Both with the command line, the time and the commit in their manifests."""
     from zsderm.cli.command_line import command_line
@@ -58,11 +71,11 @@ def with_minimum(
     predictions: Predictions, grouped: GroupPredictions | None, minimum: float
 ) -> tuple[Predictions, GroupPredictions | None]:
     """Answers that know which of them are less probable than asked for, and say so in their manifest."""
+    from zsderm.prediction_dataset.counts import minimum_note
+
     predictions = replace(predictions, minimum=minimum)
     count = int(predictions.below_minimum.sum())
-    several = f"{counted(count, 'answer')} {agrees(count, 'is', 'are')}"
-    note = f"{several} less probable than {minimum:g}: see the column below_minimum."
-    notes = [*predictions.notes, *([note] if count else [])]
+    notes = [*predictions.notes, *([minimum_note(count, minimum)] if count else [])]
     predictions = replace(predictions, manifest={**predictions.manifest, "min_probability": minimum, "notes": notes})
     if grouped is None:
         return predictions, None

@@ -17,6 +17,7 @@ import numpy as np
 from zsderm import __version__
 from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.dataset_folder import PART_ROWS, DatasetFolder
+from zsderm.embeddings.decoding_ahead import WorkTimes
 from zsderm.embeddings.image_features import EMBEDDING, ImageEmbeddings, embed_batches
 from zsderm.manifest_files import run_facts
 from zsderm.progress import counting
@@ -46,12 +47,14 @@ class LocalEngine:
     Attributes:
         encoder: gives the rows.
         batch_size, workers, cache: see `zsderm.embeddings.embed_images`.
+        times: is told where the time goes, or None.
     """
 
     encoder: Encoder
     batch_size: int = 64
     workers: int | None = None
     cache: str | os.PathLike[str] | None = None
+    times: WorkTimes | None = None
 
     def __call__(self, dataset: DatasetFolder, parts: Sequence[int], tell: Callable[[float], None]) -> None:
         """See `Engine`: images of the next part are decoded while those of this one are encoded."""
@@ -64,7 +67,8 @@ class LocalEngine:
 
         views, sizes = dataset.facts.encoder["views"], [batch_sizes(dataset, part, self.batch_size) for part in parts]
         how: dict[str, Any] = {"batch_size": self.batch_size, "workers": self.workers, "cache": self.cache}
-        batches = embed_batches(self.encoder, images(), views=views, **how, tell=tell, sizes=chain.from_iterable(sizes))
+        how |= {"views": views, "tell": tell, "times": self.times}
+        batches = embed_batches(self.encoder, images(), sizes=chain.from_iterable(sizes), **how)
         for part, of_part in zip(parts, sizes, strict=True):
             found = joined(islice(batches, len(of_part)))
             dataset.write_part(part, waiting.popleft(), found)

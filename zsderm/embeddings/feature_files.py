@@ -13,8 +13,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice, tee
 from pathlib import Path
@@ -30,6 +29,7 @@ from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.dataset_folder import DatasetFolder
 from zsderm.embeddings.dataset_rows import DatasetColumn, DatasetRows, PartReader, finished_dataset
 from zsderm.embeddings.image_features import EMBEDDING, ImageEmbeddings, embed_batches
+from zsderm.embeddings.stored_embeddings import StoredEmbeddings
 from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
 from zsderm.errors import InputError, SettingsError
 from zsderm.file_names import printable
@@ -48,29 +48,6 @@ SUFFIXES = (".npy", ".parquet")
 READ_ERRORS = (OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, SyntaxError, TokenError)
 PASSED_OVER = "zsderm_passed_over"  # key in the metadata of a Parquet file
 ROW_GROUP = 4096  # rows written to a Parquet file at a time
-
-
-@dataclass(frozen=True, eq=False)
-class StoredEmbeddings:
-    """Embeddings as they were stored.
-
-    Attributes:
-        images: N paths.
-        features: (N, D) float32; NaN where the image could not be read. Those of a data set stay on disk, and are read
-            where they are asked for, by slices and arrays of indices; so are its images and errors.
-        errors: N reasons, empty where all went well.
-        encoder: model, fingerprint, width, licence and more of the encoder that made them, and the number of views.
-    """
-
-    images: Sequence[str]
-    features: np.ndarray | DatasetRows
-    errors: Sequence[str]
-    encoder: Mapping[str, Any]
-
-    @property
-    def views(self) -> int:
-        """How many views of each image were averaged; files of before there were views say nothing, and mean 1."""
-        return int(self.encoder.get("views", 1))
 
 
 def write_embeddings(
@@ -138,16 +115,7 @@ def read_embeddings(
             number of views.
     """
     stored = _read_dataset(path) if is_dataset(path) or is_address(path) else _read_file(Path(path))
-    if encoder is not None and stored.encoder["fingerprint"] != encoder.fingerprint:
-        raise InputError(
-            f"expected embeddings of '{encoder.card.name}' ({encoder.fingerprint}) in '{path}', but they are of "
-            f"'{stored.encoder['model']}' ({stored.encoder['fingerprint']}). Make them again with: zsderm embed"
-        )
-    if views is not None and stored.views != views:
-        raise InputError(
-            f"expected embeddings of {views} views in '{path}', but they are of {stored.views}. Make them again with: "
-            f"zsderm embed --views {views}, or use --views {stored.views}"
-        )
+    stored.check(encoder, views, path)
     return stored
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -25,9 +25,10 @@ from PIL import Image
 
 from zsderm.config import check_views
 from zsderm.embeddings.cache import FeatureCache, image_layout, is_unit
+from zsderm.embeddings.decoding_ahead import WorkTimes, decoding_threads, prepared_ahead
 from zsderm.encoders.views import encode_views
 from zsderm.errors import ImageError, SettingsError
-from zsderm.images import ImageList, file_behind, file_hash, open_file, open_image, read_header
+from zsderm.images import file_behind, file_hash, open_file, open_image, read_header
 from zsderm.places import fetched_ahead
 from zsderm.progress import counting
 
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 EMBEDDING = "Embedding images"  # what a progress bar says
 MOST_WORKERS = 8  # decoding stops gaining beyond this; together they hold no more than images.MEMORY
+BATCHES_AHEAD = 2  # that are decoded while one is encoded: large images come in series, and one batch is soon used up
 
 EmbeddableImage = str | os.PathLike[str] | Image.Image
 
@@ -55,32 +57,6 @@ class ImageEmbeddings:
     features: np.ndarray
     ok: np.ndarray
     errors: Mapping[int, str]
-
-
-@dataclass(frozen=True, eq=False)
-class NamedEmbeddings:
-    """The embeddings of N images by name, without rows for those that could not be read.
-
-    Attributes:
-        names: N names.
-        features: (n, D) float32 unit rows of the images that could be read, in their order.
-        ok: (N,) bool, which images those are.
-        errors: for each of the others the reason, by its name.
-        passed_over: what was left out in the folders that were searched; see `zsderm.images.ImageList`.
-    """
-
-    names: tuple[str, ...]
-    features: torch.Tensor
-    ok: np.ndarray
-    errors: Mapping[str, str]
-    passed_over: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, images: ImageList, found: ImageEmbeddings) -> NamedEmbeddings:
-        """What `embed_images` found for N images."""
-        reasons = {images.names[index]: reason for index, reason in found.errors.items()}
-        rows = torch.from_numpy(found.features[found.ok])
-        return cls(images.names, rows, found.ok, reasons, images.passed_over)
 
 
 def embed_images(
@@ -139,6 +115,7 @@ def embed_batches(
     cache: str | os.PathLike[str] | None = None,
     tell: Callable[[float], None] | None = None,
     sizes: Iterable[int] | None = None,
+    times: WorkTimes | None = None,
 ) -> Iterator[ImageEmbeddings]:
     """Embed images of any number, batch by batch: what `embed_images` does, for those who keep nothing.
 
@@ -152,6 +129,7 @@ def embed_batches(
         tell: is told how many images' worth of work was done since the last time: a half when one has been read,
             another half when its batch is embedded, so that it hears of the first batch while that lasts.
         sizes: how many images each batch has, for those to whom it matters where one ends; by default B.
+        times: is told where the time goes.
 
     Returns:
         For every B images in turn their embeddings; the indices in ``errors`` count within the batch.
@@ -166,11 +144,11 @@ def embed_batches(
     check_views(views)
     layout = image_layout(views)
     store = None if cache is None else FeatureCache(Path(cache), encoder.fingerprint, encoder.card.width, layout)
-    ahead = max(batch_size, 2 * workers)
     sizes = repeat(batch_size) if sizes is None else sizes
-    return _batches(
-        encoder, fetched_ahead(images, open_file), views, iter(sizes), ahead, workers, store, tell or _nobody
-    )
+    times = WorkTimes() if times is None else times
+    times.workers = workers
+    ahead = BATCHES_AHEAD * max(batch_size, workers)
+    return _batches(encoder, fetched_ahead(images, open_file), views, iter(sizes), ahead, store, tell or _nobody, times)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,23 +167,37 @@ def _batches(
     views: int,
     sizes: Iterator[int],
     ahead: int,
-    workers: int,
     store: FeatureCache | None,
     tell: Callable[[float], None],
+    times: WorkTimes,
 ) -> Iterator[ImageEmbeddings]:
-    with warnings.catch_warnings(), _threads(workers) as pool:
+    clock = time.perf_counter
+    with warnings.catch_warnings(), decoding_threads(times.workers) as pool:
         # images.MAX_PIXELS is the limit that counts. Here and not per image, for all threads share the filters.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        started = (pool.submit(_prepare, encoder, store, image) for image in images)
-        ready = _told(_ahead(started, ahead), tell)
+        ready = _told(prepared_ahead(pool, partial(_prepare, encoder, store), images, ahead, times), tell)
         kept = embedded = 0
+        asked = clock()
         while batch := list(islice(ready, next(sizes, 0))):
+            begun = clock()
+            times.waiting += begun - asked
             kept += sum(item.row is not None for item in batch)
             embedded += sum(item.pixels is not None for item in batch)
             found = _finish(encoder, batch, views, store)
             tell(len(batch) / 2)
+            ended = clock()
+            times.encoding += ended - begun
             yield found
+            asked = clock()
+            times.between += asked - ended
     log.debug("%d images embedded, %d taken from the cache%s", embedded, kept, f" {store.folder}" if store else "")
+    log.debug(
+        "for %.0f %% of %.1f s the encoder waited for images; for %.0f %% the %d threads that decode waited for it",
+        100 * times.encoder_waits,
+        times.total,
+        100 * times.threads_wait,
+        times.workers,
+    )
 
 
 def _nobody(more: float) -> None:
@@ -216,17 +208,6 @@ def _told(items: Iterator[_Item], tell: Callable[[float], None]) -> Iterator[_It
     for item in items:
         tell(0.5)
         yield item
-
-
-def _ahead(started: Iterator[Future[_Item]], ahead: int) -> Iterator[_Item]:
-    """Results in order, of which never more than ``ahead`` are begun before they are asked for."""
-    pending: deque[Future[_Item]] = deque()
-    for future in started:
-        pending.append(future)
-        if len(pending) > ahead:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
 
 
 def _prepare(encoder: Encoder, store: FeatureCache | None, image: EmbeddableImage) -> _Item:
@@ -300,12 +281,3 @@ def _checked_out(out: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def _pixel_hash(picture: Image.Image) -> str:
     """Of RGB: palette images may hold equal indices into other palettes."""
     return hashlib.sha256(f"{picture.mode} {picture.size}\n".encode() + picture.tobytes()).hexdigest()
-
-
-@contextmanager
-def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="zsderm-decode")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)  # after Ctrl-C the images ahead are not decoded

@@ -59,7 +59,7 @@ class Work:
     cpus: int
     home: str
     seen: tuple[str, ...]
-    attempts: Any
+    attempts: Any = None
     version: str = __version__
 
 
@@ -77,28 +77,27 @@ class PartMaker:
 
         Returns:
             A row for each part: ``part``, its number; ``failed``, how many of its images could not be read;
-            ``refusal``, what is wrong, as a sentence for the user, or empty; ``defect``, the traceback of what should
-            not happen, or empty.
+            ``seconds`` that it took once the encoder was there; ``refusal``, what is wrong, as a sentence for the user,
+            or empty; ``defect``, the traceback of what should not happen, or empty.
         """
         rows = [self._row(int(part)) for part in batch["part"]]
-        return {name: [row[name] for row in rows] for name in ("part", "failed", "refusal", "defect")}
+        return {name: [row[name] for row in rows] for name in ("part", "failed", "seconds", "refusal", "defect")}
 
     def _row(self, part: int) -> dict[str, Any]:
-        row: dict[str, Any] = {"part": part, "failed": 0, "refusal": "", "defect": ""}
+        row: dict[str, Any] = {"part": part, "failed": 0, "seconds": 0.0, "refusal": "", "defect": ""}
         try:
-            row["failed"] = self._make(part)
+            self._count(part)
+            dataset, encoder = self._loaded()
+            started = time.monotonic()
+            row["failed"] = self._make(part, dataset, encoder)
+            row["seconds"] = time.monotonic() - started
         except (ZsdermError, OSError, MemoryError) as error:
             row["refusal"] = f"{_sentence(error)} (node {socket.gethostname()})"
         except Exception:  # noqa: BLE001  # the run shows it; Ray would make three pages of it
             row["defect"] = traceback.format_exc()
         return row
 
-    def _make(self, part: int) -> int:
-        self._count(part)
-        with self._loading:
-            if self._ready is None:
-                self._ready = self._load()
-        dataset, encoder = self._ready
+    def _make(self, part: int, dataset: DatasetFolder, encoder: Encoder) -> int:
         work = self._work
         if dataset.folder.has(dataset.part_name(part)):  # another process made it meanwhile
             return dataset.failed_in(part)
@@ -130,6 +129,12 @@ class PartMaker:
                 f"{rows.start + 1} to {rows.stop} of the list. Often the memory of a node is used up: try fewer "
                 "--actors, or a smaller --batch-size; the same command goes on with what is missing"
             )
+
+    def _loaded(self) -> tuple[DatasetFolder, Encoder]:
+        with self._loading:
+            if self._ready is None:
+                self._ready = self._load()
+            return self._ready
 
     def _load(self) -> tuple[DatasetFolder, Encoder]:
         work = self._work
@@ -188,11 +193,14 @@ def seen_images(names: Sequence[str], most: int = 8) -> tuple[str, ...]:
 
 def _check_seen(seen: Sequence[str]) -> None:
     """Raise unless one of some images can be opened here too; where there are none, nobody can say."""
-    reasons = [_reason(name) for name in seen]
-    if seen and None not in reasons:
+    reason = None
+    for name in seen:
+        if (reason := _reason(name)) is None:
+            return
+    if reason is not None:
         raise InputError(
-            f"a node does not see the photographs that the run sees ({reasons[0]}). {_SAME_DISK}; in a bucket, each "
-            "needs the same access"
+            f"a node does not see the photographs that the run sees: {reason}. {_SAME_DISK}; for a bucket each needs "
+            "the same access"
         )
 
 

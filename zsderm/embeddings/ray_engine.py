@@ -10,9 +10,10 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zsderm.embeddings.dataset_folder import DatasetFolder
@@ -107,6 +108,8 @@ class RayEngine:
         cpus: processors of each actor; None for a share of what the nodes have.
         gpus: of each actor; None for one where there are any.
         verbose: show what Ray itself says.
+        ready_after: seconds that the last call took until the first part was begun: processes that start, and each
+            loads the encoder; None where no part was made.
     """
 
     model: str
@@ -118,7 +121,9 @@ class RayEngine:
     cpus: int | None = None
     gpus: float | None = None
     verbose: bool = False
+    ready_after: float | None = field(default=None, init=False)
     _connected: bool = field(default=False, init=False, repr=False)
+    _called: float = field(default=0.0, init=False, repr=False)
 
     def __enter__(self) -> RayEngine:
         """Connect to the cluster.
@@ -164,9 +169,9 @@ class RayEngine:
             plan.cpus,
             os.getcwd(),
             seen_images(next(dataset.images(parts[:1]))),
-            _new_attempts(),
         )
         left, fruitless = list(parts), 0
+        self._called, self.ready_after = time.monotonic(), None
         while left:
             told, error = self._round(work, plan, left, dataset, tell)
             still = set(dataset.missing())
@@ -186,18 +191,23 @@ class RayEngine:
     ) -> tuple[set[int], Exception | None]:
         """Have each part made, and tell; returns those that were told of, and what stopped Ray before the end."""
         import ray
+        import ray.util.client
 
         told: set[int] = set()
         most = min(plan.most, len(parts))
         plan = Actors(min(plan.least, most), most, plan.cpus, plan.gpus)
         log.debug("%s for %s", plan, counted(len(parts), "part"))
         try:
-            with closing(_rows(work, plan, parts, self.verbose)) as rows:
+            rows_of = _rows_by_client if ray.util.client.ray.is_connected() else _rows
+            with closing(rows_of(work, plan, parts, self.verbose)) as rows:
                 for row in rows:
                     if row["refusal"]:
                         raise InputError(row["refusal"])
                     if row["defect"]:
                         raise RuntimeError(f"part {row['part']} could not be made:\n{row['defect']}")
+                    if self.ready_after is None:
+                        self.ready_after = time.monotonic() - self._called - row["seconds"]
+                        log.debug("the first part was begun after %.1f s", self.ready_after)
                     told.add(row["part"])
                     tell(len(dataset.facts.rows(row["part"])))
         except ray.exceptions.RayError as error:
@@ -213,11 +223,12 @@ def _rows(work: Work, plan: Actors, parts: Sequence[int], verbose: bool) -> Gene
     """What the actors answer, a row for each part, in the order in which they are ready; none for those that ended."""
     import ray
 
+    attempts = _new_attempts()
     # One block a part, and none of it a task: those would wait for processors that actors have.
     work_list = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=len(parts))
     made = work_list.map_batches(
         PartMaker,
-        fn_constructor_args=(work,),
+        fn_constructor_args=(replace(work, attempts=attempts),),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(
             min_size=plan.least,
@@ -235,6 +246,25 @@ def _rows(work: Work, plan: Actors, parts: Sequence[int], verbose: bool) -> Gene
     how.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0  # more than AT_ONCE parts are never with an actor
     how.enable_progress_bars = how.print_on_execution_start = verbose
     yield from made.iter_rows()
+
+
+def _rows_by_client(
+    work: Work, plan: Actors, parts: Sequence[int], verbose: bool
+) -> Generator[dict[str, Any], None, None]:
+    """The same for a client, as ray:// makes one: Ray Data runs in the cluster only, so an actor there asks it."""
+    import ray
+
+    class Runner:
+        def __init__(self) -> None:
+            self._rows = _rows(work, plan, parts, verbose)
+
+        def next(self) -> dict[str, Any] | None:
+            return next(self._rows, None)
+
+    remote: Any = ray.remote(num_cpus=0)
+    runner = remote(Runner).remote()
+    while (row := ray.get(runner.next.remote())) is not None:
+        yield row
 
 
 def _ended_early(dataset: DatasetFolder, left: Sequence[int], error: Exception | None) -> SettingsError:
@@ -285,11 +315,17 @@ def _reach(address: str | None) -> None:
 
 def _not_connected(address: str, error: Exception) -> str:
     reason = " ".join(str(error).split()).rstrip(".")[:300]
-    hint = (
-        "Install the same versions of Ray and Python on all nodes and here"
-        if "ersion" in reason
-        else "Start a cluster with: ray start --head; or use --ray-address local"
-    )
+    if "ersion" in reason:
+        hint = "Install the same versions of Ray and Python on all nodes and here"
+    elif isinstance(error, OSError) and error.errno is not None:  # nobody listens
+        hint = "Start a cluster with: ray start --head; or use --ray-address local"
+    elif address == "auto":
+        hint = "Start one with: ray start --head; or name it, as in --ray-address 10.0.0.1:6379"
+    else:
+        hint = (
+            "If it asks for a token, as those of newer versions do, set RAY_AUTH_MODE=token, with the file "
+            "~/.ray/auth_token as it is on the head"
+        )
     return f"no Ray cluster can be used at '{address}': {reason}. {hint}"
 
 

@@ -1,4 +1,4 @@
-"""Rows that are too many for memory, looked at once from first to last, or picked one by one.
+"""Rows that are too many for memory, looked at once from first to last, or named one by one.
 
 Letters: N rows, D embedding width, n rows at a time.
 """
@@ -11,12 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zsderm.arrays import UNIT_TOLERANCE
-from zsderm.embeddings.dataset_folder import DatasetFolder
 from zsderm.embeddings.dataset_rows import DatasetRows
 from zsderm.embeddings.feature_files import StoredEmbeddings
 from zsderm.embeddings.nearest_rows import Floats, Integers
-from zsderm.errors import InputError
 
 BLOCK = 16_384  # rows in memory at a time
 READERS = 8  # parts of a data set that are read at once: where it is far away, most of the time is waiting
@@ -52,59 +49,38 @@ def blocks_of(rows: StoredRows, stretch: range) -> Iterator[tuple[Integers, Floa
                 yield ids, block
 
 
-def picked(stored: StoredEmbeddings, rows: Integers) -> tuple[list[str], Floats]:
-    """Some of the images and their rows; each part of a data set that they lie in is read once.
+def names_of(stored: StoredEmbeddings, rows: Integers) -> list[str]:
+    """The names of some of the images; of a data set, only the names in the parts that they lie in are read.
 
     Args:
-        stored: N rows.
-        rows: (n,) which of them, in any order, none of NaN.
-
-    Returns:
-        n names; (n, D) float32.
+        stored: N images.
+        rows: (n,) which of them, in any order.
 
     Raises:
         InputError: a part is not there, or damaged.
     """
     if not isinstance(stored.features, DatasetRows):
-        return [stored.images[row] for row in rows.tolist()], np.asarray(stored.features[rows])
-    found = np.empty((len(rows), stored.features.shape[1]), np.float32)
-    names = [""] * len(rows)
-    for here, of_part in _of_parts(stored.features.dataset, rows, ["image", "embedding"]):
-        found[here] = of_part["embedding"].combine_chunks().flatten().to_numpy().reshape(len(here), -1)
-        for row, name in zip(here.tolist(), of_part["image"].to_pylist(), strict=True):
-            names[row] = name
-    if not (np.abs(np.linalg.norm(found, axis=1) - 1) < UNIT_TOLERANCE).all():
-        raise InputError(f"expected rows of length one in '{stored.features.dataset.folder}', but some are not.")
-    return names, found
-
-
-def picked_names(stored: StoredEmbeddings, rows: Integers) -> list[str]:
-    """The names of some of the images; see `picked`."""
-    if not isinstance(stored.features, DatasetRows):
         return [stored.images[row] for row in rows.tolist()]
-    names = [""] * len(rows)
-    for here, of_part in _of_parts(stored.features.dataset, rows, ["image"]):
-        for row, name in zip(here.tolist(), of_part["image"].to_pylist(), strict=True):
-            names[row] = name
-    return names
-
-
-def _of_parts(dataset: DatasetFolder, rows: Integers, columns: list[str]) -> Iterator[tuple[Integers, Any]]:
-    """For each part that rows lie in: their places among the rows, and a table of some columns of them."""
     from pyarrow import parquet
 
+    dataset = stored.features.dataset
     parts, places = np.divmod(rows, dataset.facts.part_rows)
+    names = [""] * len(rows)
 
-    def read(part: int) -> tuple[Integers, Any]:
+    def read(part: int) -> None:
         here = np.flatnonzero(parts == part)
         try:
             with dataset.folder.open(dataset.part_name(part)) as stream:
                 file = parquet.ParquetFile(stream, page_checksum_verification=True)
                 if file.metadata.num_rows != len(dataset.facts.rows(part)):
                     raise ValueError(f"it has {file.metadata.num_rows} rows")
-                return here, file.read(columns=columns, use_threads=False).take(places[here])
+                column = file.read(columns=["image"], use_threads=False)["image"]
+            found = column.take(places[here]).to_pylist()
         except (OSError, ValueError, LookupError, MemoryError) as error:
             raise dataset.damaged(part, error) from error
+        for row, name in zip(here.tolist(), found, strict=True):
+            names[row] = name
 
     with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(read, np.unique(parts).tolist())
+        list(pool.map(read, np.unique(parts).tolist()))
+    return names

@@ -95,18 +95,9 @@ class EncoderHome:
             familiarity: (N,) of each of them; NaN for an image that could not be read.
             encoder: its name.
         """
-        strange = self.is_strange(familiarity).nonzero().flatten()  # (n,)
-        if not len(strange):
-            return ""
-        order = strange[familiarity[strange].argsort()].tolist()
-        named = ", ".join(printable(PurePath(names[index]).name) for index in order[:MOST_NAMED])
-        more = f" and {len(order) - MOST_NAMED} more" if len(order) > MOST_NAMED else ""
-        look, their = ("looks", "its answer is a guess") if len(order) == 1 else ("look", "their answers are guesses")
-        images = "image" if len(names) == 1 else "images"
-        return (
-            f"{len(order)} of {len(names)} {images} {look} like nothing that {encoder} was trained with (familiarity "
-            f"below {self.threshold:.2f}): no skin, or another kind of picture; {their}: {named}{more}."
-        )
+        found = StrangeImages(self)
+        found.add(names, familiarity)
+        return found.note(encoder)
 
     def save(self, path: Path) -> None:
         """Write it as a .safetensors file."""
@@ -146,6 +137,40 @@ class EncoderHome:
         if width == 0 or not (self.rest > 0 and bool((self.variances > 0).all())):
             raise ValueError("it has no variances above 0")
         return self
+
+
+class StrangeImages:
+    """Which images look like none of an encoder's training images, gathered a part at a time.
+
+    Args:
+        home: of the encoder.
+    """
+
+    def __init__(self, home: EncoderHome) -> None:
+        self._home, self._seen, self._count = home, 0, 0
+        self._strangest: list[tuple[float, str]] = []  # no more than are named
+
+    def add(self, names: Sequence[str], familiarity: torch.Tensor) -> None:
+        """Add n images by name, with (n,) familiarities; NaN for an image that could not be read."""
+        self._seen += len(names)
+        strange = self._home.is_strange(familiarity).nonzero().flatten()
+        self._count += len(strange)
+        nearest = strange[familiarity[strange].argsort()][:MOST_NAMED].tolist()
+        found = [*self._strangest, *((float(familiarity[index]), names[index]) for index in nearest)]
+        self._strangest = sorted(found, key=lambda one: one[0])[:MOST_NAMED]
+
+    def note(self, encoder: str) -> str:
+        """A sentence that names those under the threshold, the strangest first; empty where there are none."""
+        if not self._count:
+            return ""
+        named = ", ".join(printable(PurePath(name).name) for _, name in self._strangest)
+        more = f" and {self._count - MOST_NAMED} more" if self._count > MOST_NAMED else ""
+        look, their = ("looks", "its answer is a guess") if self._count == 1 else ("look", "their answers are guesses")
+        images = "image" if self._seen == 1 else "images"
+        return (
+            f"{self._count} of {self._seen} {images} {look} like nothing that {encoder} was trained with (familiarity "
+            f"below {self._home.threshold:.2f}): no skin, or another kind of picture; {their}: {named}{more}."
+        )
 
 
 def read_home(path: Path | None, width: int, fingerprint: str) -> EncoderHome | None:

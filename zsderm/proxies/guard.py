@@ -23,7 +23,8 @@ DOMINANT_SHARE, DOMINANT_EXCESS = 2 / 3, 1.5  # at least this share, and this ma
 STILL_DOMINANT = 1 / 2  # or at least this share even by the new labels: then both say that the class fills the folder
 NEAR_DUPLICATE = 0.02  # of the mean squared distance between images; 5 % of HAM10000 lie within 0.04 of another lesion
 FOLDS = 5
-_CHUNK = 1024  # rows compared with all others at a time
+_CHUNK = 1024  # rows compared with all others at a time, or fewer, so that not more than so many
+_DISTANCES = 1 << 25  # distances are in memory at once: 128 MB
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,13 @@ class RefinementTestResult:
     @property
     def _why(self) -> tuple[str, str]:
         if self.accepted:
-            words = "the refined labels predict where unseen images lie better than the text labels"
-            return words, str(self.over_text)
+            return "the photographs form groups that fit the refined answers better", str(self.over_text)
         if self.over_none.sure <= LEAST_GAIN:
-            return "the images form no clusters that match these classes", ""
+            return "the photographs form no groups that match these classes", ""
         if self.shrinks_dominant_class:
-            filled = f"{self.dominant_before:.0%}"
-            return f"it would take images from the class that the text proxies see in {filled} of them", ""
-        return "the refined labels do not describe the images clearly better than the text labels", str(self.over_text)
+            filled = f"{100 * self.dominant_before:.0f} % of the photographs have one and the same answer"
+            return f"{filled}, and refining would give some of these another", ""
+        return "it is not clear that refined answers fit the groups of photographs any better", str(self.over_text)
 
 
 @dataclass(frozen=True)
@@ -163,13 +163,23 @@ def distinct_images(features: torch.Tensor) -> torch.Tensor:
     order = torch.argsort(wide.square().sum(dim=1), descending=True, stable=True)
     centred = wide[order].to(features.dtype)
     squared = centred.square().sum(dim=1)  # (N,)
-    radius = NEAR_DUPLICATE * 2 * squared.mean()
+    radius = near_duplicate_distance(centred)
     distinct = torch.empty(len(centred), dtype=torch.bool, device=features.device)
-    for start in range(0, len(centred), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    size = max(1, min(_CHUNK, _DISTANCES // len(centred)))
+    for start in range(0, len(centred), size):
+        rows = slice(start, start + size)
         distances = squared[rows, None] + squared - 2 * centred[rows] @ centred.T  # (n, N)
         distinct[rows] = ~(distances <= radius).tril(start - 1).any(dim=1)
     return order[distinct]
+
+
+def near_duplicate_distance(centred: torch.Tensor) -> torch.Tensor:
+    """() the squared distance within which two images are nearly the same to the encoder.
+
+    Args:
+        centred: (N, D) features less their mean.
+    """
+    return NEAR_DUPLICATE * 2 * centred.square().sum(dim=1).mean()
 
 
 def component_count(images: int, width: int, classes: int) -> int:

@@ -32,6 +32,7 @@ from zsderm.proxies.multimodal import MAX_ITERATIONS, PROXY_TEMPERATURE, TOLERAN
 from zsderm.proxies.prior import Prior, estimate_prior, resolve_prior
 from zsderm.proxies.text_labels import TextLabels
 from zsderm.proxies.transport import LABEL_TEMPERATURE, match_marginal
+from zsderm.wording import counted
 
 MIN_IMAGES = Settings.min_images  # fewer are not enough to learn a class mix; the text proxies are kept
 ANCHORS = (0.3, 1.0)  # weight of the text labels in the two estimates of the mix that "auto" tries
@@ -162,9 +163,9 @@ def refine(
     on_sample = replace(text, images=sample.whole, scores=_text_scores(images, sample, proxies, scores))
     stated = resolve_prior(prior, on_sample.of(sample.load()))
     if len(proxies) == 1:
-        return _text_stands(images, on_sample if sample is images else text, "one class leaves nothing to refine")
+        return _text_stands(images, on_sample if sample is images else text, "there is only one class")
     if len(images) < min_images:
-        reason = f"{_too_few(len(images), 'images')} to refine on (at least {min_images})"
+        reason = _only(len(images), len(images), min_images)
         return _text_stands(images, on_sample if sample is images else text, reason)
     if isinstance(prior, str) and prior == "auto":
         started = _guarded(sample, on_sample, settings, seed)
@@ -266,14 +267,20 @@ def _refined(
         passes=solution.sweeps + problem.passes,
         converged=solution.converged and learned.converged,
         accepted=True,
-        reason=f"the images were labelled to the {prior_name} class mix" if started is None else started.reason,
+        reason=_stated(prior_name) if started is None else started.reason,
         figures="" if started is None else started.figures,
     )
 
 
-def _too_few(count: int, kind: str) -> str:
-    """``8 images are too few``, or ``1 image is too few``."""
-    return f"1 {kind.replace('images', 'image', 1)} is too few" if count == 1 else f"{count} {kind} are too few"
+def _only(count: int, images: int, least: int) -> str:
+    """``only 8 photographs; at least 16 are needed``; copies count as one photograph."""
+    differ = counted(count, "photograph") if count == images else f"{count} of {images} photographs differ clearly"
+    return f"only {differ}; at least {least} are needed"
+
+
+def _stated(prior_name: str) -> str:
+    """Why images were labelled to a class mix without a test."""
+    return "every class was stated to be equally common" if prior_name == "uniform" else "a class mix was stated"
 
 
 def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed: int) -> Refinement:
@@ -282,9 +289,7 @@ def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed:
     distinct = distinct_images(features)  # (n,) rows
     count, least = len(distinct), max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
     if count < least:
-        kind = "images" if count == len(images) else f"different images among {len(images)}"
-        reason = f"{_too_few(count, kind)} to learn their class mix from (at least {least})"
-        return _text_stands(images, text, reason)
+        return _text_stands(images, text, _only(count, len(images), least))
     components = principal_components(features[distinct], component_count(count, width, class_count))
     labels = text.of(features)
     test = RefinementTest.of(components, labels[distinct], seed)

@@ -60,7 +60,7 @@ def changes(predictions: Predictions, true: NDArray[np.int_]) -> Changes | None:
         true: (N,) int, the true classes, negative where unknown.
     """
     truths = [predictions.classes[index] if index >= 0 else "" for index in true.tolist()]
-    rows = zip(labels_before(predictions), predictions.labels, truths, strict=True)
+    rows = zip(labels_before(predictions), predictions.labels_by_image, truths, strict=True)
     refined = [(before, after, truth) for before, after, truth in rows if before and after]
     if not refined:
         return None

@@ -76,6 +76,7 @@ class Row:
     margin: float = math.nan  # the probability of the answer minus that of the next class
     familiarity: float = math.nan  # see `Predictions.familiarity`; NaN when it was not measured
     before: str = ""  # the answer before the refinement; empty where nothing was refined
+    after: str = ""  # the answer after it, by the photograph alone
     cells: Sequence[str] = ()  # of the other columns of the table of labels
     near: Sequence[Neighbour] = ()  # for a wrong answer: the right ones that are most like it
     undescribed: bool = False  # the knowledge base does not describe the answer
@@ -104,7 +105,7 @@ class Row:
     @property
     def changed(self) -> bool:
         """Whether the refinement gave it another answer."""
-        return bool(self.before and self.ranked) and self.ranked[0][0] != self.before
+        return bool(self.before and self.after) and self.after != self.before
 
     def facts(self, place: dict[str, int]) -> dict[str, object]:
         """What the page filters, sorts and searches by, ready for JSON.
@@ -166,7 +167,7 @@ def rows(
     sets, abstained = predictions.set_names, predictions.abstained
     below = predictions.below_minimum.tolist()
     familiar = np.full(len(predictions), np.nan) if predictions.familiarity is None else predictions.familiarity.numpy()
-    short, before = short_names(predictions.images), labels_before(predictions)
+    short, before, after = short_names(predictions.images), labels_before(predictions), predictions.labels_by_image
     near = nearest_right(predictions, true, embeddings)
     undescribed = (predictions.manifest.get("knowledge") or {}).get("undescribed", ())
     small = thumbnails((one if row else None for one, row in zip(pictures, ranked, strict=True)), side)
@@ -191,6 +192,7 @@ def rows(
             margin=_margin(order[index]),
             familiarity=float(familiar[index]),
             before=before[index] or "",
+            after=after[index],
             cells=[column[index] for column in columns],
             near=[neighbour.named(short) for neighbour in near.get(index, ())],
             undescribed=answered and ranked[index][0][0] in undescribed,

@@ -307,7 +307,8 @@ def classified(predictions: Predictions, answers: Sequence[Answer]) -> Classifie
 
 
 def facts_of(predictions: Predictions) -> dict[str, Any]:
-    """The facts that hold for all photographs of a batch."""
+    """The facts that hold for all photographs of a batch. Where they were refined, the first note says what changed."""
+    told = [] if predictions.unrefined_labels is None else [predictions.refinement]
     return {
         "classes": list(predictions.classes),
         "method": predictions.method,
@@ -315,7 +316,7 @@ def facts_of(predictions: Predictions) -> dict[str, Any]:
         "prior": predictions.prior,
         "model": str(predictions.manifest["encoder"]["name"]),
         "calibrated": "calibration" in predictions.manifest,
-        "notes": list(predictions.notes),
+        "notes": [*told, *predictions.notes],
     }
 
 

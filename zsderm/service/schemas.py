@@ -176,7 +176,9 @@ class Classified(Model):
     prior: str = Field(description="The prior that was used; it may differ from the requested one.")
     model: str
     calibrated: bool
-    notes: list[str] = Field(description="Notes on all answers, such as why there was no refinement.")
+    notes: list[str] = Field(
+        description="Notes on all answers, such as what the refinement changed, or why there was none."
+    )
     disclaimer: str = DISCLAIMER
 
 

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import pytest
 from click.testing import CliRunner
 
 from zsderm.benchmarks.speed.folder_memory import Thumbnail, main, resident
 from zsderm.encoders import Encoder
 
 
-def test_the_table_has_a_row_a_point_and_one_at_the_end() -> None:
-    done = CliRunner().invoke(main, ["--images", "40", "--points", "4"])
+@pytest.mark.parametrize("arguments", [[], ["--output", "npy"], ["--output", "dataset", "--side", "32"]])
+def test_the_table_has_a_row_a_point_and_two_at_the_end(arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, ["--images", "40", "--points", "4", *arguments])
     assert done.exit_code == 0, done.output
     rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")]
-    assert rows == ["images begun", "---", "0", "10", "20", "30", "all 40, 0 failed"]
+    assert rows == ["images begun", "---", "0", "10", "20", "30", "all 40, 0 failed", "40 rows read"]
     assert 10 < resident() < 100_000
 
 

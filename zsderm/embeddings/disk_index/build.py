@@ -20,7 +20,6 @@ from zsderm.embeddings.disk_index.card import (
     CARD_FILE,
     CELLS_FILE,
     LISTS_FILE,
-    SPARES,
     Begun,
     DiskCard,
     Marks,
@@ -40,7 +39,6 @@ from zsderm.stored_json import file_sha256
 
 SPAN, SPANS = 2048, 256  # the sample is drawn from so many stretches of the list: not every part has to be read for it
 ASIDE, ASKED = 0.3, 200  # how far from a row a query of recall is, and how many there are
-LOSS = 0.005  # of recall that fewer candidates may cost
 BESIDE = "beside a row"  # what these queries are called in the card
 LOCK_FILE = "lock"
 
@@ -151,7 +149,6 @@ class _Build:
             entries=int(sizes.sum()),
             cells=len(sizes),
             probes=1,
-            spare=SPARES[-1],
             cells_digest=cells_digest,
             lists_digest=digest,
             changed=lists.stat().st_mtime_ns,
@@ -189,16 +186,11 @@ def _probe_until(index: DiskIndex, queries: Floats, nearest: Integers, kinds: np
     if set(kinds[own].tolist()) != set(kinds.tolist()):
         own[:] = True
 
-    def least() -> float:
+    while True:
         chosen_by = recall_by_kind(index, queries[~own], nearest[~own], kinds[~own])
         measured = recall_by_kind(index, queries[own], nearest[own], kinds[own])
         index.card = replace(index.card, recall=min(measured.values()), recalls=measured)
-        return min([*chosen_by.values(), *measured.values()])
-
-    while (reached := least()) < WANTED_RECALL and index.card.probes < index.card.cells:
+        least = min([*chosen_by.values(), *measured.values()])
+        if least >= WANTED_RECALL or index.card.probes == index.card.cells:
+            return index.card
         index.card = replace(index.card, probes=min(2 * index.card.probes, index.card.cells))
-    for spare in SPARES:
-        index.card = replace(index.card, spare=spare)
-        if least() >= min(max(WANTED_RECALL, reached - LOSS), reached):
-            break
-    return index.card

@@ -19,12 +19,11 @@ import numpy as np
 from zsderm.atomic_files import atomic_file
 from zsderm.embeddings.disk_index.cells import Cells, list_bytes
 from zsderm.embeddings.nearest_rows import Floats, Integers
-from zsderm.errors import CheckpointError
+from zsderm.errors import CheckpointError, SettingsError
 from zsderm.stored_json import fields_of, file_sha256, read_json_file
 
 CARD_FILE, CELLS_FILE, LISTS_FILE = "index.json", "cells.npz", "entries.lists"
 BEGUN_FILE, BEGUN_CELLS = "begun.json", "begun.npz"  # what is known of an index that is still being built
-SPARES = (1.0, 1.5, 2.0, 3.0, 4.0)  # candidates for each neighbour: fewer are sooner told by their exact scores
 # What numpy raises for a damaged file of several arrays.
 ARRAY_ERRORS = (OSError, ValueError, LookupError, EOFError, MemoryError, zipfile.BadZipFile, SyntaxError)
 
@@ -48,7 +47,6 @@ class DiskCard(Marks):
         entries: M, rows that are not NaN.
         cells: C.
         probes: cells looked into for a query.
-        spare: candidates for each neighbour that is wanted.
         recall: of the ten nearest of each query, beside an exact search; measured when it was built, with
             queries that `probes` was not chosen by. The least of all kinds of queries.
         recalls: each kind of queries with its recall.
@@ -60,7 +58,6 @@ class DiskCard(Marks):
     entries: int = 0
     cells: int = 0
     probes: int = 0
-    spare: float = 0.0
     recall: float = 0.0
     recalls: dict[str, float] | None = None
     cells_digest: str = ""
@@ -94,7 +91,7 @@ def read_begun(folder: Path, marks: Marks) -> Begun | None:
 def write_cells(path: Path, cells: Cells, sizes: Integers, queries: Floats, kinds: Iterable[str]) -> str:
     """Write the cells and the queries that recall is measured on; returns the SHA-256 of the file."""
     with atomic_file(path) as draft:
-        np.savez(draft, centres=cells.centres, scale=cells.scale, sizes=sizes, queries=queries, kinds=list(kinds))
+        np.savez(draft, centres=cells.centres, sizes=sizes, queries=queries, kinds=list(kinds))
         return file_sha256(draft)
 
 
@@ -108,8 +105,8 @@ def read_cells(path: Path, digest: str) -> tuple[Cells, Integers, Floats, list[s
     try:
         if file_sha256(path) != digest:
             raise ValueError(f"{path.name} does not have its checksum")
-        with np.load(path, allow_pickle=False) as stored:
-            cells, sizes = Cells(stored["centres"], stored["scale"]), stored["sizes"]
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            cells, sizes = Cells(stored["centres"]), stored["sizes"]
             queries, kinds = stored["queries"], stored["kinds"].tolist()
     except ARRAY_ERRORS as error:
         raise ValueError(str(error)) from error
@@ -138,16 +135,17 @@ def read_card(folder: Path, marks: Marks) -> tuple[DiskCard, Cells, Integers]:
         cells, sizes, _, _ = read_cells(folder / CELLS_FILE, card.cells_digest)
         if cells.centres.shape != (card.cells, card.width) or sizes.sum() != card.entries:
             raise ValueError("its card is of another index")
-        if card.probes < 1 or not 1 <= card.spare <= SPARES[-1]:
-            raise ValueError("its card says nothing that can be looked for")
+        if card.probes < 1:
+            raise ValueError("its card does not say where to look")
         status = (folder / LISTS_FILE).stat()
         if status.st_size != list_bytes(sizes, card.width):
             raise ValueError(f"{LISTS_FILE} has {status.st_size} bytes")
         if status.st_mtime_ns != card.changed:
             if file_sha256(folder / LISTS_FILE) != card.lists_digest:
                 raise ValueError(f"{LISTS_FILE} does not have its checksum")
-            with suppress(Exception):  # a folder that is read-only: the digest is looked at again the next time
-                write_json(folder / CARD_FILE, replace(card, changed=status.st_mtime_ns))
+            card = replace(card, changed=status.st_mtime_ns)
+            with suppress(SettingsError):  # a folder that is read-only: the digest is looked at again the next time
+                write_json(folder / CARD_FILE, card)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"the index in {str(folder)!r} is damaged: {error}. Build it again.") from error
     return card, cells, sizes

@@ -5,7 +5,6 @@ Letters: N rows, M of them in the index, C cells, Q queries, k neighbours, D emb
 
 from __future__ import annotations
 
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,12 @@ import numpy.typing as npt
 
 from zsderm.embeddings.disk_index.card import LISTS_FILE, DiskCard, Marks, read_card
 from zsderm.embeddings.disk_index.cells import Cells, map_lists
-from zsderm.embeddings.nearest_rows import PROBED, Floats, Integers, checked_queries
+from zsderm.embeddings.nearest_rows import Floats, Integers, checked_queries
 from zsderm.errors import CheckpointError
 
 
 class DiskIndex:
     """M rows by id, found by inner product. Its length is M.
-
-    Scores are near: rows are kept in one byte a column. Whoever needs the order exactly asks for a few more
-    (`candidates`) and looks at the rows themselves.
 
     Args:
         card: what it is.
@@ -49,10 +45,6 @@ class DiskIndex:
         except RuntimeError as error:  # which FAISS raises
             raise CheckpointError(f"the index in {str(folder)!r} cannot be read: {error}. Build it again.") from error
 
-    def candidates(self, k: int) -> int:
-        """How many rows to search for, if the best k of them are told by their exact scores."""
-        return ceil(k * self.card.spare)
-
     def search(self, queries: npt.ArrayLike, k: int) -> tuple[Floats, Integers]:
         """The k rows most like each query, best first.
 
@@ -61,7 +53,7 @@ class DiskIndex:
             k: how many; k' = min(k, M) come back. Where the cells that are looked into hold fewer, more are.
 
         Returns:
-            scores (Q, k') float32, near those of the rows, and ids (Q, k') int64.
+            scores (Q, k') float32, the cosines to about 1e-4, and ids (Q, k') int64.
 
         Raises:
             InputError: k is below 1, or the queries have another width or are not finite.
@@ -85,9 +77,7 @@ class DiskIndex:
 
 
 def recall_by_kind(index: DiskIndex, queries: Floats, nearest: Integers, kinds: np.ndarray) -> dict[str, float]:
-    """The share of the true neighbours that are among the candidates of each query, kind by kind.
-
-    Candidates are told by their exact scores later. So a neighbour that is among them is found.
+    """The share of the true neighbours that are found, kind by kind of queries.
 
     Args:
         index: is asked.
@@ -95,6 +85,6 @@ def recall_by_kind(index: DiskIndex, queries: Floats, nearest: Integers, kinds: 
         nearest: (Q, K) int64, -1 where there are fewer rows than that.
         kinds: (Q,) what each query is.
     """
-    _, found = index.search(queries, index.candidates(PROBED))
+    _, found = index.search(queries, nearest.shape[1])
     hits = np.array([np.isin(true[true >= 0], some).mean() for true, some in zip(nearest, found, strict=True)])
     return {str(kind): float(hits[kinds == kind].mean()) for kind in dict.fromkeys(kinds.tolist())}

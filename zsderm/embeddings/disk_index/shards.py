@@ -17,11 +17,11 @@ import numpy as np
 
 from zsderm.atomic_files import atomic_file
 from zsderm.embeddings.disk_index.card import ARRAY_ERRORS
-from zsderm.embeddings.disk_index.cells import Cells, list_bytes, lists_in
+from zsderm.embeddings.disk_index.cells import CODE_BYTES, ID_BYTES, Cells, list_bytes, lists_in
 from zsderm.embeddings.nearest_rows import PROBED, Floats, Integers, NearestRows
 from zsderm.embeddings.row_blocks import StoredRows, blocks_of
 
-SHARD_ROWS = 131_072  # 50 MB of 384 columns: seconds of work, what a stopped build loses at most
+SHARD_ROWS = 65_536  # 50 MB of 384 columns: seconds of work, what a stopped build loses at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Shard:
 
     Attributes:
         sizes: (C,) int64, rows of each cell.
-        codes: (n, D) uint8.
+        codes: (n, 2 D) uint8.
         ids: (n,) int64, which rows of all N they are.
         scores: (Q, K) float32, of the rows of the shard that are nearest to each query.
         nearest: (Q, K) int64, which of all N rows those are; -1 where the shard has fewer.
@@ -50,9 +50,8 @@ class Shard:
         for ids, block in blocks_of(rows, stretch):
             index.add_with_ids(block, ids)
             near.show(block, ids)
-        lists = list(lists_in(index))
-        codes, ids = np.concatenate([codes for codes, _ in lists]), np.concatenate([ids for _, ids in lists])
-        return cls(np.array([len(ids) for _, ids in lists]), codes, ids, near.scores, near.ids)
+        sizes, codes, all_ids = lists_in(index)
+        return cls(sizes, codes, all_ids, near.scores, near.ids)
 
     def write(self, path: Path) -> None:
         """Write it as .npz, whose checksums tell damage."""
@@ -73,7 +72,7 @@ class Shard:
             ValueError: it is damaged, or another.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 shard = cls(**stored)
             shard._check(stretch, cells, queries)
         except (*ARRAY_ERRORS, TypeError) as error:
@@ -83,7 +82,7 @@ class Shard:
     def _check(self, stretch: range, cells: Cells, queries: int) -> None:
         count, width = cells.centres.shape
         n = len(self.ids)
-        shapes = [(count,), (n, width), (n,), (queries, PROBED), (queries, PROBED)]
+        shapes = [(count,), (n, width * CODE_BYTES), (n,), (queries, PROBED), (queries, PROBED)]
         kinds = ["int64", "uint8", "int64", "float32", "int64"]
         for array, shape, kind in zip(vars(self).values(), shapes, kinds, strict=True):
             if array.shape != shape or array.dtype != kind:
@@ -94,7 +93,7 @@ class Shard:
             raise ValueError("its rows are of another shard")
 
     def lists(self) -> Iterator[tuple[int, np.ndarray, Integers]]:
-        """The cells that hold rows: number, (n, D) uint8 and (n,) int64."""
+        """The cells that hold rows: number, (n, 2 D) uint8 and (n,) int64."""
         ends = np.cumsum(self.sizes)
         for cell in np.flatnonzero(self.sizes).tolist():
             here = slice(int(ends[cell] - self.sizes[cell]), int(ends[cell]))
@@ -110,14 +109,15 @@ def write_lists(stream: BinaryIO, shards: Iterable[Shard], sizes: Integers, widt
         sizes: (C,) int64, rows of each cell in all of them.
         width: D.
     """
-    starts = (np.cumsum(sizes) - sizes) * list_bytes(np.array([1]), width)
+    code = width * CODE_BYTES
+    starts = (np.cumsum(sizes) - sizes) * (code + ID_BYTES)
     written = np.zeros(len(sizes), np.int64)
     stream.truncate(list_bytes(sizes, width))
     for shard in shards:
         for cell, codes, ids in shard.lists():
-            stream.seek(int(starts[cell] + written[cell] * width))
+            stream.seek(int(starts[cell] + written[cell] * code))
             stream.write(codes.tobytes())
-            stream.seek(int(starts[cell] + sizes[cell] * width + written[cell] * ids.itemsize))
+            stream.seek(int(starts[cell] + sizes[cell] * code + written[cell] * ids.itemsize))
             stream.write(ids.astype("<i8", copy=False).tobytes())
             written[cell] += len(ids)
 

@@ -18,7 +18,7 @@ import numpy as np
 from zsderm.embeddings import DatasetRows, StoredEmbeddings, embed_texts, read_embeddings
 from zsderm.embeddings.disk_index import DiskIndex, Marks, build, clear
 from zsderm.embeddings.nearest_rows import Floats, NearestRows
-from zsderm.embeddings.row_blocks import blocks_of, picked, picked_names
+from zsderm.embeddings.row_blocks import blocks_of, names_of
 from zsderm.embeddings.vector_index import LARGEST_FLAT, VectorIndex
 from zsderm.errors import CheckpointError, FallbackWarning, ImageError, SettingsError
 from zsderm.knowledge.base import KnowledgeBase
@@ -36,8 +36,8 @@ TEXTS = 200  # sentences of the bundled knowledge base that recall is measured o
 class EmbeddedIndex(ImageSearch):
     """The photographs of a data set of embeddings, found by inner product.
 
-    Up to 200 000 photographs the search is exact. Beyond that an inverted file on disk names candidates, which are then
-    told by their exact embeddings: only the parts of the data set are read in which these are.
+    Up to 200 000 photographs the search is exact. Beyond that it is an inverted file on disk whose recall is measured
+    when it is built. Of the data set itself only the names of what was found are read.
 
     Attributes:
         images: N, how many photographs the data set lists.
@@ -123,7 +123,7 @@ class EmbeddedIndex(ImageSearch):
 
 
 def nearest(stored: StoredEmbeddings, entries: VectorIndex | DiskIndex | None, query: Floats, k: int) -> list[Hit]:
-    """The k photographs that are most like a query, best first, with the cosines of their stored rows.
+    """The k photographs that are most like a query, best first.
 
     Args:
         stored: N rows.
@@ -134,12 +134,6 @@ def nearest(stored: StoredEmbeddings, entries: VectorIndex | DiskIndex | None, q
     Raises:
         InputError: a part of the data set is not there, or damaged.
     """
-    if isinstance(entries, DiskIndex):
-        found = entries.search(query, entries.candidates(k))[1][0]
-        names, rows = picked(stored, found)
-        scores = rows @ query[0]
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [Hit(float(scores[place]), names[place]) for place in best.tolist()]
     if entries is not None:
         (scores,), (found,) = entries.search(query, k)
     else:
@@ -148,7 +142,7 @@ def nearest(stored: StoredEmbeddings, entries: VectorIndex | DiskIndex | None, q
             near.show(rows, ids)
         scores, found = near.scores[0], near.ids[0]
     there = found >= 0
-    names = picked_names(stored, found[there])
+    names = names_of(stored, found[there])
     return [Hit(score, name) for score, name in zip(scores[there].tolist(), names, strict=True)]
 
 
