@@ -55,7 +55,7 @@ def test_a_draft_that_is_not_completed_leaves_nothing(s3: S3Server) -> None:
     with pytest.raises(ZeroDivisionError), folder_at(f"s3://{bucket.name}/rows").written("a.bin") as draft:
         draft.write_bytes(b"half")
         raise ZeroDivisionError
-    assert bucket.keys() == []
+    assert bucket.names() == []
 
 
 def test_a_file_of_somebody_else_is_not_replaced(s3: S3Server) -> None:
@@ -89,7 +89,7 @@ def test_a_data_set_goes_on_with_the_parts_that_are_missing(
     bucket = s3.bucket(name(), {})
     place = f"s3://{bucket.name}/rows"
     embed_dataset(place, tiny_encoder, images, part_rows=4)
-    there = bucket.keys()
+    there = bucket.names()
     whole = {key: bucket.get(key) for key in there}
     assert sorted(key for key in whole if "part" in key) == [f"rows/part-00000{part}.parquet" for part in range(3)]
     bucket.delete("rows/part-000001.parquet")
@@ -118,4 +118,4 @@ with folder_at("s3://{bucket.name}/rows").written("large.bin") as draft:
 """
     done = subprocess.run([sys.executable, "-c", script], env=dict(os.environ), timeout=120, check=False)
     assert done.returncode in (-signal.SIGKILL, 0)
-    assert bucket.keys() == [] or len(bucket.get("rows/large.bin")) == 64 << 20
+    assert bucket.names() == [] or len(bucket.get("rows/large.bin")) == 64 << 20
