@@ -1,4 +1,4 @@
-"""Files in tar shards, as the webdataset tools and ``zsderm pretrain data pack`` write them: ``SHARD.tar/0001.jpg``.
+"""Files in tar shards, as the webdataset tools and ``zsderm pretrain pack`` write them: ``SHARD.tar/0001.jpg``.
 
 A shard is never unpacked: its heads are walked once, and from then on a file in it is a place and a length. A shard in
 a bucket is copied to this machine's disk when the first file of it is read, for a thousand small requests take longer
