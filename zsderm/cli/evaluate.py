@@ -41,7 +41,7 @@ class ClassMap(click.ParamType):
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
     heading=IMAGES,
-    help="A table that zsderm classify or another tool wrote (.csv, .jsonl or .parquet), or the folder that zsderm "
+    help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet; or the folder that zsderm "
     "classify wrote. May be repeated to compare.",
 )
 @option(
