@@ -21,6 +21,8 @@ from zsderm.embeddings import read_embeddings
 
 CLASSES = ("-c", "melanoma, nevus", "--method", "templates")
 
+pytestmark = pytest.mark.slow  # they wait for a server
+
 
 @pytest.fixture
 def bucket(s3: S3Server) -> Bucket:
@@ -28,6 +30,7 @@ def bucket(s3: S3Server) -> Bucket:
     table = io.BytesIO()
     parquet.write_table(pa.table({"file": ["photos/2.jpg", "photos/none.jpg"], "image": ["x", "y"]}), table)
     objects |= {"list.csv": b"dx,image\nmel,photos/3.jpg\nnv,photos/1.jpg\n", "list.parquet": table.getvalue()}
+    objects |= {"set.2024/1.jpg": photograph(1)}
     objects |= {"list.txt": b"# mine\nphotos/1.jpg\n", "shards/0.tar": shard({"a.jpg": photograph(1), "a.json": b"{}"})}
     return s3.bucket(name(), objects)
 
@@ -43,12 +46,12 @@ def images_of(done: Result) -> list[str]:
     return [row["image"] for row in csv.DictReader(io.StringIO(done.stdout))]
 
 
-@pytest.mark.slow
 def test_what_means_photographs_on_a_disk_means_them_in_a_bucket(run: Callable[..., Result], bucket: Bucket) -> None:
     place = f"s3://{bucket.name}"
     photos = [f"{place}/photos/{number}.jpg" for number in range(5)]
     given = {
         ("photos/",): photos,
+        ("set.2024",): [f"{place}/set.2024/1.jpg"],
         ("photos/[13].*",): [photos[1], photos[3]],
         ("list.csv",): [photos[3], photos[1]],
         ("list.txt",): [photos[1]],
@@ -63,12 +66,12 @@ def test_what_means_photographs_on_a_disk_means_them_in_a_bucket(run: Callable[.
     ]
 
 
-@pytest.mark.slow
 def test_a_data_set_in_a_bucket_holds_the_rows_of_a_file(
     run: Callable[..., Result], bucket: Bucket, s3: S3Server
 ) -> None:
     place = f"s3://{bucket.name}"
     assert run("embed", f"{place}/photos", "-o", "rows.npy").exit_code == 0
+    assert run("embed", f"{place}/set.2024", "-o", "one.npy").exit_code == 0
     for said in ("3 parts made", "3 of 3 parts were there, 0 made"):
         done = run("embed", f"{place}/photos", "-o", f"{place}/rows/", "--part-rows", "2")
         assert done.exit_code == 0 and said in done.stderr and f"Written: {place}/rows" in done.stderr, done.output

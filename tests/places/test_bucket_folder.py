@@ -19,6 +19,8 @@ from zsderm.embeddings import embed_dataset, is_embeddings, read_embeddings
 from zsderm.errors import InputError, SettingsError
 from zsderm.places import BucketFolder, LocalFolder, PlaceError, folder_at
 
+pytestmark = pytest.mark.slow  # they wait for a server
+
 
 def test_it_does_what_a_folder_on_a_disk_does(s3: S3Server, tmp_path: Path) -> None:
     bucket = s3.bucket(name(), {})
@@ -105,7 +107,6 @@ def test_a_data_set_goes_on_with_the_parts_that_are_missing(
         read_embeddings(f"s3://{bucket.name}/elsewhere")
 
 
-@pytest.mark.slow
 def test_an_upload_that_is_killed_leaves_nothing(s3: S3Server, tmp_path: Path) -> None:
     """The process ends while it sends 64 MB: the object is not there, or it was faster and is whole."""
     bucket = s3.bucket(name(), {})

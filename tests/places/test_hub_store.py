@@ -19,6 +19,8 @@ PLACE = "hf://datasets/clinic/lesions"
 FILES = {f"photos/{number % 2}/{number}.png": photograph(number, "PNG") for number in range(12)}
 FILES["README.md"] = b"# Lesions"
 
+pytestmark = pytest.mark.slow  # they wait for a server
+
 
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ def test_what_pack_writes_is_read_as_it_was(tmp_path: Path, tiny_encoder: TinyEn
     assert rows_of_shards.ok.all()
 
 
+@pytest.mark.slow
 def test_shards_in_a_bucket_are_fetched_once_each(
     s3: S3Server, tiny_encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
