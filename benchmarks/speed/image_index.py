@@ -114,7 +114,7 @@ def main(images: int, width: int, queries: int, decay: float, folder: Path | Non
         _write(place, world, images)
         stored = read_embeddings(place)
         true = {kind: _exact(stored, rows) for kind, rows in asked.items()}
-        marks = Marks("synthetic", ENCODER["fingerprint"], images, width)
+        marks = Marks("synthetic", str(ENCODER["fingerprint"]), images, width)
         on_disk = Path(name) / "on disk"
 
         def make() -> DiskIndex:
@@ -190,7 +190,9 @@ def _measured(
     if isinstance(index, DiskIndex):
         card = index.card
         found.note = f"{card.cells} cells, {card.probes} of them looked into"
-        found.note += "; its card says: " + ", ".join(f"{kind} {share:.3f}" for kind, share in card.recalls.items())
+        found.note += "; its card says: " + ", ".join(
+            f"{kind} {share:.3f}" for kind, share in (card.recalls or {}).items()
+        )
     return found
 
 
