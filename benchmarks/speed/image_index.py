@@ -43,7 +43,8 @@ CLUSTERS, CONE, SPREAD, GAP = (
     0.35,
     0.9,
 )  # of rows: lengths of the mean, of what is around it, of texts apart
-ENCODER = {"model": "synthetic", "fingerprint": "0" * 16, "licence": "none", "views": 1, "decoding": "none"}
+FINGERPRINT = "0" * 16
+ENCODER = {"model": "synthetic", "fingerprint": FINGERPRINT, "licence": "none", "views": 1, "decoding": "none"}
 SINGLE = 50  # queries asked one at a time
 
 
@@ -114,7 +115,7 @@ def main(images: int, width: int, queries: int, decay: float, folder: Path | Non
         _write(place, world, images)
         stored = read_embeddings(place)
         true = {kind: _exact(stored, rows) for kind, rows in asked.items()}
-        marks = Marks("synthetic", ENCODER["fingerprint"], images, width)
+        marks = Marks("synthetic", FINGERPRINT, images, width)
         on_disk = Path(name) / "on disk"
 
         def make() -> DiskIndex:
@@ -190,7 +191,9 @@ def _measured(
     if isinstance(index, DiskIndex):
         card = index.card
         found.note = f"{card.cells} cells, {card.probes} of them looked into"
-        found.note += "; its card says: " + ", ".join(f"{kind} {share:.3f}" for kind, share in card.recalls.items())
+        found.note += "; its card says: " + ", ".join(
+            f"{kind} {share:.3f}" for kind, share in (card.recalls or {}).items()
+        )
     return found
 
 
