@@ -32,7 +32,7 @@ from PIL import Image
 
 from zsderm.benchmarks.speed import photographs
 from zsderm.benchmarks.speed.folder_memory import EXAMPLES
-from zsderm.embeddings import Engine, LocalEngine, embed_dataset
+from zsderm.embeddings import DatasetFolder, Engine, LocalEngine, embed_dataset
 from zsderm.embeddings.ray_engine import RayEngine
 from zsderm.encoders import Encoder, load_encoder
 from zsderm.images import find
@@ -123,10 +123,10 @@ def _embedded(place: Path, encoder: Encoder, files: Sequence[Path], part_rows: i
     """Seconds that an engine takes for all parts of a new data set."""
     took = 0.0
 
-    def timed(*arguments: object) -> None:
+    def timed(dataset: DatasetFolder, parts: Sequence[int], tell: Callable[[float], None]) -> None:
         nonlocal took
         begun = time.perf_counter()
-        engine(*arguments)  # type: ignore[arg-type]
+        engine(dataset, parts, tell)
         took = time.perf_counter() - begun
 
     with tempfile.TemporaryDirectory(dir=place) as rows:

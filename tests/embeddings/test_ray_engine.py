@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,15 +13,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 import ray
+import yaml
 
 from tests.embeddings.ray_cluster import TwoNodes, kill, parts_in, two_nodes, when, write_photographs
+from zsderm.cli.embed import embed as embed_command
 from zsderm.embeddings import DatasetFolder, LocalEngine, embed_dataset, read_embeddings
 from zsderm.embeddings.embedded_dataset import encoder_facts
 from zsderm.embeddings.ray_actor import ATTEMPTS, PartMaker, Work, seen_images
-from zsderm.embeddings.ray_engine import Actors, RayEngine, _new_attempts
+from zsderm.embeddings.ray_cluster import Actors
+from zsderm.embeddings.ray_engine import RayEngine, _new_attempts
 from zsderm.encoders import Encoder, load_encoder
 from zsderm.errors import InputError, SettingsError
 
@@ -175,6 +182,22 @@ def test_the_command_says_what_the_local_one_says_and_nothing_of_ray(
     assert rows.images[0] == "photos/000.jpg" and np.isfinite(rows.features[: IMAGES - 1]).all()
 
 
+@pytest.mark.slow
+def test_classify_answers_as_it_does_alone(cluster, photographs, tmp_path) -> None:
+    cluster.mend()
+    folder, classes = str(Path(photographs[0]).parent), ["-c", "melanoma, nevus", "--device", "cpu", "--no-cache", "-q"]
+    alone, by_ray = tmp_path / "alone.csv", tmp_path / "ray.csv"
+    for output, more in ((alone, []), (by_ray, ["--engine", "ray", "--ray-address", cluster.address])):
+        called = [sys.executable, "-m", "zsderm", "classify", folder, *classes, "-o", str(output), *more]
+        done = subprocess.run(called, capture_output=True, text=True, timeout=100, check=False)
+        assert done.returncode == 0, done.stderr
+    one, other = pd.read_csv(alone), pd.read_csv(by_ray)
+    assert one.columns.tolist() == other.columns.tolist() and len(one) == IMAGES
+    assert one["image"].tolist() == other["image"].tolist() and one["label"].equals(other["label"])
+    np.testing.assert_allclose(one["probability"], other["probability"], atol=1e-6)
+    assert DatasetFolder.open(tmp_path / "ray.csv.embeddings").finished is not None
+
+
 @pytest.fixture
 def work(engine, encoder, photographs, tmp_path) -> Work:
     """What an actor is told; the actors below run in this process."""
@@ -252,3 +275,28 @@ def test_an_address_where_nobody_listens_is_said_at_once() -> None:
     with pytest.raises(SettingsError, match=r"no Ray cluster can be used at '127.0.0.1:9': .*ray start --head"):
         RayEngine("zsderm-mini", address="127.0.0.1:9").__enter__()
     assert time.monotonic() - started < 15
+
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ray"
+
+
+def test_the_cluster_for_ray_up_follows_rays_schema() -> None:
+    schema = json.loads((Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_text(encoding="utf-8"))
+    cluster = yaml.safe_load((EXAMPLES / "cluster.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate(cluster, schema)
+    assert cluster["head_node_type"] in cluster["available_node_types"]
+
+
+def test_the_job_for_kuberay_is_read_by_what_sizes_its_clusters() -> None:
+    from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+
+    job = yaml.safe_load((EXAMPLES / "rayjob.yaml").read_text(encoding="utf-8"))
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = {"metadata": {"name": "x", "namespace": "y"}, "spec": job["spec"]["rayClusterSpec"]}
+    nodes = _derive_autoscaling_config_from_ray_cr(cluster)["available_node_types"]
+    assert nodes["headgroup"]["resources"]["CPU"] == 0
+    workers = nodes["workers"]
+    assert (workers["resources"]["CPU"], workers["min_workers"], workers["max_workers"]) == (8, 0, 8)
+    words = shlex.split(job["spec"]["entrypoint"])
+    with embed_command.make_context("embed", words[2:]) as context:  # the options exist, and take these values
+        assert context.params["engine"] == "ray" and context.params["actors"] == (1, 16)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from zsderm.cli.calibrated import check_calibration, read_calibration
+from zsderm.cli.embedded_first import embedded_first
 from zsderm.cli.embedded_images import images_or_embeddings
+from zsderm.cli.engines import engine_options
 from zsderm.cli.failures import end_strictly, print_failures
 from zsderm.cli.help import CLASSES, IMAGES, OUTPUT, RARE, Command, option
 from zsderm.cli.image_tables import ImageTables, image_table_options
@@ -48,6 +50,7 @@ HEAT_METHODS = ("occlusion", "patches")  # those of zsderm.tasks.explanation.hea
 
 @click.command(cls=Command)
 @classifier_options
+@engine_options
 @image_table_options
 @option(
     "--modality",
@@ -154,6 +157,10 @@ def classify(
     sentences that the story is like, and the names that were taken out of it. Stories are read without training, or by
     --words-model; no trained model of stories comes with the package.
 
+    With --embeddings no photographs are needed: what zsderm embed wrote of them is answered in their place. With a
+    folder as --output the answers become many .parquet files, for more images than one table should hold; a run that
+    was stopped goes on with the files that are missing (docs/scale.md).
+
     With --model supervised:FOLDER a classifier that was trained on labelled images answers, by default for all of its
     classes. It reads no descriptions, so there are no evidence, prior, refinement, familiarity and heat maps.
 
@@ -166,6 +173,7 @@ def classify(
     zsderm classify dermoscopy/ -c classes.txt --modality dermoscopic --report report.html
     zsderm classify list.csv -c classes.txt -o predictions.csv --strict
     find photos -name "*.jpg" | zsderm classify - -c classes.txt -o predictions.csv
+    zsderm classify --embeddings embeddings/ -c classes.txt -o answers/
     zsderm classify photos/ -c classes.txt --explain heat/ --report report.html
     zsderm classify photos/ -c classes.txt --labels labels.csv --groups fitzpatrick --report report.html
     zsderm classify first/ -c classes.txt --fit fitted/
@@ -184,7 +192,8 @@ def classify(
     table = output if isinstance(output, Path) else None
     refuse_others_files(options["images"], table, tables.group_by is not None, explain)
     record = read_calibration(calibration, options["classes"], looks=options["embeddings"] is None)
-    images = images_or_embeddings(context, options)
+    found = embedded_first if options["engine"].is_ray else images_or_embeddings
+    images = found(context, options)
     groups, places = tables.groups_of(images.names), tables.regions_of(images.names)
     told = words.of_images(images.names, tables.image_column, groups)
     started = time.monotonic()

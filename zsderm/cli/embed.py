@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zsderm.cli.embedded_first import into_dataset
 from zsderm.cli.engines import EngineChoice, engine_options
 from zsderm.cli.failures import end_strictly
-from zsderm.cli.help import KEPT, OUTPUT, RARE, Command, option
+from zsderm.cli.help import OUTPUT, RARE, Command, option
 from zsderm.cli.image_list import check_images, print_passed_over
 from zsderm.cli.image_sources import once
 from zsderm.cli.options import (
@@ -30,10 +31,10 @@ from zsderm.cli.parameters import ResultPlace
 from zsderm.cli.talk import is_quiet, say
 from zsderm.errors import ImageError
 from zsderm.places import path_or_address
-from zsderm.wording import agrees, counted, none_of
+from zsderm.wording import counted, none_of
 
 if TYPE_CHECKING:
-    from zsderm.embeddings import DatasetFolder, Engine
+    pass
 
 
 @click.command(cls=Command)
@@ -124,7 +125,7 @@ def embed(
     if isinstance(output, Path):
         count, failed = write_embeddings(output, encoder, named, **how, **reading)
     else:
-        count, failed, parts = _into_dataset(context, output, encoder, named, part_rows, how, made_by or reading)
+        count, failed, parts = into_dataset(context, output, encoder, named, part_rows, how, made_by or reading)
     seconds = time.monotonic() - started
     print_passed_over(passed_over)
     done = f"{count - failed} of {counted(count, 'image')}"
@@ -134,38 +135,3 @@ def embed(
         raise ImageError(f"{none_of(count, 'image')} be read; what went wrong stands in the file")
     if strict:
         end_strictly(failed)
-
-
-def _into_dataset(
-    context: click.Context,
-    output: str,
-    encoder: Any,
-    images: Any,
-    part_rows: int | None,
-    how: dict[str, Any],
-    engine: Engine | dict[str, Any],
-) -> tuple[int, int, str]:
-    """Embed images into a data set; returns how many there are, how many failed, and how many parts were made."""
-    from zsderm.embeddings import LocalEngine, embed_dataset
-    from zsderm.embeddings.dataset_folder import PART_ROWS
-    from zsderm.places import folder_at
-
-    said: list[str] = []
-
-    def begun(dataset: DatasetFolder, missing: int) -> None:
-        there = dataset.facts.parts - missing
-        of_all = f"{there} of {counted(dataset.facts.parts, 'part')}"
-        were = f"; {of_all} {agrees(there, 'was', 'were')} there, {missing} made"
-        said.append(were if there else f"; {counted(missing, 'part')} made")
-        if there and missing:
-            say(f"{of_all} {agrees(there, 'is', 'are')} there already; going on with the others")
-        if part_rows is not None and dataset.facts.part_rows != part_rows:
-            say(f"Note: this data set was begun with --part-rows {dataset.facts.part_rows}, and keeps it.")
-
-    context.meta[KEPT] = f"Complete parts stay in '{folder_at(output)}': the same command goes on with the others."
-    if isinstance(engine, dict):
-        engine = LocalEngine(encoder, **engine)
-    dataset = embed_dataset(
-        output, encoder, images, engine=engine, part_rows=part_rows or PART_ROWS, begun=begun, **how
-    )
-    return dataset.facts.images, (dataset.finished or {})["failed"], "".join(said)
