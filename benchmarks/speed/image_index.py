@@ -43,7 +43,8 @@ CLUSTERS, CONE, SPREAD, GAP = (
     0.35,
     0.9,
 )  # of rows: lengths of the mean, of what is around it, of texts apart
-ENCODER = {"model": "synthetic", "fingerprint": "0" * 16, "licence": "none", "views": 1, "decoding": "none"}
+FINGERPRINT = "0" * 16
+ENCODER = {"model": "synthetic", "fingerprint": FINGERPRINT, "licence": "none", "views": 1, "decoding": "none"}
 SINGLE = 50  # queries asked one at a time
 
 
@@ -114,7 +115,7 @@ def main(images: int, width: int, queries: int, decay: float, folder: Path | Non
         _write(place, world, images)
         stored = read_embeddings(place)
         true = {kind: _exact(stored, rows) for kind, rows in asked.items()}
-        marks = Marks("synthetic", str(ENCODER["fingerprint"]), images, width)
+        marks = Marks("synthetic", FINGERPRINT, images, width)
         on_disk = Path(name) / "on disk"
 
         def make() -> DiskIndex:
