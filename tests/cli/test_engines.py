@@ -45,9 +45,7 @@ def test_addresses_of_ray_are_taken(text: str) -> None:
     assert RayAddress().convert(text, None, None) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["head", "http://head:80", "ray://head", "me:secret@head:6379", "head:port", "a b:1"]
-)
+@pytest.mark.parametrize("text", ["head", "http://head:80", "ray://head", "me:secret@head:6379", "head:port", "a b:1"])
 def test_other_addresses_are_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match="HOST:PORT"):
         RayAddress().convert(text, None, None)
