@@ -25,7 +25,7 @@ from zsderm import (
 from zsderm.class_list import checked_classes, checked_prior
 from zsderm.class_texts import ClassTexts
 from zsderm.config import METHODS, NAMES, Settings
-from zsderm.embeddings import write_embeddings
+from zsderm.embeddings import embed_dataset, write_embeddings
 from zsderm.fitted import Fitted
 from zsderm.images import find
 from zsderm.knowledge.class_names import names_of
@@ -266,11 +266,12 @@ def test_a_saved_classifier_answers_as_before(tiny_encoder, knowledge, folder, t
 def test_fitting_on_embeddings_equals_fitting_on_photographs(
     tiny_encoder, knowledge, folder, tmp_path, streamed_from
 ) -> None:
-    """Also from a file, and also where there are so many that they are read in chunks."""
+    """Also from a file or a data set, and also where there are so many that they are read in chunks."""
     on_photographs = classifier(tiny_encoder, knowledge, prior="uniform").fit(folder).fitted
     write_embeddings(tmp_path / "rows.npy", tiny_encoder, find(folder))
     rows = np.load(tmp_path / "rows.npy", mmap_mode="r")  # the last is NaN
-    for given in (tmp_path / "rows.npy", rows, torch.from_numpy(np.array(rows))):
+    embed_dataset(tmp_path / "rows", tiny_encoder, find(folder), part_rows=7)
+    for given in (tmp_path / "rows.npy", tmp_path / "rows", rows, torch.from_numpy(np.array(rows))):
         settings = Settings(streamed_from=streamed_from)
         subject = ZeroShotClassifier(tiny_encoder, CLASSES, knowledge, settings, "uniform").fit(given)
         assert subject.fitted.images == 24 and subject.fitted.refined
@@ -278,6 +279,19 @@ def test_fitting_on_embeddings_equals_fitting_on_photographs(
         torch.testing.assert_close(subject.fitted.proxies, on_photographs.proxies, atol=1e-2, rtol=0)
         torch.testing.assert_close(subject.fitted.mix, on_photographs.mix)
         torch.testing.assert_close(subject.fitted.temperature, on_photographs.temperature)
+
+
+def test_photographs_are_answered_from_stored_rows_without_being_opened(
+    tiny_encoder, knowledge, folder, tmp_path
+) -> None:
+    subject, images = classifier(tiny_encoder, knowledge), find(folder)
+    before = subject.predict(images)
+    embed_dataset(tmp_path / "rows", tiny_encoder, images, part_rows=7)
+    for image in images:
+        image.unlink()
+    after = subject.predict_stored(tmp_path / "rows", images)
+    torch.testing.assert_close(after.probabilities, before.probabilities, equal_nan=True)
+    assert (after.images, dict(after.errors)) == (before.images, dict(before.errors))
 
 
 def test_without_refinement_many_images_are_read_in_chunks_too(tiny_encoder, knowledge, folder) -> None:

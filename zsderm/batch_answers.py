@@ -158,6 +158,7 @@ class BatchAnswers:
         fitted: Fitted | None,
         facts: BatchFacts,
         regions: Sequence[str] | None = None,
+        brief: bool = False,
     ) -> Predictions:
         """As `to`, for images that are a part of a batch.
 
@@ -166,6 +167,7 @@ class BatchAnswers:
             fitted: what answers.
             facts: what is said of the whole batch.
             regions: n regions of the body.
+            brief: with only one description of each answer, as tables have it, and none of the runner-up.
         """
         if fitted is None:
             empty = torch.empty(0, len(self.classes)), torch.empty(0)
@@ -182,6 +184,7 @@ class BatchAnswers:
             known,
             alone=self._alone,
             company=facts.company,
+            brief=brief,
         )
         found = smoothed.told_by(self._predictions(batch, smoothed.probabilities, energy, told, fitted, facts))
         if fitted.refined:

@@ -144,6 +144,11 @@ class ClassTexts:
         return frozenset(range(self.class_count)) - {s.class_index for s in self.sentences if s.description}
 
     @cached_property
+    def _fitted(self) -> dict[tuple[int, str, str], torch.Tensor]:
+        """What `_fitting` has found among all sentences."""
+        return {}
+
+    @cached_property
     def digest(self) -> str:
         """16 hex digits that change with the sentences, order, classes, or the names that are blended in."""
         told: list[object] = [(sentence.class_index, sentence.text) for sentence in self.sentences]
@@ -210,6 +215,7 @@ class ClassTexts:
         *,
         alone: bool = False,
         company: Company | None = None,
+        brief: bool = False,
     ) -> Iterator[tuple[tuple[Evidence, ...], tuple[Evidence, ...]]]:
         """For each image what stands beside its answer: sentences of the winning class, and of the runner-up.
 
@@ -222,6 +228,7 @@ class ClassTexts:
             alone: choose for each image as if there were no other; else images with one answer are held against each
                 other, see `zsderm.evidence.Company`.
             company: of the batch that these are a part of; None where they are all of it.
+            brief: only one sentence of the winning class, and none of the runner-up.
 
         Yields:
             Best first; the runner-up's are on the same aspects as the winner's where it has them, and empty where there
@@ -235,6 +242,9 @@ class ClassTexts:
             apart = None if alone else company.apart(features, winners)
             return self.evidence_for(features, own, None, most, modality, regions, rivals, apart)
 
+        if brief:
+            yield from ((spoken, ()) for spoken in listed(winners, others, min(count, 1)))
+            return
         theirs = listed(others, winners, len(self.sentences))
         for spoken, answers in zip(listed(winners, others, count), theirs, strict=True):
             yield spoken, on_the_same_aspects(spoken, answers, count) if probabilities.shape[1] > 1 else ()
@@ -302,9 +312,15 @@ class ClassTexts:
         return own, spoken - self.features[others[nearest]]
 
     def _fitting(self, rows: torch.Tensor, index: int, kind: str, region: str) -> torch.Tensor:
-        """Rows of one class that may stand beside a picture."""
+        """Rows of one class that may stand beside a picture; of all sentences they are looked for once."""
+        whole = len(rows) == len(self.sentences)
+        if whole and (known := self._fitted.get((index, kind, region))) is not None:
+            return known
         own = rows[self.class_of[rows] == index]
-        return own[fitting([self.sentences[row].description for row in own.tolist()], kind, region)]
+        found = own[fitting([self.sentences[row].description for row in own.tolist()], kind, region)]
+        if whole:
+            self._fitted[index, kind, region] = found
+        return found
 
 
 def _without_histology(knowledge: KnowledgeBase, method: str) -> str:

@@ -69,13 +69,19 @@ class StreamedAnswers:
         """N."""
         return len(self.images)
 
-    def part(self, start: int, stop: int) -> Predictions:
-        """The answers for the images from `start` up to `stop`, with what is said of all images."""
+    def part(self, start: int, stop: int, *, brief: bool = False) -> Predictions:
+        """The answers for the images from `start` up to `stop`, with what is said of all images.
+
+        Args:
+            start: of the first.
+            stop: of the first that is not among them.
+            brief: with only one description of each answer, as tables have it, and none of the runner-up.
+        """
         regions = None if self.regions is None else self.regions[start:stop]
-        return self.method.part(self.images.part(start, stop), self.fitted, self.facts, regions)
+        return self.method.part(self.images.part(start, stop), self.fitted, self.facts, regions, brief)
 
     def parts(self, rows: range, size: int = STRETCH) -> Iterator[Predictions]:
-        """The answers for some images that follow each other, a stretch at a time.
+        """The answers for some images that follow each other, a stretch at a time, as brief as tables have them.
 
         Raises:
             SettingsError: they are to be smoothed, for which all of them are needed at once.
@@ -86,7 +92,7 @@ class StreamedAnswers:
                 "out the smoothing, or write one table: .csv, .jsonl or .parquet."
             )
         for start in range(rows.start, rows.stop, size):
-            yield self.part(start, min(start + size, rows.stop))
+            yield self.part(start, min(start + size, rows.stop), brief=True)
 
     def all(self) -> Predictions:
         """The answers for all images, in memory."""

@@ -155,10 +155,10 @@ def made_of(
         "encoder": classifier.encoder.fingerprint,
         "embeddings": rows["rows"],
         "image names": rows["names"],
-        "class texts": texts.digest,
         **{name: value for name, value in settings.items() if name not in _PER_IMAGE},
         "templates": settings["templates"] and list(settings["templates"]),
         "prior": shares,
+        "class texts": texts.digest,
         "fitted classifier": None if classifier.fitted is None else classifier.fitted.digest,
         "calibration": None if record is None else checksum_of(replace(record, photographs=None).to_dict()),
         "minimum": sheet.minimum,
@@ -180,7 +180,7 @@ def _answers(
         learned = _read_fitted(folder, classifier)
     answers = classifier.predict_stream(images, progress, regions=regions, learned=learned)
     if classifier.fitted is None and learned is None and answers.fitted is not None:
-        metadata = {"format": "pt", _FACTS: json.dumps(answers.fitted.facts())}
+        metadata = {_FACTS: json.dumps(answers.fitted.facts())}  # one key: several are written in any order
         with folder.written(FITTED) as draft:
             draft.write_bytes(save(answers.fitted.tensors(), metadata=metadata))
     return answers

@@ -3,7 +3,8 @@
     python -m zsderm.benchmarks.experiments.fitted_folders --data-root DATA \\
         --subject zsderm-mini ham10000 dev 1000 20 --output docs/small_folders.json --document docs/small_folders.md
 
-Prints Markdown; --document puts it between "<!-- fitted folders -->" and "<!-- end of fitted folders -->" of a page.
+Prints Markdown, an overview and all tables; --document puts them between "<!-- fitted folders -->" and "<!-- end of
+fitted folders -->" of a page, and between marks of "fitted folders in full".
 
 Each draw takes two small folders from a data set: one whose classes are as common as in the data set, and one that is
 filled evenly. A large folder is drawn from the other images, without those of the same patient or lesion where the
@@ -191,15 +192,36 @@ def _balanced(hits: np.ndarray, true: np.ndarray) -> float:
     return 100 * float(np.mean([hits[true == index].mean() for index in np.unique(true)]))
 
 
+def overview(lines: list[Line]) -> str:
+    """One row for each data set, encoder, size and mix: what each way changes, and how many folders it harms."""
+    rows = [
+        "| photographs | fitted on | small folders | alone, auto |" + "".join(f" {way} |" for way in WAYS[1:]),
+        "|---|--:|---|--:|" + "--:|" * len(WAYS[1:]),
+    ]
+    for own in _by_table(lines):
+        first, *others = own
+        cells = " | ".join(f"{line.change:+.1f} ({line.lose})" for line in others)
+        rows.append(
+            f"| {first.data}, encoder {first.encoder[:4]} | {first.fitted_on} | {first.folders} of {first.small}, "
+            f"{first.mix} | {first.accuracy:.1f} | {cells} |"
+        )
+    return "\n".join(rows)
+
+
+def _by_table(lines: list[Line]) -> list[list[Line]]:
+    """The lines of each data set, encoder, size and mix, the ways in their order."""
+    keys = [(line.data, line.encoder, line.fitted_on, line.small, line.mix) for line in lines]
+    return [[line for line, key in zip(lines, keys, strict=True) if key == one] for one in dict.fromkeys(keys)]
+
+
 def markdown(lines: list[Line]) -> str:
-    """One table for each data set, encoder and mix of the small folders."""
+    """One table for each data set, encoder, size and mix of the small folders."""
     parts = []
-    for key in dict.fromkeys((line.data, line.encoder, line.fitted_on, line.small, line.mix) for line in lines):
-        own = [line for line in lines if (line.data, line.encoder, line.fitted_on, line.small, line.mix) == key]
-        data, encoder, large, size, mix = key
+    for own in _by_table(lines):
+        first = own[0]
         rows = [
-            f"**{data}, small folders {mix}** ({own[0].folders} draws: {size} photographs, answered by a fit on "
-            f"{large} others; encoder {encoder})\n",
+            f"**{first.data}, small folders {first.mix}** ({first.folders} draws: {first.small} photographs, answered "
+            f"by a fit on {first.fitted_on} others; encoder {first.encoder})\n",
             "| answered | refined | accuracy / balanced | change in points | folders that gain / lose over one image"
             " | worst, images |\n|---|--:|--:|--:|--:|--:|",
         ]
@@ -246,7 +268,7 @@ def main(
             found = draws(data, large, small, count, seed)
             lines += measure(load_encoder(model), data, found, cache_dir or forgotten, large)
     content = {"draws": count, "seed": seed, "figures": [asdict(line) for line in lines]}
-    publish({PART: markdown(lines)}, content, output, document)
+    publish({PART: overview(lines), f"{PART} in full": markdown(lines)}, content, output, document)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pytest
 
 from zsderm.benchmarks.speed.folder_memory import Thumbnail
 from zsderm.embeddings import DatasetFolder, LocalEngine, embed_dataset, embed_images, read_embeddings
-from zsderm.errors import SettingsError
+from zsderm.errors import InputError, SettingsError
 from zsderm.images import walk
 
 PART = 3
@@ -104,6 +104,18 @@ def test_an_encoder_that_fails_on_the_way_leaves_whole_parts(tiny_encoder, photo
     assert (there.missing(), there.finished) == ([2, 3], None)
     embed_dataset(tmp_path / "rows", tiny_encoder, photographs, part_rows=PART)
     assert content(tmp_path / "rows") == content(tmp_path / "whole") and whole.facts.parts == 4
+
+
+def test_a_part_that_was_damaged_meanwhile_is_not_passed_over(tiny_encoder, photographs, tmp_path: Path) -> None:
+    dataset = embed_dataset(tmp_path / "rows", tiny_encoder, photographs, part_rows=PART)
+    before = content(tmp_path / "rows")
+    (tmp_path / "rows" / dataset.part_name(3)).unlink()
+    (tmp_path / "rows" / dataset.part_name(1)).write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"cannot read 'part-000001\.parquet'.*Delete that file"):
+        embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
+    (tmp_path / "rows" / dataset.part_name(1)).unlink()
+    embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
+    assert content(tmp_path / "rows") == before
 
 
 def test_another_number_of_views_is_refused_in_a_folder_that_was_begun(tiny_encoder, photographs, tmp_path) -> None:

@@ -24,6 +24,8 @@ from zsderm.errors import ImageError, InputError
 from zsderm.images import Pattern, find, open_file, open_image, walk
 from zsderm.places import PlaceError
 
+pytestmark = pytest.mark.slow  # they wait for a server
+
 
 def photograph(number: int, kind: str = "JPEG") -> bytes:
     random = np.random.default_rng(number)
@@ -36,7 +38,6 @@ def name() -> str:
     return f"photographs-{uuid4().hex[:12]}"
 
 
-@pytest.mark.slow
 def test_two_thousand_photographs_give_the_rows_of_the_same_folder(
     s3: S3Server, tmp_path: Path, tiny_encoder: TinyEncoder
 ) -> None:
@@ -201,7 +202,6 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up(s3: S3Server, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
     monkeypatch.setenv("ZSDERM_STORE_TIMEOUT", "1")
@@ -211,7 +211,6 @@ def test_a_server_that_never_answers_is_given_up(s3: S3Server, silent: str, monk
     assert time.monotonic() - started < 30
 
 
-@pytest.mark.slow
 def test_a_server_that_goes_away_ends_the_run_and_writes_no_rows_of_reasons(
     s3: S3Server, tiny_encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -227,7 +226,6 @@ def test_a_server_that_goes_away_ends_the_run_and_writes_no_rows_of_reasons(
     assert made.finished is not None and made.finished["failed"] == 0
 
 
-@pytest.mark.slow
 def test_one_object_that_is_not_given_in_time_is_a_row_with_a_reason(
     s3: S3Server, tiny_encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,12 +21,14 @@ from tests.reliability.damage import damaged
 from zsderm import ZeroShotClassifier
 from zsderm.calibration import Calibration
 from zsderm.calibration.abstention import AbstentionThreshold
+from zsderm.embeddings.disk_index import DiskIndex, Marks, build
 from zsderm.embeddings.feature_files import read_embeddings, write_embeddings
 from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.encoders import load_encoder
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.library import locate
 
+DISK_MARKS = Marks("a", "b", 300, WIDTH)
 CLASSES = ("melanoma", "nevus", "psoriasis")
 CHECKPOINT = {
     "embed_dim": 8,
@@ -87,6 +89,15 @@ def _use_index(folder: Path) -> np.ndarray:
     return VectorIndex.load(folder, checksum="a", fingerprint="b").search(_unit_rows(4, 1), 5)[1]
 
 
+def _write_disk_index(folder: Path) -> None:
+    build(folder, _unit_rows(300, 0), DISK_MARKS)
+    (folder / "lock").unlink()  # which is empty, and says nothing
+
+
+def _use_disk_index(folder: Path) -> np.ndarray:
+    return DiskIndex.load(folder, DISK_MARKS).search(_unit_rows(4, 1), 5)[1]
+
+
 def _write_pictures(folder: Path) -> list[Path]:
     paths = [folder / f"{number}.png" for number in range(3)]
     for path, image in zip(paths, _photographs(), strict=False):
@@ -129,6 +140,7 @@ KINDS = {
     "classifier": Kind(_write_classifier, _use_classifier, exact=True),
     "calibration": Kind(_write_calibration, _use_calibration, exact=False),
     "index": Kind(_write_index, _use_index, exact=True),
+    "index on disk": Kind(_write_disk_index, _use_disk_index, exact=True),
     "npy": Kind(_write_rows(".npy"), _use_rows(".npy"), exact=False),
     "parquet": Kind(_write_rows(".parquet"), _use_rows(".parquet"), exact=False),
     "base": Kind(_write_base, _use_base, exact=False),

@@ -172,3 +172,22 @@ def test_a_kill_loses_nothing(name: str, folder: Path) -> None:
 def _clear(work: Work) -> None:
     if work.new is not None and work.new.exists():
         shutil.rmtree(work.new)
+
+
+def test_a_data_set_grows_from_kill_to_kill_and_ends_as_if_there_had_been_none(folder: Path) -> None:
+    out, rng = folder / "out", random.Random("dataset")
+    arguments = ["embed", str(folder / "one"), "--no-cache", "--part-rows", "1", "--output"]
+    times = _run([*arguments, f"{out / 'whole'}/"], out)
+    expected = {file.name: file.read_bytes() for file in (out / "whole").glob("*.parquet")}
+    rows, grown = out / "rows", [0]
+    rows.mkdir()  # where the commands are watched for their first touch
+    for _ in range(KILLS_EACH):
+        _killed([*arguments, f"{rows}/"], times, rows, rng)
+        there = {file.name: file.read_bytes() for file in rows.glob("[!.]*.parquet")}
+        assert there.items() <= expected.items(), "a part is there that no whole run makes"
+        assert len(there) >= grown[-1], "a part is gone"
+        grown.append(len(there))
+    _run([*arguments, f"{rows}/"], rows)
+    assert {file.name: file.read_bytes() for file in rows.iterdir() if file.suffix == ".parquet"} == expected
+    assert len(read_embeddings(rows).images) == 12 and len(list(rows.iterdir())) == len(expected) + 1
+    print(json.dumps({"command": "dataset", "kills": KILLS_EACH, "files there": grown}))

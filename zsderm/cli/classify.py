@@ -157,6 +157,10 @@ def classify(
     sentences that the story is like, and the names that were taken out of it. Stories are read without training, or by
     --words-model; no trained model of stories comes with the package.
 
+    With --embeddings no photographs are needed: what zsderm embed wrote of them is answered in their place. With a
+    folder as --output the answers become many .parquet files, for more images than one table should hold; a run that
+    was stopped goes on with the files that are missing (docs/scale.md).
+
     With --model supervised:FOLDER a classifier that was trained on labelled images answers, by default for all of its
     classes. It reads no descriptions, so there are no evidence, prior, refinement, familiarity and heat maps.
 
@@ -169,6 +173,7 @@ def classify(
     zsderm classify dermoscopy/ -c classes.txt --modality dermoscopic --report report.html
     zsderm classify list.csv -c classes.txt -o predictions.csv --strict
     find photos -name "*.jpg" | zsderm classify - -c classes.txt -o predictions.csv
+    zsderm classify --embeddings embeddings/ -c classes.txt -o answers/
     zsderm classify photos/ -c classes.txt --explain heat/ --report report.html
     zsderm classify photos/ -c classes.txt --labels labels.csv --groups fitzpatrick --report report.html
     zsderm classify first/ -c classes.txt --fit fitted/

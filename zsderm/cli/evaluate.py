@@ -163,6 +163,7 @@ def evaluate(
 
     \b
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt
+    zsderm evaluate --predictions answers/ --labels labels.csv --classes classes.txt
     zsderm evaluate --predictions ours.csv --predictions theirs.csv --class-map theirs.csv=order.json \\
         --labels labels.csv --classes classes.txt --cluster patient_id --groups fitzpatrick --published pad
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt --group-by lesion_id

@@ -46,18 +46,19 @@ def check_images(images: Sequence[str]) -> None:
         ImageError: not one of the images can be opened, and there is nothing else among them.
         PlaceError: a bucket that cannot be used at all.
     """
-    from zsderm.images import NameList, Pattern
+    from zsderm.images import SUFFIXES, NameList, Pattern
     from zsderm.places import address_of, check_answers, has_signs, is_shard, local_path
 
     many = False
     for image in images:
         if is_address(image) and not isinstance(image, NameList) and local_path(image) is None:
             address = address_of(image)
-            listed = isinstance(image, Pattern) or image.endswith("/") or not address.suffix
+            shard = is_shard(image)
+            listed = isinstance(image, Pattern) or image.endswith("/") or not (address.suffix in SUFFIXES or shard)
             while has_signs(address.key):
                 address = address.parent
-            if listed:
-                check_answers(address, listed=True)
+            if listed or shard:
+                check_answers(address, listed)
             many |= listed
         many |= isinstance(image, NameList | Pattern) or is_shard(image) or os.path.isdir(image)
     if not many:

@@ -132,7 +132,10 @@ def _streamed(source: str, opened: Callable[[], BinaryIO], column: _Column, besi
 
     with opened() as stream:
         header = parquet_columns(stream, source)
-    table = ImageTable.of(Path(source), header, column.of(header))
+    try:
+        table = ImageTable.of(Path(source), header, column.of(header))
+    except InputError as error:  # a path of an address has lost a slash
+        raise type(error)(str(error).replace(str(Path(source)), printable(source))) from error
 
     def names() -> Iterator[str]:
         with opened() as stream:

@@ -144,6 +144,8 @@ class ResultPlace(click.ParamType):
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
         """A file as a path; a folder as a text that ends in "/", or is an address; or a usage error."""
         if "://" in str(value):
+            if str(value).lower().endswith(self.file.suffixes):
+                self.fail("a single file is written on a disk; in a bucket name a folder, for a data set.", param, ctx)
             return str(value)
         path = Path(value)
         folder = os.path.isdir(path) or str(value).endswith(("/", os.sep))

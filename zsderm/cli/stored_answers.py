@@ -46,8 +46,8 @@ def check_folder(context: click.Context, output: str) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be given with -o FOLDER/: {why}.")
     if context.params.get("smooth"):
         raise click.UsageError(
-            "--smooth cannot be given with -o FOLDER/: each answer is drawn to those of all others, which would have to "
-            "be in memory; write a table: -o FILE"
+            "--smooth cannot be given with -o FOLDER/: each answer is drawn to those of all others, which would have "
+            "to be in memory; write a table: -o FILE"
         )
     if context.params["model"].startswith("supervised:"):
         raise click.UsageError(

@@ -105,9 +105,19 @@ class DatasetColumn(Sequence[str]):
     def __getitem__(self, rows: int | slice) -> str | list[str]:
         """One text, or a list of them."""
         if isinstance(rows, slice):
-            return [self[row] for row in range(len(self))[rows]]
+            return self._several(range(len(self))[rows])
         part, place = divmod(range(len(self))[rows], self._reader.dataset.facts.part_rows)
         return self._column(self._reader.read(part))[place]
+
+    def _several(self, rows: range) -> list[str]:
+        """The texts of some rows; those that follow each other are taken from their parts at once."""
+        if rows.step != 1:
+            return [self[row] for row in rows]
+        size, found = self._reader.dataset.facts.part_rows, list[str]()
+        for part in range(rows.start // size, -(-rows.stop // size) if rows else 0):
+            first = part * size
+            found += self._column(self._reader.read(part))[max(0, rows.start - first) : rows.stop - first]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         for part in range(self._reader.dataset.facts.parts):

@@ -5,7 +5,7 @@ Letters: N rows, D embedding width, n rows at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -14,9 +14,11 @@ import numpy as np
 from zsderm.embeddings.dataset_rows import DatasetRows
 from zsderm.embeddings.feature_files import StoredEmbeddings
 from zsderm.embeddings.nearest_rows import Floats, Integers
+from zsderm.places import LocalFolder, mapped_ahead
 
-BLOCK = 16_384  # rows in memory at a time
-READERS = 8  # parts of a data set that are read at once: where it is far away, most of the time is waiting
+BLOCK = 16_384  # rows of an array looked at at a time
+READERS = 8  # parts of a data set that are read at once where it is far away, and most of the time is waiting
+LOCAL_READERS = 2
 
 
 class StoredRows(Protocol):
@@ -31,22 +33,47 @@ class StoredRows(Protocol):
 
 
 def blocks_of(rows: StoredRows, stretch: range) -> Iterator[tuple[Integers, Floats]]:
-    """The rows of a stretch that are not NaN, a block at a time, while the next is being read: ids and (n, D) rows."""
-    starts = range(stretch.start, stretch.stop, BLOCK)
+    """The rows of a stretch that are not NaN, some at a time: their (n,) ids, and (n, D) float32.
 
-    def read(start: int) -> tuple[Integers, Floats]:
-        block = np.asarray(rows[start : min(start + BLOCK, stretch.stop)], np.float32)
-        kept = np.flatnonzero(np.isfinite(block).all(axis=1))
-        return start + kept, np.ascontiguousarray(block[kept])
+    The parts of a data set are read ahead, several at once.
+    """
+    if isinstance(rows, DatasetRows):
+        size = rows.dataset.facts.part_rows
+        parts = range(stretch.start // size, -(-stretch.stop // size)) if stretch else range(0)
+        blocks = ((part * size, features) for part, features in _parts(rows, parts))
+    else:
+        starts = range(stretch.start, stretch.stop, BLOCK)
+        blocks = ((start, np.asarray(rows[start : min(start + BLOCK, stretch.stop)], np.float32)) for start in starts)
+    for start, block in blocks:
+        first, last = max(stretch.start - start, 0), min(stretch.stop - start, len(block))
+        kept = first + np.flatnonzero(np.isfinite(block[first:last]).all(axis=1))
+        if len(kept):
+            yield start + kept, np.ascontiguousarray(block[kept])
 
-    with ThreadPoolExecutor(1) as reader:
-        coming = [reader.submit(read, start) for start in starts[:1]]
-        for start in [*starts[1:], None]:
-            ids, block = coming.pop().result()
-            if start is not None:
-                coming.append(reader.submit(read, start))
-            if len(ids):
-                yield ids, block
+
+def rows_at(rows: StoredRows, places: Integers) -> Floats:
+    """Some of the rows, (n, D) float32; the parts of a data set are read ahead.
+
+    Args:
+        rows: N rows.
+        places: (n,) which of them, in rising order.
+    """
+    if not isinstance(rows, DatasetRows):
+        return np.asarray(rows[places], np.float32)
+    parts, own = np.divmod(places, rows.dataset.facts.part_rows)
+    wanted, starts = np.unique(parts, return_index=True)
+    found = np.empty((len(places), rows.shape[1]), np.float32)
+    stops = np.append(starts, len(places))[1:].tolist()
+    for (_, features), start, stop in zip(_parts(rows, wanted.tolist()), starts.tolist(), stops, strict=True):
+        found[start:stop] = features[own[start:stop]]
+    return found
+
+
+def _parts(rows: DatasetRows, parts: Iterable[int]) -> Iterator[tuple[int, Floats]]:
+    """Parts of a data set with their rows."""
+    dataset = rows.dataset
+    readers = LOCAL_READERS if isinstance(dataset.folder, LocalFolder) else READERS
+    return mapped_ahead(parts, lambda part: dataset.read_part(part)[1], readers)
 
 
 def names_of(stored: StoredEmbeddings, rows: Integers) -> list[str]:

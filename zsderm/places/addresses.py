@@ -16,6 +16,7 @@ from zsderm.file_names import file_and_frame, printable
 
 SCHEMES = ("s3", "gs", "hf")  # besides file, which is a path
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<bucket>[^/]*)/*(?P<key>.*)", re.DOTALL)
+_DRIVE = re.compile(r"/[A-Za-z]:")  # as in file:///C:/photos
 # What may hold a secret: a name before "@", and a question mark with a setting behind it ("?" alone is a pattern).
 _USER = re.compile(r"(?<=://)[^/]*@")
 _QUERY = re.compile(r"\?[^?/=]*=.*", re.DOTALL)
@@ -94,8 +95,8 @@ def local_path(name: str) -> str | None:
             "expected an address of a file on this machine, such as file:///data/photos, but got "
             f"'{without_secrets(name)}'"
         )
-    path = name[7 + len(found["bucket"]) :]
-    return unquote(path, errors="surrogateescape")
+    path = unquote(name[7 + len(found["bucket"]) :], errors="surrogateescape")
+    return path[1:] if _DRIVE.match(path) else path
 
 
 def address_of(name: str) -> Address:

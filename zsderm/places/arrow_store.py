@@ -28,10 +28,11 @@ class ArrowStore(Store):
 
     Args:
         files: the file system.
+        only_deep: see `Store`.
     """
 
-    def __init__(self, files: Any) -> None:
-        self._files = files
+    def __init__(self, files: Any, *, only_deep: bool = False) -> None:
+        self._files, self.only_deep = files, only_deep
 
     def size(self, address: Address) -> int:
         """See `Store`."""
@@ -85,7 +86,7 @@ class ArrowStore(Store):
         from pyarrow.fs import FileSelector
 
         # A folder that is not there costs one request, and takes the same permission as those beside it.
-        with own_errors(), suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), own_errors():
             self._files.get_file_info(FileSelector(place.below(".zsderm-is-here").path))
 
 
@@ -124,7 +125,7 @@ def google(address: Address) -> Store:
     if endpoint := os.environ.get("STORAGE_EMULATOR_HOST"):
         how |= _endpoint(endpoint, "STORAGE_EMULATOR_HOST")
     limit = timedelta(seconds=max(1, round(patience())))
-    return ArrowStore(fs.GcsFileSystem(retry_time_limit=limit, **how))
+    return ArrowStore(fs.GcsFileSystem(retry_time_limit=limit, **how), only_deep=True)
 
 
 def _said(name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from zsderm.atomic_files import has_mark
 from zsderm.errors import SettingsError
 from zsderm.places.addresses import Address, address_of, is_address, local_path
-from zsderm.places.failures import place_error
+from zsderm.places.failures import NO_BUCKET, ObjectError, place_error
 from zsderm.places.folders import Folder, LocalFolder
 from zsderm.places.object_files import in_parts, object_size
 from zsderm.places.stores import store_of
@@ -77,7 +77,7 @@ class BucketFolder(Folder):
                 if mark is not None:
                     self._refuse_others(name, mark)
                 yield draft
-                store_of(place).put(place, draft)
+                self._upload(draft, place)
             except OSError as error:
                 raise SettingsError(
                     f"cannot write '{place}': {error.strerror or error}. Check the keys and the bucket, or choose "
@@ -87,6 +87,12 @@ class BucketFolder(Folder):
     def below(self, name: str) -> BucketFolder:
         """See `Folder`."""
         return BucketFolder(self.address.below(name))
+
+    def _upload(self, draft: Path, place: Address) -> None:
+        try:
+            store_of(place).put(place, draft)
+        except FileNotFoundError as error:
+            raise ObjectError(NO_BUCKET, "there is no such bucket") from error
 
     def _refuse_others(self, name: str, mark: re.Pattern[bytes]) -> None:
         """As `zsderm.atomic_files.refuse_others`."""

@@ -10,6 +10,7 @@ from zsderm.places.addresses import Address
 _AWS = re.compile(r"AWS Error (?P<code>[A-Z_]+)(?: \(HTTP status (?P<status>\d+)\))?")
 _NAMED = re.compile(r"ExceptionName: (?P<name>\w+)")
 _GOOGLE = re.compile(r"google::cloud::Status\((?P<code>[A-Z_]+):|Status\((?P<again>[A-Z_]+)")
+_GOOGLE_LISTING = "function=ListObjects"  # which finds nothing only where there is no bucket
 _STATUS = re.compile(r"\b(?:HTTP status|status code|Client error '|Server error '|error) ?(?P<status>[45]\d\d)\b")
 
 MISSING, DENIED, BAD_KEYS, NO_BUCKET, SILENT, OTHER = "missing", "denied", "bad keys", "no bucket", "silent", "other"
@@ -103,9 +104,9 @@ def place_error(address: Address, error: OSError) -> PlaceError:
 
 def _kind(error: Exception) -> tuple[str, str]:
     """The kind of an error of a library, and a word on it that is safe to be shown."""
-    if isinstance(error, FileNotFoundError):
-        return MISSING, ""
     text = str(error)
+    if isinstance(error, FileNotFoundError) or text.startswith("No such file or directory"):
+        return (NO_BUCKET if _GOOGLE_LISTING in text else MISSING), ""
     status = getattr(getattr(error, "response", None), "status_code", None)  # of the Hub's
     if status is None and (found := _STATUS.search(text)):
         status = found["status"]

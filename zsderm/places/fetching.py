@@ -65,14 +65,16 @@ def fetched_ahead(images: Iterable[Any], opened: Callable[[str], BinaryIO]) -> I
                 left.stream.add_done_callback(_closed)
 
 
-def mapped_ahead(items: Iterable[Item], function: Callable[[Item], Result]) -> Iterator[tuple[Item, Result]]:
-    """Items in their order with what a function gives for each, `AT_ONCE` at a time."""
+def mapped_ahead(
+    items: Iterable[Item], function: Callable[[Item], Result], at_once: int = AT_ONCE
+) -> Iterator[tuple[Item, Result]]:
+    """Items in their order with what a function gives for each, so many at a time, and twice as many ahead."""
     waiting: deque[tuple[Item, Future[Result]]] = deque()
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="zsderm-fetch")
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="zsderm-fetch")
     try:
         for item in items:
             waiting.append((item, pool.submit(function, item)))
-            if len(waiting) > AHEAD:
+            if len(waiting) > 2 * at_once:
                 first, result = waiting.popleft()
                 yield first, result.result()
         for item, result in waiting:

@@ -33,7 +33,7 @@ def objects_below(folder: Address) -> Iterator[Address]:
         FileNotFoundError: nothing is there.
         PlaceError: it cannot be listed.
     """
-    for entry in _below(folder, deep=False):
+    for entry in _below(folder):
         yield replace(folder, key=entry.key)
 
 
@@ -53,7 +53,7 @@ def objects_like(pattern: Address) -> Iterator[Address]:
     matches = re.compile(_expression(parts), re.DOTALL).fullmatch
     below = len(parts) - fixed > 1 or "**" in parts
     try:
-        found = _below(folder, deep=False) if below else _sorted(_listed(folder, deep=False))
+        found = _below(folder) if below else _sorted(_listed(folder, deep=False))
         for entry in found:
             if entry.size is not None and matches(entry.key) and not _hidden(entry.key, folder):
                 yield replace(pattern, key=entry.key)
@@ -61,8 +61,9 @@ def objects_like(pattern: Address) -> Iterator[Address]:
         return
 
 
-def _below(folder: Address, deep: bool) -> Iterator[Entry]:
+def _below(folder: Address, deep: bool = False) -> Iterator[Entry]:
     """The objects below a folder."""
+    deep = deep or store_of(folder).only_deep
     found = [entry for entry in _listed(folder, deep) if not _hidden(entry.key, folder)]
     if not deep and sum(entry.size is None for entry in found) > MANY_FOLDERS:
         del found
@@ -72,7 +73,7 @@ def _below(folder: Address, deep: bool) -> Iterator[Entry]:
         if entry.size is not None:
             yield entry
         else:
-            yield from _below(replace(folder, key=entry.key), deep=False)
+            yield from _below(replace(folder, key=entry.key))
 
 
 def _sorted(entries: Iterator[Entry] | list[Entry]) -> list[Entry]:

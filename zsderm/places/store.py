@@ -35,7 +35,13 @@ class Entry:
 
 
 class Store(ABC):
-    """A store, as far as it is needed here. Each method raises what `object_error` gives."""
+    """A store, as far as it is needed here. Each method raises what `object_error` gives.
+
+    Attributes:
+        only_deep: whether a listing of one folder leaves out the folders in it, so that all below is to be listed.
+    """
+
+    only_deep = False
 
     @abstractmethod
     def size(self, address: Address) -> int:

@@ -35,6 +35,7 @@ def store_of(address: Address) -> Store:
     key = (address.scheme, address.bucket if address.scheme == "s3" else "", os.getpid())
     with _lock:
         if key not in _stores or _stores[key][0] != told:
+            _answered.clear()
             _stores[key] = (told, _CONNECTED[address.scheme](address))
         return _stores[key][1]
 

@@ -1,4 +1,4 @@
-"""Files in tar shards, as the webdataset tools and ``zsderm pretrain data pack`` write them: ``SHARD.tar/0001.jpg``.
+"""Files in tar shards, as the webdataset tools and ``zsderm pretrain pack`` write them: ``SHARD.tar/0001.jpg``.
 
 A shard is never unpacked: its heads are walked once, and from then on a file in it is a place and a length. A shard in
 a bucket is copied to this machine's disk when the first file of it is read, for a thousand small requests take longer
@@ -186,8 +186,8 @@ def _walked(file: _Content) -> dict[str, Member]:
                 name = posixpath.normpath(printable(entry.name)).lstrip("/")  # of "./photos/1.jpg", too
                 flaw = "its name leads out of the tar file" if name.startswith("../") else ""
                 if entry.offset_data + entry.size > file.size:
-                    flaw = "the tar file ends in the middle of it"
-                elif entry.issparse():
+                    raise TarError("the tar file ends in the middle of a file")
+                if entry.issparse():
                     flaw = "the tar file leaves some of its bytes out"
                 elif name in found:
                     flaw = "the tar file has several files of this name"

@@ -54,10 +54,15 @@ def test_a_data_set_that_is_too_small_is_refused() -> None:
         next(draws(_data(), large=70, small=9, count=1, seed=0))
 
 
+def page_of(tables: str) -> str:
+    """A page with a place for the overview, and none for the tables in full."""
+    return f"above\n<!-- fitted folders -->\n\n{tables}\n\n<!-- end of fitted folders -->\nbelow\n"
+
+
 @pytest.mark.slow
 def test_what_was_learned_from_a_thousand_images_answers_twenty_others(data_root: Path, tmp_path: Path) -> None:
     output, page = tmp_path / "figures.json", tmp_path / "page.md"
-    page.write_text("above\n<!-- fitted folders -->\n<!-- end of fitted folders -->\nbelow\n", encoding="utf-8")
+    page.write_text(page_of("as it was"), encoding="utf-8")
     arguments = ["--data-root", data_root, "--draws", 3, "--output", output, "--document", page]
     done = CliRunner().invoke(main, [str(word) for word in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
@@ -73,4 +78,6 @@ def test_what_was_learned_from_a_thousand_images_answers_twenty_others(data_root
     assert lines[MIXES[0], "fitted, stated mix"]["change"] > 0
     assert lines[MIXES[0], "fitted, uniform"]["change"] < -10, "the folder is not evenly filled"
     table = page.read_text(encoding="utf-8")
-    assert table.startswith("above\n") and "| fitted, stated mix | 3 of 3 |" in table and done.stdout.strip() in table
+    overview = done.stdout.split("\n\n")[0]
+    assert len(overview.splitlines()) == 4 and table == page_of(overview)
+    assert "| fitted, stated mix | 3 of 3 |" in done.stdout

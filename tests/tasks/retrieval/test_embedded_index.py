@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from zsderm.embeddings import embed_dataset, read_embeddings, write_embeddings
 from zsderm.embeddings.disk_index import DiskIndex
 from zsderm.embeddings.vector_index import VectorIndex
 from zsderm.errors import FallbackWarning, ImageError, InputError
+from zsderm.places import Folder, LocalFolder
 from zsderm.tasks.retrieval.embedded_index import EmbeddedIndex
 from zsderm.tasks.retrieval.image_search import Hit, same_name
 
@@ -173,3 +179,42 @@ def test_a_part_that_is_gone_is_an_error_that_names_it(tiny_encoder, photos: Pat
     (place / "part-000003.parquet").unlink()
     with pytest.raises(InputError, match=r"part-000003\.parquet"):
         index.by_text("red", k=COUNT)
+
+
+class FarFolder(Folder):
+    """A folder that is no path of this machine, as in a bucket: what is opened there is counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.near, self.opened = LocalFolder(path), Counter[str]()
+
+    def __str__(self) -> str:
+        return "far://set"
+
+    def names(self) -> Iterator[str]:
+        return self.near.names()
+
+    def has(self, name: str) -> bool:
+        return self.near.has(name)
+
+    def open(self, name: str) -> BinaryIO:
+        self.opened[name] += 1
+        return self.near.open(name)
+
+    def written(self, name: str, mark: re.Pattern[bytes] | None = None) -> AbstractContextManager[Path]:
+        raise AssertionError("a search writes nothing there")
+
+    def below(self, name: str) -> Folder:
+        raise AssertionError("a search looks into no folder below")
+
+
+def test_a_data_set_far_away_is_read_once_and_then_only_for_names(
+    tiny_encoder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = FarFolder(embedded(tmp_path / "set", tiny_encoder, photos))
+    monkeypatch.setattr("zsderm.embeddings.dataset_folder.folder_at", lambda place: far)
+    first = EmbeddedIndex.open(tiny_encoder, "far://set", cache=tmp_path / "cache", largest_flat=50)
+    far.opened.clear()
+    second = EmbeddedIndex.open(tiny_encoder, "far://set", cache=tmp_path / "cache", largest_flat=50)
+    assert (first.rebuilt, second.rebuilt) == (True, False) and far.opened == {"embeddings.json": 1}
+    far.opened.clear()
+    assert len(second.by_text("red", k=3)) == 3 and 1 <= far.opened.total() <= 3

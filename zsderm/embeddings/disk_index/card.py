@@ -20,7 +20,7 @@ from zsderm.atomic_files import atomic_file
 from zsderm.embeddings.disk_index.cells import Cells, list_bytes
 from zsderm.embeddings.nearest_rows import Floats, Integers
 from zsderm.errors import CheckpointError, SettingsError
-from zsderm.stored_json import fields_of, file_sha256, read_json_file
+from zsderm.stored_json import checksum_of, fields_of, file_sha256, read_json_file
 
 CARD_FILE, CELLS_FILE, LISTS_FILE = "index.json", "cells.npz", "entries.lists"
 BEGUN_FILE, BEGUN_CELLS = "begun.json", "begun.npz"  # what is known of an index that is still being built
@@ -74,15 +74,29 @@ class Begun(Marks):
 
 
 def write_json(path: Path, said: Marks) -> None:
-    """Write a card, whole or not at all."""
+    """Write a card with its checksum, whole or not at all."""
+    content = asdict(said)
     with atomic_file(path) as draft:
-        draft.write_text(json.dumps(asdict(said), indent=2) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps({**content, "digest": checksum_of(content)}, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path, kind: type) -> dict[str, Any]:
+    """The fields of a card that `write_json` wrote.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is another, or damaged.
+    """
+    content = read_json_file(path)
+    if not isinstance(content, dict) or content.pop("digest", None) != checksum_of(content):
+        raise ValueError(f"{path.name} does not have its checksum")
+    return fields_of(kind, content)
 
 
 def read_begun(folder: Path, marks: Marks) -> Begun | None:
     """What an earlier run has begun with the same marks; None where there is nothing, or it cannot be used."""
     with suppress(OSError, ValueError):
-        begun = Begun(**fields_of(Begun, read_json_file(folder / BEGUN_FILE)))
+        begun = Begun(**_read_json(folder / BEGUN_FILE, Begun))
         if _marks_of(begun) == marks and begun.shard_rows > 0:
             return begun
     return None
@@ -126,7 +140,7 @@ def read_card(folder: Path, marks: Marks) -> tuple[DiskCard, Cells, Integers]:
         CheckpointError: there is none, it has other marks, or it is damaged.
     """
     try:
-        card = DiskCard(**fields_of(DiskCard, read_json_file(folder / CARD_FILE)))
+        card = DiskCard(**_read_json(folder / CARD_FILE, DiskCard))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"there is no index in {str(folder)!r} that can be read: {error}. Build it.") from error
     if _marks_of(card) != marks:

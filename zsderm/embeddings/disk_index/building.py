@@ -31,8 +31,9 @@ from zsderm.embeddings.disk_index.card import (
 )
 from zsderm.embeddings.disk_index.cells import TRAINING_PER_CELL, Cells, cells_for
 from zsderm.embeddings.disk_index.disk_index import DiskIndex, recall_by_kind
-from zsderm.embeddings.disk_index.shards import SHARD_ROWS, Shard, StoredRows, stretches, write_lists
+from zsderm.embeddings.disk_index.shards import SHARD_ROWS, Shard, stretches, write_lists
 from zsderm.embeddings.nearest_rows import PROBED, WANTED_RECALL, Floats, Integers, NearestRows
+from zsderm.embeddings.row_blocks import StoredRows, rows_at
 from zsderm.errors import CheckpointError, InputError
 from zsderm.progress import counting
 from zsderm.stored_json import file_sha256
@@ -168,7 +169,7 @@ def _sample(rows: StoredRows, wanted: int, rng: np.random.Generator) -> Floats:
     places = places[places < count]
     if len(places) > wanted:
         places = np.sort(rng.choice(places, wanted, replace=False))
-    sample = np.asarray(rows[places], np.float32)
+    sample = rows_at(rows, places)
     sample = sample[np.isfinite(sample).all(axis=1)]
     return np.ascontiguousarray(sample)
 
