@@ -122,6 +122,8 @@ def _reach(address: str | None) -> None:
 
 def _not_connected(address: str, error: Exception) -> str:
     reason = " ".join(str(error).split()).rstrip(".")[:300]
+    if address == "auto" and "Could not find any running Ray instance" in reason:
+        reason = "none runs on this machine, and RAY_ADDRESS names none"
     if "ersion" in reason:
         hint = "Install the same versions of Ray and Python on all nodes and here"
     elif isinstance(error, OSError) and error.errno is not None:  # nobody listens
