@@ -50,9 +50,7 @@ class RayAddress(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The address, or a usage error."""
-        if value in {"auto", "local"} or re.fullmatch(
-            r"(ray://)?[^\s/@:]+:\d{1,5}|(ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}", value
-        ):
+        if value in {"auto", "local"} or _ADDRESS.fullmatch(value):
             return value
         self.fail(f"expected local, auto, HOST:PORT or ray://HOST:PORT, but got {value!r}.", param, ctx)
 
