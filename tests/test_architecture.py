@@ -28,6 +28,7 @@ FLOORS = [
     "csv_files",
     "csv_tables",
     "stored_json",
+    "part_folders",
     "installation",
     "optional_packages",
     "table_files",

@@ -16,29 +16,26 @@ Letters: N images, D embedding width, n rows of a part.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from zsderm.embeddings.dataset_list import FACTS, LIST, PARQUET_MARK, Listed, listed_names, write_list
+from zsderm.embeddings.dataset_list import FACTS, LIST, Listed, listed_names, write_list
 from zsderm.embeddings.image_features import ImageEmbeddings
 from zsderm.embeddings.stored_rows import check_encoder, check_part
 from zsderm.errors import InputError, SettingsError
 from zsderm.file_names import printable
-from zsderm.places import Folder, folder_at
+from zsderm.part_folders import PARQUET_MARK, PartFacts, PartFolder
+from zsderm.places import folder_at
 from zsderm.stored_json import fields_of, parse_json
 
-MANIFEST = "embeddings.json"
 PART_ROWS = 2048  # 4 MB of 512 columns: a minute or two of work on two processors, what a stopped run loses at most
-MARK = re.compile(rb'\A\{\s*"dataset": "zsderm embeddings"')
-_LARGEST = 64 << 20  # bytes of a manifest
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
+class DatasetFacts(PartFacts):
     """What is said of a data set of embeddings, and cannot change while it is made."""
 
     encoder: dict[str, Any]  # model, fingerprint, width, licence, views, decoding: what decides about the rows
@@ -49,16 +46,12 @@ class DatasetFacts:
     passed_over: dict[str, int]  # what was left out in the folders that were gone through
 
     @property
-    def parts(self) -> int:
-        """How many parts hold N images."""
-        return -(-self.images // self.part_rows)
-
-    def rows(self, part: int) -> range:
-        """Which rows of the list a part holds."""
-        return range(part * self.part_rows, min((part + 1) * self.part_rows, self.images))
+    def part_length(self) -> int:
+        """See `zsderm.part_folders.PartFacts`."""
+        return self.part_rows
 
 
-class DatasetFolder:
+class DatasetFolder(PartFolder[DatasetFacts]):
     """A data set of embeddings that has been begun, and perhaps finished.
 
     Args:
@@ -67,35 +60,14 @@ class DatasetFolder:
         finished: what is said once all parts are there: failed, ended (the run that finished it); else None.
     """
 
-    def __init__(self, place: Any, facts: DatasetFacts, finished: Mapping[str, Any] | None = None) -> None:
-        self.folder: Folder = folder_at(place)
-        self.facts = facts
-        self.finished = finished
-
-    @classmethod
-    def exists(cls, place: Any) -> bool:
-        """Whether a data set of embeddings has been begun at a place.
-
-        Raises:
-            OSError: nobody can say.
-        """
-        return folder_at(place).has(MANIFEST)
-
-    @classmethod
-    def refuse_others(cls, place: Any) -> None:
-        """Refuse a folder that holds something else than a data set of embeddings.
-
-        Raises:
-            SettingsError: it does.
-            OSError: it cannot be listed.
-        """
-        folder = folder_at(place)
-        strange = next((name for name in folder.names() if name not in (LIST, MANIFEST)), None)
-        if strange is not None and not cls.exists(folder):
-            raise SettingsError(
-                f"expected '{folder}' to be new or empty, or a data set of embeddings, but it holds '{strange}'. "
-                "Choose another place."
-            )
+    MANIFEST = "embeddings.json"
+    KIND = "zsderm embeddings"
+    BESIDE = (LIST,)
+    CALLED = "data set of embeddings"
+    STRANGER = "it is no data set of zsderm"
+    MADE_WITH = "Make it again in a new folder with: zsderm embed"
+    PART_OF = "of the data set"
+    MADE_AGAIN = "Delete that file and run the command that made the data set again: only this part is made again."
 
     @classmethod
     def begin(
@@ -150,29 +122,14 @@ class DatasetFolder:
         return made
 
     @classmethod
-    def open(cls, place: Any) -> DatasetFolder:
-        """A data set that has been begun.
-
-        Raises:
-            InputError: there is none, or its manifest is damaged.
-        """
-        folder = folder_at(place)
-        try:
-            with folder.open(MANIFEST) as stream:
-                content = stream.read(_LARGEST)
-            said = parse_json(content.decode("utf-8"))
-            if not isinstance(said, dict) or said.pop("dataset", "") != "zsderm embeddings":
-                raise ValueError("it is no data set of zsderm")
-            finished = said.pop("finished", None)
-            facts = DatasetFacts(**fields_of(DatasetFacts, said))
-            _check_facts(facts, finished)
-        except (OSError, ValueError, TypeError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise InputError(
-                f"cannot read the data set of embeddings '{folder}': {reason}. Make it again in a new folder with: "
-                "zsderm embed"
-            ) from error
-        return cls(folder, facts, finished)
+    def _checked(cls, said: dict[str, Any], finished: Any) -> DatasetFacts:
+        facts = DatasetFacts(**fields_of(DatasetFacts, said))
+        check_encoder(facts.encoder)
+        if facts.images < 1 or facts.part_rows < 1:
+            raise ValueError("it says that it has no images")
+        if finished is not None and not (isinstance(finished, dict) and type(finished.get("failed")) is int):
+            raise ValueError("it does not say how many images failed")
+        return facts
 
     def _refuse_encoder(self, encoder: Mapping[str, Any]) -> None:
         names = {"fingerprint": "the encoder", "views": "the number of views", "decoding": "how images are decoded"}
@@ -190,19 +147,6 @@ class DatasetFolder:
                 f"'{self.folder}' was begun with {self.facts.images} images, and there are {now} now. Choose another "
                 "folder; what is in the cache is not embedded again."
             )
-
-    def part_name(self, part: int) -> str:
-        """The file of a part."""
-        return f"part-{part:06d}.parquet"
-
-    def missing(self) -> list[int]:
-        """The parts that are not there yet, in their order.
-
-        Raises:
-            OSError: the folder cannot be listed.
-        """
-        there = set(self.folder.names())
-        return [part for part in range(self.facts.parts) if self.part_name(part) not in there]
 
     def images(self, parts: Sequence[int]) -> Iterator[list[str]]:
         """The names of the images of some parts in their order, a part at a time.
@@ -279,11 +223,7 @@ class DatasetFolder:
                 f"'{self.part_name(part)}' of the data set '{self.folder}' is missing. Run the command that made the "
                 "data set again: only this part is made."
             )
-        reason = " ".join(str(error).split()).rstrip(".")
-        return InputError(
-            f"cannot read '{self.part_name(part)}' of the data set '{self.folder}': {reason}. Delete that file and run "
-            "the command that made the data set again: only this part is made again."
-        )
+        return super().damaged(part, error)
 
     def finish(self, failed: int, run: Mapping[str, Any]) -> None:
         """Say in the manifest that all parts are there.
@@ -295,12 +235,10 @@ class DatasetFolder:
         self.finished = {"failed": failed, "run": dict(run)}
         self._write_manifest()
 
-    def _write_manifest(self) -> None:
-        said: dict[str, Any] = {"dataset": "zsderm embeddings", **asdict(self.facts)}
+    def _manifest_text(self, said: dict[str, Any]) -> str:
         if self.finished is not None:
             said["finished"] = dict(self.finished)
-        with self.folder.written(MANIFEST, MARK) as draft:
-            draft.write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return json.dumps(said, indent=2, ensure_ascii=False)
 
     def read_part(self, part: int) -> tuple[list[str], np.ndarray, list[str]]:
         """The rows of a part, held against what they have to be.
@@ -344,11 +282,3 @@ def part_schema(width: int) -> Any:
 
     vector = pa.list_(pa.float32(), width)
     return pa.schema([("image", pa.string()), ("ok", pa.bool_()), ("error", pa.string()), ("embedding", vector)])
-
-
-def _check_facts(facts: DatasetFacts, finished: object) -> None:
-    check_encoder(facts.encoder)
-    if facts.images < 1 or facts.part_rows < 1:
-        raise ValueError("it says that it has no images")
-    if finished is not None and not (isinstance(finished, dict) and type(finished.get("failed")) is int):
-        raise ValueError("it does not say how many images failed")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,12 +16,12 @@ from typing import Any
 
 from zsderm.errors import InputError, SettingsError
 from zsderm.file_names import printable
+from zsderm.part_folders import PARQUET_MARK
 from zsderm.places import Folder
 from zsderm.stored_json import parse_json
 
 LIST = "images.parquet"
 FACTS = b"zsderm"  # key in the metadata of Parquet
-PARQUET_MARK = re.compile(rb"zsderm.*PAR1\Z", re.DOTALL)
 _GROUP = 65_536  # names in a row group
 
 

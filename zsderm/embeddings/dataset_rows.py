@@ -13,7 +13,6 @@ from typing import Any, overload
 import numpy as np
 
 from zsderm.embeddings.dataset_folder import DatasetFolder
-from zsderm.errors import InputError
 
 KEPT = 4  # parts in memory: 16 MB of 512 columns
 
@@ -122,21 +121,3 @@ class DatasetColumn(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         for part in range(self._reader.dataset.facts.parts):
             yield from self._column(self._reader.read(part))
-
-
-def finished_dataset(place: Any) -> DatasetFolder:
-    """A data set of embeddings in which all parts are there.
-
-    Raises:
-        InputError: there is none, or parts are missing.
-    """
-    dataset = DatasetFolder.open(place)
-    if dataset.finished is None:
-        missing = len(dataset.missing())
-        begun = dataset.facts.begun.get("command")
-        hint = f": {begun}" if begun else ""
-        raise InputError(
-            f"the data set of embeddings '{dataset.folder}' is not finished: {missing} of {dataset.facts.parts} parts "
-            f"are missing. Run the command again that began it{hint}"
-        )
-    return dataset

@@ -27,7 +27,7 @@ from zsderm.atomic_files import atomic_file
 from zsderm.csv_files import csv_file, header_mark, out_of_cell
 from zsderm.embeddings.cache import IMAGES
 from zsderm.embeddings.dataset_folder import DatasetFolder
-from zsderm.embeddings.dataset_rows import DatasetColumn, DatasetRows, PartReader, finished_dataset
+from zsderm.embeddings.dataset_rows import DatasetColumn, DatasetRows, PartReader
 from zsderm.embeddings.image_features import EMBEDDING, ImageEmbeddings, embed_batches
 from zsderm.embeddings.stored_embeddings import StoredEmbeddings
 from zsderm.embeddings.stored_rows import DIGESTS, RowDigests, check_rows
@@ -228,7 +228,7 @@ def _read_file(path: Path) -> StoredEmbeddings:
 
 
 def _read_dataset(path: str | os.PathLike[str]) -> StoredEmbeddings:
-    reader = PartReader(finished_dataset(path))
+    reader = PartReader(DatasetFolder.open_finished(path))
     images, errors = DatasetColumn(reader, lambda part: part[0]), DatasetColumn(reader, lambda part: part[2])
     return StoredEmbeddings(images, DatasetRows(reader), errors, reader.dataset.facts.encoder)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from zsderm import __version__
-from zsderm.embeddings.dataset_folder import MANIFEST, DatasetFacts, DatasetFolder
+from zsderm.embeddings.dataset_folder import DatasetFacts, DatasetFolder
 from zsderm.embeddings.embedded_dataset import batch_sizes, joined
 from zsderm.embeddings.image_features import MOST_WORKERS, embed_batches
 from zsderm.errors import InputError, SettingsError, ZsdermError
@@ -144,7 +144,7 @@ class PartMaker:
             )
         with suppress(OSError):  # where there is no such folder, relative paths are not found, and that is said
             os.chdir(work.home)
-        if not work.folder.has(MANIFEST):
+        if not DatasetFolder.exists(work.folder):
             raise InputError(f"a node does not see the data set '{work.folder}'. {_SAME_DISK}")
         dataset = DatasetFolder.open(work.folder)
         if dataset.facts != work.facts:

@@ -8,7 +8,7 @@ stores         which store an address leads to, and whether it answers
 failures       what went wrong there, in words without secrets
 listing        the objects in a bucket, in the order of a walk through folders
 object_files   one object, opened like a file
-ranged_files   an object of which parts are read
+ranged_files   files that are read from any place of them, such as an object of which only parts are fetched
 tar_members    files in tar shards, on disks and in buckets
 fetching       photographs fetched before they are asked for
 """

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, cast
 from zsderm.file_names import printable
 from zsderm.places.addresses import address_of, is_address
 from zsderm.places.object_files import fetched, object_size
+from zsderm.places.ranged_files import SeekableFile
 
 SUFFIX = ".tar"
 _SIGN = f"{SUFFIX}/"
@@ -219,33 +220,12 @@ class _Bounded:
         return self._stream.tell()
 
 
-class _Slice(io.RawIOBase):
+class _Slice(SeekableFile):
     """A part of a file that several threads read at once: each read goes to its own place."""
 
     def __init__(self, file: _Content, start: int, size: int) -> None:
-        super().__init__()
-        self._file, self._start, self._size = file, start, size
-        self._place = 0
+        super().__init__(size)
+        self._file, self._start = file, start
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        if start + place < 0:
-            raise ValueError(f"there is nothing before the start of the file ({start + place})")
-        self._place = start + place
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), max(0, self._size - self._place))
-        found = self._file.read_at(self._start + self._place, wanted)
-        buffer[: len(found)] = found
-        self._place += len(found)
-        return len(found)
+    def _read_at(self, place: int, size: int) -> bytes:
+        return self._file.read_at(self._start + place, size)

@@ -15,27 +15,22 @@ Letters: N images, n of a part.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from zsderm.errors import InputError, SettingsError
-from zsderm.places import Folder, folder_at
+from zsderm.errors import SettingsError
+from zsderm.part_folders import PARQUET_MARK, PartFolder
 from zsderm.prediction_dataset.counts import LEARNED_FROM, AnswerCounts
 from zsderm.prediction_dataset.facts import AnswerFacts, check_facts
 from zsderm.predictions import Predictions
 from zsderm.stored_json import fields_of, parse_json
 from zsderm.table_files import FACTS_KEY, json_text
 
-MANIFEST = "_predictions.json"
-MARK = re.compile(rb'\A\{\s*"dataset": "zsderm predictions"')
-PARQUET_MARK = re.compile(rb"zsderm.*PAR1\Z", re.DOTALL)
 _COUNTS_KEY = b"zsderm_counts"  # of the metadata of a part, beside those that every Parquet file of zsderm has
-_LARGEST = 64 << 20  # bytes of a manifest
 
 
-class PredictionDataset:
+class PredictionDataset(PartFolder[AnswerFacts]):
     """A data set of answers that has been begun, and perhaps finished.
 
     Args:
@@ -44,35 +39,13 @@ class PredictionDataset:
         finished: what is said once all parts are there: counts, manifest, ended (the run that finished it); else None.
     """
 
-    def __init__(self, place: Any, facts: AnswerFacts, finished: Mapping[str, Any] | None = None) -> None:
-        self.folder: Folder = folder_at(place)
-        self.facts = facts
-        self.finished = finished
-
-    @classmethod
-    def exists(cls, place: Any) -> bool:
-        """Whether a data set of answers has been begun at a place.
-
-        Raises:
-            OSError: nobody can say.
-        """
-        return folder_at(place).has(MANIFEST)
-
-    @classmethod
-    def refuse_others(cls, place: Any) -> None:
-        """Refuse a folder that holds something else than a data set of answers, before any work is done for it.
-
-        Raises:
-            SettingsError: it does.
-            OSError: it cannot be listed.
-        """
-        folder = folder_at(place)
-        strange = next((name for name in folder.names() if name != MANIFEST), None)
-        if strange is not None and not cls.exists(folder):
-            raise SettingsError(
-                f"expected '{folder}' to be new or empty, or a data set of answers, but it holds '{strange}'. "
-                "Choose another place."
-            )
+    MANIFEST = "_predictions.json"
+    KIND = "zsderm predictions"
+    CALLED = "data set of answers"
+    STRANGER = "it is no data set of answers of zsderm"
+    MADE_WITH = "Make it with: zsderm classify -o FOLDER/"
+    PART_OF = "in"
+    MADE_AGAIN = "Delete this file, and run the command again that began the data set: it is made again"
 
     @classmethod
     def begin(cls, place: Any, facts: AnswerFacts) -> PredictionDataset:
@@ -92,44 +65,10 @@ class PredictionDataset:
         return made
 
     @classmethod
-    def open(cls, place: Any) -> PredictionDataset:
-        """A data set that has been begun.
-
-        Raises:
-            InputError: there is none, or its manifest is damaged.
-        """
-        folder = folder_at(place)
-        try:
-            with folder.open(MANIFEST) as stream:
-                said = parse_json(stream.read(_LARGEST).decode("utf-8"))
-            if not isinstance(said, dict) or said.pop("dataset", "") != "zsderm predictions":
-                raise ValueError("it is no data set of answers of zsderm")
-            finished = said.pop("finished", None)
-            facts = AnswerFacts(**fields_of(AnswerFacts, said))
-            check_facts(facts, finished)
-        except (OSError, ValueError, TypeError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise InputError(
-                f"cannot read the data set of answers '{folder}': {reason}. Make it with: zsderm classify -o FOLDER/"
-            ) from error
-        return cls(folder, facts, finished)
-
-    @classmethod
-    def open_finished(cls, place: Any) -> PredictionDataset:
-        """A data set in which all parts are there.
-
-        Raises:
-            InputError: there is none, or parts are missing.
-        """
-        found = cls.open(place)
-        if found.finished is None:
-            command = found.facts.begun.get("command")
-            raise InputError(
-                f"the data set of answers '{found.folder}' is not finished: {len(found.missing())} of "
-                f"{found.facts.parts} parts are missing. Run the command again that began it"
-                f"{f': {command}' if command else ''}"
-            )
-        return found
+    def _checked(cls, said: dict[str, Any], finished: Any) -> AnswerFacts:
+        facts = AnswerFacts(**fields_of(AnswerFacts, said))
+        check_facts(facts, finished)
+        return facts
 
     @property
     def counts(self) -> AnswerCounts:
@@ -156,19 +95,6 @@ class PredictionDataset:
         """What the refinement did and why, see `zsderm.Predictions.refinement`; once all parts are there."""
         manifest = (self.finished or {}).get("manifest", {})
         return str((manifest.get("refinement") or {}).get("summary", ""))
-
-    def part_name(self, part: int) -> str:
-        """The file of a part."""
-        return f"part-{part:06d}.parquet"
-
-    def missing(self) -> list[int]:
-        """The parts that are not there yet, in their order.
-
-        Raises:
-            OSError: the folder cannot be listed.
-        """
-        there = set(self.folder.names())
-        return [part for part in range(self.facts.parts) if self.part_name(part) not in there]
 
     def write_part(self, part: int, answers: Iterable[Predictions], proxies: str) -> AnswerCounts:
         """Write a part, a row group for each stretch of answers.
@@ -299,18 +225,8 @@ class PredictionDataset:
         except (OSError, ValueError) as error:
             raise self.damaged(0, error) from error
 
-    def damaged(self, part: int, error: Exception) -> InputError:
-        """The error that says what is wrong with a part."""
-        reason = " ".join(str(error).split()).rstrip(".")
-        return InputError(
-            f"cannot read '{self.part_name(part)}' in '{self.folder}': {reason}. Delete this file, and run the command "
-            "again that began the data set: it is made again"
-        )
-
-    def _write_manifest(self) -> None:
-        said = {"dataset": "zsderm predictions", **asdict(self.facts), "finished": self.finished}
-        with self.folder.written(MANIFEST, MARK) as draft:
-            draft.write_text(json_text(said, indent=1) + "\n", encoding="utf-8")
+    def _manifest_text(self, said: dict[str, Any]) -> str:
+        return json_text({**said, "finished": self.finished}, indent=1)
 
     def _refuse_others_answers(self, facts: AnswerFacts) -> None:
         before, now = ({**asdict(one), **one.made_of} for one in (self.facts, facts))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zsderm.long_tables import LAYOUTS
+from zsderm.part_folders import PartFacts
 from zsderm.prediction_dataset.counts import AnswerCounts
 from zsderm.stored_json import checksum_of
 
@@ -16,7 +17,7 @@ PART_IMAGES = 32_768  # what a stopped run loses at most
 
 
 @dataclass(frozen=True)
-class AnswerFacts:
+class AnswerFacts(PartFacts):
     """What is said of a data set of answers."""
 
     classes: list[str]
@@ -28,18 +29,14 @@ class AnswerFacts:
     begun: dict[str, Any]  # the run that began it
 
     @property
-    def parts(self) -> int:
-        """How many parts hold N images."""
-        return -(-self.images // self.part_images)
+    def part_length(self) -> int:
+        """See `zsderm.part_folders.PartFacts`."""
+        return self.part_images
 
     @property
     def key(self) -> str:
         """Tells the parts of this data set from those of others."""
         return checksum_of({name: value for name, value in asdict(self).items() if name != "begun"})
-
-    def rows(self, part: int) -> range:
-        """Which images a part holds."""
-        return range(part * self.part_images, min((part + 1) * self.part_images, self.images))
 
 
 def check_facts(facts: AnswerFacts, finished: object) -> None:
