@@ -279,7 +279,7 @@ def test_a_node_without_zsderm_or_with_an_older_one_is_said_in_one_sentence(
         raise ray.exceptions.RaySystemError(f"No module named '{module}'")
 
     monkeypatch.setattr("zsderm.embeddings.ray_engine._rows", rows)
-    dataset = DatasetFolder.begin(tmp_path / "rows", work.facts.encoder, ["a.png"])
+    dataset = DatasetFolder.begin(tmp_path / "of_an_older_node", work.facts.encoder, ["a.png"])
     with pytest.raises(InputError, match="not installed on a node of the cluster, or is older there"):
         RayEngine("zsderm-mini")._round(work, Actors(1, 1, 1, 0), [0], dataset, lambda _: None)
 
