@@ -93,7 +93,7 @@ def test_a_folder_of_other_images_is_refused(run_beside_photos: Run, tmp_path: P
     assert run_beside_photos("embed", "photos", "-o", "rows/").exit_code == 0
     (tmp_path / "photos" / "a.jpg").unlink()
     done = run_beside_photos("embed", "photos", "-o", "rows/")
-    assert done.exit_code == 1 and "was begun with 3 images, and there are 2 images now" in done.stderr
+    assert done.exit_code == 1 and "was begun with 3 images, and now there are 2 images" in done.stderr
 
 
 def test_a_name_with_a_suffix_is_a_folder_where_it_ends_in_a_slash(run_beside_photos: Run, tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_it_is_found_again_with_the_same_images_and_keeps_its_parts(tmp_path: Pa
 @pytest.mark.parametrize(
     ("names", "changed", "said"),
     [
-        (NAMES[:-1], {}, "was begun with 7 images, and there are 6 images now"),
-        (NAMES[::-1], {}, "was begun with 7 images, and there are other images now"),
+        (NAMES[:-1], {}, "was begun with 7 images, and now there are 6 images"),
+        (NAMES[::-1], {}, "was begun with 7 images, and now there are other images, or another way of naming them"),
         (NAMES, {"fingerprint": "4567"}, "the encoder was 0123, and is 4567 now"),
         (NAMES, {"views": 4}, "the number of views was 1, and is 4 now"),
         (NAMES, {"decoding": "images-5"}, "how images are decoded was images-4, and is images-5 now"),

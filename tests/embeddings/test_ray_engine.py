@@ -270,6 +270,20 @@ def test_actors_share_what_the_nodes_have(nodes: list[dict[str, float]], given: 
     assert Actors.planned(nodes, **given) == planned
 
 
+@pytest.mark.parametrize("module", ["zsderm", "zsderm.embeddings.ray_actor"])
+def test_a_node_without_zsderm_or_with_an_older_one_is_said_in_one_sentence(
+    work, tmp_path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    def rows(*_: object) -> Iterator[dict]:  # what Ray raises; an older zsderm cannot be installed beside this one
+        yield from ()
+        raise ray.exceptions.RaySystemError(f"No module named '{module}'")
+
+    monkeypatch.setattr("zsderm.embeddings.ray_engine._rows", rows)
+    dataset = DatasetFolder.begin(tmp_path / "of_an_older_node", work.facts.encoder, ["a.png"])
+    with pytest.raises(InputError, match="not installed on a node of the cluster, or is older there"):
+        RayEngine("zsderm-mini")._round(work, Actors(1, 1, 1, 0), [0], dataset, lambda _: None)
+
+
 def test_an_address_where_nobody_listens_is_said_at_once() -> None:
     started = time.monotonic()
     with pytest.raises(SettingsError, match=r"no Ray cluster can be used at '127.0.0.1:9': .*ray start --head"):

@@ -142,9 +142,10 @@ class DatasetFolder(PartFolder[DatasetFacts]):
 
     def _refuse_images(self, listed: Listed) -> None:
         if (listed.images, listed.digest) != (self.facts.images, self.facts.list_digest):
-            now = "other images" if listed.images == self.facts.images else f"{listed.images} images"
+            other = "other images, or another way of naming them (paths have to be written as they were)"
+            now = other if listed.images == self.facts.images else f"{listed.images} images"
             raise SettingsError(
-                f"'{self.folder}' was begun with {self.facts.images} images, and there are {now} now. Choose another "
+                f"'{self.folder}' was begun with {self.facts.images} images, and now there are {now}. Choose another "
                 "folder; what is in the cache is not embedded again."
             )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -24,6 +25,8 @@ from zsderm.wording import counted
 log = logging.getLogger(__name__)
 
 FRUITLESS = 3  # rounds in which not one part was made, after which a run ends
+_ABSENT = "No module named 'zsderm"  # on a node; goes on with .embeddings... where an older one is installed
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass
@@ -145,9 +148,10 @@ class RayEngine:
                     told.add(row["part"])
                     tell(len(dataset.facts.rows(row["part"])))
         except ray.exceptions.RayError as error:
-            if "No module named 'zsderm'" in str(error):
+            if _ABSENT in str(error):
                 raise InputError(
-                    "zsderm is not installed on a node of the cluster. Install the same version on all nodes"
+                    "zsderm is not installed on a node of the cluster, or is older there. Install the same version on "
+                    "all nodes"
                 ) from error
             return told, error
         return told, None
@@ -202,7 +206,7 @@ def _rows_by_client(
 
 
 def _ended_early(dataset: DatasetFolder, left: Sequence[int], error: Exception | None) -> SettingsError:
-    reason = f": {' '.join(str(error).split())[:300]}" if error else ""
+    reason = f": {' '.join(_COLOUR.sub('', str(error)).split())[:300]}" if error else ""
     parts = f"{counted(len(left), 'part')} of '{dataset.folder}'"
     return SettingsError(f"Ray stopped {FRUITLESS} times without making any of {parts}{reason}")
 
