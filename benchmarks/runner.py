@@ -194,7 +194,8 @@ def inputs_of(dataset: LabelledImages, classifier: Classifier) -> dict[str, Any]
         "encoder": classifier.encoder.fingerprint,
         "knowledge": base and base.checksum,
         "prior": prior if isinstance(prior, str) else [round(share, 6) for share in prior.tolist()],
-        "settings": asdict(classifier.settings),
+        # Nothing is smoothed here, and results of before there was smoothing are of the same settings.
+        "settings": {name: value for name, value in asdict(classifier.settings).items() if name != "smooth"},
         "zsderm": __version__,
     }
 

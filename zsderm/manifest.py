@@ -43,6 +43,8 @@ def prediction_manifest(
         undescribed: the classes that the knowledge base was asked for and does not describe.
     """
     asked = asdict(settings) | {"templates": settings.templates and list(settings.templates)}
+    if not settings.smooth:
+        del asked["smooth"]  # manifests of before there was smoothing are of the same settings
     home = home_of(encoder)
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
