@@ -63,7 +63,7 @@ def test_a_decoder_is_trained_by_adapters_which_become_part_of_its_weights(
     tmp_path: Path, stories: Path, decoder: Path
 ) -> None:
     pytest.importorskip("peft")
-    lora = {"lora_rank": 4, "pooling": "last", "learning_rate": 2e-2, "precision": "bfloat16"}
+    lora = {"lora_rank": 4, "pooling": "last", "epochs": 36, "learning_rate": 1e-2, "precision": "bfloat16"}
     folder = run_narratives(_config(tmp_path, decoder, **lora), tmp_path / "run", stories)
     before, after = load_file(decoder / "model.safetensors"), load_file(folder / "model.safetensors")
     assert before.keys() == after.keys(), "who reads it needs no peft"
