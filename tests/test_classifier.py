@@ -4,6 +4,7 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -284,7 +285,7 @@ def test_fitting_on_embeddings_equals_fitting_on_photographs(
 def test_photographs_are_answered_from_stored_rows_without_being_opened(
     tiny_encoder, knowledge, folder, tmp_path
 ) -> None:
-    subject, images = classifier(tiny_encoder, knowledge), find(folder)
+    subject, images = classifier(tiny_encoder, knowledge), find(copytree(folder, tmp_path / "photos"))
     before = subject.predict(images)
     embed_dataset(tmp_path / "rows", tiny_encoder, images, part_rows=7)
     for image in images:

@@ -28,6 +28,14 @@ def _answers(client: TestClient, *files: bytes, names: list[str] | None = None) 
     return done.json()["answers"]
 
 
+def _alike(one: dict, other: dict) -> bool:
+    """Whether two answers are of the same picture: in another batch, processors round the last digits otherwise."""
+    classes, probabilities = (
+        [[choice[key] for choice in answer["top"]] for answer in (one, other)] for key in ("class", "probability")
+    )
+    return classes[0] == classes[1] and np.allclose(*probabilities, rtol=0, atol=1e-5)
+
+
 def _pixels(client: TestClient, job: str, number: int) -> np.ndarray:
     done = client.get(f"/v1/jobs/{job}/photographs/{number}/picture")
     assert done.headers["content-type"] == "image/jpeg"
@@ -54,7 +62,7 @@ def test_photographs_of_an_archive_are_answered_as_if_they_had_been_sent(client:
         "both.jpg": "the file is also a ZIP archive, so it is not read as a photograph",
     }
     assert set(found) - set(errors) == {"alone.png", "b/1.jpg", "2.png", "skin.dcm#1", "skin.dcm#2", "skin.dcm#3"}
-    assert found["2.png"]["top"] == found["alone.png"]["top"]
+    assert _alike(found["2.png"], found["alone.png"])
     assert "Skipped in archives, because they are not image files: 1 .txt." in done.json()["notes"]
     assert list((client.app.state.settings.data_dir / "uploads").iterdir()) == []
 
@@ -69,7 +77,7 @@ def test_a_job_keeps_what_lies_in_archives_and_not_the_archives(client: TestClie
     rows = client.get(f"/v1/jobs/{job['id']}/photographs").json()["photographs"]
     frames = ["skin.dcm#1", "skin.dcm#2", "skin.dcm#3"]
     assert [row["image"] for row in rows][:4] == ["1.jpg", *frames] and len({row["image"] for row in rows}) == 7
-    assert rows[1]["answer"]["top"] == rows[4]["answer"]["top"] != rows[2]["answer"]["top"]
+    assert _alike(rows[1]["answer"], rows[4]["answer"]) and not _alike(rows[1]["answer"], rows[2]["answer"])
     for number, seed in ((1, 3), (2, 4), (3, 5)):
         assert np.abs(_pixels(client, job["id"], number) - np.asarray(picture(seed), float)).mean() < 12
     large = client.get(f"/v1/jobs/{job['id']}/photographs/2/picture?large=true").content

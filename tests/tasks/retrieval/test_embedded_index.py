@@ -211,7 +211,7 @@ def test_a_data_set_far_away_is_read_once_and_then_only_for_names(
     tiny_encoder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = FarFolder(embedded(tmp_path / "set", tiny_encoder, photos))
-    monkeypatch.setattr("zsderm.embeddings.dataset_folder.folder_at", lambda place: far)
+    monkeypatch.setattr("zsderm.part_folders.folder_at", lambda place: far)
     first = EmbeddedIndex.open(tiny_encoder, "far://set", cache=tmp_path / "cache", largest_flat=50)
     far.opened.clear()
     second = EmbeddedIndex.open(tiny_encoder, "far://set", cache=tmp_path / "cache", largest_flat=50)
