@@ -83,6 +83,30 @@ def test_a_data_set_in_a_bucket_holds_the_rows_of_a_file(
         assert secret.encode() not in written and secret not in done.output
 
 
+def test_answers_in_a_bucket_are_evaluated_as_those_on_a_disk(run: Callable[..., Result], bucket: Bucket) -> None:
+    place = f"s3://{bucket.name}"
+    labels = "\n".join(
+        ["image,true_label", *(f"{number}.jpg,{'nevus' if number % 2 else 'melanoma'}" for number in range(5))]
+    )
+    Path("labels.csv").write_text(labels, encoding="utf-8")
+    figures = []
+    for output in ("answers/", f"{place}/answers/"):
+        assert run("classify", f"{place}/photos/", "-o", output, *CLASSES).exit_code == 0
+        done = CliRunner().invoke(
+            main, ["evaluate", "--predictions", output, "--labels", "labels.csv", "--classes", CLASSES[1], "--json"]
+        )
+        assert done.exit_code == 0, done.output
+        figures.append(done.stdout)
+    assert figures[0] == figures[1]
+    for predictions, told in {
+        f"{place}/photos/": f"cannot read the data set of answers '{place}/photos'",
+        f"{place}/answers.csv": "a table of predictions is read from a disk",
+        f"{place}/answers": f"nothing says what the images of {place}/answers really show",
+    }.items():
+        done = CliRunner().invoke(main, ["evaluate", "--predictions", predictions, "--classes", CLASSES[1]])
+        assert done.exit_code in (1, 2) and told in " ".join(done.stderr.split()), done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -128,6 +128,10 @@ def test_evaluate_reads_a_folder_as_it_reads_a_table(run: Run, stored: dict[str,
         "--labels", labels, "--classes", CLASSES[1], "--json",
     )  # fmt: skip
     assert json.loads(both.stdout)["comparisons"]["long"]["accuracy"]["value"] == 0
+    by_address = run(
+        "evaluate", "--predictions", (tmp_path / "wide").as_uri(), "--labels", labels, "--classes", CLASSES[1], "--json"
+    )
+    assert json.loads(by_address.stdout) == figures[0]
 
 
 def test_evaluate_refuses_a_folder_that_holds_no_answers(run: Run, photos: Path) -> None:

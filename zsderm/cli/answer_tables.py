@@ -6,12 +6,14 @@ Letters: N images, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
 from zsderm.long_tables import CLASS, PROBABILITY, as_wide, probability_column
 from zsderm.prediction_dataset import PredictionDataset
@@ -19,18 +21,18 @@ from zsderm.prediction_dataset import PredictionDataset
 IMAGE, LABEL = "image", "label"
 
 
-def read_predictions(path: Path, image_column: str | None) -> ImageTable:
+def read_predictions(path: Path | str, image_column: str | None) -> ImageTable:
     """Predictions with one row for each image.
 
     Args:
-        path: a table, or the folder of a data set of answers. Of that the images, labels and probabilities are read, a
-            part at a time; probabilities stay numbers, 4 bytes each.
+        path: a table, or the folder of a data set of answers; an address is that of such a folder. Of that the images,
+            labels and probabilities are read, a part at a time; probabilities stay numbers, 4 bytes each.
         image_column: the column that names the images, if a table has it.
 
     Raises:
         InputError: a table that cannot be read, or a data set that is damaged or not finished.
     """
-    if not path.is_dir():
+    if isinstance(path, Path) and not path.is_dir():
         return as_wide(ImageTable.read_another(path, image_column))
     dataset = PredictionDataset.open_finished(path)
     facts = dataset.facts
@@ -42,7 +44,19 @@ def read_predictions(path: Path, image_column: str | None) -> ImageTable:
         shares[facts.rows(part).start : facts.rows(part).stop] = rows
     columns = [probability_column(name) for name in facts.classes]
     named = pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in texts.items()})
-    return ImageTable(path, pd.concat([named, pd.DataFrame(shares, columns=columns, copy=False)], axis=1), IMAGE)
+    return ImageTable(Path(path), pd.concat([named, pd.DataFrame(shares, columns=columns, copy=False)], axis=1), IMAGE)
+
+
+@contextmanager
+def addresses_whole(*places: Path | str | None) -> Iterator[None]:
+    """Within, errors name addresses as they are: the path of a table takes two slashes for one."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        for place in filter(None, places):
+            text = text.replace(str(Path(place)), str(place))
+        raise type(error)(text) from error
 
 
 def _parts(dataset: PredictionDataset) -> Iterator[tuple[list[str], list[str], np.ndarray]]:

@@ -22,7 +22,7 @@ from zsderm.cli.options import (
     loaded_encoder,
 )
 from zsderm.cli.parameters import ClassList, ResultFile
-from zsderm.cli.stored_images import embeddings_option
+from zsderm.cli.stored_images import PredictionsPlace, embeddings_option
 from zsderm.cli.talk import is_quiet, say
 from zsderm.config import DEFAULT_MODEL
 
@@ -83,9 +83,10 @@ LEAK = 1  # exit code of --fail-on-leak
 )
 @option(
     "--predictions",
-    type=FILE,
+    type=PredictionsPlace(),
     heading=SUSPECTS,
-    help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet; labels are held against it.  "
+    help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet; or the folder that zsderm "
+    "classify wrote, also in a bucket. Labels are held against it.  "
     "[default: a classifier on the embeddings of the other patients, lesions or images]",
 )
 @option(
@@ -125,7 +126,7 @@ def audit(
     model: str,
     embeddings: Path | str | None,
     labels: Path | None,
-    predictions: Path | None,
+    predictions: Path | str | None,
     classes: tuple[str, ...] | None,
     suspects: Path | None,
     review: Path | None,
@@ -175,10 +176,12 @@ def audit(
         print_passed_over(images.passed_over)
     labelled = None
     if labels is not None:
+        from zsderm.cli.answer_tables import addresses_whole
         from zsderm.cli.audited_labels import audited_labels
 
         paths = [str(path) for images in sets for path in images.paths]
-        labelled = audited_labels(paths, labels, predictions, classes)
+        with addresses_whole(predictions):
+            labelled = audited_labels(paths, labels, predictions, classes)
     encoder = None
     if model != "none":
         encoder = loaded_encoder(model, device)
@@ -216,7 +219,7 @@ def audit(
 
 
 def _wrong_usage(
-    model: str, labels: Path | None, predictions: Path | None, classes: tuple[str, ...] | None, pages: Path | None
+    model: str, labels: Path | None, predictions: Path | str | None, classes: tuple[str, ...] | None, pages: Path | None
 ) -> str:
     """What is wrong about options given together; empty if nothing is."""
     if labels is None and (predictions is not None or classes is not None):

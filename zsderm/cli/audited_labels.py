@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zsderm.class_labels import places
+from zsderm.cli.answer_tables import read_predictions
 from zsderm.cli.prediction_tables import labels_in
 from zsderm.cli.probability_columns import class_probabilities
 from zsderm.errors import InputError
@@ -18,14 +19,14 @@ from zsderm.tasks.audit import Labels
 
 
 def audited_labels(
-    images: Sequence[str], path: Path, predictions: Path | None = None, classes: Sequence[str] | None = None
+    images: Sequence[str], path: Path, predictions: Path | str | None = None, classes: Sequence[str] | None = None
 ) -> Labels:
     """The label of each image, and its probabilities if there is a table of them.
 
     Args:
         images: (N,) paths.
         path: a table with an image column and a column of classes, one of `LABEL_COLUMNS`.
-        predictions: a table of probabilities of any tool; see `class_probabilities`.
+        predictions: probabilities of any tool; see `zsderm.cli.answer_tables.read_predictions`.
         classes: (C,) names; None: those that stand in the labels.
 
     Raises:
@@ -43,7 +44,7 @@ def audited_labels(
     given = labels_in(table, names).astype(np.int64)
     if predictions is None or len(names) < 2:  # of labels of one class there is nothing to judge
         return Labels(names, given, columns=table.other_columns())
-    rows = class_probabilities(ImageTable.read(predictions).beside(images), names)
+    rows = class_probabilities(read_predictions(predictions, None).beside(images), names)
     if rows is None:
         raise InputError(
             f"expected a column of probabilities for each class in {predictions} (probability: {names[0]}, ...), but "

@@ -10,7 +10,9 @@ import click
 from zsderm.cli.help import CLASSES, IMAGES, Command, option
 from zsderm.cli.options import FILE, group_by_option, image_column_or_order_option, json_option
 from zsderm.cli.parameters import ClassList
+from zsderm.cli.stored_images import PredictionsPlace
 from zsderm.cli.talk import say
+from zsderm.places import local_path
 
 FIGURES = "Figures"
 ANSWERS = "Answers to questions"
@@ -32,17 +34,17 @@ class ClassMap(click.ParamType):
         if isinstance(value, tuple):
             return value
         target, _, order = value.rpartition("=")
-        return target, ClassList(least=1).convert(order, param, ctx)
+        return local_path(target) or target, ClassList(least=1).convert(order, param, ctx)
 
 
 @click.command(cls=Command)
 @option(
     "--predictions",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=PredictionsPlace(),
     heading=IMAGES,
     help="A table that zsderm classify or another tool wrote: .csv, .jsonl or .parquet; or the folder that zsderm "
-    "classify wrote. May be repeated to compare.",
+    "classify wrote, also in a bucket. May be repeated to compare.",
 )
 @option(
     "--labels",
@@ -123,7 +125,7 @@ class ClassMap(click.ParamType):
 @click.pass_context
 def evaluate(
     context: click.Context,
-    predictions: tuple[Path, ...],
+    predictions: tuple[Path | str, ...],
     labels: Path | None,
     image_column: str | None,
     classes: tuple[str, ...] | None,
@@ -164,6 +166,7 @@ def evaluate(
     \b
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt
     zsderm evaluate --predictions answers/ --labels labels.csv --classes classes.txt
+    zsderm evaluate --predictions s3://bucket/answers/ --labels labels.csv --classes classes.txt
     zsderm evaluate --predictions ours.csv --predictions theirs.csv --class-map theirs.csv=order.json \\
         --labels labels.csv --classes classes.txt --cluster patient_id --groups fitzpatrick --published pad
     zsderm evaluate --predictions predictions.csv --labels labels.csv --classes classes.txt --group-by lesion_id
@@ -181,9 +184,11 @@ def evaluate(
         click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_markdown())
         return
     from zsderm.cli import scores
+    from zsderm.cli.answer_tables import addresses_whole
 
     assert classes is not None
-    scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster, image_column, group_by)
+    with addresses_whole(*predictions):
+        scored = scores.score(predictions, labels, classes, dict(maps), groups, cluster, image_column, group_by)
     for line in scored.talk:
         say(line)
     click.echo(json.dumps(scored.to_dict(), indent=2) if as_json else scored.to_markdown())

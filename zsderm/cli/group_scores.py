@@ -79,7 +79,7 @@ class LabelledGroups:
         return cls(members, chosen, np.array([index[label_of[group]] for group in chosen], dtype=np.int_), drawn)
 
     def answers(
-        self, path: Path, probabilities: NDArray[np.float64], classes: Sequence[str], order: Sequence[str] | None
+        self, path: Path | str, probabilities: NDArray[np.float64], classes: Sequence[str], order: Sequence[str] | None
     ) -> tuple[NDArray[np.float64], str]:
         """The probabilities of each group with a label, and where they come from.
 
@@ -95,7 +95,7 @@ class LabelledGroups:
         Raises:
             InputError: the table of groups beside the predictions is of other groups.
         """
-        beside = groups_file(path)
+        beside = groups_file(Path(path))
         if beside.is_file():
             return self._stored(beside, classes, order), beside.name
         return combined(self.members, probabilities)[self.chosen], MEAN_OF_LOGS

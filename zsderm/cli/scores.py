@@ -102,7 +102,7 @@ class Scored:
 
 
 def score(
-    files: Sequence[Path],
+    files: Sequence[Path | str],
     labels: Path | None,
     classes: Sequence[str],
     maps: Mapping[str, Sequence[str]],
@@ -114,7 +114,8 @@ def score(
     """Read the files and compute everything.
 
     Args:
-        files: predictions; with several of them the images of the first are the ones that count.
+        files: predictions, see `zsderm.cli.answer_tables.read_predictions`; with several of them the images of the first
+            are the ones that count.
         labels: a file of labels, or None when the first file of predictions carries them.
         classes: (C,) class names.
         maps: what ``probability_class_i`` stands for, by file as it was named; "" is for every file.
@@ -135,7 +136,7 @@ def score(
     facts = first
     if labels is not None:
         facts = as_wide(ImageTable.read(labels, image_column, required=False)).beside(first.names)
-    same = labels is not None and labels.samefile(files[0])  # its column label is the prediction
+    same = labels is not None and isinstance(files[0], Path) and labels.samefile(files[0])  # label is the prediction
     read_labels = prediction_tables.own_labels if labels is None or same else prediction_tables.labels_in
     true = read_labels(facts, classes)
     known = true != NO_LABEL
@@ -187,7 +188,7 @@ def score(
 def _per_group(
     by: str,
     groups: LabelledGroups,
-    files: Sequence[Path],
+    files: Sequence[Path | str],
     answers: Sequence[Answers],
     classes: Sequence[str],
     orders: Sequence[Sequence[str] | None],
@@ -214,7 +215,7 @@ def _without(count: int, of: int, what: str) -> str:
     return f"{count} of {counted(of, 'image')} {agrees(count, 'has', 'have')} no {what}"
 
 
-def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) -> list[str]:
+def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path | str]) -> list[str]:
     """What the groups are, and where their answers come from."""
     members = groups.members
     lines = [f"{counted(len(members), 'group')} by {per_group.by} of {counted(len(members.group_of), 'image')}."]
@@ -226,7 +227,7 @@ def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) ->
     for path, source in zip(files, per_group.sources.values(), strict=True):
         if source == MEAN_OF_LOGS:
             lines.append(
-                f"There is no {groups_file(path).name} beside {path}: its groups are answered by the {source}."
+                f"There is no {groups_file(Path(path)).name} beside {path}: its groups are answered by the {source}."
             )
         else:
             lines.append(f"The groups of {path} are answered by {source}.")
@@ -234,7 +235,7 @@ def _told(per_group: PerGroup, groups: LabelledGroups, files: Sequence[Path]) ->
 
 
 def _read(
-    files: Sequence[Path],
+    files: Sequence[Path | str],
     first: ImageTable,
     classes: Sequence[str],
     maps: Mapping[str, Sequence[str]],
@@ -247,7 +248,7 @@ def _read(
         rows = class_probabilities(table, classes, order)
         chosen = None if rows is not None else prediction_tables.predicted_classes(table, classes)
         certainly = rows if chosen is None else certain(chosen, len(classes))
-        name = path.stem if len({other.stem for other in files}) == len(files) else str(path)
+        name = Path(path).stem if len({Path(other).stem for other in files}) == len(files) else str(path)
         yield Answers(name, np.asarray(certainly), rows is None)
 
 
