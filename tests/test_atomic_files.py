@@ -152,6 +152,9 @@ def test_a_file_with_the_longest_name_can_be_written_and_a_longer_one_is_refused
 def test_a_place_that_no_permission_opens_is_refused_before_the_work() -> None:
     with pytest.raises(SettingsError, match=r"cannot write '/proc/x/a\.csv'"):
         refuse_unwritable("/proc/x/a.csv")
+    for folder in ("/proc", "/proc/x", "/proc/x/y/"):  # as it was written, with nothing behind it
+        with pytest.raises(SettingsError, match=f"cannot write '{folder}': "):
+            refuse_unwritable(folder, inside=True)
 
 
 def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

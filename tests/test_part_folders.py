@@ -95,10 +95,26 @@ def test_only_what_may_stand_beside_a_manifest_may_be_there_before_it(tmp_path: 
     (tmp_path / "titles.csv").touch()
     Pages.refuse_others(tmp_path)
     (tmp_path / "part-000000.parquet").touch()
-    with pytest.raises(SettingsError, match=r"or a data set of pages, but it holds 'part-000000\.parquet'"):
+    (tmp_path / "cover.png").touch()
+    with pytest.raises(SettingsError, match=r"or a data set of pages, but it holds 'cover\.png'"):
         Pages.refuse_others(tmp_path)
     begun(tmp_path)
     Pages.refuse_others(tmp_path)
+
+
+def test_parts_whose_manifest_was_deleted_are_told_from_a_folder_of_something_else(tmp_path: Path) -> None:
+    made = begun(tmp_path)
+    (tmp_path / made.part_name(1)).touch()
+    (tmp_path / "titles.csv").touch()
+    (tmp_path / "pages.json").unlink()
+    assert Pages.lacks_manifest(tmp_path)
+    for use, error in ((Pages.refuse_others, SettingsError), (Pages.open, InputError)):
+        with pytest.raises(error, match=r"has parts, but not the manifest 'pages\.json', .* Put that file back"):
+            use(tmp_path)
+    (tmp_path / made.part_name(1)).unlink()
+    assert not Pages.lacks_manifest(tmp_path)
+    with pytest.raises(InputError, match=r"it has no 'pages\.json'\. Make it with: scan$"):
+        Pages.open(tmp_path)
 
 
 @pytest.mark.parametrize(

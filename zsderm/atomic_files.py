@@ -190,15 +190,21 @@ def has_mark(file: BinaryIO, mark: re.Pattern[bytes]) -> bool:
     return bool(mark.search(content) or mark.search(file.read(_TAIL)))
 
 
-def refuse_unwritable(path: str | os.PathLike[str]) -> None:
-    """Refuse a place for a file or a new folder that cannot be written, before any work is done for it.
+def refuse_unwritable(path: str | os.PathLike[str], *, inside: bool = False) -> None:
+    """Refuse a place for a file or a folder that cannot be written, before any work is done for it.
+
+    Args:
+        path: of the file or the folder.
+        inside: whether files are added to the folder if it is there; else it is replaced.
 
     Raises:
         SettingsError: a name that is too long, a folder that cannot be made, or a disk that is read-only.
     """
-    path = Path(os.path.abspath(path))
+    shown, path = path, Path(os.path.abspath(path))
     try:
         nearest = next(parent for parent in path.parents if os.path.exists(parent))
+        if inside and path.is_dir():
+            nearest = path
         for part in (path, *path.parents):
             if len(part.parts) > len(nearest.parts):
                 _refuse_long(nearest / part.name)
@@ -206,7 +212,7 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
         with TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise _not_written(shown, error) from error
 
 
 def _refuse_impossible(path: Path) -> None:

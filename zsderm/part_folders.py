@@ -20,6 +20,7 @@ from zsderm.places import Folder, folder_at
 from zsderm.stored_json import parse_json
 
 PARQUET_MARK = re.compile(rb"zsderm.*PAR1\Z", re.DOTALL)  # of every Parquet file that is written into such a folder
+_PART = re.compile(r"part-\d{6,}\.parquet")  # see `PartFolder.part_name`
 _LARGEST = 64 << 20  # bytes of a manifest
 
 
@@ -103,12 +104,26 @@ class PartFolder(ABC, Generic[Facts]):
             OSError: it cannot be listed.
         """
         folder = folder_at(place)
-        strange = next((name for name in folder.names() if name not in (cls.MANIFEST, *cls.BESIDE)), None)
-        if strange is not None and not cls.exists(folder):
-            raise SettingsError(
-                f"expected '{folder}' to be new or empty, or a {cls.CALLED}, but it holds '{strange}'. "
-                "Choose another place."
-            )
+        strange = [name for name in folder.names() if name not in (cls.MANIFEST, *cls.BESIDE)]
+        if not strange or cls.exists(folder):
+            return
+        others = [name for name in strange if not _PART.fullmatch(name)]
+        if not others:
+            raise SettingsError(f"'{folder}' {_without(cls.MANIFEST)}, delete the folder, or choose another place.")
+        raise SettingsError(
+            f"expected '{folder}' to be new or empty, or a {cls.CALLED}, but it holds '{others[0]}'. "
+            "Choose another place."
+        )
+
+    @classmethod
+    def lacks_manifest(cls, place: Any) -> bool:
+        """Whether parts are at a place, and their manifest is not, nor any other file that is not of such a data set.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
+        names = {name for name in folder_at(place).names() if name not in cls.BESIDE}
+        return bool(names) and all(map(_PART.fullmatch, names))
 
     @classmethod
     def open(cls: type[Opened], place: Any) -> Opened:
@@ -125,6 +140,11 @@ class PartFolder(ABC, Generic[Facts]):
                 raise ValueError(cls.STRANGER)
             finished = said.pop("finished", None)
             facts = cls._checked(said, finished)
+        except FileNotFoundError as error:
+            reason = f"it has no '{cls.MANIFEST}'. {cls.MADE_WITH}"
+            if cls.lacks_manifest(folder):
+                reason = f"it {_without(cls.MANIFEST)}, or delete what is there. {cls.MADE_WITH}"
+            raise InputError(f"cannot read the {cls.CALLED} '{folder}': {reason}") from error
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"cannot read the {cls.CALLED} '{folder}': {_reason(error)}. {cls.MADE_WITH}") from error
         return cls(folder, facts, finished)
@@ -181,6 +201,14 @@ class PartFolder(ABC, Generic[Facts]):
     @abstractmethod
     def _manifest_text(self, said: dict[str, Any]) -> str:
         """The manifest as JSON: what is given, and then `finished`."""
+
+
+def _without(manifest: str) -> str:
+    """What to say of a folder with parts in it, behind its name."""
+    return (
+        f"has parts, but not the manifest '{manifest}', without which nobody can say what they are of. Put that file "
+        "back from a copy"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -117,6 +117,10 @@ def test_answers_in_a_bucket_are_evaluated_as_those_on_a_disk(run: Callable[...,
         (("embed", "s3://{}/list.parquet", "--image-column", "fil", "-o", "a.npy"), "'fil' in s3://{}/list.parquet"),
         (("embed", "s3://{}/none.csv", "-o", "a.npy"), "cannot read the list of images 's3://{}/none.csv'"),
         (("embed", "http://example.org/1.jpg", "-o", "a.npy"), "begins with s3://, gs://, hf:// or file://"),
+        (
+            ("retrieve", "--index", "s3://{}/photos/", "--query", "a mole"),
+            "zsderm embed s3://{}/photos/ -o rows/; then",
+        ),
         (("classify", "s3://{}/notes/", "-c", "a, b"), "there is no folder 's3://{}/notes'"),
         (("classify", "s3://key:verysecret@{}/", "-c", "a, b"), "but got 's3://...@{}/'"),
         (("classify", "s3://{}/1.jpg?X-Amz-Signature=verysecret", "-c", "a, b"), "but got 's3://{}/1.jpg?...'"),
@@ -128,6 +132,7 @@ def test_mistakes_are_one_sentence_before_an_encoder_is_loaded(
 ) -> None:
     monkeypatch.setattr("zsderm.cli.embed.loaded_encoder", None)
     monkeypatch.setattr("zsderm.cli.classify.classifier_of", None)
+    monkeypatch.setattr("zsderm.cli.retrieve.loaded_encoder", None)
     done = run(*(argument.format(bucket.name) for argument in arguments))
     assert done.exit_code in (1, 2) and told.format(bucket.name) in done.stderr, done.output
     assert "verysecret" not in done.output and not list(Path.cwd().iterdir())

@@ -71,6 +71,8 @@ def test_strict_and_images_that_all_fail_end_as_with_a_file(run_beside_photos: R
         (("-o", "rows/", "--part-rows", "0"), 2, "0 is not in the range"),
         (("-o", "photos/a.jpg/"), 2, "'photos/a.jpg/' is a file, not a folder"),
         (("-o", "photos"), 2, "'photos/' is an input and an output"),
+        (("-o", "/proc/"), 2, "cannot write '/proc': "),
+        (("-o", "photos/a.jpg/rows/"), 2, "cannot write 'photos/a.jpg/rows': Not a directory. Choose another place."),
         (("-o", "thesis"), 1, "expected 'thesis' to be new or empty, or a data set of embeddings"),
     ],
 )

@@ -152,3 +152,23 @@ def test_a_sheet_of_photographs_that_are_gone_names_them(
 def test_recall_of_captions_is_not_measured_on_embeddings(cache: Path, embeddings: Path, captions: Path) -> None:
     result = _run(cache, "--index", embeddings, "--captions", captions)
     assert result.exit_code == 2 and "not with embeddings" in result.stderr
+
+
+@pytest.mark.usefixtures("small")
+def test_an_index_of_nothing_but_the_query_says_so(cache: Path, tmp_path: Path, tiny_encoder) -> None:
+    (tmp_path / "photos").mkdir()
+    (only := tmp_path / "photos" / "only.jpg").write_bytes(PHOTOS[0].read_bytes())
+    embed_dataset(tmp_path / "set", tiny_encoder, [only])
+    for index in ("photos", "set"):
+        result = _run(cache, "--index", tmp_path / index, "--query", only)
+        assert result.exit_code == 0 and result.stdout == "score,image\n"
+        assert "there is no other photograph in" in result.stderr and index in result.stderr
+
+
+def test_what_cannot_be_searched_is_said_before_an_encoder_is_loaded(
+    cache: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zsderm.cli.retrieve.loaded_encoder", None)
+    (embeddings / "embeddings.json").unlink()
+    with pytest.raises(InputError, match=r"has parts, but not the manifest 'embeddings\.json'"):
+        CliRunner().invoke(retrieve, ["--index", str(embeddings), "--query", "a mole"], catch_exceptions=False)

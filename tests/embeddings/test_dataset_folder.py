@@ -339,7 +339,7 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, change: Any) -> None:
     assert change(text) != text
     file.write_text(change(text), encoding="utf-8")
     for use in (DatasetFolder.open, begun):
-        with pytest.raises(InputError, match=r"cannot read the data set of embeddings .*Make it again in a new folder"):
+        with pytest.raises(InputError, match=r"cannot read the data set of embeddings .*Make it in a new folder"):
             use(tmp_path / "rows")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,32 @@ def test_a_part_that_was_damaged_meanwhile_is_not_passed_over(tiny_encoder, phot
     with pytest.raises(InputError, match=r"cannot read 'part-000001\.parquet'.*Delete that file"):
         embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
     (tmp_path / "rows" / dataset.part_name(1)).unlink()
+    embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
+    assert content(tmp_path / "rows") == before
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut off"])
+@pytest.mark.parametrize("name", ["part-000001.parquet", "images.parquet"])
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "begun"])
+def test_a_file_that_is_cut_off_is_noticed_before_any_work(
+    tiny_encoder, photographs, tmp_path: Path, name: str, damage: str, finished: bool
+) -> None:
+    dataset = embed_dataset(tmp_path / "rows", tiny_encoder, photographs, part_rows=PART)
+    before = content(tmp_path / "rows")
+    if not finished:
+        (tmp_path / "rows" / dataset.part_name(3)).unlink()
+        DatasetFolder(dataset.folder, dataset.facts)._write_manifest()
+    file = tmp_path / "rows" / name
+    file.write_bytes(b"" if damage == "empty" else file.read_bytes()[:-9])
+
+    def nobody(*_: object) -> None:
+        raise AssertionError("work was begun")
+
+    with pytest.raises(
+        InputError, match=rf"cannot read '{re.escape(name)}' of the data set .*Delete that file and run"
+    ):
+        embed_dataset(tmp_path / "rows", tiny_encoder, photographs, engine=nobody)
+    file.unlink()
     embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
     assert content(tmp_path / "rows") == before
 

@@ -120,7 +120,7 @@ class ResultFolder(click.ParamType):
             self.fail(f"{str(value)!r} is a file, not a folder; choose another place.", param, ctx)
         if self.new and not is_new_or_empty(path):
             raise SettingsError(f"expected '{path}' to be new or empty, but it is not. Choose another place.")
-        _writable(self, path if self.new or not path.is_dir() else path / "x", param, ctx)
+        _writable(self, path, param, ctx, inside=not self.new)
         return path
 
 
@@ -210,10 +210,16 @@ class Setting(click.ParamType):
             return key, text
 
 
-def _writable(kind: click.ParamType, path: Path, param: click.Parameter | None, ctx: click.Context | None) -> None:
+def _writable(
+    kind: click.ParamType,
+    path: Path,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+    inside: bool = False,
+) -> None:
     from zsderm.atomic_files import refuse_unwritable
 
     try:
-        refuse_unwritable(path)
+        refuse_unwritable(path, inside=inside)
     except SettingsError as error:
         kind.fail(str(error), param, ctx)

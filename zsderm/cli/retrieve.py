@@ -29,6 +29,7 @@ from zsderm.cli.places import looks_like_path, what_it_is
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_rows
 from zsderm.errors import InputError
+from zsderm.places import is_address, local_path
 from zsderm.wording import agrees, counted
 
 if TYPE_CHECKING:
@@ -111,7 +112,6 @@ def retrieve(
     zsderm retrieve --captions captions.csv --query photos/IMG_0001.jpg
     zsderm retrieve --index photos/ --captions captions.csv
     """
-    from zsderm.embeddings import is_embeddings
     from zsderm.image_table import ImageTable
     from zsderm.manifest_files import refuse_others_manifest
 
@@ -119,7 +119,9 @@ def retrieve(
         raise click.UsageError("expected --query with either --index (finds photographs) or --captions (finds texts).")
     if query is None and (index is None or captions is None):
         raise click.UsageError("expected --query, or --index and --captions together to measure recall.")
-    if query is None and index is not None and is_embeddings(index):
+    index = None if index is None else local_path(index) or index
+    stored = index is not None and _is_stored(index)
+    if query is None and stored:
         raise click.UsageError("expected --index with a folder of photographs to measure recall, not with embeddings.")
     if query is None and output is not None:
         raise click.UsageError("expected --output only with --query; recall goes to stdout.")
@@ -139,7 +141,7 @@ def retrieve(
         assert index is not None
         opened = (
             _opened_embeddings(encoder, index, cache)
-            if is_embeddings(index)
+            if stored
             else _opened_folder(encoder, index, follow_links, batch_size, cache)
         )
         _find_images(encoder, opened, index, query, image, limit, output)
@@ -159,6 +161,26 @@ def _image_meant(query: str) -> Path | None:
             "the spelling; or put the text in other words, without slashes and suffix."
         )
     return None
+
+
+def _is_stored(index: str) -> bool:
+    """Whether an index is what zsderm embed has written.
+
+    Raises:
+        InputError: photographs in a bucket, or a data set of embeddings without its manifest.
+    """
+    from zsderm.embeddings import DatasetFolder, is_embeddings
+
+    if is_embeddings(index):
+        return True
+    if is_address(index):
+        raise InputError(
+            f"expected embeddings in '{index}', but zsderm embed has written none there. Photographs in a bucket are "
+            f"embedded first: zsderm embed {index} -o rows/; then search them with --index rows/"
+        )
+    if os.path.isdir(index) and DatasetFolder.lacks_manifest(index):
+        DatasetFolder.open(index)  # says what is missing
+    return False
 
 
 def _opened_folder(
@@ -201,6 +223,8 @@ def _find_images(
 
     hits = index.by_text(query, k) if image is None else index.by_image(image, k)
     rows = [(hit.score, hit.path) for hit in hits]
+    if not rows:
+        say(f"Nothing found: there is no other photograph in {printable(place)} than the one that was asked for.")
     if output is not None and output.suffix.lower() == ".html":
         searched = f"{counted(len(index), 'photograph')} in {printable(place)}"
         _sheet(query, image, rows, searched, encoder.card.name).write(output)

@@ -114,8 +114,8 @@ def score(
     """Read the files and compute everything.
 
     Args:
-        files: predictions, see `zsderm.cli.answer_tables.read_predictions`; with several of them the images of the first
-            are the ones that count.
+        files: predictions, as `read_predictions` takes them; with several of them the images of the first are the ones
+            that count.
         labels: a file of labels, or None when the first file of predictions carries them.
         classes: (C,) class names.
         maps: what ``probability_class_i`` stands for, by file as it was named; "" is for every file.

@@ -65,7 +65,7 @@ class DatasetFolder(PartFolder[DatasetFacts]):
     BESIDE = (LIST,)
     CALLED = "data set of embeddings"
     STRANGER = "it is no data set of zsderm"
-    MADE_WITH = "Make it again in a new folder with: zsderm embed"
+    MADE_WITH = "Make it in a new folder with: zsderm embed IMAGE... -o FOLDER/"
     PART_OF = "of the data set"
     MADE_AGAIN = "Delete that file and run the command that made the data set again: only this part is made again."
 
@@ -106,7 +106,10 @@ class DatasetFolder(PartFolder[DatasetFacts]):
             return folder.has(LIST) or cls.open(folder).facts.list_digest != listed.digest
 
         if cls.exists(folder):
-            cls.open(folder)._refuse_encoder(encoder)  # before the images are gone through, which may take long
+            before = cls.open(folder)  # refused before the images are gone through, which may take long
+            before._refuse_encoder(encoder)
+            if folder.has(LIST):
+                list(before.images(()))  # whether the list is whole, as far as its last bytes say
         there = cls.exists(folder) and folder.has(LIST)
         listed = Listed.of(images) if there else write_list(folder, images, settled)
         if cls.exists(folder):
@@ -156,7 +159,7 @@ class DatasetFolder(PartFolder[DatasetFacts]):
             parts: in rising order; only what holds them is read.
 
         Raises:
-            InputError: the list is not there, damaged, or another one.
+            InputError: the list is not there, damaged, or another one; that is looked at even where there are no parts.
         """
         listed = Listed(self.facts.images, self.facts.list_digest)
         return listed_names(self.folder, listed, map(self.facts.rows, parts))

@@ -117,6 +117,8 @@ def embed_dataset(
 ) -> DatasetFolder:
     """Embed images into a data set, or go on where an earlier run stopped: parts that are there are not made again.
 
+    Of these only the beginning and the end are looked at, which shows that a file is whole.
+
     Args:
         place: a folder, new or of an earlier run with the same images and encoder.
         encoder: gives the rows.
@@ -142,6 +144,8 @@ def embed_dataset(
         place, about, map(os.fsdecode, images), part_rows=part_rows, run=run, passed_over=passed_over
     )
     missing = dataset.missing()
+    there = sorted(set(range(dataset.facts.parts)).difference(missing))
+    failed = sum(map(dataset.failed_in, there))  # before the work, for a part that is damaged is an error
     if begun is not None:
         begun(dataset, len(missing))
     if missing:
@@ -149,5 +153,5 @@ def embed_dataset(
         with counting(EMBEDDING, todo, progress) as tell:
             (engine or LocalEngine(encoder))(dataset, missing, tell)
     if missing or dataset.finished is None:
-        dataset.finish(sum(map(dataset.failed_in, range(dataset.facts.parts))), run)
+        dataset.finish(failed + sum(map(dataset.failed_in, missing)), run)
     return dataset

@@ -114,7 +114,7 @@ def read_embeddings(
         InputError: not such a file, a data set that is not finished, or embeddings of another encoder or of another
             number of views.
     """
-    stored = _read_dataset(path) if is_dataset(path) or is_address(path) else _read_file(Path(path))
+    stored = _read_dataset(path) if is_address(path) or os.path.isdir(path) else _read_file(Path(path))
     stored.check(encoder, views, path)
     return stored
 
