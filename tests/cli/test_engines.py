@@ -87,8 +87,24 @@ def test_embeddings_lie_beside_the_answers() -> None:
 
 
 def test_the_local_engine_is_nobody_special() -> None:
-    with EngineChoice("local").running("zsderm-mini", None, 64, None) as engine:
+    with EngineChoice("local").running("rows/", "zsderm-mini", None, 64, None) as engine:
         assert engine is None
+
+
+@pytest.mark.slow
+def test_a_data_set_that_is_finished_needs_no_cluster(photos: Path, tmp_path: Path) -> None:
+    rows = f"{tmp_path / 'rows'}/"
+    ray = ["--engine", "ray", "--ray-address", "127.0.0.1:1"]  # where nobody listens
+    before = CliRunner().invoke(main, ["embed", str(photos), "-o", rows, "--no-cache", *ray])
+    assert before.exit_code == 1 and "no Ray cluster can be used at '127.0.0.1:1'" in before.stderr
+    assert not (tmp_path / "rows").exists()
+    for engine in ([], ray):
+        done = CliRunner().invoke(main, ["embed", str(photos), "-o", rows, "--no-cache", *engine])
+        assert done.exit_code == 0, done.output
+    assert "1 of 1 part was there, 0 made" in done.stderr
+    (tmp_path / "rows" / "part-000000.parquet").unlink()
+    done = CliRunner().invoke(main, ["embed", str(photos), "-o", rows, "--no-cache", *ray])
+    assert done.exit_code == 1 and "no Ray cluster can be used at '127.0.0.1:1'" in done.stderr
 
 
 _WITHOUT = """

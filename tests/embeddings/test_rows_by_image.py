@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zsderm.embeddings import embed_dataset, embed_images, embeddings_of, write_embeddings
+from zsderm.embeddings import DatasetFolder, embed_dataset, embed_images, embeddings_of, write_embeddings
 from zsderm.errors import InputError
 
 PLACES = ["rows.npy", "rows.parquet", "rows"]
@@ -83,3 +83,16 @@ def test_many_rows_are_found_in_chunks(tiny_encoder, paths, tmp_path: Path, monk
     place = stored(tmp_path / "rows", tiny_encoder, paths)
     found = embeddings_of(place, tiny_encoder, paths[::-1])
     np.testing.assert_allclose(found.features, tiny_encoder.encode_images(paths[::-1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("way", ["exact", "end of the path"])
+def test_rows_are_read_only_from_parts_that_hold_an_image_that_is_asked_for(
+    tiny_encoder, paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    place = stored(tmp_path / "rows", tiny_encoder, paths)  # parts of three
+    read, whole = list[int](), DatasetFolder.read_part
+    monkeypatch.setattr(DatasetFolder, "read_part", lambda self, part: read.append(part) or whole(self, part))
+    asked = [paths[number] if way == "exact" else Path(paths[number].name) for number in (6, 0, 1, 0)]
+    found = embeddings_of(place, tiny_encoder, asked)
+    np.testing.assert_allclose(found.features, tiny_encoder.encode_images([paths[n] for n in (6, 0, 1, 0)]), atol=1e-6)
+    assert sorted(read) == [0, 2]

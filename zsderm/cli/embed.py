@@ -113,7 +113,7 @@ def embed(
         DatasetFolder.refuse_others(output)
     check_images(images)
     started = time.monotonic()
-    made_by = context.with_resource(engine.running(model, device, batch_size, cache))
+    made_by = context.with_resource(engine.running(output, model, device, batch_size, cache))
     encoder = loaded_encoder(model, device)
     passed_over: Counter[str] = Counter()
     paths = walk(images, follow_links=follow_links, passed_over=passed_over)

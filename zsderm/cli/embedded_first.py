@@ -112,7 +112,7 @@ def embedded_first(context: click.Context, options: Mapping[str, Any]) -> Stored
     check_images(images)
     started = time.monotonic()
     passed_over: Counter[str] = Counter()
-    with engine.running(model, device, options["batch_size"], options["cache"]) as made_by:
+    with engine.running(place, model, device, options["batch_size"], options["cache"]) as made_by:
         encoder = loaded_encoder(model, device)
         paths = walk(images, follow_links=options["follow_links"], passed_over=passed_over)
         named = paths if len(images) == 1 else map(path_or_address, once(map(str, paths)))

@@ -86,11 +86,20 @@ class EngineChoice:
             raise click.UsageError(f"--{given[0].replace('_', '-')} is for --engine ray.")
 
     def running(
-        self, model: str, device: str | None, batch_size: int, cache: Path | None
+        self, output: Path | str, model: str, device: str | None, batch_size: int, cache: Path | None
     ) -> AbstractContextManager[Engine | None]:
-        """The engine as long as it runs; None for the local one, which needs the encoder first."""
+        """The engine as long as it runs; None for the local one, which needs the encoder first.
+
+        Args:
+            output: where it is to work; a data set in which no part is missing needs no cluster.
+            model: see `zsderm.embeddings.ray_engine.RayEngine`, also for what follows.
+            device: where the encoder runs.
+            batch_size: images encoded at a time.
+            cache: keeps rows between runs.
+        """
         if not self.is_ray:
             return nullcontext()
+        from zsderm.embeddings import DatasetFolder
         from zsderm.embeddings.ray_engine import RayEngine
 
         return RayEngine(
@@ -102,6 +111,7 @@ class EngineChoice:
             self.actors,
             self.num_cpus_per_actor,
             self.num_gpus_per_actor,
+            late=DatasetFolder.exists(output) and not DatasetFolder.open(output).missing(),
             verbose=logging.getLogger("zsderm").isEnabledFor(logging.DEBUG),
         )
 

@@ -44,6 +44,8 @@ class RayEngine:
         actors: least and most; None for as many as there is room for.
         cpus: processors of each actor; None for a share of what the nodes have.
         gpus: of each actor; None for one where there are any.
+        late: connect only when there are parts to be made; else at once, so that a wrong address is said before any
+            work.
         verbose: show what Ray itself says.
         ready_after: seconds that the last call took until the first part was begun: processes that start, and each
             loads the encoder; None where no part was made.
@@ -57,18 +59,24 @@ class RayEngine:
     actors: tuple[int, int] | None = None
     cpus: int | None = None
     gpus: float | None = None
+    late: bool = False
     verbose: bool = False
     ready_after: float | None = field(default=None, init=False)
     _connected: bool = field(default=False, init=False, repr=False)
     _called: float = field(default=0.0, init=False, repr=False)
 
     def __enter__(self) -> RayEngine:
-        """Connect to the cluster.
+        """Connect to the cluster, unless that is for later.
 
         Raises:
             MissingDependencyError: Ray is not installed.
             SettingsError: there is no cluster at the address, or it has another version of Ray or Python.
         """
+        if not self.late:
+            self._connect()
+        return self
+
+    def _connect(self) -> None:
         with requires("zsderm[ray]", "--engine ray"):
             import ray
             import ray.data
@@ -79,7 +87,6 @@ class RayEngine:
             with signals_kept():
                 connect(self.address, self.verbose)
             self._connected = True
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._connected:
@@ -92,9 +99,11 @@ class RayEngine:
         """See `Engine`.
 
         Raises:
+            MissingDependencyError: Ray is not installed.
             InputError: a node does not see the data set or the photographs, or has another encoder or zsderm.
             SettingsError: a part could not be made although it was tried several times.
         """
+        self._connect()
         plan = Actors.planned(nodes(), self.actors, self.cpus, self._gpus())
         work = Work(
             dataset.folder,

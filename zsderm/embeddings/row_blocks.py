@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
+from zsderm.embeddings.dataset_folder import DatasetFolder
 from zsderm.embeddings.dataset_rows import DatasetRows
 from zsderm.embeddings.feature_files import StoredEmbeddings
 from zsderm.embeddings.nearest_rows import Floats, Integers
@@ -88,26 +90,44 @@ def names_of(stored: StoredEmbeddings, rows: Integers) -> list[str]:
     """
     if not isinstance(stored.features, DatasetRows):
         return [stored.images[row] for row in rows.tolist()]
-    from pyarrow import parquet
-
     dataset = stored.features.dataset
     parts, places = np.divmod(rows, dataset.facts.part_rows)
     names = [""] * len(rows)
 
     def read(part: int) -> None:
         here = np.flatnonzero(parts == part)
-        try:
-            with dataset.folder.open(dataset.part_name(part)) as stream:
-                file = parquet.ParquetFile(stream, page_checksum_verification=True)
-                if file.metadata.num_rows != len(dataset.facts.rows(part)):
-                    raise ValueError(f"it has {file.metadata.num_rows} rows")
-                column = file.read(columns=["image"], use_threads=False)["image"]
-            found = column.take(places[here]).to_pylist()
-        except (OSError, ValueError, LookupError, MemoryError) as error:
-            raise dataset.damaged(part, error) from error
-        for row, name in zip(here.tolist(), found, strict=True):
+        for row, name in zip(here.tolist(), _names_in(dataset, part).take(places[here]).to_pylist(), strict=True):
             names[row] = name
 
     with ThreadPoolExecutor(READERS) as pool:
         list(pool.map(read, np.unique(parts).tolist()))
     return names
+
+
+def all_names(stored: StoredEmbeddings) -> Iterator[str]:
+    """The names of the images in their order; of a data set, a part at a time, and only the column of names is read.
+
+    Raises:
+        InputError: a part is not there, or its names cannot be read.
+    """
+    if not isinstance(stored.features, DatasetRows):
+        yield from stored.images
+        return
+    dataset = stored.features.dataset
+    readers = LOCAL_READERS if isinstance(dataset.folder, LocalFolder) else READERS
+    for _, column in mapped_ahead(range(dataset.facts.parts), partial(_names_in, dataset), readers):
+        yield from column.to_pylist()
+
+
+def _names_in(dataset: DatasetFolder, part: int) -> Any:
+    """The column of names of a part, as pyarrow has it; the rest of the part is not read, and not checked."""
+    from pyarrow import parquet
+
+    try:
+        with dataset.folder.open(dataset.part_name(part)) as stream:
+            file = parquet.ParquetFile(stream, page_checksum_verification=True)
+            if file.metadata.num_rows != len(dataset.facts.rows(part)):
+                raise ValueError(f"it has {file.metadata.num_rows} rows")
+            return file.read(columns=["image"], use_threads=False)["image"]
+    except (OSError, ValueError, LookupError, MemoryError) as error:
+        raise dataset.damaged(part, error) from error

@@ -15,6 +15,7 @@ import numpy as np
 
 from zsderm.embeddings.feature_files import StoredEmbeddings, read_embeddings
 from zsderm.embeddings.image_features import ImageEmbeddings
+from zsderm.embeddings.row_blocks import all_names
 from zsderm.errors import InputError
 from zsderm.file_names import printable
 from zsderm.image_names import NO_RANK, ImageNames, Rank, is_end
@@ -30,6 +31,8 @@ def embeddings_of(
     place: str | os.PathLike[str], encoder: Encoder, images: Sequence[str | Path], views: int = 1
 ) -> ImageEmbeddings:
     """The embeddings of some images out of what ``zsderm embed`` wrote; a few thousand stored rows are in memory.
+
+    Of a data set the names are read first, and rows only from those parts that hold an image that is asked for.
 
     An image is found by its path. Where no stored path is the same, one counts of which the other is the end, so that
     a folder may be named another way now than it was then.
@@ -70,7 +73,7 @@ def _rows_of(names: Sequence[str], stored: StoredEmbeddings, place: str | os.Pat
     for index, name in enumerate(names):
         asked[name].append(index)
     rows, shown = np.full(len(names), -1, np.int64), printable(os.fsdecode(place))
-    for row, name in enumerate(stored.images):
+    for row, name in enumerate(all_names(stored)):
         for index in asked.get(name, ()):
             rows[index] = row
     left = [name for name, places in asked.items() if rows[places[0]] < 0]
@@ -101,7 +104,7 @@ def _fitting(names: Sequence[str], stored: StoredEmbeddings) -> tuple[dict[str, 
     known = ImageNames(names)
     best: dict[int, tuple[Rank, int]] = {}
     doubtful: dict[int, Rank] = {}
-    for row, name in enumerate(stored.images):
+    for row, name in enumerate(all_names(stored)):
         numbers, rank = known.meant_by(name)
         if not is_end(rank):
             continue
