@@ -101,8 +101,8 @@ def test_the_parts_are_those_of_one_process_to_the_byte(engine, encoder, photogr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", EACH_MOMENT)
-def test_an_actor_that_is_killed_costs_no_row(
-    engine, cluster, encoder, photographs, undisturbed, tmp_path, moment: str
+def test_an_actor_that_is_killed_costs_no_row_and_is_not_talked_of(
+    engine, cluster, encoder, photographs, undisturbed, tmp_path, capfd, moment: str
 ) -> None:
     folder = tmp_path / "rows"
     with when(lambda: MOMENTS[moment](cluster, folder), lambda: kill(cluster.actors()[0])) as was_killed:
@@ -110,12 +110,13 @@ def test_an_actor_that_is_killed_costs_no_row(
     assert was_killed()
     assert [part.read_bytes() for part in parts_in(folder)] == undisturbed
     assert done.finished is not None and done.finished["failed"] == 1
+    assert "raylet" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", EACH_MOMENT)
-def test_a_node_that_is_killed_costs_no_row(
-    engine, cluster, encoder, photographs, undisturbed, tmp_path, moment: str
+def test_a_node_that_is_killed_costs_no_row_and_is_not_talked_of(
+    engine, cluster, encoder, photographs, undisturbed, tmp_path, capfd, moment: str
 ) -> None:
     folder = tmp_path / "rows"
     with when(lambda: MOMENTS[moment](cluster, folder), cluster.kill_node) as was_killed:
@@ -123,6 +124,7 @@ def test_a_node_that_is_killed_costs_no_row(
     assert was_killed()
     assert [part.read_bytes() for part in parts_in(folder)] == undisturbed
     assert done.finished is not None and done.finished["failed"] == 1
+    assert "raylet" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.slow
@@ -289,6 +291,13 @@ def test_an_address_where_nobody_listens_is_said_at_once() -> None:
     with pytest.raises(SettingsError, match=r"no Ray cluster can be used at '127.0.0.1:9': .*ray start --head"):
         RayEngine("zsderm-mini", address="127.0.0.1:9").__enter__()
     assert time.monotonic() - started < 15
+
+
+def test_a_full_disk_of_rays_own_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr("zsderm.embeddings.ray_cluster._LEAST_FREE", 1 << 62)
+    with pytest.raises(SettingsError, match=f"Ray keeps its files in '{tmp_path}', and only .* set RAY_TMPDIR"):
+        RayEngine("zsderm-mini", address="local").__enter__()
 
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ray"

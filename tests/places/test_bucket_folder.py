@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.conftest import TinyEncoder
@@ -50,6 +52,18 @@ def test_a_path_names_a_folder_on_a_disk_and_an_address_one_in_a_bucket(tmp_path
     assert isinstance(folder_at(tmp_path), LocalFolder) and isinstance(folder_at("s3://bucket/a"), BucketFolder)
     assert str(folder_at("s3://bucket/a/")) == "s3://bucket/a"
     assert folder_at(f"file://{tmp_path}").path == tmp_path
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has one")
+def test_a_full_disk_of_drafts_is_not_taken_for_a_fault_of_the_bucket(s3: S3Server) -> None:
+    bucket = s3.bucket(name(), {})
+    for fill in (lambda: Path("/dev/full").write_bytes(b"x"), lambda: pa.OSFile("/dev/full", "wb").write(b"x")):
+        with (
+            pytest.raises(SettingsError, match=rf"cannot write '{gettempdir()}', .* the disk is full"),
+            folder_at(f"s3://{bucket.name}/rows").written("a.bin"),
+        ):
+            fill()
+    assert bucket.names() == []
 
 
 def test_a_draft_that_is_not_completed_leaves_nothing(s3: S3Server) -> None:

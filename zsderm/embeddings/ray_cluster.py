@@ -9,6 +9,8 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from shutil import disk_usage
+from tempfile import gettempdir
 from typing import Any
 
 from zsderm.errors import SettingsError
@@ -18,6 +20,10 @@ MOST_CPUS = 16  # of an actor with a GPU: for what is decoded ahead
 _STORE = 128 << 20  # bytes of the object store of a local start: numbers of parts are all that is in it
 _REACH = 10  # seconds that an address may take to answer
 _LEVEL = "RAY_BACKEND_LOG_LEVEL"
+_LEAST_FREE = (
+    100 << 20
+)  # bytes on the disk of Ray's own files: sockets, logs, and the object store where memory is short
+_SWITCH = "_worker_logs_enabled"
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ def connect(address: str | None, verbose: bool) -> None:
             except (ConnectionError, OSError, RuntimeError) as error:
                 if wanted is not None:
                     raise SettingsError(_not_connected(wanted, error)) from error
+        _refuse_full_disk()
         processors = os.cpu_count() or 1
         allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else processors
         ray.init(
@@ -111,6 +118,29 @@ def connect(address: str | None, verbose: bool) -> None:
             object_store_memory=_STORE,
             **quiet,
         )
+
+
+def _refuse_full_disk() -> None:
+    """Refuse to start Ray where there is no room for its files: it would wait for minutes, and not say for what."""
+    place = os.environ.get("RAY_TMPDIR") or gettempdir()
+    with suppress(OSError):
+        free = disk_usage(place).free
+        if free < _LEAST_FREE:
+            raise SettingsError(
+                f"Ray keeps its files in '{place}', and only {free >> 20} MB are free there. Make room, or set "
+                "RAY_TMPDIR to another folder"
+            )
+
+
+def show_messages(shown: bool) -> None:
+    """Whether Ray prints on stdout what happens in the cluster, such as the end of an actor; it has no setting for it.
+
+    What its own debugger does while it is open; a version without that switch goes on printing.
+    """
+    import ray._private.worker as of_ray
+
+    if hasattr(of_ray, _SWITCH):
+        setattr(of_ray, _SWITCH, shown)
 
 
 def _reach(address: str | None) -> None:

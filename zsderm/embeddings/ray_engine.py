@@ -17,7 +17,7 @@ from typing import Any
 
 from zsderm.embeddings.dataset_folder import DatasetFolder
 from zsderm.embeddings.ray_actor import AT_ONCE, PartMaker, Work, seen_images
-from zsderm.embeddings.ray_cluster import Actors, connect, nodes, signals_kept
+from zsderm.embeddings.ray_cluster import Actors, connect, nodes, show_messages, signals_kept
 from zsderm.errors import InputError, SettingsError
 from zsderm.optional_packages import requires
 from zsderm.wording import counted
@@ -86,6 +86,7 @@ class RayEngine:
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
             with signals_kept():
                 connect(self.address, self.verbose)
+            show_messages(self.verbose)
             self._connected = True
 
     def __exit__(self, *_: object) -> None:
@@ -94,6 +95,7 @@ class RayEngine:
 
             self._connected = False
             ray.shutdown()
+            show_messages(True)
 
     def __call__(self, dataset: DatasetFolder, parts: Sequence[int], tell: Callable[[float], None]) -> None:
         """See `Engine`.

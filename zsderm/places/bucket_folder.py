@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -79,6 +80,11 @@ class BucketFolder(Folder):
                 yield draft
                 self._upload(draft, place)
             except OSError as error:
+                if _is_full(error):
+                    raise SettingsError(
+                        f"cannot write '{draft.parent.parent}', where a file is made before it is uploaded: the disk is "
+                        "full. Make room there, or set TMPDIR to another folder"
+                    ) from None
                 raise SettingsError(
                     f"cannot write '{place}': {error.strerror or error}. Check the keys and the bucket, or choose "
                     "another place; see docs/buckets.md"
@@ -106,6 +112,11 @@ class BucketFolder(Folder):
                 f"'{self.address.below(name)}' would be replaced, but it is not what zsderm writes there. Choose "
                 "another place."
             )
+
+
+def _is_full(error: OSError) -> bool:
+    """Whether an error says that a disk of this machine is full; those of pyarrow say it in words."""
+    return error.errno == errno.ENOSPC or f"[errno {errno.ENOSPC}]" in str(error)
 
 
 def folder_at(place: str | os.PathLike[str] | Folder) -> Folder:
