@@ -82,8 +82,8 @@ class BucketFolder(Folder):
             except OSError as error:
                 if _is_full(error):
                     raise SettingsError(
-                        f"cannot write '{draft.parent.parent}', where a file is made before it is uploaded: the disk is "
-                        "full. Make room there, or set TMPDIR to another folder"
+                        f"cannot write '{draft.parent.parent}', where files are made before they are uploaded: the "
+                        "disk is full. Make room there, or set TMPDIR to another folder"
                     ) from None
                 raise SettingsError(
                     f"cannot write '{place}': {error.strerror or error}. Check the keys and the bucket, or choose "
