@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zsderm.cli import main
-from zsderm.cli.image_sources import images_meant
+from zsderm.cli.image_sources import images_meant, once
 from zsderm.errors import ImageError
 
 CLASSES = ("-c", "melanoma, nevus", "--method", "templates")
@@ -177,3 +177,13 @@ def test_the_package_runs_as_a_module_and_completes_names_for_a_shell(tmp_path: 
     asked = {"_ZSDERM_COMPLETE": "bash_complete", "COMP_WORDS": "zsderm classify --min", "COMP_CWORD": "2"}
     assert output([], **asked) == "plain,--min-probability\n"
     assert output([], **asked | {"COMP_WORDS": "zsderm classify ./"}) == "file,./\n"
+
+
+def test_names_that_differ_only_in_signs_nobody_sees_are_several_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["a.jpg", "a\r.jpg", "a.jpg\r", "a\u00a0.jpg", "a\u200b.jpg", "a .jpg"]
+    assert list(once([str(tmp_path / name) for name in names])) == [str(tmp_path / name) for name in names]
+    assert capsys.readouterr().err == ""
+    assert list(once(f"{tmp_path}/{folder}a\r.jpg" for folder in ("", "./", "b/../"))) == [f"{tmp_path}/a\r.jpg"]
+    assert "2 images were named more than once" in capsys.readouterr().err

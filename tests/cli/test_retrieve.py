@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zsderm.cli.retrieve import retrieve
-from zsderm.embeddings import embed_dataset
+from zsderm.embeddings import embed_dataset, is_embeddings
 from zsderm.errors import InputError
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "images"
@@ -169,6 +169,9 @@ def test_what_cannot_be_searched_is_said_before_an_encoder_is_loaded(
     cache: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zsderm.cli.retrieve.loaded_encoder", None)
+    with pytest.raises(InputError, match=r"zsderm embed list\.csv -o rows/; then search them with --index rows/"):
+        CliRunner().invoke(retrieve, ["--index", "list.csv", "--query", "a mole"], catch_exceptions=False)
     (embeddings / "embeddings.json").unlink()
+    assert is_embeddings(embeddings)
     with pytest.raises(InputError, match=r"has parts, but not the manifest 'embeddings\.json'"):
         CliRunner().invoke(retrieve, ["--index", str(embeddings), "--query", "a mole"], catch_exceptions=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -87,12 +86,10 @@ def images_or_embeddings(context: click.Context, options: Mapping[str, Any]) -> 
             "--model supervised:FOLDER cannot be given with --embeddings: its network answers from photographs, and "
             "embeddings are of another."
         )
-    from zsderm.embeddings import DatasetFolder, is_embeddings, read_embeddings
+    from zsderm.embeddings import is_embeddings, read_embeddings
     from zsderm.errors import InputError
 
     if not is_embeddings(embeddings):
-        if os.path.isdir(embeddings) and DatasetFolder.lacks_manifest(embeddings):
-            DatasetFolder.open(embeddings)  # says what is missing
         raise InputError(
             f"expected embeddings in '{embeddings}', a file ending in .npy or .parquet or a folder that zsderm embed "
             "wrote, but it is none of them. Make them with: zsderm embed IMAGE... -o FOLDER/"

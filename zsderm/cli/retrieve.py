@@ -13,6 +13,7 @@ import click
 from zsderm.cli.failures import print_failures
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.image_list import found_images, print_passed_over
+from zsderm.cli.image_lists import LISTS
 from zsderm.cli.options import (
     FILE,
     batch_option,
@@ -167,19 +168,24 @@ def _is_stored(index: str) -> bool:
     """Whether an index is what zsderm embed has written.
 
     Raises:
-        InputError: photographs in a bucket, or a data set of embeddings without its manifest.
+        InputError: photographs in a bucket, a list of them, or a data set of embeddings without its manifest.
     """
     from zsderm.embeddings import DatasetFolder, is_embeddings
 
+    if os.path.isdir(index) and DatasetFolder.lacks_manifest(index):
+        DatasetFolder.open(index)  # says what is missing
     if is_embeddings(index):
         return True
+    if index.lower().endswith(LISTS):
+        raise InputError(
+            f"expected a folder of photographs, or what zsderm embed has written, but got '{index}'. Embed the "
+            f"photographs it names: zsderm embed {index} -o rows/; then search them with --index rows/"
+        )
     if is_address(index):
         raise InputError(
             f"expected embeddings in '{index}', but zsderm embed has written none there. Photographs in a bucket are "
             f"embedded first: zsderm embed {index} -o rows/; then search them with --index rows/"
         )
-    if os.path.isdir(index) and DatasetFolder.lacks_manifest(index):
-        DatasetFolder.open(index)  # says what is missing
     return False
 
 

@@ -134,8 +134,13 @@ def is_dataset(path: str | os.PathLike[str]) -> bool:
 
 
 def is_embeddings(path: str | os.PathLike[str]) -> bool:
-    """Whether a path means embeddings: by its suffix, or because it is the folder of a data set of them."""
-    return os.fspath(path).lower().endswith(SUFFIXES) or is_dataset(path)
+    """Whether a path means embeddings: by its suffix, or because it is the folder of a data set of them.
+
+    So is one whose manifest was deleted: who reads it is told so.
+    """
+    if os.fspath(path).lower().endswith(SUFFIXES) or is_dataset(path):
+        return True
+    return not is_address(path) and os.path.isdir(path) and DatasetFolder.lacks_manifest(path)
 
 
 _Batch = tuple[list[str], ImageEmbeddings]
