@@ -54,8 +54,9 @@ def addresses_whole(*places: Path | str | None) -> Iterator[None]:
         yield
     except InputError as error:
         text = str(error)
-        for place in filter(None, places):
-            text = text.replace(str(Path(place)), str(place))
+        for place in places:
+            if isinstance(place, str):
+                text = text.replace(str(Path(place)), place)
         raise type(error)(text) from error
 
 
