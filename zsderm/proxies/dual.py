@@ -104,11 +104,10 @@ def dual_gradient(chunks: Iterable[torch.Tensor], potential: torch.Tensor, overl
         # The largest label of a row is at least 1 / C, so its logarithm is exact; with it comes the normaliser.
         row_logs = shifted.amax(dim=1) - labels.amax(dim=1).log()  # (n,)
         masses = labels.sum(dim=0)  # (C,)
-        if masses.amin() > _SMALL:
-            found = masses.log()
-        else:  # all labels of a class round to nothing, or nearly
-            found = torch.logsumexp(shifted - row_logs[:, None], dim=0)
-        log_masses = torch.logaddexp(log_masses, found)
+        lost = bool(masses.amin() < _SMALL)  # all labels of a class round to nothing, or nearly
+        log_masses = torch.logaddexp(
+            log_masses, torch.logsumexp(shifted - row_logs[:, None], dim=0) if lost else masses.log()
+        )
         if products is not None:
             products += labels.T @ labels
         normaliser += row_logs.sum()
