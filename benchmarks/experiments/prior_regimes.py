@@ -6,8 +6,8 @@
         --document docs/priors.md --picture docs/priors.png
 
 Prints Markdown, and with --document also puts it between the lines "<!-- prior tables -->" and
-"<!-- end of prior tables -->" of a page, and what its prose quotes between marks of the same kind. Figures are points
-of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz holds image_features (N, D), labels
+"<!-- end of prior tables -->" of a page, the overview between marks of its own, and what the prose quotes likewise.
+Figures are points of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz holds image_features (N, D), labels
 (N,) as indices, and text_proxies (C, D); natural, partial, balanced, skewed and single-class folders are drawn from it,
 with the text proxies as they are and with a class bias added.
 
@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from zsderm.benchmarks.experiments.prior_worlds import World, real_worlds, synthetic_worlds
 from zsderm.benchmarks.pages import splice
 from zsderm.proxies import refine, resolve_prior
-from zsderm.proxies.guard import component_count
+from zsderm.proxies.guard import component_count, distinct_images
 from zsderm.proxies.mixture import principal_components
 from zsderm.proxies.prior import estimate_prior
 from zsderm.proxies.refinement import ANCHORS
@@ -49,9 +49,11 @@ def prior_of(world: World, name: str) -> str | torch.Tensor:
     if name == "mean^0.8":
         return resolve_prior("auto", text_labels) ** 0.8
     if name == "learned":
-        count = component_count(len(logits), world.image_features.shape[1], logits.shape[1])
-        components = principal_components(torch.from_numpy(world.image_features), count)
-        return estimate_prior(components, text_labels, anchor=max(ANCHORS))
+        features = torch.from_numpy(world.image_features)
+        distinct = distinct_images(features)
+        count = component_count(len(distinct), features.shape[1], logits.shape[1])
+        components = principal_components(features, count, distinct)
+        return estimate_prior(components, text_labels, anchor=max(ANCHORS), learned_from=distinct)
     if name in ("true mix", "sqrt true"):
         counts = torch.bincount(torch.from_numpy(world.labels), minlength=len(world.text_proxies)).double()
         return counts if name == "true mix" else counts.sqrt()
@@ -222,11 +224,12 @@ def main(
     if output:
         measured.to_csv(output, index=False)
     tables = {str(source): figures for source, figures in measured.groupby("source", sort=False)}
-    parts = [overview(tables), *(f"### {source}\n\n{regimes(figures)}" for source, figures in tables.items())]
-    click.echo("\n\n".join(parts))
+    parts = [f"### {source}\n\n{regimes(figures)}" for source, figures in tables.items()]
+    click.echo("\n\n".join([overview(tables), *parts]))
     if document:
-        places = {"prior tables": "\n\n" + "\n\n".join(parts) + "\n\n", **sentences(tables)}
-        splice(document, places, required="prior tables")
+        framed = {"prior overview": overview(tables), "prior tables": "\n\n".join(parts)}
+        places = {name: f"\n\n{text}\n\n" for name, text in framed.items()}
+        splice(document, {**places, **sentences(tables)}, required="prior tables")
 
 
 if __name__ == "__main__":

@@ -79,14 +79,16 @@ def test_the_regime_table_has_one_row_per_mix_and_number_of_classes() -> None:
 def test_rows_are_measured_once_and_shown_in_a_page(features_file: Path, tmp_path: Path) -> None:
     rows, page = tmp_path / "rows.csv", tmp_path / "page.md"
     measure(list(real_worlds(features_file, range(1)))[:2]).assign(source="features").to_csv(rows, index=False)
-    page.write_text("before\n<!-- prior tables -->\nstale\n<!-- end of prior tables -->\nafter\n")
+    stale = "\n".join(f"<!-- {name} -->\nstale\n<!-- end of {name} -->" for name in ("prior overview", "prior tables"))
+    page.write_text(f"before\n{stale}\nafter\n")
     drawing = tmp_path / "dots.png"
     result = CliRunner().invoke(main, ["--rows", str(rows), "--document", str(page), "--picture", str(drawing)])
     assert result.exit_code == 0, result.output
     assert drawing.read_bytes().startswith(b"\x89PNG")
     assert "### features" in page.read_text()
     assert "| natural, bias 0.0 | 3 | 1 |" in result.output
-    assert page.read_text().startswith("before\n<!-- prior tables -->\n\n| source |")
+    assert page.read_text().startswith("before\n<!-- prior overview -->\n\n| source |")
+    assert "<!-- prior tables -->\n\n### features\n\n| mix |" in page.read_text()
     assert page.read_text().endswith("<!-- end of prior tables -->\nafter\n")
     assert "stale" not in page.read_text()
 

@@ -1,0 +1,76 @@
+"""Features, labels and text proxies of a labelled data set in one file, for `prior_regimes` to draw folders from.
+
+    python -m zsderm.benchmarks.experiments.prior_features --dataset pad --data-root DATA --method knowledge \\
+        --output PAD-knowledge.npz
+
+Letters: N images, C classes, D embedding width.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from zsderm import ZeroShotClassifier, load_encoder
+from zsderm.atomic_files import atomic_file
+from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.labelled import LabelledImages
+from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
+from zsderm.embeddings import embed_images
+from zsderm.encoders import Encoder
+
+METHODS = ("knowledge", "class-name")
+
+
+def features_of(
+    encoder: Encoder, data: LabelledImages, method: str, cache: Path | None = None
+) -> dict[str, np.ndarray]:
+    """What text proxies meet: one view of each image, and one proxy of each class.
+
+    Args:
+        encoder: embeds images and texts.
+        data: images with their labels.
+        method: of METHODS, which says what the text proxies are made of.
+        cache: folder for embeddings.
+
+    Returns:
+        image_features (N, D) float32 unit rows, labels (N,) int64, text_proxies (C, D) float32 unit rows, and the
+        names of the classes (C,). Images that cannot be read are left out.
+    """
+    found = embed_images(encoder, list(data.images), cache=cache)
+    features = np.asarray(found.features)[np.asarray(found.ok)]
+    subject = ZeroShotClassifier.from_pretrained(
+        encoder, classes=list(data.classes), method=method, views=1, cache=cache
+    )
+    fitted = subject.fit(features).fitted
+    assert fitted is not None
+    return {
+        "image_features": features.astype(np.float32),
+        "labels": np.asarray(data.labels)[np.asarray(found.ok)],
+        "text_proxies": fitted.text.numpy(),
+        "classes": np.array(data.classes),
+    }
+
+
+@click.command(help=__doc__)
+@model_option
+@click.option("--dataset", required=True, help="Name of a card, or a table of images and labels.")
+@click.option("--split", default="dev", show_default=True)
+@click.option("--method", default="knowledge", show_default=True, type=click.Choice(METHODS))
+@data_root_option
+@cache_dir_option
+@click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The .npz file.")
+def main(
+    model: str, dataset: str, split: str, method: str, data_root: Path | None, cache_dir: Path | None, output: Path
+) -> None:
+    """Write the file."""
+    arrays = features_of(load_encoder(model), load(dataset, data_root, split), method, cache_dir)
+    with atomic_file(output) as draft:
+        np.savez(draft, **arrays)
+    click.echo(f"{len(arrays['labels'])} images, {len(arrays['classes'])} classes: {output}")
+
+
+if __name__ == "__main__":
+    main()
