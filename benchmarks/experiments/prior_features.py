@@ -16,9 +16,9 @@ import numpy as np
 from zsderm import ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.datasets import load
+from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
-from zsderm.embeddings import embed_images
 from zsderm.encoders import Encoder
 
 METHODS = ("knowledge", "class-name")
@@ -37,18 +37,20 @@ def features_of(
 
     Returns:
         image_features (N, D) float32 unit rows, labels (N,) int64, text_proxies (C, D) float32 unit rows, and the
-        names of the classes (C,). Images that cannot be read are left out.
+        names of the classes (C,).
+
+    Raises:
+        ImageError: an image cannot be read.
     """
-    found = embed_images(encoder, list(data.images), cache=cache)
-    features = np.asarray(found.features)[np.asarray(found.ok)]
+    features = image_features(encoder, data.images, cache)
     subject = ZeroShotClassifier.from_pretrained(
         encoder, classes=list(data.classes), method=method, views=1, cache=cache
     )
     fitted = subject.fit(features).fitted
     assert fitted is not None
     return {
-        "image_features": features.astype(np.float32),
-        "labels": np.asarray(data.labels)[np.asarray(found.ok)],
+        "image_features": features.numpy(),
+        "labels": np.asarray(data.labels),
         "text_proxies": fitted.text.numpy(),
         "classes": np.array(data.classes),
     }

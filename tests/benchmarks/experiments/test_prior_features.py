@@ -18,13 +18,12 @@ from zsderm.benchmarks.experiments.prior_worlds import real_worlds
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """Forty photographs of two diseases, and one that cannot be read."""
+    """Forty photographs of two diseases."""
     rng = np.random.default_rng(0)
     for number in range(40):
         Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(tmp_path / f"{number:02d}.png")
-    (tmp_path / "40.png").write_bytes(b"no image")
-    names = [f"{number:02d}.png" for number in range(41)]
-    labels = ["melanoma", "nevus", "nevus", "nevus"] * 10 + ["nevus"]
+    names = [f"{number:02d}.png" for number in range(40)]
+    labels = ["melanoma", "nevus", "nevus", "nevus"] * 10
     pd.DataFrame({"filename": names, "label": labels}).to_csv(tmp_path / "index.csv", index=False)
     return tmp_path / "index.csv"
 
@@ -32,11 +31,11 @@ def table(tmp_path: Path) -> Path:
 def test_rows_are_those_of_the_encoder_and_proxies_those_that_answer(tiny_encoder, table: Path) -> None:
     data = load(str(table), None, "all")
     found = features_of(tiny_encoder, data, "class-name")
-    rows = tiny_encoder.encode_images([str(path) for path in data.images[:40]]).numpy()
+    rows = tiny_encoder.encode_images([str(path) for path in data.images]).numpy()
     np.testing.assert_allclose(found["image_features"], rows, atol=1e-6)
-    assert found["labels"].tolist() == list(data.labels[:40])
+    assert found["labels"].tolist() == list(data.labels)
     subject = ZeroShotClassifier.from_pretrained(tiny_encoder, classes=list(data.classes), method="class-name", views=1)
-    answers = subject.predict(list(data.images[:40])).probabilities.argmax(dim=1)
+    answers = subject.predict(list(data.images)).probabilities.argmax(dim=1)
     assert ((rows @ found["text_proxies"].T).argmax(axis=1) == answers.numpy()).all()
 
 
