@@ -7,9 +7,10 @@
 
 Prints Markdown, and with --document also puts it between the lines "<!-- prior tables -->" and
 "<!-- end of prior tables -->" of a page, the overview between marks of its own, and what the prose quotes likewise.
-Figures are points of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz holds image_features (N, D), labels
-(N,) as indices, and text_proxies (C, D); natural, partial, balanced, skewed and single-class folders are drawn from it,
-with the text proxies as they are and with a class bias added.
+Figures are points of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz, which
+`prior_features` writes, holds image_features (N, D), labels (N,) as indices, and text_proxies (C, D); natural, partial,
+balanced, skewed and single-class folders are drawn from it, with the text proxies as they are and with a class bias
+added.
 
 The constants of the guard were set on seeds 0 to 4: report other seeds.
 """
