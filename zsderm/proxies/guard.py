@@ -14,7 +14,7 @@ from zsderm.proxies.mixture import held_out_log_density
 # All constants were set on draws of benchmarks/experiments/prior_regimes.py that docs/priors.md does not report.
 MIN_EVIDENCE_IMAGES = 100  # below it one image is more than the one point of accuracy that the guard may cost
 MIN_EVIDENCE_PER_CLASS = 3  # images: with fewer, forty clusters can be matched to forty classes by luck
-SPARE_ERRORS = 5.0  # standard errors taken off a gain before it counts
+SPARE_ERRORS = 4.0  # standard errors taken off a gain before it counts
 LEAST_GAIN = 0.15  # nats per image that must be left: cutting one real class in pieces leaves nothing
 LEAST_GAIN_PER_CHANGE = 0.5  # nats per image whose label changes: on real features, harm lies below and good above
 # Text proxies that see one class in two thirds of a folder are seldom wrong about that, so no refinement may take
