@@ -8,6 +8,7 @@ Letters: N images, C classes, D embedding width.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -56,19 +57,53 @@ def features_of(
     }
 
 
+def worse(arrays: Mapping[str, np.ndarray], noise: float, width: int | None, seed: int = 0) -> dict[str, np.ndarray]:
+    """The same as a worse encoder would give them.
+
+    Args:
+        arrays: as from `features_of`.
+        noise: length of what is added to each image, in random directions.
+        width: of a random projection of images and texts; None for none.
+        seed: of both.
+    """
+    rng = np.random.default_rng(seed)
+    images, texts = arrays["image_features"], arrays["text_proxies"]
+    if noise:
+        images = _unit(images + noise * rng.standard_normal(images.shape) / images.shape[1] ** 0.5)
+    if width is not None:
+        axes = rng.standard_normal((images.shape[1], width))
+        images, texts = _unit(images @ axes), _unit(texts @ axes)
+    return {**arrays, "image_features": images.astype(np.float32), "text_proxies": texts.astype(np.float32)}
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
 @click.command(help=__doc__)
 @model_option
 @click.option("--dataset", required=True, help="Name of a card, or a table of images and labels.")
 @click.option("--split", default="dev", show_default=True)
 @click.option("--method", default="knowledge", show_default=True, type=click.Choice(METHODS))
+@click.option("--noise", default=0.0, show_default=True, help="Length of noise added to each image.")
+@click.option("--width", type=click.IntRange(min=1), help="Width of a random projection.  [default: none]")
 @data_root_option
 @cache_dir_option
 @click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The .npz file.")
 def main(
-    model: str, dataset: str, split: str, method: str, data_root: Path | None, cache_dir: Path | None, output: Path
+    model: str,
+    dataset: str,
+    split: str,
+    method: str,
+    noise: float,
+    width: int | None,
+    data_root: Path | None,
+    cache_dir: Path | None,
+    output: Path,
 ) -> None:
     """Write the file."""
     arrays = features_of(load_encoder(model), load(dataset, data_root, split), method, cache_dir)
+    arrays = worse(arrays, noise, width)
     with atomic_file(output) as draft:
         np.savez(draft, **arrays)
     click.echo(f"{len(arrays['labels'])} images, {len(arrays['classes'])} classes: {output}")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from zsderm import ZeroShotClassifier
 from zsderm.benchmarks.datasets import load
-from zsderm.benchmarks.experiments.prior_features import features_of, main
+from zsderm.benchmarks.experiments.prior_features import features_of, main, worse
 from zsderm.benchmarks.experiments.prior_worlds import real_worlds
 
 
@@ -49,3 +49,18 @@ def test_folders_are_drawn_from_the_file(table: Path) -> None:
         np.testing.assert_allclose(np.linalg.norm(arrays["text_proxies"], axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(np.linalg.norm(arrays["image_features"], axis=1), 1, atol=1e-3)
     assert not list(real_worlds(file, [0]))  # folders of fewer than sixty photographs are none
+
+
+def test_noise_and_projection_make_a_worse_encoder_the_same_each_time() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((50, 12))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    given = {"image_features": rows, "text_proxies": rows[:3], "labels": np.zeros(50, int)}
+    noised, again = (worse(given, 0.4, None) for _ in range(2))
+    assert (noised["image_features"] == again["image_features"]).all()
+    np.testing.assert_allclose(noised["text_proxies"], rows[:3], atol=1e-7)
+    cosines = (noised["image_features"] * rows).sum(axis=1)
+    assert abs(np.mean(cosines) - 1 / np.sqrt(1 + 0.4**2)) < 0.03  # the noise is about at right angles
+    narrow = worse(given, 0.0, 4)
+    assert narrow["image_features"].shape == (50, 4) and narrow["text_proxies"].shape == (3, 4)
+    np.testing.assert_allclose(narrow["image_features"][:3], narrow["text_proxies"], atol=1e-6)  # by the same axes

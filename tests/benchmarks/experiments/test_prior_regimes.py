@@ -67,7 +67,7 @@ def table() -> pd.DataFrame:
 def test_the_overview_says_what_is_gained_lost_and_kept() -> None:
     lines = overview({"made up": table()}).splitlines()
     assert lines[2] == "| made up | 2 | uniform | -25.0 | -60.0 | -60.0 | 1 | +0.0 | 100% |"
-    assert lines[5] == "| made up | 2 | auto | +3.0 | +0.0 | 0 | +0.0 | 60% |"
+    assert lines[5] == "| made up | 2 | auto | +3.0 | +0.0 | +0.0 | 0 | +0.0 | 60% |"
 
 
 def test_the_regime_table_has_one_row_per_mix_and_number_of_classes() -> None:
