@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -102,8 +103,8 @@ def main(
     output: Path,
 ) -> None:
     """Write the file."""
-    arrays = features_of(load_encoder(model), load(dataset, data_root, split), method, cache_dir)
-    arrays = worse(arrays, noise, width)
+    found = features_of(load_encoder(model), load(dataset, data_root, split), method, cache_dir)
+    arrays: dict[str, Any] = worse(found, noise, width)
     with atomic_file(output) as draft:
         np.savez(draft, **arrays)
     click.echo(f"{len(arrays['labels'])} images, {len(arrays['classes'])} classes: {output}")
