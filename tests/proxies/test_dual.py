@@ -30,6 +30,17 @@ def test_moments_do_not_depend_on_where_the_chunks_are_cut(sizes: list[int]) -> 
     assert dual_gradient(rows.split(sizes), potential, overlap=False).overlap is None
 
 
+@pytest.mark.parametrize("below", [100.0, 700.0, 3000.0])
+def test_shares_keep_their_digits_where_all_labels_of_a_class_round_to_nothing(below: float) -> None:
+    rows, potential = logits(50, 3), torch.tensor([0.0, 0.5, -below], dtype=torch.float64)
+    moments = dual_gradient(rows.split(20), potential, overlap=False)
+    expected = torch.logsumexp(torch.log_softmax(rows + potential, dim=1), dim=0) - math.log(50)
+    torch.testing.assert_close(moments.log_shares, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        moments.log_normaliser, torch.logsumexp(rows + potential, dim=1).mean(), rtol=1e-14, atol=0
+    )
+
+
 @pytest.mark.parametrize("strength", [0.2, 1.0, math.inf])
 def test_the_pulls_are_where_the_dual_objective_is_flat(strength: float) -> None:
     rows, totals = logits(80, 5), Marginal(log_shares([1, 2, 3, 4, 5]), strength)

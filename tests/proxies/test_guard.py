@@ -8,6 +8,7 @@ import torch
 from zsderm.proxies.guard import (
     LEAST_GAIN,
     SPARE_ERRORS,
+    DominantClass,
     HeldOutGain,
     RefinementTest,
     RefinementTestResult,
@@ -106,28 +107,48 @@ def test_component_count_leaves_sixteen_images_for_every_direction() -> None:
     assert component_count(10_000, 8, 134) == 8
 
 
+def judged_by(*dominant: tuple[float, float], class_count: int = 6) -> RefinementTestResult:
+    return RefinementTestResult(
+        ENOUGH, ENOUGH, changed=0.01, dominant=tuple(DominantClass(*one) for one in dominant), class_count=class_count
+    )
+
+
 def test_a_class_that_fills_most_of_the_folder_loses_no_images() -> None:
-    fills = {"changed": 0.01, "dominant_before": 0.7, "class_count": 6}
-    assert not RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.65).accepted
-    assert RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.65).reason == (
+    assert not judged_by((0.7, 0.65)).accepted
+    assert judged_by((0.7, 0.65)).reason == (
         "70 % of the photographs have one and the same answer, and refining would give some of these another"
     )
-    assert RefinementTestResult(ENOUGH, ENOUGH, **fills, dominant_after=0.75).accepted
-    assert RefinementTestResult(
-        ENOUGH, ENOUGH, changed=0.01, dominant_before=0.6, dominant_after=0.4, class_count=6
-    ).accepted
-    by_both = {"changed": 0.01, "dominant_before": 0.65, "dominant_after": 0.55}  # groups out of one class look so
-    assert not RefinementTestResult(ENOUGH, ENOUGH, **by_both, class_count=6).accepted
-    assert RefinementTestResult(ENOUGH, ENOUGH, **by_both, class_count=2).accepted
-    two_classes = {"changed": 0.01, "dominant_before": 0.7, "dominant_after": 0.6, "class_count": 2}
-    assert RefinementTestResult(ENOUGH, ENOUGH, **two_classes).accepted, "of two classes one often fills two thirds"
+    assert judged_by((0.7, 0.75)).accepted
+    assert judged_by((0.6, 0.4)).accepted
+    assert not judged_by((0.65, 0.55)).accepted  # groups out of one class look so
+    assert judged_by((0.65, 0.55), class_count=2).accepted
+    assert judged_by((0.7, 0.6), class_count=2).accepted, "of two classes one often fills two thirds"
+
+
+def test_a_class_may_fill_the_folder_with_its_copies_or_without_them() -> None:
+    assert not judged_by((0.7, 0.65), (0.4, 0.2)).accepted
+    assert not judged_by((0.4, 0.2), (0.7, 0.65)).accepted
+    assert "70 %" in judged_by((0.4, 0.2), (0.7, 0.65)).reason
+    assert judged_by((0.4, 0.2), (0.3, 0.2)).accepted
 
 
 def test_the_judge_sees_which_class_fills_the_folder() -> None:
     points, truth = cluster_pair()
     text = (torch.arange(300) >= 240).long()
     judged = RefinementTest.of(points, torch.eye(3)[text]).result(torch.eye(3)[truth])
-    assert (judged.dominant_before, judged.dominant_after, judged.class_count) == (0.8, 0.5, 3)
+    assert (judged.dominant, judged.class_count) == ((DominantClass(0.8, 0.5),) * 2, 3)
+    assert judged.shrinks_dominant_class
+
+
+def test_the_judge_sees_a_class_that_fills_the_folder_with_copies() -> None:
+    points, truth = cluster_pair()
+    text = (torch.arange(300) >= 150).long()
+    whole_before = torch.cat([text, torch.zeros(700, dtype=torch.long)])  # 85 in a hundred are of class 0
+    whole_after = torch.cat([truth, torch.zeros(600, dtype=torch.long), torch.ones(100, dtype=torch.long)])
+    judged = RefinementTest.of(points, torch.eye(3)[text], all_named=whole_before).result(
+        torch.eye(3)[truth], whole_after
+    )
+    assert judged.dominant[0] == DominantClass(0.85, 0.75) and judged.dominant[1].before == 0.5
     assert judged.shrinks_dominant_class
 
 

@@ -81,3 +81,10 @@ def test_components_keep_distances_and_come_in_order_of_falling_variance() -> No
     assert (variance[:-1] >= variance[1:]).all()
     torch.testing.assert_close(torch.pdist(components), torch.pdist(data))
     assert principal_components(data, 2).shape == (30, 2)
+
+
+def test_some_rows_decide_about_the_components_and_all_have_them() -> None:
+    data, of = points(30, 6), torch.tensor([1, 4, 5, 9, 11, 20, 22, 29])
+    found = principal_components(data, 6, of)
+    torch.testing.assert_close(found[of], principal_components(data[of], 6))
+    torch.testing.assert_close(torch.pdist(found), torch.pdist(data))  # all six axes: nothing is lost

@@ -71,6 +71,19 @@ def test_the_anchor_holds_images_to_their_text_labels() -> None:
     assert (free - firm).abs().max() > 0.05
 
 
+def test_copies_teach_nothing_but_belong_to_the_mix() -> None:
+    points, truth = blobs([0.5, 0.2, 0.2, 0.1])
+    labels = biased_labels(truth, 4, favourite=0, taken=0.2)
+    rows = (truth == 0).nonzero().flatten()
+    whole, of_whole = torch.cat([points, points[rows].repeat(3, 1)]), torch.cat([labels, labels[rows].repeat(3, 1)])
+    count = len(points)
+    learned = estimate_prior(whole, of_whole, damping=0.0, learned_from=torch.arange(count))
+    alone = estimate_prior(points, labels, damping=0.0)
+    shares = torch.tensor([0.5 * 4, 0.2, 0.2, 0.1], dtype=torch.float64)
+    torch.testing.assert_close(alone, torch.tensor([0.5, 0.2, 0.2, 0.1], dtype=torch.float64), atol=0.02, rtol=0)
+    torch.testing.assert_close(learned, shares / shares.sum(), atol=0.02, rtol=0)
+
+
 def test_damping_mixes_with_the_uniform_mix() -> None:
     shares = torch.tensor([0.9, 0.1, 0.0, 0.0])
     torch.testing.assert_close(damped(shares, 0.2), torch.tensor([0.77, 0.13, 0.05, 0.05]))

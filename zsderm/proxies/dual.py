@@ -15,6 +15,7 @@ import torch
 
 PLAIN_SWEEPS = 30  # typical inputs take 11 to 22; those that take more get Newton steps
 _HALVINGS = 12
+_SMALL = 1e-280  # a class total below it has lost digits to the range of float64
 
 
 class DualGradient(NamedTuple):
@@ -99,11 +100,15 @@ def dual_gradient(chunks: Iterable[torch.Tensor], potential: torch.Tensor, overl
     products = potential.new_zeros(len(potential), len(potential)) if overlap else None  # (C, C)
     for logits in chunks:
         shifted = logits + potential
-        row_logs = torch.logsumexp(shifted, dim=1, keepdim=True)  # (n, 1)
-        log_labels = shifted.sub_(row_logs)  # (n, C): rows sum to 1
-        log_masses = torch.logaddexp(log_masses, torch.logsumexp(log_labels, dim=0))
+        labels = torch.softmax(shifted, dim=1)  # (n, C)
+        # The largest label of a row is at least 1 / C, so its logarithm is exact; with it comes the normaliser.
+        row_logs = shifted.amax(dim=1) - labels.amax(dim=1).log()  # (n,)
+        masses = labels.sum(dim=0)  # (C,)
+        lost = bool(masses.amin() < _SMALL)  # all labels of a class round to nothing, or nearly
+        log_masses = torch.logaddexp(
+            log_masses, torch.logsumexp(shifted - row_logs[:, None], dim=0) if lost else masses.log()
+        )
         if products is not None:
-            labels = log_labels.exp_()
             products += labels.T @ labels
         normaliser += row_logs.sum()
         count += len(logits)

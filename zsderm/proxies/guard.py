@@ -14,7 +14,7 @@ from zsderm.proxies.mixture import held_out_log_density
 # All constants were set on draws of benchmarks/experiments/prior_regimes.py that docs/priors.md does not report.
 MIN_EVIDENCE_IMAGES = 100  # below it one image is more than the one point of accuracy that the guard may cost
 MIN_EVIDENCE_PER_CLASS = 3  # images: with fewer, forty clusters can be matched to forty classes by luck
-SPARE_ERRORS = 5.0  # standard errors taken off a gain before it counts
+SPARE_ERRORS = 4.0  # standard errors taken off a gain before it counts
 LEAST_GAIN = 0.15  # nats per image that must be left: cutting one real class in pieces leaves nothing
 LEAST_GAIN_PER_CHANGE = 0.5  # nats per image whose label changes: on real features, harm lies below and good above
 # Text proxies that see one class in two thirds of a folder are seldom wrong about that, so no refinement may take
@@ -44,14 +44,34 @@ class HeldOutGain:
 
 
 @dataclass(frozen=True)
+class DominantClass:
+    """The shares of the class that the text labels name most often: by them, and by the new labels."""
+
+    before: float
+    after: float
+
+    @classmethod
+    def of(cls, by_text: torch.Tensor, by_new: torch.Tensor) -> DominantClass:
+        """Of the classes (N,) that images have by both kinds of labels."""
+        most = by_text.mode().values
+        return cls(*((named == most).double().mean().item() for named in (by_text, by_new)))
+
+    def shrinks(self, class_count: int) -> bool:
+        """Whether it fills most of the folder, by the text labels or by both, and loses images."""
+        excess = DOMINANT_EXCESS / class_count
+        by_text = self.before >= max(DOMINANT_SHARE, excess)
+        by_both = min(self.before, self.after) >= max(STILL_DOMINANT, excess)
+        return (by_text or by_both) and self.after < self.before
+
+
+@dataclass(frozen=True)
 class RefinementTestResult:
     """What new labels gain, and what they change."""
 
     over_text: HeldOutGain  # against the text labels
     over_none: HeldOutGain  # against no labels, that is, one cluster of all images
     changed: float  # share of images whose label changes
-    dominant_before: float = 0.0  # share of the class that the text labels name most often
-    dominant_after: float = 0.0  # its share with the new labels
+    dominant: tuple[DominantClass, ...] = ()  # among all images, and among those that differ clearly
     class_count: int = 2
 
     @property
@@ -64,11 +84,8 @@ class RefinementTestResult:
 
     @property
     def shrinks_dominant_class(self) -> bool:
-        """Whether a class that fills most of the folder, by the text labels or by both, would lose images."""
-        excess = DOMINANT_EXCESS / self.class_count
-        by_text = self.dominant_before >= max(DOMINANT_SHARE, excess)
-        by_both = min(self.dominant_before, self.dominant_after) >= max(STILL_DOMINANT, excess)
-        return (by_text or by_both) and self.dominant_after < self.dominant_before
+        """Whether a class that fills most of the folder would lose images, copies counted or not."""
+        return any(one.shrinks(self.class_count) for one in self.dominant)
 
     @property
     def reason(self) -> str:
@@ -87,7 +104,8 @@ class RefinementTestResult:
         if self.over_none.sure <= LEAST_GAIN:
             return "the photographs form no groups that match these classes", ""
         if self.shrinks_dominant_class:
-            filled = f"{100 * self.dominant_before:.0f} % of the photographs have one and the same answer"
+            share = max(one.before for one in self.dominant if one.shrinks(self.class_count))
+            filled = f"{100 * share:.0f} % of the photographs have one and the same answer"
             return f"{filled}, and refining would give some of these another", ""
         return "it is not clear that refined answers fit the groups of photographs any better", str(self.over_text)
 
@@ -105,17 +123,25 @@ class RefinementTest:
     components: torch.Tensor  # (N, M) float64 principal components of the image features
     folds: torch.Tensor  # (N,) fold in which an image is unseen
     named_by_text: torch.Tensor  # (N,) class
+    all_named_by_text: torch.Tensor  # (N',) class of each image of the folder, copies as well
     by_text: torch.Tensor  # (N,) log density of each image under the text labels of the other folds
     by_none: torch.Tensor  # (N,) the same without labels
 
     @classmethod
-    def of(cls, components: torch.Tensor, text_labels: torch.Tensor, seed: int = 0) -> RefinementTest:
+    def of(
+        cls,
+        components: torch.Tensor,
+        text_labels: torch.Tensor,
+        seed: int = 0,
+        all_named: torch.Tensor | None = None,
+    ) -> RefinementTest:
         """Prepare the comparison with these text labels.
 
         Args:
             components: (N, M) float64.
             text_labels: (N, C) rows that sum to 1.
             seed: of the split into folds.
+            all_named: (N',) classes that the text labels give to all images of the folder, where these N are not all.
 
         Returns:
             The test, which can be asked for the result of any new labels.
@@ -125,19 +151,24 @@ class RefinementTest:
         folds = drawn.to(components.device) % FOLDS
         without = components.new_ones(len(components), 1)
         by_text, by_none = (held_out_log_density(components, labels, folds) for labels in (text_labels, without))
-        return cls(components, folds, text_labels.argmax(dim=1), by_text, by_none)
+        named = text_labels.argmax(dim=1)
+        return cls(components, folds, named, named if all_named is None else all_named, by_text, by_none)
 
-    def result(self, new_labels: torch.Tensor) -> RefinementTestResult:
-        """Compare new labels, (N, C) rows that sum to 1, with the text labels and with no labels."""
+    def result(self, new_labels: torch.Tensor, all_named: torch.Tensor | None = None) -> RefinementTestResult:
+        """Compare new labels with the text labels and with no labels.
+
+        Args:
+            new_labels: (N, C) rows that sum to 1.
+            all_named: (N',) classes that they give to all images of the folder, where these N are not all.
+        """
         by_new = held_out_log_density(self.components, new_labels, self.folds)
         named = new_labels.argmax(dim=1)  # (N,)
-        dominant = self.named_by_text.mode().values
+        everywhere = DominantClass.of(self.all_named_by_text, named if all_named is None else all_named)
         return RefinementTestResult(
             over_text=_gain(by_new - self.by_text),
             over_none=_gain(by_new - self.by_none),
             changed=(named != self.named_by_text).double().mean().item(),
-            dominant_before=(self.named_by_text == dominant).double().mean().item(),
-            dominant_after=(named == dominant).double().mean().item(),
+            dominant=(everywhere, DominantClass.of(self.named_by_text, named)),
             class_count=new_labels.shape[1],
         )
 

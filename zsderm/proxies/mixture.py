@@ -103,16 +103,19 @@ def held_out_log_density(components: torch.Tensor, labels: torch.Tensor, folds: 
     return densities
 
 
-def principal_components(features: torch.Tensor, count: int) -> torch.Tensor:
+def principal_components(features: torch.Tensor, count: int, of: torch.Tensor | None = None) -> torch.Tensor:
     """The directions in which images differ most.
 
     Args:
         features: (N, D).
         count: M, at most D.
+        of: (n,) rows that decide about the directions, and whose mean is the centre; all by default.
 
     Returns:
         (N, M) float64, centred, in order of falling variance.
     """
-    centred = features.double() - features.double().mean(dim=0)
-    _, axes = torch.linalg.eigh(centred.T @ centred)  # (D, D), rising
-    return centred @ axes.flip(1)[:, :count]
+    rows = features.double()
+    deciding = rows if of is None else rows[of]
+    mean = deciding.mean(dim=0)
+    _, axes = torch.linalg.eigh((deciding - mean).T @ (deciding - mean))  # (D, D), rising
+    return (rows - mean) @ axes.flip(1)[:, :count]

@@ -59,6 +59,7 @@ def estimate_prior(
     damping: float = DAMPING,
     anchor: float = 0.0,
     steps: int = EM_STEPS,
+    learned_from: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Estimate the class mix from where the images lie, starting from the text labels.
 
@@ -75,6 +76,8 @@ def estimate_prior(
         anchor: weight of the log of the text labels beside the log density, 0 or more. Without it many classes with
             few images each drift toward even shares.
         steps: how many times to alternate; the shares settle long before the labels do.
+        learned_from: (n,) rows that the mixture is learned from; all by default. The mix is that of all rows: copies
+            teach nothing, but they are part of the folder.
 
     Returns:
         (C,) float64 positive shares that sum to 1.
@@ -82,10 +85,11 @@ def estimate_prior(
     Source: Dempster, Laird and Rubin 1977; the start from zero-shot labels, and the anchor to them, follow TransCLIP
     (Zanella et al. 2024).
     """
+    rows = slice(None) if learned_from is None else learned_from
     labels = text_labels.double()
     by_text = anchor * labels.clamp_min(_LEAST_LABEL).log()  # (N, C)
     for _ in range(steps):
-        by_place = fit_mixture(components, labels, damping).log_joint(components)  # (N, C)
+        by_place = fit_mixture(components[rows], labels[rows], damping).log_joint(components)  # (N, C)
         labels = torch.softmax(by_place + by_text, dim=1)
     return damped(labels.mean(dim=0), damping)
 

@@ -290,16 +290,17 @@ def _guarded(images: FeatureChunks, text: TextLabels, settings: _Settings, seed:
     count, least = len(distinct), max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * class_count)
     if count < least:
         return _text_stands(images, text, _only(count, len(images), least))
-    components = principal_components(features[distinct], component_count(count, width, class_count))
+    components = principal_components(features, component_count(count, width, class_count), distinct)  # (N, M)
     labels = text.of(features)
-    test = RefinementTest.of(components, labels[distinct], seed)
+    test = RefinementTest.of(components[distinct], labels[distinct], seed, labels.argmax(dim=1))
 
     def trial(mix: torch.Tensor) -> tuple[Refinement, RefinementTestResult]:
         candidate = _refined(images, text, mix, "estimated", settings)
-        logits = candidate.scores.to(distinct.device)[distinct].double() / settings.proxy_temperature
-        return candidate, test.result(torch.softmax(logits, dim=1))
+        scores = candidate.scores.to(distinct.device)
+        labels = torch.softmax(scores[distinct].double() / settings.proxy_temperature, dim=1)
+        return candidate, test.result(labels, scores.argmax(dim=1))
 
-    mixes = [estimate_prior(components, labels[distinct], anchor=anchor) for anchor in ANCHORS]
+    mixes = [estimate_prior(components, labels, anchor=anchor, learned_from=distinct) for anchor in ANCHORS]
     trials = [trial(mix) for mix in (resolve_prior("uniform", labels), *mixes)]
     best, result = max(trials, key=lambda one: one[1].over_text.mean)
     found = best if result.accepted else _text_stands(images, text, result.reason)

@@ -66,8 +66,8 @@ def table() -> pd.DataFrame:
 
 def test_the_overview_says_what_is_gained_lost_and_kept() -> None:
     lines = overview({"made up": table()}).splitlines()
-    assert lines[2] == "| made up | 2 | uniform | -25.0 | -60.0 | 1 | +0.0 | 100% |"
-    assert lines[5] == "| made up | 2 | auto | +3.0 | +0.0 | 0 | +0.0 | 60% |"
+    assert lines[2] == "| made up | 2 | uniform | -25.0 | -60.0 | -60.0 | 1 | +0.0 | 100% |"
+    assert lines[5] == "| made up | 2 | auto | +3.0 | +0.0 | +0.0 | 0 | +0.0 | 60% |"
 
 
 def test_the_regime_table_has_one_row_per_mix_and_number_of_classes() -> None:
@@ -79,14 +79,16 @@ def test_the_regime_table_has_one_row_per_mix_and_number_of_classes() -> None:
 def test_rows_are_measured_once_and_shown_in_a_page(features_file: Path, tmp_path: Path) -> None:
     rows, page = tmp_path / "rows.csv", tmp_path / "page.md"
     measure(list(real_worlds(features_file, range(1)))[:2]).assign(source="features").to_csv(rows, index=False)
-    page.write_text("before\n<!-- prior tables -->\nstale\n<!-- end of prior tables -->\nafter\n")
+    stale = "\n".join(f"<!-- {name} -->\nstale\n<!-- end of {name} -->" for name in ("prior overview", "prior tables"))
+    page.write_text(f"before\n{stale}\nafter\n")
     drawing = tmp_path / "dots.png"
     result = CliRunner().invoke(main, ["--rows", str(rows), "--document", str(page), "--picture", str(drawing)])
     assert result.exit_code == 0, result.output
     assert drawing.read_bytes().startswith(b"\x89PNG")
     assert "### features" in page.read_text()
     assert "| natural, bias 0.0 | 3 | 1 |" in result.output
-    assert page.read_text().startswith("before\n<!-- prior tables -->\n\n| source |")
+    assert page.read_text().startswith("before\n<!-- prior overview -->\n\n| source |")
+    assert "<!-- prior tables -->\n\n| source |" in page.read_text() and "### features\n\n| mix |" in page.read_text()
     assert page.read_text().endswith("<!-- end of prior tables -->\nafter\n")
     assert "stale" not in page.read_text()
 
@@ -94,7 +96,7 @@ def test_rows_are_measured_once_and_shown_in_a_page(features_file: Path, tmp_pat
 def test_the_prose_quotes_the_worst_and_what_is_kept() -> None:
     real = table().assign(mix=["natural, bias 0.0", "one class, bias 0.0"], learned=[1.0, -7.5])
     found = sentences({"synthetic": table(), "PAD": real})
-    assert "On 2 synthetic folders auto changes accuracy by +0.0 points at worst and 0 of them lose" in found["bounds"]
+    assert "Synthetic: on 2 folders auto changes accuracy by +0.0 points at worst and 0 of them lose" in found["bounds"]
     assert "keeps 60% from 100 images on and no gain from 300 images on" in found["bounds"]
     assert (
         "+10.0 on PAD (points), and over 2 folders of real features by -25.0 on average and -60.0 at worst"
@@ -117,4 +119,4 @@ def test_small_synthetic_folders_are_left_alone_by_auto() -> None:
     result = CliRunner().invoke(main, ["--seeds", "1", "--largest", "10", "--mix", "balanced"])
     assert result.exit_code == 0, result.output
     assert "| balanced | 2 |" in result.output and "| zipf |" not in result.output
-    assert "| auto | +0.0 | +0.0 | 0 | +0.0 | no gain |" in result.output
+    assert "| auto | +0.0 | +0.0 | +0.0 | 0 | +0.0 | no gain |" in result.output
