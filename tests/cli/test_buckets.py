@@ -187,3 +187,38 @@ def test_a_photograph_in_a_tar_file_is_named(run: Callable[..., Result]) -> None
     assert images_of(run("classify", "a.tar/2.jpg", *CLASSES)) == ["a.tar/2.jpg"]
     Path("list.csv").write_text("image\na.tar/one/1.jpg\n", encoding="utf-8")
     assert images_of(run("classify", "list.csv", *CLASSES)) == ["a.tar/one/1.jpg"]
+
+
+def test_an_address_of_a_folder_on_this_machine_is_that_folder(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "my photos").mkdir()
+    for number in range(2):
+        (tmp_path / "my photos" / f"{number}.jpg").write_bytes(photograph(number))
+    photos = [str(tmp_path / "my photos" / f"{number}.jpg") for number in range(2)]
+    for end in ("", "/", "/*.jpg"):
+        address = f"file://{tmp_path}/my%20photos{end}"
+        assert images_of(run("classify", address, *CLASSES)) == photos
+        done = run("embed", address, "-o", f"rows{len(end)}/")
+        assert done.exit_code == 0, done.output
+        assert list(read_embeddings(f"rows{len(end)}").images) == photos
+
+
+def test_pictures_in_a_table_are_refused_without_their_bytes(run: Callable[..., Result]) -> None:
+    picture = photograph(1) * 20
+    struct = {"bytes": picture, "path": "1.jpg"}  # as the datasets library of Hugging Face stores them
+    for number, column in enumerate(([picture], [struct])):
+        parquet.write_table(pa.table({"image": column}), f"{number}.parquet")
+        done = run("embed", f"{number}.parquet", "-o", "rows/")
+        assert done.exit_code == 1 and "Pictures inside a table are not read" in done.stderr
+        assert len(done.stderr) < 300 and not Path("rows").exists()
+
+
+def test_what_was_found_in_buckets_and_tar_files_is_asked_with(run: Callable[..., Result], bucket: Bucket) -> None:
+    place = f"s3://{bucket.name}/photos/"
+    assert run("embed", place, "-o", "rows/").exit_code == 0
+    found = images_of(run("retrieve", "--index", "rows/", "--query", f"{place}2.jpg"))
+    assert sorted(found) == [f"{place}{number}.jpg" for number in (0, 1, 3, 4)]  # not itself
+    done = run("retrieve", "--index", "rows/", "--query", f"{place}9.jpg")
+    assert done.exit_code == 1 and "no such object" in done.stderr
+    Path("a.tar").write_bytes(shard({"1.jpg": photograph(1), "2.jpg": photograph(2)}))
+    assert run("embed", "a.tar", "-o", "tar/").exit_code == 0
+    assert images_of(run("retrieve", "--index", "tar/", "--query", "a.tar/1.jpg")) == ["a.tar/2.jpg"]

@@ -145,6 +145,18 @@ def test_a_file_that_is_cut_off_is_noticed_before_any_work(
     assert content(tmp_path / "rows") == before
 
 
+def test_a_part_in_the_place_of_another_is_noticed_before_any_work(tiny_encoder, photographs, tmp_path: Path) -> None:
+    dataset = embed_dataset(tmp_path / "rows", tiny_encoder, photographs, part_rows=PART)
+    before = content(tmp_path / "rows")
+    first, second = (tmp_path / "rows" / dataset.part_name(part) for part in (0, 1))
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(InputError, match=r"cannot read 'part-000001\.parquet'.*it is another part\. Delete that file"):
+        embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
+    second.unlink()
+    embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
+    assert content(tmp_path / "rows") == before
+
+
 def test_another_number_of_views_is_refused_in_a_folder_that_was_begun(tiny_encoder, photographs, tmp_path) -> None:
     embed_dataset(tmp_path / "rows", tiny_encoder, photographs)
     with pytest.raises(SettingsError, match="the number of views was 1, and is 4 now"):

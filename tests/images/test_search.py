@@ -43,6 +43,12 @@ def test_a_folder_of_nothing_but_dng_says_so(tmp_path: Path) -> None:
         find(tmp_path)
 
 
+def test_a_folder_of_tar_files_says_how_they_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "shard-000000.tar", "shard-000001.tar")
+    with pytest.raises(ImageError, match=r"Passed over: 2 \.tar\. Name tar files with a pattern: '.*/\*\.tar'"):
+        find(tmp_path)
+
+
 def test_links_are_followed_when_asked_and_each_folder_is_gone_through_once(tmp_path: Path) -> None:
     touch(tmp_path, "photos/1.jpg", "photos/deep/2.jpg", "elsewhere/3.jpg", "elsewhere/more/4.jpg")
     photos = tmp_path / "photos"

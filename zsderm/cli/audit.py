@@ -38,7 +38,8 @@ LEAK = 1  # exit code of --fail-on-leak
     "--train",
     required=True,
     heading=IMAGES,
-    help="A folder, a CSV table of images, or FILE.csv:column=value for some rows of a table.",
+    help="A folder, a pattern in quotes, a tar file, a CSV table of images, or FILE.csv:column=value for some rows of "
+    "a table.",
 )
 @option(
     "--test", heading=IMAGES, help="The second set, given in the same way. Without it --train is searched for repeats."

@@ -132,7 +132,7 @@ def engine_options(command: Command) -> Command:
             default="local",
             show_default=True,
             heading=SPEED,
-            help="Embed in this process, or in actors of Ray on many machines: docs/scale.md.",
+            help="Embed in this process, or in actors of Ray on many machines: docs/ray.md.",
         ),
         option(
             "--ray-address",

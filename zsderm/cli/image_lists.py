@@ -27,6 +27,7 @@ LISTS = (".txt", *TABLES)  # a file that ends so is no photograph; with "@" in f
 _STDIN_NAME = "standard input"
 _LARGEST = 2**30  # bytes of a list
 _LOOKED_AT = 1000  # names of a long table of which one has to be there
+_LONGEST = 4096  # characters of a path, as Linux has it
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,11 @@ def _lines(content: bytes, folder: str | os.PathLike[str] = "") -> list[str]:
 def _checked(names: list[str], source: str) -> list[str]:
     if not names:
         raise ImageError(f"the list of images from {source} is empty. Write one path a line.")
+    if len(names[0]) > _LONGEST:  # in no message: it may be the bytes of a picture
+        raise ImageError(
+            f"expected paths in the list of images from {source}, but the first is {len(names[0])} characters long. "
+            "Pictures inside a table are not read: save them as files or in tar files, and name these."
+        )
     if not any(map(is_there, names)):
         table = source == _STDIN_NAME and any(sign in names[0] for sign in ",;\t")
         hint = " A table is read from a file: save it, and name the file." if table else ""

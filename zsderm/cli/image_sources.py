@@ -89,14 +89,14 @@ def images_meant(
 
 
 def _address(text: str) -> str:
-    """An address that is read, or a pattern of addresses."""
+    """An address that is read, the path that a file:// address means, or a pattern of either."""
     from zsderm.images import Pattern, check_address
     from zsderm.places import address_of, local_path
 
     check_address(text)
     local = local_path(text)
     if local is not None:
-        return _pattern(local) or text
+        return _pattern(local) or local
     return Pattern(text) if has_signs(address_of(text).key) else text
 
 

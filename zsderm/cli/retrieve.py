@@ -26,7 +26,7 @@ from zsderm.cli.options import (
     model_option,
 )
 from zsderm.cli.parameters import ResultFile
-from zsderm.cli.places import looks_like_path, what_it_is
+from zsderm.cli.query_image import query_image
 from zsderm.cli.talk import is_quiet, say
 from zsderm.cli.terminal import print_rows
 from zsderm.errors import InputError
@@ -128,7 +128,7 @@ def retrieve(
         raise click.UsageError("expected --output only with --query; recall goes to stdout.")
     if output is not None and output.suffix.lower() == ".csv":
         refuse_others_manifest(output)
-    image = None if query is None else _image_meant(query)
+    image = None if query is None else query_image(query)
     encoder = loaded_encoder(model, device)
     if query is None:
         assert index is not None and captions is not None
@@ -146,22 +146,6 @@ def retrieve(
             else _opened_folder(encoder, index, follow_links, batch_size, cache)
         )
         _find_images(encoder, opened, index, query, image, limit, output)
-
-
-def _image_meant(query: str) -> Path | None:
-    """The query as an image file, or None when it is a text."""
-    from zsderm.images import SUFFIXES
-
-    if os.path.isfile(query):
-        return Path(query)
-    if Path(query).suffix.lower() in SUFFIXES:
-        raise InputError(f"there is no image {query!r}. Check the spelling, or leave the suffix away to ask by text.")
-    if looks_like_path(query):
-        raise InputError(
-            f"expected an image or a text, but {query!r} looks like a path, and there is {what_it_is(query)}. Check "
-            "the spelling; or put the text in other words, without slashes and suffix."
-        )
-    return None
 
 
 def _is_stored(index: str) -> bool:
@@ -212,7 +196,8 @@ def _opened_embeddings(encoder: Encoder, place: str, cache: Path | None) -> Embe
     found = "" if index.recall == 1 else f"; {index.recall:.0%} of the ten nearest are found, beside an exact search"
     say(f"{counted(index.images, 'image')}, {len(index)} indexed ({made}){found}")
     if index.failed:
-        say(f"{counted(index.failed, 'image')} could not be read when they were embedded.")
+        then = agrees(index.failed, "it was embedded", "they were embedded")
+        say(f"{counted(index.failed, 'image')} could not be read when {then}.")
     return index
 
 
@@ -221,7 +206,7 @@ def _find_images(
     index: ImageIndex | EmbeddedIndex,
     place: str,
     query: str,
-    image: Path | None,
+    image: Path | str | None,
     k: int,
     output: Path | None,
 ) -> None:
@@ -240,7 +225,13 @@ def _find_images(
 
 
 def _find_captions(
-    encoder: Encoder, captions: Path, cells: Sequence[str], query: str, image: Path | None, k: int, output: Path | None
+    encoder: Encoder,
+    captions: Path,
+    cells: Sequence[str],
+    query: str,
+    image: Path | str | None,
+    k: int,
+    output: Path | None,
 ) -> None:
     from zsderm.tasks.retrieval.image_index import nearest_texts
 
@@ -292,13 +283,13 @@ def _write_hits(what: str, rows: Sequence[tuple[float, str]], output: Path | Non
 
 
 def _sheet(
-    query: str, image: Path | None, rows: Sequence[tuple[float, str]], searched: str, model: str
+    query: str, image: Path | str | None, rows: Sequence[tuple[float, str]], searched: str, model: str
 ) -> ContactSheet:
     from zsderm.report.contact_sheet import ContactSheet, Part, Strip, Tile
 
     tiles = [Tile(path, str(rank), score) for rank, (score, path) in enumerate(rows, start=1)]
     found = Part([Strip(tiles)], "Found", "Best first; the number is the cosine of query and photograph, from −1 to 1.")
     asked = [] if image is None else [Part([Strip([Tile(str(image), "query")])], "Query")]
-    title = image.name if image is not None else f"“{query}”"
+    title = Path(image).name if image is not None else f"“{query}”"
     lead = f"The {len(rows)} most like it, of {searched}. Encoder {model}."
     return ContactSheet("zsderm retrieve", title, lead, [*asked, found])

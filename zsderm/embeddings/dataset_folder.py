@@ -210,13 +210,15 @@ class DatasetFolder(PartFolder[DatasetFacts]):
         """How many images of a part could not be read, as it says itself.
 
         Raises:
-            InputError: the part is not there, or damaged.
+            InputError: the part is not there, damaged, another part, or of another encoder or list.
         """
         from pyarrow import parquet
 
         try:
             with self.folder.open(self.part_name(part)) as stream:
-                return int(parse_json(parquet.read_schema(stream).metadata[FACTS].decode())["failed"])
+                about = parse_json(parquet.read_schema(stream).metadata[FACTS].decode())
+            self._check_origin(part, about)
+            return int(about["failed"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise self.damaged(part, error) from error
 
@@ -258,13 +260,9 @@ class DatasetFolder(PartFolder[DatasetFacts]):
         try:
             with self.folder.open(self.part_name(part)) as stream:
                 table = parquet.read_table(stream, page_checksum_verification=True)
-            about = parse_json((table.schema.metadata or {})[FACTS].decode())
-            if {name: about.get(name) for name in self.facts.encoder} != self.facts.encoder:
-                raise ValueError("it was made by another encoder, or otherwise")
-            if about.get("list") != self.facts.list_digest:
-                raise ValueError("it is of another list of images")
-            if (about.get("part"), table.num_rows) != (part, len(self.facts.rows(part))):
-                raise ValueError("it is another part")
+            self._check_origin(part, parse_json((table.schema.metadata or {})[FACTS].decode()))
+            if table.num_rows != len(self.facts.rows(part)):
+                raise ValueError(f"it has {table.num_rows} rows, not {len(self.facts.rows(part))}")
             if table.schema.remove_metadata() != part_schema(self.facts.encoder["width"]):
                 raise ValueError("its columns are not those of embeddings")
             column = table["embedding"].combine_chunks()
@@ -278,6 +276,19 @@ class DatasetFolder(PartFolder[DatasetFacts]):
         except (OSError, ValueError, LookupError, TypeError, MemoryError) as error:
             raise self.damaged(part, error) from error
         return names, features, errors
+
+    def _check_origin(self, part: int, about: Mapping[str, Any]) -> None:
+        """Refuse a part that says that it is of something else.
+
+        Raises:
+            ValueError: of another encoder or list, or another part.
+        """
+        if {name: about.get(name) for name in self.facts.encoder} != self.facts.encoder:
+            raise ValueError("it was made by another encoder, or otherwise")
+        if about.get("list") != self.facts.list_digest:
+            raise ValueError("it is of another list of images")
+        if about.get("part") != part:
+            raise ValueError("it is another part")
 
 
 def part_schema(width: int) -> Any:

@@ -19,7 +19,7 @@ from zsderm.embeddings.row_blocks import all_names
 from zsderm.errors import InputError
 from zsderm.file_names import printable
 from zsderm.image_names import NO_RANK, ImageNames, Rank, is_end
-from zsderm.wording import counted
+from zsderm.wording import agrees, counted
 
 if TYPE_CHECKING:
     from zsderm.encoders.base import Encoder
@@ -88,9 +88,10 @@ def _rows_of(names: Sequence[str], stored: StoredEmbeddings, place: str | os.Pat
             rows[asked[name]] = row
     missing = np.flatnonzero(rows < 0)
     if len(missing):
+        of = f"{counted(len(names), 'image')} {agrees(len(names), 'has', 'have')}"
         raise InputError(
-            f"{len(missing)} of {counted(len(names), 'image')} have no embedding in '{shown}', beginning with "
-            f"'{names[missing[0]]}'. Embed them as well, with: zsderm embed"
+            f"{len(missing)} of {of} no embedding in '{shown}', beginning with '{names[missing[0]]}'. Embed them as "
+            "well, with: zsderm embed"
         )
     return rows
 

@@ -252,6 +252,8 @@ def _expand(path: Path, search: _Search) -> Iterator[Path]:
         suffixes = " ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         left_out = passed_over_text(search.passed_over - before)
         also = f" Passed over: {left_out}." if left_out else ""
+        if (search.passed_over - before)[".tar"]:
+            also += f" Name tar files with a pattern: '{printable(str(path))}/*.tar'"
         raise ImageError(
             f"folder '{printable(str(path))}' holds no images. Expected files ending in one of: {suffixes}.{also}"
         )

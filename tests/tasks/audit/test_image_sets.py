@@ -55,6 +55,16 @@ def test_a_folder_is_the_photographs_in_it(tmp_path: Path) -> None:
     assert ImageSet.read(str(tmp_path)).paths == (tmp_path / "1.png",)
 
 
+def test_a_pattern_is_what_it_matches(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png", "3.jpg", "[4].png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    meant = {f"{tmp_path}/[12].png": ["1.png", "2.png"], f"file://{tmp_path}/?.jpg": ["3.jpg"]}
+    for text, names in (meant | {f"{tmp_path}/[4].png": ["[4].png"]}).items():
+        assert [Path(path).name for path in ImageSet.read(text).paths] == names
+    with pytest.raises(ImageError, match=r"no image matches '.*gif'"):
+        ImageSet.read(f"{tmp_path}/*.gif")
+
+
 def test_a_folder_that_is_called_like_a_table_is_a_folder(tmp_path: Path) -> None:
     (folder := tmp_path / "x.csv").mkdir()
     Image.new("RGB", (4, 4)).save(folder / "1.png")

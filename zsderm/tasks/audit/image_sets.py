@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from zsderm import images
 from zsderm.errors import InputError
 from zsderm.image_table import ImageTable
 from zsderm.long_tables import as_wide
-from zsderm.places import is_address
+from zsderm.places import address_of, has_signs, is_address, local_path
 
 # A path that may hold a colon itself (C:\data\index.csv), then column=value.
 _SELECTION = re.compile(
@@ -41,15 +42,16 @@ class ImageSet:
         """The set that a text stands for.
 
         Args:
-            source: a folder, an image, ``FILE.csv``, or ``FILE.csv:column=value`` for some rows of it; JSON Lines and
-                Parquet likewise. The names in a table are relative to its folder.
+            source: a folder, an image, a tar file, a pattern (see `zsderm.images.Pattern`), ``FILE.csv``, or
+                ``FILE.csv:column=value`` for some rows of it; JSON Lines and Parquet likewise. The names in a table are
+                relative to its folder.
             group_columns: columns of the table that name patients or lesions; ``patient_id+lesion_id`` takes two
                 together, for lesions that are numbered anew for each patient.
             follow_links: whether links to folders are followed.
 
         Raises:
             InputError: columns are asked of a folder, or the table lacks something.
-            ImageError: a folder that is missing or empty.
+            ImageError: a folder that is missing or empty, or a pattern that matches no image.
         """
         selection = None if Path(source).is_dir() else _SELECTION.fullmatch(source)
         if selection is None:
@@ -59,7 +61,8 @@ class ImageSet:
                     "a column filename, as FILE.csv or FILE.csv:split=train"
                 )
             passed_over: Counter[str] = Counter()
-            paths = images.find(source, follow_links=follow_links, passed_over=passed_over)
+            meant = images.Pattern(source) if _is_pattern(source) else source
+            paths = images.find(meant, follow_links=follow_links, passed_over=passed_over)
             return cls(source, tuple(paths), passed_over=dict(passed_over.most_common()))
         if is_address(source):
             raise InputError(f"expected a table on this machine, but got '{source}'. Copy it; it may name addresses.")
@@ -70,6 +73,13 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+
+def _is_pattern(source: str) -> bool:
+    """Whether a text is a pattern of paths or of addresses; a file that is called so itself comes first."""
+    if is_address(source) and local_path(source) is None:
+        return has_signs(address_of(source).key)
+    return has_signs(source) and not os.path.lexists(source)
 
 
 def _groups(table: ImageTable, name: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from zsderm.embeddings import EmbeddableImage, embed_images, embed_texts
 from zsderm.errors import ImageError, InputError
 from zsderm.file_names import printable
+from zsderm.places import is_address
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -51,7 +52,7 @@ class ImageSearch(ABC):
             raise ImageError(f"cannot read the image '{printable(str(image))}': {embedded.errors[0]}")
         hits = self._search(embedded.features, k + 1)
         if isinstance(image, str | os.PathLike):
-            own = os.path.realpath(image)
+            own = image if isinstance(image, str) and is_address(image) else os.path.realpath(image)
             hits = [hit for hit in hits if not self._is(hit, own)]
         return hits[:k]
 
@@ -62,7 +63,7 @@ class ImageSearch(ABC):
 
     def _is(self, hit: Hit, own: str) -> bool:
         """Whether a hit is the file at a real path."""
-        return os.path.realpath(hit.path) == own
+        return hit.path == own or (not is_address(hit.path) and os.path.realpath(hit.path) == own)
 
     @abstractmethod
     def _search(self, query: Floats, k: int) -> list[Hit]:
