@@ -32,9 +32,7 @@ _LEAST_LABEL = 1e-6  # as in zsderm.proxies.prior: a text label of 0 is not cert
 Candidate = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
-def text_labels(
-    features: torch.Tensor, proxies: torch.Tensor, temperature: float = LABEL_TEMPERATURE
-) -> torch.Tensor:
+def text_labels(features: torch.Tensor, proxies: torch.Tensor, temperature: float = LABEL_TEMPERATURE) -> torch.Tensor:
     """What the text proxies say: no refinement. Streams, image by image.
 
     Args:
@@ -223,7 +221,6 @@ def _alone(labels: Callable[..., torch.Tensor], **settings: float | bool) -> Can
 CANDIDATES: Mapping[str, Candidate] = {
     "anchored, alpha 1": _alone(anchored_gaussians),
     "anchored, alpha 10": _alone(anchored_gaussians, alpha=10.0),
-    "anchored, soft counts": _alone(anchored_gaussians, hard=False),
     "anchored, with shares": _alone(anchored_gaussians, shares=True),
     "anchored, warm": _alone(anchored_gaussians, temperature=WARM),
     **{f"mixture, anchor {anchor:g}": _alone(mixture_labels, anchor=anchor) for anchor in ANCHORS},

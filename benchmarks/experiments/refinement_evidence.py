@@ -5,7 +5,7 @@ Letters: N images, n of them distinct, C classes, D embedding width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from zsderm.proxies.guard import (
 from zsderm.proxies.mixture import principal_components
 
 NEIGHBOURS = 5
-RESAMPLED = 2  # times
 # What a judge may look at, by its column in the rows.
 EVIDENCE = {
     "density over text": "gain of held-out density over the text labels, nats an image",
@@ -33,7 +32,7 @@ EVIDENCE = {
     "density per change": "gain over the text labels for each image that changes",
     "neighbours": "how many more of the 5 nearest images have the same label than under the text labels",
     "wordings": "how many more images both halves of the wordings agree on than under the text labels",
-    "resampled": "share of images whose label stays when the folder is resampled",
+    "resampled": "share of images whose label stays when the folder is drawn anew, with replacement",
     "changed": "share of images whose label changes",
     "moved": "distance of the class mix before and after (half the sum of differences)",
     "dominant before": "share of the most common class by the text labels",
@@ -46,7 +45,9 @@ EVIDENCE = {
 }
 
 
-def evidence_rows(folder: Folder, seed: int = 0, candidates: Mapping[str, Candidate] = CANDIDATES) -> list[dict[str, Any]]:
+def evidence_rows(
+    folder: Folder, seed: int = 0, candidates: Mapping[str, Candidate] = CANDIDATES
+) -> list[dict[str, Any]]:
     """One row for each candidate: what it gains, and the evidence.
 
     Args:
@@ -69,7 +70,7 @@ def evidence_rows(folder: Folder, seed: int = 0, candidates: Mapping[str, Candid
     near = nearest(features)
     by_half = [text_labels(features, half).argmax(dim=1) for half in folder.halves]
     facts = _facts(folder, text, len(distinct))
-    draws = list(_resamples(len(features), seed))
+    draw = torch.randint(len(features), (len(features),), generator=torch.Generator().manual_seed(seed))
     rows = []
     for name, candidate in candidates.items():
         labels = candidate(features, proxies, home)
@@ -77,7 +78,7 @@ def evidence_rows(folder: Folder, seed: int = 0, candidates: Mapping[str, Candid
         result = test.result(labels[distinct])
         after = accuracies(new, folder.labels)
         halves = [candidate(features, half, home).argmax(dim=1) for half in folder.halves]
-        stays = [_same(candidate(features[draw], proxies, home).argmax(dim=1), new[draw]) for draw in draws]
+        again = candidate(features[draw], proxies, home).argmax(dim=1)
         mixes = [one.bincount(minlength=len(proxies)).double() / len(new) for one in (named, new)]
         over_text = result.over_text
         rows.append(
@@ -92,7 +93,7 @@ def evidence_rows(folder: Folder, seed: int = 0, candidates: Mapping[str, Candid
                 "density per change": over_text.mean / result.changed if result.changed else np.nan,
                 "neighbours": _alike(new, near) - _alike(named, near),
                 "wordings": _same(*halves) - _same(*by_half),
-                "resampled": float(np.mean(stays)),
+                "resampled": _same(again, new[draw]),
                 "changed": _same(new, named, equal=False),
                 "moved": (mixes[0] - mixes[1]).abs().sum().item() / 2,
                 "dominant before": mixes[0].max().item(),
@@ -152,12 +153,6 @@ def _facts(folder: Folder, text: torch.Tensor, distinct: int) -> dict[str, Any]:
     }
 
 
-def _resamples(images: int, seed: int) -> Iterator[torch.Tensor]:
-    """Rows of folders drawn with replacement."""
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.randint(images, (images,), generator=generator) for _ in range(RESAMPLED))
-
-
 def _same(one: torch.Tensor, other: torch.Tensor, equal: bool = True) -> float:
     """Share of images with the same class, or with another."""
     return ((one == other) == equal).double().mean().item()
@@ -166,10 +161,3 @@ def _same(one: torch.Tensor, other: torch.Tensor, equal: bool = True) -> float:
 def _alike(named: torch.Tensor, near: torch.Tensor) -> float:
     """Share of neighbours (N, k) that have the class of the image."""
     return (named[near] == named[:, None]).double().mean().item()
-
-
-def measure(drawn: Iterable[Folder]) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
-    """Evidence of every folder, and what "auto" does to it; "folder" numbers them."""
-    for number, folder in enumerate(drawn):
-        rows = evidence_rows(folder, number)
-        yield [row | {"folder": number} for row in rows], auto_row(folder) | {"folder": number}

@@ -129,24 +129,24 @@ def draw_rows(regime: str, features: torch.Tensor, labels: Rows, size: int, rng:
         rng: draws.
     """
     of_class = rows_of_classes(labels, rng)
-    if regime == "balanced":
-        return at_most(max(1, size // len(of_class)), of_class)
-    if regime == "skewed":
-        shares = rng.dirichlet(np.full(len(of_class), 0.5))[np.unique(labels, return_inverse=True)[1]] + 1e-9
-        return rng.choice(len(labels), min(size, len(labels) // 2), replace=False, p=shares / shares.sum())
-    if regime == "half of the classes":
-        some = rng.permutation(len(of_class))[: max(1, len(of_class) // 2)]
-        return rng.permutation(np.concatenate([of_class[index] for index in some]))[:size]
-    if regime == "one class":
-        large = [rows for rows in of_class if len(rows) >= SMALLEST] or of_class
-        return large[rng.integers(len(large))][:size]
     some = rng.permutation(len(labels))[:size]
-    if regime == "copies":
-        return rng.choice(some[: max(2, size // COPIES)], size)
-    if regime == "clumps":
+    if regime == "balanced":
+        some = at_most(max(1, size // len(of_class)), of_class)
+    elif regime == "skewed":
+        shares = rng.dirichlet(np.full(len(of_class), 0.5))[np.unique(labels, return_inverse=True)[1]] + 1e-9
+        some = rng.choice(len(labels), min(size, len(labels) // 2), replace=False, p=shares / shares.sum())
+    elif regime == "half of the classes":
+        chosen = rng.permutation(len(of_class))[: max(1, len(of_class) // 2)]
+        some = rng.permutation(np.concatenate([of_class[index] for index in chosen]))[:size]
+    elif regime == "one class":
+        large = [rows for rows in of_class if len(rows) >= SMALLEST] or of_class
+        some = large[rng.integers(len(large))][:size]
+    elif regime == "copies":
+        some = rng.choice(some[: max(2, size // COPIES)], size)
+    elif regime == "clumps":
         first = torch.from_numpy(some[: max(1, size // CLUMP)])
         near = (features[first] @ features.T).topk(min(CLUMP, len(features)), dim=1).indices
-        return np.unique(near.numpy())
+        some = np.unique(near.numpy())
     return some
 
 
