@@ -9,7 +9,8 @@ Letters: N images, n of them distinct, C classes, D embedding width, M component
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from torch.nn.functional import normalize
@@ -29,7 +30,31 @@ WARM = 0.05  # a temperature at which text labels are soft enough for the images
 _LEAST = 1e-12
 _LEAST_LABEL = 1e-6  # as in zsderm.proxies.prior: a text label of 0 is not certainty
 
-Candidate = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+
+@dataclass(frozen=True, eq=False)
+class FolderImages:
+    """The images of a folder, and what several candidates need of them, made once."""
+
+    features: torch.Tensor  # (N, D) unit rows
+
+    @cached_property
+    def distinct(self) -> torch.Tensor:
+        """(n,) rows of images of which none is nearly alike to another."""
+        return distinct_images(self.features)
+
+    @cached_property
+    def _along_axes(self) -> torch.Tensor:
+        """(N, min(n, D)) float64 along the principal axes of the distinct images, the widest first."""
+        centred = self.features.double() - self.features[self.distinct].double().mean(dim=0)
+        _, _, axes = torch.linalg.svd(centred[self.distinct], full_matrices=False)
+        return centred @ axes.T
+
+    def components(self, classes: int) -> torch.Tensor:
+        """(N, M) float64 principal components of the distinct images, for all images; M depends on the classes."""
+        return self._along_axes[:, : component_count(len(self.distinct), self.features.shape[1], classes)]
+
+
+Candidate = Callable[[FolderImages, torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
 def text_labels(features: torch.Tensor, proxies: torch.Tensor, temperature: float = LABEL_TEMPERATURE) -> torch.Tensor:
@@ -110,21 +135,21 @@ def anchored_gaussians(
     return labels
 
 
-def mixture_labels(features: torch.Tensor, proxies: torch.Tensor, *, anchor: float = 1.0) -> torch.Tensor:
+def mixture_labels(images: FolderImages, proxies: torch.Tensor, *, anchor: float = 1.0) -> torch.Tensor:
     """The labels of the mixture by which "auto" learns a class mix, where "auto" itself keeps only the mix.
 
     Streams, if the distinct images are known: every step needs the sums of z and z x, and the scatter of all images.
 
     Args:
-        features: (N, D) unit rows.
+        images: N of them.
         proxies: (C, D) unit rows.
         anchor: weight of the log of the text labels beside the log density.
 
     Returns:
         (N, C) float64, each row sums to 1. Copies of an image count as one.
     """
-    components, distinct = _components(features, len(proxies))
-    start = text_labels(features, proxies)
+    components, distinct = images.components(len(proxies)), images.distinct
+    start = text_labels(images.features, proxies)
     by_text = anchor * start.clamp_min(_LEAST_LABEL).log()  # (N, C)
     labels = start[distinct]
     for _ in range(EM_STEPS):
@@ -134,22 +159,22 @@ def mixture_labels(features: torch.Tensor, proxies: torch.Tensor, *, anchor: flo
     return torch.softmax(mixture.log_joint(components) + by_text, dim=1)
 
 
-def learned_mix(features: torch.Tensor, proxies: torch.Tensor, *, anchor: float = 1.0) -> torch.Tensor:
+def learned_mix(images: FolderImages, proxies: torch.Tensor, *, anchor: float = 1.0) -> torch.Tensor:
     """Labels of the mix that "auto" learns, by transport, before proxies are fitted to them.
 
     Streams, if the distinct images are known.
 
     Args:
-        features: (N, D) unit rows.
+        images: N of them.
         proxies: (C, D) unit rows.
         anchor: see `mixture_labels`.
 
     Returns:
         (N, C) float64, each row sums to 1.
     """
-    components, distinct = _components(features, len(proxies))
-    mix = estimate_prior(components[distinct], text_labels(features, proxies)[distinct], anchor=anchor)
-    return transport_labels(features @ proxies.T, mix).double()
+    components, distinct = images.components(len(proxies)), images.distinct
+    mix = estimate_prior(components[distinct], text_labels(images.features, proxies)[distinct], anchor=anchor)
+    return transport_labels(images.features @ proxies.T, mix).double()
 
 
 def stated_mix(features: torch.Tensor, proxies: torch.Tensor, *, power: float) -> torch.Tensor:
@@ -183,7 +208,9 @@ def smoothed(features: torch.Tensor, proxies: torch.Tensor, *, gamma: float = GA
     return smooth_labels(features, text_labels(features, proxies), gamma).double()
 
 
-def home_offsets(features: torch.Tensor, proxies: torch.Tensor, home: torch.Tensor | None) -> torch.Tensor:
+def home_offsets(
+    features: torch.Tensor, proxies: torch.Tensor, home: torch.Tensor | None, *, share: float = 1.0
+) -> torch.Tensor:
     """Text labels less what each class scores on the mean of the encoder's home: a bias seen there is taken off.
 
     Streams, image by image: what an image is labelled does not depend on the folder at all.
@@ -193,29 +220,30 @@ def home_offsets(features: torch.Tensor, proxies: torch.Tensor, home: torch.Tens
         proxies: (C, D) unit rows.
         home: (D,) the mean of the class means of training images, each of these classes once; None where no class of
             the list is known at home, and then nothing changes.
+        share: how much of the bias is taken off.
 
     Returns:
         (N, C) float64, each row sums to 1.
     """
     if home is None:
         return text_labels(features, proxies)
-    offsets = proxies.double() @ home.double()  # (C,)
+    offsets = share * (proxies.double() @ home.double())  # (C,)
     return torch.softmax((features.double() @ proxies.double().T - offsets) / LABEL_TEMPERATURE, dim=1)
 
 
-def _components(features: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N, M) float64 principal components of the distinct images, for all images; and (n,) the distinct ones."""
-    distinct = distinct_images(features)
-    centred = features.double() - features[distinct].double().mean(dim=0)
-    count = component_count(len(distinct), features.shape[1], classes)
-    _, _, axes = torch.linalg.svd(centred[distinct], full_matrices=False)  # (min(n, D), D), the widest first
-    return centred @ axes[:count].T, distinct
-
-
 def _alone(labels: Callable[..., torch.Tensor], **settings: float | bool) -> Candidate:
-    """A candidate that knows nothing of the encoder's home."""
+    """A candidate that knows nothing of the encoder's home, nor of the folder but its features."""
     made = partial(labels, **settings)
-    return lambda features, proxies, _home: made(features, proxies)
+    return lambda images, proxies, _home: made(images.features, proxies)
+
+
+def _placed(labels: Callable[..., torch.Tensor], anchor: float) -> Candidate:
+    """A candidate that needs to know where the distinct images lie."""
+    return lambda images, proxies, _home: labels(images, proxies, anchor=anchor)
+
+
+def _from_home(share: float) -> Candidate:
+    return lambda images, proxies, home: home_offsets(images.features, proxies, home, share=share)
 
 
 CANDIDATES: Mapping[str, Candidate] = {
@@ -223,10 +251,11 @@ CANDIDATES: Mapping[str, Candidate] = {
     "anchored, alpha 10": _alone(anchored_gaussians, alpha=10.0),
     "anchored, with shares": _alone(anchored_gaussians, shares=True),
     "anchored, warm": _alone(anchored_gaussians, temperature=WARM),
-    **{f"mixture, anchor {anchor:g}": _alone(mixture_labels, anchor=anchor) for anchor in ANCHORS},
-    **{f"learned mix, anchor {anchor:g}": _alone(learned_mix, anchor=anchor) for anchor in ANCHORS},
+    **{f"mixture, anchor {anchor:g}": _placed(mixture_labels, anchor) for anchor in ANCHORS},
+    **{f"learned mix, anchor {anchor:g}": _placed(learned_mix, anchor) for anchor in ANCHORS},
     f"predicted mix ^ {POWER:g}": _alone(stated_mix, power=POWER),
     "uniform mix": _alone(stated_mix, power=0.0),
     f"smoothed, gamma {GAMMA:g}": _alone(smoothed),
-    "home offsets": home_offsets,
+    "home offsets": _from_home(1.0),
+    "home offsets, half": _from_home(0.5),
 }

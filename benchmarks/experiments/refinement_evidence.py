@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from zsderm.benchmarks.experiments.refinement_candidates import CANDIDATES, Candidate, text_labels
+from zsderm.benchmarks.experiments.refinement_candidates import CANDIDATES, Candidate, FolderImages, text_labels
 from zsderm.benchmarks.experiments.refinement_folders import Folder
 from zsderm.proxies import refine
 from zsderm.proxies.guard import (
     MIN_EVIDENCE_IMAGES,
     MIN_EVIDENCE_PER_CLASS,
     RefinementTest,
-    component_count,
-    distinct_images,
 )
-from zsderm.proxies.mixture import principal_components
 
 NEIGHBOURS = 5
 # What a judge may look at, by its column in the rows.
@@ -63,23 +60,24 @@ def evidence_rows(
     text = text_labels(features, proxies)
     named = text.argmax(dim=1)
     before = accuracies(named, folder.labels)
-    distinct = distinct_images(features)
-    count = component_count(len(distinct), features.shape[1], len(proxies))
-    test = RefinementTest.of(principal_components(features[distinct], count), text[distinct], seed)
+    images = FolderImages(features)
+    distinct = images.distinct
+    test = RefinementTest.of(images.components(len(proxies))[distinct], text[distinct], seed)
     enough = len(distinct) >= max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * len(proxies))
     near = nearest(features)
     by_half = [text_labels(features, half).argmax(dim=1) for half in folder.halves]
     facts = _facts(folder, text, len(distinct))
     draw = torch.randint(len(features), (len(features),), generator=torch.Generator().manual_seed(seed))
+    resampled = FolderImages(features[draw])
     rows = []
     for name, candidate in candidates.items():
-        labels = candidate(features, proxies, home)
+        labels = candidate(images, proxies, home)
         new = labels.argmax(dim=1)
         result = test.result(labels[distinct])
         after = accuracies(new, folder.labels)
-        halves = [candidate(features, half, home).argmax(dim=1) for half in folder.halves]
-        again = candidate(features[draw], proxies, home).argmax(dim=1)
-        mixes = [one.bincount(minlength=len(proxies)).double() / len(new) for one in (named, new)]
+        one, other = (candidate(images, half, home).argmax(dim=1) for half in folder.halves)
+        again = candidate(resampled, proxies, home).argmax(dim=1)
+        mixes = [names.bincount(minlength=len(proxies)).double() / len(new) for names in (named, new)]
         over_text = result.over_text
         rows.append(
             facts
@@ -92,7 +90,7 @@ def evidence_rows(
                 "density over none": result.over_none.mean,
                 "density per change": over_text.mean / result.changed if result.changed else np.nan,
                 "neighbours": _alike(new, near) - _alike(named, near),
-                "wordings": _same(*halves) - _same(*by_half),
+                "wordings": _same(one, other) - _same(by_half[0], by_half[1]),
                 "resampled": _same(again, new[draw]),
                 "changed": _same(new, named, equal=False),
                 "moved": (mixes[0] - mixes[1]).abs().sum().item() / 2,

@@ -28,7 +28,7 @@ REGIMES = ("natural", "balanced", "skewed", "half of the classes", "one class", 
 SIZES = (16, 30, 60, 100, 160, 300)
 SMALLEST = 16
 ADDED_BIASES = (0.0, 0.0, 0.15, 0.3)  # each as likely; the spread over classes, as in prior_worlds
-COPIES = 4  # of each image, on average
+COPIES = 4  # of each image, on average; fewer where the folder is small
 CLUMP = 10  # images
 WORDINGS = ("knowledge", "class-name")
 NOISE = 0.5  # length of the noise beside an image of length 1
@@ -142,7 +142,7 @@ def draw_rows(regime: str, features: torch.Tensor, labels: Rows, size: int, rng:
         large = [rows for rows in of_class if len(rows) >= SMALLEST] or of_class
         some = large[rng.integers(len(large))][:size]
     elif regime == "copies":
-        some = rng.choice(some[: max(2, size // COPIES)], size)
+        some = rng.choice(some[: max(8, size // COPIES)], size)
     elif regime == "clumps":
         first = torch.from_numpy(some[: max(1, size // CLUMP)])
         near = (features[first] @ features.T).topk(min(CLUMP, len(features)), dim=1).indices

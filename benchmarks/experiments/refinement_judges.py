@@ -6,11 +6,11 @@
         --output docs/refinement_judges.json --document docs/refinement_judges.md
 
 DATA holds pad/, ham10000/, isic2017/ and onychomycosis/, each with an index.csv. --away names an encoder, its folder
-and the tables that it has never seen. Folders of seven regimes are drawn from these images, as every encoder sees them in
-four qualities, and from synthetic images; for each of them every candidate says its labels, and the evidence without
-labels is noted. A judge learns its thresholds on tuning folders, so that none of these loses more than a point or one
-image, whichever is more, and is then tried once on reserved ones: other seeds, and, where images are real, of a source
-and of an encoder that the thresholds have not seen, each pair in turn.
+and the tables that it has never seen. Folders of seven regimes are drawn from these images, as every encoder sees
+them in four qualities, and from synthetic images; for each of them every candidate says its labels, and the evidence
+without labels is noted. A judge learns its thresholds on tuning folders, so that none of these loses more than a point
+or one image, whichever is more, and is then tried once on reserved ones: other seeds, and, where images are real, of a
+source and of an encoder that the thresholds have not seen, each pair in turn.
 
 Prints Markdown; --document puts it between the lines <!-- refinement judges --> and <!-- end of refinement judges -->
 of a page, and between marks of other parts. --keep writes all rows as CSV, and --rows reads them, to judge anew.
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +142,17 @@ def let_loose(rows: pd.DataFrame) -> Rule:
     return Rule(str(totals.idxmax()), (), float(totals.max()))
 
 
+def singles(nothing: bool) -> dict[str, Fit]:
+    """A judge for each evidence alone."""
+    return {name: partial(best_single, column=name, nothing=nothing) for name in EVIDENCE}
+
+
 def families(nothing: bool) -> dict[str, Fit]:
     """The kinds of learned judges; candidate, evidence and thresholds are all chosen on tuning folders."""
-    singles = [lambda rows, name=name: best_single(rows, name, nothing) for name in EVIDENCE]
     return {
-        "one evidence": each_candidate(best_of(singles)),
-        "two evidences": each_candidate(lambda rows: best_pair(rows, nothing)),
-        "regression": each_candidate(lambda rows: best_regression(rows, nothing)),
+        "one evidence": each_candidate(best_of(singles(nothing).values())),
+        "two evidences": each_candidate(partial(best_pair, nothing=nothing)),
+        "regression": each_candidate(partial(best_regression, nothing=nothing)),
     }
 
 
@@ -185,8 +190,8 @@ def single_outcomes(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         found[f"{name}: today's guard"] = _outcome(reserved, reserved["guard"])
         for kind, fit in families(nothing=False).items():
             found[f"{name}: {kind}"] = judged(own, fit)
-    for name in EVIDENCE:
-        found[f"{name}: best candidate"] = judged(tried, each_candidate(lambda own, name=name: best_single(own, name)))
+    for name, fit in singles(nothing=False).items():
+        found[f"{name}: best candidate"] = judged(tried, each_candidate(fit))
     return found
 
 
@@ -241,14 +246,14 @@ def main(
     if keep:
         with atomic_file(keep) as draft:
             rows.to_csv(draft, index=False)
-    found, singles, asked = outcomes(rows), single_outcomes(rows), rules(rows)
-    tables = (overview(found), verdict(found), listed(asked), in_full(singles))
+    found, alone, asked = outcomes(rows), single_outcomes(rows), rules(rows)
+    tables = (overview(found), verdict(found), listed(asked), in_full(alone))
     content = {
         "seeds": SEEDS,
         "synthetic pools of a seed": SYNTHETIC_POOLS,
         "encoders": sorted({str(name) for name in rows["encoder"]}),
         "rules": asked,
-        "reserved": {name: figures(outcome) for name, outcome in (found | singles).items()},
+        "reserved": {name: figures(outcome) for name, outcome in (found | alone).items()},
     }
     publish(dict(zip(PARTS, tables, strict=True)), content, output, document)
 

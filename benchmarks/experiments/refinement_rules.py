@@ -149,7 +149,7 @@ def best_pair(rows: pd.DataFrame, nothing: bool = False, columns: Iterable[str] 
                 Condition(*sides[side], sides[side][1] * float(level))
                 for side, level in zip((one, other), levels, strict=True)
             )
-    return found and Rule(str(rows["candidate"].iloc[0]), found, best)
+    return None if found is None else Rule(str(rows["candidate"].iloc[0]), found, best)
 
 
 def _graded(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -180,7 +180,7 @@ def best_regression(rows: pd.DataFrame, nothing: bool = False) -> Regression | N
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
     model.fit(_filled(rows), kept)
     found = safe_threshold(model.decision_function(_filled(rows)), rows, nothing)
-    return found and Regression(str(rows["candidate"].iloc[0]), model, *found)
+    return None if found is None else Regression(str(rows["candidate"].iloc[0]), model, *found)
 
 
 def _filled(rows: pd.DataFrame) -> NDArray[np.float64]:
