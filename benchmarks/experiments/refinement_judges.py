@@ -188,8 +188,7 @@ def single_outcomes(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         reserved = own[own["part"] == "reserved"]
         found[f"{name}: no judge"] = _outcome(reserved, np.ones(len(reserved), dtype=bool))
         found[f"{name}: today's guard"] = _outcome(reserved, reserved["guard"])
-        for kind, fit in families(nothing=False).items():
-            found[f"{name}: {kind}"] = judged(own, fit)
+        found[f"{name}: two evidences"] = judged(own, best_pair)
     for name, fit in singles(nothing=False).items():
         found[f"{name}: best candidate"] = judged(tried, each_candidate(fit))
     return found

@@ -177,7 +177,7 @@ def best_regression(rows: pd.DataFrame, nothing: bool = False) -> Regression | N
     kept = rows["gain"].to_numpy(float) >= -SLACK
     if kept.all() or not kept.any():
         return None
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=300))
     model.fit(_filled(rows), kept)
     found = safe_threshold(model.decision_function(_filled(rows)), rows, nothing)
     return None if found is None else Regression(str(rows["candidate"].iloc[0]), model, *found)

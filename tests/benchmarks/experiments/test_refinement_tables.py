@@ -27,7 +27,7 @@ def test_a_summary_is_counted_by_hand() -> None:
 def test_scopes_are_apart() -> None:
     found = figures(outcome([1.0, 1.0, 1.0, 1.0, 5.0, 5.0, -3.0, -3.0]))
     assert {name: one["gain"] for name, one in found.items()} == {"home": 1.0, "away": 5.0, "synthetic": -3.0}
-    assert figures(outcome([1.0, 2.0])) == {"home": summary(outcome([1.0]))} | {}
+    assert set(figures(outcome([1.0] * 4).iloc[:3])) == {"home", "away"}
 
 
 def test_tables_have_a_row_for_each_judge_and_scope() -> None:
