@@ -51,7 +51,7 @@ from zsderm.encoders import Encoder
 SEEDS = {"tuning": (0, 1), "reserved": (1000, 1001)}
 SYNTHETIC_POOLS = {"tuning": 20, "reserved": 30}  # for each seed
 LOSSES = {"bound": False, "no loss": True}  # what a tuning folder may lose: up to its bound, or nothing
-PARTS = ("refinement judges", "refinement judges: verdict", "refinement judges: rules", "refinement judges: in full")
+PARTS = tuple("refinement judges" + part for part in ("", ": verdict", ": rules", ": without-bias", ": in-full"))
 Judge = Rule | Regression
 Fit = Callable[[pd.DataFrame], Judge | None]
 
@@ -246,13 +246,15 @@ def main(
         with atomic_file(keep) as draft:
             rows.to_csv(draft, index=False)
     found, alone, asked = outcomes(rows), single_outcomes(rows), rules(rows)
-    tables = (overview(found), verdict(found), listed(asked), in_full(alone))
+    plain = {name: outcome[outcome["bias"] == 0] for name, outcome in found.items()}
+    tables = (overview(found), verdict(found | alone), listed(asked), in_full(plain), in_full(alone))
     content = {
         "seeds": SEEDS,
         "synthetic pools of a seed": SYNTHETIC_POOLS,
         "encoders": sorted({str(name) for name in rows["encoder"]}),
         "rules": asked,
         "reserved": {name: figures(outcome) for name, outcome in (found | alone).items()},
+        "reserved without bias": {name: figures(outcome) for name, outcome in plain.items()},
     }
     publish(dict(zip(PARTS, tables, strict=True)), content, output, document)
 

@@ -101,7 +101,7 @@ def verdict(outcomes: Mapping[str, pd.DataFrame]) -> str:
     words = f"Of {len(judges)} ways to decide, {len(safe)} keep the bound on all {count} reserved folders"
     if not safe:
         return f"{words}."
-    name, best = max(safe.items(), key=lambda item: figures(item[1]).get("away", summary(item[1]))["gain"])
+    name, best = max(safe.items(), key=lambda item: [one["gain"] for one in figures(item[1]).values()])  # away first
     text = [f"{words}: {', '.join(safe)}."]
     reach = [figures(one) for key, one in outcomes.items() if key.startswith(ORACLE)]
     for scope, one in figures(best).items():
