@@ -151,7 +151,10 @@ def draw_rows(regime: str, features: torch.Tensor, labels: Rows, size: int, rng:
 
 
 def folders(pool: Pool, seeds: Iterable[int]) -> Iterator[Folder]:
-    """One folder of every regime for each seed, of random size and bias; none of fewer than SMALLEST images."""
+    """One folder of every regime for each seed, of random size and bias; none of fewer than SMALLEST images.
+
+    Size and strength of the bias depend on seed and regime alone: they are the same for all pools.
+    """
     for seed in seeds:
         for number, regime in enumerate(REGIMES):
             rng = np.random.default_rng([seed, number])

@@ -76,6 +76,8 @@ def in_full(outcomes: Mapping[str, pd.DataFrame]) -> str:
         "|---|" + "--:|" * (len(SCOPES) + 3),
     ]
     for name, outcome in outcomes.items():
+        if outcome.empty:
+            continue
         parts, whole = figures(outcome), summary(outcome)
         cells = [
             f"{parts[scope]['gain']:+.1f} / {parts[scope]['balanced gain']:+.1f}" if scope in parts else ""
