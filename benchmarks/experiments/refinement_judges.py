@@ -30,7 +30,6 @@ import pandas as pd
 
 from zsderm import load_encoder
 from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.experiments.refinement_candidates import CANDIDATES
 from zsderm.benchmarks.experiments.refinement_evidence import EVIDENCE, auto_row, evidence_rows
 from zsderm.benchmarks.experiments.refinement_folders import SOURCES, Folder, Pool, folders, real_pools, synthetic_pools
 from zsderm.benchmarks.experiments.refinement_rules import (
@@ -112,7 +111,7 @@ def judged(rows: pd.DataFrame, fit: Fit) -> pd.DataFrame:
     found = []
     for tuning, own in groups(rows):
         rule = fit(tuning)
-        of = own[own["candidate"] == (rule.candidate if rule else next(iter(CANDIDATES)))]
+        of = own[own["candidate"] == (rule.candidate if rule else own["candidate"].iloc[0])]
         found.append(_outcome(of, rule.accepts(of) if rule else np.zeros(len(of), dtype=bool)))
     return pd.concat(found)
 
