@@ -117,6 +117,12 @@ def test_parts_whose_manifest_was_deleted_are_told_from_a_folder_of_something_el
         Pages.open(tmp_path)
 
 
+def test_a_link_to_itself_is_no_file_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    assert not Pages.lacks_manifest(tmp_path)
+    Pages.refuse_others(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("run", "end"), [({}, "that began it"), ({"command": "scan book"}, "that began it: scan book")]
 )

@@ -122,8 +122,13 @@ class PartFolder(ABC, Generic[Facts]):
         Raises:
             OSError: the folder cannot be listed.
         """
-        names = {name for name in folder_at(place).names() if name not in cls.BESIDE}
-        return bool(names) and all(map(_PART.fullmatch, names))
+        there = False
+        for name in folder_at(place).names():  # a folder of photographs is left at the first of them
+            if name not in cls.BESIDE:
+                if not _PART.fullmatch(name):
+                    return False
+                there = True
+        return there
 
     @classmethod
     def open(cls: type[Opened], place: Any) -> Opened:

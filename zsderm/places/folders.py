@@ -80,7 +80,8 @@ class LocalFolder(Folder):
             return
         with os.scandir(self.path) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and entry.is_file():
+                # os.path.isfile is false, and not an error, for a link that leads to itself.
+                if not entry.name.startswith(".") and os.path.isfile(entry.path):
                     yield entry.name
 
     def has(self, name: str) -> bool:
