@@ -5,8 +5,8 @@
     python -m zsderm.benchmarks.experiments.prior_regimes --rows synthetic.csv --rows real.csv \\
         --document docs/priors.md --picture docs/priors.png
 
-Prints Markdown, and with --document also puts it between the lines "<!-- prior tables -->" and
-"<!-- end of prior tables -->" of a page, the overview between marks of its own, and what the prose quotes likewise.
+Prints Markdown. With --document also puts an overview, the sources, and the regimes of all real sources together into a
+page: between the lines "<!-- prior tables -->" and "<!-- end of prior tables -->" and marks of the same kind.
 Figures are points of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz, which
 `prior_features` writes, holds image_features (N, D), labels (N,) as indices, and text_proxies (C, D); natural, partial,
 balanced, skewed and single-class folders are drawn from it, with the text proxies as they are and with a class bias
@@ -241,7 +241,8 @@ def main(
     parts = [f"### {source}\n\n{regimes(figures)}" for source, figures in tables.items()]
     click.echo("\n\n".join([overview(tables), *parts]))
     if document:
-        whole = "\n\n".join([overview(tables), *parts])
+        kinds = {name: figures.assign(classes="any") for name, figures in _kinds(tables).items()}
+        whole = "\n\n".join([overview(tables), *(f"### {name}\n\n{regimes(part)}" for name, part in kinds.items())])
         framed = {"prior overview": overview(_kinds(tables), SHOWN), "prior tables": whole}
         places = {name: f"\n\n{text}\n\n" for name, text in framed.items()}
         splice(document, {**places, **sentences(tables)}, required="prior tables")

@@ -85,10 +85,11 @@ def test_rows_are_measured_once_and_shown_in_a_page(features_file: Path, tmp_pat
     result = CliRunner().invoke(main, ["--rows", str(rows), "--document", str(page), "--picture", str(drawing)])
     assert result.exit_code == 0, result.output
     assert drawing.read_bytes().startswith(b"\x89PNG")
-    assert "### features" in page.read_text()
+    assert "### features" in result.output
     assert "| natural, bias 0.0 | 3 | 1 |" in result.output
     assert page.read_text().startswith("before\n<!-- prior overview -->\n\n| source |")
-    assert "<!-- prior tables -->\n\n| source |" in page.read_text() and "### features\n\n| mix |" in page.read_text()
+    assert "<!-- prior tables -->\n\n| source |" in page.read_text()
+    assert "### real, of a source that the encoder knows\n\n| mix |" in page.read_text()
     assert page.read_text().endswith("<!-- end of prior tables -->\nafter\n")
     assert "stale" not in page.read_text()
 
