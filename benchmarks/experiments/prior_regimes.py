@@ -241,8 +241,8 @@ def main(
     parts = [f"### {source}\n\n{regimes(figures)}" for source, figures in tables.items()]
     click.echo("\n\n".join([overview(tables), *parts]))
     if document:
-        kinds = {name: figures.assign(classes="any") for name, figures in _kinds(tables).items()}
-        whole = "\n\n".join([overview(tables), *(f"### {name}\n\n{regimes(part)}" for name, part in kinds.items())])
+        pooled = {name: figures.assign(classes="any") for name, figures in _kinds(tables).items()}
+        whole = "\n\n".join([overview(tables), *(f"### {name}\n\n{regimes(part)}" for name, part in pooled.items())])
         framed = {"prior overview": overview(_kinds(tables), SHOWN), "prior tables": whole}
         places = {name: f"\n\n{text}\n\n" for name, text in framed.items()}
         splice(document, {**places, **sentences(tables)}, required="prior tables")
