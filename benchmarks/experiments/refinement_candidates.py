@@ -138,6 +138,8 @@ def anchored_gaussians(
 def mixture_labels(images: FolderImages, proxies: torch.Tensor, *, anchor: float = 1.0) -> torch.Tensor:
     """The labels of the mixture by which "auto" learns a class mix, where "auto" itself keeps only the mix.
 
+    Steps are those of version 0.2, by the distinct images alone; only the last one labels all images.
+
     Streams, if the distinct images are known: every step needs the sums of z and z x, and the scatter of all images.
 
     Args:
@@ -160,7 +162,9 @@ def mixture_labels(images: FolderImages, proxies: torch.Tensor, *, anchor: float
 
 
 def learned_mix(images: FolderImages, proxies: torch.Tensor, *, anchor: float = 1.0) -> torch.Tensor:
-    """Labels of the mix that "auto" learns, by transport, before proxies are fitted to them.
+    """Labels of the mix that "auto" learned in version 0.2, by transport, before proxies are fitted to them.
+
+    It is the mix of the distinct images alone. `estimate_prior` with `learned_from` gives that of all, as "auto" does now.
 
     Streams, if the distinct images are known.
 

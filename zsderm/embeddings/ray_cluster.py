@@ -20,9 +20,7 @@ MOST_CPUS = 16  # of an actor with a GPU: for what is decoded ahead
 _STORE = 128 << 20  # bytes of the object store of a local start: numbers of parts are all that is in it
 _REACH = 10  # seconds that an address may take to answer
 _LEVEL = "RAY_BACKEND_LOG_LEVEL"
-_LEAST_FREE = (
-    100 << 20
-)  # bytes on the disk of Ray's own files: sockets, logs, and the object store where memory is short
+_LEAST_FREE = 100 << 20  # bytes on the disk of Ray's own files: sockets, logs, objects where memory is short
 _SWITCH = "_worker_logs_enabled"
 
 
