@@ -164,7 +164,7 @@ def mixture_labels(images: FolderImages, proxies: torch.Tensor, *, anchor: float
 def learned_mix(images: FolderImages, proxies: torch.Tensor, *, anchor: float = 1.0) -> torch.Tensor:
     """Labels of the mix that "auto" learned in version 0.2, by transport, before proxies are fitted to them.
 
-    It is the mix of the distinct images alone. `estimate_prior` with `learned_from` gives that of all, as "auto" does now.
+    It is the mix of the distinct images alone; "auto" now takes that of all (`learned_from` of `estimate_prior`).
 
     Streams, if the distinct images are known.
 
