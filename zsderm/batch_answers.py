@@ -91,7 +91,9 @@ class BatchAnswers:
             tempered: whether the temperature may be learned from them.
             progress: show a bar on stderr while many images are refined.
         """
+        home = home_of(self.encoder)
         how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self.retrieves}
+        how["home"] = None if home is None else home.mean
         return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
 
     def fitted_for(self, features: torch.Tensor | KnownRows, progress: bool = False) -> Fitted | None:

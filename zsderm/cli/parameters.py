@@ -47,9 +47,9 @@ class ClassList(click.ParamType):
 
 
 class ClassPrior(click.ParamType):
-    """How common the classes are: ``auto``, ``uniform``, or a file (CSV with ``class,weight``, or a JSON object)."""
+    """How common the classes are: ``auto``, ``uniform``, ``home``, or a file (CSV with ``class,weight``, or a JSON object)."""
 
-    name = "auto|uniform|file"
+    name = "auto|uniform|home|file"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """A shell completes names of files."""

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from zsderm.config import METHODS
+from zsderm.encoders.base import home_of
 from zsderm.images import SUFFIXES
 from zsderm.service.pages.rendering import page
 from zsderm.service.routes.asked import Running
@@ -46,6 +47,7 @@ def home(service: Running) -> HTMLResponse:
         fixed=facts["fixed"],
         methods={name: METHOD_WORDS[name] for name in METHODS},
         usual={name: field.default for name, field in usual.items()},
+        has_home=home_of(service.engine.encoder) is not None,
         key_needed=facts["keyNeeded"],
     )
 

@@ -1,0 +1,123 @@
+"""The prior "home": what each class scores on the encoder's average training image is taken off, by half."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from zsderm import SettingsError, ZeroShotClassifier, load_encoder
+from zsderm.cli import main
+from zsderm.encoders import Encoder
+from zsderm.encoders.base import home_of
+from zsderm.home_prior import SHARE
+from zsderm.images import find
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CLASSES = (EXAMPLES / "classes.txt").read_text().split("\n")[:6]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return load_encoder("zsderm-mini")
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[Path]:
+    return find(EXAMPLES / "images")[:12]
+
+
+def test_scores_are_those_of_the_text_less_half_of_what_home_scores(encoder: Encoder, photographs: list[Path]) -> None:
+    plain, home = (
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, method="class-name", prior=prior)
+        for prior in ("auto", "home")
+    )
+    found, known = home.predict(photographs), home_of(encoder)
+    assert known is not None
+    rows = encoder.encode_images(photographs).double()
+    texts = plain.predict(photographs).proxies
+    assert texts is not None
+    for image, own in enumerate(found.probabilities.double()):
+        scores = []
+        for text in texts.double():  # one class after the other, in plain sums
+            score = sum(float(a) * float(b) for a, b in zip(rows[image], text, strict=True))
+            bias = sum(float(a) * float(b) for a, b in zip(known.mean, text, strict=True))
+            scores.append(score - SHARE * bias)
+        expected = np.exp(np.array(scores) / encoder.temperature)
+        np.testing.assert_allclose(own.numpy(), expected / expected.sum(), atol=2e-4)
+    assert (found.prior, found.method) == ("home", "class-name")
+
+
+def test_a_photograph_alone_has_the_answer_that_it_has_in_a_folder(encoder: Encoder, photographs: list[Path]) -> None:
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, method="templates", prior="home")
+    few, one = made.predict(photographs[:8]), made.predict(photographs[3:4])
+    torch.testing.assert_close(few.probabilities[3], one.probabilities[0], rtol=0, atol=1e-5)
+    assert few.unrefined_labels is not None and len(few.unrefined_labels) == 8
+
+
+def test_the_result_says_what_was_taken_off(encoder: Encoder, photographs: list[Path]) -> None:
+    found = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home").predict(photographs)
+    assert found.refinement.startswith("Prior home: half of what each class scores on the encoder's average training")
+    assert f"of {len(photographs)} answers changed." in found.refinement
+    refinement, known = found.manifest["refinement"], home_of(encoder)
+    assert found.proxies is not None and known is not None
+    expected = dict(zip(CLASSES, (SHARE * found.proxies @ known.mean).tolist(), strict=True))
+    assert refinement["taken off"] == pytest.approx(expected, abs=1e-4)
+    assert "prior" not in refinement, "no class mix was learned"
+    assert found.method == "knowledge", "nothing was learned from the photographs"
+
+
+def test_it_is_kept_with_a_fitted_classifier(encoder: Encoder, photographs: list[Path], tmp_path: Path) -> None:
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home")
+    made.fit(photographs)
+    made.save(tmp_path / "fitted")
+    again = ZeroShotClassifier.load(tmp_path / "fitted", encoder)
+    one, other = made.predict(photographs[:3]), again.predict(photographs[:3])
+    torch.testing.assert_close(one.probabilities, other.probabilities)
+    assert other.prior == "home" and other.refinement == one.refinement
+    assert "of the fit" not in other.refinement, "the fit taught nothing about the answers but their sentences"
+
+
+def test_it_is_refused_where_it_cannot_be_used(encoder: Encoder, tiny_encoder: Encoder) -> None:
+    with pytest.raises(SettingsError, match=r"no home\.safetensors. Leave the prior to 'auto'"):
+        ZeroShotClassifier(tiny_encoder, CLASSES, prior="home")
+    with pytest.raises(SettingsError, match="Expected retrieval 'batch' beside prior 'home'"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", retrieval="image")
+    with pytest.raises(SettingsError, match="Expected `centre` to be off beside prior 'home'"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", centre=True)
+    with pytest.raises(SettingsError, match=r"'auto', 'uniform', 'home' or 6 weights, but got 'hom'. Did you mean"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="hom")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., str]:
+    def classify(*arguments: str) -> str:
+        asked = ["classify", "--images", str(EXAMPLES / "images"), "--classes", str(EXAMPLES / "classes.txt")]
+        result = CliRunner().invoke(main, [*asked, *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return classify
+
+
+def test_the_command_says_it_and_answers_the_same_from_stored_rows(run: Callable[..., str], tmp_path: Path) -> None:
+    told = run("--prior", "home", "--output", str(tmp_path / "p.csv"))
+    assert "prior home" in told and "Prior home: half of what each class scores" in told
+    manifest = json.loads((tmp_path / "p.csv.manifest.json").read_text())["manifest"]
+    assert manifest["settings"]["prior"] == "home"
+    embed = ["embed", str(EXAMPLES / "images"), "--output", str(tmp_path / "rows.npy")]
+    assert CliRunner().invoke(main, embed, catch_exceptions=False).exit_code == 0
+    stored = ["classify", "--embeddings", str(tmp_path / "rows.npy"), "--classes", str(EXAMPLES / "classes.txt")]
+    stored += ["--prior", "home", "--output", str(tmp_path / "q.csv")]
+    result = CliRunner().invoke(main, stored, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    tables = [list(csv.DictReader((tmp_path / name).open())) for name in ("p.csv", "q.csv")]
+    probabilities = [[float(row["probability"]) for row in table] for table in tables]
+    assert [row["prediction"] for row in tables[0]] == [row["prediction"] for row in tables[1]]
+    assert probabilities[0] == pytest.approx(probabilities[1], abs=1e-4)
