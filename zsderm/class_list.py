@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 
-from zsderm.config import HOME_PRIOR, PRIORS
+from zsderm.config import PRIORS
 from zsderm.errors import ClassListError, SettingsError, did_you_mean
 from zsderm.knowledge.names import repeated
 from zsderm.proxies import resolve_prior
@@ -63,10 +63,8 @@ def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Ten
         prior = [prior[name] for name in classes]
     if isinstance(prior, str):
         if prior not in PRIORS:
-            words = ", ".join(map(repr, reversed(PRIORS)))
-            raise SettingsError(
-                f"Expected prior to be {words} or {len(classes)} weights, but got {prior!r}.{did_you_mean(prior, PRIORS)}"
-            )
+            words, hint = ", ".join(map(repr, reversed(PRIORS))), did_you_mean(prior, PRIORS)
+            raise SettingsError(f"Expected prior to be {words} or {len(classes)} weights, but got {prior!r}.{hint}")
         return prior
     try:
         stated = torch.as_tensor(np.asarray(prior, np.float64) if isinstance(prior, list | tuple) else prior)

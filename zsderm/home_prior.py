@@ -59,7 +59,7 @@ def check_home(prior: str | torch.Tensor, settings: Settings, encoder: Encoder) 
         )
     if settings.retrieval == "image":
         raise SettingsError(
-            "Expected retrieval 'batch' beside prior 'home', which takes the same off every photograph, but got 'image'."
+            "Expected retrieval 'batch' beside prior 'home', which takes the same off every image, but got 'image'."
         )
     if settings.centre:
         raise SettingsError(

@@ -175,10 +175,10 @@ def home_overview(tables: dict[str, pd.DataFrame]) -> str:
         plain = known["mix"].str.endswith("bias 0.0")
         for words, part in (("as they come", known[plain]), ("with a bias added", known[~plain])):
             if len(part):
-                change = part[HOME_PRIOR]
+                change, balanced = part[HOME_PRIOR], part[f"{HOME_PRIOR} balanced"]
                 lines.append(
                     f"| {kind.removeprefix('real, ')} | {words} | {len(part)} | {change.mean():+.1f} / "
-                    f"{part[f'{HOME_PRIOR} balanced'].mean():+.1f} | {change.min():+.1f} | {(change < -1 - 1e-9).sum()} |"
+                    f"{balanced.mean():+.1f} | {change.min():+.1f} | {(change < -1 - 1e-9).sum()} |"
                 )
     return "\n".join(lines)
 
@@ -272,7 +272,9 @@ def picture(figures: pd.DataFrame) -> Figure:
 @click.option("--smallest", default=1, show_default=True, help="Leave out synthetic folders with fewer images.")
 @click.option("--features", "files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--mix", "kinds", multiple=True, help="Only folders whose mix begins so, such as balanced; may repeat.")
-@click.option("--rows", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Show these; measure what they lack.")
+@click.option(
+    "--rows", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Show these; measure what they lack."
+)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV with one row per folder.")
 @click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
 @click.option("--picture", "drawing", type=click.Path(dir_okay=False, path_type=Path), help="PNG, one dot a folder.")

@@ -125,7 +125,7 @@ def real_worlds(file: Path, seeds: Iterable[int]) -> Iterator[World]:
     with np.load(file) as arrays:
         features = arrays["image_features"].astype(np.float32)
         labels, proxies = arrays["labels"], arrays["text_proxies"].astype(np.float32)
-        home = arrays["home_mean"] if "home_mean" in arrays else None
+        home = arrays.get("home_mean")
     mean_image = _unit(features.mean(axis=0))
     for seed, bias in product(seeds, REAL_BIASES):
         rng = np.random.default_rng(seed)

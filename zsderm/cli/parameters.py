@@ -47,7 +47,7 @@ class ClassList(click.ParamType):
 
 
 class ClassPrior(click.ParamType):
-    """How common the classes are: ``auto``, ``uniform``, ``home``, or a file (CSV with ``class,weight``, or a JSON object)."""
+    """How common the classes are: ``auto``, ``uniform``, ``home``, or a file (a CSV or JSON file of weights)."""
 
     name = "auto|uniform|home|file"
 

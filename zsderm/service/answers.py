@@ -249,7 +249,8 @@ def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
     """
     if request.prior in PRIORS:
         return request.prior
-    wanted = f'expected prior to be {", ".join(reversed(PRIORS))} or weights as JSON, such as {{"melanoma": 1, "nevus": 9}}'
+    words = ", ".join(reversed(PRIORS))
+    wanted = f'expected prior to be {words} or weights as JSON, such as {{"melanoma": 1, "nevus": 9}}'
     try:
         weights = json.loads(request.prior, object_pairs_hook=_once)
         if not isinstance(weights, dict):
