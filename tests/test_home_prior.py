@@ -16,8 +16,8 @@ from zsderm import SettingsError, ZeroShotClassifier, load_encoder
 from zsderm.cli import main
 from zsderm.encoders import Encoder
 from zsderm.encoders.base import home_of
-from zsderm.home_prior import SHARE
 from zsderm.images import find
+from zsderm.proxies import HOME_SHARE as SHARE
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLASSES = (EXAMPLES / "classes.txt").read_text().split("\n")[:6]

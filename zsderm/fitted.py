@@ -15,9 +15,9 @@ import torch
 from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.class_texts import ClassTexts
 from zsderm.config import HOME_PRIOR, Settings
-from zsderm.home_prior import REASON, home_centre, is_home
+from zsderm.home_prior import REASON, is_home
 from zsderm.progress import progress_bar
-from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
+from zsderm.proxies import FeatureChunks, KnownRows, Refinement, home_centre, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
 from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS
 from zsderm.proxies.refinement import SAMPLE_SIZE

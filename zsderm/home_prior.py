@@ -1,7 +1,4 @@
-"""The prior "home": text proxies without half of the bias that they have where the encoder is at home.
-
-Letters: C classes, D embedding width.
-"""
+"""The prior "home", see `zsderm.proxies.home_centre`: where it can be used, and what is said of it."""
 
 from __future__ import annotations
 
@@ -16,27 +13,7 @@ from zsderm.errors import SettingsError
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
 
-SHARE = 0.5  # the whole bias gains more on new sources, and loses up to 18 points on known ones: docs/priors.md
 REASON = "half of what each class scores on the encoder's average training photograph is taken off"
-
-
-def home_centre(mean: torch.Tensor) -> torch.Tensor:
-    """What is taken off every image before it is held against the text proxies t_k.
-
-        score = x . t_k - SHARE * (mean . t_k) = (x - SHARE * mean) . t_k
-
-    Nothing is learned from the images that are answered: a photograph alone has the same correction as one of many.
-
-    Args:
-        mean: (D,) float32, the mean of the encoder's training images, see `zsderm.encoders.home.EncoderHome`.
-
-    Returns:
-        (D,) float32.
-
-    Source: to take off what a class scores on average over pretraining images is the normalisation of ZPE (Allingham
-        et al. 2023, arXiv 2302.06235), there to weigh prompts. Half of it, for class scores, is ours.
-    """
-    return SHARE * mean
 
 
 def is_home(prior: str | torch.Tensor) -> bool:

@@ -33,8 +33,7 @@ from zsderm.benchmarks.experiments.prior_worlds import World, real_worlds, synth
 from zsderm.benchmarks.pages import splice
 from zsderm.config import HOME_PRIOR
 from zsderm.errors import InputError
-from zsderm.home_prior import home_centre
-from zsderm.proxies import refine, resolve_prior
+from zsderm.proxies import home_centre, refine, resolve_prior
 from zsderm.proxies.guard import component_count, distinct_images
 from zsderm.proxies.mixture import principal_components
 from zsderm.proxies.prior import estimate_prior
