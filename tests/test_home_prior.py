@@ -1,4 +1,4 @@
-"""The prior "home": what each class scores on the encoder's average training image is taken off, by half."""
+"""The prior "home": what each class scores on the encoder's average training image is taken off."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from click.testing import CliRunner
 from zsderm import SettingsError, ZeroShotClassifier, load_encoder
 from zsderm.cli import main
 from zsderm.encoders import Encoder
-from zsderm.encoders.base import home_of
 from zsderm.images import find
-from zsderm.proxies import HOME_SHARE as SHARE
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLASSES = (EXAMPLES / "classes.txt").read_text().split("\n")[:6]
@@ -33,13 +31,34 @@ def photographs() -> list[Path]:
     return find(EXAMPLES / "images")[:12]
 
 
-def test_scores_are_those_of_the_text_less_half_of_what_home_scores(encoder: Encoder, photographs: list[Path]) -> None:
+# The training diagnoses of the bundled encoder that each class may be, written down by hand.
+SHOWN = {
+    "nevus": ["melanocytic nevus"],
+    "basal cell carcinoma": ["basal cell carcinoma"],
+    "actinic keratosis": ["actinic keratosis"],
+    "seborrheic keratosis": ["benign keratosis", "seborrheic keratosis"],
+    "squamous cell carcinoma": ["Bowen disease", "squamous cell carcinoma"],
+    "melanoma": ["melanoma"],
+}
+
+
+def mean_of_home(encoder: Encoder, classes: list[str]) -> torch.Tensor:
+    """(D,) float64: class after class, diagnosis after diagnosis."""
+    home = encoder.home
+    assert home is not None
+    total = torch.zeros(len(home.mean), dtype=torch.float64)
+    for name in classes:
+        rows = [home.class_means[list(home.diagnoses).index(one)].double() for one in SHOWN[name]]
+        total += sum(rows, torch.zeros_like(total)) / len(rows)
+    return total / len(classes)
+
+
+def test_scores_are_those_of_the_text_less_what_home_scores(encoder: Encoder, photographs: list[Path]) -> None:
     plain, home = (
         ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, method="class-name", prior=prior)
         for prior in ("auto", "home")
     )
-    found, known = home.predict(photographs), home_of(encoder)
-    assert known is not None
+    found, mean = home.predict(photographs), mean_of_home(encoder, CLASSES)
     rows = encoder.encode_images(photographs).double()
     texts = plain.predict(photographs).proxies
     assert texts is not None
@@ -47,8 +66,8 @@ def test_scores_are_those_of_the_text_less_half_of_what_home_scores(encoder: Enc
         scores = []
         for text in texts.double():  # one class after the other, in plain sums
             score = sum(float(a) * float(b) for a, b in zip(rows[image], text, strict=True))
-            bias = sum(float(a) * float(b) for a, b in zip(known.mean, text, strict=True))
-            scores.append(score - SHARE * bias)
+            bias = sum(float(a) * float(b) for a, b in zip(mean, text, strict=True))
+            scores.append(score - bias)
         expected = np.exp(np.array(scores) / encoder.temperature)
         np.testing.assert_allclose(own.numpy(), expected / expected.sum(), atol=2e-4)
     assert (found.prior, found.method) == ("home", "class-name")
@@ -63,11 +82,11 @@ def test_a_photograph_alone_has_the_answer_that_it_has_in_a_folder(encoder: Enco
 
 def test_the_result_says_what_was_taken_off(encoder: Encoder, photographs: list[Path]) -> None:
     found = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home").predict(photographs)
-    assert found.refinement.startswith("Prior home: half of what each class scores on the encoder's average training")
+    assert found.refinement.startswith("Prior home: what each class scores on the encoder's average training")
     assert f"of {len(photographs)} answers changed." in found.refinement
-    refinement, known = found.manifest["refinement"], home_of(encoder)
-    assert found.proxies is not None and known is not None
-    expected = dict(zip(CLASSES, (SHARE * found.proxies @ known.mean).tolist(), strict=True))
+    refinement = found.manifest["refinement"]
+    assert found.proxies is not None
+    expected = dict(zip(CLASSES, (found.proxies.double() @ mean_of_home(encoder, CLASSES)).tolist(), strict=True))
     assert refinement["taken off"] == pytest.approx(expected, abs=1e-4)
     assert "prior" not in refinement, "no class mix was learned"
     assert found.method == "knowledge", "nothing was learned from the photographs"
@@ -85,8 +104,10 @@ def test_it_is_kept_with_a_fitted_classifier(encoder: Encoder, photographs: list
 
 
 def test_it_is_refused_where_it_cannot_be_used(encoder: Encoder, tiny_encoder: Encoder) -> None:
-    with pytest.raises(SettingsError, match=r"no home\.safetensors. Leave the prior to 'auto'"):
+    with pytest.raises(SettingsError, match=r"no home\.safetensors that says what they show. Leave the prior"):
         ZeroShotClassifier(tiny_encoder, CLASSES, prior="home")
+    with pytest.raises(SettingsError, match="at least two classes that zsderm-mini was shown in training"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=["melanoma", "psoriasis"], prior="home")
     with pytest.raises(SettingsError, match="Expected retrieval 'batch' beside prior 'home'"):
         ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", retrieval="image")
     with pytest.raises(SettingsError, match="Expected `centre` to be off beside prior 'home'"):
@@ -108,7 +129,7 @@ def run(tmp_path: Path) -> Callable[..., str]:
 
 def test_the_command_says_it_and_answers_the_same_from_stored_rows(run: Callable[..., str], tmp_path: Path) -> None:
     told = run("--prior", "home", "--output", str(tmp_path / "p.csv"))
-    assert "prior home" in told and "Prior home: half of what each class scores" in told
+    assert "prior home" in told and "Prior home: what each class scores" in told
     manifest = json.loads((tmp_path / "p.csv.manifest.json").read_text())["manifest"]
     assert manifest["settings"]["prior"] == "home"
     embed = ["embed", str(EXAMPLES / "images"), "--output", str(tmp_path / "rows.npy")]

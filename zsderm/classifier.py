@@ -62,7 +62,7 @@ class ZeroShotClassifier:
             card.
         prior: how common the classes are in the images: "auto" (estimated, and used where that is safe),
             "uniform", weights in the order of the classes, or a mapping from class to weight. "home" is no class mix:
-            it takes half of what each class scores on the encoder's average training image off every score.
+            it takes what each class scores on the encoder's average training image of these classes off.
         cache: folder that keeps embeddings between runs; None keeps nothing.
 
     Raises:
@@ -86,7 +86,7 @@ class ZeroShotClassifier:
         self.settings = settings or Settings()
         self.settings = replace(self.settings, views=self.views)  # manifests and saved classifiers say the number
         self.prior = checked_prior(prior, self.classes)
-        check_home(self.prior, self.settings, self.encoder)
+        check_home(self.prior, self.settings, self.encoder, self.classes, self.knowledge)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
         self._texts: ClassTexts | None = None

@@ -17,7 +17,7 @@ from zsderm.class_texts import ClassTexts
 from zsderm.config import HOME_PRIOR, Settings
 from zsderm.home_prior import REASON, is_home
 from zsderm.progress import progress_bar
-from zsderm.proxies import FeatureChunks, KnownRows, Refinement, home_centre, refine
+from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
 from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS
 from zsderm.proxies.refinement import SAMPLE_SIZE
@@ -88,8 +88,8 @@ class Fitted:
         )
 
     def from_home(self, mean: torch.Tensor) -> Fitted:
-        """The same text proxies, held against images less a share of the mean of home, (D,): see `home_centre`."""
-        return replace(self, centre=home_centre(mean), refined=True, prior=HOME_PRIOR, reason=REASON)
+        """The same text proxies, held against images less the mean of home, (D,): see `home_mean`."""
+        return replace(self, centre=mean, refined=True, prior=HOME_PRIOR, reason=REASON)
 
     @property
     def rows(self) -> torch.Tensor:
@@ -229,7 +229,7 @@ def learn(
         temperature: the encoder's.
         retrieves: whether descriptions are chosen by the images, and not all of them kept.
         tempered: whether the temperature may be learned from the images.
-        home: (D,) the mean of the encoder's training images; needed for the prior "home".
+        home: (D,) what the prior "home" takes off, see `home_mean`; needed for it alone.
         progress: show a bar on stderr while chunks are read.
     """
     by_image = retrieves and settings.retrieval == "image"

@@ -1,7 +1,11 @@
-"""The prior "home", see `zsderm.proxies.home_centre`: where it can be used, and what is said of it."""
+"""The prior "home": text proxies without the bias that they have where the encoder is at home.
+
+Letters: C classes, D embedding width.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,11 +13,13 @@ import torch
 from zsderm.config import HOME_PRIOR, Settings
 from zsderm.encoders.base import HOME_FILE, home_of
 from zsderm.errors import SettingsError
+from zsderm.knowledge.shown import training_diagnoses
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
+    from zsderm.knowledge.base import KnowledgeBase
 
-REASON = "half of what each class scores on the encoder's average training photograph is taken off"
+REASON = "what each class scores on the encoder's average training photograph of these classes is taken off"
 
 
 def is_home(prior: str | torch.Tensor) -> bool:
@@ -21,19 +27,60 @@ def is_home(prior: str | torch.Tensor) -> bool:
     return isinstance(prior, str) and prior == HOME_PRIOR
 
 
-def check_home(prior: str | torch.Tensor, settings: Settings, encoder: Encoder) -> None:
+def home_mean(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None) -> torch.Tensor:
+    """What prior "home" takes off every image x before it is held against the text proxies t_k.
+
+        score = x . t_k - mean . t_k = (x - mean) . t_k
+
+    The mean is that of the encoder's training images, in which each of the classes counts alike, however many images
+    it had; so over these images all classes score alike on average. Classes that it was never shown are left out of
+    the mean. Nothing is learned from the images that are answered: a photograph alone has the same correction as one
+    of many.
+
+    Args:
+        encoder: with its home.
+        classes: C class names.
+        knowledge: relates them to the diagnoses of the training images, see `ShownClasses.of`.
+
+    Returns:
+        (D,) float32.
+
+    Raises:
+        SettingsError: the training images were not measured by diagnosis, or show fewer than two of the classes.
+
+    Source: to take off what a class scores on average over pretraining images is the normalisation of ZPE (Allingham
+        et al. 2023, arXiv 2302.06235), there to weigh prompts. To count classes alike, for class scores, is ours.
+    """
+    home = home_of(encoder)
+    if home is None or not home.diagnoses:
+        raise SettingsError(
+            f"Expected an encoder whose training images are known, for prior 'home', but {encoder.card.name} has no "
+            f"{HOME_FILE} that says what they show. Leave the prior to 'auto'; or measure them: zsderm pretrain home"
+        )
+    found = home.mean_of(training_diagnoses(classes, home.diagnoses, knowledge))
+    if found is None:
+        raise SettingsError(
+            f"Expected at least two classes that {encoder.card.name} was shown in training, for prior 'home', but "
+            "there are fewer. Leave the prior to 'auto'."
+        )
+    return found
+
+
+def check_home(
+    prior: str | torch.Tensor,
+    settings: Settings,
+    encoder: Encoder,
+    classes: Sequence[str],
+    knowledge: KnowledgeBase | None,
+) -> None:
     """Refuse the prior "home" where it cannot be used; every other one passes.
 
     Raises:
-        SettingsError: the encoder's training images were not measured, or a setting that does not go with it.
+        SettingsError: see `home_mean`; or a setting that does not go with it.
     """
     if not is_home(prior):
         return
-    if home_of(encoder) is None:
-        raise SettingsError(
-            f"Expected an encoder whose training images are known, for prior 'home', but {encoder.card.name} has no "
-            f"{HOME_FILE}. Leave the prior to 'auto'; or measure them: zsderm pretrain home"
-        )
+    home_mean(encoder, classes, knowledge)
     if settings.retrieval == "image":
         raise SettingsError(
             "Expected retrieval 'batch' beside prior 'home', which takes the same off every image, but got 'image'."

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import numpy as np
+import torch
 
 from zsderm import ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
@@ -22,7 +23,7 @@ from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
 from zsderm.encoders import Encoder
-from zsderm.encoders.base import home_of
+from zsderm.errors import SettingsError
 
 METHODS = ("knowledge", "class-name")
 
@@ -40,8 +41,7 @@ def features_of(
 
     Returns:
         image_features (N, D) float32 unit rows, labels (N,) int64, text_proxies (C, D) float32 unit rows, the
-        names of the classes (C,), and, where the encoder knows it, home_mean (D,) float32, the mean of its training
-        images.
+        names of the classes (C,), and, where that is known, home_mean (D,) float32, what prior "home" takes off.
 
     Raises:
         ImageError: an image cannot be read.
@@ -52,14 +52,23 @@ def features_of(
     )
     fitted = subject.fit(features).fitted
     assert fitted is not None
-    home = home_of(encoder)
     return {
-        **({} if home is None else {"home_mean": home.mean.numpy()}),
+        **_home(encoder, list(data.classes), features),
         "image_features": features.numpy(),
         "labels": np.asarray(data.labels),
         "text_proxies": fitted.text.numpy(),
         "classes": np.array(data.classes),
     }
+
+
+def _home(encoder: Encoder, classes: list[str], features: torch.Tensor) -> dict[str, np.ndarray]:
+    try:
+        subject = ZeroShotClassifier.from_pretrained(encoder, classes=classes, prior="home")
+    except SettingsError:  # the training images were not measured, or show none of the classes
+        return {}
+    fitted = subject.fit(features).fitted
+    assert fitted is not None
+    return {"home_mean": fitted.centre.numpy()}
 
 
 def worse(arrays: Mapping[str, np.ndarray], noise: float, width: int | None, seed: int = 0) -> dict[str, np.ndarray]:

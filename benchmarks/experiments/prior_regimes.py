@@ -8,10 +8,10 @@
 Prints Markdown. With --document also puts an overview, the sources, and the regimes of all real sources together into a
 page: between the lines "<!-- prior tables -->" and "<!-- end of prior tables -->" and marks of the same kind.
 Figures are points of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz, which
-`prior_features` writes, holds image_features (N, D), labels (N,) as indices, text_proxies (C, D), and home_mean (D,)
-where the encoder knows its training images; natural, partial, balanced, skewed and single-class folders are drawn from
-it, with the text proxies as they are and with a class bias added. With --rows and --features the columns that the rows
-lack are measured and added.
+`prior_features` writes, holds image_features (N, D), labels (N,) as indices, text_proxies (C, D), and home_mean (D,),
+what prior "home" takes off, where that is known; natural, partial, balanced, skewed and single-class folders are drawn
+from it, with the text proxies as they are and with a class bias added. With --rows and --features the columns that the
+rows lack are measured and added.
 
 The name of a file stands for its source; it ends in "-away" where the encoder never saw the source. The constants of
 the guard were set on seeds 0 to 6 and 20 and 21: report other seeds.
@@ -33,7 +33,7 @@ from zsderm.benchmarks.experiments.prior_worlds import World, real_worlds, synth
 from zsderm.benchmarks.pages import splice
 from zsderm.config import HOME_PRIOR
 from zsderm.errors import InputError
-from zsderm.proxies import home_centre, refine, resolve_prior
+from zsderm.proxies import refine, resolve_prior
 from zsderm.proxies.guard import component_count, distinct_images
 from zsderm.proxies.mixture import principal_components
 from zsderm.proxies.prior import estimate_prior
@@ -90,8 +90,7 @@ def _by_home(world: World) -> tuple[float, float]:
     """Accuracies with prior "home"; NaN where the mean of the encoder's training images is not known."""
     if world.home is None:
         return np.nan, np.nan
-    seen = world.image_features - home_centre(torch.from_numpy(world.home)).numpy()
-    return _accuracies((seen @ world.text_proxies.T).argmax(axis=1), world.labels)
+    return _accuracies(((world.image_features - world.home) @ world.text_proxies.T).argmax(axis=1), world.labels)
 
 
 def filled(rows: pd.DataFrame, worlds: Iterable[World]) -> pd.DataFrame:

@@ -38,7 +38,7 @@ class World:
     image_features: np.ndarray  # (N, D) float32 unit rows
     text_proxies: np.ndarray  # (C, D) float32 unit rows
     labels: np.ndarray  # (N,)
-    home: np.ndarray | None = None  # (D,) float32, the mean of the encoder's training images, where that is known
+    home: np.ndarray | None = None  # (D,) float32, what prior "home" takes off, where that is known
 
     def text_labels(self) -> np.ndarray:
         """(N,) what the text proxies name."""

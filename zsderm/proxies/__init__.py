@@ -7,12 +7,10 @@
     multimodal_proxies    images and labels -> proxies moved to where the images lie
     refine                the last two in one step with a test, as the classifier uses it
     FeatureChunks         features that stay in their file, for `refine`
-    home_centre           what the prior "home" takes off every image
     smooth_labels         labels of a folder -> the same, each drawn towards those of its neighbours
 """
 
 from zsderm.proxies.chunks import FeatureChunks, KnownRows
-from zsderm.proxies.home import HOME_SHARE, home_centre
 from zsderm.proxies.multimodal import LearnedProxies, learn_proxies, multimodal_proxies
 from zsderm.proxies.prior import resolve_prior
 from zsderm.proxies.refinement import Refinement, refine
@@ -21,7 +19,6 @@ from zsderm.proxies.text import batch_query, relevant_descriptions, retrieved_sc
 from zsderm.proxies.transport import Transport, transport, transport_labels
 
 __all__ = [
-    "HOME_SHARE",
     "NEIGHBOURS",
     "FeatureChunks",
     "KnownRows",
@@ -30,7 +27,6 @@ __all__ = [
     "Refinement",
     "Transport",
     "batch_query",
-    "home_centre",
     "learn_proxies",
     "multimodal_proxies",
     "refine",
