@@ -90,6 +90,28 @@ def in_full(outcomes: Mapping[str, pd.DataFrame]) -> str:
     return "\n".join(lines)
 
 
+def by_regime(outcomes: Mapping[str, pd.DataFrame]) -> str:
+    """One row for each candidate and regime: how many real folders, mean changes, the worst, and how many lose."""
+    known = [scope for scope in SCOPES if scope != "synthetic"]
+    lines = [
+        "| candidate | regime |" + "".join(f" {scope}: folders | mean | worst | lose |" for scope in known),
+        "|---|---|" + "--:|" * (4 * len(known)),
+    ]
+    for name, outcome in outcomes.items():
+        for regime, own in outcome.groupby("regime", sort=False):
+            found = figures(own)
+            cells = [_harm(found[scope]) if scope in found else " |  |  | " for scope in known]
+            lines.append(f"| {name} | {regime} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _harm(one: Mapping[str, float]) -> str:
+    return (
+        f"{one['folders']:.0f} | {one['gain']:+.1f} / {one['balanced gain']:+.1f} | {one['worst']:+.1f} "
+        f"| {one['lose more than the bound']:.0f}"
+    )
+
+
 def listed(rules: Mapping[str, str]) -> str:
     """One line for each kind of judge: what it asks for."""
     return "\n".join(f"- {name}: {rule}." for name, rule in rules.items())
