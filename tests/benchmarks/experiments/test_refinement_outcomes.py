@@ -98,7 +98,7 @@ def test_today_s_guard_takes_the_densest_of_what_it_accepts(rows: pd.DataFrame) 
 
 def test_regimes_are_of_real_folders_without_a_bias_and_of_both_parts(rows: pd.DataFrame) -> None:
     names = {"good": "home mean", "bad": "uniform mix"}
-    named = rows.replace({"candidate": names}).assign(bias=np.arange(len(rows)) % 2 * 0.15, regime="natural")
+    named = rows.replace({"candidate": names}).assign(bias=rows["folder"] % 2 * 0.15, regime="natural")
     found = loose_by_regime(named)
     assert found["home mean, half"].empty
     for own in (found["home mean"], found["uniform mix"]):
