@@ -32,11 +32,18 @@ from zsderm import load_encoder
 from zsderm.atomic_files import atomic_file
 from zsderm.benchmarks.experiments.refinement_evidence import auto_row, evidence_rows
 from zsderm.benchmarks.experiments.refinement_folders import SOURCES, Folder, folders
-from zsderm.benchmarks.experiments.refinement_outcomes import loose_by_regime, outcomes, rules, single_outcomes
+from zsderm.benchmarks.experiments.refinement_outcomes import (
+    as_they_come,
+    let_loose_without_bias,
+    outcomes,
+    rules,
+    single_outcomes,
+)
 from zsderm.benchmarks.experiments.refinement_pools import Pool, real_pools, synthetic_pools
 from zsderm.benchmarks.experiments.refinement_tables import (
-    by_regime,
     figures,
+    figures_by,
+    grouped,
     in_full,
     listed,
     overview,
@@ -52,7 +59,17 @@ SEEDS = {"tuning": (0, 1), "reserved": (1000, 1001)}
 SYNTHETIC_POOLS = {"tuning": 20, "reserved": 30}  # for each seed
 FIRST_FOLDER = {"tuning": 0, "reserved": 100_000}  # so each part can be measured by itself
 PARTS = tuple(
-    "refinement judges" + part for part in ("", ": verdict", ": rules", ": without-bias", ": by-regime", ": in-full")
+    "refinement judges" + part
+    for part in (
+        "",
+        ": verdict",
+        ": rules",
+        ": without-bias",
+        ": as-they-come",
+        ": by-regime",
+        ": by-quality",
+        ": in-full",
+    )
 )
 
 
@@ -159,13 +176,17 @@ def main(
         return  # half of the folders are no ground to judge on
     found, alone, asked = outcomes(rows), single_outcomes(rows), rules(rows)
     plain = {name: outcome[outcome["bias"] == 0] for name, outcome in found.items()}
-    loose = loose_by_regime(rows)
+    usual = {name: as_they_come(outcome) for name, outcome in found.items()}
+    loose = let_loose_without_bias(rows)
+    loose_as_usual = {name: as_they_come(outcome) for name, outcome in loose.items()}
     tables = (
         overview(found),
         verdict(found | alone),
         listed(asked),
         in_full(plain),
-        by_regime(loose),
+        in_full(usual),
+        grouped(loose_as_usual, "regime"),
+        grouped(loose, "quality"),
         in_full(alone),
     )
     content = {
@@ -175,10 +196,9 @@ def main(
         "rules": asked,
         "reserved": {name: figures(outcome) for name, outcome in (found | alone).items()},
         "reserved without bias": {name: figures(outcome) for name, outcome in plain.items()},
-        "by regime without bias": {
-            name: {str(regime): figures(own) for regime, own in outcome.groupby("regime", sort=False)}
-            for name, outcome in loose.items()
-        },
+        "reserved as they come": {name: figures(outcome) for name, outcome in usual.items()},
+        "let loose as they come": figures_by(loose_as_usual, "regime"),
+        "let loose without bias": figures_by(loose, "quality"),
     }
     publish(dict(zip(PARTS, tables, strict=True)), content, output, document)
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from zsderm.benchmarks.experiments.refinement_evidence import EVIDENCE
+from zsderm.benchmarks.experiments.refinement_folders import REGIMES
+from zsderm.benchmarks.experiments.refinement_pools import WORDINGS
 from zsderm.benchmarks.experiments.refinement_rules import (
     Regression,
     Rule,
@@ -110,9 +112,18 @@ def outcomes(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
-def loose_by_regime(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Candidates without a judge, in all real folders without an added bias: nothing was tuned, so of both parts."""
-    real = rows[(rows["kind"] == "real") & (rows["bias"] == 0)]
+def as_they_come(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of real folders without an added bias, of features and wordings that nothing was done to."""
+    return rows[(rows["kind"] == "real") & (rows["bias"] == 0) & rows["quality"].isin(WORDINGS)]
+
+
+def let_loose_without_bias(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Candidates without a judge in all real folders without an added bias: nothing was tuned, so of both parts.
+
+    Regimes are in the order of REGIMES.
+    """
+    real = rows[(rows["kind"] == "real") & (rows["bias"] == 0)].sort_values("folder", kind="stable")
+    real = real.sort_values("regime", key=lambda names: names.map(REGIMES.index), kind="stable")
     found = {name: real[real["candidate"] == name] for name in LOOSE}
     return {name: _outcome(own, np.ones(len(own), dtype=bool)) for name, own in found.items()}
 

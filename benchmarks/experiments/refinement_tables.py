@@ -90,19 +90,26 @@ def in_full(outcomes: Mapping[str, pd.DataFrame]) -> str:
     return "\n".join(lines)
 
 
-def by_regime(outcomes: Mapping[str, pd.DataFrame]) -> str:
-    """One row for each candidate and regime: how many real folders, mean changes, the worst, and how many lose."""
+def grouped(outcomes: Mapping[str, pd.DataFrame], column: str) -> str:
+    """One row for each candidate and value of a column: real folders, mean changes, the worst, and how many lose."""
     known = [scope for scope in SCOPES if scope != "synthetic"]
     lines = [
-        "| candidate | regime |" + "".join(f" {scope}: folders | mean | worst | lose |" for scope in known),
+        f"| candidate | {column} |" + "".join(f" {scope}: folders | mean | worst | lose |" for scope in known),
         "|---|---|" + "--:|" * (4 * len(known)),
     ]
-    for name, outcome in outcomes.items():
-        for regime, own in outcome.groupby("regime", sort=False):
-            found = figures(own)
+    for name, parts in figures_by(outcomes, column).items():
+        for value, found in parts.items():
             cells = [_harm(found[scope]) if scope in found else " |  |  | " for scope in known]
-            lines.append(f"| {name} | {regime} | {' | '.join(cells)} |")
+            lines.append(f"| {name} | {value} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def figures_by(outcomes: Mapping[str, pd.DataFrame], column: str) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """The figures of each outcome for each value of a column, in the order in which these come."""
+    return {
+        name: {str(value): figures(own) for value, own in outcome.groupby(column, sort=False)}
+        for name, outcome in outcomes.items()
+    }
 
 
 def _harm(one: Mapping[str, float]) -> str:

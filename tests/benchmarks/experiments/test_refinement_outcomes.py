@@ -8,7 +8,9 @@ import pytest
 
 from zsderm.benchmarks.experiments.refinement_candidates import CANDIDATES
 from zsderm.benchmarks.experiments.refinement_evidence import EVIDENCE
+from zsderm.benchmarks.experiments.refinement_folders import REGIMES
 from zsderm.benchmarks.experiments.refinement_outcomes import (
+    as_they_come,
     best_of,
     each_candidate,
     families,
@@ -16,7 +18,7 @@ from zsderm.benchmarks.experiments.refinement_outcomes import (
     groups,
     judged,
     let_loose,
-    loose_by_regime,
+    let_loose_without_bias,
 )
 from zsderm.benchmarks.experiments.refinement_rules import Condition, Rule
 from zsderm.benchmarks.experiments.refinement_tables import summary
@@ -96,12 +98,22 @@ def test_today_s_guard_takes_the_densest_of_what_it_accepts(rows: pd.DataFrame) 
     assert (outcome["gain"] == np.where(outcome["refined"], -5.0, 0.0)).all()
 
 
-def test_regimes_are_of_real_folders_without_a_bias_and_of_both_parts(rows: pd.DataFrame) -> None:
+def test_what_is_let_loose_is_of_real_folders_without_a_bias_and_of_both_parts(rows: pd.DataFrame) -> None:
     names = {"good": "home mean", "bad": "uniform mix"}
-    named = rows.replace({"candidate": names}).assign(bias=rows["folder"] % 2 * 0.15, regime="natural")
-    found = loose_by_regime(named)
+    regimes = np.array(REGIMES)[rows["folder"] // 2 % len(REGIMES)]
+    named = rows.replace({"candidate": names}).assign(bias=rows["folder"] % 2 * 0.15, regime=regimes)
+    found = let_loose_without_bias(named)
     assert found["home mean, half"].empty
     for own in (found["home mean"], found["uniform mix"]):
         assert set(own["kind"]) == {"real"} and set(own["bias"]) == {0} and own["refined"].all()
         assert set(own["part"]) == {"tuning", "reserved"}
+        assert tuple(own["regime"].unique()) == REGIMES
     assert (found["uniform mix"]["gain"] == -5).all()
+
+
+def test_folders_as_they_come_have_neither_noise_nor_projection_nor_bias(rows: pd.DataFrame) -> None:
+    qualities = np.array(["knowledge", "knowledge, noised", "knowledge, projected", "class-name"])
+    made = rows.assign(quality=qualities[rows["folder"] % 4], bias=rows["folder"] // 4 % 2 * 0.3)
+    found = as_they_come(made)
+    assert set(found["quality"]) == {"knowledge", "class-name"} and set(found["bias"]) == {0}
+    assert set(found["kind"]) == {"real"} and len(found) == len(made[made["kind"] == "real"]) / 4

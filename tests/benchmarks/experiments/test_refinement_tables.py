@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from zsderm.benchmarks.experiments.refinement_tables import (
-    by_regime,
     figures,
+    figures_by,
+    grouped,
     in_full,
     listed,
     overview,
@@ -50,7 +51,11 @@ def test_tables_have_a_row_for_each_judge_and_scope() -> None:
 
 def test_regimes_have_a_row_each_of_real_folders() -> None:
     made = outcome([1.0, -2.0, 3.0, 0.0, -4.0, 2.0, -9.0, -9.0])
-    text = by_regime({"bold": made.assign(regime=["natural", "natural", "natural", "copies", *["natural"] * 4])})
+    regimes = ["natural", "natural", "natural", "copies", *["natural"] * 4]
+    outcomes = {"bold": made.assign(regime=regimes)}
+    text = grouped(outcomes, "regime")
+    assert text.startswith("| candidate | regime | away: folders | mean | worst | lose | home: folders |")
+    assert figures_by(outcomes, "regime")["bold"]["copies"] == {"home": summary(made.iloc[3:4])}
     assert "| bold | natural | 2 | -1.0 / -2.0 | -4.0 | 1 | 3 | +0.7 / +1.3 | -2.0 | 1 |" in text
     assert "| bold | copies |  |  |  |  | 1 | +0.0 / +0.0 | +0.0 | 0 |" in text and "-9.0" not in text
 
