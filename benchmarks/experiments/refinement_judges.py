@@ -58,19 +58,8 @@ from zsderm.encoders import Encoder
 SEEDS = {"tuning": (0, 1), "reserved": (1000, 1001)}
 SYNTHETIC_POOLS = {"tuning": 20, "reserved": 30}  # for each seed
 FIRST_FOLDER = {"tuning": 0, "reserved": 100_000}  # so each part can be measured by itself
-PARTS = tuple(
-    "refinement judges" + part
-    for part in (
-        "",
-        ": verdict",
-        ": rules",
-        ": without-bias",
-        ": as-they-come",
-        ": by-regime",
-        ": by-quality",
-        ": in-full",
-    )
-)
+_OTHER_PARTS = ("verdict", "rules", "without-bias", "as-they-come", "by-regime", "by-encoder", "by-quality", "in-full")
+PARTS = ("refinement judges", *(f"refinement judges: {part}" for part in _OTHER_PARTS))
 
 
 def drawn(pools: Iterable[Pool], part: str) -> Iterator[Folder]:
@@ -179,6 +168,7 @@ def main(
     usual = {name: as_they_come(outcome) for name, outcome in found.items()}
     loose = let_loose_without_bias(rows)
     loose_as_usual = {name: as_they_come(outcome) for name, outcome in loose.items()}
+    by_folder = {name: outcome.sort_values("folder") for name, outcome in loose.items()}
     tables = (
         overview(found),
         verdict(found | alone),
@@ -186,7 +176,8 @@ def main(
         in_full(plain),
         in_full(usual),
         grouped(loose_as_usual, "regime"),
-        grouped(loose, "quality"),
+        grouped(loose_as_usual, "encoder"),
+        grouped(by_folder, "quality"),
         in_full(alone),
     )
     content = {
@@ -197,8 +188,9 @@ def main(
         "reserved": {name: figures(outcome) for name, outcome in (found | alone).items()},
         "reserved without bias": {name: figures(outcome) for name, outcome in plain.items()},
         "reserved as they come": {name: figures(outcome) for name, outcome in usual.items()},
-        "let loose as they come": figures_by(loose_as_usual, "regime"),
-        "let loose without bias": figures_by(loose, "quality"),
+        "let loose as they come, by regime": figures_by(loose_as_usual, "regime"),
+        "let loose as they come, by encoder": figures_by(loose_as_usual, "encoder"),
+        "let loose without bias, by quality": figures_by(by_folder, "quality"),
     }
     publish(dict(zip(PARTS, tables, strict=True)), content, output, document)
 

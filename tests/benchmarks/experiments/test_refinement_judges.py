@@ -60,7 +60,7 @@ def test_the_command_writes_tables_figures_and_rows_that_can_be_judged_anew(
     assert done.exit_code == 0, done.output
     text, first = page.read_text(), json.loads(figures.read_text())
     assert text.startswith("Before") and "| auto as it is |" in text and "ways to decide" in text
-    assert "| home mean, half | natural |" in text and set(first["let loose as they come"]) == set(LOOSE)
+    assert "| home mean, half | natural |" in text and set(first["let loose as they come, by regime"]) == set(LOOSE)
     assert {"away", "home", "synthetic"} == set(first["reserved"]["auto as it is"])
     again = CliRunner().invoke(main, [*map(str, where), "--rows", str(kept)], catch_exceptions=False)
     assert again.exit_code == 0 and json.loads(figures.read_text()) == first
