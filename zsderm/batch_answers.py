@@ -93,7 +93,7 @@ class BatchAnswers:
             progress: show a bar on stderr while many images are refined.
         """
         how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self.retrieves}
-        if is_home(self.prior):
+        if is_home(self.prior) and self.settings.method == "kpl":
             how["home"] = home_mean(self.encoder, self.classes, self.knowledge)
         return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
 

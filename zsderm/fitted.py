@@ -15,7 +15,7 @@ import torch
 from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.class_texts import ClassTexts
 from zsderm.config import HOME_PRIOR, Settings
-from zsderm.home_prior import REASON, is_home
+from zsderm.home_prior import REASON, home_digest, is_home
 from zsderm.progress import progress_bar
 from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
@@ -115,7 +115,7 @@ class Fitted:
             requested: the method that was asked for.
             described: whether there was a knowledge base.
         """
-        if self.refined and self.prior != HOME_PRIOR:
+        if self.refined:
             return "kpl"
         plain = "knowledge" if requested == "kpl" else requested
         return plain if described or plain == "class-name" else "templates"
@@ -133,12 +133,12 @@ class Fitted:
             }
         return facts
 
-    def _moved_by(self, classes: Sequence[str]) -> dict[str, dict[str, float]]:
+    def _moved_by(self, classes: Sequence[str]) -> dict[str, Any]:
         """What the answers were moved by: class shares, or what was taken off each score, in units of cosine."""
         by_home = self.prior == HOME_PRIOR
         numbers = self.text @ self.centre if by_home else self.mix
-        rounded = (round(number, 4) for number in numbers.tolist())
-        return {"taken off" if by_home else "prior": dict(zip(classes, rounded, strict=True))}
+        rounded = dict(zip(classes, (round(number, 4) for number in numbers.tolist()), strict=True))
+        return {"taken off": rounded, HOME_PRIOR: home_digest(self.centre)} if by_home else {"prior": rounded}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The arrays, for a file; `from_parts` takes them back."""
@@ -243,10 +243,10 @@ def learn(
         if tempered and len(images) >= settings.min_images:
             temperature = texts.temperature(temperature, scores, sample, kept)
         fitted = Fitted.on_text(kept, text, len(images), temperature)
-        if is_home(prior) and home is not None:
-            return fitted.from_home(home)
         if settings.method != "kpl":
             return fitted
+        if is_home(prior) and home is not None:
+            return fitted.from_home(home)
         refinement = refine(
             images,
             text,

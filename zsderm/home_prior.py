@@ -5,6 +5,7 @@ Letters: C classes, D embedding width.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ REASON = "what each class scores on the encoder's average training photograph of
 def is_home(prior: str | torch.Tensor) -> bool:
     """Whether a prior, a word or (C,) shares, is the word "home"."""
     return isinstance(prior, str) and prior == HOME_PRIOR
+
+
+def home_digest(mean: torch.Tensor) -> str:
+    """16 hex digits that change with what is taken off, (D,); for the fingerprint of an encoder does not know it."""
+    return hashlib.sha256(mean.contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
 def home_mean(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None) -> torch.Tensor:
@@ -54,8 +60,9 @@ def home_mean(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase
     home = home_of(encoder)
     if home is None or not home.diagnoses:
         raise SettingsError(
-            f"Expected an encoder whose training images are known, for prior 'home', but {encoder.card.name} has no "
-            f"{HOME_FILE} that says what they show. Leave the prior to 'auto'; or measure them: zsderm pretrain home"
+            f"Expected an encoder whose training images were measured by diagnosis, for prior 'home', but "
+            f"{encoder.card.name} has no {HOME_FILE} of its own that says so. Leave the prior to 'auto'. Who has the "
+            "training images can measure them: zsderm pretrain home --config FILE"
         )
     found = home.mean_of(training_diagnoses(classes, home.diagnoses, knowledge))
     if found is None:
@@ -78,7 +85,7 @@ def check_home(
     Raises:
         SettingsError: see `home_mean`; or a setting that does not go with it.
     """
-    if not is_home(prior):
+    if not is_home(prior) or settings.method != "kpl":  # other methods use no prior, and say so
         return
     home_mean(encoder, classes, knowledge)
     if settings.retrieval == "image":

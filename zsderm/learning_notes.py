@@ -7,6 +7,7 @@ import torch
 from zsderm.class_texts import ClassTexts
 from zsderm.config import HOME_PRIOR, Settings
 from zsderm.fitted import Fitted, least_images
+from zsderm.home_prior import is_home
 from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES
 from zsderm.wording import counted
 
@@ -51,7 +52,7 @@ def learning_notes(
     """
     stated = _stated(prior)
     if fitted.refined:
-        return _on_few(fitted, beforehand) if stated else []
+        return _on_few(fitted, beforehand) if stated and not is_home(prior) else []
     if not (fitted.reason or stated):
         return []
     if not fitted.reason:
@@ -98,7 +99,7 @@ def _stated(prior: str | torch.Tensor) -> str:
     """The class mix that a user stated, as the subject of a sentence; empty where none was."""
     if not isinstance(prior, str):
         return "The prior that was given (a weight for each class)"
-    return "" if prior in ("auto", HOME_PRIOR) else f"The prior {prior!r}"
+    return "" if prior == "auto" else f"The prior {prior!r}"
 
 
 def _source(texts: ClassTexts) -> str:

@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.errors import CheckpointError, FallbackWarning, SettingsError
 from zsderm.file_names import printable
 
@@ -144,7 +145,8 @@ class EncoderHome:
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise CheckpointError(
                 f"{path} does not hold the statistics of an encoder's training images: {reason}. Copy it again, or "
-                "take it away: answers stay the same, photographs of something else are no longer pointed out."
+                "take it away: answers stay the same, but for prior 'home', which needs it; photographs of something "
+                "else are no longer pointed out."
             ) from error
 
     def _checked(self) -> EncoderHome:
@@ -158,6 +160,11 @@ class EncoderHome:
                 raise ValueError(f"{name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
         if not all(getattr(self, name).isfinite().all() for name in (*_TENSORS, _CLASS_MEANS)):
             raise ValueError("it holds numbers that are not finite")
+        longest = [
+            getattr(self, name).norm(dim=-1).max() for name in ("mean", _CLASS_MEANS) if len(getattr(self, name))
+        ]
+        if any(length > 1 + UNIT_TOLERANCE for length in longest):
+            raise ValueError("it has means of unit rows that are longer than 1")
         if width == 0 or not (self.rest > 0 and bool((self.variances > 0).all())):
             raise ValueError("it has no variances above 0")
         return self
