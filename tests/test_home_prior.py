@@ -126,7 +126,7 @@ def test_a_calibration_and_a_data_set_know_what_was_taken_off(
     found = made.predict(photographs)
     calibration = calibrate_on(found, found.probabilities.argmax(dim=1).numpy())
     apply_calibration(found, calibration)
-    with pytest.raises(SettingsError, match=r"with home '[0-9a-f]{16}', but these were made with home"):
+    with pytest.raises(SettingsError, match=r"with home [0-9a-f]{16}, but these were made with home"):
         apply_calibration(changed.predict(photographs), calibration)
     assert made.home_digest != changed.home_digest and made.home_digest is not None
 
