@@ -31,6 +31,8 @@ def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforeha
         return f"Not refined{' by the fit' if beforehand else ''}: {fitted.reason}."
     batch = f" on the {counted(fitted.images, 'photograph')} of the fit" if beforehand else ""
     done = "Prior home" if fitted.prior == HOME_PRIOR else f"Refined{batch}"  # home learns from no batch
+    if answered == 1:
+        return f"{done}: {fitted.reason}. The answer {'changed' if changed else 'did not change'}."
     return f"{done}: {fitted.reason}. {changed or 'None'} of {counted(answered, 'answer')} changed."
 
 

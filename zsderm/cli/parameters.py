@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from zsderm.cli.places import ends_as_file, looks_like_path, what_it_is
 from zsderm.config import PRIORS, VIEWS
-from zsderm.errors import ClassListError, SettingsError
+from zsderm.errors import ClassListError, SettingsError, did_you_mean
 
 
 class ClassList(click.ParamType):
@@ -60,8 +60,9 @@ class ClassPrior(click.ParamType):
         if value in PRIORS:
             return value
         if not os.path.isfile(value):
-            words = ", ".join(reversed(PRIORS))
-            self.fail(f"expected {words} or a file, but got {value!r}, and there is {what_it_is(value)}.", param, ctx)
+            words, hint = ", ".join(reversed(PRIORS)), did_you_mean(value, PRIORS)
+            found = f"expected {words} or a file, but got {value!r}, and there is {what_it_is(value)}.{hint}"
+            self.fail(found, param, ctx)
         from zsderm.cli.class_files import read_weights
 
         return read_weights(Path(value))
