@@ -1,7 +1,7 @@
 """What a long class list costs, and what prior "home" brings back: other diseases are added to those of a data set.
 
     python -m zsderm.benchmarks.experiments.long_lists --data-root DATA --dataset pad --dataset ham10000 \\
-        --dataset isic2017 --output docs/long_lists.json --document docs/priors.md
+        --dataset isic2017 --output docs/long_lists.json --document docs/unseen_diseases.md
     python -m zsderm.benchmarks.experiments.long_lists --model local-dir:FIRST --data-root DATA \\
         --dataset onychomycosis --split all --also melanoma --also nevus
 

@@ -47,3 +47,9 @@ def test_every_list_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for one in figures:
         assert all(round(6 * one["draws"] * one[prior] / 100, 6) % 1 == 0 for prior in ("auto", "home"))
         assert one["home_worst"] <= one["home"] - one["auto"] + 1e-9
+
+
+def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    figures = json.loads((docs / "long_lists.json").read_text("utf-8"))["figures"]
+    assert markdown([Line(**one) for one in figures]) in (docs / "unseen_diseases.md").read_text("utf-8")
