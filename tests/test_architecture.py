@@ -54,6 +54,7 @@ FLOORS = [
     "proxies",
     "calibration",
     "class_list",
+    "home_prior",
     "evidence",
     "class_texts",
     "given_rows",

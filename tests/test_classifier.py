@@ -475,13 +475,18 @@ def test_nothing_is_said_of_a_refinement_that_nobody_asked_for(tiny_encoder, kno
 @pytest.mark.parametrize(
     ("changed", "answered", "beforehand", "sentence"),
     [
-        (37, 312, False, "Refined: the photographs form groups that fit the refined answers better. 37 of 312 answers"),
+        (
+            37,
+            312,
+            False,
+            "Refined: the photographs form groups that fit the refined answers better. 37 of 312 answers changed.",
+        ),
         (
             0,
             1,
             True,
             "Refined on the 500 photographs of the fit: the photographs form groups that fit the refined "
-            "answers better. None of 1 answer",
+            "answers better. The answer did not change.",
         ),
     ],
 )
@@ -491,7 +496,7 @@ def test_a_refinement_is_told_in_plain_words(changed: int, answered: int, before
     rows = torch.eye(2)
     fitted = replace(Fitted.on_text(torch.arange(2), rows, 500, 0.01), refined=True, prior="estimated")
     fitted = replace(fitted, reason=judged.reason, figures=judged.figures)
-    assert refinement_sentence(fitted, changed, answered, beforehand=beforehand) == f"{sentence} changed."
+    assert refinement_sentence(fitted, changed, answered, beforehand=beforehand) == sentence
 
 
 def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_figures(

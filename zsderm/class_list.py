@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 
-from zsderm.errors import ClassListError, SettingsError
+from zsderm.config import PRIORS
+from zsderm.errors import ClassListError, SettingsError, did_you_mean
 from zsderm.knowledge.names import repeated
 from zsderm.proxies import resolve_prior
 from zsderm.wording import agrees
@@ -42,7 +43,7 @@ def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Ten
     """A word, or (C,) float64 shares in the order of the classes.
 
     Args:
-        prior: "auto", "uniform", C weights in the order of the classes, or a mapping from class to weight.
+        prior: "auto", "uniform", "home", C weights in the order of the classes, or a mapping from class to weight.
         classes: C names.
 
     Raises:
@@ -61,13 +62,12 @@ def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Ten
             )
         prior = [prior[name] for name in classes]
     if isinstance(prior, str):
-        stated: str | torch.Tensor = prior
-    else:
-        try:
-            stated = torch.as_tensor(np.asarray(prior, np.float64) if isinstance(prior, list | tuple) else prior)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise SettingsError(
-                f"Expected prior to be a word or {len(classes)} numbers, but got {prior!r:.80}."
-            ) from error
-    mix = resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))
-    return stated if isinstance(stated, str) else mix
+        if prior not in PRIORS:
+            words, hint = ", ".join(map(repr, reversed(PRIORS))), did_you_mean(prior, PRIORS)
+            raise SettingsError(f"Expected prior to be {words} or {len(classes)} weights, but got {prior!r}.{hint}")
+        return prior
+    try:
+        stated = torch.as_tensor(np.asarray(prior, np.float64) if isinstance(prior, list | tuple) else prior)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SettingsError(f"Expected prior to be a word or {len(classes)} numbers, but got {prior!r:.80}.") from error
+    return resolve_prior(stated, torch.full((1, len(classes)), 1 / len(classes)))

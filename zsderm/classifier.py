@@ -34,6 +34,7 @@ from zsderm.evidence import check_regions
 from zsderm.fitted import Fitted
 from zsderm.given_rows import EmbeddedImages
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
+from zsderm.home_prior import check_home, home_digest, home_mean, is_home
 from zsderm.image_reader import Given, ImageReader
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
@@ -60,12 +61,13 @@ class ZeroShotClassifier:
         settings: method, retrieval, K and the rest. Where they name no number of views, it is that of the encoder's
             card.
         prior: how common the classes are in the images: "auto" (estimated, and used where that is safe),
-            "uniform", weights in the order of the classes, or a mapping from class to weight.
+            "uniform", weights in the order of the classes, or a mapping from class to weight. "home" is no class mix:
+            it takes what each class scores on the encoder's average training image of these classes off.
         cache: folder that keeps embeddings between runs; None keeps nothing.
 
     Raises:
         ClassListError: no classes, or one that comes twice.
-        SettingsError: a prior that does not fit the classes.
+        SettingsError: a prior that does not fit the classes, or "home" where it cannot be used.
         WrongTypeError: an encoder by its name, which `from_pretrained` takes, or what is none; or no knowledge base.
     """
 
@@ -84,6 +86,7 @@ class ZeroShotClassifier:
         self.settings = settings or Settings()
         self.settings = replace(self.settings, views=self.views)  # manifests and saved classifiers say the number
         self.prior = checked_prior(prior, self.classes)
+        check_home(self.prior, self.settings, self.encoder, self.classes, self.knowledge)
         self.cache = cache
         self.fitted: Fitted | None = None  # what `fit` learned; without it every batch is learned from by itself
         self._texts: ClassTexts | None = None
@@ -407,13 +410,21 @@ class ZeroShotClassifier:
                 "ones, whose classes are described in other words; fit another, or leave the modality as it is"
             )
         settings = replace(settings, smooth=smooth)
-        found = cls(encoder, saved.classes, saved.knowledge, settings, saved.prior, cache)
+        found = cls(encoder, saved.classes, saved.knowledge, settings, cache=cache)
+        found.prior = saved.prior  # what it means was learned, so that the encoder's home need not be there
         saved.check(encoder, found.texts)
         found.fitted = saved.fitted
         found._origin_note = saved.knowledge_note()
         if found._origin_note:
             warnings.warn(found._origin_note, FallbackWarning, stacklevel=2)
         return found
+
+    @property
+    def home_digest(self) -> str | None:
+        """16 hex digits of what the prior "home" takes off where no fit says it; None for any other prior."""
+        if not (is_home(self.prior) and self.settings.method == "kpl" and self.fitted is None):
+            return None
+        return home_digest(home_mean(self.encoder, self.classes, self.knowledge))
 
     @property
     def texts(self) -> ClassTexts:

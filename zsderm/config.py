@@ -15,8 +15,12 @@ RETRIEVALS = ("batch", "image")
 NAMES = ("known", "canonical", "typed")
 # What kind of pictures the images are; "auto": photographs or dermoscopic ones, as far as the encoder is sure of it.
 MODALITIES = ("auto", *modalities.MODALITIES)
-# The words that may stand for a class prior, see zsderm.proxies.prior.resolve_prior.
-PRIORS = ("uniform", "auto")
+# The words that may stand for a class mix, see zsderm.proxies.prior.resolve_prior.
+MIXES = ("uniform", "auto")
+# Takes off what each class scores on the encoder's average training image, see zsderm.fitted.Fitted.from_home.
+HOME_PRIOR = "home"
+# The words that a user may say for a class prior.
+PRIORS = (HOME_PRIOR, *MIXES)
 # How many mirrored and turned views of an image may be embedded, see zsderm.encoders.views.
 VIEWS = (1, 4, 8)
 # What is used where the user names nothing, by the library, the commands and the benchmarks.

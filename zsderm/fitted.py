@@ -14,7 +14,8 @@ import torch
 
 from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.class_texts import ClassTexts
-from zsderm.config import Settings
+from zsderm.config import HOME_PRIOR, Settings
+from zsderm.home_prior import REASON, home_digest, is_home
 from zsderm.progress import progress_bar
 from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
@@ -22,7 +23,7 @@ from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS
 from zsderm.proxies.refinement import SAMPLE_SIZE
 from zsderm.stored_json import fields_of
 
-USED_PRIORS = ("none", "uniform", "given", "estimated", "text")
+USED_PRIORS = ("none", "uniform", "given", "estimated", "text", HOME_PRIOR)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Fitted:
         mix: (C,) float32 class shares that the proxies rest on.
         images: N, how many images were in the batch.
         temperature: what scores are divided by, in units of cosine.
-        refined: whether `proxies` were moved to the images; when not, the text proxies answer.
+        refined: whether `proxies` and `centre` answer; when not, the text proxies do.
         prior: the class prior really used, "none" when nothing was refined.
         reason: why it was refined or not; empty when it was not asked for.
         figures: of the test that the reason rests on; empty where there was none.
@@ -86,6 +87,10 @@ class Fitted:
             converged=refinement.converged,
         )
 
+    def from_home(self, mean: torch.Tensor) -> Fitted:
+        """The same text proxies, held against images less the mean of home, (D,): see `home_mean`."""
+        return replace(self, centre=mean, refined=True, prior=HOME_PRIOR, reason=REASON)
+
     @property
     def rows(self) -> torch.Tensor:
         """(C, D) float32 unit rows: the proxies that answer."""
@@ -122,11 +127,18 @@ class Fitted:
             facts["refinement"] = {
                 "accepted": self.refined,
                 "reason": f"{self.reason} ({self.figures})" if self.figures else self.reason,
-                "prior": dict(zip(classes, (round(share, 4) for share in self.mix.tolist()), strict=True)),
+                **self._moved_by(classes),
                 "iterations": self.iterations,
                 "converged": self.converged,
             }
         return facts
+
+    def _moved_by(self, classes: Sequence[str]) -> dict[str, Any]:
+        """What the answers were moved by: class shares, or what was taken off each score, in units of cosine."""
+        by_home = self.prior == HOME_PRIOR
+        numbers = self.text @ self.centre if by_home else self.mix
+        rounded = dict(zip(classes, (round(number, 4) for number in numbers.tolist()), strict=True))
+        return {"taken off": rounded, HOME_PRIOR: home_digest(self.centre)} if by_home else {"prior": rounded}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The arrays, for a file; `from_parts` takes them back."""
@@ -201,6 +213,7 @@ def learn(
     temperature: float,
     retrieves: bool,
     tempered: bool = True,
+    home: torch.Tensor | None = None,
     progress: bool = False,
 ) -> Fitted:
     """The method on one batch: retrieve, average, refine.
@@ -216,6 +229,7 @@ def learn(
         temperature: the encoder's.
         retrieves: whether descriptions are chosen by the images, and not all of them kept.
         tempered: whether the temperature may be learned from the images.
+        home: (D,) what the prior "home" takes off, see `home_mean`; needed for it alone.
         progress: show a bar on stderr while chunks are read.
     """
     by_image = retrieves and settings.retrieval == "image"
@@ -231,6 +245,8 @@ def learn(
         fitted = Fitted.on_text(kept, text, len(images), temperature)
         if settings.method != "kpl":
             return fitted
+        if is_home(prior) and home is not None:
+            return fitted.from_home(home)
         refinement = refine(
             images,
             text,

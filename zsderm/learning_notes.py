@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from zsderm.class_texts import ClassTexts
-from zsderm.config import Settings
+from zsderm.config import HOME_PRIOR, Settings
 from zsderm.fitted import Fitted, least_images
+from zsderm.home_prior import is_home
 from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES
 from zsderm.wording import counted
 
@@ -29,7 +30,10 @@ def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforeha
     if not fitted.refined:
         return f"Not refined{' by the fit' if beforehand else ''}: {fitted.reason}."
     batch = f" on the {counted(fitted.images, 'photograph')} of the fit" if beforehand else ""
-    return f"Refined{batch}: {fitted.reason}. {changed or 'None'} of {counted(answered, 'answer')} changed."
+    done = "Prior home" if fitted.prior == HOME_PRIOR else f"Refined{batch}"  # home learns from no batch
+    if answered == 1:
+        return f"{done}: {fitted.reason}. The answer {'changed' if changed else 'did not change'}."
+    return f"{done}: {fitted.reason}. {changed or 'None'} of {counted(answered, 'answer')} changed."
 
 
 def learning_notes(
@@ -50,7 +54,7 @@ def learning_notes(
     """
     stated = _stated(prior)
     if fitted.refined:
-        return _on_few(fitted, beforehand) if stated else []
+        return _on_few(fitted, beforehand) if stated and not is_home(prior) else []
     if not (fitted.reason or stated):
         return []
     if not fitted.reason:
@@ -94,7 +98,7 @@ def _advice(few: bool, beforehand: bool) -> str:
 
 
 def _stated(prior: str | torch.Tensor) -> str:
-    """The prior that a user stated, as the subject of a sentence; empty where it is left to the images."""
+    """The class mix that a user stated, as the subject of a sentence; empty where none was."""
     if not isinstance(prior, str):
         return "The prior that was given (a weight for each class)"
     return "" if prior == "auto" else f"The prior {prior!r}"

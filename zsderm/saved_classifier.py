@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from zsderm.atomic_files import atomic_folder
-from zsderm.config import Settings
+from zsderm.config import HOME_PRIOR, Settings
 from zsderm.encoders import load_encoder
 from zsderm.encoders.base import FOLDER_PREFIX, HUB_PREFIX
 from zsderm.errors import CheckpointError, InputError
@@ -139,6 +139,8 @@ def read(folder: Path) -> SavedClassifier:
         settings = fields_of(Settings, {"views": 1, **facts["settings"]})  # before there were views, it was one
         fitted = Fitted.from_parts(tensors, facts["fitted"])
         prior = facts["prior"]
+        if (prior == HOME_PRIOR) != (fitted.prior == HOME_PRIOR) and settings["method"] == "kpl":
+            raise ValueError(f"it says prior {prior!r:.40} and prior {fitted.prior!r}")
         if not isinstance(prior, str):
             prior = torch.tensor(check_numbers("prior", prior, len(facts["classes"]), least=0), dtype=torch.float64)
     except (KeyError, TypeError, ValueError) as error:

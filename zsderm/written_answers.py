@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from zsderm.calibration import apply_calibration
+from zsderm.config import HOME_PRIOR
 from zsderm.errors import InputError
 from zsderm.fitted import Fitted
 from zsderm.manifest_files import run_facts, versions
@@ -158,6 +159,7 @@ def made_of(
         **{name: value for name, value in settings.items() if name not in _PER_IMAGE},
         "templates": settings["templates"] and list(settings["templates"]),
         "prior": shares,
+        HOME_PRIOR: classifier.home_digest,
         "class texts": texts.digest,
         "fitted classifier": None if classifier.fitted is None else classifier.fitted.digest,
         "calibration": None if record is None else checksum_of(replace(record, photographs=None).to_dict()),

@@ -10,8 +10,9 @@ Each draw takes two small folders from a data set: one whose classes are as comm
 filled evenly. A large folder is drawn from the other images, without those of the same patient or lesion where the
 table names one. The small folders are answered alone, and by classifiers that were fitted on the large one, each with
 three priors: auto, uniform, and the class mix of the large folder as its labels have it, which stands for what users
-know of their own clinic. "Own mix" is the mix of the small folder itself, which nobody knows who has no labels. All
-changes are against auto alone, which never refines fewer than 100 photographs.
+know of their own clinic. "Own mix" is the mix of the small folder itself, which nobody knows who has no labels. "Home"
+learns nothing from a folder: the encoder must have its home.safetensors. All changes are against auto alone, which
+never refines fewer than 100 photographs.
 
 Draws share images, so the folders are no independent samples, and an interval from them would be too narrow: none is
 given.
@@ -40,8 +41,8 @@ from zsderm.errors import InputError
 
 MIXES = ("as in the data set", "filled evenly")
 PRIORS = ("auto", "uniform", "stated mix")
-OWN = "alone, own mix"
-WAYS = (*(f"alone, {prior}" for prior in PRIORS), OWN, *(f"fitted, {prior}" for prior in PRIORS))
+HOME, OWN = "alone, home", "alone, own mix"
+WAYS = (*(f"alone, {prior}" for prior in PRIORS), OWN, HOME, *(f"fitted, {prior}" for prior in PRIORS))
 BASE = WAYS[0]  # what users have today: the text proxies
 PART = "fitted folders"
 
@@ -73,7 +74,7 @@ class Line:
     gain: int  # small folders that gain more than one image
     lose: int  # small folders that lose more than one image
     worst: int  # images that the worst of them loses
-    refined: int  # how often the proxies that answered were refined ones
+    refined: int  # how often something was learned, or taken off
 
 
 def _images(name: str, data_root: Path, split: str) -> LabelledImages:
@@ -137,7 +138,7 @@ def measure(encoder: Encoder, data: LabelledImages, found: Iterator[Draw], cache
     def answer(subject: ZeroShotClassifier, mix: str, rows: Rows, way: str) -> None:
         answers = subject.predict([data.images[row] for row in rows])
         named = answers.probabilities.numpy().argmax(axis=1)
-        answered.setdefault((mix, way), []).append((named, rows, answers.method == "kpl"))
+        answered.setdefault((mix, way), []).append((named, rows, answers.prior != "none"))
 
     for draw in found:
         for prior in PRIORS:
@@ -149,6 +150,7 @@ def measure(encoder: Encoder, data: LabelledImages, found: Iterator[Draw], cache
                 answer(fitted, mix, rows, f"fitted, {prior}")
         for mix, rows in draw.small.items():
             answer(made(_mix(data, rows)), mix, rows, OWN)
+            answer(made("home"), mix, rows, HOME)
     facts = (data.title, encoder.fingerprint, large)
     return [_line(data, facts, mix, way, answered) for mix in MIXES for way in WAYS]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import numpy as np
+import torch
 
 from zsderm import ZeroShotClassifier, load_encoder
 from zsderm.atomic_files import atomic_file
@@ -22,6 +23,7 @@ from zsderm.benchmarks.features import image_features
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, model_option
 from zsderm.encoders import Encoder
+from zsderm.errors import SettingsError
 
 METHODS = ("knowledge", "class-name")
 
@@ -38,8 +40,8 @@ def features_of(
         cache: folder for embeddings.
 
     Returns:
-        image_features (N, D) float32 unit rows, labels (N,) int64, text_proxies (C, D) float32 unit rows, and the
-        names of the classes (C,).
+        image_features (N, D) float32 unit rows, labels (N,) int64, text_proxies (C, D) float32 unit rows, the
+        names of the classes (C,), and, where that is known, home_mean (D,) float32, what prior "home" takes off.
 
     Raises:
         ImageError: an image cannot be read.
@@ -51,6 +53,7 @@ def features_of(
     fitted = subject.fit(features).fitted
     assert fitted is not None
     return {
+        **_home(encoder, list(data.classes), features),
         "image_features": features.numpy(),
         "labels": np.asarray(data.labels),
         "text_proxies": fitted.text.numpy(),
@@ -58,8 +61,18 @@ def features_of(
     }
 
 
+def _home(encoder: Encoder, classes: list[str], features: torch.Tensor) -> dict[str, np.ndarray]:
+    try:
+        subject = ZeroShotClassifier.from_pretrained(encoder, classes=classes, prior="home")
+    except SettingsError:  # the training images were not measured, or show none of the classes
+        return {}
+    fitted = subject.fit(features).fitted
+    assert fitted is not None
+    return {"home_mean": fitted.centre.numpy()}
+
+
 def worse(arrays: Mapping[str, np.ndarray], noise: float, width: int | None, seed: int = 0) -> dict[str, np.ndarray]:
-    """The same as a worse encoder would give them.
+    """The same as a worse encoder would give them, whose training images are not known.
 
     Args:
         arrays: as from `features_of`.
@@ -74,7 +87,10 @@ def worse(arrays: Mapping[str, np.ndarray], noise: float, width: int | None, see
     if width is not None:
         axes = rng.standard_normal((images.shape[1], width))
         images, texts = _unit(images @ axes), _unit(texts @ axes)
-    return {**arrays, "image_features": images.astype(np.float32), "text_proxies": texts.astype(np.float32)}
+    if not noise and width is None:
+        return dict(arrays)
+    kept = {name: array for name, array in arrays.items() if name != "home_mean"}
+    return {**kept, "image_features": images.astype(np.float32), "text_proxies": texts.astype(np.float32)}
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -8,9 +8,10 @@
 Prints Markdown. With --document also puts an overview, the sources, and the regimes of all real sources together into a
 page: between the lines "<!-- prior tables -->" and "<!-- end of prior tables -->" and marks of the same kind.
 Figures are points of accuracy against argmax of image @ text proxy, on the same images. FEATURES.npz, which
-`prior_features` writes, holds image_features (N, D), labels (N,) as indices, and text_proxies (C, D); natural, partial,
-balanced, skewed and single-class folders are drawn from it, with the text proxies as they are and with a class bias
-added.
+`prior_features` writes, holds image_features (N, D), labels (N,) as indices, text_proxies (C, D), and home_mean (D,),
+what prior "home" takes off, where that is known; natural, partial, balanced, skewed and single-class folders are drawn
+from it, with the text proxies as they are and with a class bias added. With --rows and --features the columns that the
+rows lack are measured and added.
 
 The name of a file stands for its source; it ends in "-away" where the encoder never saw the source. The constants of
 the guard were set on seeds 0 to 6 and 20 and 21: report other seeds.
@@ -30,6 +31,8 @@ from matplotlib.figure import Figure
 
 from zsderm.benchmarks.experiments.prior_worlds import World, real_worlds, synthetic_worlds
 from zsderm.benchmarks.pages import splice
+from zsderm.config import HOME_PRIOR
+from zsderm.errors import InputError
 from zsderm.proxies import refine, resolve_prior
 from zsderm.proxies.guard import component_count, distinct_images
 from zsderm.proxies.mixture import principal_components
@@ -37,10 +40,11 @@ from zsderm.proxies.prior import estimate_prior
 from zsderm.proxies.refinement import ANCHORS
 from zsderm.proxies.transport import LABEL_TEMPERATURE
 
-PRIORS = ("uniform", "mean^0.8", "learned", "auto", "true mix", "sqrt true")  # the last two use the true labels
-DRAWN = PRIORS[:4]  # in the picture
+# "home" is known for some encoders alone; the last two use the true labels.
+PRIORS = ("uniform", "mean^0.8", "learned", "auto", HOME_PRIOR, "true mix", "sqrt true")
+DRAWN = PRIORS[:5]  # in the picture
 COLOURS = {"balanced": "#1f6f6b", "skewed": "#c9a227", "one class": "#b5562b"}
-SHOWN = ("uniform", "learned", "auto", "true mix")  # in the short overview
+SHOWN = ("uniform", "learned", "auto", HOME_PRIOR, "true mix")  # in the short overview
 AWAY = "-away"  # how the name of a file ends whose source the encoder never saw
 ENOUGH_IMAGES = 100  # of a balanced folder, to ask how much of the gain of the uniform mix is kept
 MANY_IMAGES = 300
@@ -64,18 +68,48 @@ def prior_of(world: World, name: str) -> str | torch.Tensor:
     return name
 
 
-def figures_of(world: World) -> dict[str, object]:
-    """Accuracy of the text proxies in per cent, and how many points every prior adds, also balanced."""
+def figures_of(world: World, priors: Sequence[str] = PRIORS) -> dict[str, object]:
+    """Accuracy of the text proxies in per cent, and how many points every prior adds, also balanced; NaN if unknown."""
     before = np.array(_accuracies(world.text_labels(), world.labels))
     row: dict[str, object] = {"mix": world.mix, "classes": len(world.text_proxies), "images": len(world.labels)}
     row |= {"text": before[0], "text balanced": before[1]}
-    for name in PRIORS:
+    for name in priors:
+        if name == HOME_PRIOR:
+            change = np.array(_by_home(world)) - before
+            row |= {name: change[0], f"{name} balanced": change[1]}
+            continue
         refined = refine(world.image_features, world.text_proxies, prior_of(world, name))
         change = np.array(_accuracies(refined.scores.argmax(dim=1).numpy(), world.labels)) - before
         row |= {name: change[0], f"{name} balanced": change[1]}
         if name == "auto":
             row |= {"refined": refined.accepted, "reason": refined.reason}
     return row
+
+
+def _by_home(world: World) -> tuple[float, float]:
+    """Accuracies with prior "home"; NaN where the mean of the encoder's training images is not known."""
+    if world.home is None:
+        return np.nan, np.nan
+    return _accuracies(((world.image_features - world.home) @ world.text_proxies.T).argmax(axis=1), world.labels)
+
+
+def filled(rows: pd.DataFrame, worlds: Iterable[World]) -> pd.DataFrame:
+    """Rows with the priors that they lack, measured on the same worlds.
+
+    Args:
+        rows: of earlier measurements.
+        worlds: one for each row, in their order.
+
+    Raises:
+        InputError: the worlds are not those of the rows.
+    """
+    lacking = [name for name in PRIORS if name not in rows or rows[name].isna().all()]
+    found = []
+    for row, world in zip(rows.to_dict("records"), worlds, strict=True):
+        if (row["mix"], row["images"]) != (world.mix, len(world.labels)):
+            raise InputError(f"the rows are of other folders: {row['mix']}, {row['images']} images; name their seeds")
+        found.append({**row, **figures_of(world, lacking), "source": row["source"]})
+    return pd.DataFrame(found)
 
 
 def _of(kinds: tuple[str, ...], worlds: Iterable[World]) -> Iterator[World]:
@@ -102,10 +136,12 @@ def overview(tables: dict[str, pd.DataFrame], priors: Sequence[str] = PRIORS) ->
     ]
     for source, figures in tables.items():
         for name in priors:
-            change = figures[name]
+            change = figures[name].dropna() if name in figures else figures["text"].iloc[:0]
+            if change.empty:
+                continue
             worst = change.nsmallest(max(1, len(change) // 10)).mean()
             lines.append(
-                f"| {source} | {len(figures)} | {name} | {change.mean():+.1f} | {change.min():+.1f} | {worst:+.1f} "
+                f"| {source} | {len(change)} | {name} | {change.mean():+.1f} | {change.min():+.1f} | {worst:+.1f} "
                 f"| {(change < -1 - 1e-9).sum()} | {figures[f'{name} balanced'].mean():+.1f} | {_kept(figures, name)} |"
             )
     return "\n".join(lines)
@@ -118,10 +154,36 @@ def regimes(figures: pd.DataFrame) -> str:
         "|---|---|---|---|" + "---|" * len(PRIORS) + "---|",
     ]
     for (mix, classes), part in figures.groupby(["mix", "classes"], sort=False):
-        changes = " | ".join(f"{part[name].mean():+.1f}, {part[name].min():+.1f}" for name in PRIORS)
+        changes = " | ".join(_mean_and_worst(part, name) for name in PRIORS)
         text, refined = part["text"].mean(), part["refined"].mean()
         lines.append(f"| {mix} | {classes} | {len(part)} | {text:.1f} | {changes} | {refined:.0%} |")
     return "\n".join(lines)
+
+
+def home_overview(tables: dict[str, pd.DataFrame]) -> str:
+    """What "home" changes where it is known: by kind of source, with and without an added bias."""
+    lines = [
+        "| source | text proxies | folders | accuracy / balanced: mean | worst | lose more than one point |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for kind, figures in _kinds(tables).items():
+        if HOME_PRIOR not in figures:
+            continue
+        known = figures[figures[HOME_PRIOR].notna()]
+        plain = known["mix"].str.endswith("bias 0.0")
+        for words, part in (("as they come", known[plain]), ("with a bias added", known[~plain])):
+            if len(part):
+                change, balanced = part[HOME_PRIOR], part[f"{HOME_PRIOR} balanced"]
+                lines.append(
+                    f"| {kind.removeprefix('real, ')} | {words} | {len(part)} | {change.mean():+.1f} / "
+                    f"{balanced.mean():+.1f} | {change.min():+.1f} | {(change < -1 - 1e-9).sum()} |"
+                )
+    return "\n".join(lines)
+
+
+def _mean_and_worst(part: pd.DataFrame, name: str) -> str:
+    known = name in part and part[name].notna().any()
+    return f"{part[name].mean():+.1f}, {part[name].min():+.1f}" if known else "not known"
 
 
 def _kept(figures: pd.DataFrame, name: str, least: int = ENOUGH_IMAGES) -> str:
@@ -208,7 +270,9 @@ def picture(figures: pd.DataFrame) -> Figure:
 @click.option("--smallest", default=1, show_default=True, help="Leave out synthetic folders with fewer images.")
 @click.option("--features", "files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--mix", "kinds", multiple=True, help="Only folders whose mix begins so, such as balanced; may repeat.")
-@click.option("--rows", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Show these; measure none.")
+@click.option(
+    "--rows", multiple=True, type=click.Path(exists=True, dir_okay=False), help="Show these; measure what they lack."
+)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV with one row per folder.")
 @click.option("--document", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Page for the tables.")
 @click.option("--picture", "drawing", type=click.Path(dir_okay=False, path_type=Path), help="PNG, one dot a folder.")
@@ -229,6 +293,10 @@ def main(
     draws = range(first_seed, first_seed + seeds)
     if rows:
         measured = pd.concat([pd.read_csv(file) for file in rows])
+        parts_of = {str(source): part for source, part in measured.groupby("source", sort=False)}
+        for file in files:
+            parts_of[file.stem] = filled(parts_of[file.stem], _of(kinds, real_worlds(file, draws)))
+        measured = pd.concat(parts_of.values())
     elif files:
         measured = pd.concat([measure(_of(kinds, real_worlds(file, draws))).assign(source=file.stem) for file in files])
     else:
@@ -244,6 +312,7 @@ def main(
         pooled = {name: figures.assign(classes="any") for name, figures in _kinds(tables).items()}
         whole = "\n\n".join([overview(tables), *(f"### {name}\n\n{regimes(part)}" for name, part in pooled.items())])
         framed = {"prior overview": overview(_kinds(tables), SHOWN), "prior tables": whole}
+        framed["prior home"] = home_overview(tables)
         places = {name: f"\n\n{text}\n\n" for name, text in framed.items()}
         splice(document, {**places, **sentences(tables)}, required="prior tables")
 

@@ -38,6 +38,7 @@ class World:
     image_features: np.ndarray  # (N, D) float32 unit rows
     text_proxies: np.ndarray  # (C, D) float32 unit rows
     labels: np.ndarray  # (N,)
+    home: np.ndarray | None = None  # (D,) float32, what prior "home" takes off, where that is known
 
     def text_labels(self) -> np.ndarray:
         """(N,) what the text proxies name."""
@@ -124,13 +125,14 @@ def real_worlds(file: Path, seeds: Iterable[int]) -> Iterator[World]:
     with np.load(file) as arrays:
         features = arrays["image_features"].astype(np.float32)
         labels, proxies = arrays["labels"], arrays["text_proxies"].astype(np.float32)
+        home = arrays.get("home_mean")
     mean_image = _unit(features.mean(axis=0))
     for seed, bias in product(seeds, REAL_BIASES):
         rng = np.random.default_rng(seed)
         biased = _unit(proxies + bias * rng.standard_normal((len(proxies), 1)) * mean_image).astype(np.float32)
         for mix, rows in _folders(features, labels, rng):
             if len(rows) >= SMALLEST_FOLDER:
-                yield World(f"{mix}, bias {bias}", features[rows], biased, labels[rows])
+                yield World(f"{mix}, bias {bias}", features[rows], biased, labels[rows], home)
 
 
 def _folders(features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import torch
 from torch.nn.functional import normalize
@@ -36,6 +37,7 @@ class FolderImages:
     """The images of a folder, and what several candidates need of them, made once."""
 
     features: torch.Tensor  # (N, D) unit rows
+    mirrored: torch.Tensor  # (N, D) unit rows, a second view of each image
 
     @cached_property
     def distinct(self) -> torch.Tensor:
@@ -54,7 +56,15 @@ class FolderImages:
         return self._along_axes[:, : component_count(len(self.distinct), self.features.shape[1], classes)]
 
 
-Candidate = Callable[[FolderImages, torch.Tensor, torch.Tensor | None], torch.Tensor]
+class HomeMeans(NamedTuple):
+    """Mean images of an encoder's home; None where it is not known."""
+
+    classes: torch.Tensor | None = None  # (D,) of the class means of training images, each class of the list once
+    tables: torch.Tensor | None = None  # (D,) of the means of training tables, whose classes are as they come
+
+
+NO_MEANS = HomeMeans()
+Candidate = Callable[[FolderImages, torch.Tensor, HomeMeans], torch.Tensor]
 
 
 def text_labels(features: torch.Tensor, proxies: torch.Tensor, temperature: float = LABEL_TEMPERATURE) -> torch.Tensor:
@@ -222,8 +232,7 @@ def home_offsets(
     Args:
         features: (N, D) unit rows.
         proxies: (C, D) unit rows.
-        home: (D,) the mean of the class means of training images, each of these classes once; None where no class of
-            the list is known at home, and then nothing changes.
+        home: (D,) one of `HomeMeans`; None where it is not known, and then nothing changes.
         share: how much of the bias is taken off.
 
     Returns:
@@ -233,6 +242,20 @@ def home_offsets(
         return text_labels(features, proxies)
     offsets = share * (proxies.double() @ home.double())  # (C,)
     return torch.softmax((features.double() @ proxies.double().T - offsets) / LABEL_TEMPERATURE, dim=1)
+
+
+def views_averaged(features: torch.Tensor, mirrored: torch.Tensor, proxies: torch.Tensor) -> torch.Tensor:
+    """Text labels of the mean of two views. Streams, image by image, if both views are embedded.
+
+    Args:
+        features: (N, D) unit rows.
+        mirrored: (N, D) unit rows, the same images in another view.
+        proxies: (C, D) unit rows.
+
+    Returns:
+        (N, C) float64, each row sums to 1.
+    """
+    return text_labels(normalize(features + mirrored, dim=1), proxies)
 
 
 def _alone(labels: Callable[..., torch.Tensor], **settings: float | bool) -> Candidate:
@@ -247,7 +270,11 @@ def _placed(labels: Callable[..., torch.Tensor], anchor: float) -> Candidate:
 
 
 def _from_home(share: float) -> Candidate:
-    return lambda images, proxies, home: home_offsets(images.features, proxies, home, share=share)
+    return lambda images, proxies, home: home_offsets(images.features, proxies, home.classes, share=share)
+
+
+def _from_tables(share: float) -> Candidate:
+    return lambda images, proxies, home: home_offsets(images.features, proxies, home.tables, share=share)
 
 
 CANDIDATES: Mapping[str, Candidate] = {
@@ -262,4 +289,7 @@ CANDIDATES: Mapping[str, Candidate] = {
     f"smoothed, gamma {GAMMA:g}": _alone(smoothed),
     "home offsets": _from_home(1.0),
     "home offsets, half": _from_home(0.5),
+    "home mean": _from_tables(1.0),
+    "home mean, half": _from_tables(0.5),
+    "views averaged": lambda images, proxies, _home: views_averaged(images.features, images.mirrored, proxies),
 }

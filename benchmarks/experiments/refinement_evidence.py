@@ -28,6 +28,7 @@ EVIDENCE = {
     "density over none": "gain of held-out density over no labels, nats an image",
     "density per change": "gain over the text labels for each image that changes",
     "neighbours": "how many more of the 5 nearest images have the same label than under the text labels",
+    "views": "how many more images have the same label in both views than under the text labels",
     "wordings": "how many more images both halves of the wordings agree on than under the text labels",
     "resampled": "share of images whose label stays when the folder is drawn anew, with replacement",
     "changed": "share of images whose label changes",
@@ -38,6 +39,7 @@ EVIDENCE = {
     "text certainty": "mean of the largest text label",
     "home distance": "distance of the folder's mean image from the mean of home, in units of home's spread",
     "familiarity": "mean familiarity of the images",
+    "spread": "variance along the directions that tell the listed classes apart, in units of one class at home",
     "images": "distinct images",
 }
 
@@ -56,19 +58,20 @@ def evidence_rows(
         Rows with the facts of the folder, the columns of EVIDENCE (NaN where something cannot be known), "gain" and
         "balanced gain" in points, "bound", the most that a folder may lose, and "guard", what today's guard says.
     """
-    features, proxies, home = folder.features, folder.proxies, folder.pool.home_mean
+    features, proxies, home = folder.features, folder.proxies, folder.pool.means
     text = text_labels(features, proxies)
     named = text.argmax(dim=1)
     before = accuracies(named, folder.labels)
-    images = FolderImages(features)
+    images, reflected = FolderImages(features, folder.mirrored), FolderImages(folder.mirrored, features)
     distinct = images.distinct
     test = RefinementTest.of(images.components(len(proxies))[distinct], text[distinct], seed)
     enough = len(distinct) >= max(MIN_EVIDENCE_IMAGES, MIN_EVIDENCE_PER_CLASS * len(proxies))
     near = nearest(features)
+    by_text = _same(text_labels(folder.mirrored, proxies).argmax(dim=1), named)
     by_half = [text_labels(features, half).argmax(dim=1) for half in folder.halves]
-    facts = _facts(folder, text, len(distinct))
+    facts = _facts(folder, text, distinct)
     draw = torch.randint(len(features), (len(features),), generator=torch.Generator().manual_seed(seed))
-    resampled = FolderImages(features[draw])
+    resampled = FolderImages(features[draw], folder.mirrored[draw])
     rows = []
     for name, candidate in candidates.items():
         labels = candidate(images, proxies, home)
@@ -90,6 +93,7 @@ def evidence_rows(
                 "density over none": result.over_none.mean,
                 "density per change": over_text.mean / result.changed if result.changed else np.nan,
                 "neighbours": _alike(new, near) - _alike(named, near),
+                "views": _same(candidate(reflected, proxies, home).argmax(dim=1), new) - by_text,
                 "wordings": _same(one, other) - _same(by_half[0], by_half[1]),
                 "resampled": _same(again, new[draw]),
                 "changed": _same(new, named, equal=False),
@@ -109,7 +113,8 @@ def auto_row(folder: Folder) -> dict[str, Any]:
     refined = refine(folder.features, folder.proxies)
     before, after = (accuracies(one, folder.labels) for one in (named, refined.scores.argmax(dim=1)))
     row = {"candidate": "auto", "gain": after[0] - before[0], "balanced gain": after[1] - before[1]}
-    return _facts(folder, text_labels(folder.features, folder.proxies), 0) | row | {"guard": refined.accepted}
+    distinct = torch.empty(0, dtype=torch.int64)  # no evidence is asked for
+    return _facts(folder, text_labels(folder.features, folder.proxies), distinct) | row | {"guard": refined.accepted}
 
 
 def accuracies(named: torch.Tensor, labels: np.ndarray) -> tuple[float, float]:
@@ -125,7 +130,7 @@ def nearest(features: torch.Tensor, count: int = NEIGHBOURS) -> torch.Tensor:
     return cosines.topk(min(count, len(features) - 1), dim=1).indices
 
 
-def _facts(folder: Folder, text: torch.Tensor, distinct: int) -> dict[str, Any]:
+def _facts(folder: Folder, text: torch.Tensor, distinct: torch.Tensor) -> dict[str, Any]:
     pool, home = folder.pool, folder.pool.home
     away, familiar = np.nan, np.nan
     if home is not None:
@@ -147,7 +152,8 @@ def _facts(folder: Folder, text: torch.Tensor, distinct: int) -> dict[str, Any]:
         "text certainty": text.max(dim=1).values.mean().item(),
         "home distance": away,
         "familiarity": familiar,
-        "images": distinct,
+        "spread": np.nan if pool.spread is None else pool.spread.of(folder.features[distinct]),
+        "images": len(distinct),
     }
 
 

@@ -13,34 +13,42 @@ or one image, whichever is more, and is then tried once on reserved ones: other 
 source and of an encoder that the thresholds have not seen, each pair in turn.
 
 Prints Markdown; --document puts it between the lines <!-- refinement judges --> and <!-- end of refinement judges -->
-of a page, and between marks of other parts. --keep writes all rows as CSV, and --rows reads them, to judge anew.
+of a page, and between marks of other parts. --keep writes all rows as CSV, and --rows reads them, to judge anew. With
+--part the tuning or the reserved folders are measured alone, and only kept.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import pandas as pd
 
 from zsderm import load_encoder
 from zsderm.atomic_files import atomic_file
-from zsderm.benchmarks.experiments.refinement_evidence import EVIDENCE, auto_row, evidence_rows
-from zsderm.benchmarks.experiments.refinement_folders import SOURCES, Folder, Pool, folders, real_pools, synthetic_pools
-from zsderm.benchmarks.experiments.refinement_rules import (
-    Regression,
-    Rule,
-    best_pair,
-    best_regression,
-    best_single,
-    of_candidates,
+from zsderm.benchmarks.experiments.refinement_evidence import auto_row, evidence_rows
+from zsderm.benchmarks.experiments.refinement_folders import SOURCES, Folder, folders
+from zsderm.benchmarks.experiments.refinement_outcomes import (
+    as_they_come,
+    let_loose_without_bias,
+    outcomes,
+    rules,
+    single_outcomes,
 )
-from zsderm.benchmarks.experiments.refinement_tables import figures, in_full, listed, overview, verdict
+from zsderm.benchmarks.experiments.refinement_pools import Pool, real_pools, synthetic_pools
+from zsderm.benchmarks.experiments.refinement_tables import (
+    figures,
+    figures_by,
+    grouped,
+    in_full,
+    listed,
+    overview,
+    verdict,
+)
 from zsderm.benchmarks.options import cache_dir_option, data_root_option, document_option, output_option
 from zsderm.benchmarks.pages import publish
 from zsderm.config import DEFAULT_MODEL
@@ -49,10 +57,9 @@ from zsderm.encoders import Encoder
 # Fixed before any reserved folder was looked at.
 SEEDS = {"tuning": (0, 1), "reserved": (1000, 1001)}
 SYNTHETIC_POOLS = {"tuning": 20, "reserved": 30}  # for each seed
-LOSSES = {"bound": False, "no loss": True}  # what a tuning folder may lose: up to its bound, or nothing
-PARTS = tuple("refinement judges" + part for part in ("", ": verdict", ": rules", ": without-bias", ": in-full"))
-Judge = Rule | Regression
-Fit = Callable[[pd.DataFrame], Judge | None]
+FIRST_FOLDER = {"tuning": 0, "reserved": 100_000}  # so each part can be measured by itself
+_OTHER_PARTS = ("verdict", "rules", "without-bias", "as-they-come", "by-regime", "by-encoder", "by-quality", "in-full")
+PARTS = ("refinement judges", *(f"refinement judges: {part}" for part in _OTHER_PARTS))
 
 
 def drawn(pools: Iterable[Pool], part: str) -> Iterator[Folder]:
@@ -77,13 +84,16 @@ def measured(found: Iterable[Folder], part: str, first: int) -> list[dict[str, A
     return rows
 
 
-def measure(encoders: Iterable[tuple[str, Encoder, list[str]]], data_root: Path, cache: Path | None) -> pd.DataFrame:
+def measure(
+    encoders: Iterable[tuple[str, Encoder, list[str]]], data_root: Path, cache: Path | None, parts: Iterable[str]
+) -> pd.DataFrame:
     """All rows of all folders.
 
     Args:
         encoders: names, encoders, and the sources that each has never seen.
         data_root: holds the sources; those that are not there are left out.
         cache: folder that keeps embeddings.
+        parts: of SEEDS.
     """
     sources = [one for one in SOURCES if (data_root / one / "index.csv").is_file()]
     pools = [
@@ -92,115 +102,9 @@ def measure(encoders: Iterable[tuple[str, Encoder, list[str]]], data_root: Path,
         for pool in real_pools(encoder, name, data_root, sources, [one for one in away if one in sources], cache)
     ]
     rows: list[dict[str, Any]] = []
-    for part in SEEDS:
-        for found in (drawn(pools, part), synthetic(part)):
-            rows += measured(found, part, rows[-1]["folder"] + 1 if rows else 0)
+    for part in parts:
+        rows += measured(chain(drawn(pools, part), synthetic(part)), part, FIRST_FOLDER[part])
     return pd.DataFrame(rows)
-
-
-def groups(rows: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Reserved rows with the tuning rows for them: of no source and no encoder that these are of."""
-    tuning, reserved = (rows[rows["part"] == part] for part in SEEDS)
-    for (encoder, source), own in reserved.groupby(["encoder", "source"], sort=False):
-        other = (tuning["encoder"] != encoder) & (tuning["source"] != source)
-        yield tuning[other | (tuning["kind"] == "synthetic")], own
-
-
-def judged(rows: pd.DataFrame, fit: Fit) -> pd.DataFrame:
-    """One row for each reserved folder: what a judge, fitted anew for each group, makes of it."""
-    found = []
-    for tuning, own in groups(rows):
-        rule = fit(tuning)
-        of = own[own["candidate"] == (rule.candidate if rule else own["candidate"].iloc[0])]
-        found.append(_outcome(of, rule.accepts(of) if rule else np.zeros(len(of), dtype=bool)))
-    return pd.concat(found)
-
-
-def _outcome(rows: pd.DataFrame, accepted: Any) -> pd.DataFrame:
-    """Rows of which those that are not accepted gain nothing."""
-    kept = {name: np.where(accepted, rows[name], 0.0) for name in ("gain", "balanced gain")}
-    return rows.assign(refined=accepted, **kept)
-
-
-def best_of(fits: Iterable[Fit]) -> Fit:
-    """The judge that gains most on the tuning folders."""
-    several = list(fits)
-    return lambda rows: max((one for fit in several if (one := fit(rows))), key=lambda one: one.gained, default=None)
-
-
-def each_candidate(fit: Fit) -> Fit:
-    """The same judge for the candidate with which it gains most on the tuning folders."""
-    return lambda rows: max(
-        (one for part in of_candidates(rows) if (one := fit(part))), key=lambda one: one.gained, default=None
-    )
-
-
-def let_loose(rows: pd.DataFrame) -> Rule:
-    """The candidate that gains most on real tuning folders, without a judge."""
-    totals = rows[rows["kind"] == "real"].groupby("candidate", sort=False)["gain"].sum()
-    return Rule(str(totals.idxmax()), (), float(totals.max()))
-
-
-def singles(nothing: bool) -> dict[str, Fit]:
-    """A judge for each evidence alone."""
-    return {name: partial(best_single, column=name, nothing=nothing) for name in EVIDENCE}
-
-
-def families(nothing: bool) -> dict[str, Fit]:
-    """The kinds of learned judges; candidate, evidence and thresholds are all chosen on tuning folders."""
-    return {
-        "one evidence": each_candidate(best_of(singles(nothing).values())),
-        "two evidences": each_candidate(partial(best_pair, nothing=nothing)),
-        "regression": each_candidate(partial(best_regression, nothing=nothing)),
-    }
-
-
-def fixed_outcomes(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """What needs no tuning: an oracle, "auto", and today's guard with more candidates."""
-    reserved = rows[rows["part"] == "reserved"]
-    tried = reserved[reserved["candidate"] != "auto"]
-    densest = tried[tried["guard"]].sort_values("density over text", ascending=False).drop_duplicates("folder")
-    others = tried[~tried["folder"].isin(densest["folder"])].drop_duplicates("folder")
-    guarded = pd.concat([densest, others])
-    best = tried.sort_values("gain", ascending=False, kind="stable").drop_duplicates("folder")
-    auto = reserved[reserved["candidate"] == "auto"]
-    return {
-        "oracle: the best candidate of each folder": _outcome(best, best["gain"] > 0),
-        "auto as it is": _outcome(auto, auto["guard"]),
-        "today's guard, all candidates": _outcome(guarded, guarded["guard"]),
-    }
-
-
-def outcomes(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The reserved folders under the best judge of each kind."""
-    found = fixed_outcomes(rows) | {"no judge, best candidate": judged(rows[rows["candidate"] != "auto"], let_loose)}
-    tried = rows[rows["candidate"] != "auto"]
-    for words, nothing in LOSSES.items():
-        found |= {f"{name}, {words}": judged(tried, fit) for name, fit in families(nothing).items()}
-    return found
-
-
-def single_outcomes(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The reserved folders under each candidate alone, by itself and judged, and under each evidence alone."""
-    tried, found = rows[rows["candidate"] != "auto"], {}
-    for name, own in tried.groupby("candidate", sort=False):
-        reserved = own[own["part"] == "reserved"]
-        found[f"{name}: no judge"] = _outcome(reserved, np.ones(len(reserved), dtype=bool))
-        found[f"{name}: today's guard"] = _outcome(reserved, reserved["guard"])
-        found[f"{name}: two evidences"] = judged(own, best_pair)
-    for name, fit in singles(nothing=False).items():
-        found[f"{name}: best candidate"] = judged(tried, each_candidate(fit))
-    return found
-
-
-def rules(rows: pd.DataFrame) -> dict[str, str]:
-    """What each kind of judge asks for when it is fitted on all tuning folders."""
-    tuning = rows[(rows["part"] == "tuning") & (rows["candidate"] != "auto")]
-    return {
-        f"{name}, {words}": str(fit(tuning) or "nothing is safe and gains")
-        for words, nothing in LOSSES.items()
-        for name, fit in families(nothing).items()
-    }
 
 
 def _encoder(text: str) -> tuple[str, str | Path, list[str]]:
@@ -217,7 +121,16 @@ def _encoder(text: str) -> tuple[str, str | Path, list[str]]:
 @data_root_option
 @click.option("--home", "known", default=DEFAULT_MODEL, show_default=True, help="An encoder that knows all sources.")
 @click.option("--away", multiple=True, metavar="NAME=FOLDER:TABLES", help="One that does not know these; may repeat.")
-@click.option("--rows", "stored", type=click.Path(exists=True, dir_okay=False), help="Judge these; measure none.")
+@click.option(
+    "--rows",
+    "stored",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="Judge these; measure none. May repeat.",
+)
+@click.option(
+    "--part", "parts", multiple=True, default=list(SEEDS), type=click.Choice(list(SEEDS)), help="Measure these only."
+)
 @click.option(
     "--keep", type=click.Path(dir_okay=False, path_type=Path), help="CSV with one row a candidate and folder."
 )
@@ -228,25 +141,45 @@ def main(
     data_root: Path,
     known: str,
     away: tuple[str, ...],
-    stored: str | None,
+    stored: tuple[str, ...],
+    parts: tuple[str, ...],
     keep: Path | None,
     cache_dir: Path | None,
     output: Path | None,
     document: Path | None,
 ) -> None:
     """Measure all folders, judge them, and print the tables."""
+    if not stored and set(parts) != set(SEEDS) and not keep:
+        raise click.UsageError("--part measures some of the folders, which needs --keep FILE.")
     warnings.simplefilter("ignore")
     named: list[tuple[str, str | Path, list[str]]] = [(known, known, []), *map(_encoder, away)]
     if stored:
-        rows = pd.read_csv(stored)
+        rows = pd.concat(map(pd.read_csv, stored), ignore_index=True)
     else:
-        rows = measure([(name, load_encoder(where), unseen) for name, where, unseen in named], data_root, cache_dir)
+        encoders = [(name, load_encoder(where), unseen) for name, where, unseen in named]
+        rows = measure(encoders, data_root, cache_dir, parts)
     if keep:
         with atomic_file(keep) as draft:
             rows.to_csv(draft, index=False)
+    if set(rows["part"]) != set(SEEDS):
+        return  # half of the folders are no ground to judge on
     found, alone, asked = outcomes(rows), single_outcomes(rows), rules(rows)
     plain = {name: outcome[outcome["bias"] == 0] for name, outcome in found.items()}
-    tables = (overview(found), verdict(found | alone), listed(asked), in_full(plain), in_full(alone))
+    usual = {name: as_they_come(outcome) for name, outcome in found.items()}
+    loose = let_loose_without_bias(rows)
+    loose_as_usual = {name: as_they_come(outcome) for name, outcome in loose.items()}
+    by_folder = {name: outcome.sort_values("folder") for name, outcome in loose.items()}
+    tables = (
+        overview(found),
+        verdict(found | alone),
+        listed(asked),
+        in_full(plain),
+        in_full(usual),
+        grouped(loose_as_usual, "regime"),
+        grouped(loose_as_usual, "encoder"),
+        grouped(by_folder, "quality"),
+        in_full(alone),
+    )
     content = {
         "seeds": SEEDS,
         "synthetic pools of a seed": SYNTHETIC_POOLS,
@@ -254,6 +187,10 @@ def main(
         "rules": asked,
         "reserved": {name: figures(outcome) for name, outcome in (found | alone).items()},
         "reserved without bias": {name: figures(outcome) for name, outcome in plain.items()},
+        "reserved as they come": {name: figures(outcome) for name, outcome in usual.items()},
+        "let loose as they come, by regime": figures_by(loose_as_usual, "regime"),
+        "let loose as they come, by encoder": figures_by(loose_as_usual, "encoder"),
+        "let loose without bias, by quality": figures_by(by_folder, "quality"),
     }
     publish(dict(zip(PARTS, tables, strict=True)), content, output, document)
 

@@ -90,6 +90,35 @@ def in_full(outcomes: Mapping[str, pd.DataFrame]) -> str:
     return "\n".join(lines)
 
 
+def grouped(outcomes: Mapping[str, pd.DataFrame], column: str) -> str:
+    """One row for each candidate and value of a column: real folders, mean changes, the worst, and how many lose."""
+    known = [scope for scope in SCOPES if scope != "synthetic"]
+    lines = [
+        f"| candidate | {column} |" + "".join(f" {scope}: folders | mean | worst | lose |" for scope in known),
+        "|---|---|" + "--:|" * (4 * len(known)),
+    ]
+    for name, parts in figures_by(outcomes, column).items():
+        for value, found in parts.items():
+            cells = [_harm(found[scope]) if scope in found else " |  |  | " for scope in known]
+            lines.append(f"| {name} | {value} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def figures_by(outcomes: Mapping[str, pd.DataFrame], column: str) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """The figures of each outcome for each value of a column, in the order in which these come."""
+    return {
+        name: {str(value): figures(own) for value, own in outcome.groupby(column, sort=False)}
+        for name, outcome in outcomes.items()
+    }
+
+
+def _harm(one: Mapping[str, float]) -> str:
+    return (
+        f"{one['folders']:.0f} | {one['gain']:+.1f} / {one['balanced gain']:+.1f} | {one['worst']:+.1f} "
+        f"| {one['lose more than the bound']:.0f}"
+    )
+
+
 def listed(rules: Mapping[str, str]) -> str:
     """One line for each kind of judge: what it asks for."""
     return "\n".join(f"- {name}: {rule}." for name, rule in rules.items())

@@ -13,11 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from zsderm import KnowledgeBase
 from zsderm.atomic_files import atomic_file
 from zsderm.encoders import Encoder, load_encoder
 from zsderm.encoders.base import HOME_FILE
@@ -52,14 +54,18 @@ def write_home(folder: Path, config: TrainConfig, records: Sequence[Record], dev
     """
     encoder = load_encoder(folder, device)
     counted = {source.table for source in config.train if source.home}
-    rows, tables = [torch.empty(0, encoder.card.width)], []
+    knowledge = KnowledgeBase.load(config.knowledge)
+    rows, shown = [torch.empty(0, encoder.card.width)], []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for batch in _batches([record for record in records if record.table in counted]):
             found = list(zip(pool.map(partial(_pixels, encoder), batch), batch, strict=True))
             readable = [pixels for pixels, _ in found if pixels is not None]
-            tables += [record.table for pixels, record in found if pixels is not None]
+            shown += [record for pixels, record in found if pixels is not None]
             rows += [encoder.encode_pixels(torch.stack(readable))] if readable else []
-    home = measure_home(torch.cat(rows), tables, encoder.fingerprint)
+    labels = [record.case.label if record.case else "" for record in shown]
+    names = {label: knowledge.find(label).name if label else "" for label in set(labels)}
+    tables, diagnoses = [record.table for record in shown], [names[label] for label in labels]
+    home = measure_home(torch.cat(rows), tables, encoder.fingerprint, diagnoses)
     with atomic_file(folder / HOME_FILE) as draft:
         home.save(draft)
         draft.chmod(0o644)  # safetensors writes for the owner only
@@ -67,13 +73,16 @@ def write_home(folder: Path, config: TrainConfig, records: Sequence[Record], dev
     return home
 
 
-def measure_home(features: Tensor, tables: Sequence[str], fingerprint: str) -> EncoderHome:
+def measure_home(
+    features: Tensor, tables: Sequence[str], fingerprint: str, diagnoses: Sequence[str] = ()
+) -> EncoderHome:
     """The home of an encoder, from the embeddings of its training images; every table counts alike.
 
     Args:
         features: (N, D) unit rows.
         tables: N names, the table that each image comes from.
         fingerprint: of the encoder.
+        diagnoses: N names of what each image shows, empty where that is not known; or none at all.
 
     Raises:
         PretrainingDataError: fewer images than say anything.
@@ -100,8 +109,20 @@ def measure_home(features: Tensor, tables: Sequence[str], fingerprint: str) -> E
         threshold=-math.inf,
         images=len(features),
         encoder=fingerprint,
+        **_class_means(rows, tables, diagnoses),
     )
     return replace(home, threshold=_quantile(home.familiarity(features).double(), weights, STRANGE))
+
+
+def _class_means(rows: Tensor, tables: Sequence[str], diagnoses: Sequence[str]) -> dict[str, Any]:
+    """The diagnoses that there are, and their means (K, D): of each that of the means of the tables that have it."""
+    of_table: dict[str, dict[str, list[int]]] = {}
+    for place, (table, name) in enumerate(zip(tables, diagnoses, strict=False)):
+        if name:
+            of_table.setdefault(name, {}).setdefault(table, []).append(place)
+    names = sorted(of_table)
+    means = [torch.stack([rows[own].mean(dim=0) for own in of_table[name].values()]).mean(dim=0) for name in names]
+    return {"diagnoses": tuple(names), "class_means": torch.stack(means).float()} if names else {}
 
 
 def _quantile(values: Tensor, weights: Tensor, level: float) -> float:

@@ -53,6 +53,29 @@ def test_directions_that_are_not_stored_share_their_mean_variance(monkeypatch: p
     assert home.variances.sum() + 4 * home.rest == pytest.approx(rows.var(dim=0, correction=0).sum().item(), rel=1e-4)
 
 
+def test_the_mean_of_a_diagnosis_is_that_of_the_means_of_its_tables(rows: torch.Tensor, tmp_path: Path) -> None:
+    tables, names = ["one"] * 100 + ["other"] * 200, ["nevus"] * 90 + ["melanoma"] * 20 + [""] * 10 + ["nevus"] * 180
+    home = measure_home(rows, tables, "0123", names)
+    assert home.diagnoses == ("melanoma", "nevus")
+    table = rows.double().numpy()
+    nevus = (table[:90].mean(axis=0) + table[120:].mean(axis=0)) / 2
+    melanoma = (table[90:100].mean(axis=0) + table[100:110].mean(axis=0)) / 2
+    np.testing.assert_allclose(home.class_means.numpy(), [melanoma, nevus], atol=1e-6)
+    found = home.mean_of([["nevus"], ["melanoma", "psoriasis"], ["psoriasis"]])
+    assert found is not None
+    np.testing.assert_allclose(found.numpy(), (melanoma + nevus) / 2, atol=1e-6)
+    both = home.mean_of([["nevus", "melanoma"], ["nevus"]])
+    assert both is not None
+    np.testing.assert_allclose(both.numpy(), 0.25 * melanoma + 0.75 * nevus, atol=1e-6)
+    assert home.mean_of([["nevus"], ["psoriasis"]]) is None, "one class tells nothing of the others"
+    home.save(tmp_path / HOME_FILE)
+    again = EncoderHome.read(tmp_path / HOME_FILE)
+    assert again.diagnoses == home.diagnoses and torch.equal(again.class_means, home.class_means)
+    plain = measure_home(rows, tables, "0123")
+    assert plain.diagnoses == () and plain.mean_of([["nevus"], ["melanoma"]]) is None
+    torch.testing.assert_close(plain.mean, home.mean)
+
+
 def test_every_table_counts_alike_however_many_images_it_has(rows: torch.Tensor) -> None:
     once = measure_home(rows, ["few"] * 100 + ["many"] * 200, "0123")
     often = measure_home(torch.cat([rows, rows[100:]]), ["few"] * 100 + ["many"] * 400, "0123")

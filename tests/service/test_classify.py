@@ -142,7 +142,7 @@ def test_a_mistake_is_said_as_the_command_line_says_it(
     ("fields", "status", "detail"),
     [
         ({"classes": CLASSES, "method": "kpll"}, 422, "Did you mean 'kpl'?"),
-        ({"classes": CLASSES, "prior": "unifrom"}, 422, "expected prior to be uniform, auto"),
+        ({"classes": CLASSES, "prior": "unifrom"}, 422, "expected prior to be auto, uniform, home or weights"),
         ({"classes": CLASSES, "prior": '{"melanoma": 1}'}, 422, "nevus, basal cell carcinoma have none"),
         ({"classes": CLASSES, "top_k": "0"}, 422, "top_k: Input should be greater than or equal to 1"),
         ({"classes": CLASSES, "views": "3"}, 422, "views"),

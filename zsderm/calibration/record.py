@@ -19,6 +19,7 @@ from zsderm.atomic_files import atomic_file
 from zsderm.calibration.abstention import AbstentionThreshold
 from zsderm.calibration.conformal import ConformalThresholds
 from zsderm.calibration.photographs import LENGTH, photograph_digests
+from zsderm.config import HOME_PRIOR
 from zsderm.errors import FallbackWarning, SettingsError
 from zsderm.predictions import Predictions
 from zsderm.stored_json import check_kind, checksum_of, fields_of, read_json_file
@@ -50,6 +51,7 @@ MADE_WITH = {
     SMOOTH: "float",
     SMOOTH_NEIGHBOURS: "int",
     "prior": "a word, or a share for each class",  # checked by itself
+    HOME_PRIOR: "str",  # a digest of what that prior takes off
 }
 
 
@@ -234,6 +236,7 @@ def prediction_settings(predictions: Predictions) -> dict[str, Any]:
         return {}
     settings = manifest.get("settings", {})
     prior = {"prior": settings["prior"] if predictions.prior != UNUSED else UNUSED} if "prior" in settings else {}
+    prior |= {name: off for name, off in (manifest.get("refinement") or {}).items() if name == HOME_PRIOR}
     return {
         "encoder": manifest["encoder"]["fingerprint"],
         "encoder_temperature": manifest["encoder"].get("temperature", 1.0),

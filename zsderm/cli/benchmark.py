@@ -68,7 +68,7 @@ _FOLDER = ResultFolder(new=False)
     default=[DEFAULT_PRIOR],
     show_default=True,
     heading=CLASSES,
-    help="How common the classes are: auto, uniform or a file. May be repeated.",
+    help="How common the classes are: auto, uniform, home or a file. May be repeated.",
 )
 @option(
     "--retrieval",

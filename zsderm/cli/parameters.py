@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from zsderm.cli.places import ends_as_file, looks_like_path, what_it_is
 from zsderm.config import PRIORS, VIEWS
-from zsderm.errors import ClassListError, SettingsError
+from zsderm.errors import ClassListError, SettingsError, did_you_mean
 
 
 class ClassList(click.ParamType):
@@ -47,9 +47,9 @@ class ClassList(click.ParamType):
 
 
 class ClassPrior(click.ParamType):
-    """How common the classes are: ``auto``, ``uniform``, or a file (CSV with ``class,weight``, or a JSON object)."""
+    """How common the classes are: ``auto``, ``uniform``, ``home``, or a file (a CSV or JSON file of weights)."""
 
-    name = "auto|uniform|file"
+    name = "auto|uniform|home|file"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """A shell completes names of files."""
@@ -60,8 +60,9 @@ class ClassPrior(click.ParamType):
         if value in PRIORS:
             return value
         if not os.path.isfile(value):
-            words = ", ".join(reversed(PRIORS))
-            self.fail(f"expected {words} or a file, but got {value!r}, and there is {what_it_is(value)}.", param, ctx)
+            words, hint = ", ".join(reversed(PRIORS)), did_you_mean(value, PRIORS)
+            found = f"expected {words} or a file, but got {value!r}, and there is {what_it_is(value)}.{hint}"
+            self.fail(found, param, ctx)
         from zsderm.cli.class_files import read_weights
 
         return read_weights(Path(value))

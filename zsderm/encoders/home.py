@@ -4,7 +4,7 @@ An image tower gives a photograph of a cat a row as well, of unit length like an
 fill few directions, so one that leaves them betrays a picture of another kind. The mean and the main directions are
 stored, not the images, in home.safetensors; made by `zsderm.pretrain.model.home`, read here.
 
-Letters: N images, D embedding width, A axes.
+Letters: N images, D embedding width, A axes, K diagnoses.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -21,10 +21,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.errors import CheckpointError, FallbackWarning, SettingsError
 from zsderm.file_names import printable
 
 _TENSORS = ("mean", "axes", "variances")
+_CLASS_MEANS = "class_means"  # which older files do not have
 MOST_NAMED = 5  # images in one sentence; the column familiarity has them all
 _LEAST = 1e-12  # a variance below it is rounding
 
@@ -44,6 +46,9 @@ class EncoderHome:
         threshold: an image with less familiarity than this looks like none of the training images.
         images: how many training images were measured.
         encoder: fingerprint of the encoder that they were measured with.
+        diagnoses: K names of what training images show, as the card of the encoder lists them; none where that is not
+            known, or was not measured.
+        class_means: (K, D) the mean row of each diagnosis, in which every training table that has it counts alike.
     """
 
     mean: torch.Tensor
@@ -53,6 +58,21 @@ class EncoderHome:
     threshold: float
     images: int
     encoder: str
+    diagnoses: tuple[str, ...] = ()
+    class_means: torch.Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+    def mean_of(self, classes: Iterable[Iterable[str]]) -> torch.Tensor | None:
+        """The mean of several classes, each counting alike, as far as they are known.
+
+        Args:
+            classes: the diagnoses of each class, as `diagnoses` has them; those of a class count alike, too.
+
+        Returns:
+            (D,) float32; None where fewer than two classes are known.
+        """
+        rows = [[self.diagnoses.index(name) for name in names if name in self.diagnoses] for names in classes]
+        means = [self.class_means[own].mean(dim=0) for own in rows if own]
+        return torch.stack(means).mean(dim=0) if len(means) > 1 else None
 
     def familiarity(self, features: torch.Tensor) -> torch.Tensor:
         """How much images look like those that the encoder was trained with; larger means more.
@@ -101,9 +121,10 @@ class EncoderHome:
 
     def save(self, path: Path) -> None:
         """Write it as a .safetensors file."""
-        tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
+        names = (*_TENSORS, _CLASS_MEANS) if self.diagnoses else _TENSORS
+        tensors = {name: getattr(self, name).contiguous() for name in names}
         numbers = {name: getattr(self, name) for name in ("threshold", "images", "encoder")}
-        facts = {**numbers, "rest": None if math.isinf(self.rest) else self.rest}
+        facts = {**numbers, "rest": None if math.isinf(self.rest) else self.rest, "diagnoses": self.diagnoses}
         save_file(tensors, str(path), metadata={"format": "pt", "zsderm_home": json.dumps(facts)})
 
     @classmethod
@@ -116,24 +137,34 @@ class EncoderHome:
         try:
             with safe_open(path, framework="pt") as stored:
                 facts = json.loads((stored.metadata() or {})["zsderm_home"])
-                tensors = {name: stored.get_tensor(name).float() for name in _TENSORS}
+                known = set(stored.keys())
+                names = [name for name in (*_TENSORS, _CLASS_MEANS) if name in _TENSORS or name in known]
+                tensors = {name: stored.get_tensor(name).float() for name in names}
             return cls(**tensors, **_facts(facts))._checked()
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise CheckpointError(
                 f"{path} does not hold the statistics of an encoder's training images: {reason}. Copy it again, or "
-                "take it away: answers stay the same, photographs of something else are no longer pointed out."
+                "take it away: answers stay the same, but for prior 'home', which needs it; photographs of something "
+                "else are no longer pointed out."
             ) from error
 
     def _checked(self) -> EncoderHome:
         """Itself, if its parts fit together; ValueError otherwise."""
         axes, width = self.axes.shape if self.axes.ndim == 2 else (0, 0)
-        shapes = {"mean": (width,), "variances": (axes,)}
+        shapes: dict[str, tuple[int, ...]] = {"mean": (width,), "variances": (axes,)}
+        if self.diagnoses:
+            shapes[_CLASS_MEANS] = (len(self.diagnoses), width)
         for name, shape in shapes.items():
             if tuple(getattr(self, name).shape) != shape:
                 raise ValueError(f"{name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
-        if not all(getattr(self, name).isfinite().all() for name in _TENSORS):
+        if not all(getattr(self, name).isfinite().all() for name in (*_TENSORS, _CLASS_MEANS)):
             raise ValueError("it holds numbers that are not finite")
+        longest = [
+            getattr(self, name).norm(dim=-1).max() for name in ("mean", _CLASS_MEANS) if len(getattr(self, name))
+        ]
+        if any(length > 1 + UNIT_TOLERANCE for length in longest):
+            raise ValueError("it has means of unit rows that are longer than 1")
         if width == 0 or not (self.rest > 0 and bool((self.variances > 0).all())):
             raise ValueError("it has no variances above 0")
         return self
@@ -212,4 +243,5 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         "threshold": float(facts["threshold"]),
         "images": int(facts["images"]),
         "encoder": str(facts["encoder"]),
+        "diagnoses": tuple(map(str, facts.get("diagnoses", ()))),
     }

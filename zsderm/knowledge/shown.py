@@ -49,8 +49,7 @@ class ShownClasses:
         """
         if diagnoses is None:
             return None
-        base = knowledge if knowledge is not None and all(disease_of(name, knowledge) for name in diagnoses) else None
-        judge = KnowledgeBase.load(DEFAULT_KNOWLEDGE) if base is None else base
+        judge = _judge(diagnoses, knowledge)
         known = [disease for name in diagnoses if (disease := disease_of(name, judge))]
         spelt = {spelling(name) for name in (*diagnoses, *(group for disease in known for group in disease.ontology))}
         # The user's own base may know a class by a name of its own, and the bundled one by the name that it has there.
@@ -81,6 +80,44 @@ class ShownClasses:
             f"{some} of your {counted(all_of, 'class', 'classes')} {agrees(some, 'was', 'were')} never shown to "
             f"{encoder}: {named}{more}; answers for {agrees(some, 'it', 'them')} are guesses."
         )
+
+
+def training_diagnoses(
+    classes: Sequence[str], diagnoses: Sequence[str], knowledge: KnowledgeBase | None
+) -> tuple[tuple[str, ...], ...]:
+    """The training diagnoses whose images may be images of a class, by the rules of `ShownClasses.of`.
+
+    Args:
+        classes: C class names.
+        diagnoses: as the card of the encoder lists them.
+        knowledge: see `ShownClasses.of`.
+
+    Returns:
+        C tuples of diagnoses; an empty one for a class that was never shown, or is not known.
+    """
+    judge = _judge(diagnoses, knowledge)
+    diseases = {name: disease_of(name, judge) for name in diagnoses}
+    own = ClassNames.read(classes, knowledge).canonical
+    found = []
+    for given, meant in zip(classes, own, strict=True):
+        disease, spelt = disease_of(meant, judge) or disease_of(given, judge), {spelling(given), spelling(meant)}
+        found.append(
+            tuple(
+                name
+                for name, other in diseases.items()
+                if spelling(name) in spelt
+                or (other is not None and not spelt.isdisjoint(map(spelling, other.ontology)))
+                or (disease is not None and other is not None and _related(judge, disease.name, other.name))
+            )
+        )
+    return tuple(found)
+
+
+def _judge(diagnoses: Sequence[str], knowledge: KnowledgeBase | None) -> KnowledgeBase:
+    """What relates names to diseases: the bundled base where another one lacks a diagnosis."""
+    if knowledge is not None and all(disease_of(name, knowledge) for name in diagnoses):
+        return knowledge
+    return KnowledgeBase.load(DEFAULT_KNOWLEDGE)
 
 
 def _related(base: KnowledgeBase, one: str, other: str) -> bool:

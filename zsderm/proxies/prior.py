@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from zsderm.arrays import Array
-from zsderm.config import PRIORS
+from zsderm.config import MIXES
 from zsderm.errors import SettingsError
 from zsderm.proxies.mixture import fit_mixture
 
@@ -38,7 +38,7 @@ def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
             return torch.full((class_count,), 1.0 / class_count, dtype=torch.float64, device=text_labels.device)
         if prior == "auto":
             return text_labels.double().mean(dim=0)
-        words = ", ".join(map(repr, PRIORS))
+        words = ", ".join(map(repr, MIXES))
         raise SettingsError(f"Expected prior to be {words} or {class_count} weights, but got {prior!r}.")
     weights = torch.as_tensor(prior, dtype=torch.float64, device=text_labels.device).detach()
     if weights.shape != (class_count,):

@@ -242,14 +242,15 @@ def _key(request: ClassifyRequest, classes: Sequence[str]) -> str:
 
 
 def prior_of(request: ClassifyRequest) -> str | dict[str, float]:
-    """The prior of a request: "auto", "uniform", or weights by class.
+    """The prior of a request: "auto", "uniform", "home", or weights by class.
 
     Raises:
         SettingsError: it is none of these.
     """
     if request.prior in PRIORS:
         return request.prior
-    wanted = f'expected prior to be {", ".join(PRIORS)} or weights as JSON, such as {{"melanoma": 1, "nevus": 9}}'
+    words = ", ".join(reversed(PRIORS))
+    wanted = f'expected prior to be {words} or weights as JSON, such as {{"melanoma": 1, "nevus": 9}}'
     try:
         weights = json.loads(request.prior, object_pairs_hook=_once)
         if not isinstance(weights, dict):

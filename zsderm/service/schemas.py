@@ -60,7 +60,7 @@ class ClassifyRequest(Model):
     )
     prior: str = Field(
         default=DEFAULT_PRIOR,
-        description='auto, uniform, or weights as JSON: {"melanoma": 1, "nevus": 9}.',
+        description='auto, uniform, home, or weights as JSON: {"melanoma": 1, "nevus": 9}.',
         examples=["auto"],
     )
     top_k: Annotated[int, Field(ge=1, le=1000, description="How many classes are listed for each photograph.")] = 3

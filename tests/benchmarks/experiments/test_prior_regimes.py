@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 from zsderm.benchmarks.experiments.prior_regimes import (
     PRIORS,
     figures_of,
+    filled,
+    home_overview,
     main,
     measure,
     overview,
@@ -21,6 +24,7 @@ from zsderm.benchmarks.experiments.prior_regimes import (
     sentences,
 )
 from zsderm.benchmarks.experiments.prior_worlds import World, real_worlds, synthetic_world
+from zsderm.errors import InputError
 
 
 def small_world() -> World:
@@ -40,7 +44,8 @@ def test_priors_are_what_their_names_say() -> None:
 
 def test_figures_are_changes_in_points_against_the_text_proxies() -> None:
     row = figures_of(small_world())
-    for name in PRIORS:
+    assert np.isnan(row["home"]), "the training images of a made encoder are not known"
+    for name in set(PRIORS) - {"home"}:
         assert -100 <= row[name] <= 100
         assert -100 <= row[f"{name} balanced"] <= 100
     assert row["text"] == pytest.approx(100 * small_world().text_accuracy())
@@ -58,7 +63,15 @@ def features_file(tmp_path: Path) -> Path:
 
 def table() -> pd.DataFrame:
     row = {"mix": "balanced", "classes": 3, "images": 200, "text": 50.0, "text balanced": 50.0, "refined": True}
-    changes = {"uniform": 10.0, "mean^0.8": -2.0, "learned": 8.0, "auto": 6.0, "true mix": 20.0, "sqrt true": 15.0}
+    changes = {
+        "uniform": 10.0,
+        "mean^0.8": -2.0,
+        "learned": 8.0,
+        "auto": 6.0,
+        "home": 4.0,
+        "true mix": 20.0,
+        "sqrt true": 15.0,
+    }
     good = row | changes | {f"{name} balanced": 0.0 for name in PRIORS}
     bad = good | {"mix": "one class", "refined": False, "uniform": -60.0, "auto": 0.0}
     return pd.DataFrame([good, bad])
@@ -74,6 +87,36 @@ def test_the_regime_table_has_one_row_per_mix_and_number_of_classes() -> None:
     lines = regimes(table()).splitlines()
     assert lines[2].startswith("| balanced | 3 | 1 | 50.0 | +10.0, +10.0 | -2.0, -2.0 | +8.0, +8.0 | +6.0, +6.0 |")
     assert lines[3].startswith("| one class | 3 | 1 | 50.0 | -60.0, -60.0 |")
+
+
+def test_home_takes_its_scores_off() -> None:
+    world, mean = small_world(), small_world().image_features.mean(axis=0)
+    row = figures_of(replace(world, home=mean), ["home"])
+    scores = world.image_features @ world.text_proxies.T
+    named = [
+        max(range(3), key=lambda one: float(scores[image, one]) - float(mean @ world.text_proxies[one]))
+        for image in range(len(world.labels))
+    ]
+    after = 100 * np.mean(np.array(named) == world.labels)
+    assert row["home"] == pytest.approx(after - row["text"]) and row["home"] > 0
+    assert "auto" not in row
+
+
+def test_what_rows_lack_is_measured_on_the_same_folders(features_file: Path) -> None:
+    worlds = list(real_worlds(features_file, range(1)))[:3]
+    whole = measure(worlds).assign(source="features")
+    found = filled(whole.drop(columns=["learned", "learned balanced"]), worlds)
+    pd.testing.assert_frame_equal(found[whole.columns], whole)
+    with pytest.raises(InputError, match="the rows are of other folders: natural"):
+        filled(whole.drop(columns="learned"), worlds[1:] + worlds[:1])
+
+
+def test_home_is_told_apart_by_source_and_bias() -> None:
+    part = table().assign(mix=["natural, bias 0.0", "natural, bias 0.3"], home=[2.0, -3.0])
+    lines = home_overview({"PAD": part, "nails-away": part.assign(home=np.nan)}).splitlines()
+    assert lines[2] == "| of a source that the encoder knows | as they come | 1 | +2.0 / +0.0 | +2.0 | 0 |"
+    assert lines[3] == "| of a source that the encoder knows | with a bias added | 1 | -3.0 / +0.0 | -3.0 | 1 |"
+    assert len(lines) == 4
 
 
 def test_rows_are_measured_once_and_shown_in_a_page(features_file: Path, tmp_path: Path) -> None:

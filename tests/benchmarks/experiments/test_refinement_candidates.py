@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from zsderm.benchmarks.experiments.refinement_candidates import (
     CANDIDATES,
     FolderImages,
+    HomeMeans,
     anchored_gaussians,
     home_offsets,
     learned_mix,
@@ -20,6 +21,7 @@ from zsderm.benchmarks.experiments.refinement_candidates import (
     smoothed,
     stated_mix,
     text_labels,
+    views_averaged,
 )
 from zsderm.proxies import smooth_labels
 from zsderm.proxies.mixture import fit_mixture
@@ -100,7 +102,7 @@ def slow_density(place: np.ndarray, mean: np.ndarray, covariance: np.ndarray, sp
 
 def test_mixture_labels_agree_with_loops() -> None:
     features, proxies = folder(64)
-    images = FolderImages(features)
+    images = FolderImages(features, features)
     components = images.components(3)
     assert len(images.distinct) == 64
     text = text_labels(features, proxies)
@@ -124,13 +126,13 @@ def test_mixture_labels_agree_with_loops() -> None:
 def test_copies_count_as_one_image_in_the_mixture() -> None:
     features, proxies = folder(64)
     copied = torch.cat([features, features[:1].expand(30, -1)])
-    alone = mixture_labels(FolderImages(features), proxies)
-    np.testing.assert_allclose(mixture_labels(FolderImages(copied), proxies)[:64], alone, atol=1e-6)
+    alone = mixture_labels(FolderImages(features, features), proxies)
+    np.testing.assert_allclose(mixture_labels(FolderImages(copied, copied), proxies)[:64], alone, atol=1e-6)
 
 
 def test_labels_of_a_learned_mix_have_the_mix_that_auto_learns() -> None:
     features, proxies = folder(80)
-    images = FolderImages(features)
+    images = FolderImages(features, features)
     rows = images.distinct
     mix = estimate_prior(images.components(3)[rows], text_labels(features, proxies)[rows], anchor=1.0)
     np.testing.assert_allclose(learned_mix(images, proxies).mean(dim=0), mix, atol=1e-5)
@@ -167,13 +169,44 @@ def test_home_offsets_take_off_what_home_scores_and_do_not_see_the_folder() -> N
     assert torch.allclose(home_offsets(features, proxies, home, share=0.0), text_labels(features, proxies))
 
 
+def test_home_candidates_take_their_own_mean_and_the_share_that_they_name() -> None:
+    features, proxies = folder()
+    images, means = FolderImages(features, features), HomeMeans(features[:5].mean(dim=0), features[5:].mean(dim=0))
+    for name, mean, share in (
+        ("home offsets", means.classes, 1.0),
+        ("home offsets, half", means.classes, 0.5),
+        ("home mean", means.tables, 1.0),
+        ("home mean, half", means.tables, 0.5),
+    ):
+        found = CANDIDATES[name](images, proxies, means)
+        assert torch.equal(found, home_offsets(features, proxies, mean, share=share))
+        assert torch.equal(CANDIDATES[name](images, proxies, HomeMeans()), text_labels(features, proxies))
+
+
+def test_averaged_views_agree_with_loops() -> None:
+    features, proxies = folder()
+    mirrored = normalize(
+        features + 0.3 * torch.randn(features.shape, generator=torch.Generator().manual_seed(2)), dim=1
+    )
+    found = views_averaged(features, mirrored, proxies)
+    for row, (one, other) in enumerate(zip(features.double().numpy(), mirrored.double().numpy(), strict=True)):
+        both = (one + other) / 2
+        logits = [float(both / np.linalg.norm(both) @ proxy) / 0.01 for proxy in proxies.double().numpy()]
+        odds = np.exp(np.array(logits) - max(logits))
+        np.testing.assert_allclose(found[row], odds / odds.sum(), atol=1e-4)
+    np.testing.assert_allclose(views_averaged(features, features, proxies), text_labels(features, proxies), atol=1e-4)
+    assert torch.equal(CANDIDATES["views averaged"](FolderImages(features, mirrored), proxies, HomeMeans()), found)
+
+
 @pytest.mark.parametrize("name", CANDIDATES)
 @pytest.mark.parametrize("images", [16, 90])
 def test_every_candidate_gives_rows_that_sum_to_one_whatever_the_order_of_images(name: str, images: int) -> None:
     features, proxies = folder(images)
-    home, order = features[:5].mean(dim=0), torch.randperm(images, generator=torch.Generator().manual_seed(0))
+    home = HomeMeans(features[:5].mean(dim=0), features[5:9].mean(dim=0))
+    order, mirrored = torch.randperm(images, generator=torch.Generator().manual_seed(0)), features.flip(0)
     candidate: Callable[..., torch.Tensor] = CANDIDATES[name]
-    labels = candidate(FolderImages(features), proxies, home)
+    labels = candidate(FolderImages(features, mirrored), proxies, home)
     assert labels.shape == (images, 3) and labels.dtype == torch.float64
     np.testing.assert_allclose(labels.sum(dim=1), 1, atol=1e-6)
-    np.testing.assert_allclose(candidate(FolderImages(features[order]), proxies, home), labels[order], atol=1e-4)
+    again = candidate(FolderImages(features[order], mirrored[order]), proxies, home)
+    np.testing.assert_allclose(again, labels[order], atol=1e-4)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from zsderm.benchmarks.experiments.refinement_tables import figures, in_full, listed, overview, summary, verdict
+from zsderm.benchmarks.experiments.refinement_tables import (
+    figures,
+    figures_by,
+    grouped,
+    in_full,
+    listed,
+    overview,
+    summary,
+    verdict,
+)
 
 
 def outcome(gains: list[float], refined: bool = True) -> pd.DataFrame:
@@ -38,6 +47,17 @@ def test_tables_have_a_row_for_each_judge_and_scope() -> None:
     assert "| bold | 100 % | -3.0 / -6.0 | -3.0 | -3.0 | 2 |" in text
     assert "| bold | +5.0 / +10.0 | +1.0 / +2.0 | -3.0 / -6.0 | 100 % | -3.0 | 2 |" in in_full(made)
     assert listed({"one": "a, where b >= 1"}) == "- one: a, where b >= 1."
+
+
+def test_regimes_have_a_row_each_of_real_folders() -> None:
+    made = outcome([1.0, -2.0, 3.0, 0.0, -4.0, 2.0, -9.0, -9.0])
+    regimes = ["natural", "natural", "natural", "copies", *["natural"] * 4]
+    outcomes = {"bold": made.assign(regime=regimes)}
+    text = grouped(outcomes, "regime")
+    assert text.startswith("| candidate | regime | away: folders | mean | worst | lose | home: folders |")
+    assert figures_by(outcomes, "regime")["bold"]["copies"] == {"home": summary(made.iloc[3:4])}
+    assert "| bold | natural | 2 | -1.0 / -2.0 | -4.0 | 1 | 3 | +0.7 / +1.3 | -2.0 | 1 |" in text
+    assert "| bold | copies |  |  |  |  | 1 | +0.0 / +0.0 | +0.0 | 0 |" in text and "-9.0" not in text
 
 
 def test_the_verdict_names_the_safe_judges_and_what_the_best_of_them_gains() -> None:

@@ -48,4 +48,4 @@ def test_a_disease_without_images_is_refused(data_root: Path) -> None:
 def test_the_page_of_docs_is_what_the_committed_figures_give() -> None:
     docs = Path(__file__).resolve().parents[3] / "docs"
     figures = json.loads((docs / "unseen_diseases.json").read_text("utf-8"))["figures"]
-    assert markdown(figures, 7) in (docs / "benchmarks.md").read_text("utf-8")
+    assert markdown(figures, 7) in (docs / "unseen_diseases.md").read_text("utf-8")

@@ -14,7 +14,7 @@ MINI = str(Path(__file__).parents[3] / "pretrain" / "configs" / "mini.yaml")
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["pretrain", *map(str, arguments)])
+    return CliRunner(env={"ZSDERM_DATA": None}).invoke(main, ["pretrain", *map(str, arguments)])
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ def write(folder: Path, *names: str) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["pretrain", "pack", *map(str, arguments)])
+    whatever = {"ZSDERM_DATA": None}  # where the data sets of whoever runs the tests lie
+    return CliRunner(env=whatever).invoke(main, ["pretrain", "pack", *map(str, arguments)])
 
 
 def test_whatever_suffix_is_packed_can_be_read_back(folder: Path) -> None:

@@ -6,6 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from zsderm.config import METHODS
+from zsderm.encoders import Encoder
+from zsderm.encoders.base import home_of
 from zsderm.images import SUFFIXES
 from zsderm.service.pages.rendering import page
 from zsderm.service.routes.asked import Running
@@ -46,8 +48,15 @@ def home(service: Running) -> HTMLResponse:
         fixed=facts["fixed"],
         methods={name: METHOD_WORDS[name] for name in METHODS},
         usual={name: field.default for name, field in usual.items()},
+        has_home=_is_at_home(service.engine.encoder),
         key_needed=facts["keyNeeded"],
     )
+
+
+def _is_at_home(encoder: Encoder) -> bool:
+    """Whether prior "home" can be asked for."""
+    home = home_of(encoder)
+    return home is not None and bool(home.diagnoses)
 
 
 def _hours(hours: float) -> str:

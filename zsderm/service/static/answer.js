@@ -106,6 +106,8 @@ const refinement = (job, answer) => {
     const asked = job.request.method === "kpl" ? "" : `Method ${job.request.method} classifies each photograph separately.`;
     return ["Not refined by other photographs.", asked].filter(Boolean).join(" ");
   }
+  if (job.prior === "home")
+    return changed(answer) ? `Prior home changed the answer: ${before} by the sentences alone, ${answer.label} with it.` : "Prior home did not change the answer.";
   if (!changed(answer)) return "Refined: the information from many photographs together did not change the answer.";
   return `Refined: the information from many photographs together changed the answer: ${before} by the sentences alone, ${answer.label} after refinement.`;
 };

@@ -1,0 +1,206 @@
+"""The prior "home": what each class scores on the encoder's average training image is taken off."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from zsderm import CheckpointError, InputError, SettingsError, ZeroShotClassifier, load_encoder
+from zsderm.calibration import apply_calibration, calibrate_on
+from zsderm.cli import main
+from zsderm.encoders import Encoder, mini
+from zsderm.encoders.base import HOME_FILE
+from zsderm.encoders.home import EncoderHome
+from zsderm.images import find
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CLASSES = (EXAMPLES / "classes.txt").read_text().split("\n")[:6]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return load_encoder("zsderm-mini")
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[Path]:
+    return find(EXAMPLES / "images")[:12]
+
+
+def with_home(folder: Path, home: EncoderHome | None) -> Encoder:
+    """The bundled encoder with another home, or none: it has the same weights, and so the same fingerprint."""
+    shutil.copytree(mini.FOLDER, folder)
+    (folder / HOME_FILE).unlink()
+    if home is not None:
+        home.save(folder / HOME_FILE)
+    return load_encoder(folder)
+
+
+# The training diagnoses of the bundled encoder that each class may be, written down by hand.
+SHOWN = {
+    "nevus": ["melanocytic nevus"],
+    "basal cell carcinoma": ["basal cell carcinoma"],
+    "actinic keratosis": ["actinic keratosis"],
+    "seborrheic keratosis": ["benign keratosis", "seborrheic keratosis"],
+    "squamous cell carcinoma": ["squamous cell carcinoma"],
+    "melanoma": ["melanoma"],
+}
+
+
+def mean_of_home(encoder: Encoder, classes: list[str]) -> torch.Tensor:
+    """(D,) float64: class after class, diagnosis after diagnosis."""
+    home = encoder.home
+    assert home is not None
+    total = torch.zeros(len(home.mean), dtype=torch.float64)
+    for name in classes:
+        rows = [home.class_means[list(home.diagnoses).index(one)].double() for one in SHOWN[name]]
+        total += sum(rows, torch.zeros_like(total)) / len(rows)
+    return total / len(classes)
+
+
+def test_scores_are_those_of_the_text_less_what_home_scores(encoder: Encoder, photographs: list[Path]) -> None:
+    plain, home = (
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior=prior) for prior in ("auto", "home")
+    )
+    found, mean = home.predict(photographs), mean_of_home(encoder, CLASSES)
+    rows = encoder.encode_images(photographs).double()
+    texts = plain.predict(photographs).proxies
+    assert texts is not None
+    for image, own in enumerate(found.probabilities.double()):
+        scores = []
+        for text in texts.double():  # one class after the other, in plain sums
+            score = sum(float(a) * float(b) for a, b in zip(rows[image], text, strict=True))
+            bias = sum(float(a) * float(b) for a, b in zip(mean, text, strict=True))
+            scores.append(score - bias)
+        expected = np.exp(np.array(scores) / encoder.temperature)
+        np.testing.assert_allclose(own.numpy(), expected / expected.sum(), atol=2e-4)
+    assert (found.prior, found.method) == ("home", "kpl")
+
+
+def test_fitted_a_photograph_alone_has_the_answer_that_it_has_in_a_folder(
+    encoder: Encoder, photographs: list[Path]
+) -> None:
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home").fit(photographs)
+    few, one = made.predict(photographs[:8]), made.predict(photographs[3:4])
+    torch.testing.assert_close(few.probabilities[3], one.probabilities[0], rtol=0, atol=1e-5)
+    assert few.unrefined_labels is not None and len(few.unrefined_labels) == 8
+
+
+def test_the_result_says_what_was_taken_off(encoder: Encoder, photographs: list[Path]) -> None:
+    found = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home").predict(photographs)
+    assert found.refinement.startswith("Prior home: what each class scores on the encoder's average training")
+    assert f"of {len(photographs)} answers changed." in found.refinement
+    refinement = found.manifest["refinement"]
+    assert found.proxies is not None
+    expected = dict(zip(CLASSES, (found.proxies.double() @ mean_of_home(encoder, CLASSES)).tolist(), strict=True))
+    assert refinement["taken off"] == pytest.approx(expected, abs=1e-4)
+    assert "prior" not in refinement, "no class mix was learned"
+    assert len(refinement["home"]) == 16
+
+
+def test_other_methods_use_no_prior_and_say_so(encoder: Encoder, photographs: list[Path]) -> None:
+    how: dict[str, Any] = {"classes": CLASSES, "method": "templates"}
+    made = [ZeroShotClassifier.from_pretrained(encoder, prior=prior, **how) for prior in ("home", "auto")]
+    found, plain = (one.predict(photographs) for one in made)
+    assert torch.equal(found.probabilities, plain.probabilities) and found.prior == "none"
+    assert any(note.startswith("The prior 'home' was not used") for note in found.manifest["notes"])
+
+
+def test_a_calibration_and_a_data_set_know_what_was_taken_off(
+    encoder: Encoder, photographs: list[Path], tmp_path: Path
+) -> None:
+    home = encoder.home
+    assert home is not None
+    other = with_home(tmp_path / "other", replace(home, class_means=home.class_means.flip(0)))
+    made, changed = (ZeroShotClassifier.from_pretrained(one, classes=CLASSES, prior="home") for one in (encoder, other))
+    found = made.predict(photographs)
+    calibration = calibrate_on(found, found.probabilities.argmax(dim=1).numpy())
+    apply_calibration(found, calibration)
+    with pytest.raises(SettingsError, match=r"with home [0-9a-f]{16}, but these were made with home"):
+        apply_calibration(changed.predict(photographs), calibration)
+    assert made.home_digest != changed.home_digest and made.home_digest is not None
+
+
+def test_a_home_that_no_unit_rows_have_is_refused(encoder: Encoder, tmp_path: Path) -> None:
+    home = encoder.home
+    assert home is not None
+    for name in ("mean", "class_means"):
+        replace(home, **{name: 100 * getattr(home, name)}).save(tmp_path / HOME_FILE)
+        with pytest.raises(CheckpointError, match="means of unit rows that are longer than 1"):
+            EncoderHome.read(tmp_path / HOME_FILE)
+
+
+def test_a_fit_answers_where_the_home_of_the_encoder_is_gone(
+    encoder: Encoder, photographs: list[Path], tmp_path: Path
+) -> None:
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home").fit(photographs)
+    made.save(tmp_path / "fitted")
+    other = with_home(tmp_path / "other", None)
+    again = ZeroShotClassifier.load(tmp_path / "fitted", other)
+    torch.testing.assert_close(again.predict(photographs).probabilities, made.predict(photographs).probabilities)
+    facts = json.loads((tmp_path / "fitted" / "classifier.json").read_text())
+    facts = {name: value for name, value in facts.items() if name not in ("files", "checksum")} | {"prior": "auto"}
+    (tmp_path / "fitted" / "classifier.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match="it says prior 'auto' and prior 'home'"):
+        ZeroShotClassifier.load(tmp_path / "fitted", encoder)
+
+
+def test_it_is_kept_with_a_fitted_classifier(encoder: Encoder, photographs: list[Path], tmp_path: Path) -> None:
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home")
+    made.fit(photographs)
+    made.save(tmp_path / "fitted")
+    again = ZeroShotClassifier.load(tmp_path / "fitted", encoder)
+    one, other = made.predict(photographs[:3]), again.predict(photographs[:3])
+    torch.testing.assert_close(one.probabilities, other.probabilities)
+    assert other.prior == "home" and other.refinement == one.refinement
+    assert "of the fit" not in other.refinement, "the fit taught nothing about the answers but their sentences"
+
+
+def test_it_is_refused_where_it_cannot_be_used(encoder: Encoder, tiny_encoder: Encoder) -> None:
+    with pytest.raises(SettingsError, match=r"tiny has no home\.safetensors of its own that says so. Leave the"):
+        ZeroShotClassifier(tiny_encoder, CLASSES, prior="home")
+    with pytest.raises(SettingsError, match="at least two classes that zsderm-mini was shown in training"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=["melanoma", "psoriasis"], prior="home")
+    with pytest.raises(SettingsError, match="Expected retrieval 'batch' beside prior 'home'"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", retrieval="image")
+    with pytest.raises(SettingsError, match="Expected `centre` to be off beside prior 'home'"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", centre=True)
+    with pytest.raises(SettingsError, match=r"'auto', 'uniform', 'home' or 6 weights, but got 'hom'. Did you mean"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="hom")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., str]:
+    def classify(*arguments: str) -> str:
+        asked = ["classify", "--images", str(EXAMPLES / "images"), "--classes", str(EXAMPLES / "classes.txt")]
+        result = CliRunner().invoke(main, [*asked, *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return classify
+
+
+def test_the_command_says_it_and_answers_the_same_from_stored_rows(run: Callable[..., str], tmp_path: Path) -> None:
+    told = run("--prior", "home", "--output", str(tmp_path / "p.csv"))
+    assert "prior home" in told and "Prior home: what each class scores" in told
+    manifest = json.loads((tmp_path / "p.csv.manifest.json").read_text())["manifest"]
+    assert manifest["settings"]["prior"] == "home"
+    embed = ["embed", str(EXAMPLES / "images"), "--output", str(tmp_path / "rows.npy")]
+    assert CliRunner().invoke(main, embed, catch_exceptions=False).exit_code == 0
+    stored = ["classify", "--embeddings", str(tmp_path / "rows.npy"), "--classes", str(EXAMPLES / "classes.txt")]
+    stored += ["--prior", "home", "--output", str(tmp_path / "q.csv")]
+    result = CliRunner().invoke(main, stored, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    one, other = (pd.read_csv(tmp_path / name) for name in ("p.csv", "q.csv"))
+    assert one["label"].tolist() == other["label"].tolist()
+    np.testing.assert_allclose(one["probability"], other["probability"], atol=1e-4)
