@@ -49,20 +49,11 @@ class ShownClasses:
         """
         if diagnoses is None:
             return None
-        judge = _judge(diagnoses, knowledge)
-        known = [disease for name in diagnoses if (disease := disease_of(name, judge))]
-        spelt = {spelling(name) for name in (*diagnoses, *(group for disease in known for group in disease.ontology))}
-        # The user's own base may know a class by a name of its own, and the bundled one by the name that it has there.
-        own = ClassNames.read(classes, knowledge).canonical
+        judge, own = _judge(diagnoses, knowledge), ClassNames.read(classes, knowledge).canonical
         never, unclear = [], []
-        for given, meant in zip(classes, own, strict=True):
-            disease = disease_of(meant, judge) or disease_of(given, judge)
-            if spelling(given) in spelt or spelling(meant) in spelt:
-                continue
-            if disease is None:
-                unclear.append(given)
-            elif not any(_related(judge, disease.name, other.name) for other in known):
-                never.append(given)
+        for given, meant, shown in zip(classes, own, training_diagnoses(classes, diagnoses, knowledge), strict=True):
+            if not shown:
+                (never if disease_of(meant, judge) or disease_of(given, judge) else unclear).append(given)
         return cls(tuple(classes), tuple(never), tuple(unclear))
 
     def note(self, encoder: str) -> str:
@@ -97,6 +88,7 @@ def training_diagnoses(
     """
     judge = _judge(diagnoses, knowledge)
     diseases = {name: disease_of(name, judge) for name in diagnoses}
+    # The user's own base may know a class by a name of its own, and the bundled one by the name that it has there.
     own = ClassNames.read(classes, knowledge).canonical
     found = []
     for given, meant in zip(classes, own, strict=True):
