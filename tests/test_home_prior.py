@@ -155,6 +155,13 @@ def test_a_fit_answers_where_the_home_of_the_encoder_is_gone(
         ZeroShotClassifier.load(tmp_path / "fitted", encoder)
 
 
+def test_smoothed_answers_are_counted_as_they_are_listed(encoder: Encoder) -> None:
+    images = find(EXAMPLES / "images")
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", smooth=20.0)
+    found = made.predict(images)
+    assert found.manifest["refinement"]["changed"] == int(found.changed.sum()) > 0
+
+
 def test_it_is_kept_with_a_fitted_classifier(encoder: Encoder, photographs: list[Path], tmp_path: Path) -> None:
     made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home")
     made.fit(photographs)

@@ -143,10 +143,10 @@ class BatchAnswers:
             if totals is None and not fitted.refined:
                 continue
             by_text, probabilities = self._scored(batch.features, fitted)
-            changed += int((by_text.argmax(dim=1) != probabilities.argmax(dim=1)).sum()) if fitted.refined else 0
+            final = SmoothedAnswers.of(batch.features, probabilities, self.settings).probabilities
+            changed += int((by_text.argmax(dim=1) != final.argmax(dim=1)).sum()) if fitted.refined else 0
             if totals is not None:
-                smoothed = SmoothedAnswers.of(batch.features, probabilities, self.settings)
-                totals.add(batch.features, _winners(smoothed.probabilities))
+                totals.add(batch.features, _winners(final))
         return BatchFacts(
             None if totals is None else totals.company(),
             "" if strange is None else strange.note(self.encoder.card.name),
