@@ -155,6 +155,15 @@ def test_a_fit_answers_where_the_home_of_the_encoder_is_gone(
         ZeroShotClassifier.load(tmp_path / "fitted", encoder)
 
 
+def test_a_note_warns_where_classes_were_never_shown(encoder: Encoder, photographs: list[Path]) -> None:
+    told = "Prior home is unsure beside 1 class that the encoder was never shown"
+    for prior, expected in (("home", True), ("auto", False)):
+        made = ZeroShotClassifier.from_pretrained(encoder, classes=[*CLASSES, "psoriasis"], prior=prior)
+        assert any(note.startswith(told) for note in made.predict(photographs[:2]).notes) is expected
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home")
+    assert not any("unsure" in note for note in made.predict(photographs[:2]).notes)
+
+
 def test_smoothed_answers_are_counted_as_they_are_listed(encoder: Encoder) -> None:
     images = find(EXAMPLES / "images")
     made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", smooth=20.0)
@@ -178,6 +187,8 @@ def test_it_is_refused_where_it_cannot_be_used(encoder: Encoder, tiny_encoder: E
         ZeroShotClassifier(tiny_encoder, CLASSES, prior="home")
     with pytest.raises(SettingsError, match="at least two classes that zsderm-mini was shown in training"):
         ZeroShotClassifier.from_pretrained(encoder, classes=["melanoma", "psoriasis"], prior="home")
+    with pytest.raises(SettingsError, match="and apart from each other"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=["hemangioma", "pyogenic granuloma"], prior="home")
     with pytest.raises(SettingsError, match="Expected retrieval 'batch' beside prior 'home'"):
         ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", retrieval="image")
     with pytest.raises(SettingsError, match="Expected `centre` to be off beside prior 'home'"):

@@ -21,7 +21,7 @@ from zsderm.encoders.base import home_of
 from zsderm.encoders.home import StrangeImages
 from zsderm.evidence import Company, CompanyTotals
 from zsderm.fitted import Fitted, learn, text_scores
-from zsderm.home_prior import home_mean, is_home
+from zsderm.home_prior import home_mean, home_note, is_home
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
@@ -260,9 +260,10 @@ class BatchAnswers:
 
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
+        used = fitted.prior
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
         learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
-        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
+        return [*filter(None, (self.note, unseen, home_note(used, self.shown), strange)), *self.texts.notes, *learned]
 
     def _learned(self, fitted: Fitted, of_batch: BatchFacts) -> dict[str, Any]:
         """What the manifest says of what was learned, with what that changed of the answers of the batch."""

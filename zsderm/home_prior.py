@@ -14,7 +14,8 @@ import torch
 from zsderm.config import HOME_PRIOR, Settings
 from zsderm.encoders.base import HOME_FILE, home_of
 from zsderm.errors import SettingsError
-from zsderm.knowledge.shown import training_diagnoses
+from zsderm.knowledge.shown import ShownClasses, training_diagnoses
+from zsderm.wording import counted
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -62,15 +63,32 @@ def home_mean(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase
         raise SettingsError(
             f"Expected an encoder whose training images were measured by diagnosis, for prior 'home', but "
             f"{encoder.card.name} has no {HOME_FILE} of its own that says so. Leave the prior to 'auto'. Who has the "
-            "training images can measure them: zsderm pretrain home --config FILE"
+            "training images can measure them: zsderm pretrain home FOLDER --config FILE"
         )
-    found = home.mean_of(training_diagnoses(classes, home.diagnoses, knowledge))
-    if found is None:
+    shown = training_diagnoses(classes, home.diagnoses, knowledge)
+    found = home.mean_of(shown)
+    if found is None or len({name for names in shown for name in names}) < 2:
         raise SettingsError(
-            f"Expected at least two classes that {encoder.card.name} was shown in training, for prior 'home', but "
-            "there are fewer. Leave the prior to 'auto'."
+            f"Expected at least two classes that {encoder.card.name} was shown in training, and apart from each other, "
+            "for prior 'home', but there are fewer. Leave the prior to 'auto'."
         )
     return found
+
+
+def home_note(prior: str | torch.Tensor, shown: ShownClasses | None) -> str:
+    """What a reader should know of "home" beside classes that the encoder was never shown; empty where there are none.
+
+    Args:
+        prior: a word, or (C,) shares.
+        shown: which classes the encoder was shown.
+    """
+    if not is_home(prior) or shown is None or not shown.never:
+        return ""
+    return (
+        f"Prior home is unsure beside {counted(len(shown.never), 'class', 'classes')} that the encoder was never shown"
+        ": what it takes off classes that were shown may give their photographs to these. Leave these out, or the prior "
+        "to 'auto', where most classes were never shown."
+    )
 
 
 def check_home(
