@@ -86,8 +86,8 @@ def home_note(prior: str | torch.Tensor, shown: ShownClasses | None) -> str:
         return ""
     return (
         f"Prior home is unsure beside {counted(len(shown.never), 'class', 'classes')} that the encoder was never shown"
-        ": what it takes off the others may give their photographs to these. Leave out what cannot be there; where only "
-        "few of the classes were shown, leave the prior to 'auto'."
+        ": what it takes off the others may give their photographs to these. Leave out what cannot be there; where few "
+        "of the classes were shown, leave the prior to 'auto'."
     )
 
 
