@@ -50,7 +50,8 @@ class ShownClasses:
         if diagnoses is None:
             return None
         judge, own = _judge(diagnoses, knowledge), ClassNames.read(classes, knowledge).canonical
-        never, unclear = [], []
+        never: list[str] = []
+        unclear: list[str] = []
         for given, meant, shown in zip(classes, own, training_diagnoses(classes, diagnoses, knowledge), strict=True):
             if not shown:
                 (never if disease_of(meant, judge) or disease_of(given, judge) else unclear).append(given)
