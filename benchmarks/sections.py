@@ -10,7 +10,6 @@ from zsderm.benchmarks.grid import RETRIEVING
 from zsderm.benchmarks.probe_tables import probe_figures, probes
 from zsderm.benchmarks.results import Result, details, read_results, with_unknown
 from zsderm.benchmarks.table import FIRST, Figure, Points, Table, three
-from zsderm.config import HOME_PRIOR
 from zsderm.metrics import Metrics
 
 NO_GROUPS = "The tables of these data sets tell of no groups."
@@ -200,9 +199,7 @@ def _figure(found: Mapping[str, Any], name: str, bounds: bool) -> Figure:
 
 
 def _fell_back(run: Result) -> bool:
-    """Whether another method answered than was asked for; with prior "home" nothing is to be learned from images."""
-    as_asked = run["config"]["prior"] == HOME_PRIOR and run["used"]["prior"] == HOME_PRIOR
-    return bool(run["used"]["method"] != run["config"]["method"]) and not as_asked
+    return bool(run["used"]["method"] != run["config"]["method"])
 
 
 def _notes(runs: Sequence[Result]) -> list[str]:

@@ -128,7 +128,11 @@ def test_a_calibration_and_a_data_set_know_what_was_taken_off(
     apply_calibration(found, calibration)
     with pytest.raises(SettingsError, match=r"with home [0-9a-f]{16}, but these were made with home"):
         apply_calibration(changed.predict(photographs), calibration)
-    assert made.home_digest != changed.home_digest and made.home_digest is not None
+    for model, done in ((str(mini.FOLDER), True), (str(tmp_path / "other"), False)):
+        asked = ["classify", "--images", str(EXAMPLES / "images"), "--classes", ", ".join(CLASSES), "--prior", "home"]
+        result = CliRunner().invoke(main, [*asked, "--model", f"local-dir:{model}", "-o", f"{tmp_path / 'answers'}/"])
+        assert (result.exit_code == 0) is done, result.output
+    assert "what prior home takes off was" in result.output
 
 
 def test_a_home_that_no_unit_rows_have_is_refused(encoder: Encoder, tmp_path: Path) -> None:
@@ -156,12 +160,12 @@ def test_a_fit_answers_where_the_home_of_the_encoder_is_gone(
 
 
 def test_a_note_warns_where_classes_were_never_shown(encoder: Encoder, photographs: list[Path]) -> None:
-    told = "Prior home is unsure beside 1 class that the encoder was never shown"
+    told = "With prior home, photographs of the other classes may get the name of the one class that the encoder"
     for prior, expected in (("home", True), ("auto", False)):
         made = ZeroShotClassifier.from_pretrained(encoder, classes=[*CLASSES, "psoriasis"], prior=prior)
         assert any(note.startswith(told) for note in made.predict(photographs[:2]).notes) is expected
     made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home")
-    assert not any("unsure" in note for note in made.predict(photographs[:2]).notes)
+    assert not any("With prior home" in note for note in made.predict(photographs[:2]).notes)
 
 
 def test_smoothed_answers_are_counted_as_they_are_listed(encoder: Encoder) -> None:
@@ -183,7 +187,7 @@ def test_it_is_kept_with_a_fitted_classifier(encoder: Encoder, photographs: list
 
 
 def test_it_is_refused_where_it_cannot_be_used(encoder: Encoder, tiny_encoder: Encoder) -> None:
-    with pytest.raises(SettingsError, match=r"tiny has no home\.safetensors of its own that says so. Leave the"):
+    with pytest.raises(SettingsError, match=r"tiny has no home\.safetensors of its own that says so. Use prior 'auto'"):
         ZeroShotClassifier(tiny_encoder, CLASSES, prior="home")
     with pytest.raises(SettingsError, match="at least two classes that zsderm-mini was shown in training"):
         ZeroShotClassifier.from_pretrained(encoder, classes=["melanoma", "psoriasis"], prior="home")

@@ -21,7 +21,7 @@ from zsderm.encoders.base import home_of
 from zsderm.encoders.home import StrangeImages
 from zsderm.evidence import Company, CompanyTotals
 from zsderm.fitted import Fitted, learn, text_scores
-from zsderm.home_prior import home_mean, home_note, is_home
+from zsderm.home_prior import home_centre, home_note
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
@@ -93,8 +93,7 @@ class BatchAnswers:
             progress: show a bar on stderr while many images are refined.
         """
         how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self.retrieves}
-        if is_home(self.prior) and self.settings.method == "kpl":
-            how["home"] = home_mean(self.encoder, self.classes, self.knowledge)
+        how["home"] = home_centre(self.prior, self.settings, self.encoder, self.classes, self.knowledge)
         return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
 
     def fitted_for(self, features: torch.Tensor | KnownRows, progress: bool = False) -> Fitted | None:

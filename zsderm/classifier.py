@@ -34,7 +34,7 @@ from zsderm.evidence import check_regions
 from zsderm.fitted import Fitted
 from zsderm.given_rows import EmbeddedImages
 from zsderm.groups import GroupPredictions, ImageGroups, group_predictions
-from zsderm.home_prior import check_home, home_digest, home_mean, is_home
+from zsderm.home_prior import check_home
 from zsderm.image_reader import Given, ImageReader
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.given import base_of
@@ -418,13 +418,6 @@ class ZeroShotClassifier:
         if found._origin_note:
             warnings.warn(found._origin_note, FallbackWarning, stacklevel=2)
         return found
-
-    @property
-    def home_digest(self) -> str | None:
-        """16 hex digits of what the prior "home" takes off where no fit says it; None for any other prior."""
-        if not (is_home(self.prior) and self.settings.method == "kpl" and self.fitted is None):
-            return None
-        return home_digest(home_mean(self.encoder, self.classes, self.knowledge))
 
     @property
     def texts(self) -> ClassTexts:

@@ -15,7 +15,7 @@ import torch
 from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.class_texts import ClassTexts
 from zsderm.config import HOME_PRIOR, Settings
-from zsderm.home_prior import REASON, home_digest, is_home
+from zsderm.home_prior import REASON, home_digest
 from zsderm.progress import progress_bar
 from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
@@ -229,7 +229,7 @@ def learn(
         temperature: the encoder's.
         retrieves: whether descriptions are chosen by the images, and not all of them kept.
         tempered: whether the temperature may be learned from the images.
-        home: (D,) what the prior "home" takes off, see `home_mean`; needed for it alone.
+        home: (D,) what the prior "home" takes off, see `home_mean`; None for another prior.
         progress: show a bar on stderr while chunks are read.
     """
     by_image = retrieves and settings.retrieval == "image"
@@ -245,7 +245,7 @@ def learn(
         fitted = Fitted.on_text(kept, text, len(images), temperature)
         if settings.method != "kpl":
             return fitted
-        if is_home(prior) and home is not None:
+        if home is not None:
             return fitted.from_home(home)
         refinement = refine(
             images,

@@ -15,7 +15,6 @@ from zsderm.config import HOME_PRIOR, Settings
 from zsderm.encoders.base import HOME_FILE, home_of
 from zsderm.errors import SettingsError
 from zsderm.knowledge.shown import ShownClasses, training_diagnoses
-from zsderm.wording import counted
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -62,7 +61,7 @@ def home_mean(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase
     if home is None or not home.diagnoses:
         raise SettingsError(
             f"Expected an encoder whose training images were measured by diagnosis, for prior 'home', but "
-            f"{encoder.card.name} has no {HOME_FILE} of its own that says so. Leave the prior to 'auto'. Who has the "
+            f"{encoder.card.name} has no {HOME_FILE} of its own that says so. Use prior 'auto'. Who has the "
             "training images can measure them: zsderm pretrain home FOLDER --config FILE"
         )
     shown = training_diagnoses(classes, home.diagnoses, knowledge)
@@ -70,9 +69,20 @@ def home_mean(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase
     if found is None or len({name for names in shown for name in names}) < 2:
         raise SettingsError(
             f"Expected at least two classes that {encoder.card.name} was shown in training, and apart from each other, "
-            "for prior 'home', but there are fewer. Leave the prior to 'auto'."
+            "for prior 'home', but there are fewer. Use prior 'auto'."
         )
     return found
+
+
+def home_centre(
+    prior: str | torch.Tensor,
+    settings: Settings,
+    encoder: Encoder,
+    classes: Sequence[str],
+    knowledge: KnowledgeBase | None,
+) -> torch.Tensor | None:
+    """(D,) what is taken off every image, see `home_mean`; None with another prior, or a method that uses none."""
+    return home_mean(encoder, classes, knowledge) if is_home(prior) and settings.method == "kpl" else None
 
 
 def home_note(prior: str | torch.Tensor, shown: ShownClasses | None) -> str:
@@ -84,10 +94,12 @@ def home_note(prior: str | torch.Tensor, shown: ShownClasses | None) -> str:
     """
     if not is_home(prior) or shown is None or not shown.never:
         return ""
+    count = len(shown.never)
+    classes = "the one class" if count == 1 else f"one of the {count} classes"
     return (
-        f"Prior home is unsure beside {counted(len(shown.never), 'class', 'classes')} that the encoder was never shown"
-        ": what it takes off the others may give their photographs to these. Leave out what cannot be there; where few "
-        "of the classes were shown, leave the prior to 'auto'."
+        f"With prior home, photographs of the other classes may get the name of {classes} that the encoder was "
+        "never shown. Leave out classes that cannot be there; if the encoder was shown only a few of the classes, use "
+        "prior 'auto'."
     )
 
 
@@ -103,9 +115,8 @@ def check_home(
     Raises:
         SettingsError: see `home_mean`; or a setting that does not go with it.
     """
-    if not is_home(prior) or settings.method != "kpl":  # other methods use no prior, and say so
+    if home_centre(prior, settings, encoder, classes, knowledge) is None:
         return
-    home_mean(encoder, classes, knowledge)
     if settings.retrieval == "image":
         raise SettingsError(
             "Expected retrieval 'batch' beside prior 'home', which takes the same off every image, but got 'image'."

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from zsderm.calibration import apply_calibration
-from zsderm.config import HOME_PRIOR
 from zsderm.errors import InputError
 from zsderm.fitted import Fitted
+from zsderm.home_prior import home_centre, home_digest
 from zsderm.manifest_files import run_facts, versions
 from zsderm.prediction_dataset import PART_IMAGES, AnswerFacts, PredictionDataset
 from zsderm.prediction_dataset.counts import LEARNED_FROM, AnswerCounts, minimum_note
@@ -150,6 +150,8 @@ def made_of(
     """
     texts, settings = classifier.texts, asdict(classifier.settings)
     shares = classifier.prior if isinstance(classifier.prior, str) else classifier.prior.tolist()
+    how = (classifier.prior, classifier.settings, classifier.encoder, classifier.classes, classifier.knowledge)
+    centre = None if classifier.fitted is not None else home_centre(*how)  # a fit has a digest of its own
     rows = digest_of(images)
     record = sheet.calibration
     return {
@@ -159,7 +161,7 @@ def made_of(
         **{name: value for name, value in settings.items() if name not in _PER_IMAGE},
         "templates": settings["templates"] and list(settings["templates"]),
         "prior": shares,
-        HOME_PRIOR: classifier.home_digest,
+        "what prior home takes off": None if centre is None else home_digest(centre),
         "class texts": texts.digest,
         "fitted classifier": None if classifier.fitted is None else classifier.fitted.digest,
         "calibration": None if record is None else checksum_of(replace(record, photographs=None).to_dict()),

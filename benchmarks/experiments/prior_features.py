@@ -63,7 +63,7 @@ def features_of(
 
 def _home(encoder: Encoder, classes: list[str], features: torch.Tensor) -> dict[str, np.ndarray]:
     try:
-        subject = ZeroShotClassifier.from_pretrained(encoder, classes=classes, prior="home")
+        subject = ZeroShotClassifier.from_pretrained(encoder, classes=classes, prior="home", views=1)
     except SettingsError:  # the training images were not measured, or show none of the classes
         return {}
     fitted = subject.fit(features).fitted

@@ -136,9 +136,9 @@ def overview(tables: dict[str, pd.DataFrame], priors: Sequence[str] = PRIORS) ->
     ]
     for source, figures in tables.items():
         for name in priors:
-            change = figures[name].dropna() if name in figures else figures["text"].iloc[:0]
-            if change.empty:
+            if name not in figures or figures[name].isna().all():
                 continue
+            change = figures[name].dropna()
             worst = change.nsmallest(max(1, len(change) // 10)).mean()
             lines.append(
                 f"| {source} | {len(change)} | {name} | {change.mean():+.1f} | {change.min():+.1f} | {worst:+.1f} "

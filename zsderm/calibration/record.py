@@ -236,7 +236,7 @@ def prediction_settings(predictions: Predictions) -> dict[str, Any]:
         return {}
     settings = manifest.get("settings", {})
     prior = {"prior": settings["prior"] if predictions.prior != UNUSED else UNUSED} if "prior" in settings else {}
-    prior |= {name: off for name, off in (manifest.get("refinement") or {}).items() if name == HOME_PRIOR}
+    taken_off = (manifest.get("refinement") or {}).get(HOME_PRIOR)
     return {
         "encoder": manifest["encoder"]["fingerprint"],
         "encoder_temperature": manifest["encoder"].get("temperature", 1.0),
@@ -245,6 +245,7 @@ def prediction_settings(predictions: Predictions) -> dict[str, Any]:
         "method": predictions.method,
         **{name: settings[name] for name in SETTINGS if name in settings},
         **prior,
+        **({} if taken_off is None else {HOME_PRIOR: taken_off}),
         **smoothing_settings(manifest.get("smoothing")),
         "fitted": manifest.get("fitted"),
         TEMPERATURE: manifest.get(TEMPERATURE),

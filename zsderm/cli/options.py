@@ -197,8 +197,8 @@ classifier_options = all_of(
         show_default=True,
         type=ClassPrior(),
         heading=CLASSES,
-        help="How common the classes are; auto: found from the images where that is safe; home: not "
-        "asked, each class is corrected by its scores in training.",
+        help="How common the classes are; auto: found from the images where that is safe; home: "
+        "each class is corrected by its scores on training photographs.",
     ),
     option(
         "--fitted",
