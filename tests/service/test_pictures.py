@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -51,47 +56,48 @@ def test_a_turned_photograph_has_the_size_that_is_shown(pictures: Pictures, tmp_
 
 def test_a_process_that_dies_is_an_error_of_its_photograph(tmp_path: Path) -> None:
     died: list[int] = []
-    pictures = Pictures(1, died=lambda: died.append(1))
-    file = _file(tmp_path, photo_bytes(0, "PNG", side=6000))  # long enough to be shot at
-    reasons: list[str] = []
+    with closing(Pictures(1, died=lambda: died.append(1))) as pictures:
+        file = _file(tmp_path, photo_bytes(0))
+        reasons: list[str] = []
 
-    def read() -> None:
-        try:
-            pictures.read(file)
-        except ImageError as error:
-            reasons.append(str(error))
+        def read() -> None:
+            try:
+                pictures.read(file)
+            except ImageError as error:
+                reasons.append(str(error))
 
-    pictures.read(_file(tmp_path, photo_bytes(0)))  # the process is there now
-    _file(tmp_path, photo_bytes(0, "PNG", side=6000))
-    decoder = pictures._idle.queue[0]
-    reader = threading.Thread(target=read)
-    reader.start()
-    while not pictures._idle.empty():
-        time.sleep(0.001)
-    os.kill(decoder.pid, signal.SIGSEGV)
-    reader.join()
-    assert reasons == ["the image is damaged: the process that decoded it crashed"] and died == [1]
-    assert pictures.read(_file(tmp_path, photo_bytes(0))).size == (48, 48)
-    pictures.close()
+        pictures.read(file)  # the process is there now
+        decoder = pictures._idle.queue[0]
+        os.kill(decoder.pid, signal.SIGSTOP)  # so that it cannot answer before it is shot
+        reader = threading.Thread(target=read)
+        reader.start()
+        while not _waiting_bytes(decoder._process.stdin):  # a process that is dead before it is asked is replaced
+            time.sleep(0.001)
+        os.kill(decoder.pid, signal.SIGSEGV)
+        os.kill(decoder.pid, signal.SIGCONT)
+        reader.join()
+        assert reasons == ["the image is damaged: the process that decoded it crashed"] and died == [1]
+        assert pictures.read(file).size == (48, 48)
+
+
+def _waiting_bytes(pipe: IO[bytes]) -> int:
+    """The bytes that were written into a pipe and not yet read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.slow
 def test_a_photograph_may_not_take_all_memory_or_time(tmp_path: Path) -> None:
     file = _file(tmp_path, photo_bytes(0, "PNG", side=9000))
-    small, quick = Pictures(1, memory=2**29), Pictures(1, seconds=0.02)
-    with pytest.raises(ImageError, match=r"memory|damaged"):
+    with closing(Pictures(1, memory=2**29)) as small, pytest.raises(ImageError, match=r"memory|damaged"):
         small.read(file)
-    with pytest.raises(ImageError, match=r"decoding the image takes more than 0.02 s"):
+    with closing(Pictures(1, seconds=0.02)) as quick, pytest.raises(ImageError, match=r"takes more than 0.02 s"):
         quick.read(file)
-    small.close()
-    quick.close()
 
 
 def test_pixels_beyond_the_limit_are_not_decoded(tmp_path: Path) -> None:
-    pictures = Pictures(1, max_pixels=100)
-    with pytest.raises(ImageError, match=r"more than the limit of 0.0 megapixels"):
+    message = r"more than the limit of 0.0 megapixels"
+    with closing(Pictures(1, max_pixels=100)) as pictures, pytest.raises(ImageError, match=message):
         pictures.read(_file(tmp_path, photo_bytes(0)))
-    pictures.close()
 
 
 def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
