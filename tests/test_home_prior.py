@@ -21,6 +21,7 @@ from zsderm.cli import main
 from zsderm.encoders import Encoder, mini
 from zsderm.encoders.base import HOME_FILE
 from zsderm.encoders.home import EncoderHome
+from zsderm.fitted import Fitted
 from zsderm.images import find
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -159,13 +160,33 @@ def test_a_fit_answers_where_the_home_of_the_encoder_is_gone(
         ZeroShotClassifier.load(tmp_path / "fitted", encoder)
 
 
-def test_a_note_warns_where_classes_were_never_shown(encoder: Encoder, photographs: list[Path]) -> None:
-    told = "With prior home, photographs of the other classes may get the name of the one class that the encoder"
-    for prior, expected in (("home", True), ("auto", False)):
-        made = ZeroShotClassifier.from_pretrained(encoder, classes=[*CLASSES, "psoriasis"], prior=prior)
-        assert any(note.startswith(told) for note in made.predict(photographs[:2]).notes) is expected
-    made = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home")
-    assert not any("With prior home" in note for note in made.predict(photographs[:2]).notes)
+def test_classes_that_were_never_shown_are_not_raised(encoder: Encoder, photographs: list[Path]) -> None:
+    others = ["psoriasis", "vitiligo", "acne", "scabies", "rosacea"]
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=[*CLASSES, *others], prior="home")
+    found, mean = made.predict(photographs), mean_of_home(encoder, CLASSES)
+    assert found.proxies is not None
+    at_home = [float(text @ mean) for text in found.proxies.double()]
+    highest = max(at_home[: len(CLASSES)])
+    taken = at_home[: len(CLASSES)] + [max(own, highest) for own in at_home[len(CLASSES) :]]
+    assert min(at_home[len(CLASSES) :]) < highest, "or the rule has nothing to do"
+    said = list(found.manifest["refinement"]["taken off"].values())
+    assert said == pytest.approx(taken, abs=1e-4)
+    rows = encoder.encode_images(photographs).double()
+    expected = ((rows @ found.proxies.double().T - torch.tensor(taken)) / encoder.temperature).softmax(dim=1)
+    torch.testing.assert_close(found.probabilities.double(), expected, rtol=0, atol=2e-4)
+
+
+def test_a_fit_with_classes_that_were_never_shown_is_kept(
+    encoder: Encoder, photographs: list[Path], tmp_path: Path
+) -> None:
+    made = ZeroShotClassifier.from_pretrained(encoder, classes=[*CLASSES, "psoriasis", "acne"], prior="home")
+    made.fit(photographs).save(tmp_path / "fitted")
+    again = ZeroShotClassifier.load(tmp_path / "fitted", encoder)
+    one, other = made.predict(photographs), again.predict(photographs)
+    assert torch.equal(one.probabilities, other.probabilities)
+    assert one.manifest["refinement"] == other.manifest["refinement"] and made.fitted is not None
+    with pytest.raises(ValueError, match="never shown is below 0"):
+        Fitted.from_parts(made.fitted.tensors() | {"held_back": -torch.ones(8)}, made.fitted.facts())
 
 
 def test_smoothed_answers_are_counted_as_they_are_listed(encoder: Encoder) -> None:

@@ -21,7 +21,7 @@ from zsderm.encoders.base import home_of
 from zsderm.encoders.home import StrangeImages
 from zsderm.evidence import Company, CompanyTotals
 from zsderm.fitted import Fitted, learn, text_scores
-from zsderm.home_prior import home_centre, home_note
+from zsderm.home_prior import home_prior
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
@@ -93,7 +93,7 @@ class BatchAnswers:
             progress: show a bar on stderr while many images are refined.
         """
         how: dict[str, Any] = {"temperature": self.encoder.temperature, "retrieves": self.retrieves}
-        how["home"] = home_centre(self.prior, self.settings, self.encoder, self.classes, self.knowledge)
+        how["home"] = home_prior(self.prior, self.settings, self.encoder, self.classes, self.knowledge)
         return learn(features, self.texts, self.settings, self.prior, tempered=tempered, progress=progress, **how)
 
     def fitted_for(self, features: torch.Tensor | KnownRows, progress: bool = False) -> Fitted | None:
@@ -259,10 +259,9 @@ class BatchAnswers:
 
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
-        used = fitted.prior
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
         learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
-        return [*filter(None, (self.note, unseen, home_note(used, self.shown), strange)), *self.texts.notes, *learned]
+        return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
 
     def _learned(self, fitted: Fitted, of_batch: BatchFacts) -> dict[str, Any]:
         """What the manifest says of what was learned, with what that changed of the answers of the batch."""

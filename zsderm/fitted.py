@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ import torch
 from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.class_texts import ClassTexts
 from zsderm.config import HOME_PRIOR, Settings
-from zsderm.home_prior import REASON, home_digest
+from zsderm.home_prior import REASON, HomePrior, home_digest
 from zsderm.progress import progress_bar
 from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
@@ -44,6 +44,7 @@ class Fitted:
         figures: of the test that the reason rests on; empty where there was none.
         iterations: of the descent that made the proxies.
         converged: whether transport and descent met their tolerance.
+        held_back: (C,) float32, what prior "home" takes off beside `centre`; empty with every other one.
     """
 
     kept: torch.Tensor
@@ -59,6 +60,7 @@ class Fitted:
     iterations: int = 0
     converged: bool = True
     figures: str = ""  # those who wrote a file without them had them at the end of the reason
+    held_back: torch.Tensor = field(default_factory=lambda: torch.empty(0))
 
     @classmethod
     def on_text(cls, kept: torch.Tensor, text: torch.Tensor, images: int, temperature: float) -> Fitted:
@@ -87,9 +89,10 @@ class Fitted:
             converged=refinement.converged,
         )
 
-    def from_home(self, mean: torch.Tensor) -> Fitted:
-        """The same text proxies, held against images less the mean of home, (D,): see `home_mean`."""
-        return replace(self, centre=mean, refined=True, prior=HOME_PRIOR, reason=REASON)
+    def from_home(self, home: HomePrior) -> Fitted:
+        """The same text proxies, less what they score at home."""
+        held_back = home.held_back(self.text)
+        return replace(self, centre=home.mean, held_back=held_back, refined=True, prior=HOME_PRIOR, reason=REASON)
 
     @property
     def rows(self) -> torch.Tensor:
@@ -100,13 +103,14 @@ class Fitted:
     def digest(self) -> str:
         """16 hex digits that change with the proxies that answer and with their temperature."""
         digest = hashlib.sha256(repr(self.temperature).encode())
-        for array in (self.rows, self.centre):
+        for array in (self.rows, self.centre, self.held_back):
             digest.update(array.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def scores(self, features: torch.Tensor) -> torch.Tensor:
         """(N, C) float32 inner products of features (N, D) and refined proxies."""
-        return (features - self.centre) @ self.proxies.T
+        scores = (features - self.centre) @ self.proxies.T
+        return scores - self.held_back if len(self.held_back) else scores
 
     def method(self, requested: str, described: bool) -> str:
         """The method really used.
@@ -136,13 +140,14 @@ class Fitted:
     def _moved_by(self, classes: Sequence[str]) -> dict[str, Any]:
         """What the answers were moved by: class shares, or what was taken off each score, in units of cosine."""
         by_home = self.prior == HOME_PRIOR
-        numbers = self.text @ self.centre if by_home else self.mix
+        numbers = self.text @ self.centre + self.held_back if by_home else self.mix
         rounded = dict(zip(classes, (round(number, 4) for number in numbers.tolist()), strict=True))
         return {"taken off": rounded, HOME_PRIOR: home_digest(self.centre)} if by_home else {"prior": rounded}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The arrays, for a file; `from_parts` takes them back."""
-        return {name: getattr(self, name).contiguous().clone() for name in ("kept", "text", "proxies", "centre", "mix")}
+        names = ("kept", "text", "proxies", "centre", "mix", *(("held_back",) if len(self.held_back) else ()))
+        return {name: getattr(self, name).contiguous().clone() for name in names}
 
     def facts(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
@@ -180,7 +185,8 @@ class Fitted:
 
     def _check(self) -> None:
         """Refuse arrays and numbers that no fit gives."""
-        kinds = {name: torch.float32 for name in ("text", "proxies", "centre", "mix")} | {"kept": torch.int64}
+        floats = ("text", "proxies", "centre", "mix", "held_back")
+        kinds = {name: torch.float32 for name in floats} | {"kept": torch.int64}
         for name, kind in kinds.items():
             array = getattr(self, name)
             if not isinstance(array, torch.Tensor) or array.dtype != kind:
@@ -189,6 +195,7 @@ class Fitted:
                 raise ValueError(f"the array {name!r} is not finite")
         count, width = self.text.shape if self.text.ndim == 2 else (-1, -1)
         shapes = {"proxies": (count, width), "centre": (width,), "mix": (count,), "kept": (len(self.kept),)}
+        shapes["held_back"] = (count if self.prior == HOME_PRIOR else 0,)
         if count < 1 or any(tuple(getattr(self, name).shape) != shape for name, shape in shapes.items()):
             raise ValueError("its arrays do not fit each other")
         for name in ("text", "proxies"):
@@ -200,6 +207,8 @@ class Fitted:
             raise ValueError("the sentences that it keeps are no distinct rows")
         if self.temperature <= 0 or self.images < 1 or self.iterations < 0 or self.prior not in USED_PRIORS:
             raise ValueError("its temperature, number of images, iterations or prior is out of range")
+        if (self.held_back < 0).any():
+            raise ValueError("what it takes off classes that were never shown is below 0")
         if self.refined == (self.prior == "none"):
             raise ValueError(f"it says refined {self.refined} and prior {self.prior!r}")
 
@@ -213,7 +222,7 @@ def learn(
     temperature: float,
     retrieves: bool,
     tempered: bool = True,
-    home: torch.Tensor | None = None,
+    home: HomePrior | None = None,
     progress: bool = False,
 ) -> Fitted:
     """The method on one batch: retrieve, average, refine.
@@ -229,7 +238,7 @@ def learn(
         temperature: the encoder's.
         retrieves: whether descriptions are chosen by the images, and not all of them kept.
         tempered: whether the temperature may be learned from the images.
-        home: (D,) what the prior "home" takes off, see `home_mean`; None for another prior.
+        home: what the prior "home" takes off; None for another prior.
         progress: show a bar on stderr while chunks are read.
     """
     by_image = retrieves and settings.retrieval == "image"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,7 @@ import torch
 from zsderm.config import HOME_PRIOR, Settings
 from zsderm.encoders.base import HOME_FILE, home_of
 from zsderm.errors import SettingsError
-from zsderm.knowledge.shown import ShownClasses, training_diagnoses
+from zsderm.knowledge.shown import training_diagnoses
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -29,78 +30,77 @@ def is_home(prior: str | torch.Tensor) -> bool:
 
 
 def home_digest(mean: torch.Tensor) -> str:
-    """16 hex digits that change with what is taken off, (D,); for the fingerprint of an encoder does not know it."""
+    """16 hex digits that change with the mean, (D,), of home; for the fingerprint of an encoder does not know it."""
     return hashlib.sha256(mean.contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
-def home_mean(encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None) -> torch.Tensor:
-    """What prior "home" takes off every image x before it is held against the text proxies t_k.
+@dataclass(frozen=True, eq=False)
+class HomePrior:
+    """What prior "home" takes off the scores of C classes.
 
-        score = x . t_k - mean . t_k = (x - mean) . t_k
+        score_k = x . t_k - taken_k        taken_k = mean . t_k                              the encoder was shown k
+                                           taken_k = max(mean . t_k, max_j mean . t_j)       it was not; j: it was shown
 
-    The mean is that of the encoder's training images, in which each of the classes counts alike, however many images
-    it had; so over these images all classes score alike on average. Classes that it was never shown are left out of
-    the mean. Nothing is learned from the images that are answered: a photograph alone has the same correction as one
-    of many.
+    Over the training images of the listed classes, each class counting alike however many images it had, all classes
+    that were shown then score alike on average, and no other one scores more. Nothing is learned from the images that
+    are answered: a photograph alone has the same correction as one of many.
 
-    Args:
-        encoder: with its home.
-        classes: C class names.
-        knowledge: relates them to the diagnoses of the training images, see `ShownClasses.of`.
-
-    Returns:
-        (D,) float32.
-
-    Raises:
-        SettingsError: the training images were not measured by diagnosis, or show fewer than two of the classes.
+    Attributes:
+        mean: (D,) float32 mean training image of the classes that were shown.
+        shown: (C,) bool, which classes the encoder was shown in training.
 
     Source: to take off what a class scores on average over pretraining images is the normalisation of ZPE (Allingham
-        et al. 2023, arXiv 2302.06235), there to weigh prompts. To count classes alike, for class scores, is ours.
+        et al. 2023, arXiv 2302.06235), there to weigh prompts. To count classes alike, for class scores, and the rule
+        for classes that were never shown are ours. Without that rule such a class, whose texts were never held
+        against an image and score low, was raised above those that the photographs show.
     """
-    home = home_of(encoder)
-    if home is None or not home.diagnoses:
-        raise SettingsError(
-            f"Expected an encoder whose training images were measured by diagnosis, for prior 'home', but "
-            f"{encoder.card.name} has no {HOME_FILE} of its own that says so. Use prior 'auto'. Who has the "
-            "training images can measure them: zsderm pretrain home FOLDER --config FILE"
-        )
-    shown = training_diagnoses(classes, home.diagnoses, knowledge)
-    found = home.mean_of(shown)
-    if found is None or len({name for names in shown for name in names}) < 2:
-        raise SettingsError(
-            f"Expected at least two classes that {encoder.card.name} was shown in training, and apart from each other, "
-            "for prior 'home', but there are fewer. Use prior 'auto'."
-        )
-    return found
+
+    mean: torch.Tensor
+    shown: torch.Tensor
+
+    @classmethod
+    def of(cls, encoder: Encoder, classes: Sequence[str], knowledge: KnowledgeBase | None) -> HomePrior:
+        """That of an encoder with its home.
+
+        Args:
+            encoder: of the images and texts.
+            classes: C class names.
+            knowledge: relates them to the diagnoses of the training images, see `ShownClasses.of`.
+
+        Raises:
+            SettingsError: the training images were not measured by diagnosis, or show fewer than two of the classes.
+        """
+        home = home_of(encoder)
+        if home is None or not home.diagnoses:
+            raise SettingsError(
+                f"Expected an encoder whose training images were measured by diagnosis, for prior 'home', but "
+                f"{encoder.card.name} has no {HOME_FILE} of its own that says so. Use prior 'auto'. Who has the "
+                "training images can measure them: zsderm pretrain home FOLDER --config FILE"
+            )
+        found = training_diagnoses(classes, home.diagnoses, knowledge)
+        mean = home.mean_of(found)
+        if mean is None or len({name for names in found for name in names}) < 2:
+            raise SettingsError(
+                f"Expected at least two classes that {encoder.card.name} was shown in training, and apart from each "
+                "other, for prior 'home', but there are fewer. Use prior 'auto'."
+            )
+        return cls(mean, torch.tensor([bool(names) for names in found]))
+
+    def held_back(self, text: torch.Tensor) -> torch.Tensor:
+        """(C,) float32, at least 0: what is taken off each class of text proxies (C, D) beside ``mean . t_k``."""
+        at_home = text @ self.mean  # (C,)
+        return (at_home[self.shown].max() - at_home).clamp(min=0).masked_fill(self.shown, 0)
 
 
-def home_centre(
+def home_prior(
     prior: str | torch.Tensor,
     settings: Settings,
     encoder: Encoder,
     classes: Sequence[str],
     knowledge: KnowledgeBase | None,
-) -> torch.Tensor | None:
-    """(D,) what is taken off every image, see `home_mean`; None with another prior, or a method that uses none."""
-    return home_mean(encoder, classes, knowledge) if is_home(prior) and settings.method == "kpl" else None
-
-
-def home_note(prior: str | torch.Tensor, shown: ShownClasses | None) -> str:
-    """What a reader should know of "home" beside classes that the encoder was never shown; empty where there are none.
-
-    Args:
-        prior: a word, or (C,) shares.
-        shown: which classes the encoder was shown.
-    """
-    if not is_home(prior) or shown is None or not shown.never:
-        return ""
-    count = len(shown.never)
-    classes = "the one class" if count == 1 else f"one of the {count} classes"
-    return (
-        f"With prior home, photographs of the other classes may get the name of {classes} that the encoder was "
-        "never shown. Leave out classes that cannot be there; if the encoder was shown only a few of the classes, use "
-        "prior 'auto'."
-    )
+) -> HomePrior | None:
+    """See `HomePrior.of`; None with another prior, or a method that uses none."""
+    return HomePrior.of(encoder, classes, knowledge) if is_home(prior) and settings.method == "kpl" else None
 
 
 def check_home(
@@ -113,9 +113,9 @@ def check_home(
     """Refuse the prior "home" where it cannot be used; every other one passes.
 
     Raises:
-        SettingsError: see `home_mean`; or a setting that does not go with it.
+        SettingsError: see `HomePrior.of`; or a setting that does not go with it.
     """
-    if home_centre(prior, settings, encoder, classes, knowledge) is None:
+    if home_prior(prior, settings, encoder, classes, knowledge) is None:
         return
     if settings.retrieval == "image":
         raise SettingsError(

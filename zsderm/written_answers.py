@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 from zsderm.calibration import apply_calibration
 from zsderm.errors import InputError
 from zsderm.fitted import Fitted
-from zsderm.home_prior import home_centre, home_digest
+from zsderm.home_prior import home_digest, home_prior
 from zsderm.manifest_files import run_facts, versions
 from zsderm.prediction_dataset import PART_IMAGES, AnswerFacts, PredictionDataset
 from zsderm.prediction_dataset.counts import LEARNED_FROM, AnswerCounts, minimum_note
@@ -151,7 +151,7 @@ def made_of(
     texts, settings = classifier.texts, asdict(classifier.settings)
     shares = classifier.prior if isinstance(classifier.prior, str) else classifier.prior.tolist()
     how = (classifier.prior, classifier.settings, classifier.encoder, classifier.classes, classifier.knowledge)
-    centre = None if classifier.fitted is not None else home_centre(*how)  # a fit has a digest of its own
+    home = None if classifier.fitted is not None else home_prior(*how)  # a fit has a digest of its own
     rows = digest_of(images)
     record = sheet.calibration
     return {
@@ -161,7 +161,7 @@ def made_of(
         **{name: value for name, value in settings.items() if name not in _PER_IMAGE},
         "templates": settings["templates"] and list(settings["templates"]),
         "prior": shares,
-        "what prior home takes off": None if centre is None else home_digest(centre),
+        "what prior home takes off": None if home is None else home_digest(home.mean),
         "class texts": texts.digest,
         "fitted classifier": None if classifier.fitted is None else classifier.fitted.digest,
         "calibration": None if record is None else checksum_of(replace(record, photographs=None).to_dict()),

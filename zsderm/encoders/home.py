@@ -228,7 +228,7 @@ def read_home(path: Path | None, width: int, fingerprint: str) -> EncoderHome | 
         warnings.warn(
             f"{path} was measured with another encoder ({found.encoder}) than the one beside it ({fingerprint}), so it "
             "is left aside: photographs of something else than skin are not pointed out. Measure it again with: "
-            "zsderm pretrain home",
+            "zsderm pretrain home FOLDER --config FILE",
             FallbackWarning,
             stacklevel=3,
         )
