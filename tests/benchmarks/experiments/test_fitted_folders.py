@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from zsderm.benchmarks.experiments.fitted_folders import BASE, MIXES, WAYS, draws, main
+from zsderm.benchmarks.experiments.fitted_folders import BASE, HOME, MIXES, WAYS, Line, draws, main, overview
 from zsderm.benchmarks.labelled import LabelledImages
 from zsderm.errors import InputError
 
@@ -52,6 +52,15 @@ def test_the_same_seed_draws_the_same_folders_and_another_one_others() -> None:
 def test_a_data_set_that_is_too_small_is_refused() -> None:
     with pytest.raises(InputError, match="expected 70 images of made beside two folders of 9"):
         next(draws(_data(), large=70, small=9, count=1, seed=0))
+
+
+def test_a_way_that_an_encoder_cannot_do_leaves_the_others_in_their_columns() -> None:
+    numbers = (9, 50.0, 50.0, 1.0, 1.0, 1, 0, 0, 0, 0)
+    lines = [Line("made", "ab12", 20, 9, MIXES[0], way, *numbers) for way in WAYS if way != HOME]
+    head, _, row = ([cell.strip() for cell in line.split("|")] for line in overview(lines).splitlines())
+    cells = dict(zip(head, row, strict=True))
+    assert cells.pop(HOME) == "not possible"
+    assert all(cells[way] == "+1.0 (0)" for way in WAYS if way not in (BASE, HOME))
 
 
 def page_of(tables: str) -> str:
