@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,6 +140,10 @@ def measure(encoder: Encoder, data: LabelledImages, found: Iterator[Draw], cache
         named = answers.probabilities.numpy().argmax(axis=1)
         answered.setdefault((mix, way), []).append((named, rows, answers.prior != "none"))
 
+    try:
+        home = made("home")
+    except SettingsError:  # the encoder has no home, or was shown too few of these classes
+        home = None
     for draw in found:
         for prior in PRIORS:
             stated = prior if prior != "stated mix" else _mix(data, draw.large)
@@ -151,8 +154,8 @@ def measure(encoder: Encoder, data: LabelledImages, found: Iterator[Draw], cache
                 answer(fitted, mix, rows, f"fitted, {prior}")
         for mix, rows in draw.small.items():
             answer(made(_mix(data, rows)), mix, rows, OWN)
-            with suppress(SettingsError):  # an encoder that was shown too few of these classes
-                answer(made("home"), mix, rows, HOME)
+            if home is not None:
+                answer(home, mix, rows, HOME)
     facts = (data.title, encoder.fingerprint, large)
     return [_line(data, facts, mix, way, answered) for mix in MIXES for way in WAYS if (mix, way) in answered]
 

@@ -3,7 +3,7 @@
     python -m zsderm.benchmarks.experiments.long_lists --data-root DATA --dataset pad --dataset ham10000 \\
         --dataset isic2017 --output docs/long_lists.json --document docs/unseen_diseases.md
     python -m zsderm.benchmarks.experiments.long_lists --model local-dir:FIRST --data-root DATA \\
-        --dataset onychomycosis --split all --also melanoma --also nevus
+        --dataset onychomycosis --split all --also melanoma --also nevus --also "seborrheic keratosis"
 
 The diseases that are added are drawn at random from the knowledge base, of those that the encoder was never shown, so
 that an image of the data set never shows one of them; the draws of a seed are nested. --also adds classes to every

@@ -68,6 +68,8 @@ def _home(encoder: Encoder, classes: list[str], features: torch.Tensor) -> dict[
         return {}
     fitted = subject.fit(features).fitted
     assert fitted is not None
+    if fitted.held_back.any():  # more is taken off than the mean says: a class was never shown
+        return {}
     return {"home_mean": fitted.centre.numpy()}
 
 
