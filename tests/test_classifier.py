@@ -639,7 +639,11 @@ def test_the_manifest_is_enough_to_repeat_the_run(tiny_encoder, knowledge, folde
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         manifest = classifier(tiny_encoder, knowledge, k=5).predict(folder).manifest
-    unknown = {"never_shown": None, "familiarity_threshold": None}  # nothing is claimed of such an encoder
+    unknown = {
+        "never_shown": None,
+        "shown_as": None,
+        "familiarity_threshold": None,
+    }  # nothing is claimed of such an encoder
     told = {"name": "tiny", "fingerprint": tiny_encoder.fingerprint, "temperature": 0.05}
     assert manifest["encoder"] == told | unknown
     assert manifest["knowledge"]["checksum"] == knowledge.checksum

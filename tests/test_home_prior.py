@@ -15,7 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from zsderm import CheckpointError, InputError, SettingsError, ZeroShotClassifier, load_encoder
+from zsderm import CheckpointError, FallbackWarning, InputError, SettingsError, ZeroShotClassifier, load_encoder
 from zsderm.calibration import apply_calibration, calibrate_on
 from zsderm.cli import main
 from zsderm.encoders import Encoder, mini
@@ -127,7 +127,10 @@ def test_a_calibration_and_a_data_set_know_what_was_taken_off(
     found = made.predict(photographs)
     calibration = calibrate_on(found, found.probabilities.argmax(dim=1).numpy())
     apply_calibration(found, calibration)
-    with pytest.raises(SettingsError, match=r"with home [0-9a-f]{16}, but these were made with home"):
+    with pytest.raises(
+        SettingsError,
+        match=r"with training images [0-9a-f]{16} of prior home, but these were made with training images",
+    ):
         apply_calibration(changed.predict(photographs), calibration)
     for model, done in ((str(mini.FOLDER), True), (str(tmp_path / "other"), False)):
         asked = ["classify", "--images", str(EXAMPLES / "images"), "--classes", ", ".join(CLASSES), "--prior", "home"]
@@ -207,13 +210,41 @@ def test_it_is_kept_with_a_fitted_classifier(encoder: Encoder, photographs: list
     assert "of the fit" not in other.refinement, "the fit taught nothing about the answers but their sentences"
 
 
+def test_a_damaged_home_stops_no_other_prior(encoder: Encoder, photographs: list[Path], tmp_path: Path) -> None:
+    other = with_home(tmp_path / "other", None)
+    (tmp_path / "other" / HOME_FILE).write_bytes(b"no tensors")
+    with pytest.warns(FallbackWarning, match="prior 'home' is not possible; other answers stay the same"):
+        made = ZeroShotClassifier.from_pretrained(other, classes=CLASSES).predict(photographs[:3])
+    same = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES).predict(photographs[:3])
+    torch.testing.assert_close(made.probabilities, same.probabilities)
+    with pytest.raises(SettingsError, match="has none that can be used"):
+        ZeroShotClassifier.from_pretrained(other, classes=CLASSES, prior="home")
+
+
+def test_an_older_home_is_refused_with_what_it_lacks(encoder: Encoder, tmp_path: Path) -> None:
+    assert encoder.home is not None
+    older = with_home(tmp_path / "older", replace(encoder.home, diagnoses=(), class_means=torch.empty(0, 0)))
+    with pytest.raises(SettingsError, match="does not say what they show"):
+        ZeroShotClassifier.from_pretrained(older, classes=CLASSES, prior="home")
+
+
+def test_a_calibration_under_another_prior_is_refused_by_name(encoder: Encoder, photographs: list[Path]) -> None:
+    home, auto = (ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior=name) for name in ("home", "auto"))
+    found = home.predict(photographs)
+    calibration = calibrate_on(found, found.probabilities.argmax(dim=1).numpy())
+    with pytest.raises(SettingsError, match=r"method kpl and prior home, but .* with method knowledge and no prior\."):
+        apply_calibration(auto.predict(photographs), calibration)
+
+
 def test_it_is_refused_where_it_cannot_be_used(encoder: Encoder, tiny_encoder: Encoder) -> None:
-    with pytest.raises(SettingsError, match=r"tiny has no home\.safetensors of its own that says so. Use prior 'auto'"):
+    with pytest.raises(SettingsError, match=r"but tiny has none that can be used. Use prior 'auto'"):
         ZeroShotClassifier(tiny_encoder, CLASSES, prior="home")
-    with pytest.raises(SettingsError, match="at least two classes that zsderm-mini was shown in training"):
+    with pytest.raises(SettingsError, match=r"but it was shown melanoma \(as melanoma\)\. Use"):
         ZeroShotClassifier.from_pretrained(encoder, classes=["melanoma", "psoriasis"], prior="home")
-    with pytest.raises(SettingsError, match="and apart from each other"):
+    with pytest.raises(SettingsError, match=r"apart .* hemangioma \(as (.+)\); pyogenic granuloma \(as \1\)\. Use"):
         ZeroShotClassifier.from_pretrained(encoder, classes=["hemangioma", "pyogenic granuloma"], prior="home")
+    with pytest.raises(SettingsError, match="but it was shown none of them"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=["psoriasis", "vitiligo"], prior="home")
     with pytest.raises(SettingsError, match="Expected retrieval 'batch' beside prior 'home'"):
         ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", retrieval="image")
     with pytest.raises(SettingsError, match="Expected `centre` to be off beside prior 'home'"):

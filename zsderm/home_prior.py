@@ -70,19 +70,23 @@ class HomePrior:
         Raises:
             SettingsError: the training images were not measured by diagnosis, or show fewer than two of the classes.
         """
-        home = home_of(encoder)
+        home, name = home_of(encoder), encoder.card.name
         if home is None or not home.diagnoses:
+            lacks = (
+                f"{name} has none that can be used" if home is None else f"that of {name} does not say what they show"
+            )
             raise SettingsError(
-                f"Expected an encoder whose training images were measured by diagnosis, for prior 'home', but "
-                f"{encoder.card.name} has no {HOME_FILE} of its own that says so. Use prior 'auto'. Who has the "
-                "training images can measure them: zsderm pretrain home FOLDER --config FILE"
+                f"Expected a {HOME_FILE} in which the encoder's training images were measured by diagnosis, for prior "
+                f"'home', but {lacks}. Use prior 'auto'. Who has the training images can measure them: zsderm pretrain "
+                "home FOLDER --config FILE"
             )
         found = training_diagnoses(classes, home.diagnoses, knowledge)
         mean = home.mean_of(found)
-        if mean is None or len({name for names in found for name in names}) < 2:
+        if mean is None or len({diagnosis for own in found for diagnosis in own}) < 2:
+            shown = [f"{given} (as {', '.join(own)})" for given, own in zip(classes, found, strict=True) if own]
             raise SettingsError(
-                f"Expected at least two classes that {encoder.card.name} was shown in training, and apart from each "
-                "other, for prior 'home', but there are fewer. Use prior 'auto'."
+                f"Expected at least two classes that {name} was shown in training, and apart from each other, for "
+                f"prior 'home', but it was shown {'; '.join(shown) or 'none of them'}. Use prior 'auto'."
             )
         return cls(mean, torch.tensor([bool(names) for names in found]))
 

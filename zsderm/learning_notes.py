@@ -58,10 +58,7 @@ def learning_notes(
     if not (fitted.reason or stated):
         return []
     if not fitted.reason:
-        return [
-            f"{stated} was not used: the method {settings.method!r} uses no prior. Only 'kpl' does, which learns from "
-            "all photographs together."
-        ]
+        return [f"{stated} was not used: the method {settings.method!r} uses no prior. Only 'kpl' does."]
     sentence, answers = refinement_sentence(fitted, 0, 0, beforehand=beforehand), _source(texts)
     if stated:
         return [f"{sentence} {stated} was not used: the answers come {answers}, as they would without a prior."]

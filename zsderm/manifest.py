@@ -46,6 +46,11 @@ def prediction_manifest(
     if not settings.smooth:
         del asked["smooth"]  # manifests of before there was smoothing are of the same settings
     home = home_of(encoder)
+    shown_as = (
+        None
+        if shown is None
+        else {name: list(own) for name, own in zip(shown.classes, shown.found, strict=True) if own}
+    )
     shares = {} if isinstance(prior, str) else {name: float(share) for name, share in prior.items()}
     return {
         "encoder": {
@@ -53,6 +58,7 @@ def prediction_manifest(
             "fingerprint": encoder.fingerprint,
             "temperature": encoder.temperature,
             "never_shown": None if shown is None else list(shown.never),
+            "shown_as": shown_as,
             "familiarity_threshold": None if home is None else home.threshold,
         },
         "knowledge": knowledge

@@ -87,6 +87,12 @@ def test_what_is_finished_is_not_repeated(done: Result, folder: Path) -> None:
     assert "mine--zsderm-mini--class-name: there already" in again.stderr
 
 
+def test_a_prior_that_no_method_uses_is_told(done: Result, folder: Path) -> None:
+    how = ["--dataset", folder / "mine.csv", "--method", "class-name", "--output", folder / "results"]
+    assert _run(*how, "--prior", "home").stderr.startswith("Note: --prior was not used: none of the methods uses")
+    assert "--prior was not used" not in _run(*how).stderr
+
+
 def test_tables_are_printed_or_written_into_pages(done: Result, folder: Path) -> None:
     printed = _run("--tables", folder / "results")
     assert "## summary" in printed.stdout and "MAKE" not in printed.stdout and "| mine | 6 |" in printed.stdout

@@ -71,7 +71,9 @@ def test_what_the_record_promises_is_in_the_table(run, photos: Path, labels: Pat
     record, how = tmp_path / "record.json", ("--classes", CLASSES, "--method", "knowledge", "--images", photos)
     done = run("calibrate", *how, "--labels", labels, "--abstain-rate", 0.1, "--coverage", 0.8, "--output", record)
     assert done.exit_code == 0, done.output
-    assert "40 labelled images of 40" in done.stderr and f"Written: {record}" in done.stderr
+    assert (
+        "40 labelled images of 40; method knowledge, prior none" in done.stderr and f"Written: {record}" in done.stderr
+    )
     learned = Calibration.load(record)
     assert learned.n == 40 and learned.source == "labels.csv" and learned.conformal.coverage == 0.8
 

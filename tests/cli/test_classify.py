@@ -363,6 +363,8 @@ def test_what_the_bundled_encoder_does_not_know_is_named_before_the_work_and_whe
     assert done.stderr.count(picture) == 1 and "its answer is a guess: letter.png." in done.stderr
     first = json.loads(output.read_text(encoding="utf-8").splitlines()[0])
     assert first["manifest"]["encoder"]["never_shown"] == ["psoriasis", "acne"]
+    shown_as = {"mole": ["melanocytic nevus"], "nodular melanoma": ["melanoma"]}
+    assert first["manifest"]["encoder"]["shown_as"] == shown_as
     assert classes in first["manifest"]["notes"] and any(picture in note for note in first["manifest"]["notes"])
     assert classes in report.read_text(encoding="utf-8") and picture in report.read_text(encoding="utf-8")
     values = {Path(row["image"]).name: row["familiarity"] for row in map(json.loads, output.read_text().splitlines())}

@@ -101,8 +101,10 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(home: EncoderHome, tmp_
         path.write_bytes(path.read_bytes()[:100])
     elif how == "text":
         path.write_text("no tensors")
-    with pytest.raises(CheckpointError, match="take it away: answers stay the same"):
+    with pytest.raises(CheckpointError, match="or take it away"):
         EncoderHome.read(path)
+    with pytest.warns(FallbackWarning, match="or take it away. Until then it is left aside"):
+        assert read_home(path, 6, "0123") is None
 
 
 def test_the_home_of_other_weights_is_left_aside_with_a_warning(home: EncoderHome, tmp_path: Path) -> None:

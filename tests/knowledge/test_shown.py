@@ -7,6 +7,7 @@ import pytest
 from zsderm import KnowledgeBase
 from zsderm.encoders import mini
 from zsderm.knowledge.card import KnowledgeCard
+from zsderm.knowledge.disease import Disease
 from zsderm.knowledge.shown import ShownClasses
 
 DIAGNOSES = ("melanoma", "melanocytic nevus", "benign keratosis", "foot ulcer")
@@ -44,6 +45,13 @@ def test_a_class_that_a_training_diagnosis_may_show_is_not_named(base: Knowledge
 
 def test_codes_are_read_as_a_class_list_reads_them(base: KnowledgeBase) -> None:
     assert never(["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"], base) == ("akiec", "bcc", "df", "vasc")
+
+
+def test_a_name_of_ones_own_is_known_by_its_aliases() -> None:
+    own = KnowledgeBase(KnowledgeCard(name="own"), [Disease("naevus clinic 4", aliases=("mole", "spot"))])
+    found = ShownClasses.of(["naevus clinic 4", "spot", "psoriasis"], DIAGNOSES, own)
+    assert found is not None and found.never == ("psoriasis",)
+    assert found.found == (("melanocytic nevus",), ("melanocytic nevus",), ())
 
 
 def test_nothing_is_claimed_of_a_name_that_nobody_knows_or_of_an_encoder_that_says_nothing(base) -> None:

@@ -405,10 +405,10 @@ def test_answers_that_the_refinement_changed_are_listed_with_their_pictures(tmp_
     predictions = replace(predictions, unrefined_labels=[other[0], now[1], None, None])
     page = _page(predictions, tmp_path / "report.html", true=[CLASSES.index(now[0]), 0, 0, 0])
     assert "<b>1 of 2</b> answers changed" in page and "<b>1</b> became right, <b>0</b> became wrong" in page
-    said = f"Changed by refinement:</span> {html.escape(other[0])} → {html.escape(now[0])}</p>"
+    said = f"Changed:</span> {html.escape(other[0])} → {html.escape(now[0])}</p>"
     assert said in page and page.count('class="set changed"') == 1
     assert 'data-go="show=changed">1</td>' in page
-    assert "Changed by refinement" not in _page(_answers(tmp_path), tmp_path / "report.html")
+    assert "Changed" not in _page(_answers(tmp_path), tmp_path / "report.html")
 
 
 def test_the_sentence_on_the_refinement_stands_above_what_it_changed(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_number_leads_to_the_answers_that_the_refinement_changed(
     window.run("document.querySelector('a[href=\"#show=changed\"]').click(); new Promise(done => setTimeout(done, 50))")
     assert sorted(_places(window)) == [2, 70, 90] and _status(window).startswith(f"3 of {COUNT} photographs")
     cards = window.run("[...document.querySelectorAll('#shown .changed')].map(said => said.textContent)")
-    assert sorted(cards) == sorted(f"Changed by refinement: {before[place]} → {now[place]}" for place in (2, 70, 90))
+    assert sorted(cards) == sorted(f"Changed: {before[place]} → {now[place]}" for place in (2, 70, 90))
     assert window.complaints == []
 
 

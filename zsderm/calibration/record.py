@@ -32,6 +32,7 @@ SENTENCES, CLASS_TEXTS = "sentences", "class_texts"  # digests of the class text
 SMOOTH, SMOOTH_NEIGHBOURS = "smooth", "smooth_neighbours"  # gamma, 0 where nothing was smoothed; then no neighbours
 CHECKSUM = "checksum"
 UNUSED = "none"  # the prior of predictions that rest on none
+_DECIDED_TOGETHER = ("method", "prior")
 # What `prediction_settings` may say, and of which kind.
 MADE_WITH = {
     "encoder": "str",
@@ -119,12 +120,16 @@ class Calibration:
                 FallbackWarning,
                 stacklevel=3,
             )
-        for name, value in before.items():
-            if name != TEMPERATURE and name in found and found[name] != value:
-                raise SettingsError(
-                    f"Expected predictions made as those that were calibrated, with {_said(name, value)}, but these "
-                    f"were made with {_said(name, found[name])}. Use the same settings, or fit once and calibrate that."
-                )
+        known = [name for name in before if name != TEMPERATURE and name in found]
+        other = [name for name in known if found[name] != before[name]]
+        if other:
+            # A refused prior changes the method as well, so one of the two alone would not tell what happened.
+            told = [name for name in other if name in _DECIDED_TOGETHER] if other[0] in _DECIDED_TOGETHER else other[:1]
+            before_said, now_said = (" and ".join(_said(name, made[name]) for name in told) for made in (before, found))
+            raise SettingsError(
+                f"Expected predictions made as those that were calibrated, with {before_said}, but these were made "
+                f"with {now_said}. Use the same settings, or fit once and calibrate that."
+            )
 
     def temperature_for(self, found: Mapping[str, Any]) -> float:
         """What log probabilities are divided by.
@@ -309,4 +314,8 @@ def _said(name: str, value: object) -> str:
         return f"smoothing (gamma {value:g})" if value else "no smoothing"
     if name == SMOOTH_NEIGHBOURS:
         return f"smoothing over {value} neighbours"
+    if name == "prior":
+        return "no prior" if value == UNUSED else f"prior {value!s:.60}"
+    if name == HOME_PRIOR:
+        return f"training images {value} of prior home"
     return f"{'class texts' if name in (SENTENCES, CLASS_TEXTS) else name} {value}"

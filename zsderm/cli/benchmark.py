@@ -209,11 +209,13 @@ def benchmark(
         refuse_several_encoders(embeddings, models)
         from zsderm.benchmarks.datasets import load
         from zsderm.benchmarks.grid import METHODS as PLAINEST_FIRST
-        from zsderm.benchmarks.grid import grid
+        from zsderm.benchmarks.grid import WITH_PRIOR, grid
         from zsderm.benchmarks.runner import run_grid
         from zsderm.cli.command_line import command_line
 
         chosen = sorted(methods or METHODS, key=lambda name: (*PLAINEST_FIRST, name).index(name))
+        if priors != (DEFAULT_PRIOR,) and not set(WITH_PRIOR) & set(chosen):
+            say("Note: --prior was not used: none of the methods uses a prior. Only 'kpl' does.")
         given = {text: ClassPrior().convert(text, None, None) for text in priors}
         weights = {PurePath(text).stem: prior for text, prior in given.items() if not isinstance(prior, str)}
         worded = _worded(models, {"language_model": language_model, "api_key": api_key, "device": device})

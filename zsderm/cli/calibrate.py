@@ -13,7 +13,7 @@ from zsderm.cli.embedded_images import images_or_embeddings
 from zsderm.cli.help import IMAGES, OUTPUT, Command, option
 from zsderm.cli.options import FILE, classifier_of, classifier_options, image_column_or_order_option, read_texts
 from zsderm.cli.parameters import ResultFile
-from zsderm.cli.summary import unsaid_notes
+from zsderm.cli.summary import done_and_why, unsaid_notes
 from zsderm.cli.talk import is_quiet, say
 from zsderm.wording import counted
 
@@ -160,7 +160,9 @@ def _summary(predictions: Predictions, true: NDArray[np.int_], record: Calibrati
             f"{errors[1]:.3f} on average with it (calibration error), by {errors[0]:.3f} without it. Do not use it: "
             "check the labels, or label more photographs."
         )
-    yield f"{counted(record.n, 'labelled image')} of {len(predictions)}; method {predictions.method}"
+    how = f"method {predictions.method}, prior {predictions.prior}"
+    yield f"{counted(record.n, 'labelled image')} of {len(predictions)}; {how}"
+    yield from done_and_why(predictions)
     yield (
         f"  temperature × {record.temperature:.2f}: calibration error {errors[0]:.3f} before, {errors[1]:.3f} after, "
         "on these very images"

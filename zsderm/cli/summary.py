@@ -39,9 +39,7 @@ def count_summary(counts: AnswerCounts, found: Predictions | PredictionDataset, 
     done = counts.images - counts.failed
     images = counted(counts.images, "image")
     yield f"{images}, {done} classified in {seconds:.1f} s; method {found.method}, prior {found.prior}"
-    done_and_why = found.refinement
-    if done_and_why and not any(note.startswith(done_and_why) for note in found.notes):
-        yield done_and_why  # where nothing was refined, a note says so
+    yield from done_and_why(found)
     width = max((len(name) for name in counts.labels), default=0)
     for name, count in Counter(counts.labels).most_common(_SHOWN):
         yield f"  {name:<{width}}  {count:>5}  {count / done:>4.0%}"
@@ -49,6 +47,12 @@ def count_summary(counts: AnswerCounts, found: Predictions | PredictionDataset, 
         yield f"  and {counted(len(counts.labels) - _SHOWN, 'more class', 'more classes')}"
     if counts.abstained is not None:
         yield f"  {counts.abstained} of them may be none of these: see the column abstained"
+
+
+def done_and_why(found: Predictions | PredictionDataset) -> Iterator[str]:
+    """What was learned from the images, if anything was; where nothing was refined, a note says so."""
+    if found.refinement and not any(note.startswith(found.refinement) for note in found.notes):
+        yield found.refinement
 
 
 def group_summary(grouped: GroupPredictions | None) -> Iterator[str]:

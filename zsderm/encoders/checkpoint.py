@@ -60,11 +60,8 @@ class Checkpoint(ABC):
     def home(self) -> EncoderHome | None:
         """What the embeddings of its training images look like; None where that was not measured.
 
-        Raises:
-            CheckpointError: the file that says it cannot be read.
-
         Warns:
-            FallbackWarning: it was measured with other weights.
+            FallbackWarning: the file that says it is damaged, or was measured with other weights.
         """
         return read_home(home_file(self.weights.parent), self.card.width, self.fingerprint)
 

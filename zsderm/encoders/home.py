@@ -29,6 +29,10 @@ _TENSORS = ("mean", "axes", "variances")
 _CLASS_MEANS = "class_means"  # which older files do not have
 MOST_NAMED = 5  # images in one sentence; the column familiarity has them all
 _LEAST = 1e-12  # a variance below it is rounding
+_LEFT_ASIDE = (
+    "Until then it is left aside: photographs of something else than skin are not pointed out, and prior 'home' is "
+    "not possible; other answers stay the same."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +149,7 @@ class EncoderHome:
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise CheckpointError(
                 f"{path} does not hold the statistics of an encoder's training images: {reason}. Copy it again, or "
-                "take it away: answers stay the same, but for prior 'home', which needs it; photographs of something "
-                "else are no longer pointed out."
+                "take it away."
             ) from error
 
     def _checked(self) -> EncoderHome:
@@ -213,22 +216,22 @@ def read_home(path: Path | None, width: int, fingerprint: str) -> EncoderHome | 
         fingerprint: of the encoder.
 
     Returns:
-        None where there is no file, or where it was measured with other weights.
-
-    Raises:
-        CheckpointError: the file cannot be read.
+        None where there is no file, or where it cannot be used.
 
     Warns:
-        FallbackWarning: it was measured with other weights.
+        FallbackWarning: it is damaged, or was measured with other weights.
     """
     if path is None:
         return None
-    found = EncoderHome.read(path)
+    try:
+        found = EncoderHome.read(path)
+    except CheckpointError as error:
+        warnings.warn(f"{error} {_LEFT_ASIDE}", FallbackWarning, stacklevel=3)
+        return None
     if found.encoder != fingerprint or len(found.mean) != width:
         warnings.warn(
-            f"{path} was measured with another encoder ({found.encoder}) than the one beside it ({fingerprint}), so it "
-            "is left aside: photographs of something else than skin are not pointed out. Measure it again with: "
-            "zsderm pretrain home FOLDER --config FILE",
+            f"{path} was measured with another encoder ({found.encoder}) than the one beside it ({fingerprint}). "
+            f"Measure it again with: zsderm pretrain home FOLDER --config FILE. {_LEFT_ASIDE}",
             FallbackWarning,
             stacklevel=3,
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from zsderm.config import DEFAULT_KNOWLEDGE
-from zsderm.knowledge.base import KnowledgeBase
+from zsderm.knowledge.base import Disease, KnowledgeBase
 from zsderm.knowledge.class_names import ClassNames, disease_of
 from zsderm.knowledge.names import spelling
 from zsderm.knowledge.pools import holds, members_of
@@ -23,11 +23,13 @@ class ShownClasses:
         classes: (C,) as the user gave them.
         never: those of them that the encoder was never shown, in their order.
         unclear: those whose names the knowledge base does not know, so that nothing can be said.
+        found: (C,) the training diagnoses of each class, as `training_diagnoses` gives them.
     """
 
     classes: tuple[str, ...]
     never: tuple[str, ...]
     unclear: tuple[str, ...]
+    found: tuple[tuple[str, ...], ...]
 
     @classmethod
     def of(
@@ -49,13 +51,14 @@ class ShownClasses:
         """
         if diagnoses is None:
             return None
-        judge, own = _judge(diagnoses, knowledge), ClassNames.read(classes, knowledge).canonical
+        judge, called = _judge(diagnoses, knowledge), _called(classes, knowledge)
         never: list[str] = []
         unclear: list[str] = []
-        for given, meant, shown in zip(classes, own, training_diagnoses(classes, diagnoses, knowledge), strict=True):
+        found = training_diagnoses(classes, diagnoses, knowledge)
+        for given, names, shown in zip(classes, called, found, strict=True):
             if not shown:
-                (never if disease_of(meant, judge) or disease_of(given, judge) else unclear).append(given)
-        return cls(tuple(classes), tuple(never), tuple(unclear))
+                (never if _disease(names, judge) else unclear).append(given)
+        return cls(tuple(classes), tuple(never), tuple(unclear), found)
 
     def note(self, encoder: str) -> str:
         """A sentence that names the classes that an encoder was never shown; empty where there are none.
@@ -89,11 +92,9 @@ def training_diagnoses(
     """
     judge = _judge(diagnoses, knowledge)
     diseases = {name: disease_of(name, judge) for name in diagnoses}
-    # The user's own base may know a class by a name of its own, and the bundled one by the name that it has there.
-    own = ClassNames.read(classes, knowledge).canonical
     found = []
-    for given, meant in zip(classes, own, strict=True):
-        disease, spelt = disease_of(meant, judge) or disease_of(given, judge), {spelling(given), spelling(meant)}
+    for names in _called(classes, knowledge):
+        disease, spelt = _disease(names, judge), set(map(spelling, names))
         found.append(
             tuple(
                 name
@@ -104,6 +105,18 @@ def training_diagnoses(
             )
         )
     return tuple(found)
+
+
+def _called(classes: Sequence[str], knowledge: KnowledgeBase | None) -> Iterator[tuple[str, ...]]:
+    """All names of each class, first those that it goes by; the user's own base may have names that no other has."""
+    for given, meant in zip(classes, ClassNames.read(classes, knowledge).canonical, strict=True):
+        own = disease_of(meant, knowledge)
+        yield (meant, given, *(own.aliases if own else ()))
+
+
+def _disease(names: Sequence[str], judge: KnowledgeBase) -> Disease | None:
+    """The disease that the first of some names means to a base which knows it."""
+    return next(filter(None, (disease_of(name, judge) for name in names)), None)
 
 
 def _judge(diagnoses: Sequence[str], knowledge: KnowledgeBase | None) -> KnowledgeBase:

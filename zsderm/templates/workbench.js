@@ -23,7 +23,7 @@
     unlabelled: ["without a label", (photo) => photo.label < 0],
     abstained: ["none of these?", (photo) => photo.is.includes("abstained")],
     below: ["less probable than was asked for", (photo) => photo.is.includes("below")],
-    changed: ["changed by refinement", (photo) => photo.is.includes("changed")],
+    changed: ["answer changed", (photo) => photo.is.includes("changed")],
     failed: ["not classified", (photo) => photo.is.includes("failed")],
     marked: ["corrected or confirmed here", (photo) => marks.has(photo.place)],
   };

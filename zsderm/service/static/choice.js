@@ -9,7 +9,7 @@ export const SHOWN = {
   close: ["lead below 10 percentage points", (row) => row.margin !== null && row.margin < 0.1],
   several: ["could be several classes", (row) => row.possible !== null && row.possible !== 1 && !row.error],
   abstained: ["none of these?", (row) => row.abstained],
-  changed: ["changed by refinement", (row) => row.changed],
+  changed: ["answer changed", (row) => row.changed],
   failed: ["✗ not classified", (row) => Boolean(row.error)],
 };
 

@@ -104,7 +104,7 @@ const signs = (row) =>
     row.comment && ["muted", "has a comment"],
     row.abstained && ["doubt", "none of these?"],
     row.possible !== null && row.possible !== 1 && !row.error && ["doubt", row.possible ? `could be ${row.possible} classes` : "could be none of the classes"],
-    row.changed && ["doubt", "changed by refinement"],
+    row.changed && ["doubt", "answer changed"],
   ].filter(Boolean);
 
 const card = (row, current) => {
