@@ -641,6 +641,7 @@ def test_the_manifest_is_enough_to_repeat_the_run(tiny_encoder, knowledge, folde
         manifest = classifier(tiny_encoder, knowledge, k=5).predict(folder).manifest
     unknown = {
         "never_shown": None,
+        "not_known": None,
         "shown_as": None,
         "familiarity_threshold": None,
     }  # nothing is claimed of such an encoder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -99,14 +100,44 @@ def test_fitted_a_photograph_alone_has_the_answer_that_it_has_in_a_folder(
 
 def test_the_result_says_what_was_taken_off(encoder: Encoder, photographs: list[Path]) -> None:
     found = ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home").predict(photographs)
-    assert found.refinement.startswith("Prior home: what each class scores on the encoder's average training")
-    assert f"of {len(photographs)} answers changed." in found.refinement
+    assert found.refinement.startswith(
+        "Prior home: each score was corrected by what its class scores on the encoder's average"
+    )
+    assert f"of {len(photographs)} answers changed." in found.refinement and "others" not in found.refinement
     refinement = found.manifest["refinement"]
     assert found.proxies is not None
     expected = dict(zip(CLASSES, (found.proxies.double() @ mean_of_home(encoder, CLASSES)).tolist(), strict=True))
     assert refinement["taken off"] == pytest.approx(expected, abs=1e-4)
     assert "prior" not in refinement, "no class mix was learned"
     assert len(refinement["home"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (
+            ["psoriasis"],
+            "of the 6 classes that it was shown, as some classes .*; off the other class as much was taken",
+        ),
+        (["psoriasis", "acne"], "of the 6 classes that it was shown, as some classes .*; off the 2 others as much"),
+    ],
+)
+def test_the_result_says_that_some_classes_were_never_shown(
+    encoder: Encoder, photographs: list[Path], others: list[str], words: str
+) -> None:
+    found = ZeroShotClassifier.from_pretrained(encoder, classes=[*CLASSES, *others], prior="home").predict(photographs)
+    assert re.search(words, found.refinement)
+
+
+def test_auto_names_home_where_most_classes_were_never_shown(encoder: Encoder, photographs: list[Path]) -> None:
+    others = ["psoriasis", "vitiligo", "acne", "scabies", "rosacea"]
+    told = {}
+    for count, classes in ((5, [CLASSES[0], *others]), (2, [*CLASSES[:2], *others[:2]]), (3, [*CLASSES[:2], *others])):
+        notes = ZeroShotClassifier.from_pretrained(encoder, classes=classes).predict(photographs).notes
+        (told[count],) = (note for note in notes if note.startswith("Not refined"))
+    assert "never shown most of these classes" in told[3] and "Prior 'home' makes that rarer." in told[3]
+    for note in (told[5], told[2]):  # not possible with one class that was shown; and where only half were not
+        assert "'home'" not in note and "Nothing is wrong" in note
 
 
 def test_other_methods_use_no_prior_and_say_so(encoder: Encoder, photographs: list[Path]) -> None:
@@ -245,6 +276,8 @@ def test_it_is_refused_where_it_cannot_be_used(encoder: Encoder, tiny_encoder: E
         ZeroShotClassifier.from_pretrained(encoder, classes=["hemangioma", "pyogenic granuloma"], prior="home")
     with pytest.raises(SettingsError, match="but it was shown none of them"):
         ZeroShotClassifier.from_pretrained(encoder, classes=["psoriasis", "vitiligo"], prior="home")
+    with pytest.raises(SettingsError, match="does not know melannoma, nevuss: check the spelling"):
+        ZeroShotClassifier.from_pretrained(encoder, classes=["melannoma", "nevuss", "psoriasis"], prior="home")
     with pytest.raises(SettingsError, match="Expected retrieval 'batch' beside prior 'home'"):
         ZeroShotClassifier.from_pretrained(encoder, classes=CLASSES, prior="home", retrieval="image")
     with pytest.raises(SettingsError, match="Expected `centre` to be off beside prior 'home'"):
@@ -266,7 +299,7 @@ def run(tmp_path: Path) -> Callable[..., str]:
 
 def test_the_command_says_it_and_answers_the_same_from_stored_rows(run: Callable[..., str], tmp_path: Path) -> None:
     told = run("--prior", "home", "--output", str(tmp_path / "p.csv"))
-    assert "prior home" in told and "Prior home: what each class scores" in told
+    assert "prior home" in told and "Prior home: each score was corrected" in told
     manifest = json.loads((tmp_path / "p.csv.manifest.json").read_text())["manifest"]
     assert manifest["settings"]["prior"] == "home"
     embed = ["embed", str(EXAMPLES / "images"), "--output", str(tmp_path / "rows.npy")]

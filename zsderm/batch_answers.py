@@ -21,7 +21,7 @@ from zsderm.encoders.base import home_of
 from zsderm.encoders.home import StrangeImages
 from zsderm.evidence import Company, CompanyTotals
 from zsderm.fitted import Fitted, learn, text_scores
-from zsderm.home_prior import home_prior
+from zsderm.home_prior import crowded_home, home_prior
 from zsderm.knowledge.base import KnowledgeBase
 from zsderm.knowledge.class_names import BARE
 from zsderm.knowledge.shown import ShownClasses
@@ -260,7 +260,8 @@ class BatchAnswers:
     def _notes(self, fitted: Fitted, strange: str) -> list[str]:
         """What a reader of the result should know, first what the encoder does not."""
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
-        learned = learning_notes(fitted, self.settings, self.prior, self.texts, beforehand=self.fit is not None)
+        how = {"beforehand": self.fit is not None, "crowded": crowded_home(self.encoder, self.shown)}
+        learned = learning_notes(fitted, self.settings, self.prior, self.texts, **how)
         return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
 
     def _learned(self, fitted: Fitted, of_batch: BatchFacts) -> dict[str, Any]:
@@ -268,7 +269,8 @@ class BatchAnswers:
         changed, answered = of_batch.changed, of_batch.answered
         facts = {**fitted.history(self.classes), **self._identity()}
         if "refinement" in facts:
-            words = refinement_sentence(fitted, changed, answered, beforehand=self.fit is not None)
+            how = {"beforehand": self.fit is not None, "smoothed": SmoothedAnswers.possible(answered, self.settings)}
+            words = refinement_sentence(fitted, changed, answered, **how)
             facts["refinement"] = {"summary": words, "changed": changed, "answers": answered, **facts["refinement"]}
         return facts
 

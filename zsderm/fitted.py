@@ -15,7 +15,7 @@ import torch
 from zsderm.arrays import UNIT_TOLERANCE
 from zsderm.class_texts import ClassTexts
 from zsderm.config import HOME_PRIOR, Settings
-from zsderm.home_prior import REASON, HomePrior, home_digest
+from zsderm.home_prior import HomePrior, home_digest
 from zsderm.progress import progress_bar
 from zsderm.proxies import FeatureChunks, KnownRows, Refinement, refine
 from zsderm.proxies.chunks import CHUNK_SIZE
@@ -92,7 +92,7 @@ class Fitted:
     def from_home(self, home: HomePrior) -> Fitted:
         """The same text proxies, less what they score at home."""
         held_back = home.held_back(self.text)
-        return replace(self, centre=home.mean, held_back=held_back, refined=True, prior=HOME_PRIOR, reason=REASON)
+        return replace(self, centre=home.mean, held_back=held_back, refined=True, prior=HOME_PRIOR, reason=home.reason)
 
     @property
     def rows(self) -> torch.Tensor:

@@ -15,13 +15,11 @@ import torch
 from zsderm.config import HOME_PRIOR, Settings
 from zsderm.encoders.base import HOME_FILE, home_of
 from zsderm.errors import SettingsError
-from zsderm.knowledge.shown import training_diagnoses
+from zsderm.knowledge.shown import ShownClasses, training_diagnoses
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
     from zsderm.knowledge.base import KnowledgeBase
-
-REASON = "what each class scores on the encoder's average training photograph of these classes is taken off"
 
 
 def is_home(prior: str | torch.Tensor) -> bool:
@@ -84,9 +82,12 @@ class HomePrior:
         mean = home.mean_of(found)
         if mean is None or len({diagnosis for own in found for diagnosis in own}) < 2:
             shown = [f"{given} (as {', '.join(own)})" for given, own in zip(classes, found, strict=True) if own]
+            held = ShownClasses.of(classes, home.diagnoses, knowledge)
+            unclear = held.unclear if held is not None else ()
+            spelt = f" The knowledge base does not know {', '.join(unclear)}: check the spelling." if unclear else ""
             raise SettingsError(
                 f"Expected at least two classes that {name} was shown in training, and apart from each other, for "
-                f"prior 'home', but it was shown {'; '.join(shown) or 'none of them'}. Use prior 'auto'."
+                f"prior 'home', but it was shown {'; '.join(shown) or 'none of them'}.{spelt} Use prior 'auto'."
             )
         return cls(mean, torch.tensor([bool(names) for names in found]))
 
@@ -94,6 +95,34 @@ class HomePrior:
         """(C,) float32, at least 0: what is taken off each class of text proxies (C, D) beside ``mean . t_k``."""
         at_home = text @ self.mean  # (C,)
         return (at_home[self.shown].max() - at_home).clamp(min=0).masked_fill(self.shown, 0)
+
+    @property
+    def reason(self) -> str:
+        """What was done, and why, as the rest of a sentence."""
+        known, others = int(self.shown.sum()), int((~self.shown).sum())
+        over = "these classes" if not others else f"the {known} classes that it was shown"
+        told = (
+            "each score was corrected by what its class scores on the encoder's average training photograph of "
+            f"{over}, as some classes score high on every photograph"
+        )
+        if not others:
+            return told
+        left = f"the {others} others" if others > 1 else "the other class"
+        return f"{told}; off {left} as much was taken as off the shown one that loses most, or more"
+
+
+def crowded_home(encoder: Encoder, shown: ShownClasses | None) -> bool:
+    """Whether prior "home" is possible for a class list most of which the encoder was never shown.
+
+    Args:
+        encoder: with its home.
+        shown: what its training diagnoses say about the list; None where they are not known.
+    """
+    home = home_of(encoder)
+    if home is None or not home.diagnoses or shown is None:
+        return False
+    known = [own for own in shown.found if own]
+    return len({name for own in known for name in own}) > 1 and len(known) < len(shown.classes) / 2
 
 
 def home_prior(

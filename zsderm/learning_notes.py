@@ -11,8 +11,16 @@ from zsderm.home_prior import is_home
 from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES
 from zsderm.wording import counted
 
+_FINE = "Nothing is wrong, and nothing needs to be done."
+_CROWDED = (
+    "The encoder was never shown most of these classes, which may take photographs from the others. Prior 'home' makes "
+    "that rarer."
+)
 
-def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforehand: bool) -> str:
+
+def refinement_sentence(
+    fitted: Fitted, changed: int, answered: int, *, beforehand: bool, smoothed: bool = False
+) -> str:
     """What was done, why, and how many answers that changed.
 
     Args:
@@ -20,6 +28,7 @@ def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforeha
         changed: how many answers are not those of the text proxies.
         answered: how many answers there are.
         beforehand: see `learning_notes`.
+        smoothed: whether the answers were smoothed as well, which may have changed some of them.
 
     Returns:
         A sentence or two, such as "Refined: the photographs form groups that fit the refined answers better. 37 of 312
@@ -33,11 +42,18 @@ def refinement_sentence(fitted: Fitted, changed: int, answered: int, *, beforeha
     done = "Prior home" if fitted.prior == HOME_PRIOR else f"Refined{batch}"  # home learns from no batch
     if answered == 1:
         return f"{done}: {fitted.reason}. The answer {'changed' if changed else 'did not change'}."
-    return f"{done}: {fitted.reason}. {changed or 'None'} of {counted(answered, 'answer')} changed."
+    also = ", by this and the smoothing together" if smoothed else ""
+    return f"{done}: {fitted.reason}. {changed or 'None'} of {counted(answered, 'answer')} changed{also}."
 
 
 def learning_notes(
-    fitted: Fitted, settings: Settings, prior: str | torch.Tensor, texts: ClassTexts, *, beforehand: bool
+    fitted: Fitted,
+    settings: Settings,
+    prior: str | torch.Tensor,
+    texts: ClassTexts,
+    *,
+    beforehand: bool,
+    crowded: bool = False,
 ) -> list[str]:
     """Notes on what was not learned from a batch, and on a stated prior that was not used, or used on few images.
 
@@ -47,6 +63,7 @@ def learning_notes(
         prior: as it was asked for: a word, or (C,) shares.
         texts: the sentences of all classes.
         beforehand: whether the batch was that of an earlier fit, and not the images that are answered.
+        crowded: see `crowded_home`.
 
     Returns:
         A note, or none where everything was done as asked. Where nothing was refined it begins with
@@ -62,7 +79,7 @@ def learning_notes(
     sentence, answers = refinement_sentence(fitted, 0, 0, beforehand=beforehand), _source(texts)
     if stated:
         return [f"{sentence} {stated} was not used: the answers come {answers}, as they would without a prior."]
-    told = f"{sentence} The answers come {answers}. Nothing is wrong, and nothing needs to be done."
+    told = f"{sentence} The answers come {answers}. {_CROWDED if crowded else _FINE}"
     if fitted.images < Settings.min_images:  # nothing that is said of them would help
         return [told]
     few = fitted.images < least_images(prior, texts.class_count, settings)

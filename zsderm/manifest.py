@@ -58,6 +58,7 @@ def prediction_manifest(
             "fingerprint": encoder.fingerprint,
             "temperature": encoder.temperature,
             "never_shown": None if shown is None else list(shown.never),
+            "not_known": None if shown is None else list(shown.unclear),
             "shown_as": shown_as,
             "familiarity_threshold": None if home is None else home.threshold,
         },

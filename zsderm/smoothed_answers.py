@@ -30,6 +30,11 @@ class SmoothedAnswers:
     facts: dict[str, Any] | None = None
     note: str = ""
 
+    @staticmethod
+    def possible(count: int, settings: Settings) -> bool:
+        """Whether the answers for so many images are smoothed, as the settings say."""
+        return settings.smooth > 0 and count >= settings.min_images
+
     @classmethod
     def of(cls, features: torch.Tensor, probabilities: torch.Tensor, settings: Settings) -> SmoothedAnswers:
         """Smooth a batch as the settings say.
@@ -45,7 +50,7 @@ class SmoothedAnswers:
         if settings.smooth == 0:
             return cls(probabilities)
         count = len(features)
-        if count < settings.min_images:
+        if not cls.possible(count, settings):
             few = f"there {agrees(count, 'is', 'are')} only {counted(count, 'photograph')}"
             return cls(
                 probabilities,

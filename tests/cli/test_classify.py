@@ -114,7 +114,7 @@ def test_what_the_refinement_changed_is_told_and_stands_in_table_manifest_and_re
     assert table["unrefined_label"].tolist() == plain["label"].tolist() and "unrefined_label" not in plain
     changed = int((table["unrefined_label"] != table["label"]).sum())
     sentence = f"Refined: every class was stated to be equally common. {changed} of 20 answers changed."
-    assert changed and done.stderr.count(sentence) == 1 and "the refinement changed" in done.stderr
+    assert changed and done.stderr.count(sentence) == 1 and " of these answers changed\n" in done.stderr
     manifest = json.loads((tmp_path / "predictions.csv.manifest.json").read_text(encoding="utf-8"))["manifest"]
     told = manifest["refinement"]
     assert (told["summary"], told["changed"], told["answers"]) == (sentence, changed, 20)

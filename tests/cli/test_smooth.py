@@ -69,6 +69,21 @@ def test_a_fitted_classifier_is_smoothed_when_it_is_asked(run, photos: Path, tmp
     assert run("classify", photos, *HOW, "--fit", fitted, "-o", tmp_path / "first.csv").exit_code == 0
     done = run("classify", photos, "--fitted", fitted, "--smooth", "0.2", "-o", tmp_path / "second.csv")
     assert done.exit_code == 0 and "(gamma 0.2)" in done.stderr
+    done = run("classify", photos, *HOW, "--smooth", "--fit", tmp_path / "again", "-o", tmp_path / "third.csv")
+    assert done.exit_code == 0 and "smoothing is no part of the fit: give --smooth again" in done.stderr
+
+
+def test_what_a_prior_and_smoothing_change_is_counted_together(run, photos: Path, tmp_path: Path) -> None:
+    output, report = tmp_path / "answers.csv", tmp_path / "report.html"
+    done = run(
+        "classify", photos, *HOW, "--method", "kpl", "--prior", "uniform", "--smooth", "-o", output, "--report", report
+    )
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(output)
+    changed = int((table["label"] != table["unrefined_label"]).sum()) or "None"
+    sentence = f"{changed} of 30 answers changed, by this and the smoothing together."
+    assert sentence in done.stderr and sentence in report.read_text()
+    assert "is written about the classes alone, not smoothed, with the same settings." in report.read_text()
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,8 @@ def _fit(classifier: ZeroShotClassifier, images: ImageList | StoredEmbeddings, f
     """Learn from the images, and save what was learned; no other classifier is fitted."""
     classifier.fit(images, progress=not is_quiet())
     classifier.save(folder)
+    if classifier.settings.smooth:
+        say("Note: smoothing is no part of the fit: give --smooth again with --fitted.")
 
 
 def _answers(

@@ -198,7 +198,7 @@ classifier_options = all_of(
         type=ClassPrior(),
         heading=CLASSES,
         help="How common the classes are; auto: found from the images where that is safe; home: "
-        "each class is corrected by its scores on training photographs.",
+        "instead, each class is corrected by its scores on training photographs.",
     ),
     option(
         "--fitted",

@@ -63,7 +63,7 @@ def group_summary(grouped: GroupPredictions | None) -> Iterator[str]:
     groups = counted(len(members), "group")
     yield f"{groups} by {grouped.by}, {done} of them answered from the mean of their photographs"
     if grouped.answers.unrefined_labels is not None:
-        yield f"  the refinement changed {int(grouped.answers.changed.sum())} of these answers"
+        yield f"  {int(grouped.answers.changed.sum())} of these answers changed"
     if members.alone:
         of_all = f"{members.alone} of {counted(len(grouped.photographs), 'photograph')}"
         yield f"  {of_all} {agrees(members.alone, 'has', 'have')} no {grouped.by}; each is a group of its own"

@@ -146,7 +146,8 @@ class EncoderHome:
                 tensors = {name: stored.get_tensor(name).float() for name in names}
             return cls(**tensors, **_facts(facts))._checked()
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200].rstrip(".")
+            said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            reason = " ".join(said.split())[:200].rstrip(".")
             raise CheckpointError(
                 f"{path} does not hold the statistics of an encoder's training images: {reason}. Copy it again, or "
                 "take it away."
