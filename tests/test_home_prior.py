@@ -132,11 +132,17 @@ def test_the_result_says_that_some_classes_were_never_shown(
 def test_auto_names_home_where_most_classes_were_never_shown(encoder: Encoder, photographs: list[Path]) -> None:
     others = ["psoriasis", "vitiligo", "acne", "scabies", "rosacea"]
     told = {}
-    for count, classes in ((5, [CLASSES[0], *others]), (2, [*CLASSES[:2], *others[:2]]), (3, [*CLASSES[:2], *others])):
+    kinds = ["seborrheic keratosis", *others]  # one class, of two training diagnoses
+    for count, classes in (
+        (5, [CLASSES[0], *others]),
+        (1, kinds),
+        (2, [*CLASSES[:2], *others[:2]]),
+        (3, [*CLASSES[:2], *others]),
+    ):
         notes = ZeroShotClassifier.from_pretrained(encoder, classes=classes).predict(photographs).notes
         (told[count],) = (note for note in notes if note.startswith("Not refined"))
     assert "never shown most of these classes" in told[3] and "Prior 'home' makes that rarer." in told[3]
-    for note in (told[5], told[2]):  # not possible with one class that was shown; and where only half were not
+    for note in (told[5], told[1], told[2]):  # not possible with one class that was shown; and where only half were not
         assert "'home'" not in note and "Nothing is wrong" in note
 
 

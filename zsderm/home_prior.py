@@ -15,7 +15,7 @@ import torch
 from zsderm.config import HOME_PRIOR, Settings
 from zsderm.encoders.base import HOME_FILE, home_of
 from zsderm.errors import SettingsError
-from zsderm.knowledge.shown import ShownClasses, training_diagnoses
+from zsderm.knowledge.shown import ShownClasses
 
 if TYPE_CHECKING:
     from zsderm.encoders import Encoder
@@ -69,7 +69,8 @@ class HomePrior:
             SettingsError: the training images were not measured by diagnosis, or show fewer than two of the classes.
         """
         home, name = home_of(encoder), encoder.card.name
-        if home is None or not home.diagnoses:
+        held = None if home is None else ShownClasses.of(classes, home.diagnoses or None, knowledge)
+        if home is None or held is None:
             lacks = (
                 f"{name} has none that can be used" if home is None else f"that of {name} does not say what they show"
             )
@@ -78,18 +79,16 @@ class HomePrior:
                 f"'home', but {lacks}. Use prior 'auto'. Who has the training images can measure them: zsderm pretrain "
                 "home FOLDER --config FILE"
             )
-        found = training_diagnoses(classes, home.diagnoses, knowledge)
-        mean = home.mean_of(found)
-        if mean is None or len({diagnosis for own in found for diagnosis in own}) < 2:
-            shown = [f"{given} (as {', '.join(own)})" for given, own in zip(classes, found, strict=True) if own]
-            held = ShownClasses.of(classes, home.diagnoses, knowledge)
-            unclear = held.unclear if held is not None else ()
-            spelt = f" The knowledge base does not know {', '.join(unclear)}: check the spelling." if unclear else ""
+        mean = home.mean_of(held.found)
+        if mean is None or not held.told_apart:
+            shown = [f"{given} (as {', '.join(own)})" for given, own in zip(classes, held.found, strict=True) if own]
+            unclear = f" The knowledge base does not know {', '.join(held.unclear)}: check the spelling."
             raise SettingsError(
                 f"Expected at least two classes that {name} was shown in training, and apart from each other, for "
-                f"prior 'home', but it was shown {'; '.join(shown) or 'none of them'}.{spelt} Use prior 'auto'."
+                f"prior 'home', but it was shown {'; '.join(shown) or 'none of them'}."
+                f"{unclear if held.unclear else ''} Use prior 'auto'."
             )
-        return cls(mean, torch.tensor([bool(names) for names in found]))
+        return cls(mean, torch.tensor([bool(own) for own in held.found]))
 
     def held_back(self, text: torch.Tensor) -> torch.Tensor:
         """(C,) float32, at least 0: what is taken off each class of text proxies (C, D) beside ``mean . t_k``."""
@@ -119,10 +118,9 @@ def crowded_home(encoder: Encoder, shown: ShownClasses | None) -> bool:
         shown: what its training diagnoses say about the list; None where they are not known.
     """
     home = home_of(encoder)
-    if home is None or not home.diagnoses or shown is None:
+    if home is None or not home.diagnoses or shown is None or not shown.told_apart:
         return False
-    known = [own for own in shown.found if own]
-    return len({name for own in known for name in own}) > 1 and len(known) < len(shown.classes) / 2
+    return sum(map(bool, shown.found)) < len(shown.classes) / 2
 
 
 def home_prior(

@@ -60,6 +60,12 @@ class ShownClasses:
                 (never if _disease(names, judge) else unclear).append(given)
         return cls(tuple(classes), tuple(never), tuple(unclear), found)
 
+    @property
+    def told_apart(self) -> bool:
+        """Whether the encoder was shown at least two of the classes, and not all of them as one diagnosis."""
+        shown = [own for own in self.found if own]
+        return len(shown) > 1 and len({name for own in shown for name in own}) > 1
+
     def note(self, encoder: str) -> str:
         """A sentence that names the classes that an encoder was never shown; empty where there are none.
 
