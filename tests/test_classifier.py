@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -514,6 +515,25 @@ def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_f
     uniform = replace(fitted, refined=True, prior="uniform")
     assert learning_notes(uniform, Settings(), "uniform", how[2], beforehand=False) == []
     assert "-0.30 nats an image, standard error 0.12" in fitted.history(("a", "b"))["refinement"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "rest"),
+    [
+        ((0.0, 2.0, 1.0), "rules out psoriasis: where a weight is 0, .* may show it."),
+        ((0.0, 1.0, 0.0), "rules out psoriasis, eczema: where a weight is 0, .* may show one of them."),
+    ],
+)
+def test_a_class_that_the_stated_prior_rules_out_is_named(tiny_encoder, knowledge, folder, weights, rest: str) -> None:
+    classes = ("psoriasis", "melanoma", "eczema")
+    subject = classifier(tiny_encoder, knowledge, classes=classes, prior=list(weights))
+    found = subject.predict([folder / f"{n:02d}.png" for n in range(24)])
+    (note,) = [note for note in found.manifest["notes"] if "rules out" in note]
+    assert re.fullmatch(f"The prior that was given {rest}", note)
+    out = [index for index, weight in enumerate(weights) if weight == 0]
+    assert not np.isin(found.probabilities.argmax(dim=1), out).any()
+    few = subject.predict(folder / "00.png").manifest["notes"]
+    assert not any("rules out" in note for note in few) and any("was not used" in note for note in few)
 
 
 def test_a_class_that_the_base_does_not_hold_falls_back_to_templates_with_a_warning(

@@ -261,7 +261,7 @@ class BatchAnswers:
         """What a reader of the result should know, first what the encoder does not."""
         unseen = "" if self.shown is None else self.shown.note(self.encoder.card.name)
         how = {"beforehand": self.fit is not None, "crowded": crowded_home(self.encoder, self.shown)}
-        learned = learning_notes(fitted, self.settings, self.prior, self.texts, **how)
+        learned = learning_notes(fitted, self.settings, self.prior, self.texts, classes=self.classes, **how)
         return [*filter(None, (self.note, unseen, strange)), *self.texts.notes, *learned]
 
     def _learned(self, fitted: Fitted, of_batch: BatchFacts) -> dict[str, Any]:

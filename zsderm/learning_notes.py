@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from zsderm.class_texts import ClassTexts
@@ -9,7 +11,7 @@ from zsderm.config import HOME_PRIOR, Settings
 from zsderm.fitted import Fitted, least_images
 from zsderm.home_prior import is_home
 from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES
-from zsderm.wording import counted
+from zsderm.wording import agrees, counted
 
 _FINE = "Nothing is wrong, and nothing needs to be done."
 _CROWDED = (
@@ -53,9 +55,10 @@ def learning_notes(
     texts: ClassTexts,
     *,
     beforehand: bool,
+    classes: Sequence[str] = (),
     crowded: bool = False,
 ) -> list[str]:
-    """Notes on what was not learned from a batch, and on a stated prior that was not used, or used on few images.
+    """Notes on what was not learned from a batch, and on a stated prior that is not used, on few images, or rules out.
 
     Args:
         fitted: what answers.
@@ -63,15 +66,17 @@ def learning_notes(
         prior: as it was asked for: a word, or (C,) shares.
         texts: the sentences of all classes.
         beforehand: whether the batch was that of an earlier fit, and not the images that are answered.
+        classes: C class names, of which a prior may rule some out.
         crowded: see `crowded_home`.
 
     Returns:
-        A note, or none where everything was done as asked. Where nothing was refined it begins with
+        Notes, none where everything was done as asked. Where nothing was refined there is one, which begins with
         `refinement_sentence`.
     """
     stated = _stated(prior)
     if fitted.refined:
-        return _on_few(fitted, beforehand) if stated and not is_home(prior) else []
+        used = stated and not is_home(prior)
+        return [*_ruled_out(prior, classes), *_on_few(fitted, beforehand)] if used else []
     if not (fitted.reason or stated):
         return []
     if not fitted.reason:
@@ -84,6 +89,18 @@ def learning_notes(
         return [told]
     few = fitted.images < least_images(prior, texts.class_count, settings)
     return [f"{told} {_advice(few, beforehand)}"]
+
+
+def _ruled_out(prior: str | torch.Tensor, classes: Sequence[str]) -> list[str]:
+    """The classes whose weight is 0, which the photographs show as little as the answers will."""
+    out = [] if isinstance(prior, str) else [name for name, weight in zip(classes, prior, strict=True) if weight == 0]
+    if not out:
+        return []
+    named, them = ", ".join(out), agrees(len(out), "it", "one of them")
+    return [
+        f"The prior that was given rules out {named}: where a weight is 0, no photograph is taken to show the class. "
+        f"Give a small weight if one of them may show {them}."
+    ]
 
 
 def _on_few(fitted: Fitted, beforehand: bool) -> list[str]:
