@@ -515,6 +515,9 @@ def test_a_note_says_in_words_why_nothing_was_learned_and_the_manifest_has_the_f
     uniform = replace(fitted, refined=True, prior="uniform")
     assert learning_notes(uniform, Settings(), "uniform", how[2], beforehand=False) == []
     assert "-0.30 nats an image, standard error 0.12" in fitted.history(("a", "b"))["refinement"]["reason"]
+    shares = {"a": 0.5, "b": 0.5}
+    kept, moved = (found.history(("a", "b"))["refinement"] for found in (fitted, uniform))
+    assert kept["text_shares"] == moved["prior"] == shares and "prior" not in kept and "text_shares" not in moved
 
 
 @pytest.mark.parametrize(

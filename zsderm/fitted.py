@@ -138,11 +138,16 @@ class Fitted:
         return facts
 
     def _moved_by(self, classes: Sequence[str]) -> dict[str, Any]:
-        """What the answers were moved by: class shares, or what was taken off each score, in units of cosine."""
+        """What the answers were moved by: class shares, or what was taken off each score, in units of cosine.
+
+        Where nothing moved them: the shares that the text proxies give.
+        """
         by_home = self.prior == HOME_PRIOR
         numbers = self.text @ self.centre + self.held_back if by_home else self.mix
         rounded = dict(zip(classes, (round(number, 4) for number in numbers.tolist()), strict=True))
-        return {"taken off": rounded, HOME_PRIOR: home_digest(self.centre)} if by_home else {"prior": rounded}
+        if by_home:
+            return {"taken off": rounded, HOME_PRIOR: home_digest(self.centre)}
+        return {"prior" if self.refined else "text_shares": rounded}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The arrays, for a file; `from_parts` takes them back."""
