@@ -11,7 +11,7 @@ from zsderm.config import HOME_PRIOR, Settings
 from zsderm.fitted import Fitted, least_images
 from zsderm.home_prior import is_home
 from zsderm.proxies.guard import MIN_EVIDENCE_IMAGES
-from zsderm.wording import agrees, counted
+from zsderm.wording import counted
 
 _FINE = "Nothing is wrong, and nothing needs to be done."
 _CROWDED = (
@@ -92,14 +92,13 @@ def learning_notes(
 
 
 def _ruled_out(prior: str | torch.Tensor, classes: Sequence[str]) -> list[str]:
-    """The classes whose weight is 0, which the photographs show as little as the answers will."""
+    """The classes whose weight is 0: no photograph that was learned from has such a label."""
     out = [] if isinstance(prior, str) else [name for name, weight in zip(classes, prior, strict=True) if weight == 0]
     if not out:
         return []
-    named, them = ", ".join(out), agrees(len(out), "it", "one of them")
     return [
-        f"The prior that was given rules out {named}: where a weight is 0, no photograph is taken to show the class. "
-        f"Give a small weight if one of them may show {them}."
+        f"The prior that was given has a weight of 0 for {', '.join(out)}. Hardly any photograph can get such an "
+        "answer. Use a small weight for a class that may occur."
     ]
 
 

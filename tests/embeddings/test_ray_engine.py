@@ -138,7 +138,7 @@ def test_a_run_that_is_killed_goes_on_with_what_is_missing(
         subprocess.Popen(command(folder, photographs, cluster.address), stderr=subprocess.PIPE) as run,
         when(lambda: MOMENTS[moment](cluster, folder), lambda: kill(run.pid)) as was_killed,
     ):
-        run.communicate(timeout=900)
+        run.communicate(timeout=300)
     assert was_killed() and run.returncode == -signal.SIGKILL
     while cluster.actors():  # those of the run that is gone end by themselves
         time.sleep(0.05)
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_with_a_sentence_and_no_actor_is_left(cluster, photographs, 
         subprocess.Popen(command(folder, photographs, cluster.address), stderr=subprocess.PIPE, text=True) as run,
         when(lambda: MOMENTS["in the middle"](cluster, folder), lambda: run.send_signal(signal.SIGINT)) as sent,
     ):
-        _, said = run.communicate(timeout=900)
+        _, said = run.communicate(timeout=300)
     assert sent() and run.returncode == 130
     assert said.strip().startswith("Stopped.") and "the same command goes on" in said and said.count("\n") <= 2
     deadline = time.monotonic() + 20
@@ -177,7 +177,7 @@ def test_the_command_says_what_the_local_one_says_and_nothing_of_ray(
     cluster.mend()
     home = Path(photographs[0]).parents[1]  # an actor works elsewhere: names are relative
     called = command(tmp_path / "rows", ["photos/0"], cluster.address, "--actors", "1:2")
-    done = subprocess.run(called, cwd=home, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(called, cwd=home, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert len(lines) == 2 and lines[0].startswith(f"{IMAGES - 1} of {IMAGES} images embedded by zsderm-mini")
@@ -193,7 +193,7 @@ def test_classify_answers_as_it_does_alone(cluster, photographs, tmp_path) -> No
     alone, by_ray = tmp_path / "alone.csv", tmp_path / "ray.csv"
     for output, more in ((alone, []), (by_ray, ["--engine", "ray", "--ray-address", cluster.address])):
         called = [sys.executable, "-m", "zsderm", "classify", folder, *classes, "-o", str(output), *more]
-        done = subprocess.run(called, capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(called, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
     one, other = pd.read_csv(alone), pd.read_csv(by_ray)
     assert one.columns.tolist() == other.columns.tolist() and len(one) == IMAGES

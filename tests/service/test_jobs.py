@@ -149,7 +149,7 @@ def test_a_picture_that_leaves_has_pixels_only(client: TestClient) -> None:
         assert done.headers["content-type"] == "application/problem+json" and "header Range" in done.json()["detail"]
 
 
-def test_cancelled_soon_and_resumed(start: Start) -> None:
+def test_cancelled_within_a_second_and_resumed(start: Start) -> None:
     client = start()
     job = _make(client, 400)
     while client.get(f"/v1/jobs/{job}").json()["progress"]["done"] < 16:
@@ -159,7 +159,7 @@ def test_cancelled_soon_and_resumed(start: Start) -> None:
     engine = client.app.state.service.engine
     while engine.waiting:
         time.sleep(0.01)
-    assert time.monotonic() - asked < 10, "much less, on a machine that has nothing else to do"
+    assert time.monotonic() - asked < 1
     done = client.get(f"/v1/jobs/{job}").json()["progress"]["done"]
     assert 16 <= done < 400
     assert client.post(f"/v1/jobs/{job}/cancel").status_code == 409

@@ -105,8 +105,9 @@ def test_it_ends_when_asked_and_a_job_goes_on_at_the_next_start(tmp_path: Path, 
         job = _make(address, 100)
         while _state(address, job)["progress"]["done"] < 16:
             time.sleep(0.02)
+        asked = time.monotonic()
         process.send_signal(asked_by)
-        assert process.wait(60) == 0, "seconds, on a machine that has nothing else to do"
+        assert process.wait(20) == 0 and time.monotonic() - asked < 15
     text = (tmp_path / "served.log").read_text("utf-8")
     assert "Stopped." in text and "Traceback" not in text, text
     with serving(tmp_path / "served") as (address, _):
@@ -121,7 +122,7 @@ def test_it_ends_while_a_long_class_list_is_read_and_nothing_of_it_is_in_the_log
         assert any("Hagrid" in note for note in done.json()["notes"])
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{address}v1/classify", files=form(photo_bytes(0)), data={"classes": names}, timeout=2)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 5
         while 'route="/v1/classify",status="400"' not in httpx.get(f"{address}v1/metrics", timeout=20).text:
             assert time.monotonic() < until, "what nobody waits for goes on"
             time.sleep(0.1)
@@ -133,7 +134,7 @@ def test_it_ends_while_a_long_class_list_is_read_and_nothing_of_it_is_in_the_log
             again = httpx.post(f"{address}v1/classify", files=form(photo_bytes(1)), data=fields, timeout=20)
             assert again.status_code == 200 and not waits.done()
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
+            assert process.wait(12) == 0
             assert waits.exception() is not None or waits.result().status_code == 503
     text = (tmp_path / "served.log").read_text("utf-8")
     assert "Stopped." in text, text

@@ -64,8 +64,8 @@ def test_a_known_list_is_answered_while_a_long_one_is_read_and_it_ends_with_its_
     assert thread.is_alive() and max(count for _, count in encoder.readers) <= SLICE
     gone.set()
     asked = time.monotonic()
-    thread.join(30)
-    assert ended and ended[0] - asked < 10, "much less, on a machine that has nothing else to do"
+    thread.join(10)
+    assert ended and ended[0] - asked < 1
     assert not classifiers._making and encoder.texts_encoded < 2000
 
 
