@@ -38,9 +38,9 @@ from zsderm.saved_classifier import read
 
 CLASSES = ["melanoma", "psoriasis", "mole"]
 FEW = (
-    "The answers were moved until the 24 photographs together had the class mix that was stated. Among so few, chance "
-    "alone makes the real mix another one, and right answers may become wrong. State it for a larger folder of the "
-    "same kind, and fit on that."
+    "The probabilities were moved until their mean over the 24 photographs was about the class mix that was stated; "
+    "the labels may have another mix. Among so few, chance alone makes the real mix another one, and right answers may "
+    "become wrong. State it for a larger folder of the same kind, and fit on that."
 )
 
 
@@ -525,9 +525,16 @@ def test_a_class_that_the_stated_prior_rules_out_is_named(tiny_encoder, knowledg
     subject = classifier(tiny_encoder, knowledge, classes=classes, prior=list(weights))
     found = subject.predict([folder / f"{n:02d}.png" for n in range(24)])
     (note,) = [note for note in found.manifest["notes"] if "weight of 0" in note]
-    assert note.startswith(f"The prior that was given has a weight of 0 for {named}. Hardly any photograph")
+    assert note.startswith(f"The prior that was given has a weight of 0 for {named}. Such a class is hardly ever")
     out = [index for index, weight in enumerate(weights) if weight == 0]
     assert not np.isin(found.probabilities.argmax(dim=1), out).any()
+    smooth = classifier(tiny_encoder, knowledge, classes=classes, prior=list(weights), smooth=0.3)
+    photographs = [folder / f"{n:02d}.png" for n in range(24)]
+    notes = smooth.predict(photographs).manifest["notes"]
+    assert any(note.startswith("Before they were smoothed, the probabilities were moved") for note in notes)
+    notes = smooth.fit(photographs).predict(folder / "00.png").manifest["notes"]
+    assert any("If it may occur, fit again and state" in note for note in notes)
+    assert any(note.startswith("The probabilities were moved") and "of the fit" in note for note in notes)
     few = subject.predict(folder / "00.png").manifest["notes"]
     assert not any("weight of 0" in note for note in few) and any("was not used" in note for note in few)
 
@@ -936,3 +943,7 @@ def test_an_array_of_paths_is_a_list_of_them(tiny_encoder, knowledge, folder, ki
 def test_classes_without_a_prior_weight_are_named(given, words) -> None:
     with pytest.raises(SettingsError, match=words):
         checked_prior(given, ["a", "b", "c"])
+    with pytest.raises(
+        SettingsError, match=rf"{words}\. There are weights for C, d: write each name as the class list"
+    ):
+        checked_prior({**given, "C": 1, "d": 2}, ["a", "b", "c"])

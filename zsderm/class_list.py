@@ -39,6 +39,12 @@ def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+def _no_class(names: Sequence[str]) -> str:
+    """The names beside the weights that are no class, as a sentence; empty where there are none."""
+    some = f" There are weights for {', '.join(names[:5])}: write each name as the class list does."
+    return some if names else ""
+
+
 def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Tensor:
     """A word, or (C,) float64 shares in the order of the classes.
 
@@ -50,12 +56,13 @@ def checked_prior(prior: PriorChoice, classes: Sequence[str]) -> str | torch.Ten
         SettingsError: another word, a class without a weight, a weight without a class, or weights that make no prior.
     """
     if isinstance(prior, Mapping):
+        strange = [str(name) for name in prior if name not in classes]
         if missing := [name for name in classes if name not in prior]:
             raise SettingsError(
                 f"Expected a prior weight for every class, but {', '.join(missing)} "
-                f"{agrees(len(missing), 'has', 'have')} none."
+                f"{agrees(len(missing), 'has', 'have')} none.{_no_class(strange)}"
             )
-        if strange := [str(name) for name in prior if name not in classes]:
+        if strange:
             raise SettingsError(
                 f"Expected prior weights for the classes alone, but there are some for {', '.join(strange[:5])}: the "
                 "prior is of another class list. Take out what is no class."

@@ -107,7 +107,7 @@ class HomePrior:
         if not others:
             return told
         left = f"the {others} others" if others > 1 else "the other class"
-        return f"{told}; {left} lost at least as much as any class that was shown"
+        return f"{told}; at least as much was taken off {left} as off any that was shown"
 
 
 def crowded_home(encoder: Encoder, shown: ShownClasses | None) -> bool:

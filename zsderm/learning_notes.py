@@ -15,8 +15,8 @@ from zsderm.wording import counted
 
 _FINE = "Nothing is wrong, and nothing needs to be done."
 _CROWDED = (
-    "The encoder was never shown most of these classes, which may take photographs from the others. Prior 'home' makes "
-    "that rarer."
+    "The encoder was never shown most of these classes. Such a class may take photographs from the others; prior "
+    "'home' may make that rarer."
 )
 
 
@@ -76,7 +76,7 @@ def learning_notes(
     stated = _stated(prior)
     if fitted.refined:
         used = stated and not is_home(prior)
-        return [*_ruled_out(prior, classes), *_on_few(fitted, beforehand)] if used else []
+        return [*_ruled_out(prior, classes, beforehand), *_on_few(fitted, settings, beforehand)] if used else []
     if not (fitted.reason or stated):
         return []
     if not fitted.reason:
@@ -91,24 +91,27 @@ def learning_notes(
     return [f"{told} {_advice(few, beforehand)}"]
 
 
-def _ruled_out(prior: str | torch.Tensor, classes: Sequence[str]) -> list[str]:
+def _ruled_out(prior: str | torch.Tensor, classes: Sequence[str], beforehand: bool) -> list[str]:
     """The classes whose weight is 0: no photograph that was learned from has such a label."""
     out = [] if isinstance(prior, str) else [name for name, weight in zip(classes, prior, strict=True) if weight == 0]
     if not out:
         return []
     return [
-        f"The prior that was given has a weight of 0 for {', '.join(out)}. Hardly any photograph can get such an "
-        "answer. Use a small weight for a class that may occur."
+        f"The prior that was given has a weight of 0 for {', '.join(out)}. Such a class is hardly ever an answer, and "
+        f"its photographs get another one. If it may occur, {'fit again and ' if beforehand else ''}state about how "
+        "common it is."
     ]
 
 
-def _on_few(fitted: Fitted, beforehand: bool) -> list[str]:
+def _on_few(fitted: Fitted, settings: Settings, beforehand: bool) -> list[str]:
     """What a stated prior does to a batch in which chance makes the class mix another one."""
     if fitted.images >= MIN_EVIDENCE_IMAGES:
         return []
     batch = f"the {counted(fitted.images, 'photograph')}{' of the fit' if beforehand else ''}"
+    smoothed = settings.smooth > 0 and not beforehand  # a fit is not smoothed
     return [
-        f"The answers were moved until {batch} together had the class mix that was stated. Among so few, chance alone "
+        f"{'Before they were smoothed, the' if smoothed else 'The'} probabilities were moved until their mean over "
+        f"{batch} was about the class mix that was stated; the labels may have another mix. Among so few, chance alone "
         "makes the real mix another one, and right answers may become wrong. State it for a larger folder of the same "
         "kind, and fit on that."
     ]

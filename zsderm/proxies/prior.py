@@ -49,7 +49,7 @@ def resolve_prior(prior: Prior, text_labels: torch.Tensor) -> torch.Tensor:
     if not torch.isfinite(weights).all() or (weights < 0).any():
         raise SettingsError("Expected prior weights to be finite and 0 or more. Replace NaN, infinities and negatives.")
     if not weights.sum() > 0:
-        raise SettingsError("Expected at least one prior weight above 0, but all are 0. Use 'uniform' when unsure.")
+        raise SettingsError("Expected at least one prior weight above 0, but all are 0. Use 'auto' when unsure.")
     return weights / weights.sum()
 
 
