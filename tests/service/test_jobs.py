@@ -50,7 +50,7 @@ def test_the_photographs_of_a_job_refine_its_answers(client: TestClient) -> None
     rows = [row["answer"] for row in client.get(f"/v1/jobs/{job['id']}/photographs").json()["photographs"]]
     changed = sum(row["unrefined_label"] != row["label"] for row in rows) or "None"
     sentence = f"Refined: every class was stated to be equally common. {changed} of 20 answers changed."
-    assert job["notes"][0] == sentence and "their mean over the 20 photographs was about the class mix" in job["notes"][1]
+    assert job["notes"][0] == sentence and "their mean over the 20 photographs was about" in job["notes"][1]
     few = ended(client, _make(client, 3, prior="uniform"))
     assert few["method"] != "kpl" and few["notes"][0].startswith("Not refined: only ")
 
